@@ -1,0 +1,41 @@
+//! REST under `/api/v1`: one file per noun. What the answers look like is in the crate's
+//! documentation; who may write is in `write_guard`.
+
+mod activities;
+mod alarms;
+mod bills;
+mod calls;
+mod health;
+mod nodes;
+mod services;
+
+use crate::problem::{Problem, RestProblem};
+use crate::write_guard::{guard_writes, no_such_method};
+use actix_web::middleware::from_fn;
+use actix_web::{HttpRequest, HttpResponse, guard, web};
+
+/// All resources.
+pub fn configure(config: &mut web::ServiceConfig) {
+    let read = || web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
+    let api = web::scope("/api")
+        .wrap(from_fn(guard_writes))
+        .route("/v1/health", read().to(health::health))
+        .route("/v1/nodes", read().to(nodes::nodes))
+        .route("/v1/calls", read().to(calls::calls))
+        .route("/v1/bills", read().to(bills::bills))
+        .route("/v1/bills/{id}", read().to(bills::bill))
+        .route("/v1/services", read().to(services::services))
+        .route("/v1/activities", read().to(activities::activities))
+        .route("/v1/alarms", read().to(alarms::alarms))
+        .default_service(web::route().to(no_such_resource));
+    config.service(api);
+}
+
+async fn no_such_resource(request: HttpRequest) -> Result<HttpResponse, RestProblem> {
+    if !matches!(request.method().as_str(), "GET" | "HEAD") {
+        return Ok(no_such_method());
+    }
+    let help = "under /api/v1 there are health, nodes, calls, bills, bills/{id}, services, \
+                activities and alarms; the page /rest explains them";
+    Err(Problem::not_found("there is no such resource", help).into())
+}

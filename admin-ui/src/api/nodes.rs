@@ -1,0 +1,87 @@
+//! `GET /api/v1/nodes`: the cluster as this node sees it.
+
+use crate::cluster::{Cluster, Node, Protection};
+use crate::moment;
+use crate::problem::RestProblem;
+use crate::system::System;
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+use std::time::Duration;
+
+#[derive(Serialize)]
+struct Nodes<'a> {
+    now: String,
+    answered_by: &'a str,
+    view: u64,
+    members: usize,
+    protection: &'static str,
+    nodes: Vec<NodeRow<'a>>,
+    balancer: Option<BalancerRow>,
+}
+
+#[derive(Serialize)]
+struct NodeRow<'a> {
+    name: &'a str,
+    state: &'static str,
+    role: &'static str,
+    member: bool,
+    run: Option<String>,
+    this: bool,
+    /// Null for the node that answers.
+    heartbeat_age_ms: Option<u64>,
+    linked: Option<bool>,
+    unacknowledged: u64,
+    cohorts: usize,
+    cells: u64,
+    calls: usize,
+}
+
+#[derive(Serialize)]
+struct BalancerRow {
+    state: &'static str,
+    heartbeat_age_ms: Option<u64>,
+}
+
+/// Nodes, balancer and view.
+pub async fn nodes(system: web::Data<System>) -> Result<HttpResponse, RestProblem> {
+    let snapshot = system.snapshot().await?;
+    let cluster: &Cluster = &snapshot.cluster;
+    Ok(HttpResponse::Ok().json(Nodes {
+        now: moment::iso(snapshot.status.now),
+        answered_by: &cluster.this,
+        view: cluster.view,
+        members: cluster.members,
+        protection: match cluster.protection {
+            Protection::Backed => "backed",
+            Protection::Degraded => "degraded",
+            Protection::Single => "single",
+            Protection::Outside => "outside",
+        },
+        nodes: cluster.nodes.iter().map(row).collect(),
+        balancer: cluster.balancer.as_ref().map(|balancer| BalancerRow {
+            state: balancer.health.word(),
+            heartbeat_age_ms: balancer.heartbeat_age.map(millis),
+        }),
+    }))
+}
+
+fn row(node: &Node) -> NodeRow<'_> {
+    NodeRow {
+        name: &node.name,
+        state: node.health.word(),
+        role: node.role(),
+        member: node.member,
+        run: node.run.as_ref().map(ToString::to_string),
+        this: node.this,
+        heartbeat_age_ms: node.heartbeat_age.map(millis),
+        linked: node.linked,
+        unacknowledged: node.unacknowledged,
+        cohorts: node.cohorts,
+        cells: node.cells,
+        calls: node.calls,
+    }
+}
+
+fn millis(age: Duration) -> u64 {
+    u64::try_from(age.as_millis()).unwrap_or(u64::MAX)
+}

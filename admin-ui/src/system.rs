@@ -1,0 +1,144 @@
+//! The one module that asks the node. It keeps the last snapshot for a moment, so that many
+//! readers cost one question, and fills the bill book. What a page makes of the answers is the
+//! page's; nothing here changes the node.
+
+use crate::Ask;
+use crate::bill_book::BillBook;
+use crate::cluster::Cluster;
+use crate::live_call::LiveCalls;
+use crate::problem::Problem;
+use resilee_call_billing::BILLS;
+use resilee_core::StoredRecord;
+use resilee_core::management::{Answer, CellSnapshot, Query, Status};
+use resilee_sbb::CellId;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::{Instant, timeout};
+
+/// Cells that are looked at for live calls and activities; the newest ones.
+pub const CELLS_MAX: usize = 10_000;
+/// Records of one question to the journal.
+pub const RECORDS_PER_ASK: usize = 1_000;
+/// How long the node may take for an answer; after that the reader gets a 503.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// How old a snapshot may be that is given to another reader.
+const SNAPSHOT_AGE_MAX: Duration = Duration::from_millis(200);
+
+/// Why the node gave no usable answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SystemError {
+    /// The node says so itself; its reason.
+    #[error("the node cannot answer now: {0}")]
+    Unavailable(String),
+    /// No answer in time: the node is hung, or under heavy load.
+    #[error("the node gave no answer within {} s", ANSWER_WITHIN.as_secs())]
+    Late,
+    /// An answer to another question.
+    #[error("the node answered another question than the one for {0}: a bug of ours")]
+    Mismatched(&'static str),
+}
+
+impl From<SystemError> for Problem {
+    fn from(error: SystemError) -> Self {
+        Problem::unavailable(error.to_string())
+    }
+}
+
+/// The cluster as this node sees it at one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The node's account.
+    pub status: Status,
+    /// Nodes and view, ready to be shown.
+    pub cluster: Cluster,
+    /// Cells, the newest first.
+    pub cells: Vec<CellSnapshot>,
+    /// The calls among them.
+    pub calls: LiveCalls,
+}
+
+impl Snapshot {
+    /// The cell with this id.
+    pub fn cell(&self, id: CellId) -> Option<&CellSnapshot> {
+        let id = id.to_string();
+        self.cells.iter().find(|cell| cell.id == id)
+    }
+}
+
+/// The node, as pages and REST see it.
+pub struct System {
+    ask: Ask,
+    recent: Mutex<Option<(Instant, Arc<Snapshot>)>>,
+    book: Mutex<BillBook>,
+}
+
+impl System {
+    /// The node that answers `ask`.
+    pub fn new(ask: Ask) -> Self {
+        System { ask, recent: Mutex::new(None), book: Mutex::new(BillBook::default()) }
+    }
+
+    /// The cluster now, or a moment ago.
+    pub async fn snapshot(&self) -> Result<Arc<Snapshot>, SystemError> {
+        // Held over the question: whoever comes meanwhile gets the same answer.
+        let mut recent = self.recent.lock().await;
+        if let Some((at, snapshot)) = &*recent
+            && at.elapsed() < SNAPSHOT_AGE_MAX
+        {
+            return Ok(Arc::clone(snapshot));
+        }
+        let status = self.status().await?;
+        let cells = self.cells().await?;
+        let calls = LiveCalls::new(&cells, &status);
+        let cluster = Cluster::new(&status, &calls);
+        let snapshot = Arc::new(Snapshot { status, cluster, cells, calls });
+        *recent = Some((Instant::now(), Arc::clone(&snapshot)));
+        Ok(snapshot)
+    }
+
+    /// The node's account of itself, always fresh.
+    pub async fn status(&self) -> Result<Status, SystemError> {
+        match self.answer(Query::Status).await? {
+            Answer::Status(status) => Ok(*status),
+            _ => Err(SystemError::Mismatched("its status")),
+        }
+    }
+
+    /// The bills, up to the end of the journal.
+    pub async fn book(&self) -> Result<MutexGuard<'_, BillBook>, SystemError> {
+        let mut book = self.book.lock().await;
+        loop {
+            let records = self.records(book.next_sequence()).await?;
+            let (last, asked) = (records.len() < RECORDS_PER_ASK, book.next_sequence());
+            book.add(records);
+            // The second test ends the loop if a journal repeats what it has said.
+            if last || book.next_sequence() == asked {
+                return Ok(book);
+            }
+        }
+    }
+
+    async fn cells(&self) -> Result<Vec<CellSnapshot>, SystemError> {
+        match self.answer(Query::Cells { limit: CELLS_MAX }).await? {
+            Answer::Cells(cells) => Ok(cells),
+            _ => Err(SystemError::Mismatched("its cells")),
+        }
+    }
+
+    async fn records(&self, from: u64) -> Result<Vec<StoredRecord>, SystemError> {
+        let journal = BILLS.to_owned();
+        match self.answer(Query::Records { journal, from, limit: RECORDS_PER_ASK }).await? {
+            Answer::Records(records) => Ok(records),
+            _ => Err(SystemError::Mismatched("its bills")),
+        }
+    }
+
+    async fn answer(&self, query: Query) -> Result<Answer, SystemError> {
+        match timeout(ANSWER_WITHIN, (self.ask)(query)).await {
+            Ok(Answer::Unavailable(reason)) => Err(SystemError::Unavailable(reason)),
+            Ok(answer) => Ok(answer),
+            Err(_) => Err(SystemError::Late),
+        }
+    }
+}

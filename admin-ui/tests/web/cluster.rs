@@ -1,0 +1,100 @@
+//! What is shown of nodes, view, alarms and services.
+
+use crate::fake_node::{FakeNode, seconds};
+use crate::site::get;
+use resilee_membership::View;
+
+#[actix_web::test]
+async fn each_node_shows_its_role_and_the_age_of_its_heartbeat() {
+    let mut node = FakeNode::new();
+    node.talking("alice@example.org", "bob@example.org", seconds(75));
+    let page = get(node, "/").await;
+    page.shows("data-node=\"server1\"").shows("data-node=\"server2\"").shows("this node");
+    page.shows("data-node=\"balancer\"").shows("23 ms ago").shows("in step").shows("member, owner");
+}
+
+#[actix_web::test]
+async fn a_dead_node_is_silent_and_the_cluster_is_degraded_on_every_page() {
+    for path in ["/", "/bills", "/alarms", "/services", "/rest"] {
+        let mut node = FakeNode::new();
+        node.server2_dies();
+        let page = get(node, path).await;
+        page.shows("Degraded: no backup.").shows("server2 is silent").shows("view 3");
+    }
+}
+
+#[actix_web::test]
+async fn an_operator_watches_a_call_move_to_the_other_node() {
+    let mut node = FakeNode::new();
+    node.ringing("a@example.org", "b@example.org", seconds(1));
+    let moved = node.talking("alice@example.org", "bob@example.org", seconds(75));
+    node.server2_dies();
+    let page = get(node, "/").await;
+    let row = page.body.split("<tr ").find(|row| row.contains(&moved)).expect("its row");
+    assert!(row.contains("data-owner=\"server1\"") && row.contains("taken over"), "{row}");
+    assert_eq!(page.body.matches("taken over</span>").count(), 1, "only the call of server2");
+    page.shows("1 <small>of 2</small>").shows("link down").shows("2.3 s ago");
+}
+
+#[actix_web::test]
+async fn a_node_outside_the_view_warns_that_it_may_be_out_of_date() {
+    let mut node = FakeNode::new();
+    node.status.member = false;
+    get(node, "/").await.shows("data-notice=\"outside\"").hides("Degraded");
+}
+
+#[actix_web::test]
+async fn a_single_node_says_that_it_has_no_backup() {
+    let mut node = FakeNode::new();
+    let this = node.status.run.clone();
+    node.status.view = View::default().next(vec![this.clone()], &this);
+    node.status.peers.clear();
+    let page = get(node, "/").await;
+    page.shows("Single node: no backup.").hides("Degraded").hides("data-node=\"balancer\"");
+}
+
+#[actix_web::test]
+async fn a_draining_node_and_a_joining_one_are_named_so() {
+    let mut node = FakeNode::new();
+    node.status.draining = true;
+    let this = node.status.run.clone();
+    node.status.view = node.status.view.next(vec![this.clone()], &this);
+    let page = get(node, "/").await;
+    page.shows("data-notice=\"draining\"").shows("state draining").shows("state joining");
+}
+
+#[actix_web::test]
+async fn alarms_are_listed_newest_first_and_counted_in_the_header() {
+    let mut node = FakeNode::new();
+    node.alarm("cluster", "no backup", seconds(300), 1);
+    node.alarm("call-billing", "no tariff", seconds(12), 4);
+    let page = get(node, "/alarms").await;
+    page.shows("data-alarms=\"2\"").shows("12 s ago").shows("4×").shows("5 min ago");
+    let position = |text| page.body.find(text).expect("a row");
+    assert!(position("data-alarm=\"call-billing\"") < position("data-alarm=\"cluster\""));
+    get(FakeNode::new(), "/alarms").await.shows("No alarms.");
+}
+
+#[actix_web::test]
+async fn services_show_what_they_did() {
+    let mut node = FakeNode::new();
+    node.status.services[2].delivered = 12_345;
+    node.status.services[2].rolled_back = 2;
+    node.status.dropped.insert("no envelope".to_owned(), 3);
+    let page = get(node, "/services").await;
+    page.shows("data-service=\"call-billing\"").shows("12,345").shows("Dropped: no envelope");
+    let mut bare = FakeNode::new();
+    bare.status.services.clear();
+    get(bare, "/services").await.shows("No services.");
+}
+
+#[actix_web::test]
+async fn a_node_that_cannot_answer_is_a_503_page_with_its_reason() {
+    for path in ["/", "/bills", "/alarms", "/services"] {
+        let mut node = FakeNode::new();
+        node.unavailable = Some("it is stopping".to_owned());
+        let page = get(node, path).await;
+        assert_eq!(page.status, 503, "{path}");
+        page.shows("it is stopping").shows("ask another node");
+    }
+}

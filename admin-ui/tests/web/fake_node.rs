@@ -1,0 +1,300 @@
+//! A node that exists only as what it answers: for tests of the site, and for the preview that a
+//! designer looks at. States and bills are made by the real billing service.
+
+use resilee_admin_ui::Ask;
+use resilee_call_billing::{CallBilling, TARIFFS, Tariff};
+use resilee_core::StoredRecord;
+use resilee_core::management::{
+    ActivitySnapshot, Alarm, Answer, CellSnapshot, EntitySnapshot, PeerStatus, Query,
+    ServiceStatus, Status,
+};
+use resilee_membership::{RunId, View};
+use resilee_sbb::{
+    ActivityId, CellId, Deliver, DeliveryId, Effect, EntityId, Event, EventPayload, Outcome,
+    StateBytes, Tables, Timestamp, encode, invoke,
+};
+use resilee_sip_api::{Answered, Ended, Invite, Party, Side};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// 2026-05-01 14:03:22.120 UTC.
+pub const NOW: Timestamp = Timestamp::from_millis(1_777_644_202_120);
+/// When its runs started: a day before.
+const STARTED: u64 = NOW.as_millis() - 86_400_000;
+
+pub fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// What the node would answer.
+pub struct FakeNode {
+    pub status: Status,
+    pub cells: Vec<CellSnapshot>,
+    pub records: Vec<StoredRecord>,
+    /// Why it answers nothing.
+    pub unavailable: Option<String>,
+    pub tariff: Tariff,
+    next_call: u64,
+}
+
+/// One call through its life: what the billing service makes of it.
+pub struct FakeCall {
+    id: CellId,
+    state: Option<StateBytes>,
+    tables: Tables,
+    bill: Option<Vec<u8>>,
+}
+
+impl FakeNode {
+    /// `server1`, in view 2 with `server2`, behind a balancer; no calls, no bills.
+    pub fn new() -> Self {
+        let (server1, server2) = (run("server1", STARTED), run("server2", STARTED + 1));
+        let first = View::default().next(vec![server1.clone()], &server1);
+        let view = first.next(vec![server1.clone(), server2], &server1);
+        let peer = |name: &str, linked| PeerStatus {
+            name: name.to_owned(),
+            last_heard: Some(NOW - Duration::from_millis(23)),
+            alive: true,
+            linked,
+            unacknowledged: 0,
+        };
+        let service = |name: &str, priority| ServiceStatus {
+            name: name.to_owned(),
+            vendor: "resilee".to_owned(),
+            version: "0.1.0".to_owned(),
+            priority,
+            entities: 0,
+            delivered: 0,
+            rolled_back: 0,
+        };
+        let services =
+            vec![service("registrar", 20), service("call-control", 10), service("call-billing", 0)];
+        let status = Status {
+            run: server1,
+            now: NOW,
+            view,
+            member: true,
+            draining: false,
+            peers: vec![peer("server2", true), peer("balancer", false)],
+            services,
+            cells: BTreeMap::new(),
+            activities: 0,
+            commits: 0,
+            gated: 0,
+            dropped: BTreeMap::new(),
+            alarms: Vec::new(),
+        };
+        let tariff = Tariff {
+            prefix: String::new(),
+            currency: "EUR".to_owned(),
+            connect_fee: "0.05".parse().expect("an amount"),
+            per_minute: "0.12".parse().expect("an amount"),
+            increment_s: 1,
+        };
+        let (cells, records) = (Vec::new(), Vec::new());
+        FakeNode { status, cells, records, unavailable: None, tariff, next_call: 1 }
+    }
+
+    /// The function that the site asks.
+    pub fn ask(node: &Arc<Mutex<FakeNode>>) -> Ask {
+        let node = Arc::clone(node);
+        Arc::new(move |query| {
+            let answer = node.lock().expect("no test panics while it holds it").answer(query);
+            Box::pin(async move { answer })
+        })
+    }
+
+    /// Answers one question.
+    pub fn answer(&self, query: Query) -> Answer {
+        if let Some(reason) = &self.unavailable {
+            return Answer::Unavailable(reason.clone());
+        }
+        match query {
+            Query::Status => Answer::Status(Box::new(self.status.clone())),
+            Query::Cells { limit } => {
+                Answer::Cells(self.cells.iter().rev().take(limit).cloned().collect())
+            }
+            Query::Records { journal, from, limit } if journal == "bills" => {
+                let wanted = self.records.iter().filter(|record| record.sequence >= from);
+                Answer::Records(wanted.take(limit).cloned().collect())
+            }
+            Query::Records { .. } => Answer::Records(Vec::new()),
+            Query::Rows { .. } => Answer::Rows(Vec::new()),
+        }
+    }
+
+    /// A call that rings since `ago`.
+    pub fn ringing(&mut self, caller: &str, callee: &str, ago: Duration) -> String {
+        let mut call = self.invite(caller, callee, self.status.now - ago);
+        self.keep(&mut call)
+    }
+
+    /// A call that is answered since `ago`, by the node that owns it.
+    pub fn talking(&mut self, caller: &str, callee: &str, ago: Duration) -> String {
+        let at = self.status.now - ago;
+        let mut call = self.invite(caller, callee, at - seconds(4));
+        let node = self.owner(call.id).unwrap_or_default();
+        call.deliver(&Answered { at, node });
+        self.keep(&mut call)
+    }
+
+    /// A bill of a call that ended `ago` after `talk`; its id.
+    pub fn bill(&mut self, caller: &str, callee: &str, talk: Duration, ago: Duration) -> String {
+        self.bill_of_nodes(caller, callee, talk, ago, ["server1", "server1"])
+    }
+
+    /// A bill of a call that one node answered and another one closed.
+    pub fn bill_of_nodes(
+        &mut self,
+        caller: &str,
+        callee: &str,
+        talk: Duration,
+        ago: Duration,
+        [answered_by, closed_by]: [&str; 2],
+    ) -> String {
+        let ended_at = self.status.now - ago;
+        let mut call = self.invite(caller, callee, ended_at - talk - seconds(6));
+        call.deliver(&Answered { at: ended_at - talk, node: answered_by.to_owned() });
+        let node = closed_by.to_owned();
+        call.deliver(&Ended { at: ended_at, by: Side::Caller, node });
+        let record = call.bill.take().expect("an answered call that ended has a bill");
+        self.record(call.id, record);
+        call.id.to_string()
+    }
+
+    /// A record that is no bill.
+    pub fn unreadable(&mut self) -> String {
+        let id = self.next_id();
+        self.record(id, vec![0xc1, 1, 2]);
+        id.to_string()
+    }
+
+    /// Raises an alarm.
+    pub fn alarm(&mut self, source: &str, text: &str, ago: Duration, count: u64) {
+        let raised_at = self.status.now - ago;
+        let (source, text) = (source.to_owned(), text.to_owned());
+        self.status.alarms.push(Alarm { source, text, raised_at, count });
+    }
+
+    /// `server2` dies, and `server1` goes on alone in the next view.
+    pub fn server2_dies(&mut self) {
+        let (this, now) = (self.status.run.clone(), self.status.now);
+        self.status.view = self.status.view.next(vec![this.clone()], &this);
+        let peer = &mut self.status.peers[0];
+        (peer.alive, peer.linked, peer.unacknowledged) = (false, false, 3);
+        peer.last_heard = Some(now - Duration::from_millis(2_340));
+        for cell in &mut self.cells {
+            cell.owner = Some(this.node.to_string());
+        }
+        let all = self.status.cells.values().sum();
+        self.status.cells = BTreeMap::from([(this.node.to_string(), all)]);
+    }
+
+    /// Time passes, and the heartbeats of the living come.
+    pub fn now_is(&mut self, now: Timestamp) {
+        let passed = now.since(self.status.now);
+        self.status.now = now;
+        for peer in self.status.peers.iter_mut().filter(|peer| peer.alive) {
+            peer.last_heard = peer.last_heard.map(|at| at + passed);
+        }
+    }
+
+    /// Cells are born in turn in the runs of both nodes.
+    fn next_id(&mut self) -> CellId {
+        let number = self.next_call;
+        self.next_call += 1;
+        let node = if number.is_multiple_of(2) {
+            run("server2", STARTED + 1)
+        } else {
+            run("server1", STARTED)
+        };
+        CellId { cohort: node.cohort(), number }
+    }
+
+    fn owner(&self, id: CellId) -> Option<String> {
+        self.status.view.owner(id.cohort).map(|owner| owner.node.to_string())
+    }
+
+    fn record(&mut self, cell: CellId, record: Vec<u8>) {
+        let sequence = self.records.len() as u64 + 1;
+        self.records.push(StoredRecord { sequence, cell, record });
+    }
+
+    fn invite(&mut self, caller: &str, callee: &str, set_up_at: Timestamp) -> FakeCall {
+        let mut tables = Tables::default();
+        tables.put(TARIFFS, "", encode(&self.tariff).expect("a row"));
+        let mut call = FakeCall { id: self.next_id(), state: None, tables, bill: None };
+        let (caller, callee) = (party(caller), party(callee));
+        call.deliver(&Invite {
+            call_id: format!("{}@phone.example.org", call.id),
+            request_uri: callee.uri.clone(),
+            callee,
+            caller,
+            set_up_at,
+            source: "192.0.2.1:5060".to_owned(),
+            credentials: None,
+        });
+        call
+    }
+
+    fn keep(&mut self, call: &mut FakeCall) -> String {
+        let id = call.id;
+        let owner = self.owner(id);
+        let service = "call-billing".to_owned();
+        let state = call.state.take().expect("a call that was set up has a state");
+        self.cells.push(CellSnapshot {
+            id: id.to_string(),
+            owner: owner.clone(),
+            born_at: self.status.now,
+            activities: vec![ActivitySnapshot {
+                id: format!("{id}/a1"),
+                attributes: vec!["call-control.target".to_owned()],
+                attached: vec!["call-control".to_owned(), service.clone()],
+                ending: false,
+            }],
+            entities: vec![EntitySnapshot { number: 1, service, state }],
+        });
+        *self.status.cells.entry(owner.unwrap_or_default()).or_default() += 1;
+        self.status.activities += 1;
+        id.to_string()
+    }
+}
+
+impl FakeCall {
+    fn deliver<E: EventPayload>(&mut self, payload: &E) {
+        let activity = ActivityId { cell: self.id, number: 1 };
+        let deliver = Deliver {
+            id: DeliveryId(1),
+            entity: EntityId { cell: self.id, number: 1 },
+            service: "call-billing",
+            event: Event::new(activity, payload).expect("an event"),
+            state: self.state.take(),
+            attributes: BTreeMap::new(),
+            tables: self.tables.clone(),
+            now: NOW,
+            seed: 1,
+        };
+        match invoke::<CallBilling>(&deliver) {
+            Outcome::Delivered { state, effects } => {
+                self.state = Some(state);
+                for effect in effects {
+                    if let Effect::Record { record, .. } = effect {
+                        self.bill = Some(record);
+                    }
+                }
+            }
+            Outcome::RolledBack { reason, .. } => panic!("billing rolled back: {reason}"),
+        }
+    }
+}
+
+fn run(node: &str, incarnation: u64) -> RunId {
+    RunId { node: node.parse().expect("a node name"), incarnation }
+}
+
+fn party(address: &str) -> Party {
+    let uri = format!("sip:{address}");
+    let user = address.split('@').next().unwrap_or_default().to_owned();
+    Party { display: String::new(), uri: uri.clone(), user, address_of_record: uri }
+}

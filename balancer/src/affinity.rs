@@ -1,0 +1,72 @@
+//! Affinity: which cohort a request without a cohort of its own belongs to, by its Call-ID.
+//!
+//! The first request of a call names no cohort, and neither do its repeats, its CANCEL, or the
+//! ACK of a refusal. The table remembers the cohort of the run that got the first one, not its
+//! address: when the run dies, the view already says who inherited the call.
+//!
+//! Past [`CALLS_MAX`] the oldest entry goes. A request that misses its entry goes where a new call
+//! would go, and that node relays it to the call's owner. Call-IDs are kept as hashes under the
+//! cluster's key: nobody outside can aim for a collision, and a collision only costs a relay.
+
+use resilee_sbb::CohortId;
+use std::collections::{BTreeMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// Most calls remembered.
+pub(crate) const CALLS_MAX: usize = 16_384;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Affinity {
+    secret: [u8; 32],
+    cohorts: BTreeMap<u64, CohortId>,
+    /// The keys of `cohorts`, oldest first.
+    order: VecDeque<u64>,
+}
+
+impl Affinity {
+    pub(crate) fn new(secret: [u8; 32]) -> Self {
+        Affinity { secret, cohorts: BTreeMap::new(), order: VecDeque::new() }
+    }
+
+    /// The same for the same Call-ID, on every balancer with this key.
+    pub(crate) fn hash(&self, call_id: &[u8]) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.secret.hash(&mut hasher);
+        call_id.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    pub(crate) fn cohort(&self, call: u64) -> Option<CohortId> {
+        self.cohorts.get(&call).copied()
+    }
+
+    pub(crate) fn remember(&mut self, call: u64, cohort: CohortId) {
+        if self.cohorts.insert(call, cohort).is_some() {
+            return;
+        }
+        self.order.push_back(call);
+        if self.order.len() > CALLS_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.cohorts.remove(&oldest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_stays_bounded_and_forgets_the_oldest() {
+        let mut affinity = Affinity::new([7; 32]);
+        for call in 0..CALLS_MAX as u64 + 100 {
+            affinity.remember(call, CohortId(call));
+            affinity.remember(call, CohortId(call + 1));
+        }
+        assert_eq!(affinity.cohorts.len(), CALLS_MAX);
+        assert_eq!(affinity.cohort(99), None);
+        assert_eq!(affinity.cohort(100), Some(CohortId(101)));
+    }
+}

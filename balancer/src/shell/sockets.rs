@@ -1,0 +1,101 @@
+//! The sockets: one for each address that clients send to, and one for each node.
+//!
+//! A node's socket is connected, so that the kernel reports a dead node's refusal and drops what
+//! comes from elsewhere. Each has a port of its own; nodes answer to where the last valid
+//! heartbeat came from, so no port needs to be configured.
+//! Sending goes by the plain socket: a full send buffer drops the datagram, as a network would.
+
+use super::{Addresses, RunError};
+use crate::config::Config;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use tokio::net::UdpSocket as AsyncUdpSocket;
+
+/// One socket, for sending.
+pub(super) struct Sockets {
+    clients: Vec<(SocketAddr, UdpSocket)>,
+    nodes: Vec<UdpSocket>,
+}
+
+impl Sockets {
+    pub(super) fn open(config: &Config) -> Result<Self, RunError> {
+        let mut clients = Vec::new();
+        for address in &config.balancer.listen {
+            let socket = bind("listen", *address)?;
+            clients.push((socket.local_addr()?, socket));
+        }
+        let mut nodes = Vec::new();
+        for (position, server) in (0u16..).zip(&config.balancer.servers) {
+            let address = local_address(config.nodes_listen, position, server.address);
+            let socket = bind("nodes_listen", address)?;
+            socket.connect(server.address).map_err(|error| RunError::Address {
+                key: "server.address",
+                address: server.address,
+                error,
+            })?;
+            nodes.push(socket);
+        }
+        Ok(Sockets { clients, nodes })
+    }
+
+    pub(super) fn addresses(&self) -> io::Result<Addresses> {
+        Ok(Addresses {
+            clients: self.clients.iter().map(|(address, _)| *address).collect(),
+            nodes: self.nodes.iter().map(UdpSocket::local_addr).collect::<io::Result<_>>()?,
+        })
+    }
+
+    /// The receiving sides of the clients' sockets, with their addresses.
+    pub(super) fn client_receivers(&self) -> io::Result<Vec<(SocketAddr, AsyncUdpSocket)>> {
+        let receiver =
+            |(address, socket): &(SocketAddr, UdpSocket)| Ok((*address, receiver(socket)?));
+        self.clients.iter().map(receiver).collect()
+    }
+
+    /// The receiving sides of the nodes' sockets.
+    pub(super) fn node_receivers(&self) -> io::Result<Vec<AsyncUdpSocket>> {
+        self.nodes.iter().map(receiver).collect()
+    }
+
+    /// From the socket bound to `local`, or the first if there is none.
+    pub(super) fn send_to_client(
+        &self,
+        local: SocketAddr,
+        destination: SocketAddr,
+        bytes: &[u8],
+    ) -> io::Result<()> {
+        let found = self.clients.iter().find(|(address, _)| *address == local);
+        let Some((_, socket)) = found.or(self.clients.first()) else { return Ok(()) };
+        socket.send_to(bytes, destination).map(drop)
+    }
+
+    pub(super) fn send_to_node(&self, server: usize, bytes: &[u8]) -> io::Result<()> {
+        self.nodes[server].send(bytes).map(drop)
+    }
+}
+
+fn local_address(
+    nodes_listen: Option<SocketAddr>,
+    position: u16,
+    server: SocketAddr,
+) -> SocketAddr {
+    match nodes_listen {
+        Some(address) if address.port() == 0 => address,
+        Some(address) => SocketAddr::new(address.ip(), address.port() + position),
+        None if server.is_ipv4() => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        None => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    }
+}
+
+fn bind(key: &'static str, address: SocketAddr) -> Result<UdpSocket, RunError> {
+    let socket = UdpSocket::bind(address).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => RunError::AddressTaken { key, address },
+        _ => RunError::Address { key, address, error },
+    })?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+fn receiver(socket: &UdpSocket) -> io::Result<AsyncUdpSocket> {
+    AsyncUdpSocket::from_std(socket.try_clone()?)
+}

@@ -1,0 +1,85 @@
+//! The state file: the seat's voter state, stored whole, so that it survives any kill.
+//!
+//! A new state is written to a second file, synced, and renamed over the first; then the
+//! directory is synced. A file that was read but does not decode stops the balancer: a voter
+//! without its memory could vote twice.
+
+use super::RunError;
+use resilee_membership::VoterState;
+use resilee_sbb::{decode, encode};
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+const VERSION: u32 = 1;
+
+#[derive(Serialize, Deserialize)]
+struct Record {
+    version: u32,
+    state: VoterState,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(super) struct StateFile {
+    path: PathBuf,
+}
+
+impl StateFile {
+    pub(super) fn new(path: PathBuf) -> Self {
+        StateFile { path }
+    }
+
+    /// What was stored last; none if there is no file.
+    pub(super) fn load(&self) -> Result<Option<VoterState>, RunError> {
+        let path = self.path.clone();
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(RunError::File { key: "state_file", path, error }),
+        };
+        match decode::<Record>(&bytes) {
+            Ok(Record { version: VERSION, state }) => Ok(Some(state)),
+            Ok(Record { version, .. }) => {
+                Err(RunError::State { path, what: format!("version {version} is unknown") })
+            }
+            Err(error) => Err(RunError::State { path, what: error.to_string() }),
+        }
+    }
+
+    /// Returns once the state is safe.
+    pub(super) fn save(&self, state: &VoterState) -> io::Result<()> {
+        let record = Record { version: VERSION, state: state.clone() };
+        let bytes = encode(&record).map_err(io::Error::other)?;
+        let mut new_path = self.path.clone().into_os_string();
+        new_path.push(".new");
+        let mut file = File::create(&new_path)?;
+        file.write_all(&bytes)?;
+        file.sync_all()?;
+        fs::rename(&new_path, &self.path)?;
+        let directory = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use resilee_membership::View;
+
+    #[test]
+    fn a_state_is_read_back_and_a_damaged_file_is_refused() {
+        let directory = std::env::temp_dir().join(format!("resilee-state-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let file = StateFile::new(directory.join("balancer.state"));
+        assert!(file.load().unwrap().is_none());
+        let highest = View { number: 7, ..View::default() };
+        let state = VoterState { highest, vote: None };
+        file.save(&state).unwrap();
+        assert_eq!(file.load().unwrap(), Some(state));
+        fs::write(directory.join("balancer.state"), b"damage").unwrap();
+        assert!(matches!(file.load(), Err(RunError::State { .. })));
+        fs::remove_dir_all(&directory).unwrap();
+    }
+}

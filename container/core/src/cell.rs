@@ -1,0 +1,194 @@
+//! A cell: all activities, SBB entities and timers of one call, on its owner and on its backup.
+//!
+//! The durable parts are the same on both; the volatile ones (inbox, turn) exist on the owner.
+//! How a turn runs is not here (`event_router.rs`).
+
+use crate::commit::{Activity, Change, Commit, Entity, Head, Part};
+use crate::event_router::Turn;
+use crate::resource_adaptor::{Ingress, Scope};
+use resilee_sbb::{ActivityId, CellId, CodecError, EntityId, TimerId, Timestamp, decode, encode};
+use serde_bytes::ByteBuf;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
+
+/// Inputs that wait for a cell's turn to end; more are dropped (clients repeat).
+pub(crate) const INBOX_MAX: usize = 64;
+
+/// What waits for a turn of its cell.
+#[derive(Debug)]
+pub(crate) enum CellInput {
+    /// A message from a client.
+    Message(Ingress),
+    /// The adaptor's next time-out of an activity.
+    AdaptorTimeout(ActivityId),
+    /// A timer of an SBB entity is due.
+    Timer(EntityId, TimerId),
+    /// The cell was taken over.
+    Adopt,
+}
+
+/// One call.
+#[derive(Debug)]
+pub(crate) struct Cell {
+    pub id: CellId,
+    pub head: Head,
+    pub activities: BTreeMap<u32, Activity>,
+    pub entities: BTreeMap<u32, Entity>,
+    pub timers: BTreeMap<(u32, TimerId), Timestamp>,
+    /// True where the cell is owned and its adaptor state is decoded.
+    pub live: bool,
+    /// True once a commit with its head was made.
+    pub committed: bool,
+    /// True once the log knows that it is owned here.
+    pub announced: bool,
+    /// The last commit of this run that changed it; 0 for none.
+    pub last_commit: u64,
+    /// Inputs behind the current turn.
+    pub inbox: VecDeque<CellInput>,
+    /// The current turn.
+    pub turn: Option<Turn>,
+}
+
+impl Cell {
+    /// A cell that is born with its first message.
+    pub fn born(id: CellId, key: u64, scope: Scope, now: Timestamp) -> Self {
+        let head = Head {
+            key,
+            scope,
+            born_at: now,
+            next_activity: 1,
+            next_entity: 1,
+            recorded: Default::default(),
+        };
+        Cell { live: true, ..Cell::replica(id, head) }
+    }
+
+    /// A cell that another node owns.
+    fn replica(id: CellId, head: Head) -> Self {
+        Cell {
+            id,
+            head,
+            activities: BTreeMap::new(),
+            entities: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            live: false,
+            committed: true,
+            announced: false,
+            last_commit: 0,
+            inbox: VecDeque::new(),
+            turn: None,
+        }
+    }
+
+    /// Full name of one of its activities.
+    pub fn activity_id(&self, number: u32) -> ActivityId {
+        ActivityId { cell: self.id, number }
+    }
+
+    /// Full name of one of its entities.
+    pub fn entity_id(&self, number: u32) -> EntityId {
+        EntityId { cell: self.id, number }
+    }
+
+    /// The encoded part; `None` if there is no such part (any more).
+    pub fn encode(&self, part: Part) -> Option<ByteBuf> {
+        let bytes = match part {
+            Part::Head => encode(&self.head),
+            Part::Activity(number) => encode(self.activities.get(&number)?),
+            Part::Entity(number) => encode(self.entities.get(&number)?),
+            Part::Timer(entity, timer) => encode(self.timers.get(&(entity, timer))?),
+        };
+        Some(ByteBuf::from(bytes.expect("plain data can be encoded")))
+    }
+
+    /// All parts it has.
+    pub fn parts(&self) -> Vec<Part> {
+        let mut parts = vec![Part::Head];
+        parts.extend(self.activities.keys().map(|number| Part::Activity(*number)));
+        parts.extend(self.entities.keys().map(|number| Part::Entity(*number)));
+        parts.extend(self.timers.keys().map(|(entity, timer)| Part::Timer(*entity, *timer)));
+        parts
+    }
+
+    /// All parts, encoded: the cell's piece of a snapshot.
+    pub fn snapshot(&self) -> Vec<Change> {
+        let parts = self.parts().into_iter();
+        parts.map(|part| Change { part, value: self.encode(part) }).collect()
+    }
+
+    /// True if it has nothing that could still do anything.
+    pub fn is_over(&self) -> bool {
+        self.activities.is_empty() && self.timers.is_empty()
+    }
+
+    /// Activities that the entity is attached to.
+    pub fn attachments(&self, entity: u32) -> impl Iterator<Item = u32> {
+        let attached = move |activity: &&Activity| activity.attached.contains(&entity);
+        let activities = self.activities.iter();
+        activities.filter(move |(_, activity)| attached(activity)).map(|(number, _)| *number)
+    }
+
+    fn apply_change(&mut self, change: &Change) -> Result<(), CodecError> {
+        match (change.part, &change.value) {
+            (Part::Head, Some(value)) => self.head = decode(value)?,
+            (Part::Head, None) => {}
+            (Part::Activity(number), Some(value)) => {
+                self.activities.insert(number, decode(value)?);
+            }
+            (Part::Activity(number), None) => drop(self.activities.remove(&number)),
+            (Part::Entity(number), Some(value)) => {
+                self.entities.insert(number, decode(value)?);
+            }
+            (Part::Entity(number), None) => drop(self.entities.remove(&number)),
+            (Part::Timer(entity, timer), Some(value)) => {
+                self.timers.insert((entity, timer), decode(value)?);
+            }
+            (Part::Timer(entity, timer), None) => drop(self.timers.remove(&(entity, timer))),
+        }
+        Ok(())
+    }
+}
+
+/// Applies the changes of a commit, or a piece of a snapshot, to the replicas.
+///
+/// A first change of an unknown cell without its head is skipped: the snapshot that is on its
+/// way carries the whole cell.
+///
+/// # Errors
+/// A part that cannot be read.
+pub(crate) fn apply(
+    cells: &mut BTreeMap<CellId, Cell>,
+    id: CellId,
+    changes: &[Change],
+) -> Result<(), CodecError> {
+    let cell = match cells.entry(id) {
+        Entry::Occupied(entry) => entry.into_mut(),
+        Entry::Vacant(entry) => {
+            let head = changes.iter().find(|change| change.part == Part::Head);
+            let Some(value) = head.and_then(|change| change.value.as_ref()) else { return Ok(()) };
+            entry.insert(Cell::replica(id, decode(value)?))
+        }
+    };
+    changes.iter().try_for_each(|change| cell.apply_change(change))
+}
+
+/// The changes of one turn, from the parts it touched.
+pub(crate) fn changes(cell: &Cell, touched: impl IntoIterator<Item = Part>) -> Vec<Change> {
+    let touched = touched.into_iter();
+    touched.map(|part| Change { part, value: cell.encode(part) }).collect()
+}
+
+impl Commit {
+    /// A commit that changes nothing: its number orders effects behind what was committed before.
+    pub fn empty(number: u64, cell: CellId) -> Self {
+        Commit {
+            number,
+            cell,
+            changes: Vec::new(),
+            over: false,
+            rows: Vec::new(),
+            records: Vec::new(),
+            egress: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Commits: what one turn changed and wants done, as plain data. They travel to the backup, into
+//! the store, and out of both.
+//!
+//! When a commit's effects may leave is not here (`gate.rs`), nor how it travels (`link.rs`).
+
+use crate::resource_adaptor::{Egress, Scope};
+use resilee_sbb::{CellId, StateBytes, TimerId, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One turn's changes and effects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Commit {
+    /// Counts the commits of the run that made it, from 1.
+    pub number: u64,
+    /// The cell that was changed.
+    pub cell: CellId,
+    /// Parts that were put or removed.
+    #[serde(default)]
+    pub changes: Vec<Change>,
+    /// True if the cell is over: all its parts are removed.
+    #[serde(default)]
+    pub over: bool,
+    /// Rows of shared tables that were put or removed.
+    #[serde(default)]
+    pub rows: Vec<RowChange>,
+    /// Records to keep for ever.
+    #[serde(default)]
+    pub records: Vec<Record>,
+    /// Messages to send; performed again by the survivor unless they are known to be done.
+    #[serde(default)]
+    pub egress: Vec<Egress>,
+}
+
+/// One part of a cell: what is replicated and stored as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Part {
+    /// [`Head`].
+    Head,
+    /// [`Activity`], by number.
+    Activity(u32),
+    /// [`Entity`], by number.
+    Entity(u32),
+    /// Due time of a timer, by entity and id.
+    Timer(u32, TimerId),
+}
+
+/// A part that was put, or removed (`None`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Change {
+    pub part: Part,
+    pub value: Option<ByteBuf>,
+}
+
+/// A row that was put, or removed (`None`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RowChange {
+    pub table: String,
+    pub key: String,
+    pub row: Option<ByteBuf>,
+}
+
+/// A record for a journal; its key is the commit's cell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub journal: String,
+    #[serde(with = "serde_bytes")]
+    pub record: Vec<u8>,
+}
+
+/// What a cell is, besides its activities, entities and timers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Head {
+    /// What all messages of the call share, hashed.
+    pub key: u64,
+    /// Kind of cell.
+    pub scope: Scope,
+    /// When its first message came.
+    pub born_at: Timestamp,
+    /// Number of the next activity.
+    pub next_activity: u32,
+    /// Number of the next entity.
+    pub next_entity: u32,
+    /// Journals that have this cell's record.
+    #[serde(default)]
+    pub recorded: BTreeSet<String>,
+}
+
+/// An activity with its activity context.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Activity {
+    /// The adaptor's marshalled state.
+    #[serde(with = "serde_bytes")]
+    pub state: Vec<u8>,
+    /// Attributes that services share.
+    #[serde(default)]
+    pub attributes: BTreeMap<String, ByteBuf>,
+    /// Entities that get its events.
+    #[serde(default)]
+    pub attached: BTreeSet<u32>,
+    /// True once it ends.
+    #[serde(default)]
+    pub ending: bool,
+}
+
+/// An SBB entity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Entity {
+    /// Name of its service.
+    pub service: String,
+    /// Its CMP state.
+    pub state: StateBytes,
+}
+
+impl Part {
+    /// Key of the part in the store: the cell, then the part, in an order that keeps a cell's
+    /// parts together.
+    pub fn store_key(self, cell: CellId) -> Vec<u8> {
+        let (tag, a, b) = match self {
+            Part::Head => (0u8, 0, 0),
+            Part::Activity(number) => (1, number, 0),
+            Part::Entity(number) => (2, number, 0),
+            Part::Timer(entity, timer) => (3, entity, timer.0),
+        };
+        let mut key = Vec::with_capacity(25);
+        key.extend_from_slice(&cell.cohort.0.to_be_bytes());
+        key.extend_from_slice(&cell.number.to_be_bytes());
+        key.push(tag);
+        key.extend_from_slice(&a.to_be_bytes());
+        key.extend_from_slice(&b.to_be_bytes());
+        key
+    }
+
+    /// Reads what [`Part::store_key`] wrote.
+    pub fn from_store_key(key: &[u8]) -> Option<(CellId, Part)> {
+        let word = |at: usize| Some(u32::from_be_bytes(key.get(at..at + 4)?.try_into().ok()?));
+        let long = |at: usize| Some(u64::from_be_bytes(key.get(at..at + 8)?.try_into().ok()?));
+        let cell = CellId { cohort: resilee_sbb::CohortId(long(0)?), number: long(8)? };
+        let (a, b) = (word(17)?, word(21)?);
+        let part = match key.get(16)? {
+            0 => Part::Head,
+            1 => Part::Activity(a),
+            2 => Part::Entity(a),
+            3 => Part::Timer(a, TimerId(b)),
+            _ => return None,
+        };
+        (key.len() == 25).then_some((cell, part))
+    }
+}
+
+impl RowChange {
+    /// Key of the row in the store: table, a zero byte, key.
+    pub fn store_key(table: &str, key: &str) -> Vec<u8> {
+        [table.as_bytes(), key.as_bytes()].join(&0)
+    }
+
+    /// Reads what [`RowChange::store_key`] wrote.
+    pub fn from_store_key(bytes: &[u8]) -> Option<(String, String)> {
+        let (table, key) = std::str::from_utf8(bytes).ok()?.split_once('\0')?;
+        Some((table.to_owned(), key.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use resilee_sbb::CohortId;
+
+    #[test]
+    fn store_keys_read_back() {
+        let cell = CellId { cohort: CohortId(7), number: 9 };
+        let parts = [Part::Head, Part::Activity(1), Part::Entity(2), Part::Timer(3, TimerId(4))];
+        for part in parts {
+            assert_eq!(Part::from_store_key(&part.store_key(cell)), Some((cell, part)));
+        }
+        assert_eq!(Part::from_store_key(b"short"), None);
+        let key = RowChange::store_key("registrations", "sip:a@b");
+        let row = Some(("registrations".to_owned(), "sip:a@b".to_owned()));
+        assert_eq!(RowChange::from_store_key(&key), row);
+    }
+
+    #[test]
+    fn a_commit_with_fields_of_a_newer_version_is_read() {
+        #[derive(Serialize)]
+        struct Newer {
+            number: u64,
+            cell: CellId,
+            colour: &'static str,
+        }
+        let cell = CellId { cohort: CohortId(7), number: 9 };
+        let bytes = resilee_sbb::encode(&Newer { number: 3, cell, colour: "red" }).expect("plain");
+        let commit: Commit = resilee_sbb::decode(&bytes).expect("unknown fields are skipped");
+        assert_eq!((commit.number, commit.cell, commit.over), (3, cell, false));
+    }
+}

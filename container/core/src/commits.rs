@@ -1,0 +1,270 @@
+//! From a finished turn to its effects: the commit, the gate, the store.
+//!
+//! | view              | a commit is held when                                              |
+//! |-------------------|--------------------------------------------------------------------|
+//! | one member        | the local store flushed it (memory, with an alarm, if it failed)   |
+//! | more members      | every other member acknowledged it                                 |
+//! | one to be changed | the store flushed it *and* every member of both views has it       |
+//! | not a member      | never                                                              |
+
+use crate::cell::{Cell, CellInput, changes};
+use crate::commit::{Commit, Part, Record, RowChange};
+use crate::core::Core;
+use crate::event_router::Turn;
+use crate::frame::Update;
+use crate::io::Output;
+use crate::management::Notice;
+use crate::resource_adaptor::Egress;
+use crate::store::{StoreBatch, StoreOp, Tree};
+use crate::timers::Due;
+use resilee_membership::{MemberInput, seal_sip};
+use resilee_sbb::{CellId, Timestamp};
+
+impl Core {
+    /// Nothing is left to deliver: commits what the turn changed and begins the next turn.
+    pub(crate) fn end_turn(&mut self, now: Timestamp, id: CellId) {
+        let Some(cell) = self.cells.get_mut(&id) else { return };
+        let Some(turn) = cell.turn.take() else { return };
+        let over = cell.is_over();
+        let ended = |part: &Part| match part {
+            Part::Activity(number) if !cell.activities.contains_key(number) => Some(*number),
+            _ => None,
+        };
+        for number in turn.touched.iter().filter_map(ended) {
+            let activity = cell.activity_id(number);
+            self.timers.set(Due::Adaptor(activity), None);
+            self.adaptor.forget(activity);
+        }
+        for number in cell.activities.keys() {
+            let activity = cell.activity_id(*number);
+            self.timers.set(Due::Adaptor(activity), self.adaptor.next_timeout(activity));
+        }
+        self.commit(id, turn, over);
+        if over {
+            self.bury(now, id);
+        } else if let Some(input) = self.cells.get_mut(&id).and_then(|c| c.inbox.pop_front()) {
+            self.begin_turn(now, id, input);
+        }
+    }
+
+    /// A cell that is over is forgotten; messages behind its last turn may begin a new one.
+    fn bury(&mut self, now: Timestamp, id: CellId) {
+        let Some(cell) = self.cells.remove(&id) else { return };
+        self.outputs.push_back(Output::Notice(Notice::Over { cell: id }));
+        self.index.remove(&(cell.head.scope, cell.head.key));
+        for input in cell.inbox {
+            if let CellInput::Message(ingress) = input {
+                self.on_message(now, ingress, true);
+            }
+        }
+    }
+
+    fn commit(&mut self, id: CellId, turn: Turn, over: bool) {
+        let Some(cell) = self.cells.get_mut(&id) else { return };
+        let mut parts = turn.touched;
+        if !cell.committed && !parts.is_empty() {
+            parts.insert(Part::Head);
+        }
+        let known = cell.committed;
+        let changes = if over { Vec::new() } else { changes(cell, parts.iter().copied()) };
+        let over = over && known;
+        if changes.is_empty() && !over && turn.rows.is_empty() && turn.records.is_empty() {
+            let last = cell.last_commit;
+            return self.send_behind(last, turn.egress);
+        }
+        let number = self.gate.next_commit();
+        cell.last_commit = number;
+        cell.committed = true;
+        let (rows, records) = (turn.rows, turn.records);
+        let egress = turn.egress;
+        let commit = Commit { number, cell: id, changes, over, rows, records, egress };
+        if over {
+            let parts: Vec<_> = cell.parts().into_iter().chain(parts).collect();
+            self.remove_stored(id, &parts);
+        }
+        self.store_commit(&commit);
+        self.replicate(&Update::Commit(commit.clone()), number);
+        let records = commit.records.into_iter().map(|record| (id, record));
+        let waiting = self.gate.behind(number);
+        waiting.egress.extend(commit.egress);
+        waiting.records.extend(records);
+    }
+
+    /// Sends what changes nothing: behind the cell's last commit, or at once.
+    fn send_behind(&mut self, last_commit: u64, egress: Vec<Egress>) {
+        if egress.is_empty() {
+            return;
+        }
+        match self.gate.is_closed(last_commit) {
+            true => self.gate.behind(last_commit).egress.extend(egress),
+            false => self.send_at_once(egress),
+        }
+    }
+
+    /// Commits nothing but effects: they leave behind all that was committed before.
+    pub(crate) fn commit_effects(&mut self, id: CellId, egress: Vec<Egress>) {
+        let number = self.gate.next_commit();
+        let commit = Commit { egress: egress.clone(), ..Commit::empty(number, id) };
+        self.replicate(&Update::Commit(commit), number);
+        self.gate.behind(number).egress.extend(egress);
+    }
+
+    /// Hands messages to the balancer or to the node's own socket.
+    pub(crate) fn send_at_once(&mut self, egress: Vec<Egress>) {
+        for Egress { flow, bytes } in egress {
+            if !self.config.behind_balancer {
+                self.outputs.push_back(Output::Datagram { flow, bytes });
+            } else if let Some(destination) = self.seat_address {
+                let bytes = seal_sip(&self.config.key, self.view.number, &flow, &bytes);
+                self.outputs.push_back(Output::Packet { destination, bytes });
+            } else {
+                self.count_drop("message to a client before the balancer was heard");
+            }
+        }
+    }
+
+    /// Lets out what is held. Records become bills now.
+    pub(crate) fn release(&mut self) {
+        let Some(held) = self.held() else { return };
+        for waiting in self.gate.raise(held) {
+            for (cell, record) in waiting.records {
+                self.journal(cell, record);
+            }
+            self.send_at_once(waiting.egress);
+        }
+    }
+
+    /// All commits up to this one are held; `None` while this run may let nothing out.
+    fn held(&self) -> Option<u64> {
+        if !self.is_member() {
+            return None;
+        }
+        let last = self.gate.last_commit();
+        let joint = self.proposing.as_ref();
+        let members = self.view.members.iter().chain(joint.into_iter().flat_map(|v| &v.members));
+        let others: Vec<_> = members.filter(|member| **member != self.config.me).collect();
+        let stored = if self.writes.failed { last } else { self.writes.stored_commit };
+        let local = if joint.is_some() || others.is_empty() { stored } else { last };
+        let acknowledged = others.iter().map(|member| match self.links.get(&member.node) {
+            Some(link) if link.run.as_ref() == Some(*member) => link.held(last),
+            _ => self.gate.held(),
+        });
+        Some(acknowledged.fold(local, u64::min))
+    }
+
+    /// The only member: records wait for the flush of their journal, with their commit.
+    fn is_alone(&self) -> bool {
+        self.view.members.len() <= 1
+    }
+
+    pub(crate) fn journal(&mut self, cell: CellId, record: Record) {
+        let Record { journal, record } = record;
+        if !self.writes.journals.contains(&journal) {
+            self.writes.journals.push(journal.clone());
+        }
+        self.writes.ops.push(StoreOp::Record { journal, cell, record });
+    }
+
+    /// Writes a commit to the local store; alone, its records are part of what is flushed.
+    fn store_commit(&mut self, commit: &Commit) {
+        self.store_changes(commit);
+        if self.is_alone() {
+            for record in &commit.records {
+                self.journal(commit.cell, record.clone());
+            }
+        }
+    }
+
+    /// Writes the changes of a commit, of this run or of another.
+    pub(crate) fn store_changes(&mut self, commit: &Commit) {
+        for change in &commit.changes {
+            let key = change.part.store_key(commit.cell);
+            self.writes.ops.push(match &change.value {
+                Some(value) => StoreOp::Put { tree: Tree::Cells, key, value: value.to_vec() },
+                None => StoreOp::Remove { tree: Tree::Cells, key },
+            });
+        }
+        self.store_rows(&commit.rows);
+    }
+
+    pub(crate) fn store_rows(&mut self, rows: &[RowChange]) {
+        for row in rows {
+            let key = RowChange::store_key(&row.table, &row.key);
+            self.writes.ops.push(match &row.row {
+                Some(value) => StoreOp::Put { tree: Tree::Tables, key, value: value.to_vec() },
+                None => StoreOp::Remove { tree: Tree::Tables, key },
+            });
+        }
+    }
+
+    pub(crate) fn remove_stored(&mut self, id: CellId, parts: &[Part]) {
+        for part in parts {
+            let key = part.store_key(id);
+            self.writes.ops.push(StoreOp::Remove { tree: Tree::Cells, key });
+        }
+    }
+
+    /// The store is the gate from now on: all that waits, with its records, waits for a flush.
+    pub(crate) fn gate_by_store(&mut self) {
+        let records = self.gate.waiting().flat_map(|waiting| waiting.records.clone());
+        for (cell, record) in records.collect::<Vec<_>>() {
+            self.journal(cell, record);
+        }
+        self.writes.stored_commit = self.gate.held();
+        self.writes.under_way.iter_mut().for_each(|(_, commit)| *commit = 0);
+        // An empty batch is flushed too: it covers what the batches before it wrote.
+        self.emit_batch();
+    }
+
+    /// Emits the writes since the last batch as one batch.
+    pub(crate) fn flush_store(&mut self) {
+        let covered = self.writes.under_way.back().map_or(self.writes.stored_commit, |b| b.1);
+        let uncovered = self.gate.last_commit() > covered && self.is_member();
+        if !self.writes.ops.is_empty() || uncovered {
+            self.emit_batch();
+        }
+    }
+
+    pub(crate) fn emit_batch(&mut self) {
+        let number = self.writes.next_batch;
+        self.writes.next_batch += 1;
+        let ops = std::mem::take(&mut self.writes.ops);
+        self.writes.under_way.push_back((number, self.gate.last_commit()));
+        let votes = std::mem::take(&mut self.writes.pending_votes);
+        self.writes.votes.extend(votes.into_iter().map(|vote| (number, vote)));
+        self.outputs.push_back(Output::Store(StoreBatch { number, ops }));
+    }
+
+    pub(crate) fn on_stored(&mut self, now: Timestamp, number: u64) {
+        while let Some((batch, commit)) = self.writes.under_way.front().copied() {
+            if batch > number {
+                break;
+            }
+            self.writes.under_way.pop_front();
+            self.writes.stored_commit = self.writes.stored_commit.max(commit);
+        }
+        while let Some((batch, vote)) = self.writes.votes.front().copied() {
+            if batch > number {
+                break;
+            }
+            self.writes.votes.pop_front();
+            self.member.handle_input(now, MemberInput::Persisted(vote));
+        }
+        let last = self.writes.stored_commit;
+        self.member.handle_input(now, MemberInput::LastCommit(last));
+    }
+
+    pub(crate) fn on_store_failed(&mut self, now: Timestamp, reason: &str) {
+        self.writes.failed = true;
+        self.raise_alarm(now, "store", &format!("nothing is stored any more: {reason}"));
+        let votes: Vec<_> = self.writes.votes.drain(..).map(|(_, vote)| vote).collect();
+        for vote in votes {
+            self.member.handle_input(now, MemberInput::Persisted(vote));
+        }
+    }
+
+    /// The cells that this node holds, by owner or not.
+    pub(crate) fn cells_of(&self, owned: bool) -> impl Iterator<Item = &Cell> {
+        self.cells.values().filter(move |cell| self.owns(cell.id) == owned)
+    }
+}

@@ -1,0 +1,32 @@
+//! What a core is told at its start.
+
+use resilee_membership::{Key, NodeName, RunId};
+use std::net::SocketAddr;
+
+/// Identity of the node and the shape of its cluster.
+#[derive(Clone, Debug)]
+pub struct CoreConfig {
+    /// This run.
+    pub me: RunId,
+    /// The cluster key: seals every datagram between nodes and balancer.
+    pub key: Key,
+    /// The other nodes; none: a node alone.
+    pub peers: Vec<Peer>,
+    /// True if clients are reached through a balancer, which holds the seat.
+    pub behind_balancer: bool,
+    /// Time between heartbeats, in milliseconds.
+    pub heartbeat_ms: u64,
+    /// Heartbeats that may be missed before a peer counts as lost.
+    pub missed: u32,
+    /// How long a cold start listens for living members, in milliseconds.
+    pub cold_start_ms: u64,
+}
+
+/// Another node of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its name.
+    pub name: NodeName,
+    /// Its `[cluster] listen` address: heartbeats and votes go there by UDP.
+    pub address: SocketAddr,
+}

@@ -1,0 +1,297 @@
+//! The core's state, and which part of it an input goes to.
+
+use crate::alarms::Alarms;
+use crate::cell::{Cell, CellInput};
+use crate::commit::{Part, RowChange};
+use crate::config::CoreConfig;
+use crate::gate::Gate;
+use crate::io::{Input, Output};
+use crate::link::Link;
+use crate::management::Notice;
+use crate::resource_adaptor::{Ingress, ResourceAdaptor, Scope};
+use crate::store::{Restored, StoreOp};
+use crate::timers::{Due, Timers};
+use resilee_membership::{
+    Control, Member, MemberConfig, MemberInput, NodeName, Packet, RunId, View, VoterId, open,
+};
+use resilee_sbb::{CellId, DeliveryId, Descriptor, LinkedSbb, Tables, Timestamp};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+
+/// How long a handler may take before its delivery counts as rolled back, in milliseconds.
+pub(crate) const DELIVERY_DEADLINE_MS: u64 = 10_000;
+
+/// One node's SLEE.
+pub struct Core {
+    pub(crate) config: CoreConfig,
+    pub(crate) services: Vec<Descriptor>,
+    pub(crate) adaptor: Box<dyn ResourceAdaptor>,
+    pub(crate) member: Member,
+    /// The adopted view.
+    pub(crate) view: View,
+    /// Where the balancer's last heartbeat came from.
+    pub(crate) seat_address: Option<SocketAddr>,
+    /// Cells owned here, and cells held as backup.
+    pub(crate) cells: BTreeMap<CellId, Cell>,
+    /// Living cells by what their messages share.
+    pub(crate) index: BTreeMap<(Scope, u64), CellId>,
+    pub(crate) tables: Tables,
+    pub(crate) timers: Timers,
+    /// Deliveries that are out.
+    pub(crate) deliveries: BTreeMap<DeliveryId, CellId>,
+    pub(crate) next_delivery: u64,
+    pub(crate) next_cell: u64,
+    pub(crate) gate: Gate,
+    pub(crate) links: BTreeMap<NodeName, Link>,
+    /// The member whose snapshot is wanted.
+    pub(crate) joining: Option<Joining>,
+    /// The view that is being voted on: gates hold for both.
+    pub(crate) proposing: Option<View>,
+    /// Effects of other runs' commits, until they are known to be done.
+    pub(crate) outbox: BTreeMap<RunId, BTreeMap<u64, Vec<crate::resource_adaptor::Egress>>>,
+    pub(crate) writes: Writes,
+    pub(crate) draining: bool,
+    pub(crate) alarms: Alarms,
+    pub(crate) dropped: BTreeMap<&'static str, u64>,
+    pub(crate) counters: BTreeMap<&'static str, ServiceCounters>,
+    pub(crate) outputs: VecDeque<Output>,
+}
+
+/// A snapshot that is wanted.
+#[derive(Clone, Debug)]
+pub(crate) struct Joining {
+    /// From which member.
+    pub member: RunId,
+    /// On which stream; each try has its own.
+    pub stream: u64,
+    /// When it was asked for last.
+    pub asked_at: Timestamp,
+}
+
+/// What the store is asked for, and what of it is done.
+#[derive(Debug, Default)]
+pub(crate) struct Writes {
+    /// Writes since the last batch.
+    pub ops: Vec<StoreOp>,
+    /// Number of the next batch.
+    pub next_batch: u64,
+    /// Batches under way, with the last commit that each covers.
+    pub under_way: VecDeque<(u64, u64)>,
+    /// All commits up to this one are flushed.
+    pub stored_commit: u64,
+    /// Voter states under way: batch and the membership's number.
+    pub votes: VecDeque<(u64, u64)>,
+    /// Voter states in `ops`.
+    pub pending_votes: Vec<u64>,
+    /// Journals that have records.
+    pub journals: Vec<String>,
+    /// True once the store failed: memory is the gate, with an alarm.
+    pub failed: bool,
+    /// Loads of records for joiners: token and the peer they are for.
+    pub loads: BTreeMap<u64, NodeName>,
+    /// Token of the next load.
+    pub next_load: u64,
+}
+
+/// Deliveries of one service.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ServiceCounters {
+    pub delivered: u64,
+    pub rolled_back: u64,
+}
+
+impl Core {
+    /// A core that has not heard of anybody. `tables` are the rows of the configuration
+    /// (accounts, tariffs), which every node has; they are not replicated.
+    pub fn new(
+        now: Timestamp,
+        config: CoreConfig,
+        services: &[LinkedSbb],
+        adaptor: Box<dyn ResourceAdaptor>,
+        tables: Tables,
+        restored: Restored,
+    ) -> Self {
+        let member_config = MemberConfig {
+            me: config.me.clone(),
+            peers: config.peers.iter().map(|peer| peer.name.clone()).collect(),
+            seat: config.behind_balancer,
+            heartbeat_ms: config.heartbeat_ms,
+            missed: config.missed,
+            cold_start_ms: config.cold_start_ms,
+        };
+        let empty = restored.is_empty();
+        let member = Member::new(now, member_config, restored.voter.clone(), empty);
+        let mut services: Vec<_> = services.iter().map(|service| (service.descriptor)()).collect();
+        services
+            .sort_by_key(|descriptor| (std::cmp::Reverse(descriptor.priority), descriptor.name));
+        let name = |peer: &crate::Peer| (peer.name.clone(), Link::new(peer.name.clone()));
+        let mut core = Core {
+            links: config.peers.iter().map(name).collect(),
+            counters: services.iter().map(|d| (d.name, ServiceCounters::default())).collect(),
+            config,
+            services,
+            adaptor,
+            member,
+            view: View::default(),
+            seat_address: None,
+            cells: BTreeMap::new(),
+            index: BTreeMap::new(),
+            tables,
+            timers: Timers::default(),
+            deliveries: BTreeMap::new(),
+            next_delivery: 1,
+            next_cell: 1,
+            gate: Gate::default(),
+            joining: None,
+            proposing: None,
+            outbox: BTreeMap::new(),
+            writes: Writes { next_batch: 1, ..Writes::default() },
+            draining: false,
+            alarms: Alarms::default(),
+            dropped: BTreeMap::new(),
+            outputs: VecDeque::new(),
+        };
+        core.restore(now, restored);
+        core.drive_member(now);
+        core
+    }
+
+    /// Takes one input. Then [`Core::poll_output`] until it is empty; several inputs may be
+    /// handled before, which makes larger frames.
+    pub fn handle_input(&mut self, now: Timestamp, input: Input) {
+        match input {
+            Input::Packet { source, bytes } => self.on_packet(now, source, &bytes),
+            Input::Datagram { flow, bytes } => self.on_message(now, Ingress { flow, bytes }, false),
+            Input::LinkUp { peer } => self.on_link_up(now, &peer),
+            Input::LinkDown { peer } => self.on_link_down(now, &peer),
+            Input::Frame { peer, bytes } => self.on_frame(now, &peer, &bytes),
+            Input::Outcome { delivery, outcome } => self.on_outcome(now, delivery, outcome),
+            Input::Stored { number } => self.on_stored(now, number),
+            Input::StoreFailed { reason } => self.on_store_failed(now, &reason),
+            Input::Records { token, records } => self.on_records(token, records),
+            Input::Timeout => self.on_timeout(now),
+            Input::Drain => {
+                self.draining = true;
+                self.member.handle_input(now, MemberInput::Drain);
+            }
+        }
+        self.drive_member(now);
+        self.advance_joiners(now);
+        self.release();
+    }
+
+    /// The next output; `None`: all is said.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        if let Some(output) = self.outputs.pop_front() {
+            return Some(output);
+        }
+        self.flush_links();
+        self.flush_store();
+        self.outputs.pop_front()
+    }
+
+    /// When [`Input::Timeout`] is due.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        let times = [self.timers.next(), self.member.poll_timeout()];
+        times.into_iter().flatten().min()
+    }
+
+    /// The shared tables.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// The adopted view.
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// True if this run is a member of the adopted view: only then anything leaves a cell.
+    pub(crate) fn is_member(&self) -> bool {
+        self.view.contains(&self.config.me) && self.member.is_member()
+    }
+
+    /// True if this run owns the cell.
+    pub(crate) fn owns(&self, cell: CellId) -> bool {
+        self.is_member() && self.view.owner(cell.cohort) == Some(&self.config.me)
+    }
+
+    fn on_packet(&mut self, now: Timestamp, source: SocketAddr, bytes: &[u8]) {
+        match open(&self.config.key, bytes) {
+            Ok(Packet::Sip { flow, bytes, .. }) => {
+                let ingress = Ingress { flow, bytes: bytes.to_vec() };
+                self.on_message(now, ingress, false);
+            }
+            Ok(Packet::Control(control)) => self.on_control(now, source, control),
+            Err(_) => self.count_drop("sealed datagram that does not open"),
+        }
+    }
+
+    fn on_control(&mut self, now: Timestamp, source: SocketAddr, control: Control) {
+        if control.from == VoterId::Seat {
+            self.seat_address = Some(source);
+        }
+        self.member.handle_input(now, MemberInput::Control(control));
+    }
+
+    fn on_timeout(&mut self, now: Timestamp) {
+        self.member.handle_input(now, MemberInput::Timeout);
+        self.ask_again_to_join(now);
+        while let Some(due) = self.timers.pop(now) {
+            match due {
+                Due::Adaptor(activity) => {
+                    self.enqueue(now, activity.cell, CellInput::AdaptorTimeout(activity));
+                }
+                Due::Sbb(entity, timer) => {
+                    self.enqueue(now, entity.cell, CellInput::Timer(entity, timer));
+                }
+                Due::Delivery(delivery) => self.on_delivery_deadline(now, delivery),
+            }
+        }
+    }
+
+    /// Loads what the store held; nothing of it is owned before a view says so.
+    fn restore(&mut self, now: Timestamp, restored: Restored) {
+        self.writes.journals = restored.journals;
+        let mut parts: BTreeMap<CellId, Vec<crate::commit::Change>> = BTreeMap::new();
+        for (key, value) in restored.cells {
+            match Part::from_store_key(&key) {
+                Some((cell, part)) => {
+                    let value = Some(serde_bytes::ByteBuf::from(value));
+                    parts.entry(cell).or_default().push(crate::commit::Change { part, value });
+                }
+                None => self.raise_alarm(now, "store", "a stored cell has a key of no cell"),
+            }
+        }
+        for (cell, changes) in parts {
+            if self.apply_changes(cell, &changes).is_err() {
+                self.raise_alarm(now, "store", &format!("the stored cell {cell} cannot be read"));
+                self.cells.remove(&cell);
+            }
+        }
+        for (key, row) in restored.tables {
+            match RowChange::from_store_key(&key) {
+                Some((table, key)) => self.tables.put(&table, &key, row),
+                None => self.raise_alarm(now, "store", "a stored row has a key of no table"),
+            }
+        }
+    }
+
+    /// Counts what was dropped, and says so.
+    pub(crate) fn count_drop(&mut self, reason: &'static str) {
+        *self.dropped.entry(reason).or_default() += 1;
+        self.outputs.push_back(Output::Notice(Notice::Dropped(reason)));
+    }
+
+    pub(crate) fn raise_alarm(&mut self, now: Timestamp, source: &str, text: &str) {
+        if let Some(alarm) = self.alarms.raise(now, source, text) {
+            self.outputs.push_back(Output::Notice(Notice::AlarmRaised(alarm)));
+        }
+    }
+
+    pub(crate) fn clear_alarm(&mut self, source: &str, text: &str) {
+        if self.alarms.clear(source, text) {
+            self.outputs.push_back(Output::Notice(Notice::AlarmCleared(text.to_owned())));
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! What two nodes say to each other over the cluster link, as plain data in the common codec.
+//!
+//! Order, repetition and acknowledgement of updates are in `link.rs`.
+
+use crate::commit::{Change, Commit, RowChange};
+use crate::resource_adaptor::Ingress;
+use crate::store::StoredRecord;
+use resilee_membership::RunId;
+use resilee_sbb::CellId;
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+/// One frame.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Frame {
+    /// The run that speaks.
+    pub from: RunId,
+    /// Number of its view.
+    pub view: u64,
+    /// Its stream of updates to this reader: a joiner names a new one with each [`Extra::Join`].
+    pub stream: u64,
+    /// Sequence of the first of `updates` in that stream.
+    pub first: u64,
+    /// Encoded [`Update`]s.
+    #[serde(default)]
+    pub updates: Vec<ByteBuf>,
+    /// The reader's stream that `ack` speaks of.
+    pub ack_stream: u64,
+    /// All of the reader's updates up to this sequence are applied.
+    pub ack: u64,
+    /// Effects of all the writer's commits up to this number are done.
+    pub done: u64,
+    /// What needs no order and is not repeated.
+    #[serde(default)]
+    pub extras: Vec<Extra>,
+}
+
+/// What is applied in order, once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Update {
+    /// A turn of the writer.
+    Commit(Commit),
+    /// A whole cell of the writer's snapshot; replaces what the reader has of it.
+    Cell { id: CellId, parts: Vec<Change> },
+    /// Rows of the writer's snapshot.
+    Rows(Vec<RowChange>),
+    /// Records that the reader may lack.
+    Records { journal: String, records: Vec<StoredRecord> },
+    /// The snapshot is complete: with what came before, the reader has all state.
+    SnapshotEnd,
+}
+
+/// What is not repeated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Extra {
+    /// First word on a new link.
+    Hello,
+    /// The writer is no member: it dropped all it had and wants a snapshot on this stream.
+    Join { stream: u64 },
+    /// A client's message for a cell that the reader owns.
+    Relay(Ingress),
+}

@@ -1,0 +1,118 @@
+//! Whose a client's message is: a cell of this node, a cell of another node, or nobody's.
+//!
+//! | the message names              | owner of it here | what happens                            |
+//! |--------------------------------|------------------|-----------------------------------------|
+//! | a living cell                  | this node        | waits for its turn in the cell          |
+//! | a living cell                  | another member   | relayed; a relayed one is dropped       |
+//! | a cohort, no living cell       | this node        | the adaptor answers: it is over         |
+//! | a cohort, no living cell       | another member   | relayed                                 |
+//! | nothing, and may begin a call  | this node        | a cell is born                          |
+//! | nothing, and may change tables | owner of tables  | a cell is born there                    |
+//! | nothing, and may begin nothing | anybody          | the adaptor answers                     |
+
+use crate::cell::{Cell, CellInput, INBOX_MAX};
+use crate::core::Core;
+use crate::frame::Extra;
+use crate::resource_adaptor::{Ingress, Route, Scope};
+use resilee_sbb::{CellId, CohortId, Timestamp};
+
+/// Cells that a node holds, owned and as backup; further calls are refused at the entrance.
+pub const CELLS_MAX: usize = 500_000;
+
+impl Core {
+    /// A message from a client, or one that another node relayed.
+    pub(crate) fn on_message(&mut self, now: Timestamp, ingress: Ingress, relayed: bool) {
+        if !self.is_member() {
+            return self.count_drop("message while not a member");
+        }
+        match self.adaptor.route(now, &ingress) {
+            Route::Drop(reason) => self.count_drop(reason),
+            Route::Answer(answers) => self.send_at_once(answers),
+            Route::Cell { key, scope, creates, cohort } => {
+                let known = self.index.get(&(scope, key)).copied();
+                let born_in = || match scope {
+                    Scope::Tables => Some(CohortId::TABLES),
+                    Scope::Call => creates.then(|| self.config.me.cohort()),
+                };
+                let cohort = known.map(|cell| cell.cohort).or(cohort).or_else(born_in);
+                let creates = creates && known.is_none();
+                self.on_routed(
+                    now,
+                    ingress,
+                    relayed,
+                    Routed { known, cohort, creates, scope, key },
+                );
+            }
+        }
+    }
+
+    fn on_routed(&mut self, now: Timestamp, ingress: Ingress, relayed: bool, routed: Routed) {
+        let owner = routed.cohort.and_then(|cohort| self.view.owner(cohort)).cloned();
+        match (owner, routed.known) {
+            (Some(owner), _) if owner != self.config.me => {
+                self.relay(&owner.node, ingress, relayed);
+            }
+            (Some(_), Some(cell)) => self.enqueue(now, cell, CellInput::Message(ingress)),
+            (Some(_), None) if routed.creates => self.give_birth(now, ingress, &routed),
+            _ => {
+                let answers = self.adaptor.unknown(now, &ingress);
+                self.send_at_once(answers);
+            }
+        }
+    }
+
+    fn relay(&mut self, owner: &resilee_membership::NodeName, ingress: Ingress, relayed: bool) {
+        if relayed {
+            return self.count_drop("relayed message for a cell of a third node");
+        }
+        match self.links.get_mut(owner) {
+            Some(link) if link.up => link.say(Extra::Relay(ingress)),
+            _ => self.count_drop("message for a node that is out of reach"),
+        }
+    }
+
+    fn give_birth(&mut self, now: Timestamp, ingress: Ingress, routed: &Routed) {
+        if self.draining {
+            return self.count_drop("new call while draining");
+        }
+        if self.cells.len() >= CELLS_MAX {
+            self.raise_alarm(now, "overload", "the number of calls has reached its limit");
+            return self.count_drop("new call over the limit");
+        }
+        let cohort = routed.cohort.unwrap_or_else(|| self.config.me.cohort());
+        // Cells of the tables' cohort are numbered by its owner of the day: the view's number
+        // keeps the numbers of two owners apart.
+        let epoch = if cohort == CohortId::TABLES { self.view.number << 40 } else { 0 };
+        let id = CellId { cohort, number: epoch | self.next_cell };
+        self.next_cell += 1;
+        let mut cell = Cell::born(id, routed.key, routed.scope, now);
+        cell.committed = false;
+        self.index.insert((routed.scope, routed.key), id);
+        self.cells.insert(id, cell);
+        self.enqueue(now, id, CellInput::Message(ingress));
+    }
+
+    /// Puts an input behind the cell's current turn, or begins a turn with it.
+    pub(crate) fn enqueue(&mut self, now: Timestamp, id: CellId, input: CellInput) {
+        if !self.owns(id) {
+            return;
+        }
+        let Some(cell) = self.cells.get_mut(&id) else { return };
+        if cell.turn.is_none() {
+            return self.begin_turn(now, id, input);
+        }
+        if cell.inbox.len() >= INBOX_MAX && matches!(input, CellInput::Message(_)) {
+            return self.count_drop("message behind a full inbox of its cell");
+        }
+        cell.inbox.push_back(input);
+    }
+}
+
+/// What is known of a message's cell.
+struct Routed {
+    known: Option<CellId>,
+    cohort: Option<CohortId>,
+    creates: bool,
+    scope: Scope,
+    key: u64,
+}

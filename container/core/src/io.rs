@@ -1,0 +1,131 @@
+//! The boundary of the core: every input and every output, as plain data.
+//!
+//! A reader who knows these two enums knows what a node does. There is no socket, clock, actor or
+//! store here; the runtime's shell and the simulator feed and drain the same values.
+
+use crate::management::Notice;
+use crate::store::StoreBatch;
+use crate::store::StoredRecord;
+use resilee_membership::{Flow, NodeName};
+use resilee_sbb::{Deliver, DeliveryId, Outcome};
+use std::net::SocketAddr;
+
+/// What arrives at a node.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A sealed datagram from the balancer or from another node, not yet opened.
+    Packet {
+        /// Address it came from.
+        source: SocketAddr,
+        /// The datagram.
+        bytes: Vec<u8>,
+    },
+    /// A datagram from a client, on a socket of the node's own (a node without balancer).
+    Datagram {
+        /// Where it came from and where it arrived.
+        flow: Flow,
+        /// The datagram.
+        bytes: Vec<u8>,
+    },
+    /// The cluster link to a node was opened and authenticated.
+    LinkUp {
+        /// The node.
+        peer: NodeName,
+    },
+    /// The cluster link to a node is gone.
+    LinkDown {
+        /// The node.
+        peer: NodeName,
+    },
+    /// A frame from a node. Untrusted.
+    Frame {
+        /// The node.
+        peer: NodeName,
+        /// The frame.
+        bytes: Vec<u8>,
+    },
+    /// The answer to [`Output::Deliver`]; refused if it is late.
+    Outcome {
+        /// Which delivery.
+        delivery: DeliveryId,
+        /// The answer.
+        outcome: Outcome,
+    },
+    /// All batches up to this number are flushed to the store.
+    Stored {
+        /// [`StoreBatch::number`].
+        number: u64,
+    },
+    /// The store failed: no batch will be flushed any more.
+    StoreFailed {
+        /// What an operator reads in the alarm.
+        reason: String,
+    },
+    /// The answer to [`Output::LoadRecords`].
+    Records {
+        /// [`Output::LoadRecords::token`].
+        token: u64,
+        /// In the order of their sequence; none: there are no more.
+        records: Vec<StoredRecord>,
+    },
+    /// The moment of [`crate::Core::poll_timeout`] has come.
+    Timeout,
+    /// Hand over everything and end (SIGTERM).
+    Drain,
+}
+
+/// What a node wants done.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Run a handler; answer with [`Input::Outcome`].
+    Deliver(Box<Deliver>),
+    /// Send a sealed datagram to the balancer or to another node.
+    Packet {
+        /// Where to.
+        destination: SocketAddr,
+        /// The datagram.
+        bytes: Vec<u8>,
+    },
+    /// Send a datagram to a client from a socket of the node's own (`flow.local` to
+    /// `flow.remote`).
+    Datagram {
+        /// Where from and where to.
+        flow: Flow,
+        /// The datagram.
+        bytes: Vec<u8>,
+    },
+    /// Send a frame on the cluster link; lost if there is none.
+    Frame {
+        /// The node.
+        peer: NodeName,
+        /// The frame.
+        bytes: Vec<u8>,
+    },
+    /// Close the cluster link and dial again.
+    CloseLink {
+        /// The node.
+        peer: NodeName,
+        /// Why, for the log.
+        reason: String,
+    },
+    /// Write and flush; answer with [`Input::Stored`]. Batches are written in order.
+    Store(StoreBatch),
+    /// Read records of a journal from the store; answer with [`Input::Records`]. Records of
+    /// batches that were emitted before are among them, flushed or not.
+    LoadRecords {
+        /// Comes back with the answer.
+        token: u64,
+        /// The journal.
+        journal: String,
+        /// Sequence of the first one wanted.
+        from: u64,
+        /// At most so many.
+        limit: usize,
+    },
+    /// Something an operator may want to know: for the log and the pages.
+    Notice(Notice),
+    /// This run was voted out, or could not join. Build a new core with a new incarnation.
+    Rejoin,
+    /// All is handed over: the process may end.
+    Drained,
+}

@@ -1,0 +1,45 @@
+//! The SLEE as one deterministic machine: messages in, commits and messages out.
+//!
+//! [`Core::handle_input`] takes an [`Input`], [`Core::poll_output`] gives the [`Output`]s until it
+//! is empty, [`Core::poll_timeout`] says when [`Input::Timeout`] is due. The core never reads a
+//! clock, opens a socket, starts a thread or draws a random number, and it knows nothing of SIP
+//! or of bills: a protocol is a [`ResourceAdaptor`], a service a [`resilee_sbb::Sbb`].
+//!
+//! | file               | what it decides                                                     |
+//! |--------------------|---------------------------------------------------------------------|
+//! | `core.rs`          | which part an input goes to                                         |
+//! | `ingress.rs`       | whose a client's message is: a cell here, another node's, nobody's  |
+//! | `turns.rs`         | how a turn of a cell runs, delivery by delivery                     |
+//! | `event_router.rs`  | who gets an event next                                              |
+//! | `commits.rs`       | what a turn changed; when its effects may leave                     |
+//! | `replication.rs`   | what the other node gets, and what is done with what it sends       |
+//! | `takeover.rs`      | what a new view means for cells, timers and gates                   |
+//! | `status.rs`        | what operators see                                                  |
+
+mod alarms;
+mod cell;
+mod commit;
+mod commits;
+mod config;
+mod core;
+mod event_router;
+mod frame;
+mod gate;
+mod ingress;
+mod io;
+mod link;
+pub mod management;
+mod replication;
+mod resource_adaptor;
+mod status;
+mod store;
+mod takeover;
+mod timers;
+mod turns;
+
+pub use self::core::Core;
+pub use config::{CoreConfig, Peer};
+pub use ingress::CELLS_MAX;
+pub use io::{Input, Output};
+pub use resource_adaptor::{Egress, Endpoint, Ingress, ResourceAdaptor, Route, Scope};
+pub use store::{Restored, StoreBatch, StoreOp, StoredRecord, Tree, VOTER_KEY};

@@ -1,0 +1,322 @@
+//! One peer's link as this node keeps it: updates in order, once, repeated until acknowledged.
+//!
+//! | event                       | what happens                                               |
+//! |-----------------------------|------------------------------------------------------------|
+//! | update pushed               | gets the next sequence; kept until acknowledged            |
+//! | frame with updates in order | handed on once each; an acknowledgement is due             |
+//! | frame behind, or ahead      | what is known is skipped; a hole is refused, link closed   |
+//! | acknowledgement             | kept updates up to it are dropped                          |
+//! | link down, then up again    | all kept updates are sent again                            |
+//! | another run of the peer     | everything of the old run is forgotten                     |
+//!
+//! What an update means is not here; nor is the transport, which keeps order while it lives.
+
+use crate::frame::{Extra, Frame, Update};
+use resilee_membership::{NodeName, RunId};
+use resilee_sbb::{CellId, encode};
+use serde_bytes::ByteBuf;
+use std::collections::VecDeque;
+
+/// Kept updates of one link; a peer that falls behind further is cut off, and rejoins by snapshot.
+pub(crate) const UNACKNOWLEDGED_MAX: usize = 100_000;
+/// Bytes of updates in one frame; a single larger update travels alone.
+pub(crate) const FRAME_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of a snapshot that may be under way unacknowledged.
+pub(crate) const SNAPSHOT_WINDOW_BYTES: usize = 1024 * 1024;
+/// Unsequenced words that wait for the next frame; more are dropped (clients repeat).
+pub(crate) const EXTRAS_MAX: usize = 4096;
+
+/// How far the peer is with our state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// It gets no updates.
+    Idle,
+    /// It gets a snapshot (cells behind this one are still to come), and all commits meanwhile.
+    Cells(Option<CellId>),
+    /// It gets the records of the journal with this index from this sequence on.
+    Records { journal: usize, from: u64 },
+    /// It waits until the update with this sequence, the end of its snapshot, is acknowledged.
+    Ending(u64),
+    /// It has the snapshot and gets all commits.
+    Live,
+}
+
+#[derive(Debug)]
+struct Kept {
+    sequence: u64,
+    bytes: Vec<u8>,
+    /// Number of the commit; 0 for pieces of a snapshot.
+    commit: u64,
+}
+
+/// A link to one node.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub peer: NodeName,
+    /// The run that spoke last.
+    pub run: Option<RunId>,
+    /// True while the transport has a connection.
+    pub up: bool,
+    pub mode: Mode,
+    /// Our stream, as the peer named it.
+    stream: u64,
+    next: u64,
+    sent: u64,
+    kept: VecDeque<Kept>,
+    kept_bytes: usize,
+    /// The peer's stream, and how far it is applied.
+    peer_stream: u64,
+    received: u64,
+    acknowledgement_due: bool,
+    extras: Vec<Extra>,
+    /// True once the log knows that the peer has the snapshot.
+    announced: bool,
+}
+
+impl Link {
+    /// A link to a node that nobody heard of.
+    pub fn new(peer: NodeName) -> Self {
+        Link {
+            peer,
+            run: None,
+            up: false,
+            mode: Mode::Idle,
+            stream: 0,
+            next: 1,
+            sent: 0,
+            kept: VecDeque::new(),
+            kept_bytes: 0,
+            peer_stream: 0,
+            received: 0,
+            acknowledgement_due: false,
+            extras: Vec::new(),
+            announced: false,
+        }
+    }
+
+    /// The transport has a new connection: what is kept is sent again.
+    pub fn on_up(&mut self) {
+        self.up = true;
+        self.sent = self.next - 1 - self.kept.len() as u64;
+        self.acknowledgement_due = true;
+        self.extras.clear();
+        self.say(Extra::Hello);
+    }
+
+    /// The connection is gone.
+    pub fn on_down(&mut self) {
+        self.up = false;
+    }
+
+    /// Another run of the peer speaks: forget the old one.
+    pub fn on_new_run(&mut self, run: RunId) {
+        let up = self.up;
+        *self = Link { run: Some(run), up, ..Link::new(self.peer.clone()) };
+        self.acknowledgement_due = true;
+    }
+
+    /// Starts a new stream of updates with an empty window.
+    pub fn restart(&mut self, stream: u64, mode: Mode) {
+        (self.stream, self.next, self.sent) = (stream, 1, 0);
+        self.kept.clear();
+        self.kept_bytes = 0;
+        self.mode = mode;
+        self.announced = false;
+    }
+
+    /// True the first time it is asked on this stream.
+    pub fn announce(&mut self) -> bool {
+        !std::mem::replace(&mut self.announced, true)
+    }
+
+    /// Stops sending updates and forgets those under way.
+    pub fn stop(&mut self) {
+        self.restart(self.stream, Mode::Idle);
+    }
+
+    /// The peer will send a snapshot on a new stream.
+    pub fn expect(&mut self, stream: u64) {
+        (self.peer_stream, self.received) = (stream, 0);
+    }
+
+    /// True if updates of that stream have come.
+    pub fn is_receiving(&self, stream: u64) -> bool {
+        self.peer_stream == stream && self.received > 0
+    }
+
+    /// Says something that needs no order.
+    pub fn say(&mut self, extra: Extra) {
+        if self.up && self.extras.len() < EXTRAS_MAX {
+            self.extras.push(extra);
+        }
+    }
+
+    /// True if the peer gets our updates.
+    pub fn replicates(&self) -> bool {
+        self.mode != Mode::Idle
+    }
+
+    /// Adds an update; `commit` is its number, 0 for a piece of a snapshot. Its sequence.
+    ///
+    /// # Errors
+    /// The peer is too far behind.
+    pub fn push(&mut self, update: &Update, commit: u64) -> Result<u64, &'static str> {
+        if self.kept.len() >= UNACKNOWLEDGED_MAX {
+            return Err("too many updates without acknowledgement");
+        }
+        let bytes = encode(update).expect("plain data can be encoded");
+        let sequence = self.next;
+        self.next += 1;
+        self.kept_bytes += bytes.len();
+        self.kept.push_back(Kept { sequence, bytes, commit });
+        Ok(sequence)
+    }
+
+    /// True if the snapshot may go on.
+    pub fn has_room(&self) -> bool {
+        self.up && self.kept_bytes < SNAPSHOT_WINDOW_BYTES
+    }
+
+    /// Updates without acknowledgement.
+    pub fn unacknowledged(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// All commits up to the result are held by the peer, if `last` is the last one made.
+    pub fn held(&self, last: u64) -> u64 {
+        let first = self.kept.iter().find(|kept| kept.commit > 0);
+        first.map_or(last, |kept| kept.commit - 1)
+    }
+
+    /// The peer applied our updates up to `ack` of `stream`.
+    pub fn on_acknowledgement(&mut self, stream: u64, ack: u64) {
+        if stream != self.stream {
+            return;
+        }
+        while self.kept.front().is_some_and(|kept| kept.sequence <= ack) {
+            if let Some(kept) = self.kept.pop_front() {
+                self.kept_bytes -= kept.bytes.len();
+            }
+        }
+        if matches!(self.mode, Mode::Ending(end) if ack >= end) {
+            self.mode = Mode::Live;
+        }
+    }
+
+    /// Takes the updates of a frame that are new.
+    ///
+    /// # Errors
+    /// A hole in the sequence: the link must be closed, so that the peer sends again.
+    pub fn accept(&mut self, frame: &mut Frame) -> Result<Vec<ByteBuf>, &'static str> {
+        if frame.updates.is_empty() || frame.stream != self.peer_stream {
+            return Ok(Vec::new());
+        }
+        if frame.first > self.received + 1 {
+            return Err("updates are missing");
+        }
+        self.acknowledgement_due = true;
+        let known = usize::try_from(self.received + 1 - frame.first).unwrap_or(usize::MAX);
+        let updates: Vec<_> = std::mem::take(&mut frame.updates).into_iter().skip(known).collect();
+        self.received += updates.len() as u64;
+        Ok(updates)
+    }
+
+    /// The next frame, if there is anything to say.
+    pub fn poll_frame(&mut self, me: &RunId, view: u64, done: u64) -> Option<Frame> {
+        let unsent = self.next - 1 > self.sent;
+        if !self.up || !(unsent || self.acknowledgement_due || !self.extras.is_empty()) {
+            return None;
+        }
+        let first = self.sent + 1;
+        let mut updates = Vec::new();
+        let mut size = 0;
+        let skipped = self.kept.partition_point(|kept| kept.sequence < first);
+        for kept in self.kept.iter().skip(skipped) {
+            if size > 0 && size + kept.bytes.len() > FRAME_BYTES_MAX {
+                break;
+            }
+            size += kept.bytes.len();
+            updates.push(ByteBuf::from(kept.bytes.clone()));
+        }
+        self.sent += updates.len() as u64;
+        self.acknowledgement_due = false;
+        Some(Frame {
+            from: me.clone(),
+            view,
+            stream: self.stream,
+            first,
+            updates,
+            ack_stream: self.peer_stream,
+            ack: self.received,
+            done,
+            extras: std::mem::take(&mut self.extras),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(node: &str) -> RunId {
+        RunId { node: node.parse().expect("a name"), incarnation: 1 }
+    }
+
+    fn pair() -> (Link, Link) {
+        let mut a = Link::new("b".parse().expect("a name"));
+        let mut b = Link::new("a".parse().expect("a name"));
+        a.on_up();
+        b.on_up();
+        (a, b)
+    }
+
+    #[test]
+    fn an_update_is_handed_on_once_also_when_it_is_sent_again() {
+        let (mut a, mut b) = pair();
+        a.push(&Update::SnapshotEnd, 1).expect("room");
+        let frame = a.poll_frame(&run("a"), 1, 0).expect("an update to send");
+        assert_eq!(b.accept(&mut frame.clone()).expect("in order").len(), 1);
+        a.on_down();
+        a.on_up();
+        a.push(&Update::SnapshotEnd, 2).expect("room");
+        let mut again = a.poll_frame(&run("a"), 1, 0).expect("both updates");
+        assert_eq!((again.first, again.updates.len()), (1, 2));
+        assert_eq!(b.accept(&mut again).expect("in order").len(), 1);
+    }
+
+    #[test]
+    fn a_commit_is_held_when_it_is_acknowledged() {
+        let (mut a, mut b) = pair();
+        a.push(&Update::SnapshotEnd, 7).expect("room");
+        a.push(&Update::SnapshotEnd, 8).expect("room");
+        assert_eq!(a.held(8), 6);
+        let mut frame = a.poll_frame(&run("a"), 1, 0).expect("updates");
+        b.accept(&mut frame).expect("in order");
+        let ack = b.poll_frame(&run("b"), 1, 0).expect("an acknowledgement");
+        a.on_acknowledgement(ack.ack_stream, ack.ack);
+        assert_eq!((a.held(8), a.unacknowledged()), (8, 0));
+    }
+
+    #[test]
+    fn a_hole_is_refused() {
+        let (mut a, mut b) = pair();
+        a.push(&Update::SnapshotEnd, 1).expect("room");
+        a.poll_frame(&run("a"), 1, 0).expect("lost on the way");
+        a.push(&Update::SnapshotEnd, 2).expect("room");
+        let mut frame = a.poll_frame(&run("a"), 1, 0).expect("the second");
+        assert!(b.accept(&mut frame).is_err());
+    }
+
+    #[test]
+    fn updates_of_another_stream_are_left_alone() {
+        let (mut a, mut b) = pair();
+        b.expect(2);
+        a.push(&Update::SnapshotEnd, 1).expect("room");
+        let mut frame = a.poll_frame(&run("a"), 1, 0).expect("an update");
+        assert_eq!(b.accept(&mut frame).expect("not an error").len(), 0);
+        a.restart(2, Mode::Cells(None));
+        a.push(&Update::SnapshotEnd, 0).expect("room");
+        let mut frame = a.poll_frame(&run("a"), 1, 0).expect("an update");
+        assert_eq!(b.accept(&mut frame).expect("in order").len(), 1);
+    }
+}

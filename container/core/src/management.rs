@@ -1,0 +1,215 @@
+//! What operators see of a core: snapshots, notices and alarms. Plain data for pages, REST and
+//! the log; nothing here changes the core.
+
+use resilee_membership::{MemberNotice, RunId, View};
+use resilee_sbb::{CellId, StateBytes, Timestamp, TraceLevel};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Something worth a line in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The membership noticed something.
+    Member(MemberNotice),
+    /// A view was adopted.
+    View(View),
+    /// Cells of a dead or draining run are now owned here.
+    TakenOver {
+        /// Number of cells.
+        cells: usize,
+        /// Effects of the dead run that were performed again.
+        effects: usize,
+    },
+    /// A joiner has all state of this member.
+    JoinerSynced(RunId),
+    /// This node has all state of a member.
+    Synced,
+    /// A cell is owned here from now on: it was born, or taken over.
+    Began {
+        /// The call.
+        cell: CellId,
+        /// What people call it (a Call-ID).
+        label: String,
+    },
+    /// A cell that was owned here is over, or owned elsewhere.
+    Over {
+        /// The call.
+        cell: CellId,
+    },
+    /// A trace line of a service.
+    Trace {
+        /// The call.
+        cell: CellId,
+        /// Service name.
+        service: &'static str,
+        /// Severity.
+        level: TraceLevel,
+        /// The line.
+        text: String,
+    },
+    /// An alarm was raised.
+    AlarmRaised(Alarm),
+    /// An alarm was cleared; its text.
+    AlarmCleared(String),
+    /// Bad input from outside was dropped; the reason, as counted.
+    Dropped(&'static str),
+}
+
+/// A condition that an operator should look at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Alarm {
+    /// What it is about, for example a service name or `cluster`.
+    pub source: String,
+    /// What an operator reads.
+    pub text: String,
+    /// When it was raised first.
+    pub raised_at: Timestamp,
+    /// How often it was raised.
+    pub count: u64,
+}
+
+/// One other node or the balancer, as this node sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PeerStatus {
+    /// `balancer` or the node's name.
+    pub name: String,
+    /// When its last heartbeat came.
+    pub last_heard: Option<Timestamp>,
+    /// True if its heartbeats come and it echoes ours.
+    pub alive: bool,
+    /// True if the cluster link is open; always false for the balancer.
+    pub linked: bool,
+    /// Commits that it has not acknowledged yet.
+    pub unacknowledged: u64,
+}
+
+/// A deployed service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ServiceStatus {
+    /// Its descriptor's name, vendor, version and priority.
+    pub name: String,
+    /// Who wrote it.
+    pub vendor: String,
+    /// Version.
+    pub version: String,
+    /// Priority.
+    pub priority: i8,
+    /// Live entities on cells that this node owns.
+    pub entities: u64,
+    /// Deliveries that committed.
+    pub delivered: u64,
+    /// Deliveries that rolled back.
+    pub rolled_back: u64,
+}
+
+/// One node's account of itself and of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// This run.
+    pub run: RunId,
+    /// Cluster time of the snapshot.
+    pub now: Timestamp,
+    /// The adopted view.
+    pub view: View,
+    /// True if this run is a member of it.
+    pub member: bool,
+    /// True while the node hands over.
+    pub draining: bool,
+    /// Other nodes, and the balancer if there is one.
+    pub peers: Vec<PeerStatus>,
+    /// Deployed services, the highest priority first.
+    pub services: Vec<ServiceStatus>,
+    /// Cells by owner node.
+    pub cells: BTreeMap<String, u64>,
+    /// Activities of all cells.
+    pub activities: u64,
+    /// Commits of this run.
+    pub commits: u64,
+    /// Effects that wait for an acknowledgement.
+    pub gated: u64,
+    /// Dropped messages by reason.
+    pub dropped: BTreeMap<String, u64>,
+    /// Raised alarms.
+    pub alarms: Vec<Alarm>,
+}
+
+/// One activity of a cell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ActivitySnapshot {
+    /// Its text id.
+    pub id: String,
+    /// Names of its attributes.
+    pub attributes: Vec<String>,
+    /// Services of the attached entities.
+    pub attached: Vec<String>,
+    /// True once it ends.
+    pub ending: bool,
+}
+
+/// One SBB entity of a cell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EntitySnapshot {
+    /// Number in its cell.
+    pub number: u32,
+    /// Name of its service.
+    pub service: String,
+    /// Encoded CMP state.
+    #[serde(skip)]
+    pub state: StateBytes,
+}
+
+/// One cell: owned here, or held as backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CellSnapshot {
+    /// Its text id.
+    pub id: String,
+    /// Node that owns it.
+    pub owner: Option<String>,
+    /// When it was born.
+    pub born_at: Timestamp,
+    /// Its activities.
+    pub activities: Vec<ActivitySnapshot>,
+    /// Its entities.
+    pub entities: Vec<EntitySnapshot>,
+}
+
+/// A question of the pages, REST or `resilee ctl` to the node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Query {
+    /// [`Answer::Status`].
+    Status,
+    /// Cells owned here or held as backup, newest first; [`Answer::Cells`].
+    Cells {
+        /// At most so many.
+        limit: usize,
+    },
+    /// Records of a journal in the order they were written here; [`Answer::Records`].
+    Records {
+        /// The journal.
+        journal: String,
+        /// Sequence of the first one wanted, from 1.
+        from: u64,
+        /// At most so many.
+        limit: usize,
+    },
+    /// One row set of a shared table; [`Answer::Rows`].
+    Rows {
+        /// Table name.
+        table: String,
+    },
+}
+
+/// The answer to a [`Query`].
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// The node's account of itself.
+    Status(Box<Status>),
+    /// Cells.
+    Cells(Vec<CellSnapshot>),
+    /// Records.
+    Records(Vec<crate::store::StoredRecord>),
+    /// Keys and encoded rows.
+    Rows(Vec<(String, Vec<u8>)>),
+    /// The node cannot answer now; why.
+    Unavailable(String),
+}

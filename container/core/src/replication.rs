@@ -1,0 +1,358 @@
+//! What the other nodes get, and what is done with what they send.
+//!
+//! A joiner gets a snapshot in pieces while calls go on: every commit made meanwhile follows in
+//! the same stream, so a piece (the whole cell as it is when the piece is made) is never older
+//! than a commit before it, and never newer than one behind it.
+
+use crate::cell::apply;
+use crate::commit::{Change, Commit, RowChange};
+use crate::core::{Core, Joining};
+use crate::frame::{Extra, Frame, Update};
+use crate::io::Output;
+use crate::link::Mode;
+use crate::management::Notice;
+use crate::store::{StoreOp, StoredRecord, Tree};
+use resilee_membership::{MemberInput, NodeName, RunId};
+use resilee_sbb::{CellId, CodecError, Timestamp, decode, encode};
+use serde_bytes::ByteBuf;
+use std::time::Duration;
+
+/// A joiner asks again after so long.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+/// Rows of a table in one piece of a snapshot.
+const ROWS_PER_PIECE: usize = 256;
+/// Records of a journal in one piece of a snapshot.
+const RECORDS_PER_PIECE: usize = 256;
+
+impl Core {
+    pub(crate) fn on_link_up(&mut self, now: Timestamp, peer: &NodeName) {
+        let Some(link) = self.links.get_mut(peer) else { return };
+        link.on_up();
+        self.ask_to_join(now);
+    }
+
+    pub(crate) fn on_link_down(&mut self, now: Timestamp, peer: &NodeName) {
+        let Some(link) = self.links.get_mut(peer) else { return };
+        link.on_down();
+        if let Some(run) = link.run.clone() {
+            self.member.handle_input(now, MemberInput::LinkDown(run));
+        }
+    }
+
+    /// A frame from a peer; a bad one closes the link with a reason.
+    pub(crate) fn on_frame(&mut self, now: Timestamp, peer: &NodeName, bytes: &[u8]) {
+        if let Err(reason) = self.read_frame(now, peer, bytes) {
+            let peer = peer.clone();
+            self.raise_alarm(now, "cluster", &format!("link to {peer} closed: {reason}"));
+            self.outputs.push_back(Output::CloseLink { peer, reason });
+        }
+    }
+
+    fn read_frame(&mut self, now: Timestamp, peer: &NodeName, bytes: &[u8]) -> Result<(), String> {
+        let mut frame: Frame = decode(bytes).map_err(|error| error.to_string())?;
+        if frame.from.node != *peer {
+            return Err(format!("a frame of {} on the link to {peer}", frame.from));
+        }
+        let Some(link) = self.links.get_mut(peer) else { return Ok(()) };
+        if link.run.as_ref().is_some_and(|run| run.incarnation > frame.from.incarnation) {
+            return Ok(());
+        }
+        if link.run.as_ref() != Some(&frame.from) {
+            link.on_new_run(frame.from.clone());
+            self.member.handle_input(now, MemberInput::LinkUp(frame.from.clone()));
+            self.ask_to_join(now);
+        }
+        for extra in std::mem::take(&mut frame.extras) {
+            self.on_extra(now, &frame.from, extra);
+        }
+        // Updates are taken from members, and by a joiner from the member it joins. What a run
+        // says that was voted out changes nothing here (its cells are owned by others now).
+        let joined = self.joining.as_ref().is_some_and(|joining| joining.member == frame.from);
+        let Some(link) = self.links.get_mut(peer) else { return Ok(()) };
+        link.on_acknowledgement(frame.ack_stream, frame.ack);
+        if self.view.contains(&frame.from) || joined {
+            for update in link.accept(&mut frame)? {
+                let update: Update = decode(&update).map_err(|error| error.to_string())?;
+                self.apply_update(now, &frame.from, update).map_err(|error| error.to_string())?;
+            }
+            if let Some(outbox) = self.outbox.get_mut(&frame.from) {
+                *outbox = outbox.split_off(&(frame.done + 1));
+            }
+        }
+        Ok(())
+    }
+
+    fn on_extra(&mut self, now: Timestamp, from: &RunId, extra: Extra) {
+        match extra {
+            Extra::Hello => self.member.handle_input(now, MemberInput::LinkUp(from.clone())),
+            Extra::Relay(ingress) => self.on_message(now, ingress, true),
+            Extra::Join { stream } => {
+                if !self.is_member() || self.view.contains(from) {
+                    return;
+                }
+                let rows = self.snapshot_rows();
+                let rows = rows.chunks(ROWS_PER_PIECE).map(|piece| Update::Rows(piece.to_vec()));
+                let pieces: Vec<_> = rows.chain(self.waiting_records()).collect();
+                let Some(link) = self.links.get_mut(&from.node) else { return };
+                link.restart(stream, Mode::Cells(None));
+                if pieces.iter().any(|piece| link.push(piece, 0).is_err()) {
+                    link.stop();
+                }
+            }
+        }
+    }
+
+    /// Records behind the gate: neither in the store yet nor in a commit that the joiner gets.
+    fn waiting_records(&mut self) -> Vec<Update> {
+        let waiting = self.gate.waiting().flat_map(|waiting| waiting.records.clone());
+        let update = |(cell, record): (CellId, crate::commit::Record)| Update::Records {
+            journal: record.journal,
+            records: vec![StoredRecord { sequence: 0, cell, record: record.record }],
+        };
+        waiting.map(update).collect()
+    }
+
+    fn snapshot_rows(&self) -> Vec<RowChange> {
+        let names: Vec<_> = self.tables.names().map(str::to_owned).collect();
+        let rows = names.iter().flat_map(|table| {
+            self.tables.rows(table).map(move |(key, row)| RowChange {
+                table: table.clone(),
+                key: key.to_owned(),
+                row: Some(ByteBuf::from(row)),
+            })
+        });
+        rows.collect()
+    }
+
+    /// The membership wants this run to join a member.
+    pub(crate) fn join(&mut self, now: Timestamp, member: RunId) {
+        let stream = self.joining.as_ref().map_or(0, |joining| joining.stream);
+        self.joining = Some(Joining { member, stream, asked_at: now });
+        self.ask_to_join(now);
+    }
+
+    /// Asks again while nothing comes: a member that had not adopted its view yet when it was
+    /// asked did not answer.
+    pub(crate) fn ask_again_to_join(&mut self, now: Timestamp) {
+        let Some(joining) = &self.joining else { return };
+        let link = self.links.get(&joining.member.node);
+        let receiving = link.is_some_and(|link| link.is_receiving(joining.stream));
+        if !receiving && now.since(joining.asked_at) >= ASK_AGAIN {
+            self.ask_to_join(now);
+        }
+    }
+
+    /// Drops all state and asks for a snapshot, if the member's run is on the link.
+    fn ask_to_join(&mut self, now: Timestamp) {
+        let Some(Joining { member, stream, asked_at }) = self.joining.as_mut() else { return };
+        *asked_at = now;
+        let Some(link) = self.links.get_mut(&member.node) else { return };
+        if !link.up || link.run.as_ref() != Some(member) || self.view.contains(&self.config.me) {
+            return;
+        }
+        // A stream of its own for each try: what is left of an earlier one is not mistaken.
+        *stream += 1;
+        link.expect(*stream);
+        link.say(Extra::Join { stream: *stream });
+        self.cells.clear();
+        self.index.clear();
+        self.outbox.clear();
+        self.writes.ops.push(StoreOp::Clear { tree: Tree::Cells });
+        self.writes.ops.push(StoreOp::Clear { tree: Tree::Tables });
+    }
+
+    fn apply_update(
+        &mut self,
+        now: Timestamp,
+        from: &RunId,
+        update: Update,
+    ) -> Result<(), CodecError> {
+        match update {
+            Update::Commit(commit) => self.apply_commit(from, commit),
+            Update::Cell { id, parts } => {
+                let commit = Commit { changes: parts, ..Commit::empty(0, id) };
+                self.forget_replica(id);
+                self.apply_changes(id, &commit.changes)?;
+                self.store_changes(&commit);
+                Ok(())
+            }
+            Update::Rows(rows) => {
+                self.apply_rows(&rows);
+                Ok(())
+            }
+            Update::Records { journal, records } => {
+                for StoredRecord { cell, record, .. } in records {
+                    let record = crate::commit::Record { journal: journal.clone(), record };
+                    self.journal(cell, record);
+                }
+                Ok(())
+            }
+            Update::SnapshotEnd => {
+                self.outputs.push_back(Output::Notice(Notice::Synced));
+                self.clear_alarm("cluster", "not a member yet");
+                let _ = now;
+                Ok(())
+            }
+        }
+    }
+
+    fn apply_commit(&mut self, from: &RunId, commit: Commit) -> Result<(), CodecError> {
+        self.apply_changes(commit.cell, &commit.changes)?;
+        self.store_changes(&commit);
+        self.apply_rows(&commit.rows);
+        for record in &commit.records {
+            self.journal(commit.cell, record.clone());
+        }
+        if commit.over {
+            self.forget_replica(commit.cell);
+        }
+        if !commit.egress.is_empty() {
+            self.outbox.entry(from.clone()).or_default().insert(commit.number, commit.egress);
+        }
+        Ok(())
+    }
+
+    /// Applies changes of another run, or of the store, and keeps the index.
+    pub(crate) fn apply_changes(
+        &mut self,
+        id: CellId,
+        changes: &[Change],
+    ) -> Result<(), CodecError> {
+        apply(&mut self.cells, id, changes)?;
+        if let Some(cell) = self.cells.get(&id) {
+            self.index.insert((cell.head.scope, cell.head.key), id);
+        }
+        Ok(())
+    }
+
+    fn apply_rows(&mut self, rows: &[RowChange]) {
+        for row in rows {
+            match &row.row {
+                Some(value) => self.tables.put(&row.table, &row.key, value.to_vec()),
+                None => drop(self.tables.remove(&row.table, &row.key)),
+            }
+        }
+        self.store_rows(rows);
+    }
+
+    fn forget_replica(&mut self, id: CellId) {
+        let Some(cell) = self.cells.remove(&id) else { return };
+        let key = (cell.head.scope, cell.head.key);
+        if self.index.get(&key) == Some(&id) {
+            self.index.remove(&key);
+        }
+        self.remove_stored(id, &cell.parts());
+    }
+
+    /// Gives an update to every node that gets them.
+    pub(crate) fn replicate(&mut self, update: &Update, commit: u64) {
+        let mut broken = Vec::new();
+        for link in self.links.values_mut().filter(|link| link.replicates()) {
+            if let Err(reason) = link.push(update, commit) {
+                link.stop();
+                broken.push((link.peer.clone(), reason.to_owned()));
+            }
+        }
+        for (peer, reason) in broken {
+            self.outputs.push_back(Output::CloseLink { peer, reason });
+        }
+    }
+
+    /// Goes on with snapshots where there is room, and tells the membership of those complete.
+    pub(crate) fn advance_joiners(&mut self, now: Timestamp) {
+        let peers: Vec<_> = self.links.keys().cloned().collect();
+        for peer in peers {
+            self.advance_joiner(&peer);
+            let Some(link) = self.links.get_mut(&peer) else { continue };
+            let Some(run) = link.run.clone() else { continue };
+            let proposed = self.proposing.as_ref().is_some_and(|view| view.contains(&run));
+            if link.mode == Mode::Live && !self.view.contains(&run) && !proposed {
+                if link.announce() {
+                    self.outputs.push_back(Output::Notice(Notice::JoinerSynced(run.clone())));
+                }
+                self.member.handle_input(now, MemberInput::JoinerReady(run));
+                self.drive_member(now);
+            }
+        }
+    }
+
+    fn advance_joiner(&mut self, peer: &NodeName) {
+        loop {
+            let Some(link) = self.links.get_mut(peer).filter(|link| link.has_room()) else {
+                return;
+            };
+            let pushed = match link.mode {
+                Mode::Idle | Mode::Live | Mode::Ending(_) => return,
+                Mode::Cells(last) => {
+                    let from = last.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+                    let next = self.cells.range((from, std::ops::Bound::Unbounded)).next();
+                    match next {
+                        Some((id, cell)) => {
+                            link.mode = Mode::Cells(Some(*id));
+                            link.push(&Update::Cell { id: *id, parts: cell.snapshot() }, 0)
+                        }
+                        None => {
+                            link.mode = Mode::Records { journal: 0, from: 1 };
+                            return self.load_records(peer);
+                        }
+                    }
+                }
+                // The next piece comes when it is loaded.
+                Mode::Records { .. } => return,
+            };
+            if pushed.is_err() {
+                return link.stop();
+            }
+        }
+    }
+
+    /// Asks the store for the joiner's next records, or ends its snapshot.
+    fn load_records(&mut self, peer: &NodeName) {
+        let Some(link) = self.links.get_mut(peer) else { return };
+        let Mode::Records { journal, from } = link.mode else { return };
+        match self.writes.journals.get(journal) {
+            Some(name) => {
+                // What is read must show what was written before.
+                let name = name.clone();
+                self.emit_batch();
+                let token = self.writes.next_load;
+                self.writes.next_load += 1;
+                self.writes.loads.insert(token, peer.clone());
+                let (journal, limit) = (name, RECORDS_PER_PIECE);
+                self.outputs.push_back(Output::LoadRecords { token, journal, from, limit });
+            }
+            None => match link.push(&Update::SnapshotEnd, 0) {
+                Ok(end) => link.mode = Mode::Ending(end),
+                Err(_) => link.stop(),
+            },
+        }
+    }
+
+    pub(crate) fn on_records(&mut self, token: u64, records: Vec<StoredRecord>) {
+        let Some(peer) = self.writes.loads.remove(&token) else { return };
+        let Some(link) = self.links.get_mut(&peer) else { return };
+        let Mode::Records { journal, .. } = link.mode else { return };
+        let Some(name) = self.writes.journals.get(journal).cloned() else { return };
+        match records.last().map(|record| record.sequence + 1) {
+            Some(from) => {
+                link.mode = Mode::Records { journal, from };
+                if link.push(&Update::Records { journal: name, records }, 0).is_err() {
+                    return link.stop();
+                }
+            }
+            None => link.mode = Mode::Records { journal: journal + 1, from: 1 },
+        }
+        self.load_records(&peer);
+    }
+
+    /// Emits what the links have to say.
+    pub(crate) fn flush_links(&mut self) {
+        let (view, done) = (self.view.number, self.gate.held());
+        for link in self.links.values_mut() {
+            while let Some(frame) = link.poll_frame(&self.config.me, view, done) {
+                let bytes = encode(&frame).expect("plain data can be encoded");
+                self.outputs.push_back(Output::Frame { peer: link.peer.clone(), bytes });
+            }
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! What a resource adaptor is to the core (JAIN SLEE 1.1 chapter 15): a machine that turns
+//! messages into activities and events, and commands into messages.
+//!
+//! An adaptor holds the decoded state of the activities on cells that this node owns. The core
+//! keeps the marshalled state, replicates it, and hands it to [`ResourceAdaptor::adopt`] on the
+//! survivor. Sockets, clocks and encodings of frames are not here.
+
+use resilee_membership::Flow;
+use resilee_sbb::{ActivityId, CellId, CohortId, Event, EventPayload, Failure, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// A message from a client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ingress {
+    /// Where it came from and where it arrived.
+    pub flow: Flow,
+    /// The message.
+    #[serde(with = "serde_bytes")]
+    pub bytes: Vec<u8>,
+}
+
+/// A message to a client. It leaves when its commit is held by the backup.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Egress {
+    /// Where to (`remote`), and from which local address.
+    pub flow: Flow,
+    /// The message.
+    #[serde(with = "serde_bytes")]
+    pub bytes: Vec<u8>,
+}
+
+/// Which kind of cell a message belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Scope {
+    /// A call: its cell is born in the cohort of the node that gets the message first.
+    Call,
+    /// A change of shared tables: its cell is born in [`CohortId::TABLES`].
+    Tables,
+}
+
+/// Whose a message is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// It belongs to the cell with this key.
+    Cell {
+        /// Keyed hash of what all messages of one call share; unique among living cells.
+        key: u64,
+        /// Kind of cell.
+        scope: Scope,
+        /// True if it may give birth to a cell.
+        creates: bool,
+        /// The cohort that the message itself names, if it does.
+        cohort: Option<CohortId>,
+    },
+    /// It is answered without a cell.
+    Answer(Vec<Egress>),
+    /// It is dropped and counted.
+    Drop(&'static str),
+}
+
+/// A protocol.
+pub trait ResourceAdaptor: Send {
+    /// Says whose a message is, without changing anything.
+    fn route(&self, now: Timestamp, ingress: &Ingress) -> Route;
+
+    /// A message for a living cell, or the first one of a new cell.
+    fn receive(&mut self, endpoint: &mut Endpoint, ingress: &Ingress);
+
+    /// A message that names a cell which is over, or which never was. The answers leave at once.
+    fn unknown(&mut self, now: Timestamp, ingress: &Ingress) -> Vec<Egress>;
+
+    /// A command of a service, after its delivery.
+    ///
+    /// # Errors
+    /// A command that cannot be carried out now; it raises an alarm against the service.
+    fn command(
+        &mut self,
+        endpoint: &mut Endpoint,
+        activity: ActivityId,
+        payload: &[u8],
+    ) -> Result<(), Failure>;
+
+    /// A service rolled back an event of the activity: what nobody answers now is answered here
+    /// (JAIN SLEE 1.1 §15.13.2.6). By default nothing is.
+    fn event_processing_failed(&mut self, endpoint: &mut Endpoint, activity: ActivityId) {
+        let _ = (endpoint, activity);
+    }
+
+    /// The moment of [`ResourceAdaptor::next_timeout`] has come for one activity.
+    fn timeout(&mut self, endpoint: &mut Endpoint, activity: ActivityId);
+
+    /// When the activity wants [`ResourceAdaptor::timeout`]. Asked after each turn of its cell.
+    fn next_timeout(&self, activity: ActivityId) -> Option<Timestamp>;
+
+    /// The activity's state for replication.
+    fn marshal(&self, activity: ActivityId) -> Vec<u8>;
+
+    /// Takes over an activity from its marshalled state: what went unanswered is sent again.
+    ///
+    /// # Errors
+    /// A state that cannot be read; the activity is ended.
+    fn adopt(
+        &mut self,
+        endpoint: &mut Endpoint,
+        activity: ActivityId,
+        state: &[u8],
+    ) -> Result<(), Failure>;
+
+    /// What people call the activity, for the log (a Call-ID); by default nothing.
+    fn label(&self, activity: ActivityId) -> String {
+        let _ = activity;
+        String::new()
+    }
+
+    /// The activity has ended and its end was delivered, or its cell is owned elsewhere now.
+    fn forget(&mut self, activity: ActivityId);
+}
+
+/// What an adaptor may do in one step of a turn (the SLEE endpoint, JAIN SLEE 1.1 §15.14).
+///
+/// Everything is collected; the core carries it out in the turn's commit.
+#[derive(Debug)]
+pub struct Endpoint {
+    now: Timestamp,
+    node: String,
+    cell: CellId,
+    next_activity: u32,
+    /// What the step did.
+    pub(crate) steps: Steps,
+}
+
+/// What one step of an adaptor did, in order of each kind.
+#[derive(Debug, Default)]
+pub(crate) struct Steps {
+    pub(crate) started: Vec<ActivityId>,
+    pub(crate) ended: Vec<ActivityId>,
+    pub(crate) changed: Vec<ActivityId>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) egress: Vec<Egress>,
+}
+
+impl Endpoint {
+    /// An endpoint for one step; public so that adaptors can be tested without a core.
+    pub fn new(now: Timestamp, node: &str, cell: CellId, next_activity: u32) -> Self {
+        let node = node.to_owned();
+        Endpoint { now, node, cell, next_activity, steps: Steps::default() }
+    }
+
+    /// Cluster time of the step.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Name of this node.
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// The cell of the step.
+    pub fn cell(&self) -> CellId {
+        self.cell
+    }
+
+    /// Starts an activity.
+    pub fn start_activity(&mut self) -> ActivityId {
+        let activity = ActivityId { cell: self.cell, number: self.next_activity };
+        self.next_activity += 1;
+        self.steps.started.push(activity);
+        self.changed(activity);
+        activity
+    }
+
+    /// Ends an activity; its end is delivered as the last event of the turn.
+    pub fn end_activity(&mut self, activity: ActivityId) {
+        self.steps.ended.push(activity);
+    }
+
+    /// Says that the activity's marshalled state is another one now.
+    pub fn changed(&mut self, activity: ActivityId) {
+        if !self.steps.changed.contains(&activity) {
+            self.steps.changed.push(activity);
+        }
+    }
+
+    /// Fires an event on an activity.
+    ///
+    /// # Panics
+    /// If the payload cannot be encoded: a plain data type always can.
+    pub fn fire<E: EventPayload>(&mut self, activity: ActivityId, payload: &E) {
+        let event = Event::new(activity, payload).expect("plain data can be encoded");
+        self.steps.events.push(event);
+    }
+
+    /// Sends a message when the turn's commit is held by the backup.
+    pub fn send(&mut self, flow: Flow, bytes: Vec<u8>) {
+        self.steps.egress.push(Egress { flow, bytes });
+    }
+
+    /// What was sent so far, for tests of adaptors.
+    pub fn sent(&self) -> &[Egress] {
+        &self.steps.egress
+    }
+
+    /// What was fired so far, for tests of adaptors.
+    pub fn fired(&self) -> &[Event] {
+        &self.steps.events
+    }
+
+    /// Activities that ended so far, for tests of adaptors.
+    pub fn ended(&self) -> &[ActivityId] {
+        &self.steps.ended
+    }
+
+    /// Activities whose state changed so far, for tests of adaptors.
+    pub fn changes(&self) -> &[ActivityId] {
+        &self.steps.changed
+    }
+}

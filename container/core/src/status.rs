@@ -1,0 +1,105 @@
+//! What operators see: snapshots of the core, taken between inputs.
+
+use crate::cell::Cell;
+use crate::core::Core;
+use crate::management::{
+    ActivitySnapshot, CellSnapshot, EntitySnapshot, PeerStatus, ServiceStatus, Status,
+};
+use resilee_sbb::{Descriptor, Timestamp};
+use std::collections::BTreeMap;
+
+impl Core {
+    /// This node's account of itself and of the cluster.
+    pub fn status(&self, now: Timestamp) -> Status {
+        let mut cells = BTreeMap::new();
+        for cell in self.cells.values() {
+            let owner = self.view.owner(cell.id.cohort).map_or("nobody", |run| run.node.as_str());
+            *cells.entry(owner.to_owned()).or_default() += 1;
+        }
+        Status {
+            run: self.config.me.clone(),
+            now,
+            view: self.view.clone(),
+            member: self.is_member(),
+            draining: self.draining,
+            peers: self.peer_statuses(),
+            services: self.services.iter().map(|service| self.service_status(service)).collect(),
+            cells,
+            activities: self.cells.values().map(|cell| cell.activities.len() as u64).sum(),
+            commits: self.gate.last_commit(),
+            gated: self.gate.len() as u64,
+            dropped: self.dropped.iter().map(|(why, count)| ((*why).to_owned(), *count)).collect(),
+            alarms: self.alarms.raised(),
+        }
+    }
+
+    fn peer_statuses(&self) -> Vec<PeerStatus> {
+        let links = self.links.values().map(|link| {
+            let heard = self.member.peer_status(&link.peer);
+            PeerStatus {
+                name: link.peer.to_string(),
+                last_heard: heard.last_heard,
+                alive: heard.last_heard.is_some() && heard.lost.is_none(),
+                linked: link.up,
+                unacknowledged: link.unacknowledged() as u64,
+            }
+        });
+        let mut peers: Vec<_> = links.collect();
+        if self.config.behind_balancer {
+            peers.push(PeerStatus {
+                name: "balancer".to_owned(),
+                last_heard: None,
+                alive: self.member.seat_alive(),
+                linked: false,
+                unacknowledged: 0,
+            });
+        }
+        peers
+    }
+
+    fn service_status(&self, service: &Descriptor) -> ServiceStatus {
+        let counters = self.counters.get(service.name).copied().unwrap_or_default();
+        let entities = self.cells_of(true).flat_map(|cell| cell.entities.values());
+        ServiceStatus {
+            name: service.name.to_owned(),
+            vendor: service.vendor.to_owned(),
+            version: service.version.to_owned(),
+            priority: service.priority,
+            entities: entities.filter(|entity| entity.service == service.name).count() as u64,
+            delivered: counters.delivered,
+            rolled_back: counters.rolled_back,
+        }
+    }
+
+    /// Cells owned here or held as backup, newest first, at most `limit`. A cell whose last
+    /// change is not held yet is left out: what is shown is what a takeover would keep.
+    pub fn cells(&self, limit: usize) -> Vec<CellSnapshot> {
+        let shown = |cell: &&Cell| cell.committed && !self.gate.is_closed(cell.last_commit);
+        let mut cells: Vec<_> = self.cells.values().filter(shown).collect();
+        cells.sort_by_key(|cell| (std::cmp::Reverse(cell.head.born_at), cell.id));
+        cells.truncate(limit);
+        cells.into_iter().map(|cell| self.cell_snapshot(cell)).collect()
+    }
+
+    fn cell_snapshot(&self, cell: &Cell) -> CellSnapshot {
+        let service = |number: &u32| cell.entities.get(number).map(|entity| entity.service.clone());
+        let activities = cell.activities.iter().map(|(number, activity)| ActivitySnapshot {
+            id: cell.activity_id(*number).to_string(),
+            attributes: activity.attributes.keys().cloned().collect(),
+            attached: activity.attached.iter().filter_map(service).collect(),
+            ending: activity.ending,
+        });
+        let entities = cell.entities.iter().map(|(number, entity)| EntitySnapshot {
+            number: cell.entity_id(*number).number,
+            service: entity.service.clone(),
+            state: entity.state.clone(),
+        });
+        CellSnapshot {
+            id: cell.id.to_string(),
+            owner: self.view.owner(cell.id.cohort).map(|run| run.node.to_string()),
+            born_at: cell.head.born_at,
+            activities: activities.collect(),
+            entities: entities.collect(),
+        }
+    }
+}

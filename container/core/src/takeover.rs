@@ -1,0 +1,171 @@
+//! What the membership decides, and what a new view means for cells, timers and gates.
+//!
+//! | in the new view                      | what happens                                       |
+//! |--------------------------------------|----------------------------------------------------|
+//! | a cohort is newly owned here         | its cells come alive; unfinished effects go again  |
+//! | a cohort is owned elsewhere now      | its cells fall back to replicas                    |
+//! | a member is new                      | it gets every commit; it already has all before    |
+//! | this run is the only member          | the local store is the gate                        |
+//! | a run is no member any more          | its link forgets it                                |
+
+use crate::cell::CellInput;
+use crate::core::Core;
+use crate::io::Output;
+use crate::link::Mode;
+use crate::management::Notice;
+use crate::store::{StoreOp, Tree, VOTER_KEY};
+use crate::timers::Due;
+use resilee_membership::{
+    Control, Destination, MemberNotice, MemberOutput, RunId, View, VoterState, seal_control,
+};
+use resilee_sbb::{CellId, CohortId, EntityId, Timestamp, encode};
+
+/// Text of the alarm while there is no backup.
+const NO_BACKUP: &str = "no backup: only one member is left";
+
+impl Core {
+    /// Carries out what the membership wants.
+    pub(crate) fn drive_member(&mut self, now: Timestamp) {
+        while let Some(output) = self.member.poll_output() {
+            match output {
+                MemberOutput::Send { to, control } => self.send_control(&to, &control),
+                MemberOutput::Persist { number, state } => self.persist(now, number, &state),
+                MemberOutput::Adopt(view) => self.adopt(now, view),
+                MemberOutput::Join { member } => self.join(now, member),
+                MemberOutput::Proposing(view) => self.proposing = Some(view),
+                MemberOutput::VotedOut(view) => {
+                    self.view = view;
+                    self.outputs.push_back(Output::Rejoin);
+                }
+                MemberOutput::Notice(notice) => {
+                    if notice == MemberNotice::Drained {
+                        self.outputs.push_back(Output::Drained);
+                    }
+                    self.outputs.push_back(Output::Notice(Notice::Member(notice)));
+                }
+            }
+        }
+    }
+
+    fn send_control(&mut self, to: &Destination, control: &Control) {
+        let destination = match to {
+            Destination::Seat => self.seat_address,
+            Destination::Node(name) => {
+                let peer = self.config.peers.iter().find(|peer| peer.name == *name);
+                peer.map(|peer| peer.address)
+            }
+        };
+        // Before the balancer's first heartbeat there is nowhere to send to; it will be asked
+        // again.
+        let Some(destination) = destination else { return };
+        let bytes = seal_control(&self.config.key, control);
+        self.outputs.push_back(Output::Packet { destination, bytes });
+    }
+
+    fn persist(&mut self, now: Timestamp, number: u64, state: &VoterState) {
+        let value = encode(state).expect("plain data can be encoded");
+        let key = VOTER_KEY.to_vec();
+        self.writes.ops.push(StoreOp::Put { tree: Tree::Meta, key, value });
+        match self.writes.failed {
+            true => {
+                self.member.handle_input(now, resilee_membership::MemberInput::Persisted(number))
+            }
+            false => self.writes.pending_votes.push(number),
+        }
+    }
+
+    fn adopt(&mut self, now: Timestamp, view: View) {
+        let old = std::mem::replace(&mut self.view, view);
+        self.proposing = None;
+        if self.view.contains(&self.config.me) {
+            self.joining = None;
+        }
+        self.outputs.push_back(Output::Notice(Notice::View(self.view.clone())));
+        self.reset_links();
+        if self.view.members == [self.config.me.clone()] {
+            self.gate_by_store();
+        }
+        match self.config.peers.is_empty() || self.view.members.len() > 1 {
+            true => self.clear_alarm("cluster", NO_BACKUP),
+            false => self.raise_alarm(now, "cluster", NO_BACKUP),
+        }
+        self.fall_back();
+        self.take_over(now, &old);
+    }
+
+    /// Members get every commit; who is no member, and not joining, gets nothing.
+    fn reset_links(&mut self) {
+        for link in self.links.values_mut() {
+            let Some(run) = link.run.clone() else { continue };
+            let joining = matches!(link.mode, Mode::Cells(_) | Mode::Records { .. });
+            match self.view.contains(&run) {
+                true if link.mode == Mode::Idle => link.mode = Mode::Live,
+                true => {}
+                false if joining => {}
+                false => link.stop(),
+            }
+        }
+    }
+
+    /// Cells that are owned elsewhere now fall back to replicas.
+    fn fall_back(&mut self) {
+        let lost: Vec<_> = self.cells_of(false).filter(|cell| cell.live).map(|c| c.id).collect();
+        for id in lost {
+            let Some(cell) = self.cells.get_mut(&id) else { continue };
+            self.outputs.push_back(Output::Notice(Notice::Over { cell: id }));
+            (cell.live, cell.announced) = (false, false);
+            cell.turn = None;
+            cell.inbox.clear();
+            for number in cell.activities.keys() {
+                let activity = cell.activity_id(*number);
+                self.timers.set(Due::Adaptor(activity), None);
+                self.adaptor.forget(activity);
+            }
+        }
+    }
+
+    /// Cells that are newly owned come alive, and what their owner left undone is done.
+    fn take_over(&mut self, now: Timestamp, old: &View) {
+        let dormant: Vec<_> = self.cells_of(true).filter(|cell| !cell.live).map(|c| c.id).collect();
+        let gone = |run: &RunId| !self.view.contains(run);
+        let dead: Vec<_> = self.outbox.keys().filter(|run| gone(run)).cloned().collect();
+        let heir = self.inherits(old);
+        let mut effects = 0;
+        for run in dead {
+            let outbox = self.outbox.remove(&run).unwrap_or_default();
+            if heir {
+                let cell = CellId { cohort: run.cohort(), number: 0 };
+                let egress: Vec<_> = outbox.into_values().flatten().collect();
+                effects += egress.len();
+                self.commit_effects(cell, egress);
+            }
+        }
+        for id in &dormant {
+            self.wake(now, *id);
+        }
+        if heir {
+            let cells = dormant.len();
+            self.outputs.push_back(Output::Notice(Notice::TakenOver { cells, effects }));
+        }
+    }
+
+    /// True if this run owns something now that another run owned before.
+    fn inherits(&self, old: &View) -> bool {
+        let me = &self.config.me;
+        let newly = |(cohort, owner): (&CohortId, &RunId)| {
+            owner == me && old.owner(*cohort).is_some_and(|before| before != me)
+        };
+        self.view.contains(me) && self.view.cohorts.iter().any(newly)
+    }
+
+    fn wake(&mut self, now: Timestamp, id: CellId) {
+        let Some(cell) = self.cells.get_mut(&id) else { return };
+        cell.live = true;
+        cell.last_commit = 0;
+        for ((entity, timer), due) in &cell.timers {
+            let entity = EntityId { cell: id, number: *entity };
+            self.timers.set(Due::Sbb(entity, *timer), Some(*due));
+        }
+        self.enqueue(now, id, CellInput::Adopt);
+    }
+}

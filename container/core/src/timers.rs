@@ -1,0 +1,69 @@
+//! Everything a node waits for, by due time. Setting a timer again moves it.
+
+use resilee_sbb::{ActivityId, DeliveryId, EntityId, TimerId, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Due {
+    /// The adaptor's next time-out of an activity. Not replicated: the survivor's adaptor sets
+    /// its own.
+    Adaptor(ActivityId),
+    /// A timer of an SBB entity. Replicated as a part of its cell.
+    Sbb(EntityId, TimerId),
+    /// The deadline of a delivery.
+    Delivery(DeliveryId),
+}
+
+/// All timers of the cells that this node owns.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    queue: BTreeSet<(Timestamp, Due)>,
+    at: BTreeMap<Due, Timestamp>,
+}
+
+impl Timers {
+    /// Sets or moves; `None` cancels.
+    pub fn set(&mut self, due: Due, at: Option<Timestamp>) {
+        if let Some(old) = self.at.remove(&due) {
+            self.queue.remove(&(old, due));
+        }
+        if let Some(at) = at {
+            self.at.insert(due, at);
+            self.queue.insert((at, due));
+        }
+    }
+
+    /// The next timer that is due at `now`.
+    pub fn pop(&mut self, now: Timestamp) -> Option<Due> {
+        let (at, due) = *self.queue.first()?;
+        if at > now {
+            return None;
+        }
+        self.set(due, None);
+        Some(due)
+    }
+
+    /// When the next one is due.
+    pub fn next(&self) -> Option<Timestamp> {
+        self.queue.first().map(|(at, _)| *at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timer_that_is_set_again_is_moved() {
+        let mut timers = Timers::default();
+        let (one, two) = (Due::Delivery(DeliveryId(1)), Due::Delivery(DeliveryId(2)));
+        timers.set(one, Some(Timestamp::from_millis(10)));
+        timers.set(two, Some(Timestamp::from_millis(20)));
+        timers.set(one, Some(Timestamp::from_millis(30)));
+        assert_eq!(timers.pop(Timestamp::from_millis(15)), None);
+        assert_eq!(timers.pop(Timestamp::from_millis(30)), Some(two));
+        timers.set(one, None);
+        assert_eq!(timers.next(), None);
+    }
+}

@@ -1,0 +1,182 @@
+//! One node with a virtual clock, a disk that flushes when told, and handlers that answer at once.
+
+use crate::toy::{Back, Front, Toy};
+use resilee_core::{Core, CoreConfig, Input, Output, Restored, StoreBatch, StoreOp, Tree};
+use resilee_membership::{Flow, Key, RunId, Transport};
+use resilee_sbb::{Deliver, LinkedSbb, Tables, Timestamp, decode};
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+const SERVICES: [LinkedSbb; 2] = [LinkedSbb::of::<Front>(), LinkedSbb::of::<Back>()];
+
+/// The node and its world.
+pub struct House {
+    pub core: Core,
+    pub now: Timestamp,
+    pub delivered: Vec<Deliver>,
+    /// False: handlers never return.
+    pub answering: bool,
+    /// What the store was asked for, flushed or not.
+    pub written: Vec<StoreOp>,
+    pub disk: BTreeMap<(Tree, Vec<u8>), Vec<u8>>,
+    unflushed: Vec<StoreBatch>,
+    failed: bool,
+    sent: Vec<String>,
+}
+
+fn core(now: Timestamp, restored: Restored) -> Core {
+    let config = CoreConfig {
+        me: RunId { node: "server1".parse().expect("a name"), incarnation: now.as_millis() },
+        key: Key::from_file_bytes(&[b'k'; 32]).expect("32 bytes are enough"),
+        peers: Vec::new(),
+        behind_balancer: false,
+        heartbeat_ms: 50,
+        missed: 6,
+        cold_start_ms: 3_000,
+    };
+    let adaptor = Box::new(Toy::default());
+    Core::new(now, config, &SERVICES, adaptor, Tables::default(), restored)
+}
+
+impl House {
+    pub fn new() -> Self {
+        let now = Timestamp::from_millis(1_700_000_000_000);
+        let mut house = House {
+            core: core(now, Restored::default()),
+            now,
+            delivered: Vec::new(),
+            answering: true,
+            written: Vec::new(),
+            disk: BTreeMap::new(),
+            unflushed: Vec::new(),
+            failed: false,
+            sent: Vec::new(),
+        };
+        house.settle();
+        house
+    }
+
+    /// Lets the node become the member of its view of one.
+    fn settle(&mut self) {
+        self.drain();
+        for _ in 0..4 {
+            self.flush();
+        }
+    }
+
+    pub fn say(&mut self, text: &str) {
+        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 5060));
+        let remote = SocketAddr::from((Ipv4Addr::LOCALHOST, 5070));
+        let flow = Flow { remote, local, transport: Transport::Udp };
+        self.feed(Input::Datagram { flow, bytes: text.as_bytes().to_vec() });
+    }
+
+    pub fn feed(&mut self, input: Input) {
+        self.core.handle_input(self.now, input);
+        self.drain();
+    }
+
+    pub fn answer(&mut self, deliver: &Deliver) {
+        let service = SERVICES.iter().find(|s| (s.descriptor)().name == deliver.service);
+        let outcome = (service.expect("a known service").invoke)(deliver);
+        self.core.handle_input(self.now, Input::Outcome { delivery: deliver.id, outcome });
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.core.poll_output() {
+            match output {
+                Output::Deliver(deliver) => {
+                    self.delivered.push(*deliver.clone());
+                    if self.answering {
+                        self.answer(&deliver);
+                    }
+                }
+                Output::Datagram { bytes, .. } => {
+                    self.sent.push(String::from_utf8(bytes).expect("toys say text"));
+                }
+                Output::Store(batch) => {
+                    self.written.extend(batch.ops.clone());
+                    self.unflushed.push(batch);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What was sent since this was last asked.
+    pub fn sent(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.sent)
+    }
+
+    /// Flushes all that was written.
+    pub fn flush(&mut self) {
+        for batch in std::mem::take(&mut self.unflushed) {
+            if self.failed {
+                continue;
+            }
+            for op in batch.ops {
+                match op {
+                    StoreOp::Put { tree, key, value } => drop(self.disk.insert((tree, key), value)),
+                    StoreOp::Remove { tree, key } => drop(self.disk.remove(&(tree, key))),
+                    StoreOp::Clear { tree } => self.disk.retain(|(of, _), _| *of != tree),
+                    StoreOp::Record { .. } => {}
+                }
+            }
+            self.feed(Input::Stored { number: batch.number });
+        }
+    }
+
+    pub fn fail_store(&mut self) {
+        self.failed = true;
+        self.feed(Input::StoreFailed { reason: "the disk is full".to_owned() });
+    }
+
+    pub fn pass_seconds(&mut self, seconds: u64) {
+        let end = self.now + Duration::from_secs(seconds);
+        while let Some(at) = self.core.poll_timeout().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.feed(Input::Timeout);
+            self.flush();
+        }
+        self.now = end;
+    }
+
+    /// `kill -9`, and a start with what was flushed.
+    pub fn restart(&mut self) {
+        self.unflushed.clear();
+        self.now = self.now + Duration::from_millis(50);
+        let tree = |tree: Tree| {
+            let values = self.disk.iter().filter(move |((of, _), _)| *of == tree);
+            values.map(|((_, key), value)| (key.clone(), value.clone())).collect::<Vec<_>>()
+        };
+        let voter = tree(Tree::Meta).into_iter().find(|(key, _)| key == resilee_core::VOTER_KEY);
+        let restored = Restored {
+            voter: voter.map(|(_, bytes)| decode(&bytes).expect("the core wrote it")),
+            cells: tree(Tree::Cells),
+            tables: tree(Tree::Tables),
+            journals: Vec::new(),
+        };
+        self.core = core(self.now, restored);
+        self.settle();
+    }
+
+    /// True if no cell and no row is on the disk.
+    pub fn disk_is_empty(&self) -> bool {
+        self.disk.keys().all(|(tree, _)| *tree == Tree::Meta)
+    }
+
+    /// The counter in the state of the only entity of `service`.
+    pub fn counts(&mut self, service: &str) -> Option<u32> {
+        self.flush();
+        let cells = self.core.cells(10);
+        let entity = cells.iter().flat_map(|c| &c.entities).find(|e| e.service == service)?;
+        let front: Front = decode(&entity.state.bytes).expect("the toy wrote it");
+        Some(front.count)
+    }
+
+    pub fn was_delivered(&self, service: &str, event_type: &str) -> bool {
+        let of = |deliver: &&Deliver| deliver.service == service;
+        self.delivered.iter().filter(of).any(|deliver| deliver.event.event_type == event_type)
+    }
+}

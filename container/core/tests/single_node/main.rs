@@ -1,0 +1,177 @@
+//! Stories of one node without peers: turns, routing, roll back, the gate, timers, restart.
+//!
+//! The protocol is a toy (`toy.rs`): what is tested is the container, not SIP. Pairs of nodes are
+//! the simulator's.
+
+mod house;
+mod toy;
+
+use house::House;
+use resilee_core::StoreOp;
+
+#[test]
+fn nothing_leaves_before_the_store_has_the_commit() {
+    let mut house = House::new();
+    house.say("c1 begin");
+    assert_eq!(house.sent(), Vec::<String>::new());
+    house.flush();
+    assert_eq!(house.sent(), ["c1 begun"]);
+}
+
+#[test]
+fn what_changes_nothing_waits_behind_what_is_not_held_yet() {
+    let mut house = House::new();
+    house.say("c1 begin");
+    house.say("c1 ping");
+    assert_eq!(house.sent(), Vec::<String>::new());
+    house.flush();
+    assert_eq!(house.sent(), ["c1 begun", "c1 pong"]);
+    house.say("c1 ping");
+    assert_eq!(house.sent(), ["c1 pong"]);
+}
+
+#[test]
+fn the_service_of_higher_priority_gets_an_event_first() {
+    let mut house = House::new();
+    house.say("c1 begin");
+    house.say("c1 say hello");
+    let said = house.delivered.iter().map(|deliver| deliver.service);
+    assert_eq!(said.collect::<Vec<_>>(), ["front", "back", "front", "back"]);
+}
+
+#[test]
+fn a_failing_service_rolls_back_alone_and_raises_an_alarm() {
+    let mut house = House::new();
+    house.say("c1 begin");
+    house.say("c1 say fail-front");
+    house.flush();
+    let status = house.core.status(house.now);
+    let alarm = status.alarms.first().expect("an alarm");
+    assert_eq!((alarm.source.as_str(), alarm.count), ("front", 1));
+    assert_eq!(house.counts("front"), Some(1), "the event that failed is not counted");
+    assert_eq!(house.counts("back"), Some(2), "the other service had it");
+}
+
+#[test]
+fn a_handler_that_never_answers_is_rolled_back_at_its_deadline() {
+    let mut house = House::new();
+    house.answering = false;
+    house.say("c1 begin");
+    house.pass_seconds(11);
+    house.answering = true;
+    house.pass_seconds(11);
+    house.say("c1 ping");
+    house.flush();
+    assert!(house.sent().contains(&"c1 pong".to_owned()), "the call goes on");
+    let status = house.core.status(house.now);
+    assert!(status.alarms.iter().any(|alarm| alarm.text.contains("did not return")));
+}
+
+#[test]
+fn a_late_answer_is_refused() {
+    let mut house = House::new();
+    house.answering = false;
+    house.say("c1 begin");
+    let late = house.delivered.last().expect("a delivery").clone();
+    house.pass_seconds(11);
+    house.answer(&late);
+    let status = house.core.status(house.now);
+    assert_eq!(status.dropped.get("late answer of a handler"), Some(&1));
+}
+
+#[test]
+fn a_record_is_written_once_per_cell() {
+    let mut house = House::new();
+    house.say("c1 begin");
+    house.say("c1 say record");
+    house.say("c1 say record");
+    let records =
+        |ops: &[StoreOp]| ops.iter().filter(|op| matches!(op, StoreOp::Record { .. })).count();
+    assert_eq!(records(&house.written), 1);
+}
+
+#[test]
+fn only_a_cell_of_the_tables_may_write_rows() {
+    let mut house = House::new();
+    house.say("c1 begin");
+    house.say("c1 say row");
+    assert_eq!(house.core.tables().len("toys"), 0);
+    assert_eq!(house.counts("front"), Some(1), "the delivery was rolled back");
+    house.say("table begin");
+    house.say("table say row");
+    assert_eq!(house.core.tables().len("toys"), 1);
+}
+
+#[test]
+fn a_timer_fires_once_and_only_for_its_entity() {
+    let mut house = House::new();
+    house.say("c1 begin");
+    house.say("c1 say timer");
+    house.pass_seconds(4);
+    assert!(!house.was_delivered("front", "slee.timer"));
+    house.pass_seconds(2);
+    house.pass_seconds(20);
+    let timers = house.delivered.iter().filter(|d| d.event.event_type == "slee.timer");
+    assert_eq!(timers.map(|d| d.service).collect::<Vec<_>>(), ["front"]);
+}
+
+#[test]
+fn the_end_of_an_activity_is_its_last_event_and_leaves_nothing() {
+    let mut house = House::new();
+    house.say("c1 begin");
+    house.say("c1 say timer");
+    house.say("c1 end");
+    let last: Vec<_> = house.delivered.iter().rev().take(2).collect();
+    assert!(last.iter().all(|d| d.event.event_type == "slee.activity_end"));
+    house.flush();
+    let status = house.core.status(house.now);
+    assert_eq!((status.cells.len(), status.activities, status.gated), (0, 0, 0));
+    assert!(house.disk_is_empty(), "{:?}", house.disk);
+    house.pass_seconds(20);
+    assert!(!house.was_delivered("front", "slee.timer"));
+}
+
+#[test]
+fn a_message_for_nobody_is_answered_by_the_adaptor() {
+    let mut house = House::new();
+    house.say("c1 ping");
+    assert_eq!(house.sent(), ["c1 unknown"]);
+}
+
+#[test]
+fn after_a_restart_calls_and_timers_are_there_again() {
+    let mut house = House::new();
+    house.say("c1 begin");
+    house.say("c1 say timer");
+    house.flush();
+    house.sent();
+    house.restart();
+    assert_eq!(house.counts("back"), Some(2));
+    house.say("c1 ping");
+    house.flush();
+    assert_eq!(house.sent(), ["c1 adopted", "c1 pong"]);
+    house.pass_seconds(6);
+    assert!(house.was_delivered("front", "slee.timer"));
+}
+
+#[test]
+fn what_was_not_flushed_when_the_node_died_never_left() {
+    let mut house = House::new();
+    house.say("c1 begin");
+    house.restart();
+    house.flush();
+    assert_eq!(house.sent(), Vec::<String>::new());
+    house.say("c1 begin");
+    house.flush();
+    assert_eq!(house.sent(), ["c1 begun"], "the client repeats, and is served");
+}
+
+#[test]
+fn while_the_store_has_failed_memory_is_the_gate_with_an_alarm() {
+    let mut house = House::new();
+    house.fail_store();
+    house.say("c1 begin");
+    assert_eq!(house.sent(), ["c1 begun"]);
+    let status = house.core.status(house.now);
+    assert!(status.alarms.iter().any(|alarm| alarm.source == "store"));
+}

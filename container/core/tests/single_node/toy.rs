@@ -1,0 +1,158 @@
+//! A toy protocol and two toy services.
+//!
+//! A message is `cell verb [word]`: `begin` starts the activity, `say` fires an event, `ping` is
+//! answered `pong` and changes nothing, `end` ends the activity. The cell `table` belongs to the
+//! shared tables.
+
+use resilee_core::{Egress, Endpoint, Ingress, ResourceAdaptor, Route, Scope};
+use resilee_membership::Flow;
+use resilee_sbb::{
+    ActivityId, Context, Descriptor, Event, EventPayload, Failure, Sbb, TimerId, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Something was said on the activity.
+#[derive(Serialize, Deserialize)]
+pub struct Said {
+    pub word: String,
+}
+
+impl EventPayload for Said {
+    const TYPE: &'static str = "toy.said";
+}
+
+/// The protocol.
+#[derive(Default)]
+pub struct Toy {
+    calls: BTreeMap<ActivityId, (String, Flow)>,
+}
+
+fn text(ingress: &Ingress) -> (String, String, String) {
+    let text = String::from_utf8_lossy(&ingress.bytes).into_owned();
+    let mut words = text.split(' ').map(str::to_owned);
+    let mut next = || words.next().unwrap_or_default();
+    (next(), next(), next())
+}
+
+impl Toy {
+    fn say(&self, endpoint: &mut Endpoint, name: &str, flow: Flow, what: &str) {
+        endpoint.send(flow, format!("{name} {what}").into_bytes());
+    }
+}
+
+impl ResourceAdaptor for Toy {
+    fn route(&self, _now: Timestamp, ingress: &Ingress) -> Route {
+        let (cell, verb, _) = text(ingress);
+        let key = cell.bytes().fold(7, |hash: u64, byte| hash.wrapping_mul(31) + u64::from(byte));
+        let scope = if cell == "table" { Scope::Tables } else { Scope::Call };
+        Route::Cell { key, scope, creates: verb == "begin", cohort: None }
+    }
+
+    fn receive(&mut self, endpoint: &mut Endpoint, ingress: &Ingress) {
+        let (cell, verb, word) = text(ingress);
+        let id = endpoint.cell();
+        let known = self.calls.keys().find(|activity| activity.cell == id).copied();
+        match (verb.as_str(), known) {
+            ("begin", None) => {
+                let activity = endpoint.start_activity();
+                self.calls.insert(activity, (cell.clone(), ingress.flow));
+                endpoint.fire(activity, &Said { word: "begin".to_owned() });
+                self.say(endpoint, &cell, ingress.flow, "begun");
+            }
+            ("say", Some(activity)) => endpoint.fire(activity, &Said { word }),
+            ("ping", Some(_)) => self.say(endpoint, &cell, ingress.flow, "pong"),
+            ("end", Some(activity)) => endpoint.end_activity(activity),
+            _ => {}
+        }
+    }
+
+    fn unknown(&mut self, _now: Timestamp, ingress: &Ingress) -> Vec<Egress> {
+        let bytes = format!("{} unknown", text(ingress).0).into_bytes();
+        vec![Egress { flow: ingress.flow, bytes }]
+    }
+
+    fn command(&mut self, _: &mut Endpoint, _: ActivityId, _: &[u8]) -> Result<(), Failure> {
+        Err(Failure::new("the toy takes no commands"))
+    }
+
+    fn timeout(&mut self, _endpoint: &mut Endpoint, _activity: ActivityId) {}
+
+    fn next_timeout(&self, _activity: ActivityId) -> Option<Timestamp> {
+        None
+    }
+
+    fn marshal(&self, activity: ActivityId) -> Vec<u8> {
+        resilee_sbb::encode(&self.calls[&activity]).expect("plain data")
+    }
+
+    fn adopt(
+        &mut self,
+        endpoint: &mut Endpoint,
+        activity: ActivityId,
+        state: &[u8],
+    ) -> Result<(), Failure> {
+        let (name, flow): (String, Flow) = resilee_sbb::decode(state)?;
+        self.say(endpoint, &name, flow, "adopted");
+        self.calls.insert(activity, (name, flow));
+        Ok(())
+    }
+
+    fn forget(&mut self, activity: ActivityId) {
+        self.calls.remove(&activity);
+    }
+}
+
+/// Counts what it gets, and does what the word says.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Front {
+    pub count: u32,
+}
+
+impl Sbb for Front {
+    const STATE_VERSION: u32 = 1;
+
+    fn descriptor() -> Descriptor {
+        Descriptor {
+            name: "front",
+            vendor: "test",
+            version: "1",
+            priority: 10,
+            initial_events: &[Said::TYPE],
+            events: &[],
+        }
+    }
+
+    fn on_event(&mut self, cx: &mut Context<'_>, event: &Event) -> Result<(), Failure> {
+        let Some(said) = event.get::<Said>()? else { return Ok(()) };
+        self.count += 1;
+        match said.word.as_str() {
+            "fail-front" => return Err(Failure::new("as it was told")),
+            "record" => cx.record("toys", &self.count)?,
+            "row" => cx.put_row("toys", "row", &self.count)?,
+            "timer" => cx.set_timer(TimerId(1), Duration::from_secs(5)),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Counts what it gets.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Back {
+    pub count: u32,
+}
+
+impl Sbb for Back {
+    const STATE_VERSION: u32 = 1;
+
+    fn descriptor() -> Descriptor {
+        Descriptor { name: "back", priority: -1, ..Front::descriptor() }
+    }
+
+    fn on_event(&mut self, _: &mut Context<'_>, event: &Event) -> Result<(), Failure> {
+        self.count += u32::from(event.event_type == Said::TYPE);
+        Ok(())
+    }
+}

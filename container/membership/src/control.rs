@@ -1,0 +1,112 @@
+//! Control messages between voters: heartbeats, and the questions and answers about views.
+//!
+//! How they travel is not here (`envelope.rs`), nor what they cause (`member.rs`, `seat.rs`).
+
+use crate::{NodeName, RunId, View};
+use resilee_sbb::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Who speaks: the balancer's vote, or a run of a node.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum VoterId {
+    /// The vote that the balancer holds.
+    Seat,
+    /// A run of a node. Votes count per node: a new run inherits what its node has voted.
+    Run(RunId),
+}
+
+impl VoterId {
+    /// The node, or none for the seat.
+    pub fn node(&self) -> Option<&NodeName> {
+        match self {
+            VoterId::Seat => None,
+            VoterId::Run(run) => Some(&run.node),
+        }
+    }
+}
+
+impl fmt::Display for VoterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            VoterId::Seat => f.write_str("the seat"),
+            VoterId::Run(run) => run.fmt(f),
+        }
+    }
+}
+
+/// One control message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Control {
+    /// The number of the highest view that the sender has stored.
+    pub view: u64,
+    /// Who sends it.
+    pub from: VoterId,
+    /// What it says.
+    pub body: ControlBody,
+}
+
+/// What a control message says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ControlBody {
+    /// I live, and I hear you.
+    Heartbeat {
+        /// Grows with each heartbeat of the sender to this receiver, also across its restarts.
+        sequence: u64,
+        /// The last sequence that the sender heard from this receiver; 0 is none.
+        echo: u64,
+        /// The sender hears the seat (and is heard by it).
+        hears_seat: bool,
+        /// When it was sent, by the sender's clock.
+        sent_at: Timestamp,
+        /// The sender is about to leave and wants no new calls.
+        draining: bool,
+        /// The sender is a member of the view it knows, so it may serve.
+        ready: bool,
+    },
+    /// Which is the highest view you know?
+    AskView,
+    /// The highest view I have stored.
+    TellView {
+        /// That view.
+        #[serde(with = "crate::view_on_wire")]
+        view: View,
+        /// The sender's run is a member of it and lives.
+        member: bool,
+        /// The last commit in the sender's store, to compare two nodes at a cold start.
+        last_commit: u64,
+        /// The sender's store has nothing in it.
+        store_empty: bool,
+    },
+    /// Vote for this view, please.
+    Propose {
+        /// The number of the view that the proposal follows.
+        base: u64,
+        /// The proposed view.
+        #[serde(with = "crate::view_on_wire")]
+        view: View,
+    },
+    /// The answer to [`ControlBody::Propose`].
+    Vote {
+        /// The number that was proposed.
+        number: u64,
+        /// The run that proposed it.
+        proposer: RunId,
+        /// What the voter says.
+        verdict: Verdict,
+        /// The highest view that the voter has stored.
+        #[serde(with = "crate::view_on_wire")]
+        highest: View,
+    },
+}
+
+/// A voter's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Verdict {
+    /// Yes.
+    Granted,
+    /// No, but it may become a yes.
+    NotNow,
+    /// No, and this number will never get a yes from this voter.
+    Never,
+}

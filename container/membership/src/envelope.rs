@@ -1,0 +1,316 @@
+//! The envelope around every datagram between balancer and nodes, and between nodes beside
+//! their link: `magic 4 | kind 1 | view 8 | MAC 16 | body`, numbers in network order.
+//!
+//! The MAC is a keyed BLAKE3 over everything else, cut to 16 bytes. It proves that a holder of
+//! the cluster's key wrote the datagram; it does not hide the content. A recorded datagram that
+//! is sent again opens again: heartbeats carry sequences and runs, everything else may be
+//! repeated by design. Whether the view number is good enough is not decided here.
+
+use crate::Control;
+use resilee_sbb::{decode, encode};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// Largest datagram that is sealed or opened: what UDP over IPv4 can carry.
+pub const DATAGRAM_BYTES_MAX: usize = 65_507;
+
+/// Largest SIP message that fits into an envelope with any flow.
+pub const SIP_BYTES_MAX: usize = DATAGRAM_BYTES_MAX - BODY_AT - FLOW_BYTES_MAX;
+
+/// Shortest content of a key file.
+pub const KEY_BYTES_MIN: usize = 32;
+
+/// Largest key file; more is surely another file.
+const KEY_FILE_BYTES_MAX: usize = 4096;
+
+const MAGIC: [u8; 4] = *b"RSLE";
+const KIND_SIP: u8 = 1;
+const KIND_CONTROL: u8 = 2;
+const MAC_BYTES: usize = 16;
+const MAC_AT: usize = 13;
+const BODY_AT: usize = MAC_AT + MAC_BYTES;
+const FLOW_BYTES_MAX: usize = 1 + 2 * 19;
+const FAMILY_V4: u8 = 4;
+const FAMILY_V6: u8 = 6;
+const TRANSPORT_UDP: u8 = 1;
+
+/// The cluster's secret. Its `Debug` shows nothing of it.
+#[derive(Clone)]
+pub struct Key {
+    secret: [u8; 32],
+    envelope: [u8; 32],
+}
+
+/// A key file that holds no usable key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// Too little to be a secret.
+    #[error("the key has {0} bytes, at least {KEY_BYTES_MIN} are expected")]
+    TooShort(usize),
+    /// Too much to be a key.
+    #[error("the key has {0} bytes, at most {KEY_FILE_BYTES_MAX} are expected")]
+    TooLong(usize),
+}
+
+impl Key {
+    /// The key in the content of a key file: any text or bytes, white space at the ends ignored.
+    ///
+    /// # Errors
+    /// Fewer than [`KEY_BYTES_MIN`] bytes, or a file too large to be a key.
+    pub fn from_file_bytes(bytes: &[u8]) -> Result<Key, KeyError> {
+        let bytes = bytes.trim_ascii();
+        if bytes.len() < KEY_BYTES_MIN {
+            return Err(KeyError::TooShort(bytes.len()));
+        }
+        if bytes.len() > KEY_FILE_BYTES_MAX {
+            return Err(KeyError::TooLong(bytes.len()));
+        }
+        let secret = blake3::derive_key("resilee cluster key file, version 1", bytes);
+        let mut key = Key { secret, envelope: [0; 32] };
+        key.envelope = key.derive("envelope");
+        Ok(key)
+    }
+
+    /// A key of its own for one purpose, so that no two uses share one.
+    pub fn derive(&self, purpose: &str) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new_derive_key("resilee cluster key purpose, version 1");
+        hasher.update(&self.secret);
+        hasher.update(purpose.as_bytes());
+        *hasher.finalize().as_bytes()
+    }
+
+    /// The MAC over an envelope's head (all before the MAC) and body.
+    fn mac(&self, head: &[u8], body: &[u8]) -> blake3::Hash {
+        let mut hasher = blake3::Hasher::new_keyed(&self.envelope);
+        hasher.update(head);
+        hasher.update(body);
+        hasher.finalize()
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(..)")
+    }
+}
+
+/// How a SIP message came from or goes to a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Transport {
+    /// One message, one datagram.
+    Udp,
+}
+
+/// Between whom a SIP message travels, as the balancer's socket sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Flow {
+    /// The client.
+    pub remote: SocketAddr,
+    /// The balancer's own address that the client uses.
+    pub local: SocketAddr,
+    /// What carries it.
+    pub transport: Transport,
+}
+
+/// An opened datagram.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Packet<'a> {
+    /// A SIP message on its way between a client and a node.
+    Sip {
+        /// The sender's view number.
+        view: u64,
+        /// The client's side of it.
+        flow: Flow,
+        /// The message as it was received, or is to be sent.
+        bytes: &'a [u8],
+    },
+    /// A message between voters.
+    Control(Control),
+}
+
+/// Why a datagram does not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EnvelopeError {
+    /// Larger than [`DATAGRAM_BYTES_MAX`].
+    #[error("the datagram is too large")]
+    TooLarge,
+    /// Not an envelope at all.
+    #[error("the datagram is no envelope")]
+    NotAnEnvelope,
+    /// Written without this cluster's key, or damaged.
+    #[error("the datagram's MAC is wrong: another cluster key, or damage")]
+    WrongMac,
+    /// Rightly sealed by a version that says things this one does not understand.
+    #[error("the datagram's content is not understood")]
+    UnknownContent,
+}
+
+/// Puts a SIP message into an envelope. One longer than [`SIP_BYTES_MAX`] will not open.
+pub fn seal_sip(key: &Key, view: u64, flow: &Flow, bytes: &[u8]) -> Vec<u8> {
+    let mut datagram = head(KIND_SIP, view, FLOW_BYTES_MAX + bytes.len());
+    datagram.push(match flow.transport {
+        Transport::Udp => TRANSPORT_UDP,
+    });
+    push_address(&mut datagram, &flow.remote);
+    push_address(&mut datagram, &flow.local);
+    datagram.extend_from_slice(bytes);
+    seal(key, datagram)
+}
+
+/// Puts a control message into an envelope.
+pub fn seal_control(key: &Key, control: &Control) -> Vec<u8> {
+    let body = encode(control).expect("a control message has only maps of known length");
+    let mut datagram = head(KIND_CONTROL, control.view, body.len());
+    datagram.extend_from_slice(&body);
+    seal(key, datagram)
+}
+
+/// Checks and opens a datagram.
+///
+/// # Errors
+/// Says why it was not written by this cluster, or is not understood.
+pub fn open<'a>(key: &Key, datagram: &'a [u8]) -> Result<Packet<'a>, EnvelopeError> {
+    if datagram.len() > DATAGRAM_BYTES_MAX {
+        return Err(EnvelopeError::TooLarge);
+    }
+    if datagram.len() < BODY_AT || datagram[..4] != MAGIC {
+        return Err(EnvelopeError::NotAnEnvelope);
+    }
+    let (head, rest) = datagram.split_at(MAC_AT);
+    let (mac, body) = rest.split_at(MAC_BYTES);
+    let mut expected = [0; MAC_BYTES];
+    expected.copy_from_slice(&key.mac(head, body).as_bytes()[..MAC_BYTES]);
+    if !same(mac, &expected) {
+        return Err(EnvelopeError::WrongMac);
+    }
+    let view = u64::from_be_bytes(head[5..13].try_into().expect("eight bytes"));
+    match head[4] {
+        KIND_SIP => open_sip(view, body).ok_or(EnvelopeError::UnknownContent),
+        KIND_CONTROL => {
+            let control: Control = decode(body).map_err(|_| EnvelopeError::UnknownContent)?;
+            Ok(Packet::Control(control))
+        }
+        _ => Err(EnvelopeError::UnknownContent),
+    }
+}
+
+fn open_sip(view: u64, mut body: &[u8]) -> Option<Packet<'_>> {
+    let [TRANSPORT_UDP] = *take(&mut body, 1)? else { return None };
+    let remote = take_address(&mut body)?;
+    let local = take_address(&mut body)?;
+    let flow = Flow { remote, local, transport: Transport::Udp };
+    Some(Packet::Sip { view, flow, bytes: body })
+}
+
+fn head(kind: u8, view: u64, body_bytes: usize) -> Vec<u8> {
+    let mut datagram = Vec::with_capacity(BODY_AT + body_bytes);
+    datagram.extend_from_slice(&MAGIC);
+    datagram.push(kind);
+    datagram.extend_from_slice(&view.to_be_bytes());
+    datagram.extend_from_slice(&[0; MAC_BYTES]);
+    datagram
+}
+
+fn seal(key: &Key, mut datagram: Vec<u8>) -> Vec<u8> {
+    let mac = key.mac(&datagram[..MAC_AT], &datagram[BODY_AT..]);
+    datagram[MAC_AT..BODY_AT].copy_from_slice(&mac.as_bytes()[..MAC_BYTES]);
+    datagram
+}
+
+/// Compares in a time that does not depend on where the two differ.
+fn same(one: &[u8], other: &[u8; MAC_BYTES]) -> bool {
+    one.iter().zip(other).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
+}
+
+fn push_address(datagram: &mut Vec<u8>, address: &SocketAddr) {
+    match address.ip() {
+        IpAddr::V4(ip) => {
+            datagram.push(FAMILY_V4);
+            datagram.extend_from_slice(&ip.octets());
+        }
+        IpAddr::V6(ip) => {
+            datagram.push(FAMILY_V6);
+            datagram.extend_from_slice(&ip.octets());
+        }
+    }
+    datagram.extend_from_slice(&address.port().to_be_bytes());
+}
+
+fn take_address(body: &mut &[u8]) -> Option<SocketAddr> {
+    let ip: IpAddr = match take(body, 1)? {
+        [FAMILY_V4] => Ipv4Addr::from(<[u8; 4]>::try_from(take(body, 4)?).ok()?).into(),
+        [FAMILY_V6] => Ipv6Addr::from(<[u8; 16]>::try_from(take(body, 16)?).ok()?).into(),
+        _ => return None,
+    };
+    let port = u16::from_be_bytes(take(body, 2)?.try_into().ok()?);
+    Some(SocketAddr::new(ip, port))
+}
+
+fn take<'a>(body: &mut &'a [u8], bytes: usize) -> Option<&'a [u8]> {
+    let (taken, rest) = body.split_at_checked(bytes)?;
+    *body = rest;
+    Some(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ControlBody, VoterId};
+
+    fn key(text: &str) -> Key {
+        Key::from_file_bytes(text.repeat(32).as_bytes()).expect("long enough")
+    }
+
+    fn flow(remote: &str, local: &str) -> Flow {
+        Flow {
+            remote: remote.parse().unwrap(),
+            local: local.parse().unwrap(),
+            transport: Transport::Udp,
+        }
+    }
+
+    #[test]
+    fn a_sip_message_opens_as_it_was_sealed() {
+        for flow in
+            [flow("192.0.2.1:5060", "198.51.100.7:5061"), flow("[2001:db8::1]:5060", "[::1]:65535")]
+        {
+            let datagram = seal_sip(&key("k"), 7, &flow, b"BYE sip:a SIP/2.0\r\n\r\n");
+            let packet = open(&key("k"), &datagram).unwrap();
+            assert_eq!(packet, Packet::Sip { view: 7, flow, bytes: b"BYE sip:a SIP/2.0\r\n\r\n" });
+        }
+    }
+
+    #[test]
+    fn a_control_message_opens_as_it_was_sealed() {
+        let control = Control { view: 3, from: VoterId::Seat, body: ControlBody::AskView };
+        let datagram = seal_control(&key("k"), &control);
+        assert_eq!(open(&key("k"), &datagram), Ok(Packet::Control(control)));
+    }
+
+    #[test]
+    fn another_clusters_datagram_is_refused() {
+        let control = Control { view: 3, from: VoterId::Seat, body: ControlBody::AskView };
+        let datagram = seal_control(&key("k"), &control);
+        assert_eq!(open(&key("other"), &datagram), Err(EnvelopeError::WrongMac));
+    }
+
+    #[test]
+    fn no_byte_can_be_changed_or_cut() {
+        let datagram = seal_sip(&key("k"), 7, &flow("192.0.2.1:5060", "[::1]:5060"), b"OPTIONS");
+        for at in 0..datagram.len() {
+            let mut changed = datagram.clone();
+            changed[at] ^= 0x40;
+            assert!(open(&key("k"), &changed).is_err(), "byte {at}");
+            assert!(open(&key("k"), &datagram[..at]).is_err(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn a_short_key_is_refused_and_white_space_does_not_count() {
+        assert_eq!(Key::from_file_bytes(b" short \n").unwrap_err(), KeyError::TooShort(5));
+        let spaced = Key::from_file_bytes(format!("{}\n", "k".repeat(32)).as_bytes()).unwrap();
+        assert_eq!(spaced.derive("x"), key("k").derive("x"));
+        assert_ne!(spaced.derive("x"), spaced.derive("y"));
+    }
+}

@@ -1,0 +1,29 @@
+//! Who is in the cluster and who owns what, decided by machines without I/O: views, votes,
+//! heartbeats, and the envelope between the balancer and the nodes.
+//!
+//! Both the container's core and the balancer (which holds a vote, the *seat*) run on this crate.
+//! There is no socket, clock, thread or randomness here; see `ARCHITECTURE.md`.
+
+mod control;
+mod envelope;
+mod failure_detector;
+mod member;
+mod persist_queue;
+mod seat;
+mod view;
+mod view_on_wire;
+mod voter;
+
+pub use control::{Control, ControlBody, Verdict, VoterId};
+pub use envelope::{
+    DATAGRAM_BYTES_MAX, EnvelopeError, Flow, KEY_BYTES_MIN, Key, KeyError, Packet, SIP_BYTES_MAX,
+    Transport, open, seal_control, seal_sip,
+};
+pub use failure_detector::{FailureDetector, Loss};
+pub use member::{
+    Destination, Member, MemberConfig, MemberInput, MemberNotice, MemberOutput, PeerLoss,
+    PeerStatus,
+};
+pub use seat::{Seat, SeatConfig, SeatInput, SeatNotice, SeatOutput};
+pub use view::{NodeName, ParseNodeNameError, RunId, View};
+pub use voter::{Circumstances, Grant, Proposal, Refusal, VoterState, majority};

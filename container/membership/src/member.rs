@@ -1,0 +1,489 @@
+//! A node's part in the view protocol.
+//!
+//! Voters are the nodes and the seat; a view needs a majority of them. What is *stored* decides:
+//! nothing that follows from a vote or a view leaves before the voter state with it is stored.
+//!
+//! | this run is | input                               | output                       | next   |
+//! |-------------|-------------------------------------|------------------------------|--------|
+//! | outsider    | every 100 ms                        | AskView to all               | same   |
+//! | outsider    | a member of the highest view speaks | Join                         | same   |
+//! | outsider    | the link to that member comes up    | Join again                   | same   |
+//! | outsider    | may start cold (`cold_start.rs`)    | own vote; Propose            | same   |
+//! | outsider    | drain                               | Drained                      | ended  |
+//! | member      | a member is lost (`peer.rs`)        | Proposing; own vote; Propose | same   |
+//! | member      | a joiner is ready                   | Proposing; own vote; Propose | same   |
+//! | member      | drain, and another member lives     | Proposing; own vote; Propose | same   |
+//! | any         | its proposal has a majority         | store it as highest          | same   |
+//! | any         | Propose (answered by `voter.rs`)    | store the vote; Vote         | same   |
+//! | any         | TellView, Vote with a higher view   | store it as highest          | same   |
+//! | any         | a message with a higher number      | AskView to its sender        | same   |
+//! | any         | AskView; heartbeat, lower number    | TellView to its sender       | same   |
+//! | any         | a higher view with me is stored     | TellView to all; Adopt       | member |
+//! | outsider    | a higher view without me is stored  | TellView to all; Adopt       | same   |
+//! | member      | a higher view without me is stored  | TellView to all; VotedOut    | ended  |
+//! | any         | every heartbeat interval            | Heartbeat to all             | same   |
+//!
+//! An *outsider* is a run that never was a member. A member that drains ends with the notice
+//! Drained instead of VotedOut. A run that learns only of a view that followed its own
+//! membership was a member too: its cohort is in the view, with another owner.
+//!
+//! A cluster of one voter (no peers) takes the same way: its own vote is the majority.
+//!
+//! Not here: clocks, sockets, the store, snapshots, and what a member may do with its calls.
+
+mod boundary;
+mod cold_start;
+mod noticing;
+mod peer;
+mod proposal;
+
+pub use boundary::{
+    Destination, MemberConfig, MemberInput, MemberNotice, MemberOutput, PeerStatus,
+};
+pub use peer::PeerLoss;
+
+use crate::control::{Control, ControlBody, Verdict, VoterId};
+use crate::persist_queue::PersistQueue;
+use crate::voter::{Circumstances, Proposal, VoterState};
+use crate::{FailureDetector, NodeName, RunId, View};
+use cold_start::{ASK_EVERY, ColdStart};
+use peer::Peer;
+use proposal::Asking;
+use resilee_sbb::Timestamp;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+/// Decides who is in the cluster, from one node's side; see the table above.
+#[derive(Debug)]
+pub struct Member {
+    config: MemberConfig,
+    /// The moment of the last input.
+    now: Timestamp,
+    /// The view that holds for this node: the highest that is stored.
+    view: View,
+    /// What this node's voter remembers, stored or about to be.
+    voter: VoterState,
+    persist: PersistQueue<(Destination, ControlBody)>,
+    peers: BTreeMap<NodeName, Peer>,
+    /// Judges the seat's heartbeats; without a meaning if there is none.
+    seat: FailureDetector,
+    /// What the last notice said about the seat.
+    seat_noticed_alive: bool,
+    /// The view that this run asks votes for.
+    asking: Option<Asking>,
+    /// Runs that acked snapshot and tail, by node.
+    joiners: BTreeMap<NodeName, RunId>,
+    /// The member that this run asked for a snapshot.
+    joining: Option<RunId>,
+    cold: ColdStart,
+    last_commit: u64,
+    store_empty: bool,
+    draining: bool,
+    ended: bool,
+    heartbeat_at: Timestamp,
+    ask_view_at: Timestamp,
+    /// The last number for which a conflict was noticed.
+    noticed_conflict: u64,
+    outputs: VecDeque<MemberOutput>,
+}
+
+impl Member {
+    /// A run that starts at `now` with what its node stored last.
+    pub fn new(
+        now: Timestamp,
+        config: MemberConfig,
+        stored: Option<VoterState>,
+        store_empty: bool,
+    ) -> Self {
+        let voter = stored.unwrap_or_default();
+        let detector = FailureDetector::new(now, config.heartbeat_ms, config.missed);
+        let peer = |node: &NodeName| (node.clone(), Peer::new(detector.clone()));
+        let mut member = Member {
+            now,
+            view: voter.highest.clone(),
+            persist: PersistQueue::new(voter.clone()),
+            voter,
+            peers: config.peers.iter().map(peer).collect(),
+            seat: detector.clone(),
+            seat_noticed_alive: false,
+            asking: None,
+            joiners: BTreeMap::new(),
+            joining: None,
+            cold: ColdStart::new(now, config.cold_start_ms),
+            last_commit: 0,
+            store_empty,
+            draining: false,
+            ended: false,
+            heartbeat_at: now,
+            ask_view_at: now,
+            noticed_conflict: 0,
+            outputs: VecDeque::new(),
+            config,
+        };
+        member.pursue(now);
+        member
+    }
+
+    /// Takes in what happened.
+    pub fn handle_input(&mut self, now: Timestamp, input: MemberInput) {
+        if self.ended {
+            return;
+        }
+        self.notice_own_pause(now);
+        self.now = now;
+        match input {
+            MemberInput::Control(control) => self.on_control(now, control),
+            MemberInput::LinkUp(run) => self.on_link_up(run),
+            MemberInput::LinkDown(run) => self.on_link_down(run),
+            MemberInput::JoinerReady(run) => self.on_joiner_ready(run),
+            MemberInput::Persisted(number) => self.on_persisted(number),
+            MemberInput::LastCommit(number) => self.last_commit = number,
+            MemberInput::Timeout => {}
+            MemberInput::Drain => self.on_drain(),
+        }
+        self.evaluate(now);
+    }
+
+    /// The next thing to be done; call until none is left.
+    pub fn poll_output(&mut self) -> Option<MemberOutput> {
+        self.outputs.pop_front()
+    }
+
+    /// When to come back with [`MemberInput::Timeout`]; none once the machine has ended.
+    pub fn poll_timeout(&self) -> Option<Timestamp> {
+        if self.ended {
+            return None;
+        }
+        let ask = (!self.view.contains(&self.config.me)).then_some(self.ask_view_at);
+        [Some(self.heartbeat_at), ask, self.proposal_timeout()].into_iter().flatten().min()
+    }
+
+    /// The view that holds for this node.
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// This run is a member of the highest view it knows, so it may act.
+    pub fn is_member(&self) -> bool {
+        let me = &self.config.me;
+        !self.ended && self.view.contains(me) && self.voter.highest.contains(me)
+    }
+
+    /// The seat is heard and hears this node; true where there is none.
+    pub fn seat_alive(&self) -> bool {
+        self.hears_seat(self.now)
+    }
+
+    /// When a heartbeat of the seat was heard last.
+    pub fn seat_heard_at(&self) -> Option<Timestamp> {
+        self.seat.heard_at()
+    }
+
+    /// What is known about a peer; nothing about a node that is none.
+    pub fn peer_status(&self, node: &NodeName) -> PeerStatus {
+        let Some(peer) = self.peers.get(node) else { return PeerStatus::default() };
+        PeerStatus {
+            run: peer.run.clone(),
+            last_heard: peer.detector.heard_at(),
+            last_echo: peer.detector.echoed_at(),
+            hears_seat: peer.hears_seat(),
+            draining: peer.draining,
+            lost: peer.run.as_ref().and_then(|run| self.loss(self.now, run)),
+        }
+    }
+
+    // Reactions to inputs.
+
+    fn on_control(&mut self, now: Timestamp, control: Control) {
+        let Control { view: number, from, body } = control;
+        let to = match &from {
+            VoterId::Seat if self.config.seat => Destination::Seat,
+            VoterId::Seat => return,
+            VoterId::Run(run) => {
+                let Some(peer) = self.peers.get_mut(&run.node) else { return };
+                if !peer.handle_run(now, run) {
+                    return;
+                }
+                if self.voter.highest.contains(run) {
+                    self.cold.handle_member_heard(now);
+                }
+                Destination::Node(run.node.clone())
+            }
+        };
+        let tells = matches!(body, ControlBody::TellView { .. } | ControlBody::Vote { .. });
+        if number > self.voter.highest.number && !tells {
+            self.send(to.clone(), ControlBody::AskView);
+        }
+        match body {
+            ControlBody::Heartbeat { sequence, echo, hears_seat, draining, .. } => {
+                self.on_heartbeat(now, from, (sequence, echo), (hears_seat, draining));
+                if number < self.view.number {
+                    self.tell_view(to);
+                }
+            }
+            ControlBody::AskView => self.tell_view(to),
+            ControlBody::TellView { view, last_commit, store_empty, .. } => {
+                let answer = (view.number, last_commit, store_empty);
+                self.cold.handle_answer(now, from.node().cloned(), answer);
+                self.learn(&view);
+            }
+            ControlBody::Propose { base, view } => {
+                if let VoterId::Run(proposer) = from {
+                    self.on_propose(now, proposer, base, &view);
+                }
+            }
+            ControlBody::Vote { number, proposer, verdict, highest } => {
+                self.on_vote(from.node().cloned(), (number, proposer), verdict);
+                if highest.number < self.view.number {
+                    self.tell_view(to);
+                }
+                self.learn(&highest);
+            }
+        }
+    }
+
+    fn on_heartbeat(
+        &mut self,
+        now: Timestamp,
+        from: VoterId,
+        (sequence, echo): (u64, u64),
+        (hears_seat, draining): (bool, bool),
+    ) {
+        let Some(peer) = from.node().and_then(|node| self.peers.get_mut(node)) else {
+            self.seat.handle_heartbeat(now, sequence, echo);
+            return;
+        };
+        if peer.detector.handle_heartbeat(now, sequence, echo) {
+            peer.handle_seat_heard(now, hears_seat);
+            peer.draining = draining;
+        }
+    }
+
+    fn on_propose(&mut self, now: Timestamp, proposer: RunId, base: u64, view: &View) {
+        let me = &self.config.me;
+        let outsider = !self.view.contains(me) && !self.voter.highest.contains(me);
+        let all_new = self.voter.highest.number == 0 && self.cold.all_new(now, self.voters() - 1);
+        let circumstances = Circumstances {
+            voters: self.voters(),
+            cold_start: outsider && (all_new || self.cold.is_quiet(now)),
+            burnt: self.asking.as_ref().filter(|a| a.burnt_until.is_some()).map(|a| a.view.number),
+        };
+        let proposal = Proposal { proposer: &proposer, base, view };
+        let verdict = match self.voter.handle_proposal(proposal, circumstances) {
+            Ok(crate::Grant::New) => {
+                self.drop_outdated_proposal();
+                self.store();
+                Verdict::Granted
+            }
+            Ok(crate::Grant::Again) => Verdict::Granted,
+            Err(refusal) => refusal.verdict(),
+        };
+        let to = Destination::Node(proposer.node.clone());
+        let highest = self.voter.highest.clone();
+        self.send_stored(to, ControlBody::Vote { number: view.number, proposer, verdict, highest });
+    }
+
+    fn on_link_up(&mut self, run: RunId) {
+        let Some(peer) = self.peers.get_mut(&run.node) else { return };
+        if self.joining.as_ref() == Some(&run) {
+            self.joining = None;
+        }
+        peer.handle_link_up(run);
+    }
+
+    fn on_link_down(&mut self, run: RunId) {
+        let Some(peer) = self.peers.get_mut(&run.node) else { return };
+        if self.joiners.get(&run.node) == Some(&run) {
+            self.joiners.remove(&run.node);
+        }
+        peer.handle_link_down(run);
+    }
+
+    fn on_joiner_ready(&mut self, run: RunId) {
+        let is_new = self.view.owner(run.cohort()).is_none();
+        if self.peers.contains_key(&run.node) && is_new {
+            self.joiners.insert(run.node.clone(), run);
+        }
+    }
+
+    fn on_persisted(&mut self, number: u64) {
+        let Some(released) = self.persist.handle_persisted(number) else { return };
+        if self.persist.stored().highest.number > self.view.number {
+            self.adopt(self.persist.stored().highest.clone());
+        }
+        for (to, body) in released.messages {
+            self.send(to, body);
+        }
+        if let Some((number, state)) = released.persist {
+            self.outputs.push_back(MemberOutput::Persist { number, state });
+        }
+    }
+
+    fn on_drain(&mut self) {
+        self.draining = true;
+        if !self.view.contains(&self.config.me) || self.config.peers.is_empty() {
+            self.ended = true;
+            self.notice(MemberNotice::Drained);
+        }
+    }
+
+    // What follows from the state, after every input.
+
+    fn evaluate(&mut self, now: Timestamp) {
+        if self.ended {
+            return;
+        }
+        self.notice_seat(now);
+        self.notice_peers(now);
+        self.join(now);
+        self.pursue(now);
+        self.count_votes(now);
+        if now >= self.heartbeat_at {
+            self.heartbeat_at = now + Duration::from_millis(self.config.heartbeat_ms);
+            self.send_heartbeats(now);
+        }
+        if now >= self.ask_view_at && !self.view.contains(&self.config.me) {
+            self.ask_view_at = now + ASK_EVERY;
+            self.send_to_all(&ControlBody::AskView);
+        }
+    }
+
+    /// Chooses a living member to join, and keeps to it while it lives.
+    fn join(&mut self, now: Timestamp) {
+        if self.view.contains(&self.config.me) || self.draining {
+            return;
+        }
+        let lives = |run: &&RunId| {
+            let peer = self.peers.get(&run.node);
+            peer.is_some_and(|p| p.run.as_ref() == Some(*run) && p.detector.is_alive(now))
+        };
+        let known = self.joining.as_ref().filter(|run| self.view.contains(run)).filter(lives);
+        if known.is_some() {
+            return;
+        }
+        self.joining = self.view.members.iter().find(lives).cloned();
+        if let Some(member) = self.joining.clone() {
+            self.outputs.push_back(MemberOutput::Join { member });
+        }
+    }
+
+    fn adopt(&mut self, view: View) {
+        let me = &self.config.me;
+        // Whoever has a cohort was a member, if only in a view that it never heard of.
+        let was_member = view.owner(me.cohort()).is_some();
+        self.ended = was_member && !view.contains(me);
+        self.joiners.retain(|_, run| view.owner(run.cohort()).is_none());
+        self.view = view.clone();
+        self.drop_outdated_proposal();
+        for to in self.everyone() {
+            self.tell_view(to);
+        }
+        self.outputs.push_back(match (self.ended, self.draining) {
+            (false, _) => MemberOutput::Adopt(view),
+            (true, false) => MemberOutput::VotedOut(view),
+            (true, true) => MemberOutput::Notice(MemberNotice::Drained),
+        });
+    }
+
+    /// Takes over a decided view as the highest; it is adopted once it is stored.
+    fn learn(&mut self, view: &View) {
+        let highest = &self.voter.highest;
+        if view.number == highest.number && view != highest {
+            self.notice_conflict(view.number);
+        } else if self.voter.learn(view) {
+            self.drop_outdated_proposal();
+            self.store();
+        }
+    }
+
+    fn drop_outdated_proposal(&mut self) {
+        let highest = self.voter.highest.number;
+        self.asking = self.asking.take().filter(|asking| asking.base == highest);
+    }
+
+    // Questions to the state.
+
+    fn voters(&self) -> usize {
+        let peers = self.config.peers.len();
+        if peers == 0 { 1 } else { 1 + peers + usize::from(self.config.seat) }
+    }
+
+    fn hears_seat(&self, now: Timestamp) -> bool {
+        !self.config.seat || self.seat.is_alive(now)
+    }
+
+    fn loss(&self, now: Timestamp, run: &RunId) -> Option<PeerLoss> {
+        let peer = self.peers.get(&run.node)?;
+        peer.loss(now, run, self.hears_seat(now))
+    }
+
+    fn everyone(&self) -> Vec<Destination> {
+        let seat = self.config.seat.then_some(Destination::Seat);
+        seat.into_iter().chain(self.peers.keys().cloned().map(Destination::Node)).collect()
+    }
+
+    // Outputs.
+
+    fn send_heartbeats(&mut self, now: Timestamp) {
+        let hears_seat = self.hears_seat(now);
+        let ready = self.is_member() && !self.draining;
+        for to in self.everyone() {
+            let detector = match &to {
+                Destination::Seat => &mut self.seat,
+                Destination::Node(node) => {
+                    let Some(peer) = self.peers.get_mut(node) else { continue };
+                    &mut peer.detector
+                }
+            };
+            let body = ControlBody::Heartbeat {
+                sequence: detector.next_sequence(),
+                echo: detector.heard_sequence(),
+                hears_seat,
+                sent_at: now,
+                draining: self.draining,
+                ready,
+            };
+            self.send(to, body);
+        }
+    }
+
+    fn tell_view(&mut self, to: Destination) {
+        let view = self.persist.stored().highest.clone();
+        let body = ControlBody::TellView {
+            member: !self.ended && view.contains(&self.config.me),
+            view,
+            last_commit: self.last_commit,
+            store_empty: self.store_empty,
+        };
+        self.send(to, body);
+    }
+
+    fn send_to_all(&mut self, body: &ControlBody) {
+        for to in self.everyone() {
+            self.send(to, body.clone());
+        }
+    }
+
+    /// Sends once all that is decided by now is stored.
+    fn send_stored(&mut self, to: Destination, body: ControlBody) {
+        if let Some((to, body)) = self.persist.handle_message((to, body)) {
+            self.send(to, body);
+        }
+    }
+
+    fn send(&mut self, to: Destination, body: ControlBody) {
+        let from = VoterId::Run(self.config.me.clone());
+        let control = Control { view: self.persist.stored().highest.number, from, body };
+        self.outputs.push_back(MemberOutput::Send { to, control });
+    }
+
+    fn store(&mut self) {
+        if let Some((number, state)) = self.persist.handle_state(&self.voter) {
+            self.outputs.push_back(MemberOutput::Persist { number, state });
+        }
+    }
+
+    fn notice(&mut self, notice: MemberNotice) {
+        self.outputs.push_back(MemberOutput::Notice(notice));
+    }
+}

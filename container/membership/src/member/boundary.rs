@@ -1,0 +1,168 @@
+//! What goes into a member machine and what comes out of it.
+//!
+//! What it does in between is not here (`member.rs`).
+
+use super::peer::PeerLoss;
+use crate::{Control, NodeName, RunId, View, VoterState};
+use resilee_sbb::Timestamp;
+use std::fmt;
+use std::time::Duration;
+
+/// What a member machine is told at its start.
+#[derive(Clone, Debug)]
+pub struct MemberConfig {
+    /// This run.
+    pub me: RunId,
+    /// The other nodes of the cluster; none: this node is its own only voter.
+    pub peers: Vec<NodeName>,
+    /// A balancer holds a vote.
+    pub seat: bool,
+    /// Time between two heartbeats to each peer and to the seat.
+    pub heartbeat_ms: u64,
+    /// So many heartbeats missed in a row are a loss.
+    pub missed: u32,
+    /// So long no member must have been heard before a node may start from cold.
+    pub cold_start_ms: u64,
+}
+
+/// Where a control message goes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Destination {
+    /// The balancer, at the address its last heartbeat came from.
+    Seat,
+    /// A peer.
+    Node(NodeName),
+}
+
+/// Everything that can happen to a member machine.
+#[derive(Clone, Debug)]
+pub enum MemberInput {
+    /// An authentic control message arrived.
+    Control(Control),
+    /// The link to that run is up.
+    LinkUp(RunId),
+    /// The link to that run broke.
+    LinkDown(RunId),
+    /// That run, no member yet, acked the snapshot and the tail.
+    JoinerReady(RunId),
+    /// The state of that number, and all before it, is stored.
+    Persisted(u64),
+    /// The number of the last commit in the store.
+    LastCommit(u64),
+    /// The moment of `poll_timeout` has come.
+    Timeout,
+    /// Hand everything to the others and leave.
+    Drain,
+}
+
+/// Everything that a member machine wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MemberOutput {
+    /// Send this control message.
+    Send {
+        /// To whom.
+        to: Destination,
+        /// What.
+        control: Control,
+    },
+    /// Store this state whole, then answer [`MemberInput::Persisted`] with its number. Nothing
+    /// that depends on it comes out before.
+    Persist {
+        /// Counts the states to store.
+        number: u64,
+        /// What to store.
+        state: VoterState,
+    },
+    /// This view holds from now on.
+    Adopt(View),
+    /// This run is no member: ask that member for a snapshot over the link. It comes again for
+    /// the same member when its link comes up.
+    Join {
+        /// The member.
+        member: RunId,
+    },
+    /// This run is about to ask for votes for this view: gates hold for both views from now on,
+    /// until the next [`MemberOutput::Adopt`].
+    Proposing(View),
+    /// This run was a member and is not in this newer view: it may do nothing any more. The
+    /// machine has ended; the shell builds a new run.
+    VotedOut(View),
+    /// For logs and alarms.
+    Notice(MemberNotice),
+}
+
+/// What a person may want to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MemberNotice {
+    /// A member is lost to this one.
+    PeerLost {
+        /// The member.
+        run: RunId,
+        /// Why it counts as lost.
+        why: PeerLoss,
+        /// Time since it was heard last; none if it never was.
+        silent_for: Option<Duration>,
+    },
+    /// A member that was lost is heard again, or a new run of its node.
+    PeerBack {
+        /// The run.
+        run: RunId,
+    },
+    /// The seat is not heard any more, or does not hear this node.
+    SeatLost,
+    /// The seat is heard and hears this node.
+    SeatBack,
+    /// No member lives, so this run proposes itself.
+    ColdStart {
+        /// The number of the view it follows.
+        base: u64,
+    },
+    /// Two different views have the same number: some voter lost its memory.
+    Conflict {
+        /// The number.
+        number: u64,
+    },
+    /// A draining node has handed over everything, or had nothing to hand over. The machine has
+    /// ended.
+    Drained,
+}
+
+impl fmt::Display for MemberNotice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            MemberNotice::PeerLost { run, why, silent_for: Some(time) } => {
+                write!(f, "{run} is lost: {why} (last heard {} ms ago)", time.as_millis())
+            }
+            MemberNotice::PeerLost { run, why, silent_for: None } => {
+                write!(f, "{run} is lost: {why} (never heard)")
+            }
+            MemberNotice::PeerBack { run } => write!(f, "{run} is back"),
+            MemberNotice::SeatLost => f.write_str("the balancer is lost"),
+            MemberNotice::SeatBack => f.write_str("the balancer is heard"),
+            MemberNotice::ColdStart { base } => {
+                write!(f, "no member lives: starting from view {base}")
+            }
+            MemberNotice::Conflict { number } => {
+                write!(f, "two different views have the number {number}: a voter lost its memory")
+            }
+            MemberNotice::Drained => f.write_str("everything is handed over"),
+        }
+    }
+}
+
+/// What is known about a peer, for pages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeerStatus {
+    /// The run heard last.
+    pub run: Option<RunId>,
+    /// When a heartbeat of it was heard last.
+    pub last_heard: Option<Timestamp>,
+    /// When it last confirmed to hear this node.
+    pub last_echo: Option<Timestamp>,
+    /// It says that it hears the seat.
+    pub hears_seat: bool,
+    /// It is about to leave.
+    pub draining: bool,
+    /// Why it counts as lost, if it does.
+    pub lost: Option<PeerLoss>,
+}

@@ -1,0 +1,57 @@
+//! What a node notices about itself and the others, and says once when it changes.
+//!
+//! Not here: what a loss leads to (`proposal.rs`).
+
+use super::{Member, MemberNotice, MemberOutput};
+use resilee_sbb::Timestamp;
+use std::time::Duration;
+
+impl Member {
+    /// Inputs come at least once per heartbeat interval: a longer gap is a time in which this
+    /// node itself did not run, and could hear nobody.
+    pub(super) fn notice_own_pause(&mut self, now: Timestamp) {
+        let pause = now.since(self.now);
+        if pause > Duration::from_millis(2 * self.config.heartbeat_ms) {
+            self.peers.values_mut().for_each(|peer| peer.handle_own_pause(pause));
+            self.seat.handle_own_pause(pause);
+            self.cold.handle_own_pause(pause);
+        }
+    }
+
+    pub(super) fn notice_seat(&mut self, now: Timestamp) {
+        let alive = self.hears_seat(now);
+        if self.config.seat && alive != self.seat_noticed_alive {
+            self.seat_noticed_alive = alive;
+            self.notice(if alive { MemberNotice::SeatBack } else { MemberNotice::SeatLost });
+        }
+    }
+
+    pub(super) fn notice_peers(&mut self, now: Timestamp) {
+        let we_hear_seat = self.hears_seat(now);
+        for (node, peer) in &mut self.peers {
+            let member = self.view.member(node);
+            let loss = member.and_then(|run| peer.loss(now, run, we_hear_seat));
+            let notice = match (member, loss, &peer.noticed_loss) {
+                (Some(run), Some(why), noticed) if noticed.as_ref() != Some(run) => {
+                    peer.noticed_loss = Some(run.clone());
+                    let silent_for = peer.detector.heard_at().map(|at| now.since(at));
+                    MemberNotice::PeerLost { run: run.clone(), why, silent_for }
+                }
+                (_, None, Some(_)) if peer.detector.is_alive(now) => {
+                    peer.noticed_loss = None;
+                    let Some(run) = peer.run.clone() else { continue };
+                    MemberNotice::PeerBack { run }
+                }
+                _ => continue,
+            };
+            self.outputs.push_back(MemberOutput::Notice(notice));
+        }
+    }
+
+    pub(super) fn notice_conflict(&mut self, number: u64) {
+        if self.noticed_conflict < number {
+            self.noticed_conflict = number;
+            self.notice(MemberNotice::Conflict { number });
+        }
+    }
+}

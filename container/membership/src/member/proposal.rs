@@ -1,0 +1,199 @@
+//! Proposing: which view this run wants next, and how it gets the votes for it.
+//!
+//! | this run is | it wants                                 | condition                   |
+//! |-------------|------------------------------------------|-----------------------------|
+//! | a member    | the members without the lost ones        | it hears the seat           |
+//! | a member    | and with the runs that are ready to join | they live and hear the seat |
+//! | a member    | when draining: the others without itself | another one is left         |
+//! | no member   | itself alone                             | `cold_start.rs`             |
+//!
+//! | proposal | input                               | output                           | next   |
+//! |----------|-------------------------------------|----------------------------------|--------|
+//! | none     | a view is wanted                    | Proposing; own vote to the store | voted  |
+//! | voted    | own vote is stored                  | Propose to all                   | asking |
+//! | asking   | one heartbeat interval passed       | Propose to all                   | same   |
+//! | asking   | granted by a majority, own included | the view is decided              | none   |
+//! | asking   | never granted by too many           |                                  | burnt  |
+//! | burnt    | 100 ms times this rank passed       | as from none, next number        | voted  |
+//! | any      | a view that is as high is learned   |                                  | none   |
+//!
+//! A run never gives up a number it has asked for: if what it wanted is over, it stops asking
+//! (unless the view has a joiner: gates wait for the outcome), and asks for the same view before
+//! it asks for another. So a grant that got lost on its way is never contradicted.
+//!
+//! Not here: the voting rule (`voter.rs`) and adopting what is decided (`member.rs`).
+
+use super::cold_start::Candidate;
+use super::{Member, MemberNotice, MemberOutput};
+use crate::control::{ControlBody, Verdict};
+use crate::voter::majority;
+use crate::{NodeName, RunId, View};
+use resilee_sbb::Timestamp;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// A number that can't be decided any more is followed by the next one after this time, once for
+/// each node of lower rank, so that two nodes do not burn numbers together for ever.
+const BURNT_RETRY: Duration = Duration::from_millis(100);
+
+/// A view that this run asks votes for.
+#[derive(Debug)]
+pub(super) struct Asking {
+    pub(super) base: u64,
+    pub(super) view: View,
+    /// Who granted it; none is the seat.
+    granted: BTreeSet<Option<NodeName>>,
+    /// Who will never grant it.
+    never: BTreeSet<Option<NodeName>>,
+    ask_at: Timestamp,
+    /// When the next number may be tried, once this one is burnt.
+    pub(super) burnt_until: Option<Timestamp>,
+}
+
+impl Member {
+    /// Starts, repeats or leaves alone a proposal, whatever is due.
+    pub(super) fn pursue(&mut self, now: Timestamp) {
+        let wanted = self.wanted(now);
+        let Some(asking) = &self.asking else {
+            if let Some(view) = wanted {
+                self.start_proposal(now, view);
+            }
+            return;
+        };
+        if let Some(until) = asking.burnt_until {
+            if let Some(view) = wanted
+                && now >= until
+            {
+                self.start_proposal(now, view);
+            }
+            return;
+        }
+        let joint = asking.view.members.iter().any(|run| !self.view.contains(run))
+            && self.view.contains(&self.config.me);
+        let own_vote_stored = self.persist.stored().vote.as_ref() == Some(&asking.view);
+        if own_vote_stored && (joint || wanted.is_some()) && now >= asking.ask_at {
+            self.ask_for_votes(now);
+        }
+    }
+
+    /// When [`Member::pursue`] has something to do that no input announces.
+    pub(super) fn proposal_timeout(&self) -> Option<Timestamp> {
+        let asking = self.asking.as_ref()?;
+        let due = asking.burnt_until.unwrap_or(asking.ask_at);
+        (due > self.now).then_some(due)
+    }
+
+    pub(super) fn on_vote(
+        &mut self,
+        from: Option<NodeName>,
+        (number, proposer): (u64, RunId),
+        verdict: Verdict,
+    ) {
+        let Some(asking) = &mut self.asking else { return };
+        if asking.view.number != number || proposer != self.config.me {
+            return;
+        }
+        match verdict {
+            Verdict::Granted => drop(asking.granted.insert(from)),
+            Verdict::Never => drop(asking.never.insert(from)),
+            Verdict::NotNow => {}
+        }
+    }
+
+    /// Decides the proposal, or gives its number up, when the votes allow it.
+    pub(super) fn count_votes(&mut self, now: Timestamp) {
+        let (voters, rank) = (self.voters(), self.rank());
+        let Some(asking) = &mut self.asking else { return };
+        if self.persist.stored().vote.as_ref() != Some(&asking.view) {
+            return;
+        }
+        let majority = majority(voters);
+        if asking.burnt_until.is_none() && 1 + asking.granted.len() >= majority {
+            let view = asking.view.clone();
+            self.learn(&view);
+        } else if asking.burnt_until.is_none() && voters - asking.never.len() < majority {
+            asking.burnt_until = Some(now + BURNT_RETRY * rank);
+        }
+    }
+
+    /// The view that should follow, if the one that holds is not as it should be.
+    fn wanted(&self, now: Timestamp) -> Option<View> {
+        let me = &self.config.me;
+        if self.view.number != self.voter.highest.number {
+            return None;
+        }
+        if !self.view.contains(me) {
+            return self.may_start_from_cold(now).then(|| self.next_view(vec![me.clone()], me));
+        }
+        let (mut members, lost): (Vec<RunId>, Vec<RunId>) =
+            self.view.others(me).cloned().partition(|run| self.loss(now, run).is_none());
+        if !lost.is_empty() && !self.hears_seat(now) {
+            return None;
+        }
+        for joiner in self.joiners.values().filter(|run| self.may_join(now, run)) {
+            members.retain(|run| run.node != joiner.node);
+            members.push(joiner.clone());
+        }
+        let heir = if self.draining { members.first()?.clone() } else { me.clone() };
+        if !self.draining {
+            members.push(heir.clone());
+        }
+        members.sort();
+        (members != self.view.members).then(|| self.next_view(members, &heir))
+    }
+
+    fn may_join(&self, now: Timestamp, run: &RunId) -> bool {
+        let peer = self.peers.get(&run.node);
+        let fit = peer.is_some_and(|peer| peer.may_join(now, self.hears_seat(now)));
+        fit && self.loss(now, run).is_none()
+    }
+
+    fn next_view(&self, members: Vec<RunId>, heir: &RunId) -> View {
+        View { number: self.voter.next_number(), ..self.view.next(members, heir) }
+    }
+
+    fn may_start_from_cold(&self, now: Timestamp) -> bool {
+        let candidate = Candidate {
+            me: &self.config.me,
+            highest: &self.view,
+            last_commit: self.last_commit,
+            store_empty: self.store_empty,
+            others: self.voters() - 1,
+            seat: self.config.seat,
+        };
+        let alone = self.config.peers.is_empty();
+        !self.draining && (alone || self.cold.may_propose(now, &candidate))
+    }
+
+    fn start_proposal(&mut self, now: Timestamp, view: View) {
+        if self.view.contains(&self.config.me) {
+            self.outputs.push_back(MemberOutput::Proposing(view.clone()));
+        } else if !self.config.peers.is_empty() {
+            self.notice(MemberNotice::ColdStart { base: self.view.number });
+        }
+        self.voter.vote_for_own(view.clone());
+        self.asking = Some(Asking {
+            base: self.view.number,
+            view,
+            granted: BTreeSet::new(),
+            never: BTreeSet::new(),
+            ask_at: now,
+            burnt_until: None,
+        });
+        self.store();
+    }
+
+    fn ask_for_votes(&mut self, now: Timestamp) {
+        let interval = Duration::from_millis(self.config.heartbeat_ms);
+        let Some(asking) = &mut self.asking else { return };
+        asking.ask_at = now + interval;
+        let body = ControlBody::Propose { base: asking.base, view: asking.view.clone() };
+        self.send_to_all(&body);
+    }
+
+    /// The position of this node among all nodes, by name.
+    fn rank(&self) -> u32 {
+        let lower = self.config.peers.iter().filter(|peer| **peer < self.config.me.node).count();
+        u32::try_from(lower).unwrap_or(u32::MAX)
+    }
+}

@@ -1,0 +1,71 @@
+//! How a view is written in control messages: each member with the packed ids of its cohorts,
+//! eight bytes each. A view gets one cohort more with each run that ever became a member, and is
+//! sent in one datagram: this has room for 8,000 of them, and 150 fit without fragments.
+//!
+//! Used as `#[serde(with = "view_on_wire")]`. Stores and pages write views as they are.
+
+use crate::{RunId, View};
+use resilee_sbb::CohortId;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_bytes::ByteBuf;
+use std::collections::BTreeMap;
+
+const COHORT_BYTES: usize = size_of::<u64>();
+
+#[derive(Serialize, Deserialize)]
+struct Packed {
+    number: u64,
+    members: Vec<RunId>,
+    /// The cohorts of each member, in the order of `members`.
+    cohorts: Vec<ByteBuf>,
+}
+
+pub(crate) fn serialize<S: Serializer>(view: &View, serializer: S) -> Result<S::Ok, S::Error> {
+    let pack = |member: &RunId| {
+        let owned = view.cohorts.iter().filter(|(_, owner)| *owner == member);
+        ByteBuf::from(owned.flat_map(|(cohort, _)| cohort.0.to_be_bytes()).collect::<Vec<u8>>())
+    };
+    let cohorts = view.members.iter().map(pack).collect();
+    Packed { number: view.number, members: view.members.clone(), cohorts }.serialize(serializer)
+}
+
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<View, D::Error> {
+    let Packed { number, members, cohorts: packed } = Packed::deserialize(deserializer)?;
+    if packed.len() != members.len() {
+        return Err(D::Error::custom("a view needs the cohorts of each member"));
+    }
+    let mut cohorts = BTreeMap::new();
+    for (member, bytes) in members.iter().zip(&packed) {
+        let (ids, rest) = bytes.as_chunks::<COHORT_BYTES>();
+        if !rest.is_empty() {
+            return Err(D::Error::custom("a view has half a cohort"));
+        }
+        for id in ids {
+            cohorts.insert(CohortId(u64::from_be_bytes(*id)), member.clone());
+        }
+    }
+    Ok(View { number, members, cohorts })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Control, ControlBody, DATAGRAM_BYTES_MAX, Key, Packet, VoterId};
+    use crate::{open, seal_control};
+
+    #[test]
+    fn a_view_after_many_restarts_still_fits_into_a_datagram() {
+        let run = |incarnation| RunId { node: "server1".parse().unwrap(), incarnation };
+        let mut view = View::default();
+        for incarnation in 1..2_000 {
+            view = view.next(vec![run(incarnation)], &run(incarnation));
+        }
+        let body = ControlBody::TellView { view, member: true, last_commit: 0, store_empty: false };
+        let control = Control { view: 1_999, from: VoterId::Seat, body };
+        let key = Key::from_file_bytes(&[b'k'; 32]).unwrap();
+        let datagram = seal_control(&key, &control);
+        assert!(datagram.len() < DATAGRAM_BYTES_MAX / 4, "{}", datagram.len());
+        assert_eq!(open(&key, &datagram), Ok(Packet::Control(control)));
+    }
+}

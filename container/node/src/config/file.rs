@@ -1,0 +1,102 @@
+//! The shape of `node.toml`, as it is written. What its values mean is checked in `mod.rs`.
+
+use serde::Deserialize;
+use std::path::PathBuf;
+use toml::Spanned;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub node: Node,
+    pub sip: Sip,
+    pub cluster: Cluster,
+    pub admin: Option<Admin>,
+    #[serde(default)]
+    pub account: Vec<Account>,
+    #[serde(default)]
+    pub tariff: Vec<Tariff>,
+    #[serde(default)]
+    pub policy: Policy,
+    #[serde(default)]
+    pub timers: Timers,
+    #[serde(default)]
+    pub heartbeat: Heartbeat,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Node {
+    pub name: Spanned<String>,
+    pub data_dir: PathBuf,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sip {
+    pub listen: Spanned<String>,
+    pub advertise: Option<Spanned<String>>,
+    pub behind_balancer: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Cluster {
+    pub listen: Option<Spanned<String>>,
+    #[serde(default)]
+    pub peers: Vec<Peer>,
+    pub key_file: Spanned<PathBuf>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Peer {
+    pub name: Spanned<String>,
+    pub address: Spanned<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Admin {
+    pub listen: Spanned<String>,
+    pub token_file: Option<Spanned<PathBuf>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Account {
+    pub user: Spanned<String>,
+    pub realm: Spanned<String>,
+    pub ha1: Spanned<String>,
+    pub ha1_sha256: Option<Spanned<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Tariff {
+    pub prefix: Spanned<String>,
+    pub currency: Spanned<String>,
+    pub connect_fee: Spanned<String>,
+    pub per_minute: Spanned<String>,
+    pub increment_s: Spanned<u32>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Policy {
+    #[serde(default)]
+    pub open_calls: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Timers {
+    pub t1_ms: Option<Spanned<u64>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Heartbeat {
+    pub interval_ms: Option<Spanned<u64>>,
+    pub missed: Option<Spanned<u32>>,
+    pub cold_start_ms: Option<Spanned<u64>>,
+}

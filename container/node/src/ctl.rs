@@ -1,0 +1,151 @@
+//! `resilee ctl`: asks a running node through its REST interface and prints the answer.
+
+use serde_json::Value;
+use std::time::Duration;
+
+/// How long the node may take to answer.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Subject {
+    /// View, nodes and balancer.
+    Status,
+    /// Calls in progress.
+    Calls,
+    /// The newest bills.
+    Bills,
+    /// Raised alarms.
+    Alarms,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum CtlError {
+    /// Nobody answers there.
+    #[error("cannot reach {url}: {reason}; is the node running, and is this its [admin] listen?")]
+    Unreachable {
+        /// What was asked.
+        url: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The node answered with an error.
+    #[error("{url} answers {status}: {text}")]
+    Refused {
+        /// What was asked.
+        url: String,
+        /// Status of the answer.
+        status: u16,
+        /// What the node says.
+        text: String,
+    },
+}
+
+impl Subject {
+    fn path(self) -> &'static str {
+        match self {
+            Subject::Status => "nodes",
+            Subject::Calls => "calls",
+            Subject::Bills => "bills",
+            Subject::Alarms => "alarms",
+        }
+    }
+
+    /// Key of the list in the answer, and the columns that are printed.
+    fn columns(self) -> (&'static str, &'static [&'static str]) {
+        match self {
+            Subject::Status => {
+                ("nodes", &["name", "state", "role", "heartbeat_age_ms", "calls", "run"])
+            }
+            Subject::Calls => {
+                ("calls", &["call_id", "caller", "callee", "state", "node", "seconds", "cost"])
+            }
+            Subject::Bills => (
+                "bills",
+                &["ended_at", "caller", "callee", "seconds", "total", "currency", "call_id"],
+            ),
+            Subject::Alarms => ("alarms", &["raised_at", "source", "count", "text"]),
+        }
+    }
+}
+
+/// What the node at `admin` says about `subject`, as text for people.
+///
+/// # Errors
+/// Nobody answers, or the node answers with an error.
+pub fn report(admin: &str, subject: Subject) -> Result<String, CtlError> {
+    let url = format!("{}/api/v1/{}", admin.trim_end_matches('/'), subject.path());
+    let answer = get(&url)?;
+    let (list, columns) = subject.columns();
+    let rows = answer[list].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut text = String::new();
+    if subject == Subject::Status {
+        let (view, by) = (cell(&answer["view"]), cell(&answer["answered_by"]));
+        text = format!("view {view}, as {by} sees it\n");
+    }
+    text.push_str(&table(columns, rows));
+    if rows.is_empty() {
+        text.push_str(&format!("no {list}\n"));
+    }
+    Ok(text)
+}
+
+fn get(url: &str) -> Result<Value, CtlError> {
+    let agent = ureq::Agent::config_builder()
+        .timeout_global(Some(ANSWER_WITHIN))
+        .http_status_as_error(false)
+        .build()
+        .new_agent();
+    let unreachable = |error: ureq::Error| CtlError::Unreachable {
+        url: url.to_owned(),
+        reason: error.to_string(),
+    };
+    let mut response = agent.get(url).call().map_err(unreachable)?;
+    let status = response.status();
+    let answer: Value = response.body_mut().read_json().map_err(unreachable)?;
+    if status.is_success() {
+        return Ok(answer);
+    }
+    let text = format!("{} {}", cell(&answer["error"]), cell(&answer["help"]));
+    Err(CtlError::Refused { url: url.to_owned(), status: status.as_u16(), text })
+}
+
+/// Columns as wide as their widest cell.
+fn table(columns: &[&str], rows: &[Value]) -> String {
+    let head: Vec<String> = columns.iter().map(ToString::to_string).collect();
+    let line = |row: &Value| columns.iter().map(|column| cell(&row[*column])).collect();
+    let lines: Vec<Vec<String>> = [head].into_iter().chain(rows.iter().map(line)).collect();
+    let width = |at: usize| lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    let print = |line: &Vec<String>| {
+        let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
+    };
+    lines.iter().map(print).collect()
+}
+
+/// A value as text. Control characters of strangers do not reach the terminal.
+fn cell(value: &Value) -> String {
+    let text = match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_aligned_and_harmless_to_terminals() {
+        let rows = [
+            serde_json::json!({ "call_id": "a\u{1b}[31m", "cost": "0.0500" }),
+            serde_json::json!({ "call_id": "longer-call-id", "cost": null }),
+        ];
+        let text = table(&["call_id", "cost"], &rows);
+        assert_eq!(text, "call_id         cost\na?[31m          0.0500\nlonger-call-id  -\n");
+    }
+}

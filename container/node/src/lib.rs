@@ -1,0 +1,20 @@
+//! Builds a node from its configuration and runs it. Everything that a node does is in other
+//! crates; here they are wired.
+//!
+//! A node with a service of one's own:
+//!
+//! ```no_run
+//! # use resilee_call_billing::CallBilling as MyService;
+//! fn main() -> anyhow::Result<()> {
+//!     resilee_node::Node::builder().service::<MyService>().config("node.toml").run()
+//! }
+//! ```
+
+mod config;
+mod ctl;
+mod logging;
+mod node;
+
+pub use config::{AdminConfig, ConfigError, NodeConfig};
+pub use ctl::{CtlError, Subject, report};
+pub use node::{Node, NodeBuilder, load, run_from_file};

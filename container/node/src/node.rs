@@ -1,0 +1,221 @@
+//! A node: its services and its configuration, wired and run until it is told to end.
+
+use crate::config::NodeConfig;
+use crate::logging;
+use anyhow::{Context, bail};
+use resilee_admin_ui::Ask;
+use resilee_call_billing::CallBilling;
+use resilee_call_control::CallControl;
+use resilee_registrar::Registrar;
+use resilee_runtime::{Parts, Runtime, RuntimeConfig, WORKERS_DEFAULT};
+use resilee_sbb::{LinkedSbb, Sbb};
+use resilee_sip_ra::{SipRa, SipRaConfig};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// How long a node that was told to end may hand over.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// A node that runs services of one's own beside the standard ones.
+#[derive(Debug)]
+pub struct Node {}
+
+impl Node {
+    /// A node with call control, registrar and call billing.
+    pub fn builder() -> NodeBuilder {
+        let services = vec![
+            LinkedSbb::of::<CallControl>(),
+            LinkedSbb::of::<Registrar>(),
+            LinkedSbb::of::<CallBilling>(),
+        ];
+        NodeBuilder { services, config: None }
+    }
+}
+
+/// Collects what a node needs.
+#[derive(Debug)]
+pub struct NodeBuilder {
+    services: Vec<LinkedSbb>,
+    config: Option<PathBuf>,
+}
+
+impl NodeBuilder {
+    /// Deploys a service.
+    #[must_use]
+    pub fn service<S: Sbb>(mut self) -> Self {
+        self.services.push(LinkedSbb::of::<S>());
+        self
+    }
+
+    /// Removes the services that were deployed so far, the standard ones as well.
+    #[must_use]
+    pub fn without_services(mut self) -> Self {
+        self.services.clear();
+        self
+    }
+
+    /// The configuration file.
+    #[must_use]
+    pub fn config(mut self, path: impl Into<PathBuf>) -> Self {
+        self.config = Some(path.into());
+        self
+    }
+
+    /// Runs the node of a configuration file; see [`NodeBuilder::run`].
+    ///
+    /// # Errors
+    /// As for [`NodeBuilder::run`].
+    pub fn run_from_file(self, path: &Path) -> anyhow::Result<()> {
+        self.config(path).run()
+    }
+
+    /// Runs the node on this thread until SIGTERM or Ctrl-C, in an actix system of its own. The
+    /// log goes to standard output unless the process has set one up.
+    ///
+    /// # Errors
+    /// What keeps the node from starting, or why it failed.
+    pub fn run(self) -> anyhow::Result<()> {
+        let path = self.config.as_deref().context("no configuration file was given")?;
+        let config = load(path)?;
+        self.check_names()?;
+        logging::init();
+        actix::System::new().block_on(run(config, self.services))
+    }
+
+    fn check_names(&self) -> anyhow::Result<()> {
+        let mut names: Vec<_> = self.services.iter().map(|sbb| (sbb.descriptor)().name).collect();
+        names.sort_unstable();
+        match names.windows(2).find(|pair| pair[0] == pair[1]) {
+            Some(pair) => bail!("two services are named {:?}: names must differ", pair[0]),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Reads and checks a configuration file.
+///
+/// # Errors
+/// What is wrong, with file, line and key.
+pub fn load(path: &Path) -> anyhow::Result<NodeConfig> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+    Ok(NodeConfig::parse(path, &text)?)
+}
+
+/// Runs a node with the standard services until SIGTERM or Ctrl-C.
+///
+/// # Errors
+/// What keeps the node from starting, or why it failed.
+pub fn run_from_file(path: &Path) -> anyhow::Result<()> {
+    Node::builder().run_from_file(path)
+}
+
+async fn run(config: NodeConfig, services: Vec<LinkedSbb>) -> anyhow::Result<()> {
+    let signals = Signals::install().context("cannot listen for signals")?;
+    let admin = config.admin.clone();
+    let admin = admin.map(|admin| Ok::<_, anyhow::Error>((bind(admin.listen)?, admin)));
+    let admin = admin.transpose()?;
+    let (name, sip) = (config.name.clone(), config.sip_listen);
+    let mut runtime = start(config, services).await?;
+    tracing::info!("{name} is up: SIP on {sip}");
+    match admin {
+        None => serve_until_signal(signals, &mut runtime, std::future::pending()).await,
+        Some((listener, admin)) => {
+            tracing::info!("admin UI and REST on http://{}", admin.listen);
+            let asker = runtime.asker();
+            let ask: Ask = Arc::new(move |query| asker.ask(query));
+            let site = resilee_admin_ui::serve(listener, admin.token, ask);
+            serve_until_signal(signals, &mut runtime, site).await
+        }
+    }
+}
+
+fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .with_context(|| format!("cannot listen on {address} (TCP, [admin] listen)"))
+}
+
+async fn start(config: NodeConfig, services: Vec<LinkedSbb>) -> anyhow::Result<Runtime> {
+    let tables = config.tables().context("cannot make the tables")?;
+    let sip_key = config.key.derive("sip");
+    let (advertise, timers) = (config.advertise, config.timers);
+    let runtime_config = RuntimeConfig {
+        node: config.name,
+        data_dir: config.data_dir,
+        sip_listen: config.sip_listen,
+        behind_balancer: config.behind_balancer,
+        cluster_listen: config.cluster_listen,
+        peers: config.peers,
+        key: config.key,
+        heartbeat_ms: config.heartbeat_ms,
+        missed: config.missed,
+        cold_start_ms: config.cold_start_ms,
+        workers: WORKERS_DEFAULT,
+    };
+    let adaptor = Box::new(move |run: &resilee_membership::RunId| {
+        let (key, cohort, seed) = (sip_key, run.cohort(), random_seed());
+        let config = SipRaConfig { advertise, key, seed, cohort, timers };
+        Box::new(SipRa::new(config)) as Box<dyn resilee_core::ResourceAdaptor>
+    });
+    Ok(Runtime::start(runtime_config, Parts { services, adaptor, tables }).await?)
+}
+
+/// A number that no other run has; std draws its keys from the system's random source.
+fn random_seed() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// Serves pages until a signal, then hands over.
+async fn serve_until_signal(
+    mut signals: Signals,
+    runtime: &mut Runtime,
+    site: impl Future<Output = std::io::Result<()>>,
+) -> anyhow::Result<()> {
+    let mut site = std::pin::pin!(site);
+    tokio::select! {
+        failed = runtime.drained() => return Ok(failed?),
+        ended = &mut site => {
+            ended.context("the admin UI failed")?;
+            bail!("the admin UI ended by itself");
+        }
+        name = signals.recv() => tracing::info!("{name}: handing over"),
+    }
+    runtime.drain();
+    tokio::select! {
+        drained = runtime.drained() => {
+            drained?;
+            tracing::info!("all is handed over");
+        }
+        // Pages stay while the node hands over; why they end does not matter any more.
+        _ = async { if site.await.is_err() { std::future::pending::<()>().await } } => {}
+        () = tokio::time::sleep(DRAIN_MAX) => {
+            tracing::warn!("not all could be handed over in {} s", DRAIN_MAX.as_secs());
+        }
+        name = signals.recv() => tracing::warn!("{name} again: ending at once"),
+    }
+    Ok(())
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn install() -> std::io::Result<Signals> {
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Signals { terminate, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for a signal; its name.
+    async fn recv(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! `node.toml`: what is accepted, and what an operator reads when it is not.
+
+use resilee_node::{ConfigError, NodeConfig};
+use resilee_sip_api::{ACCOUNTS, Account};
+use std::fs;
+use std::path::Path;
+
+const GOOD: &str = r#"
+[node]
+name = "server1"
+data_dir = "data"
+[sip]
+listen = "127.0.0.1:5063"
+behind_balancer = "127.0.0.1:5060"
+[cluster]
+listen = "127.0.0.1:5065"
+peers = [{ name = "server2", address = "127.0.0.1:5066" }]
+key_file = "cluster.key"
+[admin]
+listen = "127.0.0.1:8081"
+token_file = "admin.token"
+[[account]]
+user = "alice"
+realm = "resilee.example"
+ha1 = "3704F510f70c074040fe68391a5e0f36"
+[[tariff]]
+prefix = ""
+currency = "EUR"
+connect_fee = "0.05"
+per_minute = "0.12"
+increment_s = 6
+"#;
+
+fn parse(text: &str) -> Result<NodeConfig, ConfigError> {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("cluster.key"), "0123456789abcdef0123456789abcdef\n").unwrap();
+    fs::write(folder.path().join("short.key"), "secret").unwrap();
+    fs::write(folder.path().join("admin.token"), " token \n").unwrap();
+    fs::write(folder.path().join("empty"), "\n").unwrap();
+    NodeConfig::parse(&folder.path().join("node.toml"), text)
+}
+
+#[test]
+fn a_good_file_is_read_with_defaults_and_paths_relative_to_it() {
+    let config = parse(GOOD).unwrap();
+    assert_eq!(config.name.as_str(), "server1");
+    assert!(config.data_dir.is_absolute() && config.data_dir.ends_with("data"));
+    assert_eq!(config.advertise, "127.0.0.1:5060".parse().unwrap());
+    assert!(config.behind_balancer && !config.open_calls);
+    assert_eq!(config.peers[0].name.as_str(), "server2");
+    assert_eq!(config.admin.as_ref().unwrap().token.as_deref(), Some("token"));
+    assert_eq!((config.heartbeat_ms, config.missed, config.cold_start_ms), (50, 6, 3000));
+    assert_eq!((config.timers.t1_ms, config.timers.t2_ms, config.timers.t4_ms), (500, 4000, 5000));
+    let tables = config.tables().unwrap();
+    let row = tables.get(ACCOUNTS, "alice@resilee.example").unwrap();
+    let account: Account = resilee_sbb::decode(row).unwrap();
+    assert_eq!(account.ha1, "3704f510f70c074040fe68391a5e0f36");
+}
+
+#[test]
+fn a_node_alone_needs_four_lines() {
+    let text = "[node]\nname = \"a\"\ndata_dir = \"d\"\n[sip]\nlisten = \"127.0.0.1:5060\"\n\
+                [cluster]\nkey_file = \"cluster.key\"\n";
+    let config = parse(text).unwrap();
+    assert!(!config.behind_balancer && config.peers.is_empty() && config.admin.is_none());
+    assert_eq!(config.advertise, config.sip_listen);
+}
+
+#[test]
+fn a_timer_base_scales_the_other_timers_and_policy_is_read() {
+    let more = "[timers]\nt1_ms = 50\n[policy]\nopen_calls = true\n\
+                [heartbeat]\ninterval_ms = 20\nmissed = 3\ncold_start_ms = 100\n";
+    let config = parse(&format!("{GOOD}{more}")).unwrap();
+    assert_eq!((config.timers.t1_ms, config.timers.t2_ms, config.timers.t4_ms), (50, 400, 500));
+    assert!(config.open_calls);
+    assert_eq!((config.heartbeat_ms, config.missed, config.cold_start_ms), (20, 3, 100));
+}
+
+/// A line of the good file, what stands there instead, the line of the error, and what it says.
+const BAD: &[(&str, &str, usize, &[&str])] = &[
+    ("name = \"server1\"", "name = \"Server 1\"", 3, &["node.name", "lower-case letters"]),
+    ("name = \"server1\"", "nmae = \"server1\"", 3, &["unknown field `nmae`", "`name`"]),
+    ("name = \"server1\"", "name = 1", 3, &["expected a string", "name = 1"]),
+    ("data_dir = \"data\"", "", 2, &["missing field `data_dir`", "[node]"]),
+    ("[node]", "[node", 2, &["[node"]),
+    ("127.0.0.1:5063", "127.0.0.1", 6, &["sip.listen", "an IP address and a port"]),
+    ("127.0.0.1:5063", "localhost:5063", 6, &["sip.listen", "an IP address and a port"]),
+    ("127.0.0.1:5063", "127.0.0.1:0", 6, &["sip.listen", "other than 0"]),
+    ("127.0.0.1:5060", "0.0.0.0:5060", 7, &["0.0.0.0:5060", "behind_balancer"]),
+    (
+        "behind_balancer = \"127.0.0.1:5060\"",
+        "advertise = \"127.0.0.1:5060\"\nbehind_balancer = \"127.0.0.1:5060\"",
+        7,
+        &["sip.advertise", "remove"],
+    ),
+    ("behind_balancer = \"127.0.0.1:5060\"", "", 10, &["cluster.peers", "set behind_balancer"]),
+    ("127.0.0.1:5065", "192.0.2.1:5065", 9, &["cluster.listen", "not a loopback address"]),
+    ("127.0.0.1:5065", "127.0.0.1:5063", 9, &["cluster.listen", "another port"]),
+    ("listen = \"127.0.0.1:5065\"", "", 10, &["cluster.peers", "set listen in [cluster]"]),
+    ("127.0.0.1:5066", "192.0.2.1:5066", 10, &["cluster.peers.address", "not a loopback"]),
+    ("\"server2\"", "\"server1\"", 10, &["is this node itself"]),
+    ("\"cluster.key\"", "\"no.key\"", 11, &["cluster.key_file", "cannot read", "no.key"]),
+    ("\"cluster.key\"", "\"short.key\"", 11, &["cluster.key_file", "6 bytes", "openssl rand"]),
+    ("\"admin.token\"", "\"empty\"", 14, &["admin.token_file", "a line of text"]),
+    ("127.0.0.1:8081", "8081", 13, &["admin.listen", "an IP address and a port"]),
+    ("user = \"alice\"", "user = \"alice@x\"", 16, &["account.user", "without spaces and @"]),
+    ("3704F5", "alice-secret", 18, &["account.ha1", "32 hex digits"]),
+    ("connect_fee = \"0.05\"", "connect_fee = 0.05", 22, &["expected a string", "connect_fee"]),
+    ("connect_fee = \"0.05\"", "connect_fee = \"5 ct\"", 22, &["tariff.connect_fee", "5 ct"]),
+    ("per_minute = \"0.12\"", "per_minute = \"-1\"", 23, &["tariff.per_minute", "not negative"]),
+    ("increment_s = 6", "increment_s = 0", 24, &["tariff.increment_s", "from 1 to 3600"]),
+    ("increment_s = 6", "increment_s = 6\n[timers]\nt1_ms = 1", 26, &["timers.t1_ms", "from 10"]),
+    ("increment_s = 6", "increment_s = 6\n[heartbeat]\nmissed = 1", 26, &["heartbeat.missed"]),
+    ("increment_s = 6", "increment_s = 6\n[policy]\nopen = true", 26, &["unknown field `open`"]),
+];
+
+#[test]
+fn a_wrong_value_is_reported_with_file_line_key_and_what_to_do() {
+    for (good, bad, line, words) in BAD {
+        let text = GOOD.replacen(good, bad, 1);
+        assert_ne!(text, GOOD, "{good}");
+        let error = parse(&text).expect_err(bad).to_string();
+        assert!(error.contains(&format!("node.toml:{line}: ")), "{bad}: {error}");
+        for word in *words {
+            assert!(error.contains(word), "{bad}: {word:?} is missing in: {error}");
+        }
+        assert!(!error.contains("alice-secret"), "no secrets in logs: {error}");
+    }
+}
+
+#[test]
+fn what_is_there_twice_is_refused() {
+    let (account, tariff) = (GOOD.find("[[account]]").unwrap(), GOOD.find("[[tariff]]").unwrap());
+    let twice = [
+        (&GOOD[account..tariff], "\"alice\" of \"resilee.example\" is there twice"),
+        (&GOOD[tariff..], "the prefix \"\" is there twice"),
+    ];
+    for (again, message) in twice {
+        let error = parse(&format!("{GOOD}{again}")).expect_err("twice").to_string();
+        assert!(error.contains(message), "{error}");
+    }
+    let peer = "{ name = \"server2\", address = \"127.0.0.1:5066\" }";
+    let text = GOOD.replace(peer, &format!("{peer}, {peer}"));
+    assert!(parse(&text).expect_err("twice").to_string().contains("is there twice"));
+}
+
+#[test]
+fn the_configurations_of_the_examples_are_sound() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples");
+    let files = ["resilient_billing/server1.toml", "resilient_billing/server2.toml"];
+    for file in files {
+        let config = resilee_node::load(&examples.join(file)).unwrap();
+        assert!(config.behind_balancer, "{file}");
+    }
+}

@@ -1,0 +1,89 @@
+//! What the runtime is told at its start, and why it may not start.
+
+use crate::store::StoreError;
+use resilee_cluster::ClusterError;
+use resilee_core::{Peer, ResourceAdaptor};
+use resilee_membership::{Key, NodeName, RunId};
+use resilee_sbb::{LinkedSbb, Tables};
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Worker threads, unless told otherwise.
+pub const WORKERS_DEFAULT: usize = 2;
+
+/// A node's identity, addresses and limits.
+#[derive(Clone, Debug)]
+pub struct RuntimeConfig {
+    /// Name of the node.
+    pub node: NodeName,
+    /// Folder of the store and the journals.
+    pub data_dir: PathBuf,
+    /// UDP socket for the balancer, or for clients if there is none.
+    pub sip_listen: SocketAddr,
+    /// True if clients are reached through a balancer.
+    pub behind_balancer: bool,
+    /// UDP socket of heartbeats and TCP address of links; `None`: a node without peers.
+    pub cluster_listen: Option<SocketAddr>,
+    /// The other nodes.
+    pub peers: Vec<Peer>,
+    /// The cluster key.
+    pub key: Key,
+    /// Time between heartbeats, in milliseconds.
+    pub heartbeat_ms: u64,
+    /// Heartbeats that may be missed.
+    pub missed: u32,
+    /// How long a cold start listens, in milliseconds.
+    pub cold_start_ms: u64,
+    /// Threads that run services.
+    pub workers: usize,
+}
+
+/// Makes the protocol's machine for a run.
+pub type AdaptorFactory = Box<dyn Fn(&RunId) -> Box<dyn ResourceAdaptor>>;
+
+/// What runs on the runtime.
+pub struct Parts {
+    /// The services.
+    pub services: Vec<LinkedSbb>,
+    /// Called for the first run and after each rejoin.
+    pub adaptor: AdaptorFactory,
+    /// Rows of the configuration.
+    pub tables: Tables,
+}
+
+/// Why the runtime cannot start. The text says all; there is no source to print beside it.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// An address is taken, or is not one of this machine.
+    #[error("cannot listen on {address} (UDP, {key}): {reason}")]
+    Listen {
+        /// The configuration key of the address.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        reason: io::Error,
+    },
+    /// The links cannot start.
+    #[error("[cluster] listen: {0}")]
+    Cluster(ClusterError),
+    /// The store cannot be opened.
+    #[error("[node] data_dir: {0}")]
+    Store(StoreError),
+    /// The system has no thread or descriptor left.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
+}
+
+impl From<ClusterError> for RuntimeError {
+    fn from(error: ClusterError) -> Self {
+        RuntimeError::Cluster(error)
+    }
+}
+
+impl From<StoreError> for RuntimeError {
+    fn from(error: StoreError) -> Self {
+        RuntimeError::Store(error)
+    }
+}

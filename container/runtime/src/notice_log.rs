@@ -1,0 +1,76 @@
+//! The log as an operator reads it: one line for each notice of the core, those of a call inside
+//! a span with its Call-ID.
+//!
+//! What is worth a notice is decided in the core; here it only gets its words and level.
+
+use resilee_core::CELLS_MAX;
+use resilee_core::management::Notice;
+use resilee_membership::View;
+use resilee_sbb::{CellId, TraceLevel};
+use std::collections::BTreeMap;
+use tracing::Span;
+
+/// Writes the log; knows the calls that are owned here.
+#[derive(Debug, Default)]
+pub(crate) struct NoticeLog {
+    /// One span for each call; at most [`CELLS_MAX`], later ones have none.
+    calls: BTreeMap<CellId, Span>,
+}
+
+impl NoticeLog {
+    /// The span of a call; none if it is not owned here.
+    pub fn span(&self, cell: CellId) -> Span {
+        self.calls.get(&cell).cloned().unwrap_or_else(Span::none)
+    }
+
+    /// Writes a line for `notice`.
+    pub fn handle_notice(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Member(member) => tracing::info!("cluster: {member}"),
+            Notice::View(view) => {
+                tracing::info!("view {} adopted: {}", view.number, members(view));
+            }
+            Notice::TakenOver { cells: 0, .. } => tracing::info!("there was no cell to take over"),
+            Notice::TakenOver { cells, effects } => {
+                tracing::warn!("took over {cells} cells; {effects} effects are performed again");
+            }
+            Notice::JoinerSynced(run) => tracing::info!("{run} has all state of this node"),
+            Notice::Synced => tracing::info!("this node has all state of the cluster"),
+            Notice::Began { cell, label } => self.on_began(*cell, label),
+            Notice::Over { cell } => {
+                let span = self.calls.remove(cell).unwrap_or_else(Span::none);
+                span.in_scope(|| tracing::debug!(%cell, "over, or owned elsewhere"));
+            }
+            Notice::Trace { cell, service, level, text } => {
+                self.span(*cell).in_scope(|| trace(service, *level, text));
+            }
+            Notice::AlarmRaised(alarm) => {
+                tracing::error!(count = alarm.count, "alarm of {}: {}", alarm.source, alarm.text);
+            }
+            Notice::AlarmCleared(text) => tracing::info!("alarm cleared: {text}"),
+            Notice::Dropped(reason) => tracing::debug!(reason, "a message was dropped"),
+        }
+    }
+
+    fn on_began(&mut self, cell: CellId, label: &str) {
+        let call_id = if label.is_empty() { cell.to_string() } else { label.to_owned() };
+        let span = tracing::info_span!("call", call_id);
+        span.in_scope(|| tracing::debug!(%cell, "owned here"));
+        if self.calls.len() < CELLS_MAX {
+            self.calls.insert(cell, span);
+        }
+    }
+}
+
+fn trace(service: &str, level: TraceLevel, text: &str) {
+    match level {
+        TraceLevel::Debug => tracing::debug!(service, "{text}"),
+        TraceLevel::Info => tracing::info!(service, "{text}"),
+        TraceLevel::Warn => tracing::warn!(service, "{text}"),
+    }
+}
+
+fn members(view: &View) -> String {
+    let members: Vec<_> = view.members.iter().map(ToString::to_string).collect();
+    if members.is_empty() { "no members".to_owned() } else { members.join(", ") }
+}

@@ -1,0 +1,104 @@
+//! One run of the node: its incarnation, its core, and its links. A rejoin makes the next one.
+
+use crate::config::{Parts, RuntimeConfig, RuntimeError};
+use crate::links::EVENTS_MAX;
+use resilee_cluster::{Cluster, ClusterConfig, ClusterEvent, ClusterHandle};
+use resilee_core::{Core, CoreConfig, Restored};
+use resilee_membership::{NodeName, RunId};
+use resilee_sbb::Timestamp;
+use std::rc::Rc;
+use tokio::sync::mpsc;
+
+/// What a run consists of.
+pub(crate) struct Fresh {
+    /// Its core.
+    pub core: Core,
+    /// Its links, if the node has peers.
+    pub links: Option<ClusterHandle>,
+}
+
+/// Makes runs.
+#[derive(Clone)]
+pub(crate) struct RunFactory {
+    config: Rc<RuntimeConfig>,
+    parts: Rc<Parts>,
+}
+
+impl RunFactory {
+    /// Makes runs of the node of `config`.
+    pub fn new(config: RuntimeConfig, parts: Parts) -> Self {
+        RunFactory { config: Rc::new(config), parts: Rc::new(parts) }
+    }
+
+    /// Starts the next run with what the store held.
+    pub async fn start(
+        &self,
+        now: Timestamp,
+        restored: Restored,
+    ) -> Result<(Fresh, Option<mpsc::Receiver<ClusterEvent>>), RuntimeError> {
+        let config = &self.config;
+        let incarnation = incarnation(now, &config.node, &restored);
+        let me = RunId { node: config.node.clone(), incarnation };
+        let (links, events) = self.start_links(&me).await?.unzip();
+        let adaptor = (self.parts.adaptor)(&me);
+        let core_config = CoreConfig {
+            me,
+            key: config.key.clone(),
+            peers: config.peers.clone(),
+            behind_balancer: config.behind_balancer,
+            heartbeat_ms: config.heartbeat_ms,
+            missed: config.missed,
+            cold_start_ms: config.cold_start_ms,
+        };
+        let tables = self.parts.tables.clone();
+        let core = Core::new(now, core_config, &self.parts.services, adaptor, tables, restored);
+        Ok((Fresh { core, links }, events))
+    }
+
+    async fn start_links(
+        &self,
+        me: &RunId,
+    ) -> Result<Option<(ClusterHandle, mpsc::Receiver<ClusterEvent>)>, RuntimeError> {
+        let Some(listen) = self.config.cluster_listen else { return Ok(None) };
+        let peer = |peer: &resilee_core::Peer| (peer.name.to_string(), peer.address);
+        let cookie = self.config.key.derive("cluster cookie");
+        let config = ClusterConfig {
+            node_name: me.to_string(),
+            listen,
+            peers: self.config.peers.iter().map(peer).collect(),
+            cookie: cookie.iter().map(|byte| format!("{byte:02x}")).collect(),
+        };
+        let (sender, events) = mpsc::channel(EVENTS_MAX);
+        Ok(Some((Cluster::start(config, sender).await?, events)))
+    }
+}
+
+/// Milliseconds since the epoch, but more than any run of this node that the store knows: the
+/// wall clock may have been set back.
+fn incarnation(now: Timestamp, node: &NodeName, restored: &Restored) -> u64 {
+    let voter = restored.voter.as_ref();
+    let views = voter.iter().flat_map(|voter| voter.vote.iter().chain([&voter.highest]));
+    let runs = views.flat_map(|view| view.members.iter().chain(view.cohorts.values()));
+    let known = runs.filter(|run| run.node == *node).map(|run| run.incarnation).max();
+    now.as_millis().max(known.map_or(0, |known| known + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use resilee_membership::{View, VoterState};
+
+    #[test]
+    fn a_run_is_later_than_any_that_the_store_knows_even_if_the_clock_was_set_back() {
+        let node: NodeName = "server1".parse().unwrap();
+        let now = Timestamp::from_millis(1000);
+        assert_eq!(incarnation(now, &node, &Restored::default()), 1000);
+        let run = |node: &NodeName, incarnation| RunId { node: node.clone(), incarnation };
+        let other = run(&"server2".parse().unwrap(), 9000);
+        let view = View::default().next(vec![run(&node, 5000), other.clone()], &other);
+        let vote = view.next(vec![run(&node, 6000), other.clone()], &other);
+        let voter = Some(VoterState { highest: view, vote: Some(vote) });
+        let restored = Restored { voter, ..Restored::default() };
+        assert_eq!(incarnation(now, &node, &restored), 6001);
+    }
+}

@@ -1,0 +1,26 @@
+//! The one codec of states, events, records and frames: MessagePack maps with field names, so
+//! that a reader of an older or newer version skips fields it does not know.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Bytes that could not be written or read as the expected type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct CodecError(String);
+
+/// Writes `value` as a MessagePack map.
+///
+/// # Errors
+/// A type whose `Serialize` fails, or a map whose length is not known in advance.
+pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
+    rmp_serde::to_vec_named(value).map_err(|error| CodecError(format!("cannot encode: {error}")))
+}
+
+/// Reads what [`encode`] wrote; unknown fields are skipped.
+///
+/// # Errors
+/// Bytes that are cut short, or of another type.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+    rmp_serde::from_slice(bytes).map_err(|error| CodecError(format!("cannot decode: {error}")))
+}

@@ -1,0 +1,156 @@
+//! Accounts and the check of digest credentials (RFC 7616, RFC 8760).
+//!
+//! Nonces are made and checked by the resource adaptor, which holds the cluster key; here is only
+//! what needs the user's secret.
+
+use md5::{Digest, Md5};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+/// Name of the table of accounts; its key is `user@realm`.
+pub const ACCOUNTS: &str = "accounts";
+
+/// The row of one account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// User name in credentials; also the user part of the address of record.
+    pub user: String,
+    /// Protection domain.
+    pub realm: String,
+    /// MD5(user:realm:password) in lower-case hex.
+    pub ha1: String,
+    /// SHA-256(user:realm:password) in lower-case hex, if known.
+    #[serde(default)]
+    pub ha1_sha256: Option<String>,
+}
+
+impl Account {
+    /// Key of the row for `user` in `realm`.
+    pub fn key(user: &str, realm: &str) -> String {
+        format!("{user}@{realm}")
+    }
+
+    /// An account from the password itself.
+    pub fn with_password(user: &str, realm: &str, password: &str) -> Self {
+        let secret = format!("{user}:{realm}:{password}");
+        Account {
+            user: user.to_owned(),
+            realm: realm.to_owned(),
+            ha1: Algorithm::Md5.hash(&secret),
+            ha1_sha256: Some(Algorithm::Sha256.hash(&secret)),
+        }
+    }
+}
+
+/// Digest algorithm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Algorithm {
+    /// MD5 (RFC 2617).
+    Md5,
+    /// SHA-256 (RFC 8760).
+    Sha256,
+}
+
+impl Algorithm {
+    /// H(text) in lower-case hex.
+    pub fn hash(self, text: &str) -> String {
+        match self {
+            Algorithm::Md5 => hex(&Md5::digest(text)),
+            Algorithm::Sha256 => hex(&Sha256::digest(text)),
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Digest credentials of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credentials {
+    /// `username`.
+    pub username: String,
+    /// `realm`.
+    pub realm: String,
+    /// `nonce`.
+    pub nonce: String,
+    /// `uri`.
+    pub uri: String,
+    /// `response`.
+    pub response: String,
+    /// `algorithm`; MD5 if absent.
+    pub algorithm: Algorithm,
+    /// `qop`, `nc` and `cnonce`, if the client used quality of protection.
+    pub qop: Option<QopAuth>,
+    /// Method of the request.
+    pub method: String,
+    /// True if the nonce is this cluster's and not too old.
+    pub nonce_fresh: bool,
+}
+
+/// The parameters of `qop=auth`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QopAuth {
+    /// `nc` as sent: eight hex digits.
+    pub nc: String,
+    /// `cnonce`.
+    pub cnonce: String,
+}
+
+impl Credentials {
+    /// True if the response proves the account's password. Says nothing of the nonce.
+    pub fn prove(&self, account: &Account) -> bool {
+        let ha1 = match self.algorithm {
+            Algorithm::Md5 => Some(&account.ha1),
+            Algorithm::Sha256 => account.ha1_sha256.as_ref(),
+        };
+        let same_account = account.user == self.username && account.realm == self.realm;
+        same_account && ha1.is_some_and(|ha1| equal(&self.expected(ha1), &self.response))
+    }
+
+    /// The response that the secret `ha1` gives (RFC 7616 §3.4.1).
+    pub fn expected(&self, ha1: &str) -> String {
+        let ha2 = self.algorithm.hash(&format!("{}:{}", self.method, self.uri));
+        let nonce = &self.nonce;
+        let text = match &self.qop {
+            None => format!("{ha1}:{nonce}:{ha2}"),
+            Some(qop) => format!("{ha1}:{nonce}:{}:{}:auth:{ha2}", qop.nc, qop.cnonce),
+        };
+        self.algorithm.hash(&text)
+    }
+
+    /// The nonce count as a number.
+    pub fn nonce_count(&self) -> Option<u32> {
+        u32::from_str_radix(&self.qop.as_ref()?.nc, 16).ok()
+    }
+}
+
+/// Compares without stopping at the first difference.
+fn equal(a: &str, b: &str) -> bool {
+    a.len() == b.len() && a.bytes().zip(b.bytes()).fold(0, |acc, (a, b)| acc | (a ^ b)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 2617 §3.5.
+    #[test]
+    fn the_example_of_rfc_2617_is_proven() {
+        let account = Account::with_password("Mufasa", "testrealm@host.com", "Circle Of Life");
+        let credentials = Credentials {
+            username: "Mufasa".into(),
+            realm: "testrealm@host.com".into(),
+            nonce: "dcd98b7102dd2f0e8b11d0f600bfb0c093".into(),
+            uri: "/dir/index.html".into(),
+            response: "6629fae49393a05397450978507c4ef1".into(),
+            algorithm: Algorithm::Md5,
+            qop: Some(QopAuth { nc: "00000001".into(), cnonce: "0a4f113b".into() }),
+            method: "GET".into(),
+            nonce_fresh: true,
+        };
+        assert!(credentials.prove(&account));
+        let other = Account::with_password("Mufasa", "testrealm@host.com", "circle of life");
+        assert!(!credentials.prove(&other));
+    }
+}

@@ -1,0 +1,54 @@
+//! Commands to the SIP resource adaptor.
+
+use resilee_sbb::{Context, Failure};
+use serde::{Deserialize, Serialize};
+
+/// Attribute of the activity context: the request was answered by a service, so services of
+/// lower priority leave it alone. Set by [`refuse`].
+pub const REFUSED: &str = "sip.refused";
+
+/// Where a request is to be sent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// The new Request-URI.
+    pub uri: String,
+    /// Where the datagram goes (`ip:port`); for a registered contact the address it came from.
+    pub destination: String,
+}
+
+/// What a service may ask for, about the request that began the activity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SipCommand {
+    /// Answer it. Refused if it was answered finally before.
+    Respond {
+        /// Status code, 200 to 699.
+        status: u16,
+        /// Reason phrase; empty for the standard one.
+        reason: String,
+        /// Further headers: name, value.
+        headers: Vec<(String, String)>,
+    },
+    /// Answer it with a digest challenge: 401, or 407 for `proxy`.
+    Challenge {
+        /// Protection domain.
+        realm: String,
+        /// True if only the nonce was too old.
+        stale: bool,
+        /// True for 407 and Proxy-Authenticate.
+        proxy: bool,
+    },
+    /// Forward it to all targets at once and stay on the path of the dialog (Record-Route).
+    Proxy {
+        /// Where to; at least one.
+        targets: Vec<Target>,
+    },
+}
+
+/// Refuses the request of the event's activity and tells services of lower priority so.
+///
+/// # Errors
+/// None for a status code and reason that can be encoded.
+pub fn refuse(cx: &mut Context<'_>, status: u16, reason: &str) -> Result<(), Failure> {
+    cx.set_attribute(REFUSED, &true)?;
+    cx.send(&SipCommand::Respond { status, reason: reason.to_owned(), headers: Vec::new() })
+}

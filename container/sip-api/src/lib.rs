@@ -1,0 +1,14 @@
+//! SIP as a service sees it: events that the SIP resource adaptor fires, commands it takes, and
+//! the rows that services share. Plain data; nothing here reads or writes a SIP message.
+
+mod account;
+mod command;
+mod event;
+mod location;
+
+pub use account::{ACCOUNTS, Account, Algorithm, Credentials, QopAuth};
+pub use command::{REFUSED, SipCommand, Target, refuse};
+pub use event::{
+    Answered, Binding, Ended, Invite, OtherRequest, Party, Progress, Register, Rejected, Side,
+};
+pub use location::{Contact, REGISTRATIONS, Registrations};

@@ -1,0 +1,250 @@
+//! What the balancer needs of a message: one pass over it, no allocation, stopped early.
+//!
+//! It reads the same values as [`crate::Message`] but checks far less: a message it can route may
+//! still be malformed. Not here: MACs, which the node checks.
+
+use crate::branch::{parse_branch_bytes, parse_route_cohort_bytes};
+use crate::message::{MESSAGE_BYTES_MAX, read_digits};
+use crate::text::{is_space, is_token, trim};
+
+/// What decides where a message goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoutingKey<'a> {
+    /// A request, not a response.
+    pub is_request: bool,
+    /// The method of a request.
+    pub method: Option<&'a str>,
+    /// Call-ID, trimmed.
+    pub call_id: &'a [u8],
+    /// Number of the CSeq.
+    pub cseq_number: u32,
+    /// Branch of the top Via; empty if it has none.
+    pub top_via_branch: &'a [u8],
+    /// `host[:port]` of the top Via.
+    pub top_via_sent_by: &'a [u8],
+    /// Of a response: from our branch in the top Via. Of a request: from the parameter `c` of the
+    /// top Route, else of the Request-URI. `None` if there is none of ours.
+    pub cohort: Option<u64>,
+}
+
+/// Reads the routing key; `None` if the bytes are no SIP message that can be routed.
+pub fn scan(bytes: &[u8]) -> Option<RoutingKey<'_>> {
+    let skipped = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n'))?;
+    let bytes = &bytes[skipped..];
+    if bytes.len() > MESSAGE_BYTES_MAX {
+        return None;
+    }
+    let line_end = memchr::memchr(b'\n', bytes)?;
+    let (method, request_uri) = read_start_line(&bytes[..line_end])?;
+    let found = find_headers(bytes, line_end + 1, method.is_some())?;
+    let (top_via_sent_by, top_via_branch) = read_via(found.via?)?;
+    let cohort = if method.is_some() {
+        parse_route_cohort_bytes(found.route.unwrap_or(request_uri))
+    } else {
+        parse_branch_bytes(top_via_branch).map(|branch| branch.cohort)
+    };
+    Some(RoutingKey {
+        is_request: method.is_some(),
+        method,
+        call_id: found.call_id.filter(|call_id| !call_id.is_empty())?,
+        cseq_number: read_cseq_number(found.cseq?)?,
+        top_via_branch,
+        top_via_sent_by,
+        cohort,
+    })
+}
+
+/// Values of the headers that count, trimmed.
+#[derive(Default)]
+struct Found<'a> {
+    via: Option<&'a [u8]>,
+    call_id: Option<&'a [u8]>,
+    cseq: Option<&'a [u8]>,
+    /// Top entry of the Route, up to its `>`.
+    route: Option<&'a [u8]>,
+}
+
+impl Found<'_> {
+    /// A response needs no Route; a request without one is read to the end of its headers.
+    fn is_enough(&self, is_request: bool) -> bool {
+        let has_route = self.route.is_some() || !is_request;
+        has_route && self.via.is_some() && self.call_id.is_some() && self.cseq.is_some()
+    }
+}
+
+/// Method and Request-URI; neither for a response.
+fn read_start_line(line: &[u8]) -> Option<(Option<&str>, &[u8])> {
+    let space = memchr::memchr(b' ', line)?;
+    if line.get(..4)?.eq_ignore_ascii_case(b"SIP/") {
+        return Some((None, &[]));
+    }
+    let method = &line[..space];
+    if method.is_empty() || !method.iter().all(|byte| is_token(*byte)) {
+        return None;
+    }
+    let uri_end = memchr::memrchr(b' ', line)?.max(space + 1);
+    Some((Some(std::str::from_utf8(method).ok()?), &line[space + 1..uri_end]))
+}
+
+/// `None` if the message ends before it says enough.
+fn find_headers(bytes: &[u8], start: usize, is_request: bool) -> Option<Found<'_>> {
+    let mut found = Found::default();
+    let mut at = start;
+    while !found.is_enough(is_request) {
+        let end = header_end(bytes, at)?;
+        let line = &bytes[at..end];
+        match line[0] | 0x20 {
+            b'v' => keep_first(&mut found.via, value_of(line, b"via", b"v")),
+            b'i' => keep_first(&mut found.call_id, value_of(line, b"i", b"i")),
+            b'c' if line.len() > 4 && line[1] | 0x20 == b'a' => {
+                keep_first(&mut found.call_id, value_of(line, b"call-id", b"i"));
+            }
+            b'c' => keep_first(&mut found.cseq, value_of(line, b"cseq", b"cseq")),
+            b'r' if is_request => {
+                let value = value_of(line, b"route", b"route");
+                let top = value.map(|value| match memchr::memchr2(b'>', b',', value) {
+                    Some(end) => &value[..end],
+                    None => value,
+                });
+                keep_first(&mut found.route, top);
+            }
+            _ if matches!(line, [b'\n', ..] | [b'\r', b'\n', ..]) => break,
+            _ => {}
+        }
+        at = end;
+    }
+    Some(found)
+}
+
+fn keep_first<'a>(kept: &mut Option<&'a [u8]>, value: Option<&'a [u8]>) {
+    if kept.is_none() {
+        *kept = value;
+    }
+}
+
+/// Behind the header that starts at `start`, its folds included.
+fn header_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let mut end = start;
+    loop {
+        end += memchr::memchr(b'\n', &bytes[end..])? + 1;
+        let is_blank = matches!(bytes[start], b'\n' | b'\r');
+        if is_blank || !matches!(bytes.get(end), Some(b' ' | b'\t')) {
+            return Some(end);
+        }
+    }
+}
+
+/// The value of the line if it is of this header.
+fn value_of<'a>(line: &'a [u8], long: &[u8], compact: &[u8]) -> Option<&'a [u8]> {
+    let colon = memchr::memchr(b':', line)?;
+    let name = &line[trim(line, 0..colon)];
+    if !name.eq_ignore_ascii_case(long) && !name.eq_ignore_ascii_case(compact) {
+        return None;
+    }
+    Some(&line[trim(line, colon + 1..line.len())])
+}
+
+/// Sent-by and branch of the first entry.
+fn read_via(value: &[u8]) -> Option<(&[u8], &[u8])> {
+    let name_end = memchr::memchr(b'/', value)?;
+    let version_end = name_end + 1 + memchr::memchr(b'/', &value[name_end + 1..])?;
+    let rest = &value[trim(value, version_end + 1..value.len())];
+    let transport_end = rest.iter().position(|byte| is_space(*byte))?;
+    let rest = &rest[transport_end..];
+    let entry_end = memchr::memchr(b',', rest).unwrap_or(rest.len());
+    let entry = &rest[..entry_end];
+    let sent_by_end = memchr::memchr(b';', entry).unwrap_or(entry.len());
+    let sent_by = &entry[trim(entry, 0..sent_by_end)];
+    Some((sent_by, branch_of(&entry[sent_by_end..])))
+}
+
+fn branch_of(mut params: &[u8]) -> &[u8] {
+    while let Some(semicolon) = memchr::memchr(b';', params) {
+        params = &params[semicolon + 1..];
+        let end = memchr::memchr(b';', params).unwrap_or(params.len());
+        let equals = memchr::memchr(b'=', &params[..end]).unwrap_or(end);
+        if params[trim(params, 0..equals)].eq_ignore_ascii_case(b"branch") {
+            return &params[trim(params, (equals + 1).min(end)..end)];
+        }
+    }
+    &[]
+}
+
+fn read_cseq_number(value: &[u8]) -> Option<u32> {
+    let end = value.iter().position(|byte| is_space(*byte))?;
+    u32::try_from(read_digits(&value[..end])?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::branch::{BranchIdentity, BranchKey};
+
+    const KEY: BranchKey = BranchKey::new([7; 32]);
+
+    fn our_branch() -> String {
+        let identity = BranchIdentity {
+            received_branch: "z9hG4bK1",
+            received_sent_by: "a",
+            call_id: "c",
+            cseq_number: 1,
+            target: 0,
+            attempt: 0,
+        };
+        KEY.branch(0xbeef, &identity, b"")
+    }
+
+    #[test]
+    fn a_request_is_keyed_by_its_top_route() {
+        let token = KEY.route_token(0xbeef, "c1");
+        let text = format!(
+            "\r\nBYE sip:bob@192.0.2.4;c={} SIP/2.0\r\n\
+             v: SIP/2.0/UDP [::1]:5060 ;x;Branch= z9hG4bK77 , SIP/2.0/UDP b;branch=other\r\n\
+             Record-Route: <sip:no>\r\n\
+             CSeq :\r\n 0231 BYE\r\ncall-id:  c1 \r\n\
+             Route: <sip:lb;c={token};lr>, <sip:other>\r\n",
+            KEY.route_token(1, "c1")
+        );
+        let key = scan(text.as_bytes()).unwrap();
+        assert_eq!((key.method, key.call_id, key.cseq_number), (Some("BYE"), &b"c1"[..], 231));
+        assert_eq!(key.top_via_branch, b"z9hG4bK77");
+        assert_eq!(key.top_via_sent_by, b"[::1]:5060");
+        assert_eq!(key.cohort, Some(0xbeef));
+    }
+
+    #[test]
+    fn a_request_without_a_route_is_keyed_by_its_uri() {
+        let token = KEY.route_token(0xabc, "c1");
+        let text = format!(
+            "BYE sip:bob@lb;c={token} SIP/2.0\r\nVia: SIP/2.0/UDP a\r\ni: c1\r\n\
+             CSeq: 1 BYE\r\n\r\n"
+        );
+        let key = scan(text.as_bytes()).unwrap();
+        assert_eq!((key.cohort, key.top_via_branch), (Some(0xabc), &b""[..]));
+    }
+
+    #[test]
+    fn a_response_is_keyed_by_our_branch() {
+        let text = format!(
+            "SIP/2.0 200 OK\nVia: SIP/2.0/UDP lb;branch={}\nCall-ID: c\nCSeq: 1 INVITE\n",
+            our_branch()
+        );
+        let key = scan(text.as_bytes()).unwrap();
+        assert_eq!((key.is_request, key.method, key.cohort), (false, None, Some(0xbeef)));
+    }
+
+    #[test]
+    fn what_cannot_be_routed_has_no_key() {
+        for text in [
+            "",
+            "\r\n\r\n",
+            "INVITE",
+            "INVITE sip:a SIP/2.0\r\n",
+            "INVITE sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nCall-ID: b\r\n\r\nCSeq: 1 INVITE\r\n",
+            "INVITE sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nCall-ID: b\r\nCSeq: x INVITE\r\n\r\n",
+            "SIP/2.0 200 OK\r\nVia: SIP/2.0 a\r\nCall-ID: b\r\nCSeq: 1 INVITE\r\n\r\n",
+        ] {
+            assert_eq!(scan(text.as_bytes()), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What a proxy changes, and that nothing else changes with it.
+
+use crate::corpus;
+use resilee_sip_proto::{Edit, HeaderName, Message};
+use std::net::IpAddr;
+
+/// The text after the edit.
+fn edited(bytes: &[u8], change: impl Fn(&mut Edit<'_>)) -> Vec<u8> {
+    let message = Message::parse(bytes).unwrap();
+    let mut edit = Edit::new(&message);
+    change(&mut edit);
+    let after = edit.finish();
+    Message::parse(&after).unwrap();
+    after
+}
+
+/// `bytes` with one text replaced by another: what an edit should have done.
+fn replaced(bytes: &[u8], from: &str, to: &str) -> Vec<u8> {
+    let start = memchr::memmem::find(bytes, from.as_bytes()).expect("text is there");
+    [&bytes[..start], to.as_bytes(), &bytes[start + from.len()..]].concat()
+}
+
+fn address(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+#[test]
+fn without_changes_every_byte_stays() {
+    for bytes in corpus::all() {
+        let message = Message::parse(&bytes).unwrap();
+        assert_eq!(Edit::new(&message).finish(), message.bytes());
+    }
+}
+
+#[test]
+fn a_forwarded_request_differs_only_where_it_must() {
+    let bytes = corpus::tortuous();
+    let after = edited(&bytes, |edit| {
+        edit.request_uri("sip:next").max_forwards(67).pop_route();
+        edit.push_via("SIP/2.0/UDP lb;branch=z9hG4bK1").push_record_route("<sip:lb;lr>");
+    });
+    let mut expected =
+        replaced(&bytes, "sip:vivekg@chair-dnrc.example.com;unknownparam", "sip:next");
+    expected = replaced(&expected, "MaX-fOrWaRdS: 0068", "MaX-fOrWaRdS: 67");
+    let route = "Route:\r\n <sip:services.example.com;lr;unknownwith=value;unknown-no-value>\r\n";
+    expected = replaced(&expected, route, "");
+    let via = "Via  : SIP";
+    expected = replaced(&expected, via, "Via: SIP/2.0/UDP lb;branch=z9hG4bK1\r\nVia  : SIP");
+    let below = "z9hG4bK30239\r\n";
+    expected = replaced(&expected, below, &format!("{below}Record-Route: <sip:lb;lr>\r\n"));
+    assert_eq!(after, expected);
+}
+
+#[test]
+fn vias_are_popped_one_by_one_from_lines_and_lists() {
+    let mut bytes = corpus::tortuous();
+    for expected in ["192.0.2.2", "spindle.example.com", "192.168.255.111"] {
+        assert_eq!(Message::parse(&bytes).unwrap().top_via().host(), expected);
+        let message = Message::parse(&bytes).unwrap();
+        bytes = Edit::new(&message).pop_via().finish();
+    }
+    assert!(Message::parse(&bytes).is_err());
+}
+
+#[test]
+fn a_response_loses_our_via_and_nothing_else() {
+    let bytes = corpus::ringing();
+    let after = edited(&bytes, |edit| {
+        edit.pop_via().request_uri("sip:no");
+    });
+    let via = "Via: SIP/2.0/UDP lb.example.test;branch=z9hG4bK1\r\n";
+    assert_eq!(after, replaced(&bytes, via, ""));
+}
+
+#[test]
+fn a_binary_body_survives() {
+    let bytes = corpus::binary_body();
+    let after = edited(&bytes, |edit| {
+        edit.pop_route().set("X-New", "1").remove("content-type");
+    });
+    let mut expected = replaced(&bytes, "<sip:127.0.0.1:5080>, ", "");
+    expected =
+        replaced(&expected, "Content-Type: multipart/mixed;boundary=7a9cbec02ceef655\r\n", "");
+    expected = replaced(&expected, " : 8\r\n", " : 8\r\nX-New: 1\r\n");
+    assert_eq!(after, expected);
+}
+
+#[test]
+fn rport_and_received_are_filled_in_rfc_3581_4() {
+    let after = edited(&corpus::invite(), |edit| {
+        edit.amend_top_via(address("192.0.2.7"), 40_000);
+    });
+    let message = Message::parse(&after).unwrap();
+    let expected = "SIP/2.0/UDP pc33.atlanta.com;branch=z9hG4bK776asdhds;rport=40000;\
+                    received=192.0.2.7";
+    assert_eq!(message.top_via().text(), expected);
+}
+
+#[test]
+fn received_is_added_only_if_the_sent_by_differs_rfc_3261_18_2_1() {
+    let request = |host: &str| {
+        let bytes = corpus::invite();
+        replaced(&bytes, "pc33.atlanta.com;branch=z9hG4bK776asdhds;rport", host)
+    };
+    let amended = |host: &str, source: &str| {
+        let after = edited(&request(host), |edit| {
+            edit.amend_top_via(address(source), 9);
+        });
+        Message::parse(&after).unwrap().top_via().text().replace("SIP/2.0/UDP ", "")
+    };
+    assert_eq!(amended("192.0.2.1:5060;a", "192.0.2.1"), "192.0.2.1:5060;a");
+    assert_eq!(amended("192.0.2.1:5060;a", "::ffff:192.0.2.1"), "192.0.2.1:5060;a");
+    assert_eq!(amended("192.0.2.1", "192.0.2.2"), "192.0.2.1;received=192.0.2.2");
+    assert_eq!(amended("host , SIP/2.0/UDP b", "::1"), "host;received=::1");
+    assert_eq!(amended("[::1];rport", "::1"), "[::1];rport=9;received=::1");
+    // What the client wrote itself does not count.
+    assert_eq!(amended("h;received=9.9.9.9;rport=1;x", "1.1.1.1"), "h;received=1.1.1.1;rport=9;x");
+}
+
+#[test]
+fn a_folded_via_is_amended_in_its_top_entry() {
+    let after = edited(&corpus::tortuous(), |edit| {
+        edit.pop_via().amend_top_via(address("192.0.2.7"), 1);
+    });
+    let message = Message::parse(&after).unwrap();
+    assert_eq!(message.top_via().received(), Some("192.0.2.7"));
+    assert_eq!(message.top_via().branch(), Some("z9hG4bK9ikj8"));
+    let vias = message.values(HeaderName::Via);
+    assert!(!vias[1].contains("received"));
+}
+
+#[test]
+fn set_replaces_all_lines_of_a_header_whatever_its_form() {
+    let bytes = corpus::two_requests();
+    let after = edited(&bytes, |edit| {
+        edit.add("M", "<sip:second>").set("Contact", "<sip:new>").set("Supported", "path");
+    });
+    let message = Message::parse(&after).unwrap();
+    assert_eq!(message.values(HeaderName::Contact), ["<sip:new>"]);
+    assert_eq!(message.header_named("supported").as_deref(), Some("path"));
+}
+
+#[test]
+fn an_empty_value_can_be_set() {
+    let after = edited(&corpus::tortuous(), |edit| {
+        edit.set("Subject", "hello");
+    });
+    let message = Message::parse(&after).unwrap();
+    assert_eq!(message.header_named("s").as_deref(), Some("hello"));
+}
+
+#[test]
+fn no_value_can_smuggle_a_header_in() {
+    let after = edited(&corpus::invite(), |edit| {
+        edit.set("Subject", "x\r\nEvil: 1").request_uri("sip:a\r\nEvil:2");
+        edit.push_route("<sip:a>\nEvil: 3");
+    });
+    let text = String::from_utf8(after).unwrap();
+    assert!(!text.contains("\nEvil"));
+}

@@ -1,0 +1,137 @@
+//! The two kinds of activities, and their marshalled form.
+
+use crate::call::Call;
+use crate::exchange::Exchange;
+use crate::incoming::Incoming;
+use crate::step::Step;
+use resilee_sbb::{Failure, Timestamp, decode, encode};
+use resilee_sip_api::Target;
+use resilee_sip_proto::Message;
+use serde::{Deserialize, Serialize};
+
+/// Version of the marshalled form. Added fields with a default leave it as it is.
+const STATE_VERSION: u32 = 1;
+
+/// What events are about.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Activity {
+    /// An INVITE with all dialogs it forms.
+    Call(Box<Call>),
+    /// Another request outside a dialog.
+    Exchange(Box<Exchange>),
+}
+
+#[derive(Serialize)]
+struct Marshalled<'a> {
+    version: u32,
+    activity: &'a Activity,
+}
+
+#[derive(Deserialize)]
+struct Unmarshalled {
+    version: u32,
+    activity: Activity,
+}
+
+impl Activity {
+    pub(crate) fn marshal(&self) -> Vec<u8> {
+        let record = Marshalled { version: STATE_VERSION, activity: self };
+        encode(&record).expect("plain data can be encoded")
+    }
+
+    /// # Errors
+    /// Bytes of another layout.
+    pub(crate) fn unmarshal(state: &[u8]) -> Result<Activity, Failure> {
+        let record: Unmarshalled = decode(state)?;
+        if record.version != STATE_VERSION {
+            let version = record.version;
+            return Err(Failure::new(format!("state of SIP activity has version {version}")));
+        }
+        Ok(record.activity)
+    }
+
+    /// Over: the activity ends.
+    pub(crate) fn is_over(&self) -> bool {
+        match self {
+            Activity::Call(call) => call.is_over(),
+            Activity::Exchange(exchange) => exchange.is_over(),
+        }
+    }
+
+    /// A request that belongs to one of its transactions; false if it does not.
+    pub(crate) fn on_known_request(
+        &mut self,
+        step: &mut Step<'_>,
+        incoming: &Incoming<'_>,
+    ) -> bool {
+        match self {
+            Activity::Call(call) => call.on_known_request(step, incoming),
+            Activity::Exchange(exchange) => exchange.on_known_request(step, incoming),
+        }
+    }
+
+    /// A new request within one of its dialogs; false if it has no such dialog.
+    pub(crate) fn on_in_dialog_request(
+        &mut self,
+        step: &mut Step<'_>,
+        incoming: &Incoming<'_>,
+    ) -> bool {
+        match self {
+            Activity::Call(call) => call.on_in_dialog_request(step, incoming),
+            Activity::Exchange(_) => false,
+        }
+    }
+
+    /// A response to what it sent; false if it is for another activity.
+    pub(crate) fn on_response(&mut self, step: &mut Step<'_>, response: &Message<'_>) -> bool {
+        match self {
+            Activity::Call(call) => call.on_response(step, response),
+            Activity::Exchange(exchange) => exchange.on_response(step, response),
+        }
+    }
+
+    pub(crate) fn on_timeout(&mut self, step: &mut Step<'_>) {
+        match self {
+            Activity::Call(call) => call.on_timeout(step),
+            Activity::Exchange(exchange) => exchange.on_timeout(step),
+        }
+    }
+
+    pub(crate) fn resume(&mut self, step: &mut Step<'_>) {
+        match self {
+            Activity::Call(call) => call.resume(step),
+            Activity::Exchange(exchange) => exchange.resume(step),
+        }
+    }
+
+    pub(crate) fn next_timeout(&self) -> Option<Timestamp> {
+        match self {
+            Activity::Call(call) => call.next_timeout(),
+            Activity::Exchange(exchange) => exchange.next_timeout(),
+        }
+    }
+
+    /// # Errors
+    /// A command that cannot be carried out in this state.
+    pub(crate) fn respond(
+        &mut self,
+        step: &mut Step<'_>,
+        status: u16,
+        reason: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<(), Failure> {
+        match self {
+            Activity::Call(call) => call.respond(step, status, reason, headers),
+            Activity::Exchange(exchange) => exchange.respond(step, status, reason, headers),
+        }
+    }
+
+    /// # Errors
+    /// A command that cannot be carried out in this state.
+    pub(crate) fn proxy(&mut self, step: &mut Step<'_>, targets: &[Target]) -> Result<(), Failure> {
+        match self {
+            Activity::Call(call) => call.proxy(step, targets),
+            Activity::Exchange(exchange) => exchange.proxy(step, targets),
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The adaptor itself: finds the activity that a message, a command or a timer is for.
+//!
+//! Of one Call-ID there can be several activities, since a challenged INVITE comes again with
+//! credentials while the first one lingers; but only one call at a time: a second INVITE while
+//! one is set up or answered is a merged request or a spiral, and gets 482.
+
+use crate::activity::Activity;
+use crate::authentication::challenges;
+use crate::call::Call;
+use crate::element::Element;
+use crate::exchange::Exchange;
+use crate::incoming::{Incoming, amended};
+use crate::nonce::NonceSource;
+use crate::refusal::Refusal;
+use crate::route::route;
+use crate::secret::Secret;
+use crate::step::Step;
+use resilee_core::{Egress, Endpoint, Ingress, ResourceAdaptor, Route};
+use resilee_sbb::{ActivityId, CellId, CohortId, Failure, Timestamp, decode};
+use resilee_sip_api::{Algorithm, SipCommand};
+use resilee_sip_proto::{BranchKey, Message, TimerConfig};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+
+/// Most activities of one Call-ID at a time; requests beyond are answered 503.
+const ACTIVITIES_PER_CELL_MAX: usize = 16;
+
+/// What the adaptor is told at its start.
+#[derive(Clone, Debug)]
+pub struct SipRaConfig {
+    /// The cluster address: it goes into Via and Record-Route.
+    pub advertise: SocketAddr,
+    /// The cluster key: signs branches, Routes, tags and nonces.
+    pub key: [u8; 32],
+    /// Makes the nonces of this run differ from those of others.
+    pub seed: u64,
+    /// The cohort of this run. What belongs to a call carries the cohort of its cell instead.
+    pub cohort: CohortId,
+    /// Timers of all transactions.
+    pub timers: TimerConfig,
+}
+
+/// The SIP resource adaptor.
+#[derive(Debug)]
+pub struct SipRa {
+    element: Element,
+    nonces: NonceSource,
+    /// Algorithms of a challenge, the preferred one first.
+    algorithms: Vec<Algorithm>,
+    /// The activities on cells that this node owns.
+    activities: BTreeMap<ActivityId, Activity>,
+}
+
+impl SipRa {
+    /// An adaptor without activities.
+    ///
+    /// Its challenges offer MD5 alone, which every account can prove and every client knows: an
+    /// account may have no SHA-256 secret, and clients that know MD5 only give up at a challenge
+    /// of another algorithm instead of skipping it. See [`SipRa::with_algorithms`].
+    pub fn new(config: SipRaConfig) -> Self {
+        SipRa {
+            element: Element {
+                advertise: config.advertise,
+                branches: BranchKey::new(config.key),
+                secret: Secret::new(config.key),
+                timers: config.timers,
+            },
+            // Two runs with one seed still make different nonces.
+            nonces: NonceSource::new(config.seed ^ config.cohort.0.rotate_left(32)),
+            algorithms: vec![Algorithm::Md5],
+            activities: BTreeMap::new(),
+        }
+    }
+
+    /// Offers these algorithms in challenges, the preferred one first (RFC 8760 §2.3).
+    #[must_use]
+    pub fn with_algorithms(mut self, algorithms: &[Algorithm]) -> Self {
+        self.algorithms = algorithms.to_vec();
+        self
+    }
+
+    fn on_request(&mut self, endpoint: &mut Endpoint, incoming: &Incoming<'_>) {
+        let is_known = |activity: &mut Activity, step: &mut Step<'_>| {
+            activity.on_known_request(step, incoming)
+        };
+        if self.first_of_cell(endpoint, is_known) {
+            return;
+        }
+        let method = incoming.method();
+        let is_in_dialog = incoming.message.to_tag().is_some();
+        let in_dialog = |activity: &mut Activity, step: &mut Step<'_>| {
+            activity.on_in_dialog_request(step, incoming)
+        };
+        if is_in_dialog && method != "CANCEL" && self.first_of_cell(endpoint, in_dialog) {
+            return;
+        }
+        let refused = match method {
+            "ACK" => return,
+            "CANCEL" => Some(481),
+            _ if is_in_dialog => Some(481),
+            _ => self.start(endpoint, incoming).err(),
+        };
+        if let Some(status) = refused {
+            let answer = Refusal::new(status).answer(&self.element, incoming);
+            endpoint.send(answer.flow, answer.bytes);
+        }
+    }
+
+    /// Begins an activity; the error is the status of the refusal.
+    fn start(&mut self, endpoint: &mut Endpoint, incoming: &Incoming<'_>) -> Result<(), u16> {
+        let is_invite = incoming.method() == "INVITE";
+        let is_running = |activity: &Activity| match activity {
+            Activity::Call(call) => !call.is_rejected(),
+            Activity::Exchange(_) => false,
+        };
+        let of_cell = || self.activities.range(of_cell(endpoint.cell()));
+        // RFC 3261 §8.2.2.2.
+        if is_invite && of_cell().any(|(_, activity)| is_running(activity)) {
+            return Err(482);
+        }
+        if of_cell().count() >= ACTIVITIES_PER_CELL_MAX {
+            return Err(503);
+        }
+        let activity = endpoint.start_activity();
+        let mut step = Step { endpoint, element: &self.element, activity };
+        let started = if is_invite {
+            Activity::Call(Box::new(Call::start(&mut step, incoming)))
+        } else {
+            Activity::Exchange(Box::new(Exchange::start(&mut step, incoming)))
+        };
+        self.activities.insert(activity, started);
+        Ok(())
+    }
+
+    /// Offers the message to the activities of the cell until one takes it.
+    fn first_of_cell(
+        &mut self,
+        endpoint: &mut Endpoint,
+        mut offer: impl FnMut(&mut Activity, &mut Step<'_>) -> bool,
+    ) -> bool {
+        for (id, activity) in self.activities.range_mut(of_cell(endpoint.cell())) {
+            let mut step = Step { endpoint, element: &self.element, activity: *id };
+            if offer(activity, &mut step) {
+                end_if_over(endpoint, *id, activity);
+                return true;
+            }
+        }
+        false
+    }
+}
+
+impl ResourceAdaptor for SipRa {
+    fn route(&self, _now: Timestamp, ingress: &Ingress) -> Route {
+        route(&self.element, ingress)
+    }
+
+    fn receive(&mut self, endpoint: &mut Endpoint, ingress: &Ingress) {
+        // `route` has parsed it before; what it could not parse never gets here.
+        let Ok(received) = Message::parse(&ingress.bytes) else { return };
+        if !received.is_request() {
+            // RFC 6026 §7.3: a response that no transaction knows is not forwarded.
+            self.first_of_cell(endpoint, |activity, step| activity.on_response(step, &received));
+            return;
+        }
+        let bytes = amended(&received, &ingress.flow);
+        let Ok(message) = Message::parse(&bytes) else { return };
+        self.on_request(endpoint, &Incoming { message: &message, flow: ingress.flow });
+    }
+
+    fn unknown(&mut self, _now: Timestamp, ingress: &Ingress) -> Vec<Egress> {
+        let Ok(message) = Message::parse(&ingress.bytes) else { return Vec::new() };
+        match message.method() {
+            None | Some("ACK") => Vec::new(),
+            Some(_) => {
+                let answer = Refusal::new(481).answer_ingress(&self.element, ingress);
+                answer.into_iter().collect()
+            }
+        }
+    }
+
+    fn command(
+        &mut self,
+        endpoint: &mut Endpoint,
+        activity: ActivityId,
+        payload: &[u8],
+    ) -> Result<(), Failure> {
+        let command: SipCommand = decode(payload)?;
+        let found = self.activities.get_mut(&activity);
+        let target = found.ok_or_else(|| Failure::new("the activity is over"))?;
+        let mut step = Step { endpoint, element: &self.element, activity };
+        let done = match command {
+            SipCommand::Respond { status, reason, headers } => {
+                target.respond(&mut step, status, &reason, &borrowed(&headers))
+            }
+            SipCommand::Challenge { realm, stale, proxy } => {
+                let nonce = self.nonces.make(&self.element.secret, step.now());
+                let headers = challenges(&self.algorithms, &realm, &nonce, stale, proxy);
+                let status = if proxy { 407 } else { 401 };
+                target.respond(&mut step, status, "", &borrowed(&headers))
+            }
+            SipCommand::Proxy { targets } => target.proxy(&mut step, &targets),
+        };
+        end_if_over(endpoint, activity, target);
+        done
+    }
+
+    fn timeout(&mut self, endpoint: &mut Endpoint, activity: ActivityId) {
+        let Some(target) = self.activities.get_mut(&activity) else { return };
+        target.on_timeout(&mut Step { endpoint, element: &self.element, activity });
+        end_if_over(endpoint, activity, target);
+    }
+
+    fn next_timeout(&self, activity: ActivityId) -> Option<Timestamp> {
+        self.activities.get(&activity)?.next_timeout()
+    }
+
+    fn marshal(&self, activity: ActivityId) -> Vec<u8> {
+        self.activities.get(&activity).map(Activity::marshal).unwrap_or_default()
+    }
+
+    fn adopt(
+        &mut self,
+        endpoint: &mut Endpoint,
+        activity: ActivityId,
+        state: &[u8],
+    ) -> Result<(), Failure> {
+        let mut adopted = Activity::unmarshal(state)?;
+        adopted.resume(&mut Step { endpoint, element: &self.element, activity });
+        end_if_over(endpoint, activity, &adopted);
+        self.activities.insert(activity, adopted);
+        Ok(())
+    }
+
+    fn forget(&mut self, activity: ActivityId) {
+        self.activities.remove(&activity);
+    }
+}
+
+fn end_if_over(endpoint: &mut Endpoint, id: ActivityId, activity: &Activity) {
+    if activity.is_over() && !endpoint.ended().contains(&id) {
+        endpoint.end_activity(id);
+    }
+}
+
+fn of_cell(cell: CellId) -> RangeInclusive<ActivityId> {
+    ActivityId { cell, number: 0 }..=ActivityId { cell, number: u32::MAX }
+}
+
+fn borrowed(headers: &[(String, String)]) -> Vec<(&str, &str)> {
+    headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}

@@ -1,0 +1,356 @@
+//! A call: one INVITE with all dialogs it forms. Its facts (set up, answered, ended, by whom, on
+//! which node) are part of its replicated state, so a bill can be made of them on any node.
+//!
+//! | input                             | fact, event             | once                        |
+//! |-----------------------------------|-------------------------|-----------------------------|
+//! | INVITE                            | `Invite`                | per activity                |
+//! | 101-199 passed on                 | `Progress`              | per status                  |
+//! | first 2xx passed on               | `Answered`              | per call                    |
+//! | failure sent to the caller        | `Rejected`              | per call                    |
+//! | BYE of the last open dialog over  | `Ended`, at its arrival | per call                    |
+//!
+//! A retransmission changes none of it and is no commit. Not here: requests within the dialogs
+//! (`in_dialog.rs`), transactions and forking (`proxied_invite.rs`).
+
+use crate::in_dialog::{InDialogRequest, Reinvite};
+use crate::incoming::Incoming;
+use crate::outgoing::Outgoing;
+use crate::party;
+use crate::proxied_invite::{InviteNews, ProxiedInvite};
+use crate::step::Step;
+use resilee_membership::Flow;
+use resilee_sbb::{Failure, Timestamp};
+use resilee_sip_api::{Answered, Ended, Progress, Rejected, Side, Target};
+use resilee_sip_proto::Message;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Most targets that a request is forked to; a command with more fails.
+pub(crate) const TARGETS_MAX: usize = 16;
+
+/// Most dialogs of one INVITE; To tags beyond are passed on but have no dialog.
+const DIALOGS_MAX: usize = 16;
+
+/// One call.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Call {
+    /// Who sent the INVITE.
+    pub(crate) caller: Leg,
+    /// One per To tag that answered, provisionally or finally.
+    pub(crate) dialogs: Vec<Dialog>,
+    /// The INVITE that began it.
+    pub(crate) invite: ProxiedInvite,
+    /// INVITEs within its dialogs.
+    pub(crate) reinvites: Vec<Reinvite>,
+    /// Other requests within its dialogs.
+    pub(crate) requests: Vec<InDialogRequest>,
+    /// What happened.
+    facts: Facts,
+    /// Statuses that a `Progress` was fired for.
+    progressed: Vec<u16>,
+    /// Without a command of a service by then, the INVITE fails.
+    decide_by: Option<Timestamp>,
+}
+
+/// One end of a dialog.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Leg {
+    /// Its tag.
+    pub(crate) tag: String,
+    /// Where it is reached: the address it came from, or that its target was sent to.
+    pub(crate) flow: Flow,
+    /// Its remote target: the URI of its last Contact.
+    pub(crate) target: Option<String>,
+}
+
+/// A dialog; the other end is [`Call::caller`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Dialog {
+    /// Who answered.
+    pub(crate) callee: Leg,
+    /// Early, confirmed by a 2xx, or ended by a BYE.
+    pub(crate) state: DialogState,
+    /// The first BYE that was not refused.
+    pub(crate) bye: Option<Bye>,
+}
+
+/// How far a dialog is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum DialogState {
+    Early,
+    Confirmed,
+    Ended,
+}
+
+/// Who hung up, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Bye {
+    /// When the BYE arrived.
+    pub(crate) at: Timestamp,
+    /// Who sent it.
+    pub(crate) by: Side,
+}
+
+/// What happened, as it was told to services.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Facts {
+    set_up_at: Timestamp,
+    answered: Option<Answered>,
+    rejected: Option<Rejected>,
+    ended: Option<Ended>,
+}
+
+impl Call {
+    /// Takes an INVITE outside a dialog.
+    pub(crate) fn start(step: &mut Step<'_>, incoming: &Incoming<'_>) -> Self {
+        let message = incoming.message;
+        let event = party::invite(step, incoming);
+        let call = Call {
+            caller: Leg {
+                tag: message.from_tag().unwrap_or_default().into_owned(),
+                flow: incoming.flow,
+                target: party::contact_uri(message),
+            },
+            dialogs: Vec::new(),
+            invite: ProxiedInvite::start(step, incoming),
+            reinvites: Vec::new(),
+            requests: Vec::new(),
+            facts: Facts {
+                set_up_at: event.set_up_at,
+                answered: None,
+                rejected: None,
+                ended: None,
+            },
+            progressed: Vec::new(),
+            decide_by: Some(decision_deadline(step)),
+        };
+        step.fire(&event);
+        call
+    }
+
+    /// The call failed: the caller may try again under the same Call-ID, as after a challenge.
+    pub(crate) fn is_rejected(&self) -> bool {
+        self.facts.rejected.is_some()
+    }
+
+    /// Over, and nothing is left to be repeated.
+    pub(crate) fn is_over(&self) -> bool {
+        (self.facts.rejected.is_some() || self.facts.ended.is_some())
+            && self.invite.is_terminated()
+            && self.reinvites.iter().all(|reinvite| reinvite.invite.is_terminated())
+            && self.requests.iter().all(|request| request.proxied.is_terminated())
+    }
+
+    /// A service says where the call goes.
+    ///
+    /// # Errors
+    /// An INVITE that was answered or sent on before; no target, too many, or one without address.
+    pub(crate) fn proxy(&mut self, step: &mut Step<'_>, targets: &[Target]) -> Result<(), Failure> {
+        if !self.invite.is_pending() || !self.invite.has_no_targets() {
+            return Err(Failure::new("the INVITE was answered or proxied before"));
+        }
+        let destinations = destinations(targets, self.caller.flow)?;
+        let bytes = self.invite.request().to_vec();
+        let request = Message::parse(&bytes).map_err(|error| Failure::new(error.to_string()))?;
+        for (index, (target, flow)) in (0..).zip(targets.iter().zip(destinations)) {
+            let outgoing = Outgoing::to_target(step, &request, index, &target.uri);
+            self.invite.forward(step, outgoing, flow);
+        }
+        self.decide_by = None;
+        Ok(())
+    }
+
+    /// A service refuses the call.
+    ///
+    /// # Errors
+    /// A status that is no failure, or an INVITE that was finally answered before.
+    pub(crate) fn respond(
+        &mut self,
+        step: &mut Step<'_>,
+        status: u16,
+        reason: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<(), Failure> {
+        if !(300..=699).contains(&status) {
+            return Err(Failure::new(format!("an INVITE cannot be answered {status} by a proxy")));
+        }
+        if !self.invite.is_pending() {
+            return Err(Failure::new("the INVITE was finally answered before"));
+        }
+        let news = self.invite.fail(step, status, reason, headers);
+        self.on_invite_news(step, news, None);
+        Ok(())
+    }
+
+    /// A request that belongs to a transaction of this call; false if it does not.
+    pub(crate) fn on_known_request(
+        &mut self,
+        step: &mut Step<'_>,
+        incoming: &Incoming<'_>,
+    ) -> bool {
+        if !self.invite.matches(incoming.message) {
+            return self.on_known_in_dialog_request(step, incoming);
+        }
+        match incoming.method() {
+            "ACK" => {
+                if self.invite.on_ack(step, incoming.message) {
+                    self.on_in_dialog_request(step, incoming);
+                }
+            }
+            "CANCEL" => {
+                let news = self.invite.on_cancel(step, incoming);
+                self.on_invite_news(step, news, None);
+            }
+            _ => self.invite.on_repeated(step, incoming.message),
+        }
+        true
+    }
+
+    /// A response to what this call sent; false if it is for another.
+    pub(crate) fn on_response(&mut self, step: &mut Step<'_>, response: &Message<'_>) -> bool {
+        let (is_ours, news) = self.invite.on_response(step, response);
+        if !is_ours {
+            return self.on_in_dialog_response(step, response);
+        }
+        self.on_invite_news(step, news, Some(response));
+        true
+    }
+
+    /// Fires the timers that are due.
+    pub(crate) fn on_timeout(&mut self, step: &mut Step<'_>) {
+        if self.decide_by.is_some_and(|at| at <= step.now()) {
+            let news = self.invite.fail(step, 500, "", &[]);
+            self.on_invite_news(step, news, None);
+        }
+        let news = self.invite.on_timeout(step);
+        self.on_invite_news(step, news, None);
+        self.on_in_dialog_timeout(step);
+    }
+
+    /// Goes on at the survivor.
+    pub(crate) fn resume(&mut self, step: &mut Step<'_>) {
+        self.decide_by = self.decide_by.map(|_| decision_deadline(step));
+        self.invite.resume(step);
+        self.reinvites.iter_mut().for_each(|reinvite| reinvite.invite.resume(step));
+        self.requests.iter_mut().for_each(|request| request.proxied.resume(step));
+    }
+
+    /// When [`Self::on_timeout`] is next due.
+    pub(crate) fn next_timeout(&self) -> Option<Timestamp> {
+        let reinvites = self.reinvites.iter().filter_map(|it| it.invite.next_timeout());
+        let requests = self.requests.iter().filter_map(|it| it.proxied.next_timeout());
+        let invite = self.invite.next_timeout().into_iter();
+        invite.chain(self.decide_by).chain(reinvites).chain(requests).min()
+    }
+
+    /// A dialog is over: so is the call, if none is open any more. A second callee whose 2xx
+    /// crossed the first one's CANCEL keeps the call open until it, too, was sent a BYE.
+    pub(crate) fn end_if_no_dialog_is_open(&mut self, step: &mut Step<'_>) {
+        let is_open = |dialog: &Dialog| dialog.state == DialogState::Confirmed;
+        let is_over = self.facts.answered.is_some() && !self.dialogs.iter().any(is_open);
+        let ended = self.dialogs.iter().filter(|dialog| dialog.state == DialogState::Ended);
+        let last_bye = ended.filter_map(|dialog| dialog.bye).max_by_key(|bye| bye.at);
+        let (true, None, Some(bye)) = (is_over, &self.facts.ended, last_bye) else { return };
+        let node = step.endpoint.node().to_owned();
+        let event = Ended { at: bye.at, by: bye.by, node };
+        step.fire(&event);
+        step.changed();
+        self.facts.ended = Some(event);
+    }
+
+    fn on_invite_news(
+        &mut self,
+        step: &mut Step<'_>,
+        news: Option<InviteNews>,
+        response: Option<&Message<'_>>,
+    ) {
+        match (news, response) {
+            (Some(InviteNews::Progress(flow)), Some(response)) => {
+                self.on_progress(step, flow, response);
+            }
+            (Some(InviteNews::Answered(flow)), Some(response)) => {
+                self.on_answer(step, flow, response);
+            }
+            (Some(InviteNews::Failed(status)), _) => self.on_failure(step, status),
+            _ => {}
+        }
+    }
+
+    fn on_progress(&mut self, step: &mut Step<'_>, flow: Flow, response: &Message<'_>) {
+        self.learn_dialog(step, flow, response, DialogState::Early);
+        let status = response.status().unwrap_or_default();
+        if !self.progressed.contains(&status) {
+            self.progressed.push(status);
+            step.fire(&Progress { status });
+            step.changed();
+        }
+    }
+
+    fn on_answer(&mut self, step: &mut Step<'_>, flow: Flow, response: &Message<'_>) {
+        self.learn_dialog(step, flow, response, DialogState::Confirmed);
+        self.decide_by = None;
+        if self.facts.answered.is_none() {
+            let event = Answered { at: step.now(), node: step.endpoint.node().to_owned() };
+            step.fire(&event);
+            step.changed();
+            self.facts.answered = Some(event);
+        }
+    }
+
+    fn on_failure(&mut self, step: &mut Step<'_>, status: u16) {
+        self.decide_by = None;
+        if self.facts.rejected.is_none() {
+            let event = Rejected { status, at: step.now() };
+            step.fire(&event);
+            step.changed();
+            self.facts.rejected = Some(event);
+        }
+    }
+
+    /// A response with a To tag begins a dialog, or confirms an early one.
+    fn learn_dialog(
+        &mut self,
+        step: &mut Step<'_>,
+        flow: Flow,
+        response: &Message<'_>,
+        state: DialogState,
+    ) {
+        let Some(tag) = response.to_tag() else { return };
+        let target = party::contact_uri(response);
+        let Some(dialog) = self.dialogs.iter_mut().find(|dialog| dialog.callee.tag == tag) else {
+            if self.dialogs.len() < DIALOGS_MAX {
+                let callee = Leg { tag: tag.into_owned(), flow, target };
+                self.dialogs.push(Dialog { callee, state, bye: None });
+                step.changed();
+            }
+            return;
+        };
+        if dialog.state == DialogState::Early && state == DialogState::Confirmed {
+            dialog.state = state;
+            dialog.callee.target = target.or(dialog.callee.target.take());
+            step.changed();
+        }
+    }
+}
+
+/// Where the targets are, seen from the balancer's address that the sender uses.
+///
+/// # Errors
+/// No target, too many, or one without an address.
+pub(crate) fn destinations(targets: &[Target], sender: Flow) -> Result<Vec<Flow>, Failure> {
+    if targets.is_empty() || targets.len() > TARGETS_MAX {
+        return Err(Failure::new(format!("1 to {TARGETS_MAX} targets are expected")));
+    }
+    let flow = |target: &Target| {
+        let remote = target.destination.parse();
+        remote.map(|remote| Flow { remote, ..sender }).map_err(|_| {
+            Failure::new(format!("{:?} is no address of a target", target.destination))
+        })
+    };
+    targets.iter().map(flow).collect()
+}
+
+/// A service that says nothing holds an INVITE as long as a callee may ring.
+fn decision_deadline(step: &Step<'_>) -> Timestamp {
+    step.now() + Duration::from_millis(step.timers().timer_c_ms)
+}

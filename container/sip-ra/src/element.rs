@@ -1,0 +1,50 @@
+//! The one SIP element that balancer and nodes are together: its address, its key, its timers.
+//! All nodes hold the same, so what one of them wrote into a message the others recognise.
+
+use crate::secret::Secret;
+use resilee_sip_proto::{BranchKey, Message, SipUri, TimerConfig, name_addr};
+use std::net::{IpAddr, SocketAddr};
+
+/// Port of a SIP URI or Via without one (RFC 3261 §19.1.2).
+pub(crate) const DEFAULT_PORT: u16 = 5060;
+
+/// What all nodes of the cluster have in common.
+#[derive(Debug)]
+pub(crate) struct Element {
+    /// The address that clients know.
+    pub(crate) advertise: SocketAddr,
+    /// Signs branches and Routes.
+    pub(crate) branches: BranchKey,
+    /// Hashes the rest.
+    pub(crate) secret: Secret,
+    /// Timers of all transactions.
+    pub(crate) timers: TimerConfig,
+}
+
+impl Element {
+    /// Whether a Via's sent-by or a URI's host and port are ours.
+    pub(crate) fn is_here(&self, host: &str, port: Option<u16>) -> bool {
+        let ip = host.parse::<IpAddr>();
+        ip.is_ok_and(|ip| SocketAddr::new(ip, port.unwrap_or(DEFAULT_PORT)) == self.advertise)
+    }
+
+    /// The cohort in a Route value that we signed for this Call-ID.
+    pub(crate) fn signed_cohort(&self, route: &str, call_id: &str) -> Option<u64> {
+        let uri = SipUri::parse(name_addr(route)?.uri)?;
+        let token = uri.param(resilee_sip_proto::branch::ROUTE_PARAMETER)?;
+        self.branches.verify_route_token(token, call_id)
+    }
+
+    /// Whether a Route value leads to us (RFC 3261 §16.4).
+    pub(crate) fn is_our_route(&self, route: &str, call_id: &str) -> bool {
+        let uri = name_addr(route).and_then(|route| SipUri::parse(route.uri));
+        uri.is_some_and(|uri| self.is_here(uri.host, uri.port))
+            || self.signed_cohort(route, call_id).is_some()
+    }
+
+    /// The To tag of our own responses to this request.
+    pub(crate) fn local_tag(&self, request: &Message<'_>) -> String {
+        let branch = request.top_via().branch().unwrap_or_default();
+        self.secret.local_tag(request.call_id(), branch)
+    }
+}

@@ -1,0 +1,169 @@
+//! One request outside a dialog that is no INVITE: REGISTER, OPTIONS, MESSAGE, and others.
+//!
+//! | a service says | what happens                                                              |
+//! |----------------|---------------------------------------------------------------------------|
+//! | Respond        | sent; the activity ends in the same turn                                  |
+//! | Proxy          | forwarded; the activity ends when all transactions have (timers J, K)     |
+//! | nothing        | after 64*T1 the sender has given up, and the activity ends                |
+//!
+//! An answer of our own is not kept for retransmissions: a request that comes again is a new
+//! activity, and services answer it the same way again. That is what keeps the answer to a
+//! REGISTER right on the survivor, too.
+
+use crate::call::destinations;
+use crate::incoming::Incoming;
+use crate::outgoing::Outgoing;
+use crate::party;
+use crate::proxied_request::ProxiedRequest;
+use crate::step::Step;
+use resilee_membership::Flow;
+use resilee_sbb::{Failure, Timestamp};
+use resilee_sip_api::Target;
+use resilee_sip_proto::{Message, build};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// One request and its answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Exchange {
+    /// The request as received, until it is decided.
+    #[serde(with = "serde_bytes")]
+    request: Vec<u8>,
+    /// Where it came from.
+    source: Flow,
+    proxied: ProxiedRequest,
+    /// A service answered it: nothing is left to do.
+    is_answered: bool,
+    /// Without a command of a service by then, it is over.
+    decide_by: Option<Timestamp>,
+}
+
+impl Exchange {
+    /// Takes a request outside a dialog.
+    pub(crate) fn start(step: &mut Step<'_>, incoming: &Incoming<'_>) -> Self {
+        if incoming.method() == "REGISTER" {
+            let event = party::register(step, incoming);
+            step.fire(&event);
+        } else {
+            let event = party::other_request(step, incoming);
+            step.fire(&event);
+        }
+        Exchange {
+            request: incoming.message.bytes().to_vec(),
+            source: incoming.flow,
+            proxied: ProxiedRequest::start(step, incoming),
+            is_answered: false,
+            decide_by: Some(decision_deadline(step)),
+        }
+    }
+
+    /// Over, and nothing is left to be repeated.
+    pub(crate) fn is_over(&self) -> bool {
+        self.is_answered || self.proxied.is_terminated()
+    }
+
+    /// A service answers the request.
+    ///
+    /// # Errors
+    /// A status that is not final, or a request that was answered before.
+    pub(crate) fn respond(
+        &mut self,
+        step: &mut Step<'_>,
+        status: u16,
+        reason: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<(), Failure> {
+        if !(200..=699).contains(&status) {
+            return Err(Failure::new(format!("{status} is not a final response")));
+        }
+        if !self.is_undecided() {
+            return Err(Failure::new("the request was answered or proxied before"));
+        }
+        let request = self.message()?;
+        let tag = step.element.local_tag(&request);
+        let response = build::response(&request, status, reason, Some(&tag), headers, &[]);
+        self.proxied.respond(step, status, response);
+        self.is_answered = true;
+        self.decided(step);
+        Ok(())
+    }
+
+    /// A service says where the request goes.
+    ///
+    /// # Errors
+    /// A REGISTER, whose answer must come from here; a request that was answered or sent on
+    /// before; no target, too many, or one without an address.
+    pub(crate) fn proxy(&mut self, step: &mut Step<'_>, targets: &[Target]) -> Result<(), Failure> {
+        if !self.is_undecided() {
+            return Err(Failure::new("the request was answered or proxied before"));
+        }
+        let destinations = destinations(targets, self.source)?;
+        let bytes = self.request.clone();
+        let request = Message::parse(&bytes).map_err(|error| Failure::new(error.to_string()))?;
+        if request.method() == Some("REGISTER") {
+            return Err(Failure::new("a REGISTER is not proxied"));
+        }
+        for (index, (target, flow)) in (0..).zip(targets.iter().zip(destinations)) {
+            let outgoing = Outgoing::to_target(step, &request, index, &target.uri);
+            self.proxied.forward(step, outgoing, flow);
+        }
+        self.decided(step);
+        Ok(())
+    }
+
+    /// The request again; false if it is another one.
+    pub(crate) fn on_known_request(
+        &mut self,
+        step: &mut Step<'_>,
+        incoming: &Incoming<'_>,
+    ) -> bool {
+        let is_known = self.proxied.matches(incoming.message);
+        if is_known {
+            self.proxied.on_repeated(step, incoming.message);
+        }
+        is_known
+    }
+
+    /// A response of a target; false if it is for another activity.
+    pub(crate) fn on_response(&mut self, step: &mut Step<'_>, response: &Message<'_>) -> bool {
+        self.proxied.on_response(step, response).0
+    }
+
+    /// Fires the timers that are due.
+    pub(crate) fn on_timeout(&mut self, step: &mut Step<'_>) {
+        if self.decide_by.is_some_and(|at| at <= step.now()) {
+            self.is_answered = true;
+        }
+        self.proxied.on_timeout(step);
+    }
+
+    /// Goes on at the survivor.
+    pub(crate) fn resume(&mut self, step: &mut Step<'_>) {
+        self.decide_by = self.decide_by.map(|_| decision_deadline(step));
+        self.proxied.resume(step);
+    }
+
+    /// When [`Self::on_timeout`] is next due.
+    pub(crate) fn next_timeout(&self) -> Option<Timestamp> {
+        self.proxied.next_timeout().into_iter().chain(self.decide_by).min()
+    }
+
+    fn is_undecided(&self) -> bool {
+        self.proxied.is_pending() && self.proxied.has_no_targets() && !self.is_answered
+    }
+
+    fn message(&self) -> Result<Message<'_>, Failure> {
+        Message::parse(&self.request).map_err(|error| Failure::new(error.to_string()))
+    }
+
+    fn decided(&mut self, step: &mut Step<'_>) {
+        self.request = Vec::new();
+        self.decide_by = None;
+        step.changed();
+    }
+}
+
+/// The sender's own timer F.
+fn decision_deadline(step: &Step<'_>) -> Timestamp {
+    step.now() + Duration::from_millis(step.timers().t1_ms.saturating_mul(64))
+}

@@ -1,0 +1,351 @@
+//! Requests within the dialogs of a call (RFC 3261 §16.4 to §16.6): which way they go, and what
+//! their outcome means for the call.
+//!
+//! | request      | commit                 | outcome                                            |
+//! |--------------|------------------------|----------------------------------------------------|
+//! | ACK of a 2xx | none                   | forwarded without a transaction                    |
+//! | BYE          | its arrival; the end   | any final response, or silence: the dialog is over |
+//! | BYE          | its arrival            | 401 or 407: the BYE comes again, the dialog lives  |
+//! | INVITE       | it; its final response | 2xx: both ends' remote targets are refreshed       |
+//! | UPDATE       | its 2xx                | 2xx: both ends' remote targets are refreshed       |
+//! | other        | none                   | forwarded                                          |
+//!
+//! Whoever sent a BYE has hung up, whatever the answer (§15.1.1); that is why a refused one ends
+//! the dialog, too. A callee that refuses it and goes on is not billed for that.
+//!
+//! A request goes to the flow that was learned of the other end, since a client behind NAT is
+//! reached there and nowhere else. Only a Route behind ours, or a Request-URI that is another
+//! address than the end's remote target, leads elsewhere. There is no DNS: a name goes to the
+//! learned flow.
+
+use crate::call::{Bye, Call, DialogState, Leg};
+use crate::element::DEFAULT_PORT;
+use crate::incoming::Incoming;
+use crate::outgoing::Outgoing;
+use crate::party::contact_uri;
+use crate::proxied_invite::{InviteNews, ProxiedInvite};
+use crate::proxied_request::{ProxiedRequest, RequestNews};
+use crate::refusal::Refusal;
+use crate::step::Step;
+use resilee_membership::Flow;
+use resilee_sip_api::Side;
+use resilee_sip_proto::{Message, SipUri, name_addr};
+use serde::{Deserialize, Serialize};
+use std::net::{IpAddr, SocketAddr};
+
+/// Most requests of one call. Beyond, the oldest that was answered is forgotten (repeated, it is
+/// proxied again, and its target repeats the answer); if none was, the new one gets 503.
+const REQUESTS_MAX: usize = 32;
+
+/// As many again for BYEs alone: a call can always be ended.
+const BYES_MAX: usize = 2 * REQUESTS_MAX;
+
+/// An INVITE within a dialog.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Reinvite {
+    pub(crate) invite: ProxiedInvite,
+    /// What its first 2xx changes.
+    refresh: Option<Refresh>,
+}
+
+/// Another request within a dialog.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct InDialogRequest {
+    pub(crate) proxied: ProxiedRequest,
+    purpose: Purpose,
+}
+
+/// What the outcome of a request means for the call.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Purpose {
+    /// A BYE: who sent it, when, in which dialog.
+    End { dialog_tag: String, bye: Bye },
+    /// An UPDATE.
+    Refresh(Refresh),
+    /// Nothing.
+    Other,
+}
+
+/// A target refresh request (RFC 3261 §12.2) that waits for its 2xx.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Refresh {
+    dialog_tag: String,
+    sender: Side,
+    /// The sender's new remote target.
+    target: Option<String>,
+    /// Where the sender is now.
+    flow: Flow,
+}
+
+/// Which way a request goes.
+struct Way {
+    /// Index of the dialog.
+    dialog: usize,
+    sender: Side,
+}
+
+impl Call {
+    /// A request with the tags of one of the dialogs; false if it is for another call.
+    pub(crate) fn on_in_dialog_request(
+        &mut self,
+        step: &mut Step<'_>,
+        incoming: &Incoming<'_>,
+    ) -> bool {
+        let Some(way) = self.way(incoming.message) else { return false };
+        if incoming.method() == "ACK" {
+            self.forward_ack(step, incoming, &way);
+            return true;
+        }
+        if !self.has_room_for(incoming.method()) {
+            let answer = Refusal::new(503).answer(step.element, incoming);
+            step.send(answer.flow, answer.bytes);
+            return true;
+        }
+        let outgoing = Outgoing::within_dialog(step, incoming.message);
+        let flow = self.destination(&way, incoming.message, &outgoing);
+        if incoming.method() == "INVITE" {
+            let mut invite = ProxiedInvite::start(step, incoming);
+            invite.forward(step, outgoing, flow);
+            let refresh = Some(self.refresh(&way, incoming));
+            self.reinvites.push(Reinvite { invite, refresh });
+            return true;
+        }
+        let purpose = match incoming.method() {
+            "BYE" => self.on_bye(step, &way),
+            "UPDATE" => Purpose::Refresh(self.refresh(&way, incoming)),
+            _ => Purpose::Other,
+        };
+        let mut proxied = ProxiedRequest::start(step, incoming);
+        proxied.forward(step, outgoing, flow);
+        self.requests.push(InDialogRequest { proxied, purpose });
+        true
+    }
+
+    /// A request within a dialog that came before, or an ACK or CANCEL of one.
+    pub(crate) fn on_known_in_dialog_request(
+        &mut self,
+        step: &mut Step<'_>,
+        incoming: &Incoming<'_>,
+    ) -> bool {
+        let message = incoming.message;
+        let found = self.requests.iter_mut().find(|request| request.proxied.matches(message));
+        if let Some(request) = found {
+            request.proxied.on_repeated(step, message);
+            return true;
+        }
+        let found = self.reinvites.iter_mut().find(|reinvite| reinvite.invite.matches(message));
+        let Some(reinvite) = found else { return false };
+        match incoming.method() {
+            "ACK" => {
+                if reinvite.invite.on_ack(step, message) {
+                    self.on_in_dialog_request(step, incoming);
+                }
+            }
+            "CANCEL" => {
+                reinvite.invite.on_cancel(step, incoming);
+            }
+            _ => reinvite.invite.on_repeated(step, message),
+        }
+        true
+    }
+
+    /// A response to a request within a dialog; false if it is for none.
+    pub(crate) fn on_in_dialog_response(
+        &mut self,
+        step: &mut Step<'_>,
+        response: &Message<'_>,
+    ) -> bool {
+        for index in 0..self.requests.len() {
+            let (is_ours, news) = self.requests[index].proxied.on_response(step, response);
+            if is_ours {
+                self.on_request_news(step, index, news, Some(response));
+                return true;
+            }
+        }
+        for index in 0..self.reinvites.len() {
+            let (is_ours, news) = self.reinvites[index].invite.on_response(step, response);
+            if let Some(InviteNews::Answered(_)) = news
+                && let Some(refresh) = self.reinvites[index].refresh.take()
+            {
+                self.apply(&refresh, Some(response));
+                step.changed();
+            }
+            if is_ours {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Fires the timers that are due, and forgets what is over.
+    pub(crate) fn on_in_dialog_timeout(&mut self, step: &mut Step<'_>) {
+        for index in 0..self.requests.len() {
+            let news = self.requests[index].proxied.on_timeout(step);
+            self.on_request_news(step, index, news, None);
+        }
+        for reinvite in &mut self.reinvites {
+            reinvite.invite.on_timeout(step);
+        }
+        self.requests.retain(|request| !request.proxied.is_terminated());
+        self.reinvites.retain(|reinvite| !reinvite.invite.is_terminated());
+    }
+
+    fn has_room_for(&mut self, method: &str) -> bool {
+        let requests_max = if method == "BYE" { BYES_MAX } else { REQUESTS_MAX };
+        if self.requests.len() + self.reinvites.len() < requests_max {
+            return true;
+        }
+        let answered = self.requests.iter().position(|request| !request.proxied.is_pending());
+        answered.map(|index| self.requests.remove(index)).is_some()
+    }
+
+    /// The dialog with the tags of a request, and who sent it.
+    fn way(&self, request: &Message<'_>) -> Option<Way> {
+        let (from, to) = (request.from_tag()?, request.to_tag()?);
+        let caller = self.caller.tag.as_str();
+        let dialog_of = |tag: &str| self.dialogs.iter().position(|it| it.callee.tag == tag);
+        if from == caller
+            && let Some(dialog) = dialog_of(&to)
+        {
+            return Some(Way { dialog, sender: Side::Caller });
+        }
+        let dialog = dialog_of(&from).filter(|_| to == caller)?;
+        Some(Way { dialog, sender: Side::Callee })
+    }
+
+    fn receiver(&self, way: &Way) -> &Leg {
+        match way.sender {
+            Side::Caller => &self.dialogs[way.dialog].callee,
+            Side::Callee | Side::Server => &self.caller,
+        }
+    }
+
+    fn destination(&self, way: &Way, request: &Message<'_>, outgoing: &Outgoing) -> Flow {
+        let receiver = self.receiver(way);
+        let remote = match &outgoing.next_route {
+            Some(route) => name_addr(route).and_then(|route| address(route.uri)),
+            None => {
+                let uri = request.request_uri().unwrap_or_default();
+                let is_target = receiver.target.as_ref().is_none_or(|it| is_same_place(it, uri));
+                if is_target { None } else { address(uri) }
+            }
+        };
+        Flow { remote: remote.unwrap_or(receiver.flow.remote), ..receiver.flow }
+    }
+
+    /// A lost ACK is repaired by the callee, which repeats its 2xx: nothing is kept.
+    fn forward_ack(&self, step: &mut Step<'_>, incoming: &Incoming<'_>, way: &Way) {
+        if incoming.message.max_forwards() == Some(0) {
+            return;
+        }
+        let outgoing = Outgoing::within_dialog(step, incoming.message);
+        let flow = self.destination(way, incoming.message, &outgoing);
+        step.send(flow, outgoing.bytes);
+    }
+
+    fn on_bye(&mut self, step: &mut Step<'_>, way: &Way) -> Purpose {
+        let dialog = &mut self.dialogs[way.dialog];
+        let bye = Bye { at: step.now(), by: way.sender };
+        if dialog.bye.is_none() {
+            dialog.bye = Some(bye);
+            step.changed();
+        }
+        Purpose::End { dialog_tag: dialog.callee.tag.clone(), bye }
+    }
+
+    fn refresh(&self, way: &Way, incoming: &Incoming<'_>) -> Refresh {
+        Refresh {
+            dialog_tag: self.dialogs[way.dialog].callee.tag.clone(),
+            sender: way.sender,
+            target: contact_uri(incoming.message),
+            flow: incoming.flow,
+        }
+    }
+
+    fn on_request_news(
+        &mut self,
+        step: &mut Step<'_>,
+        index: usize,
+        news: Option<RequestNews>,
+        response: Option<&Message<'_>>,
+    ) {
+        let Some(news) = news else { return };
+        match self.requests[index].purpose.clone() {
+            Purpose::End { dialog_tag, bye } => match news {
+                RequestNews::Completed(401 | 407) => self.take_back(step, &dialog_tag, bye),
+                RequestNews::Completed(_) | RequestNews::TimedOut => {
+                    self.end_dialog(step, &dialog_tag);
+                }
+            },
+            Purpose::Refresh(refresh) => {
+                if matches!(news, RequestNews::Completed(200..=299)) {
+                    self.apply(&refresh, response);
+                    step.changed();
+                }
+            }
+            Purpose::Other => {}
+        }
+    }
+
+    fn end_dialog(&mut self, step: &mut Step<'_>, dialog_tag: &str) {
+        let found = self.dialogs.iter_mut().find(|dialog| dialog.callee.tag == dialog_tag);
+        // A BYE of an early dialog ends nothing that is billed; its INVITE still gets a final.
+        if let Some(dialog) = found.filter(|dialog| dialog.state == DialogState::Confirmed) {
+            dialog.state = DialogState::Ended;
+            step.changed();
+            self.end_if_no_dialog_is_open(step);
+        }
+    }
+
+    /// A BYE was challenged: the end is when it comes again, or that of one that crossed it.
+    fn take_back(&mut self, step: &mut Step<'_>, dialog_tag: &str, refused: Bye) {
+        let pending = self.requests.iter().filter(|request| request.proxied.is_pending());
+        let others = pending.filter_map(|request| match &request.purpose {
+            Purpose::End { dialog_tag: tag, bye } if tag == dialog_tag => Some(*bye),
+            _ => None,
+        });
+        let next = others.min_by_key(|bye| bye.at);
+        let found = self.dialogs.iter_mut().find(|dialog| dialog.callee.tag == dialog_tag);
+        if let Some(dialog) = found.filter(|dialog| dialog.bye == Some(refused)) {
+            dialog.bye = next;
+            step.changed();
+        }
+    }
+
+    /// RFC 3261 §12.2.1.2, §12.2.2: both ends say where they are now.
+    fn apply(&mut self, refresh: &Refresh, response: Option<&Message<'_>>) {
+        let tag = &refresh.dialog_tag;
+        let found = self.dialogs.iter_mut().find(|dialog| dialog.callee.tag == *tag);
+        let Some(dialog) = found else { return };
+        let (sender, receiver) = match refresh.sender {
+            Side::Caller | Side::Server => (&mut self.caller, &mut dialog.callee),
+            Side::Callee => (&mut dialog.callee, &mut self.caller),
+        };
+        sender.flow = refresh.flow;
+        if refresh.target.is_some() {
+            sender.target.clone_from(&refresh.target);
+        }
+        if let Some(target) = response.and_then(contact_uri) {
+            receiver.target = Some(target);
+        }
+    }
+}
+
+/// The address in a URI, if it is written as one.
+fn address(uri: &str) -> Option<SocketAddr> {
+    let uri = SipUri::parse(uri)?;
+    let ip: IpAddr = uri.host.parse().ok()?;
+    Some(SocketAddr::new(ip, uri.port.unwrap_or(DEFAULT_PORT)))
+}
+
+/// Whether two URIs lead to the same host and port; clients may drop parameters.
+fn is_same_place(one: &str, other: &str) -> bool {
+    if one == other {
+        return true;
+    }
+    let (Some(one), Some(other)) = (SipUri::parse(one), SipUri::parse(other)) else {
+        return false;
+    };
+    let port = |uri: SipUri<'_>| uri.port.unwrap_or(DEFAULT_PORT);
+    one.host.eq_ignore_ascii_case(other.host) && port(one) == port(other)
+}

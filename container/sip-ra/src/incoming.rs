@@ -1,0 +1,84 @@
+//! A received request with the mark of where it came from, and the way back for its responses.
+
+use crate::element::DEFAULT_PORT;
+use resilee_membership::Flow;
+use resilee_sip_proto::{Edit, Message};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// A received request, its top Via amended.
+pub(crate) struct Incoming<'a> {
+    pub(crate) message: &'a Message<'a>,
+    /// Where it came from and where it arrived.
+    pub(crate) flow: Flow,
+}
+
+impl Incoming<'_> {
+    /// Where responses go (RFC 3261 §18.2.2, RFC 3581 §4): back to the source, and to its port
+    /// if the client asked for that.
+    pub(crate) fn reply_to(&self) -> Flow {
+        let via = self.message.top_via();
+        let port = match via.rport() {
+            Some(_) => self.flow.remote.port(),
+            None => via.port().unwrap_or(DEFAULT_PORT),
+        };
+        Flow { remote: SocketAddr::new(self.flow.remote.ip(), port), ..self.flow }
+    }
+
+    /// Method of the request.
+    pub(crate) fn method(&self) -> &str {
+        self.message.method().unwrap_or_default()
+    }
+}
+
+/// The request with `received` and `rport` in its top Via.
+pub(crate) fn amended(request: &Message<'_>, flow: &Flow) -> Vec<u8> {
+    Edit::new(request).amend_top_via(flow.remote.ip(), flow.remote.port()).finish()
+}
+
+/// What a request and its retransmissions share (RFC 3261 §17.2.3).
+///
+/// Call-ID and CSeq number are in it for clients of RFC 2543, whose branches may repeat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TransactionKey {
+    branch: String,
+    sent_by: String,
+    method: String,
+    call_id: String,
+    cseq_number: u32,
+}
+
+impl TransactionKey {
+    pub(crate) fn of(request: &Message<'_>) -> Self {
+        let via = request.top_via();
+        TransactionKey {
+            branch: via.branch().unwrap_or_default().to_owned(),
+            sent_by: via.sent_by().to_ascii_lowercase(),
+            method: transaction_method(request).to_owned(),
+            call_id: request.call_id().to_owned(),
+            cseq_number: request.cseq().0,
+        }
+    }
+
+    /// Whether the transaction is of this method (RFC 3261 §17.1.3).
+    pub(crate) fn is_of_method(&self, method: &str) -> bool {
+        self.method == method
+    }
+
+    /// Whether a request belongs to this transaction; ACK and CANCEL belong to their INVITE's.
+    pub(crate) fn matches(&self, request: &Message<'_>) -> bool {
+        let via = request.top_via();
+        self.branch == via.branch().unwrap_or_default()
+            && self.sent_by.eq_ignore_ascii_case(via.sent_by())
+            && self.method == transaction_method(request)
+            && self.call_id == request.call_id()
+            && self.cseq_number == request.cseq().0
+    }
+}
+
+fn transaction_method<'a>(request: &Message<'a>) -> &'a str {
+    match request.method().unwrap_or_default() {
+        "ACK" | "CANCEL" => "INVITE",
+        method => method,
+    }
+}

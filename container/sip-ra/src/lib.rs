@@ -1,0 +1,41 @@
+//! The SIP resource adaptor: a stateful proxy (RFC 3261 §16) whose state is plain data.
+//!
+//! Messages become activities and events, commands of services become messages. A call is one
+//! activity: its INVITE, the dialogs that it forms, and every request within them. All that is
+//! needed to go on with it elsewhere is in its marshalled state; what clients repeat anyway is
+//! not. There is no socket, clock, thread or random number here, and no opinion on who may call
+//! whom: that is for services.
+//!
+//! | file                  | what it decides                                      |
+//! |-----------------------|------------------------------------------------------|
+//! | `adaptor.rs`          | which activity a message is for                      |
+//! | `route.rs`            | which cell a message is for                          |
+//! | `refusal.rs`          | which requests are answered without a cell           |
+//! | `call.rs`             | what happened to a call, and what services hear of it|
+//! | `in_dialog.rs`        | where requests within a call go, and when it ends    |
+//! | `exchange.rs`         | requests outside a call                              |
+//! | `proxied_invite.rs`   | an INVITE on its way through, forked                 |
+//! | `proxied_request.rs`  | any other request on its way through                 |
+//! | `outgoing.rs`         | what is changed in a request that goes on            |
+//! | `authentication.rs`   | challenges and credentials; nonces are in `nonce.rs` |
+
+mod activity;
+mod adaptor;
+mod authentication;
+mod best_response;
+mod call;
+mod element;
+mod exchange;
+mod in_dialog;
+mod incoming;
+mod nonce;
+mod outgoing;
+mod party;
+mod proxied_invite;
+mod proxied_request;
+mod refusal;
+mod route;
+mod secret;
+mod step;
+
+pub use adaptor::{SipRa, SipRaConfig};

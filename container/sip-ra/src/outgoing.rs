@@ -1,0 +1,91 @@
+//! A request as it leaves (RFC 3261 §16.6): target, Max-Forwards, Record-Route, Via, our Route
+//! and our credentials taken off. Bodies and unknown headers go on untouched.
+//!
+//! Not here: where it goes (`in_dialog.rs`), and loops (RFC 5393), which are not looked for.
+
+use crate::authentication::strip_credentials;
+use crate::step::Step;
+use resilee_sip_proto::branch::ROUTE_PARAMETER;
+use resilee_sip_proto::build::MAX_FORWARDS;
+use resilee_sip_proto::{BranchIdentity, Edit, HeaderName, Message};
+
+/// A request ready to be sent.
+pub(crate) struct Outgoing {
+    /// The branch of our Via: by it responses are matched.
+    pub(crate) via_branch: String,
+    /// The request.
+    pub(crate) bytes: Vec<u8>,
+    /// The Route on top, if one is left after ours.
+    pub(crate) next_route: Option<String>,
+}
+
+impl Outgoing {
+    /// A request outside a dialog, for the target of this index. A service chose the target, so
+    /// the client's own Routes end here. An INVITE gets our Record-Route.
+    pub(crate) fn to_target(
+        step: &Step<'_>,
+        request: &Message<'_>,
+        index: u32,
+        uri: &str,
+    ) -> Outgoing {
+        let mut edit = Edit::new(request);
+        edit.request_uri(uri).remove(HeaderName::Route.long());
+        if request.method() == Some("INVITE") {
+            edit.push_record_route(&record_route(step, request.call_id()));
+        }
+        finish(step, request, index, edit, None)
+    }
+
+    /// A request within a dialog: the Request-URI stays, Routes that lead to us are taken off.
+    pub(crate) fn within_dialog(step: &Step<'_>, request: &Message<'_>) -> Outgoing {
+        let mut edit = Edit::new(request);
+        let call_id = request.call_id();
+        let mut routes = request.values(HeaderName::Route).into_iter().peekable();
+        while routes.next_if(|route| step.element.is_our_route(route, call_id)).is_some() {
+            edit.pop_route();
+        }
+        let next_route = routes.next().map(String::from);
+        finish(step, request, 0, edit, next_route)
+    }
+}
+
+fn finish(
+    step: &Step<'_>,
+    request: &Message<'_>,
+    target: u32,
+    mut edit: Edit<'_>,
+    next_route: Option<String>,
+) -> Outgoing {
+    let via_branch = branch(step, request, target);
+    let advertise = step.element.advertise;
+    // RFC 3261 §16.6 step 3. A Max-Forwards of 0 was refused before.
+    edit.max_forwards(request.max_forwards().map_or(MAX_FORWARDS, |hops| hops.saturating_sub(1)));
+    strip_credentials(&step.element.secret, step.now(), request, &mut edit);
+    edit.push_via(&format!("SIP/2.0/UDP {advertise};branch={via_branch};rport"));
+    Outgoing { via_branch, bytes: edit.finish(), next_route }
+}
+
+/// The branch depends on what was received alone, so the survivor's copy is a retransmission.
+fn branch(step: &Step<'_>, request: &Message<'_>, target: u32) -> String {
+    let via = request.top_via();
+    let identity = BranchIdentity {
+        received_branch: via.branch().unwrap_or_default(),
+        received_sent_by: via.sent_by(),
+        call_id: request.call_id(),
+        cseq_number: request.cseq().0,
+        target,
+        attempt: 0,
+    };
+    let mut uri_and_routes = request.request_uri().unwrap_or_default().to_owned();
+    for route in request.values(HeaderName::Route) {
+        uri_and_routes.push('\n');
+        uri_and_routes.push_str(&route);
+    }
+    step.element.branches.branch(step.cohort(), &identity, uri_and_routes.as_bytes())
+}
+
+/// The cohort in it, signed, leads requests of the dialog to the call's owner.
+fn record_route(step: &Step<'_>, call_id: &str) -> String {
+    let token = step.element.branches.route_token(step.cohort(), call_id);
+    format!("<sip:{};lr;{ROUTE_PARAMETER}={token}>", step.element.advertise)
+}

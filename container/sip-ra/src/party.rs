@@ -1,0 +1,121 @@
+//! What services read of a message: parties, contacts, and the events made of them.
+
+use crate::authentication::credentials;
+use crate::incoming::Incoming;
+use crate::step::Step;
+use resilee_sip_api::{Binding, Invite, OtherRequest, Party, Register};
+use resilee_sip_proto::{HeaderName, Message, SipUri, name_addr};
+
+/// `q` of a contact without one, or with one that cannot be read.
+const Q_DEFAULT: u16 = 1000;
+
+pub(crate) fn invite(step: &Step<'_>, incoming: &Incoming<'_>) -> Invite {
+    let message = incoming.message;
+    let request_uri = message.request_uri().unwrap_or_default();
+    Invite {
+        call_id: message.call_id().to_owned(),
+        request_uri: request_uri.to_owned(),
+        callee: party("", request_uri),
+        caller: party_of(message, HeaderName::From),
+        set_up_at: step.now(),
+        source: incoming.flow.remote.to_string(),
+        credentials: credentials(&step.element.secret, step.now(), message),
+    }
+}
+
+pub(crate) fn register(step: &Step<'_>, incoming: &Incoming<'_>) -> Register {
+    let message = incoming.message;
+    let contacts = message.values(HeaderName::Contact);
+    Register {
+        to: party_of(message, HeaderName::To),
+        call_id: message.call_id().to_owned(),
+        cseq: message.cseq().0,
+        bindings: contacts.iter().filter_map(|contact| binding(contact)).collect(),
+        wildcard: contacts.iter().any(|contact| contact.trim() == "*"),
+        expires_s: message.header(HeaderName::Expires).and_then(|expires| seconds(&expires)),
+        source: incoming.flow.remote.to_string(),
+        credentials: credentials(&step.element.secret, step.now(), message),
+    }
+}
+
+pub(crate) fn other_request(step: &Step<'_>, incoming: &Incoming<'_>) -> OtherRequest {
+    let message = incoming.message;
+    OtherRequest {
+        method: incoming.method().to_owned(),
+        request_uri: message.request_uri().unwrap_or_default().to_owned(),
+        from: party_of(message, HeaderName::From),
+        to: party_of(message, HeaderName::To),
+        credentials: credentials(&step.element.secret, step.now(), message),
+    }
+}
+
+/// URI of the first Contact: the sender's remote target.
+pub(crate) fn contact_uri(message: &Message<'_>) -> Option<String> {
+    let contacts = message.values(HeaderName::Contact);
+    Some(name_addr(contacts.first()?)?.uri.to_owned())
+}
+
+fn party_of(message: &Message<'_>, name: HeaderName) -> Party {
+    let value = message.header(name).unwrap_or_default();
+    name_addr(&value).map(|it| party(it.display, it.uri)).unwrap_or_default()
+}
+
+fn party(display: &str, uri: &str) -> Party {
+    let parsed = SipUri::parse(uri);
+    Party {
+        display: display.to_owned(),
+        uri: uri.to_owned(),
+        user: parsed.and_then(|it| it.user).unwrap_or_default().to_owned(),
+        address_of_record: parsed.map(|it| it.address_of_record()).unwrap_or_default(),
+    }
+}
+
+fn binding(contact: &str) -> Option<Binding> {
+    let contact = name_addr(contact).filter(|contact| contact.uri != "*")?;
+    Some(Binding {
+        uri: contact.uri.to_owned(),
+        q_thousandths: contact.param("q").and_then(q_thousandths).unwrap_or(Q_DEFAULT),
+        expires_s: contact.param("expires").and_then(seconds),
+    })
+}
+
+/// A count of seconds; one too large for us is as long as we can count.
+fn seconds(text: &str) -> Option<u32> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().unwrap_or(u32::MAX))
+}
+
+/// A qvalue (RFC 3261 §25.1): `0.5`, `1`, `0.125`.
+fn q_thousandths(text: &str) -> Option<u16> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let is_number = fraction.len() <= 3 && fraction.bytes().all(|byte| byte.is_ascii_digit());
+    let whole: u16 = whole.parse().ok().filter(|_| is_number)?;
+    let thousandths: u16 = format!("{fraction:0<3}").parse().ok()?;
+    Some(whole.checked_mul(1000)?.checked_add(thousandths)?.min(1000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_contact_becomes_a_binding() {
+        let found = binding("\"A\" <sip:a@192.0.2.1:5070;ob>;q=0.25;expires=60").unwrap();
+        assert_eq!(found.uri, "sip:a@192.0.2.1:5070;ob");
+        assert_eq!((found.q_thousandths, found.expires_s), (250, Some(60)));
+        let plain = binding("<sip:a@b>;expires=99999999999").unwrap();
+        assert_eq!((plain.q_thousandths, plain.expires_s), (1000, Some(u32::MAX)));
+        assert_eq!(binding("*"), None);
+    }
+
+    #[test]
+    fn qvalues_are_thousandths() {
+        let read = [("1", 1000), ("1.000", 1000), ("0", 0), ("0.5", 500), ("0.125", 125)];
+        for (text, thousandths) in read {
+            assert_eq!(q_thousandths(text), Some(thousandths), "{text}");
+        }
+        for text in ["", "x", "0.1234", "-1", "0.x"] {
+            assert_eq!(q_thousandths(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,453 @@
+//! One INVITE on its way through (RFC 3261 §16): a server transaction towards its sender, and a
+//! client transaction for each target it is forked to.
+//!
+//! | server     | input                    | what happens                    | news     |
+//! |------------|--------------------------|---------------------------------|----------|
+//! | (start)    | INVITE                   | 100                             |          |
+//! | Proceeding | 1xx of a target, not 100 | passed on                       | Progress |
+//! | Proceeding | 2xx of a target          | passed on; the others cancelled | Answered |
+//! | Proceeding | 6xx of a target          | kept; the others cancelled      |          |
+//! | Proceeding | 300-599 of a target      | kept                            |          |
+//! | Proceeding | timer B, C: silence      | kept as 408; after C a CANCEL   |          |
+//! | Proceeding | the last target failed   | the best failure passed on      | Failed   |
+//! | Proceeding | CANCEL, no targets yet   | 200; 487                        | Failed   |
+//! | Proceeding | CANCEL                   | 200; targets cancelled          |          |
+//! | Proceeding | failure by a service     | sent; targets cancelled         | Failed   |
+//! | Accepted   | 2xx of a target          | passed on                       | Answered |
+//! | any        | INVITE again             | the last response again         |          |
+//!
+//! A CANCEL goes to a target once it has answered with a provisional response (§9.1). A CANCEL
+//! of our client has no server transaction here: repeated, it gets the same 200 again.
+//! Used for the INVITE that begins a call and for those within it; what its outcome means for
+//! the call is in `call.rs`.
+
+use crate::best_response::{Failure, best};
+use crate::incoming::{Incoming, TransactionKey};
+use crate::outgoing::Outgoing;
+use crate::step::Step;
+use resilee_membership::Flow;
+use resilee_sbb::Timestamp;
+use resilee_sip_proto::transaction::{ClientInviteState, ServerInviteState};
+use resilee_sip_proto::{
+    ClientInvite, ClientNonInvite, Edit, HeaderName, Message, Outputs, ServerInvite,
+    TransactionOutput, build,
+};
+use serde::{Deserialize, Serialize};
+
+/// An INVITE that we are proxying.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ProxiedInvite {
+    /// Matches retransmissions, ACK and CANCEL.
+    key: TransactionKey,
+    /// Where responses go.
+    reply_to: Flow,
+    /// The INVITE as received, for our own responses; empty once it is finally answered.
+    #[serde(with = "serde_bytes")]
+    request: Vec<u8>,
+    /// To tag of our own responses.
+    local_tag: String,
+    /// Towards the sender.
+    server: ServerInvite,
+    /// Towards the targets.
+    branches: Vec<Branch>,
+    /// The sender gave up.
+    is_cancelled: bool,
+}
+
+/// One target of the INVITE.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Branch {
+    /// Branch of our Via.
+    via_branch: String,
+    /// Where the target is.
+    flow: Flow,
+    /// The INVITE.
+    client: ClientInvite,
+    /// Its CANCEL.
+    cancel: Option<ClientNonInvite>,
+    /// To be cancelled with its first provisional response.
+    is_cancel_wanted: bool,
+    /// How it went.
+    outcome: Outcome,
+}
+
+/// How it went with one target.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Outcome {
+    Pending,
+    Answered,
+    Failed(Failure),
+}
+
+/// What the user of the INVITE has to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InviteNews {
+    /// A provisional response above 100 of the target at this flow was passed on.
+    Progress(Flow),
+    /// A 2xx of the target at this flow was passed on; also each time it is repeated.
+    Answered(Flow),
+    /// The final failure of this status was sent to the sender.
+    Failed(u16),
+}
+
+impl ProxiedInvite {
+    /// Takes an INVITE that belongs to no transaction yet; it is answered 100 at once.
+    pub(crate) fn start(step: &mut Step<'_>, incoming: &Incoming<'_>) -> Self {
+        let request = incoming.message;
+        let mut invite = ProxiedInvite {
+            key: TransactionKey::of(request),
+            reply_to: incoming.reply_to(),
+            request: request.bytes().to_vec(),
+            local_tag: step.element.local_tag(request),
+            server: ServerInvite::start(step.now(), step.timers()),
+            branches: Vec::new(),
+            is_cancelled: false,
+        };
+        let trying = build::response(request, 100, "", None, &[], &[]);
+        invite.send_response(step, 100, trying);
+        step.changed();
+        invite
+    }
+
+    /// Whether the request is this INVITE again, its ACK or its CANCEL.
+    pub(crate) fn matches(&self, request: &Message<'_>) -> bool {
+        self.key.matches(request)
+    }
+
+    /// No final response was sent.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.server.state() == ServerInviteState::Proceeding
+    }
+
+    /// It was sent to no target yet.
+    pub(crate) fn has_no_targets(&self) -> bool {
+        self.branches.is_empty()
+    }
+
+    /// The INVITE as received; empty once it is finally answered.
+    pub(crate) fn request(&self) -> &[u8] {
+        &self.request
+    }
+
+    /// All transactions are over.
+    pub(crate) fn is_terminated(&self) -> bool {
+        self.server.is_terminated() && self.branches.iter().all(Branch::is_terminated)
+    }
+
+    /// Sends it to one more target.
+    pub(crate) fn forward(&mut self, step: &mut Step<'_>, outgoing: Outgoing, flow: Flow) {
+        let (client, outputs) = ClientInvite::start(step.now(), step.timers(), outgoing.bytes);
+        step.send_all(flow, &outputs);
+        step.changed();
+        self.branches.push(Branch {
+            via_branch: outgoing.via_branch,
+            flow,
+            client,
+            cancel: None,
+            is_cancel_wanted: false,
+            outcome: Outcome::Pending,
+        });
+    }
+
+    /// Answers it with a failure of our own.
+    pub(crate) fn fail(
+        &mut self,
+        step: &mut Step<'_>,
+        status: u16,
+        reason: &str,
+        headers: &[(&str, &str)],
+    ) -> Option<InviteNews> {
+        let request = Message::parse(&self.request).ok()?;
+        let tag = Some(self.local_tag.as_str());
+        let response = build::response(&request, status, reason, tag, headers, &[]);
+        self.conclude(step, status, response)
+    }
+
+    /// The INVITE came again.
+    pub(crate) fn on_repeated(&mut self, step: &mut Step<'_>, request: &Message<'_>) {
+        let outputs = self.server.on_request(request.bytes());
+        step.send_all(self.reply_to, &outputs);
+    }
+
+    /// The ACK of a failure. One of a 2xx has a branch of its own, but for clients of RFC 2543:
+    /// then true, and it is to be forwarded.
+    pub(crate) fn on_ack(&mut self, step: &mut Step<'_>, ack: &Message<'_>) -> bool {
+        let outputs = self.server.on_ack(step.now(), step.timers(), ack.bytes());
+        outputs.iter().any(|output| matches!(output, TransactionOutput::ToUser(_)))
+    }
+
+    /// RFC 3261 §16.10: the CANCEL is answered 200 whatever comes of it.
+    pub(crate) fn on_cancel(
+        &mut self,
+        step: &mut Step<'_>,
+        incoming: &Incoming<'_>,
+    ) -> Option<InviteNews> {
+        let tag = Some(self.local_tag.as_str());
+        let ok = build::response(incoming.message, 200, "", tag, &[], &[]);
+        step.send(incoming.reply_to(), ok);
+        if self.is_cancelled || !self.is_pending() {
+            return None;
+        }
+        self.is_cancelled = true;
+        step.changed();
+        if self.has_no_targets() {
+            return self.fail(step, 487, "", &[]);
+        }
+        self.cancel_pending(step);
+        None
+    }
+
+    /// A response under the Via of one of the branches, to the INVITE or to its CANCEL; false
+    /// if it is for none of them.
+    pub(crate) fn on_response(
+        &mut self,
+        step: &mut Step<'_>,
+        response: &Message<'_>,
+    ) -> (bool, Option<InviteNews>) {
+        let via_branch = response.top_via().branch().unwrap_or_default();
+        let index = self.branches.iter().position(|branch| branch.via_branch == via_branch);
+        let (Some(index), Some(status)) = (index, response.status()) else {
+            return (false, None);
+        };
+        let branch = &mut self.branches[index];
+        let flow = branch.flow;
+        let (now, timers) = (step.now(), step.timers());
+        match response.cseq().1 {
+            "INVITE" if has_next_via(response) => {}
+            "CANCEL" => {
+                if let Some(cancel) = &mut branch.cancel {
+                    cancel.on_response(now, timers, response.bytes(), status);
+                }
+                return (true, None);
+            }
+            _ => return (true, None),
+        }
+        let outputs = branch.client.on_response(now, timers, response.bytes(), status);
+        step.send_all(flow, &outputs);
+        if !is_for_user(&outputs) {
+            return (true, None);
+        }
+        let news = match status {
+            100..=199 => self.on_provisional(step, index, status, response),
+            200..=299 => self.on_answer(step, index, status, response),
+            _ => self.on_failure(step, index, status, response),
+        };
+        (true, news)
+    }
+
+    /// Fires the timers that are due.
+    pub(crate) fn on_timeout(&mut self, step: &mut Step<'_>) -> Option<InviteNews> {
+        let (now, timers) = (step.now(), step.timers());
+        let outputs = self.server.on_timeout(now, timers);
+        step.send_all(self.reply_to, &outputs);
+        for branch in &mut self.branches {
+            branch.on_timeout(step);
+        }
+        let news = self.settle(step);
+        self.forget_terminated();
+        news
+    }
+
+    /// Goes on at the survivor: an INVITE that nobody answered is sent again.
+    pub(crate) fn resume(&mut self, step: &mut Step<'_>) {
+        let outputs = self.server.resume(step.now(), step.timers());
+        step.send_all(self.reply_to, &outputs);
+        for branch in &mut self.branches {
+            branch.resume(step);
+        }
+    }
+
+    /// When [`Self::on_timeout`] is next due.
+    pub(crate) fn next_timeout(&self) -> Option<Timestamp> {
+        let branches = self.branches.iter().filter_map(Branch::next_timeout);
+        branches.chain(self.server.next_timeout()).min()
+    }
+
+    fn on_provisional(
+        &mut self,
+        step: &mut Step<'_>,
+        index: usize,
+        status: u16,
+        response: &Message<'_>,
+    ) -> Option<InviteNews> {
+        let branch = &mut self.branches[index];
+        let flow = branch.flow;
+        if branch.is_cancel_wanted {
+            branch.cancel(step);
+        }
+        // RFC 3261 §16.7 step 5: a 100 goes one hop.
+        if status == 100 || !self.is_pending() {
+            return None;
+        }
+        self.send_response(step, status, without_our_via(response));
+        Some(InviteNews::Progress(flow))
+    }
+
+    fn on_answer(
+        &mut self,
+        step: &mut Step<'_>,
+        index: usize,
+        status: u16,
+        response: &Message<'_>,
+    ) -> Option<InviteNews> {
+        let flow = self.branches[index].flow;
+        self.branches[index].outcome = Outcome::Answered;
+        let has_room = matches!(
+            self.server.state(),
+            ServerInviteState::Proceeding | ServerInviteState::Accepted
+        );
+        self.send_response(step, status, without_our_via(response));
+        self.forget_messages();
+        self.cancel_pending(step);
+        has_room.then_some(InviteNews::Answered(flow))
+    }
+
+    /// The failure is kept by the backup before its ACK leaves: the target won't repeat it.
+    fn on_failure(
+        &mut self,
+        step: &mut Step<'_>,
+        index: usize,
+        status: u16,
+        response: &Message<'_>,
+    ) -> Option<InviteNews> {
+        let failure = Failure { status, response: without_our_via(response) };
+        self.branches[index].outcome = Outcome::Failed(failure);
+        if !self.is_pending() {
+            return None;
+        }
+        step.changed();
+        if status >= 600 {
+            self.cancel_pending(step);
+        }
+        self.settle(step)
+    }
+
+    /// Once all targets failed, the best failure goes to the sender.
+    fn settle(&mut self, step: &mut Step<'_>) -> Option<InviteNews> {
+        let is_failed = |branch: &Branch| matches!(branch.outcome, Outcome::Failed(_));
+        if !self.is_pending() || !self.branches.iter().all(is_failed) {
+            return None;
+        }
+        let failures = self.branches.iter().filter_map(|branch| match &branch.outcome {
+            Outcome::Failed(failure) => Some(failure),
+            Outcome::Pending | Outcome::Answered => None,
+        });
+        let Failure { status, response } = best(failures)?.clone();
+        if response.is_empty() {
+            return self.fail(step, if self.is_cancelled { 487 } else { status }, "", &[]);
+        }
+        self.conclude(step, status, response)
+    }
+
+    fn conclude(
+        &mut self,
+        step: &mut Step<'_>,
+        status: u16,
+        response: Vec<u8>,
+    ) -> Option<InviteNews> {
+        self.send_response(step, status, response);
+        self.forget_messages();
+        self.cancel_pending(step);
+        step.changed();
+        Some(InviteNews::Failed(status))
+    }
+
+    fn cancel_pending(&mut self, step: &mut Step<'_>) {
+        let pending = |branch: &&mut Branch| matches!(branch.outcome, Outcome::Pending);
+        for branch in self.branches.iter_mut().filter(pending) {
+            branch.cancel(step);
+        }
+    }
+
+    fn send_response(&mut self, step: &mut Step<'_>, status: u16, response: Vec<u8>) {
+        let outputs = self.server.respond(step.now(), step.timers(), status, response);
+        step.send_all(self.reply_to, &outputs);
+    }
+
+    /// A final response was sent: what was kept to make it is needed no more.
+    fn forget_messages(&mut self) {
+        self.request = Vec::new();
+        for branch in &mut self.branches {
+            if let Outcome::Failed(failure) = &mut branch.outcome {
+                failure.response = Vec::new();
+            }
+        }
+    }
+
+    /// A final response was sent: targets whose transactions are over matter no more.
+    fn forget_terminated(&mut self) {
+        if !self.is_pending() {
+            self.branches.retain(|branch| !branch.is_terminated());
+        }
+    }
+}
+
+impl Branch {
+    /// RFC 3261 §9.1: no CANCEL before a provisional response, none after a final one.
+    fn cancel(&mut self, step: &mut Step<'_>) {
+        match self.client.state() {
+            ClientInviteState::Calling => self.is_cancel_wanted = true,
+            ClientInviteState::Proceeding if self.cancel.is_none() => {
+                let Ok(invite) = Message::parse(self.client.request()) else { return };
+                let (now, timers) = (step.now(), step.timers());
+                let (cancel, outputs) = ClientNonInvite::start(now, timers, build::cancel(&invite));
+                step.send_all(self.flow, &outputs);
+                self.cancel = Some(cancel);
+                self.client.on_cancel_sent(now, timers);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_timeout(&mut self, step: &mut Step<'_>) {
+        let (now, timers) = (step.now(), step.timers());
+        let outputs = self.client.on_timeout(now, timers);
+        step.send_all(self.flow, &outputs);
+        if outputs.contains(&TransactionOutput::Timeout) {
+            if !self.client.is_terminated() {
+                self.cancel(step);
+            } else if matches!(self.outcome, Outcome::Pending) {
+                self.outcome = Outcome::Failed(Failure::no_answer());
+            }
+        }
+        if let Some(cancel) = &mut self.cancel {
+            let outputs = cancel.on_timeout(now, timers);
+            step.send_all(self.flow, &outputs);
+        }
+    }
+
+    fn resume(&mut self, step: &mut Step<'_>) {
+        let (now, timers) = (step.now(), step.timers());
+        let outputs = self.client.resume(now, timers);
+        step.send_all(self.flow, &outputs);
+        if let Some(cancel) = &mut self.cancel {
+            let outputs = cancel.resume(now, timers);
+            step.send_all(self.flow, &outputs);
+        }
+    }
+
+    fn next_timeout(&self) -> Option<Timestamp> {
+        let cancel = self.cancel.as_ref().and_then(ClientNonInvite::next_timeout);
+        self.client.next_timeout().into_iter().chain(cancel).min()
+    }
+
+    fn is_terminated(&self) -> bool {
+        let is_cancel_over = self.cancel.as_ref().is_none_or(ClientNonInvite::is_terminated);
+        self.client.is_terminated() && is_cancel_over
+    }
+}
+
+/// A response without a Via below ours has nowhere to go.
+pub(crate) fn has_next_via(response: &Message<'_>) -> bool {
+    response.values(HeaderName::Via).len() > 1
+}
+
+/// The response as it goes on.
+pub(crate) fn without_our_via(response: &Message<'_>) -> Vec<u8> {
+    Edit::new(response).pop_via().finish()
+}
+
+/// Whether the transaction has passed the message on.
+pub(crate) fn is_for_user(outputs: &Outputs) -> bool {
+    outputs.iter().any(|output| matches!(output, TransactionOutput::ToUser(_)))
+}

@@ -1,0 +1,217 @@
+//! One request that is neither INVITE nor ACK on its way through (RFC 3261 §16): a server
+//! transaction towards its sender, and a client transaction for each target.
+//!
+//! | input                         | what happens                         | news      |
+//! |-------------------------------|--------------------------------------|-----------|
+//! | 1xx of a target, not 100      | passed on                            |           |
+//! | 2xx of a target               | passed on                            | Completed |
+//! | 300-699 of a target           | kept                                 |           |
+//! | timer F: a target is silent   |                                      |           |
+//! | the last target failed        | the best failure passed on           | Completed |
+//! | all targets were silent       | nothing is sent, and it is forgotten | TimedOut  |
+//! | request again                 | the last response again              |           |
+//!
+//! RFC 4320 §4.2 forbids a 408 here: the sender's own timer F fires at the same time.
+//! What the outcome means for a call is in `in_dialog.rs`.
+
+use crate::best_response::{Failure, best};
+use crate::incoming::{Incoming, TransactionKey};
+use crate::outgoing::Outgoing;
+use crate::proxied_invite::{has_next_via, is_for_user, without_our_via};
+use crate::step::Step;
+use resilee_membership::Flow;
+use resilee_sbb::Timestamp;
+use resilee_sip_proto::transaction::ServerNonInviteState;
+use resilee_sip_proto::{ClientNonInvite, Message, ServerNonInvite, TransactionOutput};
+use serde::{Deserialize, Serialize};
+
+/// A request that we are proxying, or answering ourselves.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ProxiedRequest {
+    /// Matches retransmissions.
+    key: TransactionKey,
+    /// Where responses go.
+    reply_to: Flow,
+    /// Towards the sender.
+    server: ServerNonInvite,
+    /// Towards the targets.
+    branches: Vec<Branch>,
+    /// No target answered: the sender has given up too.
+    is_abandoned: bool,
+}
+
+/// One target of the request.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Branch {
+    /// Branch of our Via.
+    via_branch: String,
+    /// Where the target is.
+    flow: Flow,
+    /// The request.
+    client: ClientNonInvite,
+    /// Its final response, unless it was a 2xx.
+    failure: Option<Failure>,
+}
+
+/// What the user of the request has to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RequestNews {
+    /// The final response of this status was sent to the sender.
+    Completed(u16),
+    /// No target answered in time.
+    TimedOut,
+}
+
+impl ProxiedRequest {
+    /// Takes a request that belongs to no transaction yet.
+    pub(crate) fn start(step: &Step<'_>, incoming: &Incoming<'_>) -> Self {
+        ProxiedRequest {
+            key: TransactionKey::of(incoming.message),
+            reply_to: incoming.reply_to(),
+            server: ServerNonInvite::start(step.now(), step.timers()),
+            branches: Vec::new(),
+            is_abandoned: false,
+        }
+    }
+
+    /// Whether the request is this one again.
+    pub(crate) fn matches(&self, request: &Message<'_>) -> bool {
+        self.key.matches(request)
+    }
+
+    /// No final response was sent.
+    pub(crate) fn is_pending(&self) -> bool {
+        let state = self.server.state();
+        matches!(state, ServerNonInviteState::Trying | ServerNonInviteState::Proceeding)
+            && !self.is_abandoned
+    }
+
+    /// It was sent to no target yet.
+    pub(crate) fn has_no_targets(&self) -> bool {
+        self.branches.is_empty()
+    }
+
+    /// All transactions are over.
+    pub(crate) fn is_terminated(&self) -> bool {
+        let is_server_over = self.server.is_terminated() || self.is_abandoned;
+        is_server_over && self.branches.iter().all(|branch| branch.client.is_terminated())
+    }
+
+    /// Sends it to one more target.
+    pub(crate) fn forward(&mut self, step: &mut Step<'_>, outgoing: Outgoing, flow: Flow) {
+        let (client, outputs) = ClientNonInvite::start(step.now(), step.timers(), outgoing.bytes);
+        step.send_all(flow, &outputs);
+        let via_branch = outgoing.via_branch;
+        self.branches.push(Branch { via_branch, flow, client, failure: None });
+    }
+
+    /// Sends a response to the sender.
+    pub(crate) fn respond(&mut self, step: &mut Step<'_>, status: u16, response: Vec<u8>) {
+        let outputs = self.server.respond(step.now(), step.timers(), status, response);
+        step.send_all(self.reply_to, &outputs);
+    }
+
+    /// The request came again.
+    pub(crate) fn on_repeated(&mut self, step: &mut Step<'_>, request: &Message<'_>) {
+        let outputs = self.server.on_request(request.bytes());
+        step.send_all(self.reply_to, &outputs);
+    }
+
+    /// A response under the Via of one of the branches; false if it is for none of them.
+    pub(crate) fn on_response(
+        &mut self,
+        step: &mut Step<'_>,
+        response: &Message<'_>,
+    ) -> (bool, Option<RequestNews>) {
+        let via_branch = response.top_via().branch().unwrap_or_default();
+        let found = self.branches.iter_mut().find(|branch| branch.via_branch == via_branch);
+        let (Some(branch), Some(status)) = (found, response.status()) else {
+            return (false, None);
+        };
+        if !self.key.is_of_method(response.cseq().1) || !has_next_via(response) {
+            return (true, None);
+        }
+        let (now, timers) = (step.now(), step.timers());
+        let outputs = branch.client.on_response(now, timers, response.bytes(), status);
+        if !is_for_user(&outputs) || !self.is_pending() {
+            return (true, None);
+        }
+        let response = without_our_via(response);
+        let news = match status {
+            100 => None,
+            101..=199 => {
+                self.respond(step, status, response);
+                None
+            }
+            200..=299 => Some(self.complete(step, status, response)),
+            _ => {
+                self.fail_branch(via_branch, Failure { status, response });
+                self.settle(step)
+            }
+        };
+        (true, news)
+    }
+
+    /// Fires the timers that are due.
+    pub(crate) fn on_timeout(&mut self, step: &mut Step<'_>) -> Option<RequestNews> {
+        let (now, timers) = (step.now(), step.timers());
+        self.server.on_timeout(now, timers);
+        let mut is_silent = false;
+        for branch in &mut self.branches {
+            let outputs = branch.client.on_timeout(now, timers);
+            step.send_all(branch.flow, &outputs);
+            if outputs.contains(&TransactionOutput::Timeout) {
+                branch.failure = Some(Failure::no_answer());
+                is_silent = true;
+            }
+        }
+        let news = if is_silent { self.settle(step) } else { None };
+        if !self.is_pending() {
+            self.branches.retain(|branch| !branch.client.is_terminated());
+        }
+        news
+    }
+
+    /// Goes on at the survivor: what nobody answered is sent again.
+    pub(crate) fn resume(&mut self, step: &mut Step<'_>) {
+        let (now, timers) = (step.now(), step.timers());
+        let outputs = self.server.resume(now, timers);
+        step.send_all(self.reply_to, &outputs);
+        for branch in &mut self.branches {
+            let outputs = branch.client.resume(now, timers);
+            step.send_all(branch.flow, &outputs);
+        }
+    }
+
+    /// When [`Self::on_timeout`] is next due.
+    pub(crate) fn next_timeout(&self) -> Option<Timestamp> {
+        let branches = self.branches.iter().filter_map(|branch| branch.client.next_timeout());
+        branches.chain(self.server.next_timeout()).min()
+    }
+
+    fn fail_branch(&mut self, via_branch: &str, failure: Failure) {
+        let found = self.branches.iter_mut().find(|branch| branch.via_branch == via_branch);
+        if let Some(branch) = found {
+            branch.failure = Some(failure);
+        }
+    }
+
+    /// Once all targets failed, the best answer among them goes to the sender.
+    fn settle(&mut self, step: &mut Step<'_>) -> Option<RequestNews> {
+        if !self.is_pending() || self.branches.iter().any(|branch| branch.failure.is_none()) {
+            return None;
+        }
+        let failures = self.branches.iter().filter_map(|branch| branch.failure.as_ref());
+        let answers = failures.filter(|failure| !failure.response.is_empty());
+        let Some(Failure { status, response }) = best(answers).cloned() else {
+            self.is_abandoned = true;
+            return Some(RequestNews::TimedOut);
+        };
+        Some(self.complete(step, status, response))
+    }
+
+    fn complete(&mut self, step: &mut Step<'_>, status: u16, response: Vec<u8>) -> RequestNews {
+        self.respond(step, status, response);
+        RequestNews::Completed(status)
+    }
+}

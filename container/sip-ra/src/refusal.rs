@@ -1,0 +1,82 @@
+//! Answers without a transaction: to requests that are not worth one. A retransmission gets the
+//! same answer again, tag and all (RFC 3261 §8.2.7).
+
+use crate::element::Element;
+use crate::incoming::{Incoming, amended};
+use resilee_core::{Egress, Ingress};
+use resilee_sip_proto::{HeaderName, Message, build, name_addr};
+
+/// A refusal: status, reason phrase (empty: the usual one), further headers.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    reason: &'static str,
+    header: Option<(&'static str, String)>,
+}
+
+impl Refusal {
+    pub(crate) fn new(status: u16) -> Self {
+        Refusal { status, reason: "", header: None }
+    }
+
+    fn bad_request(reason: &'static str) -> Self {
+        Refusal { status: 400, reason, header: None }
+    }
+
+    /// The refusal as a response to a request whose top Via is amended.
+    pub(crate) fn answer(&self, element: &Element, incoming: &Incoming<'_>) -> Egress {
+        let header = self.header.as_ref().map(|(name, value)| (*name, value.as_str()));
+        let tag = element.local_tag(incoming.message);
+        let bytes = build::response(
+            incoming.message,
+            self.status,
+            self.reason,
+            Some(&tag),
+            header.as_slice(),
+            &[],
+        );
+        Egress { flow: incoming.reply_to(), bytes }
+    }
+
+    /// The refusal as a response to a request as it came.
+    pub(crate) fn answer_ingress(&self, element: &Element, ingress: &Ingress) -> Option<Egress> {
+        let received = Message::parse(&ingress.bytes).ok()?;
+        let amended = amended(&received, &ingress.flow);
+        let message = Message::parse(&amended).ok()?;
+        Some(self.answer(element, &Incoming { message: &message, flow: ingress.flow }))
+    }
+}
+
+/// What is wrong with a request before anything is known of its call (RFC 3261 §16.3).
+///
+/// An ACK is never answered, and ACK and CANCEL follow their INVITE, which was checked.
+pub(crate) fn fault(request: &Message<'_>) -> Option<Refusal> {
+    let method = request.method().unwrap_or_default();
+    if matches!(method, "ACK" | "CANCEL") {
+        return None;
+    }
+    let can_read = |name| request.header(name).is_some_and(|it| name_addr(&it).is_some());
+    if !can_read(HeaderName::From) || !can_read(HeaderName::To) {
+        return Some(Refusal::bad_request("Bad From Or To"));
+    }
+    if method == "INVITE" {
+        if request.from_tag().is_none() {
+            return Some(Refusal::bad_request("Missing From Tag"));
+        }
+        // RFC 3261 §8.1.1.8.
+        let contacts = request.values(HeaderName::Contact);
+        if contacts.len() != 1 || name_addr(&contacts[0]).is_none() {
+            return Some(Refusal::bad_request("One Contact Is Needed"));
+        }
+    }
+    // A REGISTER ends here: it needs no further hop.
+    if method != "REGISTER" && request.max_forwards() == Some(0) {
+        return Some(Refusal::new(483));
+    }
+    let extensions = request.values(HeaderName::ProxyRequire);
+    if !extensions.is_empty() {
+        let header = Some(("Unsupported", extensions.join(", ")));
+        return Some(Refusal { status: 420, reason: "", header });
+    }
+    None
+}

@@ -1,0 +1,96 @@
+//! Whose a message is (`ResourceAdaptor::route`): the cell's key, and the cohort that the message
+//! itself names. Nothing is changed here, and no state is looked at.
+//!
+//! | message                          | key              | creates | cohort                     |
+//! |----------------------------------|------------------|---------|----------------------------|
+//! | keep-alive, not SIP              | dropped          |         |                            |
+//! | response under our Via           | Call-ID          | no      | of our branch              |
+//! | other response                   | dropped          |         |                            |
+//! | REGISTER                         | address of record| yes     |                            |
+//! | request with To tag, ACK, CANCEL | Call-ID          | no      | of our topmost Route       |
+//! | other request                    | Call-ID          | yes     | of our topmost Route       |
+//! | request with a fault             | answered         |         |                            |
+
+use crate::element::Element;
+use crate::refusal::fault;
+use resilee_core::{Ingress, Route, Scope};
+use resilee_sbb::CohortId;
+use resilee_sip_proto::{
+    HeaderName, Message, ParseError, SipUri, is_keepalive, name_addr, parse_branch,
+};
+
+/// Whose a message is.
+pub(crate) fn route(element: &Element, ingress: &Ingress) -> Route {
+    if is_keepalive(&ingress.bytes) {
+        return Route::Drop("keep-alive");
+    }
+    let message = match Message::parse(&ingress.bytes) {
+        Ok(message) => message,
+        Err(error) => return Route::Drop(drop_reason(error)),
+    };
+    match message.method() {
+        None => route_response(element, &message),
+        Some(method) => route_request(element, ingress, &message, method),
+    }
+}
+
+fn route_response(element: &Element, response: &Message<'_>) -> Route {
+    let via = response.top_via();
+    // RFC 3261 §18.1.2: a response to somebody else's request.
+    if !element.is_here(via.host(), via.port()) {
+        return Route::Drop("response for another element");
+    }
+    let Some(branch) = via.branch().and_then(parse_branch) else {
+        return Route::Drop("response to a request that was not ours");
+    };
+    let key = element.secret.call_key(response.call_id());
+    let cohort = Some(CohortId(branch.cohort));
+    Route::Cell { key, scope: Scope::Call, creates: false, cohort }
+}
+
+fn route_request(
+    element: &Element,
+    ingress: &Ingress,
+    request: &Message<'_>,
+    method: &str,
+) -> Route {
+    if let Some(refusal) = fault(request) {
+        let answer = refusal.answer_ingress(element, ingress);
+        return Route::Answer(answer.into_iter().collect());
+    }
+    if method == "REGISTER" {
+        let key = element.secret.registration_key(&address_of_record(request));
+        return Route::Cell { key, scope: Scope::Tables, creates: true, cohort: None };
+    }
+    let key = element.secret.call_key(request.call_id());
+    let creates = request.to_tag().is_none() && !matches!(method, "ACK" | "CANCEL");
+    Route::Cell { key, scope: Scope::Call, creates, cohort: named_cohort(element, request) }
+}
+
+/// To header of a REGISTER as the key of its bindings; an odd URI as it is.
+fn address_of_record(request: &Message<'_>) -> String {
+    let to = request.header(HeaderName::To).unwrap_or_default();
+    let uri = name_addr(&to).map(|to| to.uri).unwrap_or_default();
+    SipUri::parse(uri).map_or_else(|| uri.to_owned(), |uri| uri.address_of_record())
+}
+
+/// The cohort in the topmost Route, if it is ours: a token under another one is not looked at.
+fn named_cohort(element: &Element, request: &Message<'_>) -> Option<CohortId> {
+    let routes = request.values(HeaderName::Route);
+    element.signed_cohort(routes.first()?, request.call_id()).map(CohortId)
+}
+
+fn drop_reason(error: ParseError) -> &'static str {
+    match error {
+        ParseError::Empty => "empty",
+        ParseError::TooLong => "message too long",
+        ParseError::TooManyHeaders => "too many headers",
+        ParseError::BadStartLine => "not SIP",
+        ParseError::BadVersion => "SIP version is not 2.0",
+        ParseError::Missing(_) => "mandatory header missing",
+        ParseError::Duplicate(_) => "single header doubled",
+        ParseError::CSeqMethodMismatch => "CSeq names another method",
+        ParseError::BodyTooShort => "body shorter than Content-Length",
+        _ => "malformed",
+    }
+}

@@ -1,0 +1,291 @@
+//! One adaptor with just enough of a core around it: cells by key, commits, timers, and a node
+//! that can be killed. What stands for call control is a [`Policy`].
+#![allow(dead_code, reason = "each test file uses its part of the harness")]
+
+pub mod phone;
+
+use resilee_core::{Egress, Endpoint, Ingress, ResourceAdaptor, Route};
+use resilee_membership::{Flow, Transport};
+use resilee_sbb::{ActivityId, CellId, CohortId, Event, EventPayload, Timestamp, encode};
+use resilee_sip_api::{Invite, OtherRequest, Register, SipCommand, Target};
+use resilee_sip_proto::{Message, TimerConfig};
+use resilee_sip_ra::{SipRa, SipRaConfig};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+pub const BALANCER: &str = "198.51.100.1:5060";
+
+/// What the service does with a request that begins an activity.
+#[derive(Clone)]
+pub enum Policy {
+    Say(Vec<SipCommand>),
+    /// To these contacts: URI, destination.
+    ProxyTo(Vec<(&'static str, &'static str)>),
+}
+
+/// What one or several steps did.
+#[derive(Default)]
+pub struct Turn {
+    pub sent: Vec<Egress>,
+    pub events: Vec<Event>,
+    /// Steps that were commits.
+    pub commits: usize,
+}
+
+impl Turn {
+    /// What was sent to `address`, as text.
+    pub fn to(&self, address: &str) -> Vec<String> {
+        let to_it = |sent: &&Egress| sent.flow.remote.to_string() == address;
+        let text = |sent: &Egress| String::from_utf8(sent.bytes.clone()).expect("text");
+        self.sent.iter().filter(to_it).map(text).collect()
+    }
+
+    /// The one message that was sent to `address`.
+    #[track_caller]
+    pub fn only(&self, address: &str) -> String {
+        let mut sent = self.to(address);
+        assert_eq!(sent.len(), 1, "to {address}: {sent:#?}");
+        sent.remove(0)
+    }
+
+    /// First lines of what was sent to `address`, cut behind the status or method.
+    pub fn lines(&self, address: &str) -> Vec<String> {
+        let line = |text: String| {
+            let first = text.lines().next().unwrap_or_default().replace("SIP/2.0 ", "");
+            first.split(' ').next().unwrap_or_default().to_owned()
+        };
+        self.to(address).into_iter().map(line).collect()
+    }
+
+    #[track_caller]
+    pub fn event<E: EventPayload>(&self) -> E {
+        let mut found = self.events.iter().filter_map(|it| it.get::<E>().expect("readable"));
+        let event = found.next().unwrap_or_else(|| panic!("no {}", E::TYPE));
+        assert!(found.next().is_none(), "two {}", E::TYPE);
+        event
+    }
+
+    pub fn types(&self) -> Vec<&str> {
+        self.events.iter().map(|event| event.event_type.as_str()).collect()
+    }
+
+    /// A retransmission: nothing new for services and nothing for the backup.
+    #[track_caller]
+    pub fn assert_changes_nothing(&self) {
+        assert_eq!((self.types(), self.commits), (Vec::<&str>::new(), 0));
+    }
+
+    fn add(&mut self, other: Turn) {
+        self.sent.extend(other.sent);
+        self.events.extend(other.events);
+        self.commits += other.commits;
+    }
+}
+
+/// What the backup holds, and what services have heard.
+#[derive(Clone, Default)]
+struct Held {
+    cells: BTreeMap<u64, CellId>,
+    activities: BTreeMap<CellId, u32>,
+    /// The committed state of each living activity.
+    states: BTreeMap<ActivityId, Vec<u8>>,
+    /// Types of all events so far.
+    history: Vec<String>,
+}
+
+/// A node, and the backup of its state.
+pub struct Node {
+    pub ra: SipRa,
+    pub now: Timestamp,
+    pub policy: Policy,
+    name: &'static str,
+    cohort: CohortId,
+    held: Held,
+}
+
+impl Node {
+    pub fn new(policy: Policy) -> Self {
+        let cohort = CohortId(0xa);
+        Node {
+            ra: adaptor(cohort, 1),
+            now: Timestamp::from_millis(1_000_000),
+            policy,
+            name: "server1",
+            cohort,
+            held: Held::default(),
+        }
+    }
+
+    /// A node whose service sends every call to Bob.
+    pub fn for_bob() -> Self {
+        Node::new(Policy::ProxyTo(vec![(phone::BOB_CONTACT, phone::BOB)]))
+    }
+
+    /// A message arrives.
+    pub fn receive(&mut self, from: &str, message: impl AsRef<[u8]>) -> Turn {
+        let bytes = message.as_ref().to_vec();
+        let ingress = Ingress { flow: flow(from), bytes };
+        match self.ra.route(self.now, &ingress) {
+            Route::Drop(_) => Turn::default(),
+            Route::Answer(sent) => Turn { sent, ..Turn::default() },
+            Route::Cell { key, creates, .. } => {
+                if !creates && !self.held.cells.contains_key(&key) {
+                    let sent = self.ra.unknown(self.now, &ingress);
+                    return Turn { sent, ..Turn::default() };
+                }
+                let number = self.held.cells.len() as u64 + 1;
+                let cell = CellId { cohort: self.cohort, number };
+                let cell = *self.held.cells.entry(key).or_insert(cell);
+                self.step(cell, |ra, endpoint| ra.receive(endpoint, &ingress))
+            }
+        }
+    }
+
+    /// Time passes; timers fire when they are due.
+    pub fn wait(&mut self, millis: u64) -> Turn {
+        let end = self.now + Duration::from_millis(millis);
+        let mut turn = Turn::default();
+        while let Some((at, activity)) = self.next_timeout().filter(|(at, _)| *at <= end) {
+            self.now = self.now.max(at);
+            turn.add(self.step(activity.cell, |ra, endpoint| ra.timeout(endpoint, activity)));
+        }
+        self.now = end;
+        turn
+    }
+
+    /// The node dies; another takes over what the backup has.
+    pub fn take_over(&mut self) -> Turn {
+        self.name = "server2";
+        self.cohort = CohortId(0xb);
+        self.ra = adaptor(self.cohort, 2);
+        let mut turn = Turn::default();
+        for (activity, state) in self.held.states.clone() {
+            turn.add(self.step(activity.cell, |ra, endpoint| {
+                ra.adopt(endpoint, activity, &state).expect("state can be adopted");
+            }));
+        }
+        turn
+    }
+
+    /// A message arrives, and the node dies before its commit is held: nothing of it happened.
+    pub fn die_before_commit(&mut self, from: &str, message: impl AsRef<[u8]>) -> Turn {
+        let held = self.held.clone();
+        self.receive(from, message);
+        self.held = held;
+        self.take_over()
+    }
+
+    /// A message arrives, and the node dies with its commit held and nothing sent.
+    pub fn die_after_commit(&mut self, from: &str, message: impl AsRef<[u8]>) -> Turn {
+        self.receive(from, message);
+        self.take_over()
+    }
+
+    /// Types of all events so far, of all nodes.
+    pub fn history(&self) -> &[String] {
+        &self.held.history
+    }
+
+    /// A service's command on the only activity.
+    pub fn command(&mut self, command: &SipCommand) -> Result<Turn, resilee_sbb::Failure> {
+        let activity = *self.held.states.keys().next_back().expect("an activity");
+        let payload = encode(command).expect("plain data");
+        let mut done = Ok(());
+        let turn = self.step(activity.cell, |ra, endpoint| {
+            done = ra.command(endpoint, activity, &payload);
+        });
+        done.map(|()| turn)
+    }
+
+    pub fn living_activities(&self) -> usize {
+        self.held.states.len()
+    }
+
+    pub fn count(&self, event_type: &str) -> usize {
+        self.held.history.iter().filter(|it| *it == event_type).count()
+    }
+
+    fn next_timeout(&self) -> Option<(Timestamp, ActivityId)> {
+        let due = |id: &ActivityId| Some((self.ra.next_timeout(*id)?, *id));
+        self.held.states.keys().filter_map(due).min()
+    }
+
+    fn step(&mut self, cell: CellId, act: impl FnOnce(&mut SipRa, &mut Endpoint)) -> Turn {
+        let next = self.held.activities.get(&cell).copied().unwrap_or_default();
+        let mut endpoint = Endpoint::new(self.now, self.name, cell, next);
+        act(&mut self.ra, &mut endpoint);
+        let events = endpoint.fired().to_vec();
+        for event in &events {
+            self.held.history.push(event.event_type.clone());
+            for command in self.decide(event) {
+                let payload = encode(&command).expect("plain data");
+                let done = self.ra.command(&mut endpoint, event.activity, &payload);
+                done.expect("the command can be carried out");
+            }
+        }
+        // Commands fire events too (a refusal is `Rejected`).
+        for event in &endpoint.fired()[events.len()..] {
+            self.held.history.push(event.event_type.clone());
+        }
+        self.commit(&endpoint)
+    }
+
+    fn commit(&mut self, endpoint: &Endpoint) -> Turn {
+        let cell = endpoint.cell();
+        for activity in endpoint.changes() {
+            self.held.states.insert(*activity, self.ra.marshal(*activity));
+            let next = self.held.activities.entry(cell).or_default();
+            *next = (*next).max(activity.number + 1);
+        }
+        for activity in endpoint.ended() {
+            self.ra.forget(*activity);
+            assert!(self.held.states.remove(activity).is_some(), "ended twice");
+            if self.held.states.keys().all(|it| it.cell != cell) {
+                self.held.cells.retain(|_, it| *it != cell);
+            }
+        }
+        Turn {
+            sent: endpoint.sent().to_vec(),
+            events: endpoint.fired().to_vec(),
+            commits: usize::from(!endpoint.changes().is_empty()),
+        }
+    }
+
+    fn decide(&self, event: &Event) -> Vec<SipCommand> {
+        let initial = [Invite::TYPE, Register::TYPE, OtherRequest::TYPE];
+        if !initial.contains(&event.event_type.as_str()) {
+            return Vec::new();
+        }
+        match &self.policy {
+            Policy::Say(commands) => commands.clone(),
+            Policy::ProxyTo(contacts) => {
+                let target = |(uri, destination): &(&str, &str)| Target {
+                    uri: (*uri).to_owned(),
+                    destination: (*destination).to_owned(),
+                };
+                vec![SipCommand::Proxy { targets: contacts.iter().map(target).collect() }]
+            }
+        }
+    }
+}
+
+/// Reads a message that must be one.
+#[track_caller]
+pub fn parse(text: &str) -> Message<'_> {
+    Message::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+fn adaptor(cohort: CohortId, seed: u64) -> SipRa {
+    let advertise = BALANCER.parse().expect("an address");
+    let timers = TimerConfig::default();
+    SipRa::new(SipRaConfig { advertise, key: [7; 32], seed, cohort, timers })
+}
+
+/// The way of a message from this address.
+pub fn flow(remote: &str) -> Flow {
+    Flow {
+        remote: remote.parse().expect("an address"),
+        local: BALANCER.parse().expect("an address"),
+        transport: Transport::Udp,
+    }
+}

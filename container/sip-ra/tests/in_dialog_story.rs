@@ -1,0 +1,121 @@
+//! Requests within the dialogs of a call: where they go and what they change.
+
+mod harness;
+
+use harness::phone::{
+    self, ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, Dialog, answer, bob_answers, invite,
+};
+use harness::{Node, parse};
+use resilee_sip_proto::HeaderName;
+
+const ELSEWHERE: &str = "203.0.113.9:1234";
+
+fn answered_call(node: &mut Node) -> Dialog {
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 200)).only(ALICE))
+}
+
+#[test]
+fn a_reinvite_refreshes_where_the_caller_is() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    let turn = node.receive(ELSEWHERE, dialog.by_alice("INVITE", 2));
+    assert_eq!(turn.lines(ELSEWHERE), ["100"]);
+    let ok = node.receive(BOB, bob_answers(&turn.only(BOB), 200));
+    assert_eq!((ok.lines(ELSEWHERE), ok.types(), ok.commits), (vec!["200".to_owned()], vec![], 1));
+    node.receive(ELSEWHERE, dialog.by_alice("ACK", 2)).only(BOB);
+    node.receive(BOB, dialog.by_bob("BYE", 1)).only(ELSEWHERE);
+}
+
+#[test]
+fn a_refused_reinvite_leaves_the_call_as_it_was() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    let at_bob = node.receive(ALICE, dialog.by_alice("INVITE", 2)).only(BOB);
+    let turn = node.receive(BOB, bob_answers(&at_bob, 488));
+    assert_eq!((turn.lines(BOB), turn.lines(ALICE)), (vec!["ACK".into()], vec!["488".into()]));
+    let mut ack = dialog.by_alice("ACK", 2);
+    ack = ack.replace("z9hG4bKACK2ab", "z9hG4bKINVITE2ab");
+    assert!(node.receive(ALICE, ack).sent.is_empty());
+    assert!(node.wait(40_000).to(ALICE).is_empty());
+    assert_eq!(node.living_activities(), 1);
+}
+
+#[test]
+fn a_reinvite_is_cancelled() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    let at_bob = node.receive(ALICE, dialog.by_alice("INVITE", 2)).only(BOB);
+    node.receive(BOB, bob_answers(&at_bob, 180));
+    let cancel = dialog.by_alice("CANCEL", 2).replace("z9hG4bKCANCEL2", "z9hG4bKINVITE2");
+    let turn = node.receive(ALICE, cancel);
+    assert_eq!((turn.lines(ALICE), turn.lines(BOB)), (vec!["200".into()], vec!["CANCEL".into()]));
+    assert_eq!(node.receive(BOB, bob_answers(&at_bob, 487)).lines(ALICE), ["487"]);
+    assert_eq!(node.history(), ["sip.invite", "sip.answered"]);
+}
+
+#[test]
+fn an_update_of_the_callee_refreshes_where_it_is() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    let update = dialog.by_bob("UPDATE", 1).replace(BOB_CONTACT, "sip:bob@203.0.113.9:1234");
+    let at_alice = node.receive(ELSEWHERE, update).only(ALICE);
+    let turn = node.receive(ALICE, answer(&at_alice, 200, "", ALICE_CONTACT));
+    assert_eq!((turn.lines(ELSEWHERE), turn.commits), (vec!["200".to_owned()], 1));
+    node.take_over();
+    let bye = dialog.by_alice("BYE", 2).replace(BOB_CONTACT, "sip:bob@203.0.113.9:1234");
+    node.receive(ALICE, bye).only(ELSEWHERE);
+}
+
+#[test]
+fn an_early_dialog_carries_requests_before_the_answer() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    let turn = node.receive(BOB, bob_answers(&at_bob, 183));
+    assert_eq!(turn.commits, 1);
+    let dialog = Dialog::of(&turn.only(ALICE));
+    node.take_over();
+    let prack = node.receive(ALICE, dialog.by_alice("PRACK", 2)).only(BOB);
+    assert_eq!(node.receive(BOB, bob_answers(&prack, 200)).lines(ALICE), ["200"]);
+}
+
+#[test]
+fn a_bye_before_the_answer_ends_nothing_that_is_billed() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    let dialog = Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 180)).only(ALICE));
+    let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
+    assert_eq!(node.receive(BOB, bob_answers(&bye, 200)).lines(ALICE), ["200"]);
+    assert_eq!(node.receive(BOB, bob_answers(&at_bob, 487)).lines(ALICE), ["487"]);
+    assert_eq!(node.history(), ["sip.invite", "sip.progress", "sip.rejected"]);
+}
+
+#[test]
+fn our_routes_are_taken_off_and_the_next_one_is_followed() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    let ours = "Route: <sip:198.51.100.1;lr>\r\nRoute: <sip:198.51.100.1";
+    let twice = dialog.by_alice("INFO", 2).replace("Route: <sip:198.51.100.1", ours);
+    let at_bob = node.receive(ALICE, twice).only(BOB);
+    assert!(parse(&at_bob).values(HeaderName::Route).is_empty());
+    let further = "Route: <sip:203.0.113.9:1234;lr>\r\nFrom:";
+    let through = dialog.by_alice("INFO", 3).replacen("From:", further, 1);
+    let there = node.receive(ALICE, through).only(ELSEWHERE);
+    assert_eq!(parse(&there).values(HeaderName::Route), ["<sip:203.0.113.9:1234;lr>"]);
+}
+
+#[test]
+fn a_request_uri_without_the_default_port_is_the_same_target() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    let bye = dialog.by_bob("BYE", 1).replace(ALICE_CONTACT, "sip:alice@10.0.0.1;x=y");
+    node.receive(BOB, bye).only(ALICE);
+}
+
+#[test]
+fn a_client_without_rport_is_answered_at_the_port_of_its_via() {
+    let mut node = Node::for_bob();
+    let turn = node.receive(ALICE, invite().replace(";rport", ""));
+    assert_eq!(turn.lines("192.0.2.10:5060"), ["100"]);
+    assert_eq!(phone::top_branch(&turn.only("192.0.2.10:5060")), "z9hG4bKinvite1");
+}

@@ -1,0 +1,155 @@
+//! The processes of the story: a balancer and two servers, with their property files.
+//!
+//! The files are those beside this one; they are copied into the data folder with the ports of
+//! the run, so that what runs can be read and run again by hand.
+
+use crate::ports::Ports;
+use crate::process::Process;
+use anyhow::Context;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// How long the story waits for the others before it fails.
+pub const OTHERS_WITHIN: Duration = Duration::from_secs(30);
+
+/// Names of the servers, in the order of the balancer's file.
+pub const SERVERS: [&str; 2] = ["server1", "server2"];
+
+/// Property files, and the key they name.
+const FILES: [(&str, &str); 5] = [
+    ("balancer.toml", include_str!("balancer.toml")),
+    ("server1.toml", include_str!("server1.toml")),
+    ("server2.toml", include_str!("server2.toml")),
+    ("cluster.key", include_str!("cluster.key")),
+    ("admin.token", include_str!("admin.token")),
+];
+
+/// What stands before each port in the files.
+const LOOPBACK: &str = "127.0.0.1:";
+
+/// The processes, and where their files are.
+#[derive(Debug)]
+pub struct Cluster {
+    folder: PathBuf,
+    balancer: Option<Process>,
+    servers: [Option<Process>; 2],
+}
+
+impl Cluster {
+    /// Writes the property files into `folder`; nothing runs yet.
+    pub fn prepare(folder: &Path, ports: Ports) -> anyhow::Result<Self> {
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make --data-dir {}", folder.display()))?;
+        // Children run in it, so its name must not depend on where this process runs.
+        let folder = folder.canonicalize().context("cannot find --data-dir again")?;
+        for (name, text) in FILES {
+            let file = folder.join(name);
+            fs::write(&file, with_ports(text, ports))
+                .with_context(|| format!("cannot write {}", file.display()))?;
+            if !name.ends_with(".toml") {
+                make_private(&file)?;
+            }
+        }
+        Ok(Cluster { folder, balancer: None, servers: [None, None] })
+    }
+
+    /// Where files, stores and logs are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Starts the balancer.
+    pub fn start_balancer(&mut self) -> anyhow::Result<()> {
+        let config = self.folder.join("balancer.toml");
+        self.balancer = Some(Process::start("balancer", "balancer", &config)?);
+        Ok(())
+    }
+
+    /// Starts the server with this index.
+    pub fn start_server(&mut self, index: usize) -> anyhow::Result<()> {
+        let config = self.folder.join(format!("{}.toml", SERVERS[index]));
+        self.servers[index] = Some(Process::start(SERVERS[index], "node", &config)?);
+        Ok(())
+    }
+
+    /// SIGKILL to the server with this index; the moment before it.
+    pub fn kill_server(&mut self, index: usize) -> anyhow::Result<SystemTime> {
+        let killed_at = SystemTime::now();
+        if let Some(mut process) = self.servers[index].take() {
+            process.kill()?;
+        }
+        Ok(killed_at)
+    }
+
+    /// Log of a process.
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.log"))
+    }
+
+    /// An error if a process ended that was not killed.
+    pub fn check_alive(&mut self) -> anyhow::Result<()> {
+        let processes = self.balancer.iter_mut().chain(self.servers.iter_mut().flatten());
+        for process in processes {
+            process.check_alive()?;
+        }
+        Ok(())
+    }
+
+    /// SIGTERM to all, servers first; names of those that did not end with exit code 0.
+    pub fn shut_down(&mut self) -> Vec<String> {
+        let servers = self.servers.iter_mut().filter_map(Option::take);
+        let processes: Vec<Process> = servers.chain(self.balancer.take()).collect();
+        let end = |mut process: Process| {
+            let ended_well = process.terminate().is_ok() && process.has_ended_well();
+            (!ended_well).then(|| process.name().to_owned())
+        };
+        processes.into_iter().filter_map(end).collect()
+    }
+}
+
+/// The text with every loopback port moved to that of this run.
+fn with_ports(text: &str, ports: Ports) -> String {
+    let mut parts = text.split(LOOPBACK);
+    let mut moved = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
+        let (digits, rest) = part.split_at(end);
+        moved.push_str(LOOPBACK);
+        match digits.parse() {
+            Ok(port) => moved.push_str(&ports.moved(port).to_string()),
+            Err(_) => moved.push_str(digits),
+        }
+        moved.push_str(rest);
+    }
+    moved
+}
+
+/// Keys and tokens are their owner's to read only.
+fn make_private(file: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600))
+        .with_context(|| format!("cannot make {} private", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_of_the_run_replace_those_of_the_files() {
+        let ports = Ports::new(15_060, 18_081).unwrap();
+        let text = "listen = \"127.0.0.1:5060\" # 127.0.0.1:506, 127.0.0.1: 5060\n\
+                    a = \"127.0.0.1:5066\" b = \"127.0.0.1:8082\" c = \"127.0.0.1:8083\"";
+        let expected = "listen = \"127.0.0.1:15060\" # 127.0.0.1:506, 127.0.0.1: 5060\n\
+                        a = \"127.0.0.1:15066\" b = \"127.0.0.1:18082\" c = \"127.0.0.1:8083\"";
+        assert_eq!(with_ports(text, ports), expected);
+        assert_eq!(with_ports(FILES[1].1, Ports::new(5060, 8081).unwrap()), FILES[1].1);
+    }
+
+    #[test]
+    fn ports_that_meet_are_refused() {
+        assert!(Ports::new(5060, 5061).is_err());
+        assert!(Ports::new(65_535, 8081).is_err() && Ports::new(0, 8081).is_err());
+    }
+}

@@ -1,0 +1,54 @@
+//! What an operator sees in a browser when a server dies: the live call on the other server's
+//! page, its cost ticking on without a reload, and after the hang-up the bill.
+
+use crate::support::browser::Browser;
+use crate::support::cluster::{Calls, Cluster};
+use crate::support::handset::Handset;
+use crate::support::system_program::is_wanted;
+
+#[test]
+fn the_survivors_page_ticks_on_and_then_shows_the_bill() {
+    if !is_wanted("chromium") || !is_wanted("chromedriver") {
+        return;
+    }
+    let mut cluster = Cluster::start(&["alice".to_owned(), "bob".to_owned()], Calls::Digest);
+    let phone = |user| Handset::start(user, cluster.sip());
+    let (alice, bob) = (phone("alice"), phone("bob"));
+    alice.register();
+    bob.register();
+    let browser = Browser::start(cluster.folder());
+    browser.open(&cluster.rest(2).page("/"));
+
+    let call_id = alice.call("bob");
+    let call = cluster.rest(2).wait_for_call(&call_id, "talking");
+    // The page was open before the call began: it learns of it by itself.
+    let row = format!("tr[data-call='{}']", call.id);
+    let before = browser.wait_for_text(&format!("{row} [data-cost]"), is_money);
+    assert_eq!(browser.wait_for_text(&format!("{row} .at"), |_| true), "server1");
+
+    cluster.kill_node(1);
+    browser.wait_for_text(&format!("{row} .at"), |text| text.starts_with("server2"));
+    browser.wait_for_text("[data-notice=degraded]", |_| true);
+    let first = browser.wait_for_text(&format!("{row} [data-cost]"), |cost| cost != before);
+    let second = browser.wait_for_text(&format!("{row} [data-cost]"), |cost| cost != first);
+    println!("cost on server2's page: {before} before the kill, then {first}, then {second}");
+    assert!(browser.is_same_page(), "the page was loaded again");
+    browser.picture("overview-after-failover");
+
+    alice.hang_up();
+    bob.wait_for_remote_hang_up();
+    let bill = cluster.rest(2).wait_for_bill(&call_id);
+    assert_eq!(bill.id, call.id, "a call and its bill have the same id");
+    browser.open(&cluster.rest(2).page(&format!("/bills/{}", bill.id)));
+    let total = browser.wait_for_text("[data-bill-total]", is_money);
+    println!("total on server2's page: {total}; REST: {}", bill.total);
+    assert_eq!(total.split_whitespace().next(), Some(bill.total.as_str()));
+    assert_eq!(browser.wait_for_text("[data-answered-by]", |_| true), "server1");
+    assert_eq!(browser.wait_for_text("[data-closed-by]", |_| true), "server2");
+    browser.picture("bill-after-failover");
+}
+
+/// `0.1850 EUR`, and not the dash of a call that rings.
+fn is_money(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_digit())
+}

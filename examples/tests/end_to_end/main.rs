@@ -1,0 +1,23 @@
+//! End to end: a balancer and two nodes as the processes that an operator runs, with SIP, RTP,
+//! HTTP and a browser from outside. Each test proves that the parts are wired; what the parts do
+//! in every order of events is the simulator's.
+//!
+//! All of it is on loopback, on ports that were free when the test began, in folders of its own.
+//! The binaries are those beside the test, so they are built first:
+//!
+//! ```text
+//! cargo build --release -p resilee-node -p resilee-balancer -p resilee-examples --bins --examples
+//! cargo test --release -p resilee-examples -- --test-threads=1
+//! ```
+//!
+//! | variable                   | what it does                                               |
+//! |----------------------------|------------------------------------------------------------|
+//! | `RESILEE_SKIP_SIPP=1`, …   | leaves out the tests that need the program                 |
+//! | `RESILEE_SCREENSHOTS=dir`  | the browser's test saves pictures of the admin UI there    |
+
+mod baresip_call;
+mod chromium;
+mod own_service;
+mod restart;
+mod sipp_load;
+mod support;

@@ -1,0 +1,105 @@
+//! 200 phones register with digest, 500 calls come at 50 a second, and the server that has them
+//! is killed in the middle: no call fails, and there are 500 bills, each for the time that its
+//! call was held.
+
+use crate::support::cluster::{Calls, Cluster, SERVERS, password};
+use crate::support::condition::{SOON, wait_until};
+use crate::support::ports::free_ports;
+use crate::support::rest::Bill;
+use crate::support::sipp::{Held, Sipp};
+use crate::support::system_program::is_wanted;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::time::Duration;
+
+const USERS: u64 = 200;
+const CALLS: u64 = 500;
+/// Calls that begin in a second.
+const RATE: u64 = 50;
+const HOLD_MS: u64 = 4_000;
+/// Calls that have begun when the server is killed.
+const CALLS_BEFORE_THE_KILL: u64 = 250;
+/// The load takes 14 seconds; the rest is for repeats and a slow machine.
+const LOAD_WITHIN: Duration = Duration::from_secs(90);
+/// How far a bill may be from what the caller measured.
+const TOLERANCE: Duration = Duration::from_secs(1);
+
+#[test]
+fn no_call_of_a_load_is_lost_or_billed_twice_when_its_server_is_killed() {
+    if !is_wanted("sipp") {
+        return;
+    }
+    let users: Vec<String> = (1..=USERS).map(|number| format!("desk{number}")).collect();
+    let mut cluster = Cluster::start(&users, Calls::Open);
+    let port = free_ports(1);
+    register(&cluster, &users, port);
+    let mut callee = Sipp::start("callee", cluster.folder(), port, None, &[]);
+    let mut caller = start_calls(&cluster);
+
+    wait_until("half of the calls have begun", LOAD_WITHIN, || {
+        assert!(caller.is_running() && callee.is_running(), "{}", caller.errors());
+        caller.count("TotalCallCreated") >= CALLS_BEFORE_THE_KILL
+    });
+    let begun = caller.count("TotalCallCreated");
+    let in_progress = cluster.rest(1).calls().len();
+    cluster.kill_node(1);
+    println!("server1 killed after {begun} calls, {in_progress} of them in progress");
+
+    caller.wait_for_success(LOAD_WITHIN);
+    println!("{}\n{}", caller.sum(), callee.sum());
+    assert_eq!(caller.count("SuccessfulCall(C)"), CALLS);
+    assert_eq!(caller.count("FailedCall(C)"), 0);
+
+    let survivor = cluster.rest(2);
+    survivor.wait_for_no_calls();
+    wait_until("all bills are there", SOON, || survivor.bills().len() as u64 >= CALLS);
+    check_bills(&survivor.bills(), &caller.held());
+}
+
+/// All phones are one SIPp, at the port where the callee will be.
+fn register(cluster: &Cluster, users: &[String], port: u16) {
+    let mut file = String::from("SEQUENTIAL\n");
+    for user in users {
+        let password = password(user);
+        file += &format!("{user};[authentication username={user} password={password}]\n");
+    }
+    fs::write(cluster.folder().join("users.csv"), file).expect("the folder takes files");
+    let count = users.len().to_string();
+    let options = ["-inf", "users.csv", "-m", &count, "-r", "100", "-timeout", "30s"];
+    let mut sipp = Sipp::start("register", cluster.folder(), port, Some(cluster.sip()), &options);
+    sipp.wait_for_success(LOAD_WITHIN);
+    println!("{}", sipp.sum());
+    assert_eq!(sipp.count("SuccessfulCall(C)"), USERS);
+}
+
+fn start_calls(cluster: &Cluster) -> Sipp {
+    let [calls, rate, hold] = [CALLS, RATE, HOLD_MS].map(|number| number.to_string());
+    let options = ["-inf", "users.csv", "-m", &calls, "-r", &rate, "-d", &hold, "-l", &calls];
+    Sipp::start("caller", cluster.folder(), free_ports(1), Some(cluster.sip()), &options)
+}
+
+fn check_bills(bills: &[Bill], held: &BTreeMap<String, Held>) {
+    let call_ids: BTreeSet<&str> = bills.iter().map(|bill| bill.call_id.as_str()).collect();
+    let called: BTreeSet<&str> = held.keys().map(String::as_str).collect();
+    assert_eq!(bills.len() as u64, CALLS, "bills");
+    assert_eq!(call_ids.len(), bills.len(), "a call is billed twice");
+    assert_eq!(call_ids, called, "bills are for other calls");
+    let mut worst = Duration::ZERO;
+    for bill in bills {
+        let time = held[&bill.call_id].time().expect("a good call has an answer and an end");
+        let off = bill.talk_time().abs_diff(time);
+        assert!(off <= TOLERANCE, "held for {time:?}, {off:?} off: {bill:#?}");
+        assert_eq!(bill.seconds, bill.talk_time().as_secs_f64().ceil() as u64, "{bill:#?}");
+        worst = worst.max(off);
+    }
+    let closed_by = |name| bills.iter().filter(|bill| bill.closed_by == name).count();
+    let moved = bills.iter().filter(|bill| bill.answered_by != bill.closed_by).count();
+    let [first, second] = SERVERS.map(closed_by);
+    assert!(moved > 0, "no call was taken over: the kill came at the wrong time");
+    println!(
+        "{} bills, {first} closed by server1, {second} by server2, {moved} taken over in mid-call; \
+         the worst is {} ms off",
+        bills.len(),
+        worst.as_millis()
+    );
+}

@@ -1,0 +1,245 @@
+//! A cluster of one balancer and two nodes: the processes that an operator starts, with property
+//! files of their own.
+
+use super::condition::{SOON, wait_until};
+use super::ports::{free_address, free_ports, loopback};
+use super::process::Process;
+use super::rest::Rest;
+use resilee_sip_api::Account;
+use std::env;
+use std::fs;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Domain of all users; also the realm of their passwords.
+pub const DOMAIN: &str = "resilee.example";
+
+/// Names of the nodes, in the order in which the balancer prefers them.
+pub const SERVERS: [&str; 2] = ["server1", "server2"];
+
+/// How long a cold start may take: nodes listen for three seconds before they dare to form a view.
+const FORMED_WITHIN: Duration = Duration::from_secs(40);
+
+const KEY: &str = "end-to-end tests sign with this and nobody else does";
+
+/// Whether calls need a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Calls {
+    /// Anybody may call.
+    Open,
+    /// Callers prove who they are.
+    Digest,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Cluster {
+    // Before the folder: processes end before their files go.
+    balancer: Option<Process>,
+    nodes: [Option<Process>; 2],
+    rest: [Rest; 2],
+    sip: SocketAddr,
+    folder: TempDir,
+}
+
+impl Cluster {
+    /// Starts all three and waits until they are one view, with every call held twice.
+    #[track_caller]
+    pub fn start(users: &[String], calls: Calls) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let plan = Plan::new();
+        plan.write(folder.path(), users, calls);
+        let mut cluster = Cluster {
+            balancer: None,
+            nodes: [None, None],
+            rest: plan.admin.map(Rest::new),
+            sip: plan.sip,
+            folder,
+        };
+        cluster.start_balancer();
+        for server in [1, 2] {
+            cluster.start_node(server);
+        }
+        for server in [1, 2] {
+            cluster.rest(server).wait_for_members(&SERVERS, FORMED_WITHIN);
+            wait_until("every call is held twice", SOON, || {
+                cluster.rest(server).nodes().is_some_and(|nodes| nodes.protection == "backed")
+            });
+        }
+        cluster
+    }
+
+    /// Where phones send to.
+    pub fn sip(&self) -> SocketAddr {
+        self.sip
+    }
+
+    /// Where files and logs are.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Management of `server` 1 or 2.
+    pub fn rest(&self, server: usize) -> &Rest {
+        &self.rest[server - 1]
+    }
+
+    /// Starts the balancer, again if it was killed: with the same files.
+    #[track_caller]
+    pub fn start_balancer(&mut self) {
+        let mut command = Command::new(binary("resilee-balancer"));
+        command.args(["--config", "balancer.toml"]);
+        self.balancer = Some(Process::start("balancer", self.folder.path(), &mut command));
+        let balancer = self.balancer.as_mut().expect("started just above");
+        wait_until("the balancer answers a keep-alive", SOON, || {
+            assert!(balancer.is_running(), "the balancer ended: {}", balancer.output());
+            answers_keepalive(self.sip)
+        });
+    }
+
+    /// SIGKILL to the balancer.
+    #[track_caller]
+    pub fn kill_balancer(&mut self) {
+        self.balancer.take().expect("the balancer runs").kill();
+    }
+
+    /// Starts `server`, again if it was killed: with the same files.
+    #[track_caller]
+    pub fn start_node(&mut self, server: usize) {
+        let name = SERVERS[server - 1];
+        let mut command = Command::new(binary("resilee"));
+        command.args(["node", "--config"]).arg(format!("{name}.toml"));
+        self.nodes[server - 1] = Some(Process::start(name, self.folder.path(), &mut command));
+    }
+
+    /// SIGKILL to `server`.
+    #[track_caller]
+    pub fn kill_node(&mut self, server: usize) {
+        self.take_node(server).kill();
+    }
+
+    /// SIGTERM to `server`; the caller waits for its end.
+    #[track_caller]
+    pub fn drain_node(&mut self, server: usize) -> Process {
+        let node = self.take_node(server);
+        node.terminate();
+        node
+    }
+
+    #[track_caller]
+    fn take_node(&mut self, server: usize) -> Process {
+        let mut node = self.nodes[server - 1].take().expect("the node runs");
+        assert!(node.is_running(), "{} ended by itself", SERVERS[server - 1]);
+        node
+    }
+}
+
+/// A program that cargo put beside or above this test's own.
+#[track_caller]
+pub fn binary(name: &str) -> PathBuf {
+    let test = env::current_exe().expect("a running test has a path");
+    let folders = test.ancestors().skip(1).take(2);
+    let found = folders.map(|folder| folder.join(name)).find(|path| path.is_file());
+    found.unwrap_or_else(|| {
+        panic!("{name} is not built; see the head of this test's main.rs for the command")
+    })
+}
+
+/// The password of a user.
+pub fn password(user: &str) -> String {
+    format!("{user}-secret")
+}
+
+/// RFC 5626 §4.4.1; whoever does not listen yet does not answer.
+fn answers_keepalive(address: SocketAddr) -> bool {
+    let ask = || {
+        let socket = UdpSocket::bind(loopback(0))?;
+        socket.set_read_timeout(Some(Duration::from_millis(100)))?;
+        socket.connect(address)?;
+        socket.send(b"\r\n\r\n")?;
+        socket.recv(&mut [0; 8])
+    };
+    ask().is_ok()
+}
+
+/// The addresses of a cluster.
+struct Plan {
+    sip: SocketAddr,
+    /// The first of two.
+    nodes_listen: SocketAddr,
+    node_sip: [SocketAddr; 2],
+    node_cluster: [SocketAddr; 2],
+    admin: [SocketAddr; 2],
+}
+
+impl Plan {
+    fn new() -> Self {
+        let two = || [free_address(), free_address()];
+        Plan {
+            sip: free_address(),
+            nodes_listen: loopback(free_ports(2)),
+            node_sip: two(),
+            node_cluster: two(),
+            admin: two(),
+        }
+    }
+
+    fn write(&self, folder: &Path, users: &[String], calls: Calls) {
+        let write = |name: &str, text: &str| {
+            fs::write(folder.join(name), text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        };
+        write("cluster.key", KEY);
+        write("balancer.toml", &self.balancer_toml());
+        for (index, name) in SERVERS.iter().enumerate() {
+            let mut text = self.node_toml(index);
+            text.push_str(&service_tables(users, calls));
+            write(&format!("{name}.toml"), &text);
+        }
+    }
+
+    fn balancer_toml(&self) -> String {
+        let Plan { sip, nodes_listen, node_sip, .. } = self;
+        let mut text = format!(
+            "listen = \"{sip}\"\nnodes_listen = \"{nodes_listen}\"\nkey_file = \"cluster.key\"\n\
+             algorithm = \"first-alive\"\n\n[heartbeat]\ninterval_ms = 50\nmissed = 6\n"
+        );
+        for (name, address) in SERVERS.iter().zip(node_sip) {
+            text.push_str(&format!("\n[[server]]\nname = \"{name}\"\naddress = \"{address}\"\n"));
+        }
+        text
+    }
+
+    fn node_toml(&self, index: usize) -> String {
+        let (name, peer) = (SERVERS[index], SERVERS[1 - index]);
+        let (sip, advertise) = (self.node_sip[index], self.sip);
+        let (cluster, other) = (self.node_cluster[index], self.node_cluster[1 - index]);
+        let admin = self.admin[index];
+        format!(
+            "[node]\nname = \"{name}\"\ndata_dir = \"{name}.data\"\n\n\
+             [sip]\nlisten = \"{sip}\"\nbehind_balancer = \"{advertise}\"\n\n\
+             [cluster]\nlisten = \"{cluster}\"\nkey_file = \"cluster.key\"\n\
+             peers = [{{ name = \"{peer}\", address = \"{other}\" }}]\n\n\
+             [admin]\nlisten = \"{admin}\"\n"
+        )
+    }
+}
+
+/// A second costs a tenth, so that a page that ticks shows it each second.
+fn service_tables(users: &[String], calls: Calls) -> String {
+    let mut text = format!("\n[policy]\nopen_calls = {}\n", calls == Calls::Open);
+    text.push_str(
+        "\n[[tariff]]\nprefix = \"\"\ncurrency = \"EUR\"\nconnect_fee = \"0.05\"\n\
+         per_minute = \"6\"\nincrement_s = 1\n",
+    );
+    for user in users {
+        let account = Account::with_password(user, DOMAIN, &password(user));
+        let ha1 = account.ha1;
+        text.push_str(&format!(
+            "\n[[account]]\nuser = \"{user}\"\nrealm = \"{DOMAIN}\"\nha1 = \"{ha1}\"\n"
+        ));
+    }
+    text
+}

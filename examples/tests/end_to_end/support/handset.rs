@@ -1,0 +1,206 @@
+//! A phone of the test kit with a socket and a thread: it registers, calls, answers, hangs up.
+//!
+//! What a phone decides is the test kit's. It has no media: that is the softphones' test.
+
+use super::cluster::{DOMAIN, password};
+use super::condition::{SOON, wait_for};
+use super::ports::loopback;
+use resilee_sbb::Timestamp;
+use resilee_sip_proto::TimerConfig;
+use resilee_test_kit::{
+    AnswerPolicy, CallPhase, CallStatus, Phone, PhoneCommand, PhoneConfig, PhoneEvent, PhoneInput,
+    PhoneOutput,
+};
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Time between two looks at timers and at what the user wants, if no datagram comes.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// How long it rings before it answers.
+const RING_MS: u64 = 300;
+
+/// What a handset shows.
+#[derive(Clone, Debug, Default)]
+struct Shown {
+    is_registered: bool,
+    call: Option<CallStatus>,
+    events: Vec<PhoneEvent>,
+}
+
+/// See the module. It ends when it is dropped.
+#[derive(Debug)]
+pub struct Handset {
+    user: String,
+    commands: Sender<PhoneCommand>,
+    shown: Arc<Mutex<Shown>>,
+}
+
+impl Handset {
+    /// A phone of `user` that sends to `proxy`.
+    pub fn start(user: &str, proxy: SocketAddr) -> Self {
+        let socket = UdpSocket::bind(loopback(0)).expect("a port for a phone");
+        socket.set_read_timeout(Some(LOOK_EVERY)).expect("a socket has a timeout");
+        let now = now();
+        let config = PhoneConfig {
+            user: user.to_owned(),
+            domain: DOMAIN.to_owned(),
+            password: Some(password(user)),
+            address: socket.local_addr().expect("a bound socket has an address"),
+            proxy,
+            register_expires_s: 300,
+            ring_ms: RING_MS,
+            answer: AnswerPolicy::Answer,
+            seed: now.as_micros(),
+            timers: TimerConfig::default(),
+            rtp: None,
+        };
+        let (commands, wanted) = channel();
+        let shown = Arc::new(Mutex::new(Shown::default()));
+        let desk = Desk { phone: Phone::new(config, now), socket, shown: shown.clone() };
+        thread::spawn(move || desk.run(&wanted));
+        Handset { user: user.to_owned(), commands, shown }
+    }
+
+    /// Registers.
+    #[track_caller]
+    pub fn register(&self) {
+        self.press(PhoneCommand::Register);
+        self.wait_for("registered", |shown| shown.is_registered.then_some(()));
+    }
+
+    /// Calls a user and waits for the answer; the Call-ID.
+    #[track_caller]
+    pub fn call(&self, user: &str) -> String {
+        self.press(PhoneCommand::Call { to: format!("sip:{user}@{DOMAIN}") });
+        self.wait_for("in a call", |shown| {
+            let call = shown.call.as_ref()?;
+            (call.phase == CallPhase::Answered).then(|| call.call_id.clone())
+        })
+    }
+
+    /// Calls a user who will not answer; the status that came.
+    #[track_caller]
+    pub fn call_in_vain(&self, user: &str) -> u16 {
+        self.press(PhoneCommand::Call { to: format!("sip:{user}@{DOMAIN}") });
+        self.wait_for("refused", |shown| {
+            shown.events.iter().find_map(|event| match event {
+                PhoneEvent::CallFailed(status) => Some(*status),
+                _ => None,
+            })
+        })
+    }
+
+    /// Hangs up and waits for the 200 to the BYE.
+    #[track_caller]
+    pub fn hang_up(&self) {
+        self.press(PhoneCommand::HangUp);
+        self.wait_for_hang_up(false);
+    }
+
+    /// Waits until the other side has hung up.
+    #[track_caller]
+    pub fn wait_for_remote_hang_up(&self) {
+        self.wait_for_hang_up(true);
+    }
+
+    /// True while it talks.
+    pub fn is_talking(&self) -> bool {
+        let shown = self.shown();
+        shown.call.as_ref().is_some_and(|call| call.phase == CallPhase::Answered)
+    }
+
+    /// Time from the answer to the end, by its own clock.
+    #[track_caller]
+    pub fn talk_time(&self) -> Duration {
+        let call = self.shown().call.clone().expect("there was a call");
+        let answered_at = call.answered_at.expect("the call was answered");
+        call.ended_at.expect("the call is over").since(answered_at)
+    }
+
+    #[track_caller]
+    fn wait_for_hang_up(&self, by_remote: bool) {
+        let event = PhoneEvent::HungUp { by_remote };
+        self.wait_for("hung up", |shown| shown.events.contains(&event).then_some(()));
+    }
+
+    fn press(&self, command: PhoneCommand) {
+        self.commands.send(command).expect("the phone's thread runs as long as its handset");
+    }
+
+    #[track_caller]
+    fn wait_for<T>(&self, what: &str, look: impl Fn(&Shown) -> Option<T>) -> T {
+        // The events tell more than that something did not happen.
+        let what = format!("{} is {what}", self.user);
+        let mut looks = 0;
+        wait_for(&what, SOON, || {
+            looks += 1;
+            let shown = self.shown();
+            if looks % 500 == 0 {
+                println!("{}: {:?}", self.user, shown.events);
+            }
+            look(&shown)
+        })
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.shown.lock().expect("no thread panics while it writes")
+    }
+}
+
+/// Behind the handset: phone, socket and clock.
+struct Desk {
+    phone: Phone,
+    socket: UdpSocket,
+    shown: Arc<Mutex<Shown>>,
+}
+
+impl Desk {
+    /// Runs until the handset is gone.
+    fn run(mut self, wanted: &Receiver<PhoneCommand>) {
+        let mut buffer = vec![0; 65_535];
+        loop {
+            match wanted.try_recv() {
+                Ok(command) => self.phone.handle_input(now(), PhoneInput::Command(command)),
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => return,
+            }
+            if self.phone.poll_timeout().is_some_and(|due| due <= now()) {
+                self.phone.handle_input(now(), PhoneInput::Timeout);
+            }
+            self.carry_out();
+            // An error is a timeout, or tells of an earlier datagram: SIP repeats those.
+            if let Ok((length, source)) = self.socket.recv_from(&mut buffer) {
+                let bytes = buffer[..length].to_vec();
+                self.phone.handle_input(now(), PhoneInput::Datagram { source, bytes });
+                self.carry_out();
+            }
+        }
+    }
+
+    fn carry_out(&mut self) {
+        let mut events = Vec::new();
+        while let Some(output) = self.phone.poll_output() {
+            match output {
+                PhoneOutput::Send { destination, bytes } => {
+                    // What cannot be sent is lost, like what gets lost on its way.
+                    let _ = self.socket.send_to(&bytes, destination);
+                }
+                PhoneOutput::Event(event) => events.push(event),
+            }
+        }
+        let mut shown = self.shown.lock().expect("no reader panics with the lock");
+        shown.is_registered = self.phone.is_registered();
+        shown.call = self.phone.call().cloned();
+        shown.events.extend(events);
+    }
+}
+
+/// The machine's clock: bills are compared with it.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    Timestamp::ZERO + since.expect("it is later than 1970")
+}

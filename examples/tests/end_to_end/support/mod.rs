@@ -1,0 +1,13 @@
+//! What end-to-end tests are made of: processes, phones, a browser, and conditions to wait for.
+
+pub mod browser;
+pub mod cluster;
+pub mod condition;
+pub mod handset;
+pub mod ports;
+pub mod process;
+pub mod rest;
+pub mod sipp;
+pub mod softphone;
+pub mod system_program;
+pub mod web_driver;

@@ -1,0 +1,189 @@
+//! The management interface of one node, as anybody's script would read it.
+
+use super::condition::{SOON, wait_for};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// How long one answer may take.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// Bills that are asked for at once.
+const BILLS_PER_PAGE: usize = 200;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Rest {
+    base: String,
+    agent: ureq::Agent,
+}
+
+/// `GET /api/v1/nodes`, as far as tests look at it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Nodes {
+    /// Number of the view.
+    pub view: u64,
+    /// `backed` if every call is held by two nodes.
+    pub protection: String,
+    /// The nodes.
+    pub nodes: Vec<Node>,
+}
+
+/// One row of [`Nodes`].
+#[derive(Clone, Debug, Deserialize)]
+pub struct Node {
+    /// Its name.
+    pub name: String,
+    /// Whether it is in the view.
+    pub member: bool,
+}
+
+/// One row of `GET /api/v1/calls`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct LiveCall {
+    /// The cell's id, and later the bill's.
+    pub id: String,
+    /// Call-ID of the INVITE.
+    pub call_id: String,
+    /// `ringing` or `talking`.
+    pub state: String,
+    /// The node that owns it.
+    pub node: Option<String>,
+}
+
+/// One row of `GET /api/v1/bills`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Bill {
+    /// Its key.
+    pub id: String,
+    /// Call-ID of the INVITE.
+    pub call_id: String,
+    /// When the 2xx came.
+    pub answered_at: jiff::Timestamp,
+    /// When the BYE came.
+    pub ended_at: jiff::Timestamp,
+    /// Talk time; a second begun counts whole.
+    pub seconds: u64,
+    /// Decimal text.
+    pub total: String,
+    /// The node that saw the answer.
+    pub answered_by: String,
+    /// The node that closed the call.
+    pub closed_by: String,
+    /// Who hung up.
+    pub ended_by: String,
+}
+
+impl Bill {
+    /// From answer to end.
+    pub fn talk_time(&self) -> Duration {
+        Duration::try_from(self.ended_at.duration_since(self.answered_at))
+            .expect("no call ends before it is answered")
+    }
+}
+
+#[derive(Deserialize)]
+struct Calls {
+    calls: Vec<LiveCall>,
+}
+
+#[derive(Deserialize)]
+struct Bills {
+    bills: Vec<Bill>,
+    pages: usize,
+    found: usize,
+    unreadable: u64,
+}
+
+impl Rest {
+    /// The interface at `address`.
+    pub fn new(address: SocketAddr) -> Self {
+        let config = ureq::Agent::config_builder().timeout_global(Some(ANSWER_WITHIN)).build();
+        Rest { base: format!("http://{address}"), agent: config.into() }
+    }
+
+    /// Address of a page of the admin UI.
+    pub fn page(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// The cluster as the node sees it; `None` while the node does not answer.
+    pub fn nodes(&self) -> Option<Nodes> {
+        self.get("nodes").ok()
+    }
+
+    /// True if the node says of itself that it serves.
+    pub fn is_healthy(&self) -> bool {
+        self.get::<serde_json::Value>("health").is_ok()
+    }
+
+    /// Calls in progress.
+    #[track_caller]
+    pub fn calls(&self) -> Vec<LiveCall> {
+        self.get::<Calls>("calls").unwrap_or_else(|error| panic!("{error}")).calls
+    }
+
+    /// The live call of a Call-ID, once the node shows it in `state`.
+    #[track_caller]
+    pub fn wait_for_call(&self, call_id: &str, state: &str) -> LiveCall {
+        wait_for(&format!("{call_id} is {state}"), SOON, || {
+            self.calls().into_iter().find(|call| call.call_id == call_id && call.state == state)
+        })
+    }
+
+    /// All bills.
+    #[track_caller]
+    pub fn bills(&self) -> Vec<Bill> {
+        let mut bills = Vec::new();
+        for page in 1.. {
+            let noun = format!("bills?per_page={BILLS_PER_PAGE}&page={page}");
+            let answer: Bills = self.get(&noun).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(answer.unreadable, 0, "bills that the node cannot read");
+            bills.extend(answer.bills);
+            if page >= answer.pages {
+                assert_eq!(bills.len(), answer.found, "a page of bills is not whole");
+                break;
+            }
+        }
+        bills
+    }
+
+    /// The bill of a call, once it is there; that there is a second one fails the test.
+    #[track_caller]
+    pub fn wait_for_bill(&self, call_id: &str) -> Bill {
+        self.wait_for_no_calls();
+        wait_for(&format!("the bill of {call_id}"), SOON, || {
+            let mut bills = self.bills();
+            bills.retain(|bill| bill.call_id == call_id);
+            assert!(bills.len() < 2, "{call_id} is billed twice: {bills:#?}");
+            bills.pop()
+        })
+    }
+
+    /// Waits until no call is in progress, so that no further bill can come.
+    #[track_caller]
+    pub fn wait_for_no_calls(&self) {
+        wait_for("all calls are over", SOON, || self.calls().is_empty().then_some(()));
+    }
+
+    /// Waits until the node serves in a view of exactly these members.
+    #[track_caller]
+    pub fn wait_for_members(&self, members: &[&str], within: Duration) -> Nodes {
+        let wanted: BTreeSet<&str> = members.iter().copied().collect();
+        wait_for(&format!("{} sees the view of {members:?}", self.base), within, || {
+            let nodes = self.nodes().filter(|_| self.is_healthy())?;
+            let found = nodes.nodes.iter().filter(|node| node.member);
+            let is_it = found.map(|node| node.name.as_str()).collect::<BTreeSet<_>>() == wanted;
+            is_it.then_some(nodes)
+        })
+    }
+
+    fn get<T: DeserializeOwned>(&self, noun: &str) -> Result<T, String> {
+        let address = self.page(&format!("/api/v1/{noun}"));
+        let answer = self.agent.get(&address).call();
+        let read = answer.and_then(|mut answer| answer.body_mut().read_json::<T>());
+        read.map_err(|error| format!("GET {address}: {error}"))
+    }
+}

@@ -1,0 +1,129 @@
+//! One call on virtual time: facts go in, bills and alarms come out. State crosses the codec
+//! before each event, as it does in the container.
+
+use resilee_call_billing::{Bill, CallBilling, Money, TARIFFS, Tariff};
+use resilee_sbb::{
+    ActivityId, CellId, CohortId, Deliver, DeliveryId, Effect, EntityId, Event, EventPayload,
+    Outcome, StateBytes, Tables, Timestamp, decode, encode, invoke,
+};
+use resilee_sip_api::{Answered, Ended, Invite, Party, REFUSED, Rejected, Side};
+use std::collections::BTreeMap;
+
+pub fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_millis(seconds * 1000)
+}
+
+pub fn money(text: &str) -> Money {
+    text.parse().expect("an amount")
+}
+
+pub fn party(user: &str) -> Party {
+    let uri = format!("sip:{user}@example.com");
+    Party { uri: uri.clone(), user: user.to_owned(), address_of_record: uri, ..Party::default() }
+}
+
+#[derive(Default)]
+pub struct Call {
+    pub state: Option<StateBytes>,
+    pub tables: Tables,
+    pub bills: Vec<Bill>,
+    pub alarms: Vec<String>,
+    pub detached: u32,
+    attributes: BTreeMap<String, Vec<u8>>,
+}
+
+impl Call {
+    /// A call under tariffs given as (prefix, price per minute), 60 s increments, 0.05 to connect.
+    pub fn with_tariffs(tariffs: &[(&str, &str)]) -> Self {
+        let mut call = Call::default();
+        for (prefix, per_minute) in tariffs {
+            let tariff = Tariff {
+                prefix: (*prefix).to_owned(),
+                currency: "EUR".to_owned(),
+                connect_fee: money("0.05"),
+                per_minute: money(per_minute),
+                increment_s: 60,
+            };
+            call.tables.put(TARIFFS, prefix, encode(&tariff).expect("a row"));
+        }
+        call
+    }
+
+    pub fn refused_by_another_service(mut self) -> Self {
+        self.attributes.insert(REFUSED.to_owned(), encode(&true).expect("an attribute"));
+        self
+    }
+
+    pub fn invite(&mut self, callee: &str) {
+        self.invite_with("call-1", party(callee));
+    }
+
+    pub fn invite_with(&mut self, call_id: &str, callee: Party) {
+        let invite = Invite {
+            call_id: call_id.to_owned(),
+            request_uri: callee.uri.clone(),
+            callee,
+            caller: party("alice"),
+            set_up_at: at(100),
+            source: "192.0.2.1:5060".to_owned(),
+            credentials: None,
+        };
+        self.deliver(&invite).expect("set-up never fails");
+    }
+
+    pub fn answer(&mut self, seconds: u64, node: &str) {
+        let answered = Answered { at: at(seconds), node: node.to_owned() };
+        self.deliver(&answered).expect("answered");
+    }
+
+    pub fn reject(&mut self, status: u16) {
+        self.deliver(&Rejected { status, at: at(101) }).expect("rejected");
+    }
+
+    pub fn end(&mut self, seconds: u64, node: &str) {
+        let ended = Ended { at: at(seconds), by: Side::Caller, node: node.to_owned() };
+        self.deliver(&ended).expect("ended");
+    }
+
+    /// What the admin UI sees.
+    pub fn shown(&self) -> CallBilling {
+        decode(&self.state.as_ref().expect("a state").bytes).expect("the layout of the service")
+    }
+
+    /// Delivers and commits; `Err` has the reason of a roll back.
+    pub fn deliver<E: EventPayload>(&mut self, payload: &E) -> Result<(), String> {
+        let cell = CellId { cohort: CohortId(7), number: 1 };
+        let activity = ActivityId { cell, number: 0 };
+        let outcome = invoke::<CallBilling>(&Deliver {
+            id: DeliveryId(1),
+            entity: EntityId { cell, number: 0 },
+            service: "call-billing",
+            event: Event::new(activity, payload).expect("an event"),
+            state: self.state.clone(),
+            attributes: self.attributes.clone(),
+            tables: self.tables.clone(),
+            now: at(1000),
+            seed: 0,
+        });
+        match outcome {
+            Outcome::Delivered { state, effects } => {
+                self.state = Some(state);
+                effects.into_iter().for_each(|effect| self.on_effect(effect));
+                Ok(())
+            }
+            Outcome::RolledBack { reason, .. } => Err(reason),
+        }
+    }
+
+    fn on_effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Record { journal, record } => {
+                assert_eq!(journal, "bills");
+                self.bills.push(decode(&record).expect("a bill"));
+            }
+            Effect::RaiseAlarm { text } => self.alarms.push(text),
+            Effect::Detach => self.detached += 1,
+            other => panic!("billing has no use for {other:?}"),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The call-control SBB: one decision about the request that begins an activity.
+//!
+//! | request                                          | answer                            |
+//! |--------------------------------------------------|-----------------------------------|
+//! | answered by another service                      | none                              |
+//! | OPTIONS without a user part: to this server      | 200 with Allow                    |
+//! | another method (not INVITE) without a user part  | 405 with Allow                    |
+//! | a scheme that is not sip or sips (not INVITE)    | 416                               |
+//! | sender not admitted                              | 403 or 407, see `admission`       |
+//! | callee registered                                | proxied to its live contacts      |
+//! | callee has an account, no live contact           | 480                               |
+//! | anybody else                                     | 404                               |
+//!
+//! All methods outside a dialog go the same way, also those that this server has never heard of
+//! (RFC 3261 §16: a proxy does not look at the method). Nothing is kept: the entity detaches with
+//! its answer.
+
+use crate::admission::{Admission, account, admit, host};
+use crate::request_uri::Callee;
+use resilee_sbb::{Context, Descriptor, Event, EventPayload, Failure, Sbb, TraceLevel};
+use resilee_sip_api::{
+    Credentials, Invite, OtherRequest, Party, REFUSED, REGISTRATIONS, Registrations, SipCommand,
+    Target,
+};
+use serde::{Deserialize, Serialize};
+
+/// Contacts that a request is forked to; of more, those with the highest `q` are taken.
+pub const TARGETS_MAX: usize = 4;
+
+/// What this server itself understands, or passes on.
+const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, MESSAGE";
+
+/// Characters of a client's own text in a trace line.
+const TRACED_CHARS_MAX: usize = 64;
+
+/// One request; it has no state.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallControl {}
+
+impl Sbb for CallControl {
+    const STATE_VERSION: u32 = 1;
+
+    fn descriptor() -> Descriptor {
+        Descriptor {
+            name: "call-control",
+            vendor: "resilee",
+            version: env!("CARGO_PKG_VERSION"),
+            priority: 10,
+            initial_events: &[Invite::TYPE, OtherRequest::TYPE],
+            events: &[],
+        }
+    }
+
+    fn on_event(&mut self, cx: &mut Context<'_>, event: &Event) -> Result<(), Failure> {
+        let command = if cx.attribute::<bool>(REFUSED)? == Some(true) {
+            None
+        } else if let Some(invite) = event.get::<Invite>()? {
+            Some(on_invite(cx, &invite)?)
+        } else if let Some(request) = event.get::<OtherRequest>()? {
+            Some(on_other_request(cx, &request)?)
+        } else {
+            return Ok(());
+        };
+        if let Some(command) = command {
+            if !matches!(command, SipCommand::Proxy { .. }) {
+                cx.set_attribute(REFUSED, &true)?;
+            }
+            cx.send(&command)?;
+        }
+        cx.detach();
+        Ok(())
+    }
+}
+
+fn on_invite(cx: &mut Context<'_>, invite: &Invite) -> Result<SipCommand, Failure> {
+    let callee = Callee {
+        user: invite.callee.user.clone(),
+        address_of_record: invite.callee.address_of_record.clone(),
+    };
+    route(cx, &invite.caller, invite.credentials.as_ref(), &callee)
+}
+
+fn on_other_request(cx: &mut Context<'_>, request: &OtherRequest) -> Result<SipCommand, Failure> {
+    let Some(callee) = Callee::of_uri(&request.request_uri) else {
+        return Ok(respond(416, Vec::new()));
+    };
+    if callee.user.is_empty() {
+        let status = if request.method == "OPTIONS" { 200 } else { 405 };
+        return Ok(respond(status, vec![("Allow".to_owned(), ALLOW.to_owned())]));
+    }
+    route(cx, &request.from, request.credentials.as_ref(), &callee)
+}
+
+/// Admits the sender, then finds the callee: an unknown sender learns nothing of who exists.
+fn route(
+    cx: &mut Context<'_>,
+    sender: &Party,
+    credentials: Option<&Credentials>,
+    callee: &Callee,
+) -> Result<SipCommand, Failure> {
+    match admit(cx, sender, credentials)? {
+        Admission::Admitted => locate(cx, callee),
+        Admission::Challenge { realm, stale } => {
+            Ok(SipCommand::Challenge { realm, stale, proxy: true })
+        }
+        Admission::Forbidden(why) => {
+            let sender: String = sender.uri.chars().take(TRACED_CHARS_MAX).collect();
+            cx.trace(TraceLevel::Info, format!("request of {sender:?} forbidden: {why}"));
+            Ok(respond(403, Vec::new()))
+        }
+    }
+}
+
+fn locate(cx: &Context<'_>, callee: &Callee) -> Result<SipCommand, Failure> {
+    let address = &callee.address_of_record;
+    let row: Registrations = cx.row(REGISTRATIONS, address)?.unwrap_or_default();
+    let live = row.live(cx.now()).into_iter().take(TARGETS_MAX);
+    // To where the REGISTER came from: behind a NAT the contact's own address is not reachable.
+    let targets: Vec<Target> = live
+        .map(|contact| Target { uri: contact.uri.clone(), destination: contact.source.clone() })
+        .collect();
+    if !targets.is_empty() {
+        return Ok(SipCommand::Proxy { targets });
+    }
+    let known = account(cx, &callee.user, host(address))?.is_some();
+    Ok(respond(if known { 480 } else { 404 }, Vec::new()))
+}
+
+fn respond(status: u16, headers: Vec<(String, String)>) -> SipCommand {
+    SipCommand::Respond { status, reason: String::new(), headers }
+}

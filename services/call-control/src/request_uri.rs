@@ -1,0 +1,64 @@
+//! User and address of record of a Request-URI, for requests whose event has only its text. Not
+//! a URI parser: parameters, passwords and ports are passed over, nothing is unescaped.
+
+/// Whom a `sip:` or `sips:` URI names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Callee {
+    /// User part; empty if there is none.
+    pub(crate) user: String,
+    /// `sip:user@host`, host in lower case; `sip:host` without a user.
+    pub(crate) address_of_record: String,
+}
+
+impl Callee {
+    /// Reads `uri`; `None` for another scheme or no host.
+    pub(crate) fn of_uri(uri: &str) -> Option<Callee> {
+        let (scheme, rest) = uri.split_once(':')?;
+        if !scheme.eq_ignore_ascii_case("sip") && !scheme.eq_ignore_ascii_case("sips") {
+            return None;
+        }
+        // A user part may hold `;` and `?`, so the `@` is looked for first.
+        let (user, host_port) = rest.split_once('@').unwrap_or(("", rest));
+        let user = user.split(':').next().unwrap_or_default();
+        let host_port = host_port.split([';', '?']).next().unwrap_or_default();
+        let host = match host_port.find(']') {
+            Some(end) => &host_port[..=end],
+            None => host_port.split(':').next().unwrap_or_default(),
+        };
+        if host.is_empty() {
+            return None;
+        }
+        let host = host.to_ascii_lowercase();
+        let address_of_record =
+            if user.is_empty() { format!("sip:{host}") } else { format!("sip:{user}@{host}") };
+        Some(Callee { user: user.to_owned(), address_of_record })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uri_names_its_user_and_host_whatever_else_it_holds() {
+        let named = [
+            ("sip:bob@Example.COM", "bob", "sip:bob@example.com"),
+            ("SIPS:Bob:secret@example.com:5061;transport=tls", "Bob", "sip:Bob@example.com"),
+            ("sip:+1;phone-context=x@h?a=b", "+1;phone-context=x", "sip:+1;phone-context=x@h"),
+            ("sip:bob@[2001:DB8::1]:5060", "bob", "sip:bob@[2001:db8::1]"),
+            ("sip:example.com:5060;lr", "", "sip:example.com"),
+            ("sip:@example.com", "", "sip:example.com"),
+        ];
+        for (uri, user, address) in named {
+            let callee = Callee::of_uri(uri).expect(uri);
+            assert_eq!((callee.user.as_str(), callee.address_of_record.as_str()), (user, address));
+        }
+    }
+
+    #[test]
+    fn another_scheme_or_no_host_names_nobody() {
+        for uri in ["", "bob", "tel:+1234", "sip:", "sip:bob@", "sip:bob@:5060", "sip:bob@;x"] {
+            assert_eq!(Callee::of_uri(uri), None, "{uri}");
+        }
+    }
+}

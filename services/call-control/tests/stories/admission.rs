@@ -1,0 +1,90 @@
+//! Who may call.
+
+use crate::harness::{Server, credentials, invite, party, request, target};
+use resilee_call_control::{OPEN_CALLS, POLICY};
+use resilee_sbb::encode;
+use resilee_sip_api::{Invite, OtherRequest};
+
+#[test]
+fn a_caller_without_credentials_is_challenged() {
+    let call = Invite { credentials: None, ..invite("alice", "bob") };
+    assert!(!Server::new().send(&call).challenge());
+    let message = request("MESSAGE", "sip:bob@example.com");
+    let message = OtherRequest { credentials: None, ..message };
+    assert!(!Server::new().send(&message).challenge());
+}
+
+#[test]
+fn credentials_of_another_realm_are_as_good_as_none() {
+    let mut call = invite("alice", "bob");
+    call.credentials.as_mut().unwrap().realm = "example.org".to_owned();
+    assert!(!Server::new().send(&call).challenge());
+}
+
+#[test]
+fn a_caller_with_the_right_secret_gets_through() {
+    assert_eq!(Server::new().send(&invite("alice", "bob")).targets(), [target(1)]);
+}
+
+#[test]
+fn the_right_secret_with_an_old_nonce_is_told_so_and_a_wrong_one_is_not() {
+    let mut call = invite("alice", "bob");
+    call.credentials.as_mut().unwrap().nonce_fresh = false;
+    assert!(Server::new().send(&call).challenge());
+    call.credentials.as_mut().unwrap().response = "0".repeat(32);
+    assert!(!Server::new().send(&call).challenge());
+    call.credentials.as_mut().unwrap().nonce_fresh = true;
+    assert!(!Server::new().send(&call).challenge());
+}
+
+#[test]
+fn credentials_of_one_request_do_not_serve_for_another_method() {
+    let mut call = invite("alice", "bob");
+    call.credentials = Some(credentials("alice", "REGISTER"));
+    call.credentials.as_mut().unwrap().method = "INVITE".to_owned();
+    assert!(!Server::new().send(&call).challenge());
+}
+
+#[test]
+fn nobody_calls_in_another_users_name() {
+    let mut call = invite("alice", "bob");
+    call.credentials = Some(credentials("bob", "INVITE"));
+    let reaction = Server::new().send(&call);
+    assert_eq!(reaction.status(), 403);
+    assert!(reaction.traces[0].contains("From is not the user"), "{reaction:?}");
+}
+
+#[test]
+fn a_caller_without_an_account_is_refused_and_learns_nothing_of_the_callee() {
+    for callee in ["bob", "alice", "nobody"] {
+        assert_eq!(Server::new().send(&invite("mallory", callee)).status(), 403);
+    }
+    let mut elsewhere = invite("alice", "bob");
+    elsewhere.caller.address_of_record = "sip:alice@example.org".to_owned();
+    assert_eq!(Server::new().send(&elsewhere).status(), 403);
+    let anonymous = Invite { caller: Default::default(), ..invite("alice", "bob") };
+    assert_eq!(Server::new().send(&anonymous).status(), 403);
+}
+
+#[test]
+fn with_open_calls_anybody_may_call() {
+    let server = Server::new().with_open_calls();
+    for caller in ["mallory", "alice"] {
+        let call = Invite { credentials: None, ..invite(caller, "bob") };
+        assert_eq!(server.send(&call).targets(), [target(1)]);
+    }
+    let message = request("MESSAGE", "sip:bob@example.com");
+    let message = OtherRequest { from: party("mallory"), credentials: None, ..message };
+    assert_eq!(server.send(&message).targets(), [target(1)]);
+}
+
+#[test]
+fn calls_are_open_by_nothing_but_true() {
+    let mut server = Server::new();
+    server.tables.put(POLICY, OPEN_CALLS, encode(&false).unwrap());
+    assert_eq!(server.send(&invite("mallory", "bob")).status(), 403);
+    server.tables.put(POLICY, OPEN_CALLS, encode(&"yes").unwrap());
+    let reaction = server.send(&invite("mallory", "bob"));
+    assert_eq!((reaction.status(), reaction.alarms.len()), (403, 1));
+    assert_eq!(server.send(&invite("alice", "bob")).targets(), [target(1)]);
+}

@@ -1,0 +1,69 @@
+//! Where an admitted request goes.
+
+use crate::harness::{Server, contact, invite, request, target};
+use resilee_call_control::TARGETS_MAX;
+use resilee_sip_api::{Invite, SipCommand};
+
+#[test]
+fn a_call_goes_to_where_the_callee_registered_from() {
+    let targets = Server::new().send(&invite("alice", "bob")).targets();
+    assert_eq!(targets, [target(1)]);
+    assert_eq!(targets[0].uri, "sip:phone1@10.0.0.1");
+    assert_eq!(targets[0].destination, "192.0.2.1:5060");
+}
+
+#[test]
+fn all_live_phones_ring_and_the_preferred_come_first() {
+    let mut server = Server::new();
+    let phones = [contact(1, 600, 300), contact(2, 0, 1000), contact(3, 1, 900)];
+    server.register("bob", &phones);
+    assert_eq!(server.send(&invite("alice", "bob")).targets(), [target(3), target(1)]);
+}
+
+#[test]
+fn of_too_many_phones_the_preferred_ring() {
+    let mut server = Server::new();
+    let phones: Vec<_> = (1..=9).map(|n| contact(n, 600, u16::from(n) * 100)).collect();
+    server.register("bob", &phones);
+    let targets = server.send(&invite("alice", "bob")).targets();
+    assert_eq!(targets.len(), TARGETS_MAX);
+    assert_eq!(targets, [target(9), target(8), target(7), target(6)]);
+}
+
+#[test]
+fn a_callee_that_is_not_registered_is_unavailable_and_an_unknown_one_not_found() {
+    let mut server = Server::new();
+    assert_eq!(server.send(&invite("bob", "alice")).status(), 480);
+    server.register("bob", &[contact(1, 0, 1000)]);
+    assert_eq!(server.send(&invite("alice", "bob")).status(), 480, "expired");
+    assert_eq!(server.send(&invite("alice", "carol")).status(), 404);
+    let nobody = Invite { callee: Default::default(), ..invite("alice", "bob") };
+    assert_eq!(server.send(&nobody).status(), 404);
+}
+
+#[test]
+fn a_request_of_any_method_goes_the_way_of_a_call() {
+    let server = Server::new();
+    for method in ["MESSAGE", "OPTIONS", "SUBSCRIBE", "PUBLISH", "DANCE"] {
+        let reaction = server.send(&request(method, "sip:bob@EXAMPLE.com:5060;transport=udp"));
+        assert_eq!(reaction.targets(), [target(1)], "{method}");
+    }
+    assert_eq!(server.send(&request("MESSAGE", "sip:alice@example.com")).status(), 480);
+    assert_eq!(server.send(&request("MESSAGE", "sip:carol@example.com")).status(), 404);
+}
+
+#[test]
+fn options_to_the_server_itself_tell_what_it_allows_without_a_password() {
+    let mut options = request("OPTIONS", "sip:example.com");
+    options.credentials = None;
+    let reaction = Server::new().send(&options);
+    assert_eq!(reaction.status(), 200);
+    let Some(SipCommand::Respond { headers, .. }) = reaction.command else { unreachable!() };
+    assert!(headers[0].0 == "Allow" && headers[0].1.contains("INVITE"), "{headers:?}");
+    assert_eq!(Server::new().send(&request("MESSAGE", "sip:example.com")).status(), 405);
+}
+
+#[test]
+fn a_scheme_that_is_not_sip_is_unsupported() {
+    assert_eq!(Server::new().send(&request("MESSAGE", "tel:+4930")).status(), 416);
+}

@@ -1,0 +1,151 @@
+//! The registrar SBB: one REGISTER in, one answer out, and the row of its address of record
+//! rewritten if contacts changed. RFC 3261 §10.3:
+//!
+//! | step | what is wrong                              | answer                    |
+//! |------|--------------------------------------------|---------------------------|
+//! | 3    | no credentials, wrong secret, unknown user | challenge                 |
+//! | 3    | nonce too old, or its count was used       | challenge, stale          |
+//! | 4    | the address of record is another user's    | 403                       |
+//! | 6, 7 | syntax, or a limit on lengths              | 400                       |
+//! | 6, 7 | CSeq lower than stored                     | 500                       |
+//! | 7    | expires too soon; too many contacts        | 423; 403                  |
+//! | 8    | nothing                                    | 200 with all contacts     |
+//!
+//! Steps 1 and 2 (domain, Require) are the resource adaptor's; step 5 (unknown address) is
+//! step 4 here, since an address of record exists if its account does. Realm is the host of the
+//! address of record.
+//!
+//! Limit: what was used up is remembered in the contacts it set. Once those are
+//! removed, an old REGISTER could be replayed for as long as its nonce stays fresh.
+
+use crate::binding_update::{EXPIRES_MIN_S, Refusal, update};
+use crate::digest::{Authenticity, Recurrence, authenticate, recurrence};
+use resilee_sbb::{Context, Descriptor, Event, EventPayload, Failure, Sbb, Timestamp, TraceLevel};
+use resilee_sip_api::{
+    ACCOUNTS, Account, Contact, REGISTRATIONS, Register, Registrations, SipCommand,
+};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Characters of a client's own text in a trace line.
+const TRACED_CHARS_MAX: usize = 64;
+
+/// One REGISTER; it has no state, all of it is in the location table.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registrar {}
+
+impl Sbb for Registrar {
+    const STATE_VERSION: u32 = 1;
+
+    fn descriptor() -> Descriptor {
+        Descriptor {
+            name: "registrar",
+            vendor: "resilee",
+            version: env!("CARGO_PKG_VERSION"),
+            priority: 0,
+            initial_events: &[Register::TYPE],
+            events: &[],
+        }
+    }
+
+    fn on_event(&mut self, cx: &mut Context<'_>, event: &Event) -> Result<(), Failure> {
+        if let Some(register) = event.get::<Register>()? {
+            let answer = on_register(cx, &register)?;
+            cx.send(&answer)?;
+            cx.detach();
+        }
+        Ok(())
+    }
+}
+
+fn on_register(cx: &mut Context<'_>, register: &Register) -> Result<SipCommand, Failure> {
+    let address = &register.to.address_of_record;
+    let realm = address.rsplit_once('@').map_or("", |(_, host)| host);
+    let credentials = register.credentials.as_ref();
+    let account: Option<Account> = match credentials {
+        Some(credentials) => cx.row(ACCOUNTS, &Account::key(&credentials.username, realm))?,
+        None => None,
+    };
+    let challenge = |stale| SipCommand::Challenge { realm: realm.to_owned(), stale, proxy: false };
+    let (nonce, count) = match authenticate(credentials, account.as_ref(), realm) {
+        Authenticity::NoCredentials => return Ok(challenge(false)),
+        Authenticity::StaleNonce => return Ok(challenge(true)),
+        Authenticity::Wrong => {
+            trace(cx, register, "wrong credentials");
+            return Ok(challenge(false));
+        }
+        Authenticity::Proven(nonce, count) => (nonce, count),
+    };
+    if account.is_none_or(|account| account.user != register.to.user) {
+        trace(cx, register, "the address of record is another user's");
+        return Ok(respond(403, "", Vec::new()));
+    }
+    let row: Option<Registrations> = cx.row(REGISTRATIONS, address)?;
+    let row = row.unwrap_or_default();
+    match recurrence(&row, register, (&nonce, count)) {
+        Recurrence::Retransmission => return Ok(accept(cx.now(), &row)),
+        Recurrence::Replay => {
+            trace(cx, register, "nonce count used before");
+            return Ok(challenge(true));
+        }
+        Recurrence::New => {}
+    }
+    match update(&row, register, (&nonce, count), cx.now()) {
+        Err(refusal) => Ok(refuse(refusal)),
+        Ok(updated) => {
+            let is_query = register.bindings.is_empty() && !register.wildcard;
+            if !is_query && updated != row {
+                write(cx, address, &updated)?;
+            }
+            Ok(accept(cx.now(), &updated))
+        }
+    }
+}
+
+fn write(cx: &mut Context<'_>, address: &str, row: &Registrations) -> Result<(), Failure> {
+    if row.contacts.is_empty() {
+        cx.remove_row(REGISTRATIONS, address);
+        return Ok(());
+    }
+    cx.put_row(REGISTRATIONS, address, row)
+}
+
+/// RFC 3261 §10.3 step 8: all contacts with the time that each has left.
+fn accept(now: Timestamp, row: &Registrations) -> SipCommand {
+    let live = row.contacts.iter().filter(|contact| contact.expires_at > now);
+    let headers = live.map(|contact| ("Contact".to_owned(), contact_header(contact, now)));
+    respond(200, "", headers.collect())
+}
+
+fn contact_header(contact: &Contact, now: Timestamp) -> String {
+    // Rounded up, so that a new contact gets the whole seconds that it asked for.
+    let left = contact.expires_at.since(now) + Duration::from_micros(999_999);
+    let mut header = format!("<{}>;expires={}", contact.uri, left.as_secs());
+    if contact.q_thousandths < 1000 {
+        header.push_str(&format!(";q=0.{:03}", contact.q_thousandths));
+    }
+    header
+}
+
+fn refuse(refusal: Refusal) -> SipCommand {
+    match refusal {
+        Refusal::BadRequest(reason) => respond(400, reason, Vec::new()),
+        Refusal::OutOfOrder => respond(500, "CSeq Out Of Order", Vec::new()),
+        Refusal::TooManyContacts => respond(403, "Too Many Contacts", Vec::new()),
+        Refusal::IntervalTooBrief => {
+            let min_expires = ("Min-Expires".to_owned(), EXPIRES_MIN_S.to_string());
+            respond(423, "", vec![min_expires])
+        }
+    }
+}
+
+fn respond(status: u16, reason: &str, headers: Vec<(String, String)>) -> SipCommand {
+    SipCommand::Respond { status, reason: reason.to_owned(), headers }
+}
+
+fn trace(cx: &mut Context<'_>, register: &Register, what: &str) {
+    let address = register.to.address_of_record.chars().take(TRACED_CHARS_MAX);
+    let address: String = address.collect();
+    let text = format!("REGISTER of {address:?} from {}: {what}", register.source);
+    cx.trace(TraceLevel::Info, text);
+}

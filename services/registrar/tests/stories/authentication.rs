@@ -1,0 +1,143 @@
+//! Who may register: RFC 3261 §10.3 steps 3 and 4, and the nonce count.
+
+use crate::harness::{World, account, challenge, contact, credentials, ok, sign, status};
+use resilee_sip_api::{Algorithm, Register};
+
+const PHONE: &str = "sip:alice@192.0.2.1:5060";
+const THIEF: &str = "sip:thief@203.0.113.9:5060";
+
+#[test]
+fn a_phone_without_credentials_is_challenged() {
+    let mut world = World::new();
+    let register = Register { credentials: None, ..world.register(&[contact(PHONE)]) };
+    assert_eq!(world.send(&register), challenge(false));
+    assert_eq!(world.writes, 0);
+}
+
+#[test]
+fn credentials_of_another_realm_are_as_good_as_none() {
+    let mut world = World::new();
+    let mut register = world.register(&[contact(PHONE)]);
+    register.credentials.as_mut().unwrap().realm = "example.org".to_owned();
+    assert_eq!(world.send(&register), challenge(false));
+    assert!(world.traces.is_empty());
+}
+
+#[test]
+fn a_wrong_password_and_an_unknown_user_look_the_same() {
+    let mut world = World::new();
+    for user in ["alice", "nobody"] {
+        let mut register = world.register(&[contact(PHONE)]);
+        let mut wrong = account(user);
+        wrong.ha1 = Algorithm::Md5.hash("guess");
+        register.to.user = user.to_owned();
+        register.credentials = Some(credentials(&wrong, 1));
+        assert_eq!(world.send(&register), challenge(false), "{user}");
+    }
+    assert_eq!((world.writes, world.traces.len()), (0, 2));
+    assert!(world.traces[0].contains("wrong credentials"), "{}", world.traces[0]);
+}
+
+#[test]
+fn the_right_secret_with_an_old_nonce_is_told_so_and_a_wrong_one_is_not() {
+    let mut world = World::new();
+    let mut register = world.register(&[contact(PHONE)]);
+    register.credentials.as_mut().unwrap().nonce_fresh = false;
+    assert_eq!(world.send(&register), challenge(true));
+    register.credentials.as_mut().unwrap().response = "0".repeat(32);
+    assert_eq!(world.send(&register), challenge(false));
+    assert_eq!(world.writes, 0);
+}
+
+#[test]
+fn nobody_registers_in_another_users_name() {
+    let mut world = World::new();
+    let mut register = world.register(&[contact(THIEF)]);
+    register.credentials = Some(credentials(&account("bob"), 1));
+    assert_eq!(status(&world.send(&register)), 403);
+    assert_eq!(world.writes, 0);
+}
+
+#[test]
+fn sha_256_is_as_good_as_md5() {
+    let mut world = World::new();
+    let mut register = world.register(&[contact(PHONE)]);
+    let credentials = register.credentials.as_mut().unwrap();
+    credentials.algorithm = Algorithm::Sha256;
+    sign(credentials, &account("alice"));
+    assert_eq!(status(&world.send(&register)), 200);
+}
+
+#[test]
+fn a_retransmission_gets_the_same_answer_and_writes_nothing() {
+    let mut world = World::new();
+    let register = world.register(&[contact(PHONE)]);
+    let answer = world.send(&register);
+    assert_eq!(answer, ok(&["<sip:alice@192.0.2.1:5060>;expires=3600"]));
+    assert_eq!(world.send(&register), answer);
+    assert_eq!(world.writes, 1);
+}
+
+#[test]
+fn a_retransmitted_removal_is_accepted_too() {
+    let mut world = World::new();
+    world.registered(&[PHONE]);
+    let removal = Register { expires_s: Some(0), ..world.register(&[contact(PHONE)]) };
+    assert_eq!(world.send(&removal), ok(&[]));
+    assert_eq!(world.send(&removal), ok(&[]));
+    assert_eq!((world.row(), world.writes), (None, 2));
+}
+
+/// Digest does not cover the contacts: whoever overhears a REGISTER has its credentials.
+#[test]
+fn overheard_credentials_do_not_move_a_user_to_another_phone() {
+    let mut world = World::new();
+    let heard = world.register(&[contact(PHONE)]);
+    world.send(&heard);
+    let same_cseq = Register { bindings: vec![contact(THIEF)], ..heard.clone() };
+    assert_eq!(status(&world.send(&same_cseq)), 200);
+    let next_cseq = Register { cseq: heard.cseq + 1, ..same_cseq.clone() };
+    assert_eq!(world.send(&next_cseq), challenge(true));
+    let other_call = Register { call_id: "thief".to_owned(), ..same_cseq };
+    assert_eq!(world.send(&other_call), challenge(true));
+    assert_eq!((world.uris(), world.writes), (vec![PHONE.to_owned()], 1));
+}
+
+#[test]
+fn a_lower_nonce_count_is_a_replay_and_a_higher_one_is_not() {
+    let mut world = World::new();
+    let mut early = world.register(&[contact(PHONE)]);
+    world.registered(&[PHONE]);
+    early.call_id = "other".to_owned();
+    assert_eq!(world.send(&early), challenge(true));
+    world.registered(&[PHONE]);
+    assert_eq!(world.writes, 2);
+}
+
+#[test]
+fn a_client_that_does_not_count_uses_a_nonce_once() {
+    let mut world = World::new();
+    for nonce in ["nonce-1", "nonce-2"] {
+        let mut register = world.register(&[contact(PHONE)]);
+        let credentials = register.credentials.as_mut().unwrap();
+        credentials.qop = None;
+        credentials.nonce = nonce.to_owned();
+        sign(credentials, &account("alice"));
+        assert_eq!(status(&world.send(&register)), 200);
+        let again = Register { cseq: register.cseq + 100, ..register };
+        assert_eq!(world.send(&again), challenge(true));
+    }
+    assert_eq!(world.writes, 2);
+}
+
+#[test]
+fn a_count_that_is_no_number_spends_its_nonce() {
+    let mut world = World::new();
+    let mut register = world.register(&[contact(PHONE)]);
+    let credentials = register.credentials.as_mut().unwrap();
+    credentials.qop.as_mut().unwrap().nc = "first".to_owned();
+    sign(credentials, &account("alice"));
+    assert_eq!(status(&world.send(&register)), 200);
+    register.cseq += 1;
+    assert_eq!(world.send(&register), challenge(true));
+}

@@ -1,0 +1,189 @@
+//! The rules a run must keep. Each is a promise, or follows from one.
+
+use crate::world::World;
+use resilee_call_billing::{BILLS, Bill};
+use resilee_sbb::{Timestamp, decode};
+use resilee_test_kit::PhoneEvent;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+/// How much later than the phones' own account a bill may begin or end: a client's repeats over
+/// a takeover in a bad network, with the simulated T1 of 100 ms.
+const LATE: Duration = Duration::from_millis(3_200);
+
+/// A broken rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The rule, in a few words.
+    pub rule: &'static str,
+    /// Who and what broke it.
+    pub detail: String,
+}
+
+impl Violation {
+    /// The rule is broken; `detail` says by whom.
+    pub fn new(rule: &'static str, detail: impl Into<String>) -> Self {
+        Violation { rule, detail: detail.into() }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.rule, self.detail)
+    }
+}
+
+/// What the phones themselves say about their calls.
+#[derive(Clone, Debug, Default)]
+struct Call {
+    call_id: String,
+    up: [Option<Timestamp>; 2],
+    over: [Option<Timestamp>; 2],
+}
+
+/// All calls of a run.
+#[derive(Debug)]
+pub struct Calls {
+    calls: Vec<Call>,
+}
+
+impl Calls {
+    /// No call yet.
+    pub fn new(pairs: usize) -> Self {
+        Calls { calls: vec![Call::default(); pairs] }
+    }
+
+    /// True if both phones of the pair have answered, or have had it answered.
+    pub fn is_up(&self, pair: usize) -> bool {
+        self.calls[pair].up.iter().all(Option::is_some)
+    }
+
+    /// True if all calls were made and are over.
+    pub fn all_over(&self) -> bool {
+        self.calls.iter().all(|call| call.over.iter().all(Option::is_some))
+    }
+
+    /// Takes in what a phone said.
+    ///
+    /// # Errors
+    /// A call that failed.
+    pub fn note(
+        &mut self,
+        world: &World,
+        phone: usize,
+        event: &PhoneEvent,
+    ) -> Result<(), Violation> {
+        let (call, side) = (&mut self.calls[phone / 2], phone % 2);
+        if let Some(status) = world.phones[phone].call() {
+            call.call_id.clone_from(&status.call_id);
+        }
+        match event {
+            PhoneEvent::Answered { .. } => call.up[side] = Some(world.now),
+            PhoneEvent::HungUp { .. } => {
+                let status = world.phones[phone].call().and_then(|call| call.ended_at);
+                call.over[side] = Some(status.unwrap_or(world.now));
+            }
+            PhoneEvent::CallFailed(status) | PhoneEvent::HangUpFailed(status) => {
+                let detail = format!("phone {phone}: {status}");
+                return Err(Violation::new("no call fails", detail));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// After every step: no two runs may act for the same view.
+    ///
+    /// # Errors
+    /// Two members of different views of the same number.
+    pub fn check_step(&self, world: &World) -> Result<(), Violation> {
+        let views: Vec<_> =
+            world.nodes.iter().filter_map(|node| Some(node.core.as_ref()?.view())).collect();
+        match views[..] {
+            [a, b] if a.number == b.number && a != b => {
+                Err(Violation::new("one view per number", a.number.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// At the end: exactly one bill per answered call, on every living member.
+    ///
+    /// # Errors
+    /// A bill that is missing, doubled or wrong.
+    pub fn check_bills(&self, world: &World) -> Result<(), Violation> {
+        let mut first: BTreeMap<String, Bill> = BTreeMap::new();
+        for node in &world.nodes {
+            let living = node.core.as_ref().is_some_and(|core| core.status(world.now).member);
+            if !living {
+                continue;
+            }
+            let bills: Vec<Bill> = node
+                .disk
+                .journal(BILLS)
+                .into_iter()
+                .map(|(_, record)| decode(record).expect("billing wrote it"))
+                .collect();
+            for call in &self.calls {
+                let of_call: Vec<_> =
+                    bills.iter().filter(|bill| bill.call_id == call.call_id).collect();
+                let call_id = call.call_id.clone();
+                let who = || format!("{call_id} on {}", node.name);
+                match of_call[..] {
+                    [] => return Err(Violation::new("each answered call has a bill", who())),
+                    [bill] => {
+                        call.check_duration(bill)?;
+                        let known = first.entry(call_id.clone()).or_insert_with(|| bill.clone());
+                        if known != bill {
+                            return Err(Violation::new("all nodes have the same bill", who()));
+                        }
+                    }
+                    _ => {
+                        return Err(Violation::new("no call is billed twice", who()));
+                    }
+                }
+            }
+            let known = |bill: &&Bill| self.calls.iter().any(|call| call.call_id == bill.call_id);
+            if let Some(bill) = bills.iter().find(|bill| !known(bill)) {
+                return Err(Violation::new("only answered calls are billed", bill.call_id.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// At the end: calls that are over leave nothing behind.
+    ///
+    /// # Errors
+    /// What is left.
+    pub fn check_nothing_left(&self, world: &World) -> Result<(), Violation> {
+        for node in &world.nodes {
+            let Some(core) = node.core.as_ref() else { continue };
+            let status = core.status(world.now);
+            let cells = status.cells.values().sum::<u64>() + node.disk.cells() as u64;
+            if cells > 0 || status.gated > 0 {
+                let detail = format!("{}: {cells} cells, {} gated", node.name, status.gated);
+                return Err(Violation::new("nothing is left of calls that are over", detail));
+            }
+        }
+        match world.phones.iter().position(|phone| !phone.is_idle()) {
+            Some(phone) => Err(Violation::new("phones come to rest", format!("phone {phone}"))),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Call {
+    fn check_duration(&self, bill: &Bill) -> Result<(), Violation> {
+        let moment = |times: [Option<Timestamp>; 2]| times.into_iter().flatten().min();
+        let (Some(up), Some(over)) = (moment(self.up), moment(self.over)) else { return Ok(()) };
+        let talked = over.since(up);
+        let billed = bill.ended_at.since(bill.answered_at);
+        let difference = talked.abs_diff(billed);
+        if difference > LATE {
+            let detail = format!("{}: talked {talked:?}, billed {billed:?}", self.call_id);
+            return Err(Violation::new("the bill has the phones' talk time", detail));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! A disk that loses what was not flushed.
+
+use resilee_core::{Restored, StoreBatch, StoreOp, StoredRecord, Tree, VOTER_KEY};
+use resilee_sbb::{CellId, decode};
+use std::collections::{BTreeMap, VecDeque};
+
+/// What survives a death, and what is still on its way.
+#[derive(Clone, Debug, Default)]
+pub struct Disk {
+    trees: BTreeMap<Tree, BTreeMap<Vec<u8>, Vec<u8>>>,
+    journals: BTreeMap<String, Vec<StoredRecord>>,
+    unflushed: VecDeque<StoreBatch>,
+}
+
+impl Disk {
+    /// Takes a batch; it is not durable yet.
+    pub fn write(&mut self, batch: StoreBatch) {
+        self.unflushed.push_back(batch);
+    }
+
+    /// Makes all batches up to `number` durable.
+    pub fn flush(&mut self, number: u64) {
+        while self.unflushed.front().is_some_and(|batch| batch.number <= number) {
+            let Some(batch) = self.unflushed.pop_front() else { return };
+            batch.ops.into_iter().for_each(|op| self.apply(op));
+        }
+    }
+
+    /// Sudden death.
+    pub fn lose_unflushed(&mut self) {
+        self.unflushed.clear();
+    }
+
+    fn apply(&mut self, op: StoreOp) {
+        match op {
+            StoreOp::Put { tree, key, value } => {
+                self.trees.entry(tree).or_default().insert(key, value);
+            }
+            StoreOp::Remove { tree, key } => {
+                self.trees.entry(tree).or_default().remove(&key);
+            }
+            StoreOp::Clear { tree } => drop(self.trees.remove(&tree)),
+            StoreOp::Record { journal, cell, record } => {
+                let records = self.journals.entry(journal).or_default();
+                if !records.iter().any(|known| known.cell == cell) {
+                    let sequence = records.len() as u64 + 1;
+                    records.push(StoredRecord { sequence, cell, record });
+                }
+            }
+        }
+    }
+
+    /// What a node finds when it starts.
+    pub fn restore(&self) -> Restored {
+        let tree = |tree: Tree| -> Vec<(Vec<u8>, Vec<u8>)> {
+            let values = self.trees.get(&tree).into_iter().flatten();
+            values.map(|(key, value)| (key.clone(), value.clone())).collect()
+        };
+        let voter = self.trees.get(&Tree::Meta).and_then(|meta| meta.get(VOTER_KEY));
+        Restored {
+            voter: voter.map(|bytes| decode(bytes).expect("a node wrote it")),
+            cells: tree(Tree::Cells),
+            tables: tree(Tree::Tables),
+            journals: self.journals.keys().cloned().collect(),
+        }
+    }
+
+    /// Records of a journal from a sequence on, those of unflushed batches among them.
+    pub fn records(&self, journal: &str, from: u64, limit: usize) -> Vec<StoredRecord> {
+        let mut written = Disk { journals: self.journals.clone(), ..Disk::default() };
+        let unflushed = self.unflushed.iter().flat_map(|batch| &batch.ops);
+        let records = unflushed.filter(|op| matches!(op, StoreOp::Record { .. }));
+        records.for_each(|op| written.apply(op.clone()));
+        let records = written.journals.remove(journal).unwrap_or_default().into_iter();
+        records.filter(|record| record.sequence >= from).take(limit).collect()
+    }
+
+    /// All records of a journal, by cell.
+    pub fn journal(&self, journal: &str) -> Vec<(CellId, &[u8])> {
+        let records = self.journals.get(journal).into_iter().flatten();
+        records.map(|record| (record.cell, &record.record[..])).collect()
+    }
+
+    /// Keys of cells that are durable.
+    pub fn cells(&self) -> usize {
+        self.trees.get(&Tree::Cells).map_or(0, BTreeMap::len)
+    }
+}

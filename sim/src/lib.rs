@@ -1,0 +1,57 @@
+//! Whole clusters in one process on one seed: two nodes, the balancer, phones, a bad network, slow
+//! disks and sudden deaths.
+//!
+//! Only pure crates run here, in virtual time: a seed determines everything, so a failure is
+//! replayed by its number. What needs real processes (sockets, actors, sled, ractor) is not here
+//! but in `examples/tests`.
+
+mod checks;
+mod disk;
+mod node;
+mod plan;
+mod story;
+mod trace;
+mod world;
+
+pub use checks::Violation;
+pub use plan::{Fault, Kill, Plan, Process};
+pub use trace::Trace;
+
+use story::Story;
+
+/// What one seed came to.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The seed.
+    pub seed: u64,
+    /// What it planned.
+    pub plan: Plan,
+    /// Steps taken.
+    pub steps: u64,
+    /// Hash of the whole trace: equal for equal seeds.
+    pub fingerprint: u64,
+    /// The rule that was broken first, if any.
+    pub violation: Option<Violation>,
+    /// The trace, if it was asked for.
+    pub lines: Vec<String>,
+}
+
+/// Plays the story of `seed`; `verbose` keeps the trace's lines.
+pub fn play(seed: u64, verbose: bool) -> Report {
+    play_plan(Plan::of(seed), verbose)
+}
+
+/// Plays a given plan.
+pub fn play_plan(plan: Plan, verbose: bool) -> Report {
+    let mut story = Story::new(plan.clone(), verbose);
+    let violation = story.run().err();
+    let (steps, trace) = story.into_trace();
+    Report {
+        seed: plan.seed,
+        plan,
+        steps,
+        fingerprint: trace.fingerprint(),
+        violation,
+        lines: trace.into_lines(),
+    }
+}

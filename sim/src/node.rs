@@ -1,0 +1,123 @@
+//! One node of a simulated cluster: the core with its services and adaptor, and its disk. It dies
+//! and starts again; the disk stays.
+
+use crate::disk::Disk;
+use resilee_call_billing::{CallBilling, TARIFFS, Tariff};
+use resilee_call_control::CallControl;
+use resilee_core::{Core, CoreConfig, Peer};
+use resilee_membership::{Key, NodeName, RunId};
+use resilee_registrar::Registrar;
+use resilee_sbb::{Deliver, LinkedSbb, Outcome, Tables, Timestamp, encode};
+use resilee_sip_api::{ACCOUNTS, Account};
+use resilee_sip_proto::TimerConfig;
+use resilee_sip_ra::{SipRa, SipRaConfig};
+use std::net::SocketAddr;
+
+/// Domain of all phones.
+pub const DOMAIN: &str = "example.test";
+/// Password of all phones.
+pub const PASSWORD: &str = "secret";
+
+/// Services of every node.
+pub const SERVICES: [LinkedSbb; 3] =
+    [LinkedSbb::of::<CallControl>(), LinkedSbb::of::<CallBilling>(), LinkedSbb::of::<Registrar>()];
+
+/// SIP timers of the simulated world: a fifth of the real ones, so that a story is short.
+pub fn timers() -> TimerConfig {
+    TimerConfig { t1_ms: 100, t2_ms: 800, t4_ms: 1_000, ..TimerConfig::default() }
+}
+
+/// A node, alive or dead.
+pub struct Node {
+    pub name: NodeName,
+    /// Where the balancer sends to.
+    pub sip: SocketAddr,
+    /// Where the other node sends heartbeats to.
+    pub cluster: SocketAddr,
+    pub disk: Disk,
+    /// `None` while it is dead.
+    pub core: Option<Core>,
+    /// Counts its lives: what was on its way to an earlier one is lost.
+    pub life: u64,
+}
+
+/// What all nodes of a cluster share.
+pub struct Cluster {
+    pub key: Key,
+    pub seed: u64,
+    /// The balancer's address for phones.
+    pub advertise: SocketAddr,
+    pub users: Vec<String>,
+}
+
+impl Node {
+    /// A node that was never started.
+    pub fn new(name: &str, sip: SocketAddr, cluster: SocketAddr) -> Self {
+        let name = name.parse().expect("a node name");
+        Node { name, sip, cluster, disk: Disk::default(), core: None, life: 0 }
+    }
+
+    /// Starts a new run.
+    pub fn start(&mut self, now: Timestamp, cluster: &Cluster, peer: Peer) {
+        self.life += 1;
+        let me = RunId { node: self.name.clone(), incarnation: now.as_millis() };
+        let adaptor = SipRa::new(SipRaConfig {
+            advertise: cluster.advertise,
+            key: cluster.key.derive("sip"),
+            seed: cluster.seed ^ self.life,
+            cohort: me.cohort(),
+            timers: timers(),
+        });
+        let config = CoreConfig {
+            me,
+            key: cluster.key.clone(),
+            peers: vec![peer],
+            behind_balancer: true,
+            heartbeat_ms: 50,
+            missed: 6,
+            cold_start_ms: 3_000,
+        };
+        let tables = configured_tables(&cluster.users);
+        let restored = self.disk.restore();
+        let core = Core::new(now, config, &SERVICES, Box::new(adaptor), tables, restored);
+        self.core = Some(core);
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.life += 1;
+        self.core = None;
+        self.disk.lose_unflushed();
+    }
+}
+
+/// Runs the handler of a delivery, as an actor would.
+pub fn run(deliver: &Deliver) -> Outcome {
+    let service = SERVICES.iter().find(|service| (service.descriptor)().name == deliver.service);
+    let service = service.expect("the core only delivers to services it was given");
+    (service.invoke)(deliver)
+}
+
+fn configured_tables(users: &[String]) -> Tables {
+    let mut tables = Tables::default();
+    for user in users {
+        let account = Account::with_password(user, DOMAIN, PASSWORD);
+        let row = encode(&account).expect("plain data");
+        tables.put(ACCOUNTS, &Account::key(user, DOMAIN), row);
+    }
+    let tariff = tariff();
+    tables.put(TARIFFS, &tariff.prefix, encode(&tariff).expect("plain data"));
+    tables
+}
+
+/// The tariff of all calls.
+pub fn tariff() -> Tariff {
+    let money = |text: &str| text.parse().expect("an amount");
+    Tariff {
+        prefix: String::new(),
+        currency: "EUR".to_owned(),
+        connect_fee: money("0.05"),
+        per_minute: money("0.12"),
+        increment_s: 1,
+    }
+}

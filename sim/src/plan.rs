@@ -1,0 +1,94 @@
+//! What a seed plans: how bad the network is, who talks how long, who hangs up, who dies when.
+
+use resilee_test_kit::{NetworkConfig, Random};
+
+/// A process of the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Process {
+    /// `server1` or `server2`, by index.
+    Node(usize),
+    /// The balancer.
+    Balancer,
+}
+
+/// A sudden death.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kill {
+    /// Who dies.
+    pub process: Process,
+    /// Steps after the call began.
+    pub at_step: u64,
+    /// When it starts again, in milliseconds after its death; `None`: never.
+    pub restart_ms: Option<u64>,
+}
+
+/// What goes wrong besides datagrams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing.
+    None,
+    /// One process dies.
+    Kill(Kill),
+}
+
+/// Everything that is left to chance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Where it came from.
+    pub seed: u64,
+    /// How bad the network is.
+    pub network: NetworkConfig,
+    /// What goes wrong besides.
+    pub fault: Fault,
+    /// Pairs of phones that call each other.
+    pub pairs: usize,
+    /// How long the callee rings, in milliseconds.
+    pub ring_ms: u64,
+    /// How long they talk, in milliseconds.
+    pub talk_ms: u64,
+    /// True if the caller hangs up, else the callee.
+    pub caller_hangs_up: bool,
+    /// Slowest flush of a disk, in microseconds.
+    pub flush_us_max: u64,
+}
+
+/// A call of the story takes fewer steps than this; a kill is planned within them.
+const STEPS_OF_A_CALL: u64 = 700;
+
+impl Plan {
+    /// The plan of a seed.
+    pub fn of(seed: u64) -> Plan {
+        let mut random = Random::of(seed, "plan");
+        let bad = random.between(0, 3);
+        let network = NetworkConfig {
+            loss_permille: [0, 0, 10, 50][bad as usize],
+            duplicate_permille: [0, 20, 20, 50][bad as usize],
+            reorder_permille: [0, 50, 50, 100][bad as usize],
+            delay_us: [100..=100, 50..=2_000, 50..=5_000, 100..=20_000][bad as usize].clone(),
+        };
+        let process = match random.between(0, 5) {
+            0..=2 => Process::Node(0),
+            3..=4 => Process::Node(1),
+            _ => Process::Balancer,
+        };
+        let at_step = random.between(0, STEPS_OF_A_CALL);
+        let restart_ms = match process {
+            Process::Balancer => Some(random.between(1, 500)),
+            Process::Node(_) => random.chance(600).then(|| random.between(5, 3_000)),
+        };
+        let fault = match random.chance(900) {
+            true => Fault::Kill(Kill { process, at_step, restart_ms }),
+            false => Fault::None,
+        };
+        Plan {
+            seed,
+            network,
+            fault,
+            pairs: random.between(1, 3) as usize,
+            ring_ms: random.between(20, 800),
+            talk_ms: random.between(0, 2_500),
+            caller_hangs_up: random.chance(500),
+            flush_us_max: random.between(200, 20_000),
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The trace of a run: hashed always, kept on request.
+
+use resilee_sbb::Timestamp;
+
+/// Lines of what happened, in order.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    hash: u64,
+    start: Timestamp,
+    lines: Option<Vec<String>>,
+}
+
+impl Trace {
+    /// An empty trace; its times count from `start`.
+    pub fn new(start: Timestamp, keep: bool) -> Self {
+        Trace { hash: 0xcbf2_9ce4_8422_2325, start, lines: keep.then(Vec::new) }
+    }
+
+    /// Adds what happened. The text is made only if it is kept; `bytes` are hashed always.
+    pub fn add(&mut self, now: Timestamp, kind: &str, bytes: &[u8], text: impl Fn() -> String) {
+        self.hash(&now.as_micros().to_be_bytes());
+        self.hash(kind.as_bytes());
+        self.hash(bytes);
+        if let Some(lines) = &mut self.lines {
+            let at = now.since(self.start);
+            lines.push(format!("{:>10.3} ms {kind} {}", at.as_secs_f64() * 1000.0, text()));
+        }
+    }
+
+    fn hash(&mut self, bytes: &[u8]) {
+        // FNV-1a.
+        for byte in bytes {
+            self.hash = (self.hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+    }
+
+    /// Equal for equal traces.
+    pub fn fingerprint(&self) -> u64 {
+        self.hash
+    }
+
+    /// The lines that were kept.
+    pub fn into_lines(self) -> Vec<String> {
+        self.lines.unwrap_or_default()
+    }
+}

@@ -1,0 +1,495 @@
+//! The simulated world: everything that happens, one step at a time, in virtual time.
+//!
+//! | what moves            | how                                                                |
+//! |-----------------------|--------------------------------------------------------------------|
+//! | datagrams             | the test kit's network: loss, duplication, reordering, delay       |
+//! | frames between nodes  | in order while both live; what is on its way to a dead node is lost |
+//! | handlers              | answer after a while; a death in between loses the answer          |
+//! | disks                 | flush after a while; a death in between loses the writes           |
+//! | a send to a dead port | the balancer's socket says so (ECONNREFUSED)                       |
+//!
+//! What is done in it, and what is checked, is in `story.rs` and `checks.rs`.
+
+use crate::node::{Cluster, Node, run, timers};
+use crate::plan::{Plan, Process};
+use crate::trace::Trace;
+use resilee_balancer::{
+    Algorithm, Balancer, BalancerConfig, BalancerInput, BalancerOutput, Server,
+};
+use resilee_core::{Input, Output, Peer};
+use resilee_membership::{Key, VoterState};
+use resilee_sbb::{DeliveryId, Outcome, Timestamp};
+use resilee_test_kit::{
+    AnswerPolicy, Network, Packet, Phone, PhoneCommand, PhoneConfig, PhoneEvent, PhoneInput,
+    PhoneOutput, Random,
+};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+/// When the simulated world begins.
+pub const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+/// Records that a disk hands out at once.
+const LINK_DELAY_US: (u64, u64) = (50, 2_000);
+
+/// Something that will happen.
+#[derive(Debug)]
+enum Action {
+    Outcome { node: usize, life: u64, delivery: DeliveryId, outcome: Outcome },
+    Flushed { node: usize, life: u64, number: u64 },
+    Input { node: usize, life: u64, input: Input },
+    Frame { to: usize, lives: (u64, u64), bytes: Vec<u8> },
+    Dial { lives: (u64, u64) },
+    LinkDown { node: usize, life: u64 },
+    Refused { server: usize, life: u64 },
+    SeatPersisted { life: u64, number: u64, state: VoterState },
+    Start(Process),
+    Command { phone: usize, command: PhoneCommand },
+}
+
+/// Two nodes, a balancer, phones, and all between them.
+pub struct World {
+    pub now: Timestamp,
+    pub steps: u64,
+    pub trace: Trace,
+    pub nodes: [Node; 2],
+    pub phones: Vec<Phone>,
+    /// What phones said since it was last read.
+    pub events: Vec<(usize, PhoneEvent)>,
+    cluster: Cluster,
+    balancer: Option<Balancer>,
+    balancer_life: u64,
+    seat_state: Option<VoterState>,
+    network: Network,
+    random: Random,
+    actions: BTreeMap<(Timestamp, u64), Action>,
+    next_action: u64,
+    /// When the last frame of each direction arrives: they keep their order.
+    last_frame: [Timestamp; 2],
+    linked: bool,
+    flush_us_max: u64,
+}
+
+fn address(a: u8, b: u8, port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, a, b)), port)
+}
+
+fn balancer_address() -> SocketAddr {
+    address(1, 1, 5060)
+}
+
+fn balancer_socket(server: usize) -> SocketAddr {
+    address(1, 1, 6001 + server as u16)
+}
+
+impl World {
+    /// A world in which nothing runs yet but the phones.
+    pub fn new(plan: &Plan, verbose: bool) -> Self {
+        let users: Vec<_> = (0..plan.pairs * 2).map(|number| format!("user{number}")).collect();
+        let node = |index: u8| {
+            let name = format!("server{}", index + 1);
+            Node::new(&name, address(2, index + 1, 5080), address(2, index + 1, 7000))
+        };
+        let phones = users.iter().enumerate();
+        World {
+            now: START,
+            steps: 0,
+            trace: Trace::new(START, verbose),
+            nodes: [node(0), node(1)],
+            phones: phones.map(|(i, user)| Phone::new(phone(plan, i, user), START)).collect(),
+            events: Vec::new(),
+            cluster: Cluster {
+                key: Key::from_file_bytes(&[b'k'; 32]).expect("32 bytes are enough"),
+                seed: plan.seed,
+                advertise: balancer_address(),
+                users,
+            },
+            balancer: None,
+            balancer_life: 0,
+            seat_state: None,
+            network: Network::new(plan.network.clone(), plan.seed),
+            random: Random::of(plan.seed, "world"),
+            actions: BTreeMap::new(),
+            next_action: 0,
+            last_frame: [START; 2],
+            linked: false,
+            flush_us_max: plan.flush_us_max,
+        }
+    }
+
+    /// Starts a process, now or later.
+    pub fn start_after(&mut self, process: Process, delay_ms: u64) {
+        self.schedule(delay_ms * 1000, Action::Start(process));
+    }
+
+    /// A user does something, now or later.
+    pub fn command_after(&mut self, phone: usize, delay_ms: u64, command: PhoneCommand) {
+        self.schedule(delay_ms * 1000, Action::Command { phone, command });
+    }
+
+    /// `kill -9`, now.
+    pub fn kill(&mut self, process: Process) {
+        self.trace.add(self.now, "KILL", &[], || format!("{process:?}"));
+        match process {
+            Process::Balancer => {
+                self.balancer = None;
+                self.balancer_life += 1;
+            }
+            Process::Node(node) => {
+                self.nodes[node].kill();
+                let other = 1 - node;
+                if std::mem::take(&mut self.linked) {
+                    let delay = self.random.between(100, 2_000);
+                    let life = self.nodes[other].life;
+                    self.schedule(delay, Action::LinkDown { node: other, life });
+                }
+            }
+        }
+    }
+
+    fn schedule(&mut self, delay_us: u64, action: Action) {
+        let at = self.now + Duration::from_micros(delay_us);
+        self.actions.insert((at, self.next_action), action);
+        self.next_action += 1;
+    }
+
+    /// Lets the next thing happen; false if nothing ever will.
+    pub fn step(&mut self) -> bool {
+        self.steps += 1;
+        let action = self.actions.first_key_value().map(|(key, _)| key.0);
+        let packet = self.network.poll_timeout();
+        let machine = self.machine_timeout();
+        let Some(next) = [action, packet, machine].into_iter().flatten().min() else {
+            return false;
+        };
+        self.now = self.now.max(next);
+        if action == Some(next) {
+            if let Some((_, action)) = self.actions.pop_first() {
+                self.act(action);
+            }
+        } else if packet == Some(next) {
+            if let Some(packet) = self.network.poll_packet(self.now) {
+                self.arrive(packet);
+            }
+        } else {
+            self.time_out();
+        }
+        true
+    }
+
+    fn machine_timeout(&self) -> Option<Timestamp> {
+        let nodes = self.nodes.iter().filter_map(|node| node.core.as_ref()?.poll_timeout());
+        let balancer = self.balancer.as_ref().map(Balancer::poll_timeout);
+        let phones = self.phones.iter().filter_map(Phone::poll_timeout);
+        nodes.chain(balancer).chain(phones).min()
+    }
+
+    fn time_out(&mut self) {
+        for node in 0..2 {
+            let core = self.nodes[node].core.as_ref();
+            if core.and_then(|core| core.poll_timeout()).is_some_and(|at| at <= self.now) {
+                self.feed(node, Input::Timeout);
+            }
+        }
+        if let Some(at) = self.balancer.as_ref().map(Balancer::poll_timeout)
+            && at <= self.now
+        {
+            self.feed_balancer(BalancerInput::Timeout);
+        }
+        for phone in 0..self.phones.len() {
+            if self.phones[phone].poll_timeout().is_some_and(|at| at <= self.now) {
+                self.feed_phone(phone, PhoneInput::Timeout);
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Outcome { node, life, delivery, outcome } => {
+                self.feed_life(node, life, Input::Outcome { delivery, outcome });
+            }
+            Action::Flushed { node, life, number } => {
+                if self.nodes[node].life == life {
+                    self.nodes[node].disk.flush(number);
+                    self.feed(node, Input::Stored { number });
+                }
+            }
+            Action::Input { node, life, input } => self.feed_life(node, life, input),
+            Action::Frame { to, lives, bytes } => {
+                if self.linked && self.current_lives() == lives {
+                    let peer = self.nodes[1 - to].name.clone();
+                    self.feed(to, Input::Frame { peer, bytes });
+                }
+            }
+            Action::Dial { lives } => self.link(lives),
+            Action::LinkDown { node, life } => {
+                let peer = self.nodes[1 - node].name.clone();
+                self.feed_life(node, life, Input::LinkDown { peer });
+            }
+            Action::Refused { server, life } => {
+                if self.balancer_life == life {
+                    self.feed_balancer(BalancerInput::Refused { server });
+                }
+            }
+            Action::SeatPersisted { life, number, state } => {
+                if self.balancer_life == life {
+                    self.seat_state = Some(state);
+                    self.feed_balancer(BalancerInput::Persisted(number));
+                }
+            }
+            Action::Start(process) => self.start(process),
+            Action::Command { phone, command } => {
+                self.trace.add(self.now, "USER", &[phone as u8], || format!("{phone} {command:?}"));
+                self.feed_phone(phone, PhoneInput::Command(command));
+            }
+        }
+    }
+
+    fn start(&mut self, process: Process) {
+        self.trace.add(self.now, "START", &[], || format!("{process:?}"));
+        match process {
+            Process::Balancer => {
+                self.balancer_life += 1;
+                let config = BalancerConfig {
+                    listen: vec![balancer_address()],
+                    servers: self.nodes.iter().map(server).collect(),
+                    algorithm: Algorithm::FirstAlive,
+                    heartbeat_ms: 50,
+                    missed: 6,
+                };
+                let (key, stored) = (self.cluster.key.clone(), self.seat_state.clone());
+                self.balancer = Some(Balancer::new(self.now, config, key, stored));
+                self.drain_balancer();
+            }
+            Process::Node(node) => {
+                let other = &self.nodes[1 - node];
+                let peer = Peer { name: other.name.clone(), address: other.cluster };
+                self.nodes[node].start(self.now, &self.cluster, peer);
+                self.dial();
+                self.drain(node);
+            }
+        }
+    }
+
+    fn current_lives(&self) -> (u64, u64) {
+        (self.nodes[0].life, self.nodes[1].life)
+    }
+
+    /// Both nodes live and have no link: one of them dials.
+    fn dial(&mut self) {
+        if self.nodes.iter().all(|node| node.core.is_some()) && !self.linked {
+            let delay = self.random.between(500, 50_000);
+            let lives = self.current_lives();
+            self.schedule(delay, Action::Dial { lives });
+        }
+    }
+
+    fn link(&mut self, lives: (u64, u64)) {
+        if self.current_lives() != lives || self.linked {
+            return;
+        }
+        self.linked = true;
+        self.last_frame = [self.now; 2];
+        for node in 0..2 {
+            let peer = self.nodes[1 - node].name.clone();
+            self.feed(node, Input::LinkUp { peer });
+        }
+    }
+
+    fn unlink(&mut self) {
+        if !std::mem::take(&mut self.linked) {
+            return;
+        }
+        for node in 0..2 {
+            let life = self.nodes[node].life;
+            self.schedule(100, Action::LinkDown { node, life });
+        }
+        let (delay, lives) = (self.random.between(5_000, 100_000), self.current_lives());
+        self.schedule(delay, Action::Dial { lives });
+    }
+
+    fn arrive(&mut self, packet: Packet) {
+        let Packet { source, destination, bytes } = packet;
+        self.trace.add(self.now, "DATAGRAM", &bytes, || describe(source, destination, &bytes));
+        if destination == balancer_address() {
+            let local = destination;
+            return self.feed_balancer(BalancerInput::FromClient { source, local, bytes: &bytes });
+        }
+        for node in 0..2 {
+            if destination == balancer_socket(node) {
+                return self.feed_balancer(BalancerInput::FromNode { server: node, bytes: &bytes });
+            }
+            if [self.nodes[node].sip, self.nodes[node].cluster].contains(&destination) {
+                return self.arrive_at_node(node, source, bytes);
+            }
+        }
+        let phone = self.phones.iter().position(|phone| phone.config().address == destination);
+        if let Some(phone) = phone {
+            self.feed_phone(phone, PhoneInput::Datagram { source, bytes });
+        }
+    }
+
+    fn arrive_at_node(&mut self, node: usize, source: SocketAddr, bytes: Vec<u8>) {
+        if self.nodes[node].core.is_some() {
+            return self.feed(node, Input::Packet { source, bytes });
+        }
+        if source == balancer_socket(node) {
+            let life = self.balancer_life;
+            self.schedule(100, Action::Refused { server: node, life });
+        }
+    }
+
+    fn feed_life(&mut self, node: usize, life: u64, input: Input) {
+        if self.nodes[node].life == life {
+            self.feed(node, input);
+        }
+    }
+
+    fn feed(&mut self, node: usize, input: Input) {
+        if let Some(core) = self.nodes[node].core.as_mut() {
+            core.handle_input(self.now, input);
+            self.drain(node);
+        }
+    }
+
+    fn drain(&mut self, node: usize) {
+        while let Some(output) = self.nodes[node].core.as_mut().and_then(|c| c.poll_output()) {
+            self.carry_out(node, output);
+        }
+    }
+
+    fn carry_out(&mut self, node: usize, output: Output) {
+        let life = self.nodes[node].life;
+        match output {
+            Output::Deliver(deliver) => {
+                let delay = self.random.between(1, 500);
+                let (delivery, outcome) = (deliver.id, run(&deliver));
+                self.schedule(delay, Action::Outcome { node, life, delivery, outcome });
+            }
+            Output::Packet { destination, bytes } => {
+                let own = &self.nodes[node];
+                let to_node = self.nodes.iter().any(|node| node.cluster == destination);
+                let source = if to_node { own.cluster } else { own.sip };
+                self.network.handle_send(self.now, Packet { source, destination, bytes });
+            }
+            Output::Datagram { .. } => {}
+            Output::Frame { bytes, .. } => self.send_frame(1 - node, bytes),
+            Output::CloseLink { .. } => self.unlink(),
+            Output::Store(batch) => {
+                let number = batch.number;
+                self.nodes[node].disk.write(batch);
+                let delay = self.random.between(100, self.flush_us_max);
+                self.schedule(delay, Action::Flushed { node, life, number });
+            }
+            Output::LoadRecords { token, journal, from, limit } => {
+                let records = self.nodes[node].disk.records(&journal, from, limit);
+                let input = Input::Records { token, records };
+                self.schedule(200, Action::Input { node, life, input });
+            }
+            Output::Notice(notice) => {
+                let name = self.nodes[node].name.clone();
+                self.trace.add(self.now, "NOTICE", &[], || format!("{name}: {notice:?}"));
+            }
+            Output::Rejoin => {
+                self.kill(Process::Node(node));
+                self.schedule(2_000, Action::Start(Process::Node(node)));
+            }
+            Output::Drained => self.kill(Process::Node(node)),
+        }
+    }
+
+    fn send_frame(&mut self, to: usize, bytes: Vec<u8>) {
+        if !self.linked {
+            return;
+        }
+        let (low, high) = LINK_DELAY_US;
+        let arrival = self.now + Duration::from_micros(self.random.between(low, high));
+        let arrival = arrival.max(self.last_frame[to]);
+        self.last_frame[to] = arrival;
+        let delay = u64::try_from(arrival.since(self.now).as_micros()).unwrap_or(u64::MAX);
+        self.schedule(delay, Action::Frame { to, lives: self.current_lives(), bytes });
+    }
+
+    fn feed_balancer(&mut self, input: BalancerInput<'_>) {
+        if let Some(balancer) = self.balancer.as_mut() {
+            balancer.handle_input(self.now, input);
+            self.drain_balancer();
+        }
+    }
+
+    fn drain_balancer(&mut self) {
+        while let Some(output) = self.balancer.as_mut().and_then(Balancer::poll_output) {
+            match output {
+                BalancerOutput::ToClient { destination, bytes, .. } => {
+                    let source = balancer_address();
+                    self.network.handle_send(self.now, Packet { source, destination, bytes });
+                }
+                BalancerOutput::ToNode { server, bytes } => {
+                    let source = balancer_socket(server);
+                    let destination = self.nodes[server].sip;
+                    self.network.handle_send(self.now, Packet { source, destination, bytes });
+                }
+                BalancerOutput::Persist { number, state } => {
+                    let delay = self.random.between(100, self.flush_us_max);
+                    let life = self.balancer_life;
+                    self.schedule(delay, Action::SeatPersisted { life, number, state });
+                }
+                BalancerOutput::Notice(notice) => {
+                    self.trace.add(self.now, "BALANCER", &[], || format!("{notice:?}"));
+                }
+            }
+        }
+    }
+
+    fn feed_phone(&mut self, phone: usize, input: PhoneInput) {
+        self.phones[phone].handle_input(self.now, input);
+        while let Some(output) = self.phones[phone].poll_output() {
+            match output {
+                PhoneOutput::Send { destination, bytes } => {
+                    let source = self.phones[phone].config().address;
+                    self.network.handle_send(self.now, Packet { source, destination, bytes });
+                }
+                PhoneOutput::Event(event) => {
+                    self.trace
+                        .add(self.now, "PHONE", &[phone as u8], || format!("{phone} {event:?}"));
+                    self.events.push((phone, event));
+                }
+            }
+        }
+    }
+}
+
+fn server(node: &Node) -> Server {
+    Server { name: node.name.clone(), address: node.sip }
+}
+
+fn phone(plan: &Plan, index: usize, user: &str) -> PhoneConfig {
+    PhoneConfig {
+        user: user.to_owned(),
+        domain: crate::node::DOMAIN.to_owned(),
+        password: Some(crate::node::PASSWORD.to_owned()),
+        address: address(3, index as u8 + 1, 5060),
+        proxy: balancer_address(),
+        register_expires_s: 600,
+        ring_ms: plan.ring_ms,
+        answer: AnswerPolicy::Answer,
+        seed: plan.seed,
+        timers: timers(),
+        rtp: None,
+    }
+}
+
+/// One line of the trace: who to whom, and the first line of what they say.
+fn describe(source: SocketAddr, destination: SocketAddr, bytes: &[u8]) -> String {
+    let printable = |byte: &&u8| byte.is_ascii_graphic() || **byte == b' ';
+    let line: Vec<u8> = bytes.iter().take_while(printable).copied().take(60).collect();
+    let sip = bytes.windows(8).position(|window| window == b" SIP/2.0" || window == b"SIP/2.0 ");
+    let inside = sip.filter(|_| line.len() < 8).map(|at| {
+        let start = bytes[..at].iter().rposition(|b| !b.is_ascii_graphic() && *b != b' ');
+        let text: Vec<_> =
+            bytes[start.map_or(0, |s| s + 1)..].iter().take_while(printable).collect();
+        text.into_iter().copied().take(60).collect::<Vec<u8>>()
+    });
+    let line = String::from_utf8_lossy(inside.as_deref().unwrap_or(&line)).into_owned();
+    format!("{source} > {destination} {line}")
+}

@@ -1,0 +1,125 @@
+//! `cargo xtask test`: every test there is, from one crate's to real processes and a browser.
+//!
+//! What the tests check is in the crates; which system programs they need, and how those come, is
+//! in [`crate::system_programs`].
+
+use std::path::Path;
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::command::{Mode, cargo, run as run_command, run_tests};
+use crate::libtest_tally::Tally;
+use crate::steps::Steps;
+use crate::system_programs;
+
+/// Shown by `cargo xtask test --help`.
+pub const HELP: &str = "\
+Steps:
+  system programs  sipp, baresip, chromium, chromedriver, for the end-to-end step. A missing one
+                   is installed by apt-get where that may be (root on Debian). Else, with CI=true,
+                   the step fails and names it; without, it says what is missing and the tests
+                   get RESILEE_SKIP_SIPP=1, RESILEE_SKIP_BARESIP=1, RESILEE_SKIP_CHROMIUM=1 or
+                   RESILEE_SKIP_CHROMEDRIVER=1, and leave out what needs it. Set by hand, outside
+                   CI, such a variable leaves a program out though it is there.
+  crates           cargo test of every crate but `resilee-examples`, in the dev profile.
+  seeds            the simulator's fixed range of seeds and sim/seeds.txt, in the release profile.
+  end-to-end       release binaries, then the tests of `resilee-examples` (examples/tests/*.rs) one
+                   after another. They start those binaries, listen on real ports and measure
+                   time, so they run neither in the dev profile nor beside other tests.
+
+The last lines are libtest's results added up, and the time in all.";
+
+/// The steps that can be run alone.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TestStep {
+    /// Tests of every crate but the examples
+    Crates,
+    /// The simulator's seeds
+    Seeds,
+    /// Real processes, system programs and a browser
+    EndToEnd,
+}
+
+/// Runs the steps named in `only`, or all when it is empty.
+pub fn run(root: &Path, only: &[TestStep], mode: Mode) -> Result<()> {
+    let mut tally = Tally::default();
+    let outcome = run_steps(root, only, mode, &mut tally);
+    if tally.suites > 0 {
+        println!("\n{tally}");
+    }
+    let (steps, skipped) = outcome?;
+    for program in skipped {
+        println!("SKIPPED: tests that need {program}");
+    }
+    steps.finish();
+    Ok(())
+}
+
+/// Explores new seeds for some minutes.
+pub fn sweep(root: &Path, minutes: u32, mode: Mode) -> Result<()> {
+    let mut steps = Steps::new();
+    steps.run("sweep", || run_command(simulator(root, &sweep_arguments(minutes)), mode))?;
+    steps.finish();
+    Ok(())
+}
+
+type Finished = (Steps, Vec<&'static str>);
+
+fn run_steps(root: &Path, only: &[TestStep], mode: Mode, tally: &mut Tally) -> Result<Finished> {
+    let wanted = |step| only.is_empty() || only.contains(&step);
+    let mut steps = Steps::new();
+    let mut skipped = Vec::new();
+    if wanted(TestStep::EndToEnd) {
+        skipped = steps.run("system programs", || system_programs::provide(mode))?;
+    }
+    if wanted(TestStep::Crates) {
+        steps.run("crates", || {
+            let arguments =
+                ["test", "--workspace", "--exclude", "resilee-examples", "--no-fail-fast"];
+            run_tests(cargo(root, &arguments), mode, tally)
+        })?;
+    }
+    if wanted(TestStep::Seeds) {
+        steps.run("seeds", || run_command(simulator(root, &["check".to_owned()]), mode))?;
+    }
+    if wanted(TestStep::EndToEnd) {
+        steps.run("release binaries", || run_command(cargo(root, &RELEASE_BINARIES), mode))?;
+        steps.run("end-to-end", || {
+            let mut tests = cargo(root, &END_TO_END);
+            for program in &skipped {
+                tests.env(system_programs::skip_variable(program), "1");
+            }
+            run_tests(tests, mode, tally)
+        })?;
+    }
+    Ok((steps, skipped))
+}
+
+/// What the end-to-end tests start.
+const RELEASE_BINARIES: [&str; 10] = [
+    "build",
+    "--release",
+    "-p",
+    "resilee-node",
+    "-p",
+    "resilee-balancer",
+    "-p",
+    "resilee-examples",
+    "--bins",
+    "--examples",
+];
+
+/// One thread: the tests share the machine's time, ports and attention.
+const END_TO_END: [&str; 7] =
+    ["test", "--release", "-p", "resilee-examples", "--no-fail-fast", "--", "--test-threads=1"];
+
+fn simulator(root: &Path, arguments: &[String]) -> std::process::Command {
+    let mut command = cargo(root, &["run", "--release", "-p", "resilee-sim", "--"]);
+    command.args(arguments);
+    command
+}
+
+fn sweep_arguments(minutes: u32) -> [String; 3] {
+    ["sweep".to_owned(), "--minutes".to_owned(), minutes.to_string()]
+}

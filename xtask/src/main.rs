@@ -1,0 +1,119 @@
+//! Development tasks: what a person and continuous integration run, and nothing else.
+//!
+//! This file is the command line. What each task does is in the file of its name: [`lint`],
+//! [`tidy`], [`full_test`]; the rest are [`steps`], [`command`] (child processes),
+//! [`system_programs`], [`libtest_tally`] and [`deny`]. Nothing here is part of Resilee itself.
+
+mod command;
+mod deny;
+mod full_test;
+mod libtest_tally;
+mod lint;
+mod steps;
+mod system_programs;
+mod tidy;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::command::Mode;
+use crate::steps::Steps;
+
+/// Development tasks of Resilee.
+///
+/// `lint` and `test` are all that continuous integration runs (`.ci/run`). Each prints a header
+/// and the time of every step, and stops at the first step that fails, with exit code 1.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask", version, propagate_version = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Check format, house rules, clippy, docs and the dependencies' licences
+    #[command(after_long_help = lint::HELP)]
+    Lint(DryRun),
+    /// Check the house rules only: the part of `lint` that takes a second
+    #[command(after_long_help = tidy::HELP)]
+    Tidy,
+    /// Run every test: crates, seeds of the simulator, end to end with real programs
+    #[command(after_long_help = full_test::HELP)]
+    Test {
+        /// Run this step only (may be given more than once)
+        #[arg(long, value_enum, value_name = "STEP")]
+        only: Vec<full_test::TestStep>,
+        #[command(flatten)]
+        dry_run: DryRun,
+    },
+    /// Let the simulator explore new seeds; a failing one prints the command that replays it
+    Sweep {
+        /// How long to explore
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        minutes: u32,
+        #[command(flatten)]
+        dry_run: DryRun,
+    },
+}
+
+#[derive(Args)]
+struct DryRun {
+    /// Print the commands instead of running them
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl DryRun {
+    fn mode(&self) -> Mode {
+        if self.dry_run { Mode::Print } else { Mode::Run }
+    }
+}
+
+fn main() -> ExitCode {
+    let root = workspace_root();
+    let outcome = match CommandLine::parse().task {
+        Task::Lint(dry_run) => lint::run(&root, dry_run.mode()),
+        Task::Tidy => {
+            let mut steps = Steps::new();
+            let checked = steps.run("tidy", || tidy::run(&root));
+            checked.inspect(|()| steps.finish())
+        }
+        Task::Test { only, dry_run } => full_test::run(&root, &only, dry_run.mode()),
+        Task::Sweep { minutes, dry_run } => full_test::sweep(&root, minutes, dry_run.mode()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nFAILED: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Cargo names our package's folder at run time; its value at compile time serves a debugger.
+fn workspace_root() -> PathBuf {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    package.parent().expect("xtask is a folder of the workspace").to_path_buf()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn a_sweep_of_no_minutes_is_refused() {
+        assert!(CommandLine::try_parse_from(["xtask", "sweep", "--minutes", "0"]).is_err());
+        assert!(CommandLine::try_parse_from(["xtask", "sweep", "--minutes", "5"]).is_ok());
+    }
+}
