@@ -49,6 +49,8 @@ pub struct Stage {
     pub dave: Handset,
     /// Bills in the data folder before the story, if it is an old one.
     pub bills_before: u64,
+    /// Calls that a run before left there, when everything was killed at once.
+    pub calls_before: Vec<String>,
 }
 
 /// Plays the whole story; the exit code tells whether every check held.
@@ -113,6 +115,7 @@ impl Stage {
             carol: phone("carol").await?,
             dave: phone("dave").await?,
             bills_before: 0,
+            calls_before: Vec::new(),
         })
     }
 
@@ -155,6 +158,8 @@ impl Stage {
         };
         self.servers[0].wait_for_members(&SERVERS).await?;
         self.bills_before = self.servers[1].bill_count().await?;
+        let calls = self.servers[1].calls().await?;
+        self.calls_before = calls.into_iter().map(|call| call.call_id).collect();
         self.report.done("server1 and server2 are joined, each with its own store");
         let found = format!("view {} ({})", joined.view, joined.protection);
         self.report.check("both servers are members of the view", true, found);

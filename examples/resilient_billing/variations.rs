@@ -2,7 +2,7 @@
 
 use crate::bill;
 use crate::cluster::SERVERS;
-use crate::rest::BillRow;
+use crate::rest::{BillRow, LiveCall};
 use crate::story::{
     PHONE_WITHIN, Stage, TALK, answered, call_id, end_call, ring, set_up, talk_time,
 };
@@ -113,7 +113,9 @@ impl Stage {
         let mut calls = [0; 2];
         for (index, server) in self.servers.iter().enumerate() {
             bills[index] = server.bill_count().await?.saturating_sub(self.bills_before);
-            calls[index] = server.calls().await?.len();
+            let left = server.calls().await?;
+            let is_ours = |call: &&LiveCall| !self.calls_before.contains(&call.call_id);
+            calls[index] = left.iter().filter(is_ours).count();
         }
         self.report.done("Both servers are up again");
         let found = format!("{} on server1, {} on server2", bills[0], bills[1]);

@@ -81,7 +81,7 @@ impl Core {
             self.joining = None;
         }
         self.outputs.push_back(Output::Notice(Notice::View(self.view.clone())));
-        self.reset_links();
+        self.reset_links(&old);
         if self.view.members == [self.config.me.clone()] {
             self.gate_by_store();
         }
@@ -93,16 +93,14 @@ impl Core {
         self.take_over(now, &old);
     }
 
-    /// Members get every commit; who is no member, and not joining, gets nothing.
-    fn reset_links(&mut self) {
+    /// Members get every commit; who was voted out gets nothing. A joiner goes on as it is.
+    fn reset_links(&mut self, old: &View) {
         for link in self.links.values_mut() {
             let Some(run) = link.run.clone() else { continue };
-            let joining = matches!(link.mode, Mode::Cells(_) | Mode::Records { .. });
             match self.view.contains(&run) {
                 true if link.mode == Mode::Idle => link.mode = Mode::Live,
-                true => {}
-                false if joining => {}
-                false => link.stop(),
+                false if old.contains(&run) => link.stop(),
+                _ => {}
             }
         }
     }
