@@ -1,5 +1,6 @@
 //! The rules a run must keep. Each is a promise, or follows from one.
 
+use crate::plan::Ending;
 use crate::world::World;
 use resilee_call_billing::{BILLS, Bill};
 use resilee_sbb::{Timestamp, decode};
@@ -38,6 +39,7 @@ impl fmt::Display for Violation {
 #[derive(Clone, Debug, Default)]
 struct Call {
     call_id: String,
+    rang: bool,
     up: [Option<Timestamp>; 2],
     over: [Option<Timestamp>; 2],
 }
@@ -59,6 +61,11 @@ impl Calls {
         self.calls[pair].up.iter().all(Option::is_some)
     }
 
+    /// True the first time that the pair's call rings.
+    pub fn rings_first(&mut self, pair: usize) -> bool {
+        !std::mem::replace(&mut self.calls[pair].rang, true)
+    }
+
     /// True if all calls were made and are over.
     pub fn all_over(&self) -> bool {
         self.calls.iter().all(|call| call.over.iter().all(Option::is_some))
@@ -73,6 +80,7 @@ impl Calls {
         world: &World,
         phone: usize,
         event: &PhoneEvent,
+        ending: Ending,
     ) -> Result<(), Violation> {
         let (call, side) = (&mut self.calls[phone / 2], phone % 2);
         if let Some(status) = world.phones[phone].call() {
@@ -83,6 +91,9 @@ impl Calls {
             PhoneEvent::HungUp { .. } => {
                 let status = world.phones[phone].call().and_then(|call| call.ended_at);
                 call.over[side] = Some(status.unwrap_or(world.now));
+            }
+            PhoneEvent::CallFailed(487) if ending == Ending::Cancel => {
+                call.over[side] = Some(world.now);
             }
             PhoneEvent::CallFailed(status) | PhoneEvent::HangUpFailed(status) => {
                 let detail = format!("phone {phone}: {status}");
@@ -131,6 +142,7 @@ impl Calls {
                 let call_id = call.call_id.clone();
                 let who = || format!("{call_id} on {}", node.name);
                 match of_call[..] {
+                    [] if call.up[0].is_none() => {}
                     [] => return Err(Violation::new("each answered call has a bill", who())),
                     [bill] => {
                         call.check_duration(bill)?;
@@ -144,7 +156,9 @@ impl Calls {
                     }
                 }
             }
-            let known = |bill: &&Bill| self.calls.iter().any(|call| call.call_id == bill.call_id);
+            let known = |bill: &&Bill| {
+                self.calls.iter().any(|c| c.call_id == bill.call_id && c.up[0].is_some())
+            };
             if let Some(bill) = bills.iter().find(|bill| !known(bill)) {
                 return Err(Violation::new("only answered calls are billed", bill.call_id.clone()));
             }

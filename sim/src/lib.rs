@@ -14,7 +14,7 @@ mod trace;
 mod world;
 
 pub use checks::Violation;
-pub use plan::{Fault, Kill, Plan, Process};
+pub use plan::{Ending, Fault, Kill, Plan, Process};
 pub use trace::Trace;
 
 use story::Story;
@@ -28,6 +28,8 @@ pub struct Report {
     pub plan: Plan,
     /// Steps taken.
     pub steps: u64,
+    /// Steps from the first call's begin to the last one's end.
+    pub steps_of_calls: u64,
     /// Hash of the whole trace: equal for equal seeds.
     pub fingerprint: u64,
     /// The rule that was broken first, if any.
@@ -45,11 +47,13 @@ pub fn play(seed: u64, verbose: bool) -> Report {
 pub fn play_plan(plan: Plan, verbose: bool) -> Report {
     let mut story = Story::new(plan.clone(), verbose);
     let violation = story.run().err();
+    let steps_of_calls = story.steps_of_calls();
     let (steps, trace) = story.into_trace();
     Report {
         seed: plan.seed,
         plan,
         steps,
+        steps_of_calls,
         fingerprint: trace.fingerprint(),
         violation,
         lines: trace.into_lines(),

@@ -2,7 +2,7 @@
 //! failures, `replay` shows one seed step by step.
 
 use clap::{Parser, Subcommand};
-use resilee_sim::{Report, play};
+use resilee_sim::{Ending, Fault, Kill, Plan, Process, Report, play, play_plan};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,8 @@ enum Command {
         /// The seed.
         seed: u64,
     },
+    /// Kills each process at each step of the plain call.
+    Steps,
 }
 
 fn main() -> ExitCode {
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Command::Check => check(),
         Command::Sweep { minutes, from } => sweep(minutes, from),
         Command::Replay { seed } => replay(seed),
+        Command::Steps => kill_at_every_step().1 == 0,
     };
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -67,11 +70,35 @@ fn check() -> bool {
             println!("seed {seed}: played twice, two traces");
         }
     }
+    let (at_steps, lost) = kill_at_every_step();
     let seconds = started.elapsed().as_secs_f64();
+    (played, failed) = (played + at_steps, failed + lost);
     let rate = played as f64 / seconds;
     println!("{played} seeds, {steps} steps in {seconds:.1} s: {rate:.0} seeds per second");
     println!("{} passed, {failed} failed", played - failed.min(played));
     failed == 0
+}
+
+/// Kills each process at each step of the plain call, however it ends. Plans played, and failed.
+fn kill_at_every_step() -> (u64, u64) {
+    let (mut played, mut failed) = (0, 0);
+    for ending in [Ending::Caller, Ending::Callee, Ending::Cancel] {
+        let steps = play_plan(Plan::plain(ending, Fault::None), false).steps_of_calls;
+        for process in [Process::Node(0), Process::Node(1), Process::Balancer] {
+            for at_step in 0..=steps {
+                let restart_ms = (process == Process::Balancer).then_some(20);
+                let kill = Kill { process, at_step, restart_ms };
+                let report = play_plan(Plan::plain(ending, Fault::Kill(kill)), false);
+                played += 1;
+                if let Some(violation) = report.violation {
+                    failed += 1;
+                    println!("{ending:?}, {process:?} killed at step {at_step}: {violation}");
+                }
+            }
+        }
+    }
+    println!("a kill at every step of the plain call: {played} runs, {failed} failed");
+    (played, failed)
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long to sweep is asked in minutes")]

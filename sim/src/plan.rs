@@ -29,6 +29,19 @@ pub enum Fault {
     None,
     /// One process dies.
     Kill(Kill),
+    /// One node is told to hand over and end (SIGTERM).
+    Drain(Kill),
+}
+
+/// How a call comes to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The caller hangs up.
+    Caller,
+    /// The callee hangs up.
+    Callee,
+    /// The caller gives up while it rings; if that comes too late, it hangs up.
+    Cancel,
 }
 
 /// Everything that is left to chance.
@@ -46,8 +59,8 @@ pub struct Plan {
     pub ring_ms: u64,
     /// How long they talk, in milliseconds.
     pub talk_ms: u64,
-    /// True if the caller hangs up, else the callee.
-    pub caller_hangs_up: bool,
+    /// Who ends the call.
+    pub ending: Ending,
     /// Slowest flush of a disk, in microseconds.
     pub flush_us_max: u64,
 }
@@ -56,6 +69,20 @@ pub struct Plan {
 const STEPS_OF_A_CALL: u64 = 700;
 
 impl Plan {
+    /// One call in a perfect network: the plain story, for a kill at each of its steps.
+    pub fn plain(ending: Ending, fault: Fault) -> Plan {
+        Plan {
+            seed: 0,
+            network: NetworkConfig::default(),
+            fault,
+            pairs: 1,
+            ring_ms: 150,
+            talk_ms: 300,
+            ending,
+            flush_us_max: 2_000,
+        }
+    }
+
     /// The plan of a seed.
     pub fn of(seed: u64) -> Plan {
         let mut random = Random::of(seed, "plan");
@@ -76,9 +103,16 @@ impl Plan {
             Process::Balancer => Some(random.between(1, 500)),
             Process::Node(_) => random.chance(600).then(|| random.between(5, 3_000)),
         };
-        let fault = match random.chance(900) {
-            true => Fault::Kill(Kill { process, at_step, restart_ms }),
-            false => Fault::None,
+        let kill = Kill { process, at_step, restart_ms };
+        let fault = match (random.between(0, 9), process) {
+            (0, _) => Fault::None,
+            (1, Process::Node(_)) => Fault::Drain(kill),
+            _ => Fault::Kill(kill),
+        };
+        let ending = match random.between(0, 8) {
+            0 => Ending::Cancel,
+            1..=4 => Ending::Caller,
+            _ => Ending::Callee,
         };
         Plan {
             seed,
@@ -87,7 +121,7 @@ impl Plan {
             pairs: random.between(1, 3) as usize,
             ring_ms: random.between(20, 800),
             talk_ms: random.between(0, 2_500),
-            caller_hangs_up: random.chance(500),
+            ending,
             flush_us_max: random.between(200, 20_000),
         }
     }

@@ -3,7 +3,7 @@
 
 use crate::checks::{Calls, Violation};
 use crate::node::DOMAIN;
-use crate::plan::{Fault, Kill, Plan, Process};
+use crate::plan::{Ending, Fault, Plan, Process};
 use crate::trace::Trace;
 use crate::world::World;
 use resilee_sbb::Timestamp;
@@ -23,19 +23,27 @@ pub struct Story {
     plan: Plan,
     world: World,
     calls: Calls,
-    kill: Option<Kill>,
-    kill_at_step: Option<u64>,
+    /// What is still to go wrong.
+    fault: Fault,
+    /// The step at which the first call was made.
+    call_at_step: Option<u64>,
+    /// Steps from the first call's begin to the last one's end.
+    steps_of_calls: u64,
 }
 
 impl Story {
     /// The story of a plan, not begun.
     pub fn new(plan: Plan, verbose: bool) -> Self {
         let world = World::new(&plan, verbose);
-        let kill = match plan.fault {
-            Fault::None => None,
-            Fault::Kill(kill) => Some(kill),
-        };
-        Story { calls: Calls::new(plan.pairs), plan, world, kill, kill_at_step: None }
+        let fault = plan.fault;
+        Story {
+            calls: Calls::new(plan.pairs),
+            plan,
+            world,
+            fault,
+            call_at_step: None,
+            steps_of_calls: 0,
+        }
     }
 
     /// Plays it to its end.
@@ -59,14 +67,15 @@ impl Story {
         self.until(SET_UP_MS, "all phones are registered", |world, _| {
             world.phones.iter().all(|phone| phone.is_registered())
         })?;
-        self.kill_at_step = self.kill.map(|kill| self.world.steps + kill.at_step);
+        self.call_at_step = Some(self.world.steps);
         for pair in 0..self.plan.pairs {
             let to = format!("sip:user{}@{DOMAIN}", pair * 2 + 1);
             self.world.command_after(pair * 2, 20 + pair as u64 * 7, PhoneCommand::Call { to });
         }
         let limit = CALL_MS + self.plan.ring_ms + self.plan.talk_ms;
         self.until(limit, "every call is over", |_, calls| calls.all_over())?;
-        self.kill_if_due(u64::MAX);
+        self.fail_if_due(u64::MAX);
+        self.steps_of_calls = self.world.steps - self.call_at_step.unwrap_or_default();
         self.rest()
     }
 
@@ -90,19 +99,22 @@ impl Story {
                 return Err(Violation::new("stuck before", what));
             }
             self.react()?;
-            self.kill_if_due(self.world.steps);
+            self.fail_if_due(self.world.steps);
             self.calls.check_step(&self.world)?;
         }
         Ok(())
     }
 
-    fn kill_if_due(&mut self, steps: u64) {
-        let Some(kill) = self.kill.filter(|_| self.kill_at_step.is_some_and(|at| steps >= at))
-        else {
+    fn fail_if_due(&mut self, steps: u64) {
+        let (Fault::Kill(kill) | Fault::Drain(kill)) = self.fault else { return };
+        let due = self.call_at_step.is_some_and(|call| steps >= call.saturating_add(kill.at_step));
+        if !due {
             return;
-        };
-        self.kill = None;
-        self.world.kill(kill.process);
+        }
+        match (std::mem::replace(&mut self.fault, Fault::None), kill.process) {
+            (Fault::Drain(_), Process::Node(node)) => self.world.drain_node(node),
+            _ => self.world.kill(kill.process),
+        }
         if let Some(delay) = kill.restart_ms {
             self.world.start_after(kill.process, delay);
         }
@@ -110,14 +122,27 @@ impl Story {
 
     fn react(&mut self) -> Result<(), Violation> {
         for (phone, event) in std::mem::take(&mut self.world.events) {
-            self.calls.note(&self.world, phone, &event)?;
-            let both = self.calls.is_up(phone / 2);
-            if matches!(event, PhoneEvent::Answered { .. }) && both {
-                let who = if self.plan.caller_hangs_up { phone & !1 } else { phone | 1 };
-                self.world.command_after(who, self.plan.talk_ms, PhoneCommand::HangUp);
+            self.calls.note(&self.world, phone, &event, self.plan.ending)?;
+            let (caller, callee) = (phone & !1, phone | 1);
+            let cancels = self.plan.ending == Ending::Cancel;
+            match event {
+                PhoneEvent::Answered { .. } if self.calls.is_up(phone / 2) => {
+                    let who = if self.plan.ending == Ending::Callee { callee } else { caller };
+                    self.world.command_after(who, self.plan.talk_ms, PhoneCommand::HangUp);
+                }
+                PhoneEvent::Ringing if cancels && self.calls.rings_first(phone / 2) => {
+                    let delay = self.plan.ring_ms / 2;
+                    self.world.command_after(caller, delay, PhoneCommand::Cancel);
+                }
+                _ => {}
             }
         }
         Ok(())
+    }
+
+    /// Steps from the first call's begin to the last one's end.
+    pub fn steps_of_calls(&self) -> u64 {
+        self.steps_of_calls
     }
 
     /// Steps taken, and the trace.

@@ -147,6 +147,12 @@ impl World {
         }
     }
 
+    /// SIGTERM, now.
+    pub fn drain_node(&mut self, node: usize) {
+        self.trace.add(self.now, "DRAIN", &[], || format!("{node}"));
+        self.feed(node, Input::Drain);
+    }
+
     fn schedule(&mut self, delay_us: u64, action: Action) {
         let at = self.now + Duration::from_micros(delay_us);
         self.actions.insert((at, self.next_action), action);
@@ -260,6 +266,10 @@ impl World {
                 let (key, stored) = (self.cluster.key.clone(), self.seat_state.clone());
                 self.balancer = Some(Balancer::new(self.now, config, key, stored));
                 self.drain_balancer();
+            }
+            // A node that is still draining ends before it starts again.
+            Process::Node(node) if self.nodes[node].core.is_some() => {
+                self.schedule(50_000, Action::Start(process));
             }
             Process::Node(node) => {
                 let other = &self.nodes[1 - node];

@@ -50,11 +50,22 @@ pub struct Core {
     /// Effects of other runs' commits, until they are known to be done.
     pub(crate) outbox: BTreeMap<RunId, BTreeMap<u64, Vec<crate::resource_adaptor::Egress>>>,
     pub(crate) writes: Writes,
-    pub(crate) draining: bool,
+    pub(crate) draining: Drain,
     pub(crate) alarms: Alarms,
     pub(crate) dropped: BTreeMap<&'static str, u64>,
     pub(crate) counters: BTreeMap<&'static str, ServiceCounters>,
     pub(crate) outputs: VecDeque<Output>,
+}
+
+/// How far the end of this run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Drain {
+    /// It goes on.
+    No,
+    /// It hands over, and takes no new calls.
+    Asked,
+    /// It has said that it is drained.
+    Done,
 }
 
 /// A snapshot that is wanted.
@@ -146,7 +157,7 @@ impl Core {
             proposing: None,
             outbox: BTreeMap::new(),
             writes: Writes { next_batch: 1, ..Writes::default() },
-            draining: false,
+            draining: Drain::No,
             alarms: Alarms::default(),
             dropped: BTreeMap::new(),
             outputs: VecDeque::new(),
@@ -171,13 +182,14 @@ impl Core {
             Input::Records { token, records } => self.on_records(token, records),
             Input::Timeout => self.on_timeout(now),
             Input::Drain => {
-                self.draining = true;
+                self.draining = Drain::Asked;
                 self.member.handle_input(now, MemberInput::Drain);
             }
         }
         self.drive_member(now);
         self.advance_joiners(now);
         self.release();
+        self.end_drain();
     }
 
     /// The next output; `None`: all is said.

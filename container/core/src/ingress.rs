@@ -11,7 +11,7 @@
 //! | nothing, and may begin nothing | anybody          | the adaptor answers                     |
 
 use crate::cell::{Cell, CellInput, INBOX_MAX};
-use crate::core::Core;
+use crate::core::{Core, Drain};
 use crate::frame::Extra;
 use crate::resource_adaptor::{Ingress, Route, Scope};
 use resilee_sbb::{CellId, CohortId, Timestamp};
@@ -72,7 +72,7 @@ impl Core {
     }
 
     fn give_birth(&mut self, now: Timestamp, ingress: Ingress, routed: &Routed) {
-        if self.draining {
+        if self.draining != Drain::No {
             return self.count_drop("new call while draining");
         }
         if self.cells.len() >= CELLS_MAX {

@@ -1,7 +1,7 @@
 //! What operators see: snapshots of the core, taken between inputs.
 
 use crate::cell::Cell;
-use crate::core::Core;
+use crate::core::{Core, Drain};
 use crate::management::{
     ActivitySnapshot, CellSnapshot, EntitySnapshot, PeerStatus, ServiceStatus, Status,
 };
@@ -21,7 +21,7 @@ impl Core {
             now,
             view: self.view.clone(),
             member: self.is_member(),
-            draining: self.draining,
+            draining: self.draining != Drain::No,
             peers: self.peer_statuses(),
             services: self.services.iter().map(|service| self.service_status(service)).collect(),
             cells,

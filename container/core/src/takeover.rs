@@ -9,7 +9,7 @@
 //! | a run is no member any more          | its link forgets it                                |
 
 use crate::cell::CellInput;
-use crate::core::Core;
+use crate::core::{Core, Drain};
 use crate::io::Output;
 use crate::link::Mode;
 use crate::management::Notice;
@@ -39,11 +39,27 @@ impl Core {
                 }
                 MemberOutput::Notice(notice) => {
                     if notice == MemberNotice::Drained {
-                        self.outputs.push_back(Output::Drained);
+                        self.say_drained();
                     }
                     self.outputs.push_back(Output::Notice(Notice::Member(notice)));
                 }
             }
+        }
+    }
+
+    fn say_drained(&mut self) {
+        if std::mem::replace(&mut self.draining, Drain::Done) != Drain::Done {
+            self.outputs.push_back(Output::Drained);
+        }
+    }
+
+    /// A draining run that is the only member has nobody to hand over to: its calls stay in the
+    /// store, and it ends when all of them are there.
+    pub(crate) fn end_drain(&mut self) {
+        let alone = self.view.members == [self.config.me.clone()];
+        let flushed = self.writes.ops.is_empty() && self.writes.under_way.is_empty();
+        if self.draining == Drain::Asked && alone && (flushed || self.writes.failed) {
+            self.say_drained();
         }
     }
 

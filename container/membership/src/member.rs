@@ -321,7 +321,7 @@ impl Member {
 
     fn on_drain(&mut self) {
         self.draining = true;
-        if !self.view.contains(&self.config.me) || self.config.peers.is_empty() {
+        if !self.view.contains(&self.config.me) {
             self.ended = true;
             self.notice(MemberNotice::Drained);
         }

@@ -23,6 +23,7 @@ pub struct House {
     unflushed: Vec<StoreBatch>,
     failed: bool,
     sent: Vec<String>,
+    pub drained: bool,
 }
 
 fn core(now: Timestamp, restored: Restored) -> Core {
@@ -52,6 +53,7 @@ impl House {
             unflushed: Vec::new(),
             failed: false,
             sent: Vec::new(),
+            drained: false,
         };
         house.settle();
         house
@@ -99,6 +101,7 @@ impl House {
                     self.written.extend(batch.ops.clone());
                     self.unflushed.push(batch);
                 }
+                Output::Drained => self.drained = true,
                 _ => {}
             }
         }

@@ -175,3 +175,13 @@ fn while_the_store_has_failed_memory_is_the_gate_with_an_alarm() {
     let status = house.core.status(house.now);
     assert!(status.alarms.iter().any(|alarm| alarm.source == "store"));
 }
+
+#[test]
+fn a_node_that_drains_alone_ends_when_its_store_has_everything() {
+    let mut house = House::new();
+    house.say("c1 begin");
+    house.feed(resilee_core::Input::Drain);
+    assert!(!house.drained, "the call is not stored yet");
+    house.flush();
+    assert!(house.drained);
+}
