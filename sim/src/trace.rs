@@ -1,6 +1,7 @@
 //! The trace of a run: hashed always, kept on request.
 
 use resilee_sbb::Timestamp;
+use std::net::SocketAddr;
 
 /// Lines of what happened, in order.
 #[derive(Clone, Debug)]
@@ -43,4 +44,19 @@ impl Trace {
     pub fn into_lines(self) -> Vec<String> {
         self.lines.unwrap_or_default()
     }
+}
+
+/// One line of the trace: who to whom, and the first line of what they say.
+pub fn describe(source: SocketAddr, destination: SocketAddr, bytes: &[u8]) -> String {
+    let printable = |byte: &&u8| byte.is_ascii_graphic() || **byte == b' ';
+    let line: Vec<u8> = bytes.iter().take_while(printable).copied().take(60).collect();
+    let sip = bytes.windows(8).position(|window| window == b" SIP/2.0" || window == b"SIP/2.0 ");
+    let inside = sip.filter(|_| line.len() < 8).map(|at| {
+        let start = bytes[..at].iter().rposition(|b| !b.is_ascii_graphic() && *b != b' ');
+        let text: Vec<_> =
+            bytes[start.map_or(0, |s| s + 1)..].iter().take_while(printable).collect();
+        text.into_iter().copied().take(60).collect::<Vec<u8>>()
+    });
+    let line = String::from_utf8_lossy(inside.as_deref().unwrap_or(&line)).into_owned();
+    format!("{source} > {destination} {line}")
 }

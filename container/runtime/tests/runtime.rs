@@ -80,6 +80,7 @@ async fn member_status(asker: &Asker) -> Status {
             {
                 return *status;
             }
+            // sleep: asks again until the status says so, or the deadline ends it.
             sleep(Duration::from_millis(5)).await;
         }
     };
