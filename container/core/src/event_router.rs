@@ -50,6 +50,8 @@ pub(crate) struct Routing {
     pub delivered: BTreeSet<u32>,
     /// Services that had their initial event selector asked.
     pub selected: BTreeSet<usize>,
+    /// True once a delivery of it rolled back.
+    pub failed: bool,
 }
 
 /// A delivery whose answer is awaited.
@@ -73,7 +75,13 @@ pub(crate) enum Recipient {
 
 impl Routing {
     pub fn new(event: Event, only: Option<u32>) -> Self {
-        Routing { event, only, delivered: BTreeSet::new(), selected: BTreeSet::new() }
+        Routing {
+            event,
+            only,
+            delivered: BTreeSet::new(),
+            selected: BTreeSet::new(),
+            failed: false,
+        }
     }
 
     /// Who gets the event next; `services` are sorted by priority, the highest first.

@@ -80,8 +80,8 @@ pub trait ResourceAdaptor: Send {
         payload: &[u8],
     ) -> Result<(), Failure>;
 
-    /// A service rolled back an event of the activity: what nobody answers now is answered here
-    /// (JAIN SLEE 1.1 §15.13.2.6). By default nothing is.
+    /// All services had an event of the activity, and one of them rolled it back: what nobody
+    /// answered is answered here (JAIN SLEE 1.1 §15.13.2.6). By default nothing is.
     fn event_processing_failed(&mut self, endpoint: &mut Endpoint, activity: ActivityId) {
         let _ = (endpoint, activity);
     }

@@ -126,7 +126,13 @@ impl Core {
             };
             match routing.next(cell, &self.services) {
                 Some(recipient) => return self.deliver(now, id, recipient),
-                None => Self::end_routing(cell),
+                None => {
+                    if let Some(activity) = Self::end_routing(cell) {
+                        self.adaptor_step(now, id, |adaptor, endpoint| {
+                            adaptor.event_processing_failed(endpoint, activity);
+                        });
+                    }
+                }
             }
         }
     }
@@ -152,10 +158,10 @@ impl Core {
         true
     }
 
-    /// All entities had the event.
-    fn end_routing(cell: &mut Cell) {
-        let Some(turn) = cell.turn.as_mut() else { return };
-        let Some(routing) = turn.current.take() else { return };
+    /// All entities had the event; its activity, if a delivery of it rolled back.
+    fn end_routing(cell: &mut Cell) -> Option<ActivityId> {
+        let turn = cell.turn.as_mut()?;
+        let routing = turn.current.take()?;
         let number = routing.event.activity.number;
         if cell.activities.get(&number).is_some_and(|activity| activity.ending) {
             turn.touched.insert(Part::Activity(number));
@@ -163,6 +169,7 @@ impl Core {
                 activity.attached.iter().for_each(|entity| Self::reclaim(cell, *entity));
             }
         }
+        routing.failed.then_some(routing.event.activity)
     }
 
     fn deliver(&mut self, now: Timestamp, id: CellId, recipient: Recipient) {
@@ -301,9 +308,10 @@ impl Core {
         }
         let service = self.services[awaiting.service].name;
         self.raise_alarm(now, service, &format!("{} rolled back: {reason}", event.event_type));
-        self.adaptor_step(now, id, |adaptor, endpoint| {
-            adaptor.event_processing_failed(endpoint, event.activity);
-        });
+        let turn = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut());
+        if let Some(routing) = turn.and_then(|turn| turn.current.as_mut()) {
+            routing.failed = true;
+        }
     }
 
     fn carry_out(

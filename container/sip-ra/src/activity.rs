@@ -50,6 +50,22 @@ impl Activity {
         Ok(record.activity)
     }
 
+    /// No service has answered or proxied the request that began it.
+    pub(crate) fn is_undecided(&self) -> bool {
+        match self {
+            Activity::Call(call) => call.is_undecided(),
+            Activity::Exchange(exchange) => exchange.is_undecided(),
+        }
+    }
+
+    /// Its Call-ID, for the log.
+    pub(crate) fn call_id(&self) -> String {
+        match self {
+            Activity::Call(call) => call.call_id.clone(),
+            Activity::Exchange(exchange) => exchange.call_id(),
+        }
+    }
+
     /// Over: the activity ends.
     pub(crate) fn is_over(&self) -> bool {
         match self {

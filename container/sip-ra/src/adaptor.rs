@@ -205,6 +205,18 @@ impl ResourceAdaptor for SipRa {
         done
     }
 
+    fn event_processing_failed(&mut self, endpoint: &mut Endpoint, activity: ActivityId) {
+        let found = self.activities.get_mut(&activity);
+        let Some(target) = found.filter(|target| target.is_undecided()) else { return };
+        let mut step = Step { endpoint, element: &self.element, activity };
+        target.respond(&mut step, 500, "", &[]).expect("an undecided request can be answered");
+        end_if_over(endpoint, activity, target);
+    }
+
+    fn label(&self, activity: ActivityId) -> String {
+        self.activities.get(&activity).map(Activity::call_id).unwrap_or_default()
+    }
+
     fn timeout(&mut self, endpoint: &mut Endpoint, activity: ActivityId) {
         let Some(target) = self.activities.get_mut(&activity) else { return };
         target.on_timeout(&mut Step { endpoint, element: &self.element, activity });

@@ -34,6 +34,9 @@ const DIALOGS_MAX: usize = 16;
 /// One call.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Call {
+    /// Call-ID, for the log.
+    #[serde(default)]
+    pub(crate) call_id: String,
     /// Who sent the INVITE.
     pub(crate) caller: Leg,
     /// One per To tag that answered, provisionally or finally.
@@ -106,6 +109,7 @@ impl Call {
         let message = incoming.message;
         let event = party::invite(step, incoming);
         let call = Call {
+            call_id: event.call_id.clone(),
             caller: Leg {
                 tag: message.from_tag().unwrap_or_default().into_owned(),
                 flow: incoming.flow,
@@ -126,6 +130,11 @@ impl Call {
         };
         step.fire(&event);
         call
+    }
+
+    /// No service has answered or proxied the INVITE yet.
+    pub(crate) fn is_undecided(&self) -> bool {
+        self.decide_by.is_some()
     }
 
     /// The call failed: the caller may try again under the same Call-ID, as after a challenge.

@@ -62,6 +62,12 @@ impl Exchange {
         self.is_answered || self.proxied.is_terminated()
     }
 
+    /// Its Call-ID, until it is decided.
+    pub(crate) fn call_id(&self) -> String {
+        let request = Message::parse(&self.request);
+        request.map(|request| request.call_id().to_owned()).unwrap_or_default()
+    }
+
     /// A service answers the request.
     ///
     /// # Errors
@@ -148,7 +154,8 @@ impl Exchange {
         self.proxied.next_timeout().into_iter().chain(self.decide_by).min()
     }
 
-    fn is_undecided(&self) -> bool {
+    /// No service has answered or proxied it yet.
+    pub(crate) fn is_undecided(&self) -> bool {
         self.proxied.is_pending() && self.proxied.has_no_targets() && !self.is_answered
     }
 

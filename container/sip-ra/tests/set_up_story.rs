@@ -95,6 +95,20 @@ fn a_refused_caller_gets_the_answer_until_it_acknowledges() {
 }
 
 #[test]
+fn a_call_that_its_services_failed_to_decide_gets_500() {
+    let mut node = Node::new(Policy::Say(Vec::new()));
+    node.receive(ALICE, invite());
+    assert_eq!(node.service_failed().lines(ALICE), ["500"]);
+}
+
+#[test]
+fn a_call_that_one_service_decided_goes_on_though_another_failed() {
+    let mut node = Node::for_bob();
+    node.receive(ALICE, invite());
+    assert!(node.service_failed().sent.is_empty());
+}
+
+#[test]
 fn a_busy_callee_is_acknowledged_and_the_caller_told() {
     let mut node = Node::for_bob();
     let at_bob = node.receive(ALICE, invite()).only(BOB);

@@ -197,6 +197,12 @@ impl Node {
         done.map(|()| turn)
     }
 
+    /// The container says that a service rolled back an event of the only activity.
+    pub fn service_failed(&mut self) -> Turn {
+        let activity = *self.held.states.keys().next_back().expect("an activity");
+        self.step(activity.cell, |ra, endpoint| ra.event_processing_failed(endpoint, activity))
+    }
+
     pub fn living_activities(&self) -> usize {
         self.held.states.len()
     }

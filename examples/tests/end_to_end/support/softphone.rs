@@ -17,6 +17,9 @@ use std::thread;
 /// Where Debian puts its modules.
 const MODULES: &str = "/usr/lib/baresip/modules";
 
+/// UDP and TCP take the first port, TLS the next.
+const SIP_PORTS: u16 = 2;
+
 /// Ports for media; a call takes two of them.
 const MEDIA_PORTS: u16 = 16;
 
@@ -37,7 +40,8 @@ impl Softphone {
     pub fn start(folder: &Path, user: &str, proxy: SocketAddr, tone_hz: u32) -> Self {
         let folder = folder.join(format!("baresip-{user}"));
         fs::create_dir(&folder).expect("a folder for the softphone");
-        let (sip, control, media) = (free_ports(1), free_ports(1), free_ports(MEDIA_PORTS));
+        let (sip, control) = (free_ports(SIP_PORTS), free_ports(1));
+        let media = free_ports(MEDIA_PORTS);
         let write = |name: &str, text: &str| {
             fs::write(folder.join(name), text).expect("the softphone's folder takes files");
         };
