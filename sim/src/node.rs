@@ -4,7 +4,7 @@
 use crate::disk::Disk;
 use resilee_call_billing::{CallBilling, TARIFFS, Tariff};
 use resilee_call_control::CallControl;
-use resilee_core::{Core, CoreConfig, Peer};
+use resilee_core::{Core, CoreConfig, Input, Peer};
 use resilee_membership::{Key, NodeName, RunId};
 use resilee_registrar::Registrar;
 use resilee_sbb::{Deliver, LinkedSbb, Outcome, Tables, Timestamp, encode};
@@ -37,6 +37,8 @@ pub struct Node {
     pub disk: Disk,
     /// `None` while it is dead.
     pub core: Option<Core>,
+    /// What came while it stood still; `None`: it runs.
+    pub paused: Option<Vec<Input>>,
     /// Counts its lives: what was on its way to an earlier one is lost.
     pub life: u64,
 }
@@ -54,7 +56,7 @@ impl Node {
     /// A node that was never started.
     pub fn new(name: &str, sip: SocketAddr, cluster: SocketAddr) -> Self {
         let name = name.parse().expect("a node name");
-        Node { name, sip, cluster, disk: Disk::default(), core: None, life: 0 }
+        Node { name, sip, cluster, disk: Disk::default(), core: None, paused: None, life: 0 }
     }
 
     /// Starts a new run.
@@ -87,6 +89,7 @@ impl Node {
     pub fn kill(&mut self) {
         self.life += 1;
         self.core = None;
+        self.paused = None;
         self.disk.lose_unflushed();
     }
 }

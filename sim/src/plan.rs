@@ -31,6 +31,33 @@ pub enum Fault {
     Kill(Kill),
     /// One node is told to hand over and end (SIGTERM).
     Drain(Kill),
+    /// One node stands still for a while and is woken (SIGSTOP, SIGCONT).
+    Pause {
+        /// Which.
+        node: usize,
+        /// Steps after the call began.
+        at_step: u64,
+        /// For how long.
+        for_ms: u64,
+    },
+    /// Nothing gets through between the nodes for a while; both reach the balancer.
+    Cut {
+        /// Steps after the call began.
+        at_step: u64,
+        /// For how long.
+        for_ms: u64,
+    },
+}
+
+impl Fault {
+    /// Steps after the call began.
+    pub fn at_step(&self) -> Option<u64> {
+        match self {
+            Fault::None => None,
+            Fault::Kill(kill) | Fault::Drain(kill) => Some(kill.at_step),
+            Fault::Pause { at_step, .. } | Fault::Cut { at_step, .. } => Some(*at_step),
+        }
+    }
 }
 
 /// How a call comes to its end.
@@ -104,9 +131,12 @@ impl Plan {
             Process::Node(_) => random.chance(600).then(|| random.between(5, 3_000)),
         };
         let kill = Kill { process, at_step, restart_ms };
-        let fault = match (random.between(0, 9), process) {
+        let for_ms = random.between(1, 3_000);
+        let fault = match (random.between(0, 11), process) {
             (0, _) => Fault::None,
             (1, Process::Node(_)) => Fault::Drain(kill),
+            (2..=3, Process::Node(node)) => Fault::Pause { node, at_step, for_ms },
+            (4..=5, _) => Fault::Cut { at_step, for_ms },
             _ => Fault::Kill(kill),
         };
         let ending = match random.between(0, 8) {

@@ -3,7 +3,7 @@
 
 use crate::checks::{Calls, Violation};
 use crate::node::DOMAIN;
-use crate::plan::{Ending, Fault, Plan, Process};
+use crate::plan::{Ending, Fault, Kill, Plan, Process};
 use crate::trace::Trace;
 use crate::world::World;
 use resilee_sbb::Timestamp;
@@ -106,15 +106,28 @@ impl Story {
     }
 
     fn fail_if_due(&mut self, steps: u64) {
-        let (Fault::Kill(kill) | Fault::Drain(kill)) = self.fault else { return };
-        let due = self.call_at_step.is_some_and(|call| steps >= call.saturating_add(kill.at_step));
-        if !due {
+        let Some(at_step) = self.fault.at_step() else { return };
+        if self.call_at_step.is_none_or(|call| steps < call.saturating_add(at_step)) {
             return;
         }
-        match (std::mem::replace(&mut self.fault, Fault::None), kill.process) {
-            (Fault::Drain(_), Process::Node(node)) => self.world.drain_node(node),
-            _ => self.world.kill(kill.process),
+        match std::mem::replace(&mut self.fault, Fault::None) {
+            Fault::None => {}
+            Fault::Kill(kill) => {
+                self.world.kill(kill.process);
+                self.restart(kill);
+            }
+            Fault::Drain(kill) => {
+                if let Process::Node(node) = kill.process {
+                    self.world.drain_node(node);
+                }
+                self.restart(kill);
+            }
+            Fault::Pause { node, for_ms, .. } => self.world.pause(node, for_ms),
+            Fault::Cut { for_ms, .. } => self.world.cut(for_ms),
         }
+    }
+
+    fn restart(&mut self, kill: Kill) {
         if let Some(delay) = kill.restart_ms {
             self.world.start_after(kill.process, delay);
         }

@@ -38,7 +38,7 @@ pub enum SendError {
     /// It would end the link.
     #[error("the frame has {0} bytes, {FRAME_BYTES_MAX} are allowed")]
     TooLarge(usize),
-    /// [`COMMANDS_MAX`] frames wait already.
+    /// `COMMANDS_MAX` frames wait already.
     #[error("{COMMANDS_MAX} frames wait already")]
     Busy,
     /// The cluster has ended.

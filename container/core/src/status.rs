@@ -48,7 +48,7 @@ impl Core {
         if self.config.behind_balancer {
             peers.push(PeerStatus {
                 name: "balancer".to_owned(),
-                last_heard: None,
+                last_heard: self.member.seat_heard_at(),
                 alive: self.member.seat_alive(),
                 linked: false,
                 unacknowledged: 0,

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// How far a bill may be from what media says: baresip sends a packet each 20 ms.
 const TOLERANCE: Duration = Duration::from_secs(1);
+/// How long they talk at least.
+const TALK_S: u64 = 3;
 const PACKET: Duration = Duration::from_millis(20);
 
 #[test]
@@ -37,6 +39,7 @@ fn a_call_of_two_softphones_survives_its_server_and_is_billed_once() {
         let calls = cluster.rest(2).calls();
         calls.iter().any(|call| call.node.as_deref() == Some("server2"))
     });
+    cluster.rest(2).wait_for_talk(&call_id, TALK_S);
     assert!(!alice.has_event("CALL_CLOSED") && !bob.has_event("CALL_CLOSED"), "the call was cut");
 
     alice.hang_up();
@@ -44,9 +47,8 @@ fn a_call_of_two_softphones_survives_its_server_and_is_billed_once() {
     let (alice_media, bob_media) = (alice.wait_for_media_count(), bob.wait_for_media_count());
     println!("RTP packets sent and received: alice {alice_media:?}, bob {bob_media:?}");
 
-    let bill = cluster.rest(2).wait_for_bill(&call_id);
+    let bill = cluster.rest(2).wait_for_only_bill(&call_id);
     println!("{bill:?}, talk time {:?}", bill.talk_time());
-    assert_eq!(cluster.rest(2).bills().len(), 1, "one call, one bill");
     assert_eq!((bill.answered_by.as_str(), bill.closed_by.as_str()), ("server1", "server2"));
     assert_eq!(bill.ended_by, "caller");
     for (sent, received) in [alice_media, bob_media] {

@@ -4,39 +4,41 @@
 use crate::support::browser::Browser;
 use crate::support::cluster::{Calls, Cluster};
 use crate::support::handset::Handset;
+use crate::support::rest::LiveCall;
 use crate::support::system_program::is_wanted;
+
+const USERS: [&str; 4] = ["alice", "bob", "carol", "dave"];
+
+/// How long they talk at least, so that the pictures have something to show.
+const TALK_S: u64 = 4;
 
 #[test]
 fn the_survivors_page_ticks_on_and_then_shows_the_bill() {
     if !is_wanted("chromium") || !is_wanted("chromedriver") {
         return;
     }
-    let mut cluster = Cluster::start(&["alice".to_owned(), "bob".to_owned()], Calls::Digest);
-    let phone = |user| Handset::start(user, cluster.sip());
-    let (alice, bob) = (phone("alice"), phone("bob"));
-    alice.register();
-    bob.register();
+    let mut cluster = Cluster::start(&USERS.map(str::to_owned), Calls::Digest);
+    let [alice, bob, carol, dave] = USERS.map(|user| Handset::start(user, cluster.sip()));
+    for phone in [&alice, &bob, &carol, &dave] {
+        phone.register();
+    }
     let browser = Browser::start(cluster.folder());
     browser.open(&cluster.rest(2).page("/"));
 
+    // One call that is over, one that stays in the background, and the one that is looked at.
+    let early = dave.call("carol");
+    cluster.rest(2).wait_for_talk(&early, 1);
+    dave.hang_up();
+    cluster.rest(2).wait_for_bill(&early);
+    carol.call("dave");
     let call_id = alice.call("bob");
     let call = cluster.rest(2).wait_for_call(&call_id, "talking");
-    // The page was open before the call began: it learns of it by itself.
-    let row = format!("tr[data-call='{}']", call.id);
-    let before = browser.wait_for_text(&format!("{row} [data-cost]"), is_money);
-    assert_eq!(browser.wait_for_text(&format!("{row} .at"), |_| true), "server1");
 
-    cluster.kill_node(1);
-    browser.wait_for_text(&format!("{row} .at"), |text| text.starts_with("server2"));
-    browser.wait_for_text("[data-notice=degraded]", |_| true);
-    let first = browser.wait_for_text(&format!("{row} [data-cost]"), |cost| cost != before);
-    let second = browser.wait_for_text(&format!("{row} [data-cost]"), |cost| cost != first);
-    println!("cost on server2's page: {before} before the kill, then {first}, then {second}");
-    assert!(browser.is_same_page(), "the page was loaded again");
+    watch_takeover(&browser, &mut cluster, &call);
     browser.picture("overview-after-failover");
 
     alice.hang_up();
-    bob.wait_for_remote_hang_up();
+    bob.wait_for_hang_up(true);
     let bill = cluster.rest(2).wait_for_bill(&call_id);
     assert_eq!(bill.id, call.id, "a call and its bill have the same id");
     browser.open(&cluster.rest(2).page(&format!("/bills/{}", bill.id)));
@@ -46,6 +48,26 @@ fn the_survivors_page_ticks_on_and_then_shows_the_bill() {
     assert_eq!(browser.wait_for_text("[data-answered-by]", |_| true), "server1");
     assert_eq!(browser.wait_for_text("[data-closed-by]", |_| true), "server2");
     browser.picture("bill-after-failover");
+}
+
+/// The page was open before the call began: it learns of it, and of the kill, by itself.
+#[track_caller]
+fn watch_takeover(browser: &Browser, cluster: &mut Cluster, call: &LiveCall) {
+    let row = format!("tr[data-call='{}']", call.id);
+    let (owner, cost) = (format!("{row} .at"), format!("{row} [data-cost]"));
+    let before = browser.wait_for_text(&cost, is_money);
+    assert_eq!(browser.wait_for_text(&owner, |_| true), "server1");
+
+    cluster.kill_node(1);
+
+    browser.wait_for_text(&owner, |text| text.starts_with("server2"));
+    browser.wait_for_text("[data-notice=degraded]", |_| true);
+    let first = browser.wait_for_text(&cost, |cost| cost != before);
+    let second = browser.wait_for_text(&cost, |cost| cost != first);
+    println!("cost on server2's page: {before} before the kill, then {first}, then {second}");
+    cluster.rest(2).wait_for_talk(&call.call_id, TALK_S);
+    browser.wait_for_text(&cost, |cost| cost != second);
+    assert!(browser.is_same_page(), "the page was loaded again");
 }
 
 /// `0.1850 EUR`, and not the dash of a call that rings.

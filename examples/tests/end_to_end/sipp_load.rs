@@ -33,7 +33,8 @@ fn no_call_of_a_load_is_lost_or_billed_twice_when_its_server_is_killed() {
     let mut cluster = Cluster::start(&users, Calls::Open);
     let port = free_ports(1);
     register(&cluster, &users, port);
-    let mut callee = Sipp::start("callee", cluster.folder(), port, None, &[]);
+    let mut callee =
+        Sipp::start("callee", cluster.folder(), port, None, &["-m", &CALLS.to_string()]);
     let mut caller = start_calls(&cluster);
 
     wait_until("half of the calls have begun", LOAD_WITHIN, || {
@@ -45,10 +46,12 @@ fn no_call_of_a_load_is_lost_or_billed_twice_when_its_server_is_killed() {
     cluster.kill_node(1);
     println!("server1 killed after {begun} calls, {in_progress} of them in progress");
 
-    caller.wait_for_success(LOAD_WITHIN);
-    println!("{}\n{}", caller.sum(), callee.sum());
-    assert_eq!(caller.count("SuccessfulCall(C)"), CALLS);
-    assert_eq!(caller.count("FailedCall(C)"), 0);
+    for side in [&mut caller, &mut callee] {
+        side.wait_for_success(LOAD_WITHIN);
+        println!("{}", side.sum());
+        assert_eq!(side.count("SuccessfulCall(C)"), CALLS);
+        assert_eq!(side.count("FailedCall(C)"), 0);
+    }
 
     let survivor = cluster.rest(2);
     survivor.wait_for_no_calls();

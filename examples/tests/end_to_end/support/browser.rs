@@ -9,8 +9,11 @@ use std::path::{Path, PathBuf};
 /// Where pictures go, if they are wanted.
 const PICTURES: &str = "RESILEE_SCREENSHOTS";
 
-/// Width and height of the window.
-const WINDOW: (u32, u32) = (1280, 860);
+/// Width of the window.
+const WIDTH: u32 = 1280;
+
+/// Height of a new window; for a picture it becomes the page's.
+const HEIGHT: u32 = 800;
 
 /// See the module. It ends when it is dropped.
 #[derive(Debug)]
@@ -25,7 +28,6 @@ impl Browser {
     pub fn start(folder: &Path) -> Self {
         let profile = folder.join("chromium");
         fs::create_dir(&profile).expect("a folder for the browser");
-        let (width, height) = WINDOW;
         let mut arguments: Vec<String> = [
             "--headless",
             "--no-sandbox",
@@ -40,7 +42,7 @@ impl Browser {
         ]
         .map(str::to_owned)
         .into();
-        arguments.push(format!("--window-size={width},{height}"));
+        arguments.push(format!("--window-size={WIDTH},{HEIGHT}"));
         arguments.push(format!("--user-data-dir={}", profile.display()));
         let pictures = env::var_os(PICTURES).map(PathBuf::from);
         if let Some(folder) = &pictures {
@@ -70,11 +72,14 @@ impl Browser {
         })
     }
 
-    /// Saves a picture of the window as `NAME.png` where the operator wants pictures.
+    /// Saves a picture of the whole page as `NAME.png` where the operator wants pictures.
     #[track_caller]
     pub fn picture(&self, name: &str) {
         let Some(folder) = &self.pictures else { return };
         let file = folder.join(format!("{name}.png"));
+        let page = "return document.body.scrollHeight + outerHeight - innerHeight";
+        let height = self.driver.run(page).as_u64().expect("a page has a height");
+        self.driver.resize(WIDTH, height);
         let picture = from_base64(&self.driver.screenshot());
         fs::write(&file, picture).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         println!("saved {}", file.display());

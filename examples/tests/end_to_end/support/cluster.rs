@@ -227,12 +227,12 @@ impl Plan {
     }
 }
 
-/// A second costs a tenth, so that a page that ticks shows it each second.
+/// Each second costs something, so that a page that ticks shows it.
 fn service_tables(users: &[String], calls: Calls) -> String {
     let mut text = format!("\n[policy]\nopen_calls = {}\n", calls == Calls::Open);
     text.push_str(
         "\n[[tariff]]\nprefix = \"\"\ncurrency = \"EUR\"\nconnect_fee = \"0.05\"\n\
-         per_minute = \"6\"\nincrement_s = 1\n",
+         per_minute = \"0.12\"\nincrement_s = 1\n",
     );
     for user in users {
         let account = Account::with_password(user, DOMAIN, &password(user));

@@ -75,7 +75,7 @@ impl Handset {
     /// Calls a user and waits for the answer; the Call-ID.
     #[track_caller]
     pub fn call(&self, user: &str) -> String {
-        self.press(PhoneCommand::Call { to: format!("sip:{user}@{DOMAIN}") });
+        self.dial(user);
         self.wait_for("in a call", |shown| {
             let call = shown.call.as_ref()?;
             (call.phase == CallPhase::Answered).then(|| call.call_id.clone())
@@ -85,7 +85,7 @@ impl Handset {
     /// Calls a user who will not answer; the status that came.
     #[track_caller]
     pub fn call_in_vain(&self, user: &str) -> u16 {
-        self.press(PhoneCommand::Call { to: format!("sip:{user}@{DOMAIN}") });
+        self.dial(user);
         self.wait_for("refused", |shown| {
             shown.events.iter().find_map(|event| match event {
                 PhoneEvent::CallFailed(status) => Some(*status),
@@ -101,10 +101,25 @@ impl Handset {
         self.wait_for_hang_up(false);
     }
 
-    /// Waits until the other side has hung up.
+    /// Hangs up, and waits until nobody has answered its BYE and it has sent another.
     #[track_caller]
-    pub fn wait_for_remote_hang_up(&self) {
-        self.wait_for_hang_up(true);
+    pub fn hang_up_unheard(&self) {
+        self.press(PhoneCommand::HangUp);
+        let again = PhoneEvent::Retransmitted { what: "BYE".to_owned() };
+        self.wait_for("repeating its BYE", |shown| shown.events.contains(&again).then_some(()));
+    }
+
+    /// Waits until the call is over, by a BYE of this phone or of the other one.
+    #[track_caller]
+    pub fn wait_for_hang_up(&self, by_remote: bool) {
+        let end = self.wait_for("out of its call", |shown| {
+            let is_over = shown.call.as_ref()?.phase == CallPhase::Ended;
+            let is_end = |event: &&PhoneEvent| {
+                matches!(event, PhoneEvent::HungUp { .. } | PhoneEvent::HangUpFailed(_))
+            };
+            shown.events.iter().rfind(is_end).filter(|_| is_over).cloned()
+        });
+        assert_eq!(end, PhoneEvent::HungUp { by_remote }, "{}", self.user);
     }
 
     /// True while it talks.
@@ -121,10 +136,10 @@ impl Handset {
         call.ended_at.expect("the call is over").since(answered_at)
     }
 
-    #[track_caller]
-    fn wait_for_hang_up(&self, by_remote: bool) {
-        let event = PhoneEvent::HungUp { by_remote };
-        self.wait_for("hung up", |shown| shown.events.contains(&event).then_some(()));
+    /// What happened in earlier calls is forgotten.
+    fn dial(&self, user: &str) {
+        self.shown().events.clear();
+        self.press(PhoneCommand::Call { to: format!("sip:{user}@{DOMAIN}") });
     }
 
     fn press(&self, command: PhoneCommand) {
@@ -133,21 +148,20 @@ impl Handset {
 
     #[track_caller]
     fn wait_for<T>(&self, what: &str, look: impl Fn(&Shown) -> Option<T>) -> T {
-        // The events tell more than that something did not happen.
         let what = format!("{} is {what}", self.user);
-        let mut looks = 0;
-        wait_for(&what, SOON, || {
-            looks += 1;
-            let shown = self.shown();
-            if looks % 500 == 0 {
-                println!("{}: {:?}", self.user, shown.events);
-            }
-            look(&shown)
-        })
+        wait_for(&what, SOON, || look(&self.shown()))
     }
 
     fn shown(&self) -> MutexGuard<'_, Shown> {
         self.shown.lock().expect("no thread panics while it writes")
+    }
+}
+
+impl Drop for Handset {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            println!("--- what {}'s phone told\n{:?}", self.user, self.shown());
+        }
     }
 }
 

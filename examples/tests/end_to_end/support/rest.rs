@@ -1,6 +1,6 @@
 //! The management interface of one node, as anybody's script would read it.
 
-use super::condition::{SOON, wait_for};
+use super::condition::{SOON, wait_for, wait_until};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
@@ -29,6 +29,8 @@ pub struct Nodes {
     pub protection: String,
     /// The nodes.
     pub nodes: Vec<Node>,
+    /// The balancer.
+    pub balancer: Option<Balancer>,
 }
 
 /// One row of [`Nodes`].
@@ -38,6 +40,13 @@ pub struct Node {
     pub name: String,
     /// Whether it is in the view.
     pub member: bool,
+}
+
+/// The balancer in [`Nodes`].
+#[derive(Clone, Debug, Deserialize)]
+pub struct Balancer {
+    /// `up` or `silent`.
+    pub state: String,
 }
 
 /// One row of `GET /api/v1/calls`.
@@ -51,6 +60,8 @@ pub struct LiveCall {
     pub state: String,
     /// The node that owns it.
     pub node: Option<String>,
+    /// Whole seconds since the answer.
+    pub seconds: u64,
 }
 
 /// One row of `GET /api/v1/bills`.
@@ -133,6 +144,25 @@ impl Rest {
         })
     }
 
+    /// Waits until a call has been talked for so many seconds, as the node counts them.
+    #[track_caller]
+    pub fn wait_for_talk(&self, call_id: &str, seconds: u64) {
+        wait_until(&format!("{call_id} has been talked for {seconds} s"), SOON, || {
+            let calls = self.calls();
+            let call = calls.iter().find(|call| call.call_id == call_id);
+            call.is_some_and(|call| call.state == "talking" && call.seconds >= seconds)
+        });
+    }
+
+    /// Waits until the node says of the balancer that it is `up` or `silent`.
+    #[track_caller]
+    pub fn wait_for_balancer(&self, state: &str) {
+        wait_until(&format!("{} says that the balancer is {state}", self.base), SOON, || {
+            let balancer = self.nodes().and_then(|nodes| nodes.balancer);
+            balancer.is_some_and(|balancer| balancer.state == state)
+        });
+    }
+
     /// All bills.
     #[track_caller]
     pub fn bills(&self) -> Vec<Bill> {
@@ -153,7 +183,6 @@ impl Rest {
     /// The bill of a call, once it is there; that there is a second one fails the test.
     #[track_caller]
     pub fn wait_for_bill(&self, call_id: &str) -> Bill {
-        self.wait_for_no_calls();
         wait_for(&format!("the bill of {call_id}"), SOON, || {
             let mut bills = self.bills();
             bills.retain(|bill| bill.call_id == call_id);
@@ -162,10 +191,19 @@ impl Rest {
         })
     }
 
+    /// The bill of a call that is the only one there ever was, when it is over.
+    #[track_caller]
+    pub fn wait_for_only_bill(&self, call_id: &str) -> Bill {
+        let bill = self.wait_for_bill(call_id);
+        self.wait_for_no_calls();
+        assert_eq!(self.bills(), std::slice::from_ref(&bill), "one call, one bill");
+        bill
+    }
+
     /// Waits until no call is in progress, so that no further bill can come.
     #[track_caller]
     pub fn wait_for_no_calls(&self) {
-        wait_for("all calls are over", SOON, || self.calls().is_empty().then_some(()));
+        wait_until("all calls are over", SOON, || self.calls().is_empty());
     }
 
     /// Waits until the node serves in a view of exactly these members.

@@ -140,7 +140,7 @@ fn config(sip: u16, control: u16, media: u16, tone_hz: u32) -> String {
          audio_player aubridge,earpiece\naudio_source ausine,{tone_hz}\n\
          audio_alert aubridge,bell\nausrc_srate 48000\nausrc_channels 2\n\
          auplay_srate 48000\nauplay_channels 1\naudio_txmode poll\naudio_level no\n\
-         rtp_ports {media}-{media_last}\njitter_buffer_delay 5-10\n\
+         rtp_ports {media}-{media_last}\nrtp_stats yes\njitter_buffer_delay 5-10\n\
          module_path {MODULES}\nmodule g711.so\nmodule ausine.so\nmodule aubridge.so\n\
          module_app account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n\
          ctrl_tcp_listen {control}\n"

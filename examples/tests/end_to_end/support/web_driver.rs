@@ -81,6 +81,14 @@ impl WebDriver {
         answer.unwrap_or_else(|error| panic!("{script}: {error}"))
     }
 
+    /// Changes the size of the window, its frame included.
+    #[track_caller]
+    pub fn resize(&self, width: u32, height: u64) {
+        let asked = json!({ "width": width, "height": height });
+        let resized = self.post(&self.address("window/rect"), &asked);
+        resized.unwrap_or_else(|error| panic!("{width} x {height}: {error}"));
+    }
+
     /// The window as PNG, in base64.
     #[track_caller]
     pub fn screenshot(&self) -> String {

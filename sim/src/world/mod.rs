@@ -10,6 +10,9 @@
 //!
 //! What is done in it, and what is checked, is in `story.rs` and `checks.rs`.
 
+mod faults;
+mod links;
+
 use crate::node::{Cluster, Node, run, timers};
 use crate::plan::{Plan, Process};
 use crate::trace::{Trace, describe};
@@ -29,9 +32,6 @@ use std::time::Duration;
 
 /// When the simulated world begins.
 pub const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
-/// Records that a disk hands out at once.
-const LINK_DELAY_US: (u64, u64) = (50, 2_000);
-
 /// Something that will happen.
 #[derive(Debug)]
 enum Action {
@@ -45,6 +45,8 @@ enum Action {
     SeatPersisted { life: u64, number: u64, state: VoterState },
     Start(Process),
     Command { phone: usize, command: PhoneCommand },
+    Wake { node: usize, life: u64 },
+    Heal,
 }
 
 /// Two nodes, a balancer, phones, and all between them.
@@ -67,6 +69,8 @@ pub struct World {
     /// When the last frame of each direction arrives: they keep their order.
     last_frame: [Timestamp; 2],
     linked: bool,
+    /// What the link holds back while nothing gets through.
+    held_back: Option<Vec<Action>>,
     flush_us_max: u64,
 }
 
@@ -113,6 +117,7 @@ impl World {
             next_action: 0,
             last_frame: [START; 2],
             linked: false,
+            held_back: None,
             flush_us_max: plan.flush_us_max,
         }
     }
@@ -125,32 +130,6 @@ impl World {
     /// A user does something, now or later.
     pub fn command_after(&mut self, phone: usize, delay_ms: u64, command: PhoneCommand) {
         self.schedule(delay_ms * 1000, Action::Command { phone, command });
-    }
-
-    /// `kill -9`, now.
-    pub fn kill(&mut self, process: Process) {
-        self.trace.add(self.now, "KILL", &[], || format!("{process:?}"));
-        match process {
-            Process::Balancer => {
-                self.balancer = None;
-                self.balancer_life += 1;
-            }
-            Process::Node(node) => {
-                self.nodes[node].kill();
-                let other = 1 - node;
-                if std::mem::take(&mut self.linked) {
-                    let delay = self.random.between(100, 2_000);
-                    let life = self.nodes[other].life;
-                    self.schedule(delay, Action::LinkDown { node: other, life });
-                }
-            }
-        }
-    }
-
-    /// SIGTERM, now.
-    pub fn drain_node(&mut self, node: usize) {
-        self.trace.add(self.now, "DRAIN", &[], || format!("{node}"));
-        self.feed(node, Input::Drain);
     }
 
     fn schedule(&mut self, delay_us: u64, action: Action) {
@@ -184,7 +163,8 @@ impl World {
     }
 
     fn machine_timeout(&self) -> Option<Timestamp> {
-        let nodes = self.nodes.iter().filter_map(|node| node.core.as_ref()?.poll_timeout());
+        let running = self.nodes.iter().filter(|node| node.paused.is_none());
+        let nodes = running.filter_map(|node| node.core.as_ref()?.poll_timeout());
         let balancer = self.balancer.as_ref().map(Balancer::poll_timeout);
         let phones = self.phones.iter().filter_map(Phone::poll_timeout);
         nodes.chain(balancer).chain(phones).min()
@@ -192,7 +172,7 @@ impl World {
 
     fn time_out(&mut self) {
         for node in 0..2 {
-            let core = self.nodes[node].core.as_ref();
+            let core = self.nodes[node].core.as_ref().filter(|_| self.nodes[node].paused.is_none());
             if core.and_then(|core| core.poll_timeout()).is_some_and(|at| at <= self.now) {
                 self.feed(node, Input::Timeout);
             }
@@ -221,6 +201,9 @@ impl World {
                 }
             }
             Action::Input { node, life, input } => self.feed_life(node, life, input),
+            Action::Frame { .. } if self.held_back.is_some() => {
+                self.held_back.get_or_insert_default().push(action);
+            }
             Action::Frame { to, lives, bytes } => {
                 if self.linked && self.current_lives() == lives {
                     let peer = self.nodes[1 - to].name.clone();
@@ -244,6 +227,8 @@ impl World {
                 }
             }
             Action::Start(process) => self.start(process),
+            Action::Wake { node, life } => self.wake(node, life),
+            Action::Heal => self.heal(),
             Action::Command { phone, command } => {
                 self.trace.add(self.now, "USER", &[phone as u8], || format!("{phone} {command:?}"));
                 self.feed_phone(phone, PhoneInput::Command(command));
@@ -279,43 +264,6 @@ impl World {
                 self.drain(node);
             }
         }
-    }
-
-    fn current_lives(&self) -> (u64, u64) {
-        (self.nodes[0].life, self.nodes[1].life)
-    }
-
-    /// Both nodes live and have no link: one of them dials.
-    fn dial(&mut self) {
-        if self.nodes.iter().all(|node| node.core.is_some()) && !self.linked {
-            let delay = self.random.between(500, 50_000);
-            let lives = self.current_lives();
-            self.schedule(delay, Action::Dial { lives });
-        }
-    }
-
-    fn link(&mut self, lives: (u64, u64)) {
-        if self.current_lives() != lives || self.linked {
-            return;
-        }
-        self.linked = true;
-        self.last_frame = [self.now; 2];
-        for node in 0..2 {
-            let peer = self.nodes[1 - node].name.clone();
-            self.feed(node, Input::LinkUp { peer });
-        }
-    }
-
-    fn unlink(&mut self) {
-        if !std::mem::take(&mut self.linked) {
-            return;
-        }
-        for node in 0..2 {
-            let life = self.nodes[node].life;
-            self.schedule(100, Action::LinkDown { node, life });
-        }
-        let (delay, lives) = (self.random.between(5_000, 100_000), self.current_lives());
-        self.schedule(delay, Action::Dial { lives });
     }
 
     fn arrive(&mut self, packet: Packet) {
@@ -356,6 +304,9 @@ impl World {
     }
 
     fn feed(&mut self, node: usize, input: Input) {
+        if let Some(waiting) = self.nodes[node].paused.as_mut() {
+            return waiting.push(input);
+        }
         if let Some(core) = self.nodes[node].core.as_mut() {
             core.handle_input(self.now, input);
             self.drain(node);
@@ -406,18 +357,6 @@ impl World {
             }
             Output::Drained => self.kill(Process::Node(node)),
         }
-    }
-
-    fn send_frame(&mut self, to: usize, bytes: Vec<u8>) {
-        if !self.linked {
-            return;
-        }
-        let (low, high) = LINK_DELAY_US;
-        let arrival = self.now + Duration::from_micros(self.random.between(low, high));
-        let arrival = arrival.max(self.last_frame[to]);
-        self.last_frame[to] = arrival;
-        let delay = u64::try_from(arrival.since(self.now).as_micros()).unwrap_or(u64::MAX);
-        self.schedule(delay, Action::Frame { to, lives: self.current_lives(), bytes });
     }
 
     fn feed_balancer(&mut self, input: BalancerInput<'_>) {

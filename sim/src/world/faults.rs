@@ -1,0 +1,74 @@
+//! What goes wrong besides datagrams: deaths, drains, pauses, cuts.
+
+use super::{Action, World};
+use crate::plan::Process;
+use resilee_core::Input;
+
+impl World {
+    /// `kill -9`, now.
+    pub fn kill(&mut self, process: Process) {
+        self.trace.add(self.now, "KILL", &[], || format!("{process:?}"));
+        match process {
+            Process::Balancer => {
+                self.balancer = None;
+                self.balancer_life += 1;
+            }
+            Process::Node(node) => {
+                self.nodes[node].kill();
+                let other = 1 - node;
+                if std::mem::take(&mut self.linked) {
+                    let delay = self.random.between(100, 2_000);
+                    let life = self.nodes[other].life;
+                    self.schedule(delay, Action::LinkDown { node: other, life });
+                }
+            }
+        }
+    }
+
+    /// SIGTERM, now.
+    pub fn drain_node(&mut self, node: usize) {
+        self.trace.add(self.now, "DRAIN", &[], || format!("{node}"));
+        self.feed(node, Input::Drain);
+    }
+
+    /// SIGSTOP now, SIGCONT later: what comes meanwhile waits in its sockets.
+    pub fn pause(&mut self, node: usize, for_ms: u64) {
+        if self.nodes[node].core.is_none() {
+            return;
+        }
+        self.trace.add(self.now, "PAUSE", &[], || format!("{node}"));
+        self.nodes[node].paused = Some(Vec::new());
+        let life = self.nodes[node].life;
+        self.schedule(for_ms * 1000, Action::Wake { node, life });
+    }
+
+    pub(super) fn wake(&mut self, node: usize, life: u64) {
+        if self.nodes[node].life != life {
+            return;
+        }
+        self.trace.add(self.now, "WAKE", &[], || format!("{node}"));
+        for input in self.nodes[node].paused.take().unwrap_or_default() {
+            self.feed_life(node, life, input);
+        }
+    }
+
+    /// Cuts all between the nodes now, heals it later: the link repeats what it held back.
+    pub fn cut(&mut self, for_ms: u64) {
+        self.trace.add(self.now, "CUT", &[], String::new);
+        let [a, b] = [self.nodes[0].cluster, self.nodes[1].cluster];
+        self.network.cut(a, b);
+        self.network.cut(b, a);
+        self.held_back = Some(Vec::new());
+        self.schedule(for_ms * 1000, Action::Heal);
+    }
+
+    pub(super) fn heal(&mut self) {
+        self.trace.add(self.now, "HEAL", &[], String::new);
+        let [a, b] = [self.nodes[0].cluster, self.nodes[1].cluster];
+        self.network.heal(a, b);
+        self.network.heal(b, a);
+        for frame in self.held_back.take().unwrap_or_default() {
+            self.act(frame);
+        }
+    }
+}
