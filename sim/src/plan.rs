@@ -1,5 +1,6 @@
 //! What a seed plans: how bad the network is, who talks how long, who hangs up, who dies when.
 
+use resilee_balancer::Algorithm;
 use resilee_test_kit::{NetworkConfig, Random};
 
 /// A process of the cluster.
@@ -29,6 +30,18 @@ pub enum Fault {
     None,
     /// One process dies.
     Kill(Kill),
+    /// One node dies and comes back; when it is a member again, the other one dies. What the
+    /// first got while it joined is then all there is.
+    KillInTurn {
+        /// The first.
+        node: usize,
+        /// Steps after the call began.
+        at_step: u64,
+        /// When the first starts again, in milliseconds.
+        restart_ms: u64,
+        /// Steps from the first one's return to the second death.
+        second_after: u64,
+    },
     /// One node is told to hand over and end (SIGTERM).
     Drain(Kill),
     /// One node stands still for a while and is woken (SIGSTOP, SIGCONT).
@@ -55,7 +68,9 @@ impl Fault {
         match self {
             Fault::None => None,
             Fault::Kill(kill) | Fault::Drain(kill) => Some(kill.at_step),
-            Fault::Pause { at_step, .. } | Fault::Cut { at_step, .. } => Some(*at_step),
+            Fault::KillInTurn { at_step, .. }
+            | Fault::Pause { at_step, .. }
+            | Fault::Cut { at_step, .. } => Some(*at_step),
         }
     }
 }
@@ -90,6 +105,8 @@ pub struct Plan {
     pub ending: Ending,
     /// Slowest flush of a disk, in microseconds.
     pub flush_us_max: u64,
+    /// How the balancer spreads new calls.
+    pub algorithm: Algorithm,
 }
 
 /// A call of the story takes fewer steps than this; a kill is planned within them.
@@ -107,6 +124,7 @@ impl Plan {
             talk_ms: 300,
             ending,
             flush_us_max: 2_000,
+            algorithm: Algorithm::FirstAlive,
         }
     }
 
@@ -132,8 +150,13 @@ impl Plan {
         };
         let kill = Kill { process, at_step, restart_ms };
         let for_ms = random.between(1, 3_000);
-        let fault = match (random.between(0, 11), process) {
+        let restart_soon = random.between(1, 200);
+        let second_after = random.between(0, 300);
+        let fault = match (random.between(0, 14), process) {
             (0, _) => Fault::None,
+            (12.., Process::Node(node)) => {
+                Fault::KillInTurn { node, at_step, restart_ms: restart_soon, second_after }
+            }
             (1, Process::Node(_)) => Fault::Drain(kill),
             (2..=3, Process::Node(node)) => Fault::Pause { node, at_step, for_ms },
             (4..=5, _) => Fault::Cut { at_step, for_ms },
@@ -153,6 +176,11 @@ impl Plan {
             talk_ms: random.between(0, 2_500),
             ending,
             flush_us_max: random.between(200, 20_000),
+            algorithm: match random.between(0, 3) {
+                0 => Algorithm::CallId,
+                1 => Algorithm::RoundRobin,
+                _ => Algorithm::FirstAlive,
+            },
         }
     }
 }

@@ -25,10 +25,19 @@ pub struct Story {
     calls: Calls,
     /// What is still to go wrong.
     fault: Fault,
+    /// The second death that is still to come.
+    second: Option<Second>,
     /// The step at which the first call was made.
     call_at_step: Option<u64>,
     /// Steps from the first call's begin to the last one's end.
     steps_of_calls: u64,
+}
+
+/// A death that waits for the other node's return.
+struct Second {
+    node: usize,
+    after: u64,
+    at_step: Option<u64>,
 }
 
 impl Story {
@@ -41,6 +50,7 @@ impl Story {
             plan,
             world,
             fault,
+            second: None,
             call_at_step: None,
             steps_of_calls: 0,
         }
@@ -54,13 +64,7 @@ impl Story {
         self.world.start_after(Process::Balancer, 0);
         self.world.start_after(Process::Node(0), 1);
         self.world.start_after(Process::Node(1), 3);
-        self.until(SET_UP_MS, "the cluster forms", |world, _| {
-            let member = |index: usize| {
-                let core = world.nodes[index].core.as_ref();
-                core.is_some_and(|core| core.view().members.len() == 2)
-            };
-            member(0) && member(1)
-        })?;
+        self.until(SET_UP_MS, "the cluster forms", |world, _| world.is_pair())?;
         for phone in 0..self.world.phones.len() {
             self.world.command_after(phone, 10, PhoneCommand::Register);
         }
@@ -100,6 +104,7 @@ impl Story {
             }
             self.react()?;
             self.fail_if_due(self.world.steps);
+            self.second_death_if_due();
             self.calls.check_step(&self.world)?;
         }
         Ok(())
@@ -122,8 +127,25 @@ impl Story {
                 }
                 self.restart(kill);
             }
+            Fault::KillInTurn { node, restart_ms, second_after, .. } => {
+                self.world.kill(Process::Node(node));
+                self.world.start_after(Process::Node(node), restart_ms);
+                self.second = Some(Second { node: 1 - node, after: second_after, at_step: None });
+            }
             Fault::Pause { node, for_ms, .. } => self.world.pause(node, for_ms),
             Fault::Cut { for_ms, .. } => self.world.cut(for_ms),
+        }
+    }
+
+    /// The second death of [`Fault::KillInTurn`]: some steps after the first node is back.
+    fn second_death_if_due(&mut self) {
+        let Some(second) = self.second.as_mut() else { return };
+        if second.at_step.is_none() && self.world.is_pair() {
+            second.at_step = Some(self.world.steps + second.after);
+        }
+        if second.at_step.is_some_and(|at| self.world.steps >= at) {
+            self.world.kill(Process::Node(second.node));
+            self.second = None;
         }
     }
 

@@ -72,6 +72,7 @@ pub struct World {
     /// What the link holds back while nothing gets through.
     held_back: Option<Vec<Action>>,
     flush_us_max: u64,
+    algorithm: Algorithm,
 }
 
 fn address(a: u8, b: u8, port: u16) -> SocketAddr {
@@ -119,7 +120,15 @@ impl World {
             linked: false,
             held_back: None,
             flush_us_max: plan.flush_us_max,
+            algorithm: plan.algorithm,
         }
+    }
+
+    /// True if both nodes are members of one view.
+    pub fn is_pair(&self) -> bool {
+        let core = |index: usize| self.nodes[index].core.as_ref();
+        let member = |index| core(index).is_some_and(|core| core.view().members.len() == 2);
+        member(0) && member(1) && core(0).map(|c| c.view()) == core(1).map(|c| c.view())
     }
 
     /// Starts a process, now or later.
@@ -244,7 +253,7 @@ impl World {
                 let config = BalancerConfig {
                     listen: vec![balancer_address()],
                     servers: self.nodes.iter().map(server).collect(),
-                    algorithm: Algorithm::FirstAlive,
+                    algorithm: self.algorithm,
                     heartbeat_ms: 50,
                     missed: 6,
                 };
