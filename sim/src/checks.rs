@@ -125,11 +125,13 @@ impl Calls {
     /// A bill that is missing, doubled or wrong.
     pub fn check_bills(&self, world: &World) -> Result<(), Violation> {
         let mut first: BTreeMap<String, Bill> = BTreeMap::new();
+        let mut members = 0;
         for node in &world.nodes {
             let living = node.core.as_ref().is_some_and(|core| core.status(world.now).member);
             if !living {
                 continue;
             }
+            members += 1;
             let bills: Vec<Bill> = node
                 .disk
                 .journal(BILLS)
@@ -163,7 +165,10 @@ impl Calls {
                 return Err(Violation::new("only answered calls are billed", bill.call_id.clone()));
             }
         }
-        Ok(())
+        match members {
+            0 => Err(Violation::new("a node that lives is a member", "none is")),
+            _ => Ok(()),
+        }
     }
 
     /// At the end: calls that are over leave nothing behind.

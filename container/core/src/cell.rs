@@ -97,6 +97,7 @@ impl Cell {
             Part::Activity(number) => encode(self.activities.get(&number)?),
             Part::Entity(number) => encode(self.entities.get(&number)?),
             Part::Timer(entity, timer) => encode(self.timers.get(&(entity, timer))?),
+            Part::Record => return None,
         };
         Some(ByteBuf::from(bytes.expect("plain data can be encoded")))
     }
@@ -144,6 +145,8 @@ impl Cell {
                 self.timers.insert((entity, timer), decode(value)?);
             }
             (Part::Timer(entity, timer), None) => drop(self.timers.remove(&(entity, timer))),
+            // Journals have records, not cells.
+            (Part::Record, _) => {}
         }
         Ok(())
     }

@@ -44,6 +44,8 @@ pub(crate) enum Part {
     Entity(u32),
     /// Due time of a timer, by entity and id.
     Timer(u32, TimerId),
+    /// A [`Record`] that is not in its journal yet. In the store only.
+    Record,
 }
 
 /// A part that was put, or removed (`None`).
@@ -122,6 +124,7 @@ impl Part {
             Part::Activity(number) => (1, number, 0),
             Part::Entity(number) => (2, number, 0),
             Part::Timer(entity, timer) => (3, entity, timer.0),
+            Part::Record => (4, 0, 0),
         };
         let mut key = Vec::with_capacity(25);
         key.extend_from_slice(&cell.cohort.0.to_be_bytes());
@@ -143,6 +146,7 @@ impl Part {
             1 => Part::Activity(a),
             2 => Part::Entity(a),
             3 => Part::Timer(a, TimerId(b)),
+            4 => Part::Record,
             _ => return None,
         };
         (key.len() == 25).then_some((cell, part))
@@ -170,7 +174,8 @@ mod tests {
     #[test]
     fn store_keys_read_back() {
         let cell = CellId { cohort: CohortId(7), number: 9 };
-        let parts = [Part::Head, Part::Activity(1), Part::Entity(2), Part::Timer(3, TimerId(4))];
+        let timer = Part::Timer(3, TimerId(4));
+        let parts = [Part::Head, Part::Activity(1), Part::Entity(2), timer, Part::Record];
         for part in parts {
             assert_eq!(Part::from_store_key(&part.store_key(cell)), Some((cell, part)));
         }

@@ -14,11 +14,11 @@ use crate::event_router::Turn;
 use crate::frame::Update;
 use crate::io::Output;
 use crate::management::Notice;
-use crate::resource_adaptor::Egress;
+use crate::resource_adaptor::{Egress, Scope};
 use crate::store::{StoreBatch, StoreOp, Tree};
 use crate::timers::Due;
 use resilee_membership::{MemberInput, seal_sip};
-use resilee_sbb::{CellId, Timestamp};
+use resilee_sbb::{CellId, Timestamp, encode};
 
 impl Core {
     /// Nothing is left to deliver: commits what the turn changed and begins the next turn.
@@ -69,7 +69,11 @@ impl Core {
         let changes = if over { Vec::new() } else { changes(cell, parts.iter().copied()) };
         let over = over && known;
         if changes.is_empty() && !over && turn.rows.is_empty() && turn.records.is_empty() {
-            let last = cell.last_commit;
+            // Rows outlive the cells that wrote them: what speaks of rows waits for all of them.
+            let last = match cell.head.scope {
+                Scope::Tables => self.gate.last_commit(),
+                Scope::Call => cell.last_commit,
+            };
             return self.send_behind(last, turn.egress);
         }
         let number = self.gate.next_commit();
@@ -128,7 +132,7 @@ impl Core {
         let Some(held) = self.held() else { return };
         for waiting in self.gate.raise(held) {
             for (cell, record) in waiting.records {
-                self.journal(cell, record);
+                self.publish(cell, record);
             }
             self.send_at_once(waiting.egress);
         }
@@ -146,7 +150,9 @@ impl Core {
         let stored = if self.writes.failed { last } else { self.writes.stored_commit };
         let local = if joint.is_some() || others.is_empty() { stored } else { last };
         let acknowledged = others.iter().map(|member| match self.links.get(&member.node) {
-            Some(link) if link.run.as_ref() == Some(*member) => link.held(last),
+            Some(link) if link.run.as_ref() == Some(*member) && link.replicates() => {
+                link.held(last)
+            }
             _ => self.gate.held(),
         });
         Some(acknowledged.fold(local, u64::min))
@@ -166,13 +172,27 @@ impl Core {
     }
 
     /// Writes a commit to the local store; alone, its records are part of what is flushed.
+    ///
+    /// In a pair they wait for the acknowledgement. Until then they stand beside their cell, so
+    /// that a cell that counts as recorded never comes back without its record.
     fn store_commit(&mut self, commit: &Commit) {
         self.store_changes(commit);
-        if self.is_alone() {
-            for record in &commit.records {
+        for record in &commit.records {
+            if self.is_alone() {
                 self.journal(commit.cell, record.clone());
+            } else {
+                let key = Part::Record.store_key(commit.cell);
+                let value = encode(record).expect("plain data can be encoded");
+                self.writes.ops.push(StoreOp::Put { tree: Tree::Cells, key, value });
             }
         }
+    }
+
+    /// A record becomes a bill: it is appended to its journal.
+    fn publish(&mut self, cell: CellId, record: Record) {
+        self.journal(cell, record);
+        let key = Part::Record.store_key(cell);
+        self.writes.ops.push(StoreOp::Remove { tree: Tree::Cells, key });
     }
 
     /// Writes the changes of a commit, of this run or of another.
@@ -226,6 +246,10 @@ impl Core {
     }
 
     pub(crate) fn emit_batch(&mut self) {
+        if self.writes.failed {
+            self.writes.ops.clear();
+            return;
+        }
         let number = self.writes.next_batch;
         self.writes.next_batch += 1;
         let ops = std::mem::take(&mut self.writes.ops);
@@ -257,8 +281,10 @@ impl Core {
     pub(crate) fn on_store_failed(&mut self, now: Timestamp, reason: &str) {
         self.writes.failed = true;
         self.raise_alarm(now, "store", &format!("nothing is stored any more: {reason}"));
-        let votes: Vec<_> = self.writes.votes.drain(..).map(|(_, vote)| vote).collect();
-        for vote in votes {
+        self.writes.under_way.clear();
+        let pending = std::mem::take(&mut self.writes.pending_votes);
+        let asked: Vec<_> = self.writes.votes.drain(..).map(|(_, vote)| vote).collect();
+        for vote in asked.into_iter().chain(pending) {
             self.member.handle_input(now, MemberInput::Persisted(vote));
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::alarms::Alarms;
 use crate::cell::{Cell, CellInput};
-use crate::commit::{Part, RowChange};
+use crate::commit::{Part, Record, RowChange};
 use crate::config::CoreConfig;
 use crate::gate::Gate;
 use crate::io::{Input, Output};
@@ -14,7 +14,7 @@ use crate::timers::{Due, Timers};
 use resilee_membership::{
     Control, Member, MemberConfig, MemberInput, NodeName, Packet, RunId, View, VoterId, open,
 };
-use resilee_sbb::{CellId, DeliveryId, Descriptor, LinkedSbb, Tables, Timestamp};
+use resilee_sbb::{CellId, DeliveryId, Descriptor, LinkedSbb, Tables, Timestamp, decode};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
@@ -36,6 +36,10 @@ pub struct Core {
     /// Living cells by what their messages share.
     pub(crate) index: BTreeMap<(Scope, u64), CellId>,
     pub(crate) tables: Tables,
+    /// Rows of the configuration: every node has its own, they are neither replicated nor stored.
+    pub(crate) configured: Tables,
+    /// Records of an earlier run that were not held when it ended.
+    pub(crate) unpublished: Vec<(CellId, Record)>,
     pub(crate) timers: Timers,
     /// Deliveries that are out.
     pub(crate) deliveries: BTreeMap<DeliveryId, CellId>,
@@ -98,8 +102,8 @@ pub(crate) struct Writes {
     pub journals: Vec<String>,
     /// True once the store failed: memory is the gate, with an alarm.
     pub failed: bool,
-    /// Loads of records for joiners: token and the peer they are for.
-    pub loads: BTreeMap<u64, NodeName>,
+    /// Loads of records for joiners: token, and the peer and the stream they are for.
+    pub loads: BTreeMap<u64, (NodeName, u64)>,
     /// Token of the next load.
     pub next_load: u64,
 }
@@ -147,6 +151,8 @@ impl Core {
             seat_address: None,
             cells: BTreeMap::new(),
             index: BTreeMap::new(),
+            configured: tables.clone(),
+            unpublished: Vec::new(),
             tables,
             timers: Timers::default(),
             deliveries: BTreeMap::new(),
@@ -249,6 +255,7 @@ impl Core {
     fn on_timeout(&mut self, now: Timestamp) {
         self.member.handle_input(now, MemberInput::Timeout);
         self.ask_again_to_join(now);
+        self.links.values_mut().for_each(|link| link.on_timeout(now));
         while let Some(due) = self.timers.pop(now) {
             match due {
                 Due::Adaptor(activity) => {
@@ -268,6 +275,10 @@ impl Core {
         let mut parts: BTreeMap<CellId, Vec<crate::commit::Change>> = BTreeMap::new();
         for (key, value) in restored.cells {
             match Part::from_store_key(&key) {
+                Some((cell, Part::Record)) => match decode(&value) {
+                    Ok(record) => self.unpublished.push((cell, record)),
+                    Err(_) => self.raise_alarm(now, "store", "a stored record cannot be read"),
+                },
                 Some((cell, part)) => {
                     let value = Some(serde_bytes::ByteBuf::from(value));
                     parts.entry(cell).or_default().push(crate::commit::Change { part, value });
@@ -283,6 +294,7 @@ impl Core {
         }
         for (key, row) in restored.tables {
             match RowChange::from_store_key(&key) {
+                Some((table, key)) if self.configured.get(&table, &key).is_some() => {}
                 Some((table, key)) => self.tables.put(&table, &key, row),
                 None => self.raise_alarm(now, "store", "a stored row has a key of no table"),
             }

@@ -30,12 +30,15 @@ impl Core {
             Route::Answer(answers) => self.send_at_once(answers),
             Route::Cell { key, scope, creates, cohort } => {
                 let known = self.index.get(&(scope, key)).copied();
-                let born_in = || match scope {
-                    Scope::Tables => Some(CohortId::TABLES),
-                    Scope::Call => creates.then(|| self.config.me.cohort()),
-                };
-                let cohort = known.map(|cell| cell.cohort).or(cohort).or_else(born_in);
                 let creates = creates && known.is_none();
+                // What begins a call is born here, whatever cohort it names: the numbers of
+                // another run's cohort are not ours to give.
+                let cohort = match (known, scope) {
+                    (Some(cell), _) => Some(cell.cohort),
+                    (None, Scope::Tables) => Some(CohortId::TABLES),
+                    (None, Scope::Call) if creates => Some(self.config.me.cohort()),
+                    (None, Scope::Call) => cohort,
+                };
                 self.on_routed(
                     now,
                     ingress,
@@ -88,7 +91,8 @@ impl Core {
         let mut cell = Cell::born(id, routed.key, routed.scope, now);
         cell.committed = false;
         self.index.insert((routed.scope, routed.key), id);
-        self.cells.insert(id, cell);
+        let replaced = self.cells.insert(id, cell);
+        assert!(replaced.is_none(), "a cell's number is given once");
         self.enqueue(now, id, CellInput::Message(ingress));
     }
 

@@ -7,15 +7,17 @@
 //! | frame behind, or ahead      | what is known is skipped; a hole is refused, link closed   |
 //! | acknowledgement             | kept updates up to it are dropped                          |
 //! | link down, then up again    | all kept updates are sent again                            |
+//! | nothing acknowledged a while| the same                                                   |
 //! | another run of the peer     | everything of the old run is forgotten                     |
 //!
 //! What an update means is not here; nor is the transport, which keeps order while it lives.
 
 use crate::frame::{Extra, Frame, Update};
 use resilee_membership::{NodeName, RunId};
-use resilee_sbb::{CellId, encode};
+use resilee_sbb::{CellId, Timestamp, encode};
 use serde_bytes::ByteBuf;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// Kept updates of one link; a peer that falls behind further is cut off, and rejoins by snapshot.
 pub(crate) const UNACKNOWLEDGED_MAX: usize = 100_000;
@@ -23,6 +25,8 @@ pub(crate) const UNACKNOWLEDGED_MAX: usize = 100_000;
 pub(crate) const FRAME_BYTES_MAX: usize = 256 * 1024;
 /// Bytes of a snapshot that may be under way unacknowledged.
 pub(crate) const SNAPSHOT_WINDOW_BYTES: usize = 1024 * 1024;
+/// Kept updates are sent again when nothing was acknowledged for so long.
+pub(crate) const RESEND_AFTER: Duration = Duration::from_millis(500);
 /// Unsequenced words that wait for the next frame; more are dropped (clients repeat).
 pub(crate) const EXTRAS_MAX: usize = 4096;
 
@@ -34,7 +38,7 @@ pub(crate) enum Mode {
     /// It gets a snapshot (cells behind this one are still to come), and all commits meanwhile.
     Cells(Option<CellId>),
     /// It gets the records of the journal with this index from this sequence on.
-    Records { journal: usize, from: u64 },
+    Records { journal: usize, from: u64, loading: bool },
     /// It waits until the update with this sequence, the end of its snapshot, is acknowledged.
     Ending(u64),
     /// It has the snapshot and gets all commits.
@@ -71,6 +75,8 @@ pub(crate) struct Link {
     extras: Vec<Extra>,
     /// True once the log knows that the peer has the snapshot.
     announced: bool,
+    /// The first kept update, and since when it is that one.
+    oldest: Option<(u64, Timestamp)>,
 }
 
 impl Link {
@@ -91,6 +97,7 @@ impl Link {
             acknowledgement_due: false,
             extras: Vec::new(),
             announced: false,
+            oldest: None,
         }
     }
 
@@ -101,6 +108,24 @@ impl Link {
         self.acknowledgement_due = true;
         self.extras.clear();
         self.say(Extra::Hello);
+    }
+
+    /// Sends all that is kept again if nothing was acknowledged for [`RESEND_AFTER`]: the
+    /// transport may have lost a frame without breaking.
+    pub fn on_timeout(&mut self, now: Timestamp) {
+        let Some(first) = self.kept.front().map(|kept| kept.sequence) else {
+            self.oldest = None;
+            return;
+        };
+        match self.oldest {
+            Some((sequence, since)) if sequence == first => {
+                if now.since(since) >= RESEND_AFTER {
+                    self.sent = first - 1;
+                    self.oldest = Some((first, now));
+                }
+            }
+            _ => self.oldest = Some((first, now)),
+        }
     }
 
     /// The connection is gone.
@@ -203,7 +228,17 @@ impl Link {
         }
     }
 
-    /// Takes the updates of a frame that are new.
+    /// Our stream, as the peer named it.
+    pub fn stream(&self) -> u64 {
+        self.stream
+    }
+
+    /// The next of the updates that were taken is applied.
+    pub fn on_applied(&mut self) {
+        self.received += 1;
+    }
+
+    /// Takes the updates of a frame that are new; each counts once it is applied.
     ///
     /// # Errors
     /// A hole in the sequence: the link must be closed, so that the peer sends again.
@@ -216,9 +251,21 @@ impl Link {
         }
         self.acknowledgement_due = true;
         let known = usize::try_from(self.received + 1 - frame.first).unwrap_or(usize::MAX);
-        let updates: Vec<_> = std::mem::take(&mut frame.updates).into_iter().skip(known).collect();
-        self.received += updates.len() as u64;
-        Ok(updates)
+        Ok(std::mem::take(&mut frame.updates).into_iter().skip(known).collect())
+    }
+
+    /// As many of the unsequenced words as fit into a frame.
+    fn next_extras(&mut self) -> Vec<Extra> {
+        let mut size = 0;
+        let fits = self.extras.iter().take_while(|extra| {
+            let fits = size < FRAME_BYTES_MAX;
+            if let Extra::Relay(ingress) = extra {
+                size += ingress.bytes.len();
+            }
+            fits
+        });
+        let fitting = fits.count();
+        self.extras.drain(..fitting).collect()
     }
 
     /// The next frame, if there is anything to say.
@@ -249,7 +296,7 @@ impl Link {
             ack_stream: self.peer_stream,
             ack: self.received,
             done,
-            extras: std::mem::take(&mut self.extras),
+            extras: self.next_extras(),
         })
     }
 }
@@ -270,18 +317,25 @@ mod tests {
         (a, b)
     }
 
+    /// Takes a frame and applies what is new in it; how much that was.
+    fn apply(link: &mut Link, frame: &mut Frame) -> usize {
+        let updates = link.accept(frame).expect("in order");
+        updates.iter().for_each(|_| link.on_applied());
+        updates.len()
+    }
+
     #[test]
     fn an_update_is_handed_on_once_also_when_it_is_sent_again() {
         let (mut a, mut b) = pair();
         a.push(&Update::SnapshotEnd, 1).expect("room");
         let frame = a.poll_frame(&run("a"), 1, 0).expect("an update to send");
-        assert_eq!(b.accept(&mut frame.clone()).expect("in order").len(), 1);
+        assert_eq!(apply(&mut b, &mut frame.clone()), 1);
         a.on_down();
         a.on_up();
         a.push(&Update::SnapshotEnd, 2).expect("room");
         let mut again = a.poll_frame(&run("a"), 1, 0).expect("both updates");
         assert_eq!((again.first, again.updates.len()), (1, 2));
-        assert_eq!(b.accept(&mut again).expect("in order").len(), 1);
+        assert_eq!(apply(&mut b, &mut again), 1);
     }
 
     #[test]
@@ -291,10 +345,51 @@ mod tests {
         a.push(&Update::SnapshotEnd, 8).expect("room");
         assert_eq!(a.held(8), 6);
         let mut frame = a.poll_frame(&run("a"), 1, 0).expect("updates");
-        b.accept(&mut frame).expect("in order");
+        assert_eq!(apply(&mut b, &mut frame), 2);
         let ack = b.poll_frame(&run("b"), 1, 0).expect("an acknowledgement");
         a.on_acknowledgement(ack.ack_stream, ack.ack);
         assert_eq!((a.held(8), a.unacknowledged()), (8, 0));
+    }
+
+    #[test]
+    fn an_update_that_could_not_be_applied_is_not_acknowledged() {
+        let (mut a, mut b) = pair();
+        a.push(&Update::SnapshotEnd, 1).expect("room");
+        let mut frame = a.poll_frame(&run("a"), 1, 0).expect("an update");
+        b.accept(&mut frame).expect("in order");
+        let ack = b.poll_frame(&run("b"), 1, 0).expect("an acknowledgement");
+        a.on_acknowledgement(ack.ack_stream, ack.ack);
+        assert_eq!(a.unacknowledged(), 1);
+    }
+
+    #[test]
+    fn many_relays_travel_in_several_frames() {
+        let (mut a, _) = pair();
+        let flow = resilee_membership::Flow {
+            remote: ([127, 0, 0, 1], 1).into(),
+            local: ([127, 0, 0, 1], 2).into(),
+            transport: resilee_membership::Transport::Udp,
+        };
+        let relay = crate::Ingress { flow, bytes: vec![b'x'; 60_000] };
+        (0..10).for_each(|_| a.say(Extra::Relay(relay.clone())));
+        let frames = std::iter::from_fn(|| a.poll_frame(&run("a"), 1, 0));
+        let sizes: Vec<_> = frames.map(|frame| frame.extras.len()).collect();
+        assert_eq!(sizes.iter().sum::<usize>(), 11, "the hello and all relays");
+        assert_eq!(sizes, [6, 5]);
+    }
+
+    #[test]
+    fn a_frame_that_got_lost_on_a_living_link_is_sent_again() {
+        let (mut a, mut b) = pair();
+        let at = Timestamp::from_millis;
+        a.push(&Update::SnapshotEnd, 1).expect("room");
+        a.poll_frame(&run("a"), 1, 0).expect("lost on the way");
+        a.on_timeout(at(0));
+        a.on_timeout(at(499));
+        assert!(a.poll_frame(&run("a"), 1, 0).is_none());
+        a.on_timeout(at(500));
+        let mut again = a.poll_frame(&run("a"), 1, 0).expect("the update again");
+        assert_eq!(apply(&mut b, &mut again), 1);
     }
 
     #[test]

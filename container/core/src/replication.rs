@@ -74,6 +74,9 @@ impl Core {
             for update in link.accept(&mut frame)? {
                 let update: Update = decode(&update).map_err(|error| error.to_string())?;
                 self.apply_update(now, &frame.from, update).map_err(|error| error.to_string())?;
+                if let Some(link) = self.links.get_mut(peer) {
+                    link.on_applied();
+                }
             }
             if let Some(outbox) = self.outbox.get_mut(&frame.from) {
                 *outbox = outbox.split_off(&(frame.done + 1));
@@ -87,7 +90,12 @@ impl Core {
             Extra::Hello => self.member.handle_input(now, MemberInput::LinkUp(from.clone())),
             Extra::Relay(ingress) => self.on_message(now, ingress, true),
             Extra::Join { stream } => {
-                if !self.is_member() || self.view.contains(from) {
+                if self.view.contains(from) {
+                    // It dropped all it had: it is a member in name only.
+                    return self.member.handle_input(now, MemberInput::LinkDown(from.clone()));
+                }
+                let proposed = self.proposing.as_ref().is_some_and(|view| view.contains(from));
+                if !self.is_member() || proposed {
                     return;
                 }
                 let rows = self.snapshot_rows();
@@ -115,7 +123,8 @@ impl Core {
     fn snapshot_rows(&self) -> Vec<RowChange> {
         let names: Vec<_> = self.tables.names().map(str::to_owned).collect();
         let rows = names.iter().flat_map(|table| {
-            self.tables.rows(table).map(move |(key, row)| RowChange {
+            let shared = |(key, _): &(&str, &[u8])| self.configured.get(table, key).is_none();
+            self.tables.rows(table).filter(shared).map(move |(key, row)| RowChange {
                 table: table.clone(),
                 key: key.to_owned(),
                 row: Some(ByteBuf::from(row)),
@@ -150,6 +159,10 @@ impl Core {
         if !link.up || link.run.as_ref() != Some(member) || self.view.contains(&self.config.me) {
             return;
         }
+        // A stream that was interrupted goes on where it was.
+        if link.is_receiving(*stream) {
+            return;
+        }
         // A stream of its own for each try: what is left of an earlier one is not mistaken.
         *stream += 1;
         link.expect(*stream);
@@ -157,6 +170,8 @@ impl Core {
         self.cells.clear();
         self.index.clear();
         self.outbox.clear();
+        self.unpublished.clear();
+        self.tables = self.configured.clone();
         self.writes.ops.push(StoreOp::Clear { tree: Tree::Cells });
         self.writes.ops.push(StoreOp::Clear { tree: Tree::Tables });
     }
@@ -287,18 +302,19 @@ impl Core {
                     let from = last.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
                     let next = self.cells.range((from, std::ops::Bound::Unbounded)).next();
                     match next {
+                        // What a running turn changed is not committed: its end is awaited.
+                        Some((_, cell)) if cell.turn.is_some() => return,
                         Some((id, cell)) => {
                             link.mode = Mode::Cells(Some(*id));
                             link.push(&Update::Cell { id: *id, parts: cell.snapshot() }, 0)
                         }
                         None => {
-                            link.mode = Mode::Records { journal: 0, from: 1 };
-                            return self.load_records(peer);
+                            link.mode = Mode::Records { journal: 0, from: 1, loading: false };
+                            continue;
                         }
                     }
                 }
-                // The next piece comes when it is loaded.
-                Mode::Records { .. } => return,
+                Mode::Records { .. } => return self.load_records(peer),
             };
             if pushed.is_err() {
                 return link.stop();
@@ -309,15 +325,18 @@ impl Core {
     /// Asks the store for the joiner's next records, or ends its snapshot.
     fn load_records(&mut self, peer: &NodeName) {
         let Some(link) = self.links.get_mut(peer) else { return };
-        let Mode::Records { journal, from } = link.mode else { return };
+        let Mode::Records { journal, from, loading: false } = link.mode else { return };
         match self.writes.journals.get(journal) {
             Some(name) => {
                 // What is read must show what was written before.
                 let name = name.clone();
                 self.emit_batch();
+                let Some(link) = self.links.get_mut(peer) else { return };
+                link.mode = Mode::Records { journal, from, loading: true };
+                let stream = link.stream();
                 let token = self.writes.next_load;
                 self.writes.next_load += 1;
-                self.writes.loads.insert(token, peer.clone());
+                self.writes.loads.insert(token, (peer.clone(), stream));
                 let (journal, limit) = (name, RECORDS_PER_PIECE);
                 self.outputs.push_back(Output::LoadRecords { token, journal, from, limit });
             }
@@ -329,20 +348,24 @@ impl Core {
     }
 
     pub(crate) fn on_records(&mut self, token: u64, records: Vec<StoredRecord>) {
-        let Some(peer) = self.writes.loads.remove(&token) else { return };
-        let Some(link) = self.links.get_mut(&peer) else { return };
+        let Some((peer, stream)) = self.writes.loads.remove(&token) else { return };
+        let Some(link) = self.links.get_mut(&peer).filter(|link| link.stream() == stream) else {
+            return;
+        };
         let Mode::Records { journal, .. } = link.mode else { return };
         let Some(name) = self.writes.journals.get(journal).cloned() else { return };
         match records.last().map(|record| record.sequence + 1) {
             Some(from) => {
-                link.mode = Mode::Records { journal, from };
+                link.mode = Mode::Records { journal, from, loading: false };
                 if link.push(&Update::Records { journal: name, records }, 0).is_err() {
                     return link.stop();
                 }
             }
-            None => link.mode = Mode::Records { journal: journal + 1, from: 1 },
+            None => {
+                let journal = journal + 1;
+                link.mode = Mode::Records { journal, from: 1, loading: false };
+            }
         }
-        self.load_records(&peer);
     }
 
     /// Emits what the links have to say.

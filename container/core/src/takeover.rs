@@ -157,6 +157,12 @@ impl Core {
         for id in &dormant {
             self.wake(now, *id);
         }
+        // Only a run that starts from its own store, not by a snapshot, still has these.
+        for (cell, record) in std::mem::take(&mut self.unpublished) {
+            if self.owns(cell) {
+                self.journal(cell, record);
+            }
+        }
         if heir {
             let cells = dormant.len();
             self.outputs.push_back(Output::Notice(Notice::TakenOver { cells, effects }));

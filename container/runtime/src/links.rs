@@ -27,10 +27,10 @@ pub(crate) fn forward(events: Option<mpsc::Receiver<ClusterEvent>>, run: u64, sl
     });
 }
 
-/// Sends a frame; a lost one is sent again by the core.
+/// Sends a frame. A link that loses one is closed: on the next one the core sends it again.
 pub(crate) fn send(links: &ClusterHandle, peer: &NodeName, bytes: Vec<u8>) {
     if let Err(error) = links.send(peer.as_str(), bytes) {
-        tracing::warn!(%peer, %error, "a frame was not sent");
+        close(links, peer, &error.to_string());
     }
 }
 

@@ -17,7 +17,8 @@ impl World {
                 self.nodes[node].kill();
                 let other = 1 - node;
                 if std::mem::take(&mut self.linked) {
-                    let delay = self.random.between(100, 2_000);
+                    // Sooner than a new link to the next run can be there.
+                    let delay = self.random.between(100, 1_000);
                     let life = self.nodes[other].life;
                     self.schedule(delay, Action::LinkDown { node: other, life });
                 }

@@ -103,6 +103,18 @@ fn only_a_cell_of_the_tables_may_write_rows() {
 }
 
 #[test]
+fn an_answer_about_rows_waits_until_the_rows_are_held() {
+    let mut house = House::new();
+    house.say("table begin");
+    house.say("table say row");
+    house.say("table end");
+    house.say("table ask");
+    assert_eq!(house.sent(), Vec::<String>::new());
+    house.flush();
+    assert_eq!(house.sent(), ["table begun", "table answer"]);
+}
+
+#[test]
 fn a_timer_fires_once_and_only_for_its_entity() {
     let mut house = House::new();
     house.say("c1 begin");

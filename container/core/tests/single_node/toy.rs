@@ -1,7 +1,8 @@
 //! A toy protocol and two toy services.
 //!
 //! A message is `cell verb [word]`: `begin` starts the activity, `say` fires an event, `ping` is
-//! answered `pong` and changes nothing, `end` ends the activity. The cell `table` belongs to the
+//! answered `pong` and changes nothing, `end` ends the activity, `ask` is answered in a turn that
+//! leaves nothing behind. The cell `table` belongs to the
 //! shared tables.
 
 use resilee_core::{Egress, Endpoint, Ingress, ResourceAdaptor, Route, Scope};
@@ -47,7 +48,7 @@ impl ResourceAdaptor for Toy {
         let (cell, verb, _) = text(ingress);
         let key = cell.bytes().fold(7, |hash: u64, byte| hash.wrapping_mul(31) + u64::from(byte));
         let scope = if cell == "table" { Scope::Tables } else { Scope::Call };
-        Route::Cell { key, scope, creates: verb == "begin", cohort: None }
+        Route::Cell { key, scope, creates: verb == "begin" || verb == "ask", cohort: None }
     }
 
     fn receive(&mut self, endpoint: &mut Endpoint, ingress: &Ingress) {
@@ -60,6 +61,12 @@ impl ResourceAdaptor for Toy {
                 self.calls.insert(activity, (cell.clone(), ingress.flow));
                 endpoint.fire(activity, &Said { word: "begin".to_owned() });
                 self.say(endpoint, &cell, ingress.flow, "begun");
+            }
+            ("ask", None) => {
+                let activity = endpoint.start_activity();
+                self.calls.insert(activity, (cell.clone(), ingress.flow));
+                self.say(endpoint, &cell, ingress.flow, "answer");
+                endpoint.end_activity(activity);
             }
             ("say", Some(activity)) => endpoint.fire(activity, &Said { word }),
             ("ping", Some(_)) => self.say(endpoint, &cell, ingress.flow, "pong"),
