@@ -13,7 +13,7 @@
 //! | variable                   | what it does                                               |
 //! |----------------------------|------------------------------------------------------------|
 //! | `RESILEE_SKIP_SIPP=1`, …   | leaves out the tests that need the program                 |
-//! | `RESILEE_SCREENSHOTS=dir`  | the browser's test saves pictures of the admin UI there    |
+//! | `RESILEE_SCREENSHOTS=dir`  | the browser's test saves pictures in that absolute path    |
 
 mod baresip_call;
 mod chromium;
