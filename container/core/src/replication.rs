@@ -358,7 +358,7 @@ impl Core {
             Some(from) => {
                 link.mode = Mode::Records { journal, from, loading: false };
                 if link.push(&Update::Records { journal: name, records }, 0).is_err() {
-                    return link.stop();
+                    link.stop();
                 }
             }
             None => {
