@@ -255,7 +255,8 @@ impl Core {
     fn on_timeout(&mut self, now: Timestamp) {
         self.member.handle_input(now, MemberInput::Timeout);
         self.ask_again_to_join(now);
-        self.links.values_mut().for_each(|link| link.on_timeout(now));
+        let done = self.gate.held();
+        self.links.values_mut().for_each(|link| link.on_timeout(now, done));
         while let Some(due) = self.timers.pop(now) {
             match due {
                 Due::Adaptor(activity) => {

@@ -75,6 +75,8 @@ pub(crate) struct Link {
     extras: Vec<Extra>,
     /// True once the log knows that the peer has the snapshot.
     announced: bool,
+    /// Number of the last commit whose effects the peer knows to be done.
+    done_told: u64,
     /// The first kept update, and since when it is that one.
     oldest: Option<(u64, Timestamp)>,
 }
@@ -97,6 +99,7 @@ impl Link {
             acknowledgement_due: false,
             extras: Vec::new(),
             announced: false,
+            done_told: 0,
             oldest: None,
         }
     }
@@ -112,7 +115,11 @@ impl Link {
 
     /// Sends all that is kept again if nothing was acknowledged for [`RESEND_AFTER`]: the
     /// transport may have lost a frame without breaking.
-    pub fn on_timeout(&mut self, now: Timestamp) {
+    ///
+    /// What is done since the last frame is told with one more, so that a survivor does not do
+    /// it again.
+    pub fn on_timeout(&mut self, now: Timestamp, done: u64) {
+        self.acknowledgement_due |= self.replicates() && done > self.done_told;
         let Some(first) = self.kept.front().map(|kept| kept.sequence) else {
             self.oldest = None;
             return;
@@ -287,6 +294,7 @@ impl Link {
         }
         self.sent += updates.len() as u64;
         self.acknowledgement_due = false;
+        self.done_told = done;
         Some(Frame {
             from: me.clone(),
             view,
@@ -384,10 +392,10 @@ mod tests {
         let at = Timestamp::from_millis;
         a.push(&Update::SnapshotEnd, 1).expect("room");
         a.poll_frame(&run("a"), 1, 0).expect("lost on the way");
-        a.on_timeout(at(0));
-        a.on_timeout(at(499));
+        a.on_timeout(at(0), 0);
+        a.on_timeout(at(499), 0);
         assert!(a.poll_frame(&run("a"), 1, 0).is_none());
-        a.on_timeout(at(500));
+        a.on_timeout(at(500), 0);
         let mut again = a.poll_frame(&run("a"), 1, 0).expect("the update again");
         assert_eq!(apply(&mut b, &mut again), 1);
     }

@@ -101,9 +101,11 @@ impl Core {
         if self.view.members == [self.config.me.clone()] {
             self.gate_by_store();
         }
-        match self.config.peers.is_empty() || self.view.members.len() > 1 {
-            true => self.clear_alarm("cluster", NO_BACKUP),
-            false => self.raise_alarm(now, "cluster", NO_BACKUP),
+        // A node that starts alone waits for its first backup; that is no alarm yet.
+        if self.view.members.len() > 1 {
+            self.clear_alarm("cluster", NO_BACKUP);
+        } else if old.members.len() > 1 {
+            self.raise_alarm(now, "cluster", NO_BACKUP);
         }
         self.fall_back();
         self.take_over(now, &old);

@@ -6,7 +6,7 @@
 use resilee_core::CELLS_MAX;
 use resilee_core::management::Notice;
 use resilee_membership::View;
-use resilee_sbb::{CellId, TraceLevel};
+use resilee_sbb::{CellId, CohortId, TraceLevel};
 use std::collections::BTreeMap;
 use tracing::Span;
 
@@ -32,14 +32,17 @@ impl NoticeLog {
             }
             Notice::TakenOver { cells: 0, .. } => tracing::info!("there was no cell to take over"),
             Notice::TakenOver { cells, effects } => {
-                tracing::warn!("took over {cells} cells; {effects} effects are performed again");
+                tracing::warn!(cells, effects, "took over; what the other left undone is done");
             }
             Notice::JoinerSynced(run) => tracing::info!("{run} has all state of this node"),
             Notice::Synced => tracing::info!("this node has all state of the cluster"),
             Notice::Began { cell, label } => self.on_began(*cell, label),
             Notice::Over { cell } => {
                 let span = self.calls.remove(cell).unwrap_or_else(Span::none);
-                span.in_scope(|| tracing::debug!(%cell, "over, or owned elsewhere"));
+                match cell.cohort {
+                    CohortId::TABLES => span.in_scope(|| tracing::debug!(%cell, "over here")),
+                    _ => span.in_scope(|| tracing::info!(%cell, "over here")),
+                }
             }
             Notice::Trace { cell, service, level, text } => {
                 self.span(*cell).in_scope(|| trace(service, *level, text));
@@ -55,7 +58,11 @@ impl NoticeLog {
     fn on_began(&mut self, cell: CellId, label: &str) {
         let call_id = if label.is_empty() { cell.to_string() } else { label.to_owned() };
         let span = tracing::info_span!("call", call_id);
-        span.in_scope(|| tracing::debug!(%cell, "owned here"));
+        match cell.cohort {
+            // Each registration has a cell of its own for a moment.
+            CohortId::TABLES => span.in_scope(|| tracing::debug!(%cell, "begins here")),
+            _ => span.in_scope(|| tracing::info!(%cell, "begins here")),
+        }
         if self.calls.len() < CELLS_MAX {
             self.calls.insert(cell, span);
         }

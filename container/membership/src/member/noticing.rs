@@ -22,6 +22,8 @@ impl Member {
         let alive = self.hears_seat(now);
         if self.config.seat && alive != self.seat_noticed_alive {
             self.seat_noticed_alive = alive;
+            // The others may hear it a moment later than we do: their time counts from ours.
+            self.peers.values_mut().for_each(|peer| peer.handle_seat_back(now));
             self.notice(if alive { MemberNotice::SeatBack } else { MemberNotice::SeatLost });
         }
     }
@@ -37,7 +39,7 @@ impl Member {
                     let silent_for = peer.detector.heard_at().map(|at| now.since(at));
                     MemberNotice::PeerLost { run: run.clone(), why, silent_for }
                 }
-                (_, None, Some(_)) if peer.detector.is_alive(now) => {
+                (_, None, Some(lost)) if peer.detector.is_alive(now) && peer.has_news_of(lost) => {
                     peer.noticed_loss = None;
                     let Some(run) = peer.run.clone() else { continue };
                     MemberNotice::PeerBack { run }

@@ -6,6 +6,7 @@
 //! | its link broke and did not come up again          | `LinkDown`                     |
 //! | the failure detector says so                      | `Silent`, `Deaf`               |
 //! | it says for 500 ms that it does not hear the seat | `SeatUnheard`, if we hear it   |
+//! |                                                   | all that time                  |
 //!
 //! Not here: what follows from a loss (`proposal.rs`).
 
@@ -97,6 +98,19 @@ impl Peer {
     pub(super) fn handle_seat_heard(&mut self, now: Timestamp, hears_seat: bool) {
         self.seat_unheard_since =
             if hears_seat { None } else { self.seat_unheard_since.or(Some(now)) };
+    }
+
+    /// This node hears the seat, or lost it: from now on a peer that does not is compared to us.
+    pub(super) fn handle_seat_back(&mut self, now: Timestamp) {
+        self.seat_unheard_since = self.seat_unheard_since.map(|_| now);
+    }
+
+    /// A run that was called lost is linked again, or a later one of its node speaks: heartbeats
+    /// that were still on their way from a dead run are no news.
+    pub(super) fn has_news_of(&self, lost: &RunId) -> bool {
+        let link_down = matches!(&self.link, Link::Down(run) if run == lost);
+        let later = self.run.as_ref().is_some_and(|run| run.incarnation > lost.incarnation);
+        later || !link_down
     }
 
     pub(super) fn handle_link_up(&mut self, run: RunId) {
