@@ -160,3 +160,40 @@ impl Peer {
         (unheard && we_hear_seat).then_some(PeerLoss::SeatUnheard)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(incarnation: u64) -> RunId {
+        RunId { node: "server2".parse().expect("a name"), incarnation }
+    }
+
+    /// A peer that is heard all the time.
+    fn peer(now: Timestamp) -> Peer {
+        let mut peer = Peer::new(FailureDetector::new(now, 50, 100));
+        peer.handle_run(now, &run(1));
+        peer
+    }
+
+    #[test]
+    fn a_peer_has_500_ms_to_hear_the_balancer_from_when_we_hear_it() {
+        let at = Timestamp::from_millis;
+        let mut peer = peer(at(0));
+        peer.handle_seat_heard(at(0), false);
+        assert_eq!(peer.loss(at(700), &run(1), false), None, "nobody hears the balancer");
+        peer.handle_seat_back(at(700));
+        assert_eq!(peer.loss(at(1_199), &run(1), true), None);
+        assert_eq!(peer.loss(at(1_200), &run(1), true), Some(PeerLoss::SeatUnheard));
+    }
+
+    #[test]
+    fn a_late_heartbeat_of_a_run_whose_link_broke_is_no_news() {
+        let mut peer = peer(Timestamp::ZERO);
+        peer.handle_link_up(run(1));
+        peer.handle_link_down(run(1));
+        assert!(!peer.has_news_of(&run(1)));
+        peer.handle_run(Timestamp::from_millis(5), &run(2));
+        assert!(peer.has_news_of(&run(1)));
+    }
+}
