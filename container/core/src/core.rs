@@ -51,6 +51,8 @@ pub struct Core {
     pub(crate) joining: Option<Joining>,
     /// The view that is being voted on: gates hold for both.
     pub(crate) proposing: Option<View>,
+    /// Messages by a view that this node has not adopted yet.
+    pub(crate) early: Vec<Ingress>,
     /// Effects of other runs' commits, until they are known to be done.
     pub(crate) outbox: BTreeMap<RunId, BTreeMap<u64, Vec<crate::resource_adaptor::Egress>>>,
     pub(crate) writes: Writes,
@@ -60,6 +62,9 @@ pub struct Core {
     pub(crate) counters: BTreeMap<&'static str, ServiceCounters>,
     pub(crate) outputs: VecDeque<Output>,
 }
+
+/// Messages that wait for the view they were sent by; a view is adopted in milliseconds.
+const EARLY_MAX: usize = 1_024;
 
 /// How far the end of this run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,6 +166,7 @@ impl Core {
             gate: Gate::default(),
             joining: None,
             proposing: None,
+            early: Vec::new(),
             outbox: BTreeMap::new(),
             writes: Writes { next_batch: 1, ..Writes::default() },
             draining: Drain::No,
@@ -236,13 +242,25 @@ impl Core {
 
     fn on_packet(&mut self, now: Timestamp, source: SocketAddr, bytes: &[u8]) {
         match open(&self.config.key, bytes) {
-            Ok(Packet::Sip { flow, bytes, .. }) => {
+            Ok(Packet::Sip { view, flow, bytes }) => {
                 let ingress = Ingress { flow, bytes: bytes.to_vec() };
-                self.on_message(now, ingress, false);
+                match view > self.view.number {
+                    true => self.keep_early(ingress),
+                    false => self.on_message(now, ingress, false),
+                }
             }
             Ok(Packet::Control(control)) => self.on_control(now, source, control),
             Err(_) => self.count_drop("sealed datagram that does not open"),
         }
+    }
+
+    /// The seat adopts a view when it grants it, and sends the dead node's last datagrams by it
+    /// at once; this node adopts it only when it has stored it.
+    fn keep_early(&mut self, ingress: Ingress) {
+        if self.early.len() >= EARLY_MAX {
+            return self.count_drop("message of a view that is not adopted yet");
+        }
+        self.early.push(ingress);
     }
 
     fn on_control(&mut self, now: Timestamp, source: SocketAddr, control: Control) {

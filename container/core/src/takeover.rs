@@ -109,6 +109,9 @@ impl Core {
         }
         self.fall_back();
         self.take_over(now, &old);
+        for ingress in std::mem::take(&mut self.early) {
+            self.on_message(now, ingress, false);
+        }
     }
 
     /// Members get every commit; who was voted out gets nothing. A joiner goes on as it is.

@@ -2,7 +2,7 @@
 
 use crate::toy::{Back, Front, Toy};
 use resilee_core::{Core, CoreConfig, Input, Output, Restored, StoreBatch, StoreOp, Tree};
-use resilee_membership::{Flow, Key, RunId, Transport};
+use resilee_membership::{Flow, Key, RunId, Transport, seal_sip};
 use resilee_sbb::{Deliver, LinkedSbb, Tables, Timestamp, decode};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -26,10 +26,20 @@ pub struct House {
     pub drained: bool,
 }
 
+fn key() -> Key {
+    Key::from_file_bytes(&[b'k'; 32]).expect("32 bytes are enough")
+}
+
+fn flow() -> Flow {
+    let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 5060));
+    let remote = SocketAddr::from((Ipv4Addr::LOCALHOST, 5070));
+    Flow { remote, local, transport: Transport::Udp }
+}
+
 fn core(now: Timestamp, restored: Restored) -> Core {
     let config = CoreConfig {
         me: RunId { node: "server1".parse().expect("a name"), incarnation: now.as_millis() },
-        key: Key::from_file_bytes(&[b'k'; 32]).expect("32 bytes are enough"),
+        key: key(),
         peers: Vec::new(),
         behind_balancer: false,
         heartbeat_ms: 50,
@@ -42,8 +52,15 @@ fn core(now: Timestamp, restored: Restored) -> Core {
 
 impl House {
     pub fn new() -> Self {
+        let mut house = House::starting();
+        house.settle();
+        house
+    }
+
+    /// A node that has not adopted its first view.
+    pub fn starting() -> Self {
         let now = Timestamp::from_millis(1_700_000_000_000);
-        let mut house = House {
+        House {
             core: core(now, Restored::default()),
             now,
             delivered: Vec::new(),
@@ -54,13 +71,11 @@ impl House {
             failed: false,
             sent: Vec::new(),
             drained: false,
-        };
-        house.settle();
-        house
+        }
     }
 
     /// Lets the node become the member of its view of one.
-    fn settle(&mut self) {
+    pub fn settle(&mut self) {
         self.drain();
         for _ in 0..4 {
             self.flush();
@@ -68,10 +83,13 @@ impl House {
     }
 
     pub fn say(&mut self, text: &str) {
-        let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 5060));
-        let remote = SocketAddr::from((Ipv4Addr::LOCALHOST, 5070));
-        let flow = Flow { remote, local, transport: Transport::Udp };
-        self.feed(Input::Datagram { flow, bytes: text.as_bytes().to_vec() });
+        self.feed(Input::Datagram { flow: flow(), bytes: text.as_bytes().to_vec() });
+    }
+
+    /// The same from a balancer that has adopted this view.
+    pub fn say_by_view(&mut self, view: u64, text: &str) {
+        let bytes = seal_sip(&key(), view, &flow(), text.as_bytes());
+        self.feed(Input::Packet { source: flow().remote, bytes });
     }
 
     pub fn feed(&mut self, input: Input) {

@@ -19,6 +19,16 @@ fn nothing_leaves_before_the_store_has_the_commit() {
 }
 
 #[test]
+fn a_message_of_a_view_not_adopted_yet_waits_for_it() {
+    let mut house = House::starting();
+    house.say_by_view(1, "c1 begin");
+    assert!(house.delivered.is_empty());
+    house.settle();
+    house.flush();
+    assert_eq!(house.sent(), ["c1 begun"]);
+}
+
+#[test]
 fn what_changes_nothing_waits_behind_what_is_not_held_yet() {
     let mut house = House::new();
     house.say("c1 begin");
