@@ -1,48 +1,42 @@
-//! The configuration file `balancer.toml`: reading it, and saying what is wrong with it where.
+//! The configuration file `balancer.toml`: its keys, and what they may say.
 //!
-//! Not here: reading files and binding addresses (`shell`).
+//! Not here: what it shares with a node's file (`resilee-config`), reading the files that it
+//! names and binding its addresses (`shell`).
 
 use crate::boundary::{Algorithm, BalancerConfig, Server};
+use resilee_config::{
+    ConfigError, INTERVAL_MS, Located, MISSED, OwnAddresses, Place, Protocol, Source,
+};
 use resilee_membership::NodeName;
 use serde::Deserialize;
-use std::fmt::Display;
+use serde::de::{Deserializer, SeqAccess, Visitor};
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 /// Most addresses to listen on, and most servers.
 const ENTRIES_MAX: usize = 16;
 
-/// Heartbeats may come this often.
-const INTERVAL_MS: Range<u64> = 10..5_001;
-
-/// So many missed heartbeats may make a loss.
-const MISSED: Range<u32> = 2..101;
-
-const INTERVAL_MS_DEFAULT: u64 = 50;
-const MISSED_DEFAULT: u32 = 6;
+/// Where the voter state is, unless the file says something else.
+const STATE_FILE: &str = "balancer.state";
 
 /// A checked configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// What the machine needs.
     pub balancer: BalancerConfig,
-    /// Where each server's socket is bound; none: any port on any address of the host.
-    pub nodes_listen: Option<SocketAddr>,
+    /// Where each address of `balancer.listen` stands.
+    pub listen_places: Vec<Place>,
+    /// Where the address of each server stands.
+    pub server_places: Vec<Place>,
+    /// Where the first server's socket is bound, the others at the next ports; port 0: at any;
+    /// none: at any port of any address of the host.
+    pub nodes_listen: Option<Located<SocketAddr>>,
     /// The cluster's key.
-    pub key_file: PathBuf,
+    pub key_file: Located<PathBuf>,
     /// Where the voter state is kept.
-    pub state_file: PathBuf,
-}
-
-/// Something wrong in a configuration file.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}: {what}")]
-pub struct ConfigError {
-    file: String,
-    line: usize,
-    what: String,
+    pub state_file: Located<PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -50,18 +44,17 @@ pub struct ConfigError {
 struct File {
     listen: Spanned<OneOrMany>,
     nodes_listen: Option<Spanned<String>>,
-    key_file: PathBuf,
+    key_file: Spanned<PathBuf>,
     algorithm: Option<Spanned<String>>,
-    state_file: Option<PathBuf>,
+    state_file: Option<Spanned<PathBuf>>,
     server: Spanned<Vec<ServerEntry>>,
-    heartbeat: Option<Heartbeat>,
+    #[serde(default)]
+    heartbeat: Heartbeat,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
 enum OneOrMany {
     One(String),
-    Many(Vec<String>),
+    Many(Vec<Spanned<String>>),
 }
 
 #[derive(Deserialize)]
@@ -71,233 +64,207 @@ struct ServerEntry {
     address: Spanned<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Heartbeat {
     interval_ms: Option<Spanned<u64>>,
     missed: Option<Spanned<u32>>,
 }
 
-/// The text of a file, to say where in it something is wrong.
-struct Source<'a> {
-    path: &'a Path,
-    text: &'a str,
-}
-
 impl Config {
     /// Reads the text of the configuration file at `path`. Paths in it are relative to it.
     ///
     /// # Errors
-    /// Names the file, the line and the key.
+    /// What is wrong, with file, line and key.
     pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
-        let source = Source { path, text };
-        let file: File = toml::from_str(text).map_err(|error| {
-            source.error(error.span().unwrap_or(0..0), error.message().trim_end())
-        })?;
-        let listen = source.listen(&file.listen)?;
-        let servers = source.servers(&file.server)?;
-        let heartbeat = file.heartbeat.unwrap_or(Heartbeat { interval_ms: None, missed: None });
+        let source = Source { path, text, secret_table: None };
+        let file: File = source.read()?;
+        let mut own = OwnAddresses::default();
+        let (listen, listen_places) = listen(&source, &file.listen, &mut own)?;
+        let count = file.server.get_ref().len();
+        if count == 0 || count > ENTRIES_MAX {
+            let what = format!("{count} entries: from 1 to {ENTRIES_MAX} are expected");
+            return Err(source.error("server", file.server.span(), what));
+        }
         let nodes_listen = match &file.nodes_listen {
-            Some(text) => Some(source.nodes_listen(text, &servers)?),
+            Some(text) => Some(nodes_listen(&source, text, count, &mut own)?),
             None => None,
         };
-        let directory = path.parent().unwrap_or(Path::new(""));
-        let state_file = file.state_file.unwrap_or_else(|| "balancer.state".into());
+        let (servers, server_places) = servers(&source, file.server.get_ref(), &own)?;
+        check_ip_version(&servers, nodes_listen.as_ref())?;
+        let key_file = source.file("key_file", &file.key_file);
+        let state_file = source.file_or("state_file", file.state_file.as_ref(), STATE_FILE);
+        check_state_file(&state_file, &key_file, path)?;
+        let heartbeat = &file.heartbeat;
         Ok(Config {
             balancer: BalancerConfig {
                 listen,
                 servers,
-                algorithm: source.algorithm(file.algorithm.as_ref())?,
+                algorithm: algorithm(&source, file.algorithm.as_ref())?,
                 heartbeat_ms: source.within(
                     "heartbeat.interval_ms",
                     heartbeat.interval_ms.as_ref(),
                     &INTERVAL_MS,
-                    INTERVAL_MS_DEFAULT,
                 )?,
-                missed: source.within(
-                    "heartbeat.missed",
-                    heartbeat.missed.as_ref(),
-                    &MISSED,
-                    MISSED_DEFAULT,
-                )?,
+                missed: source.within("heartbeat.missed", heartbeat.missed.as_ref(), &MISSED)?,
             },
+            listen_places,
+            server_places,
             nodes_listen,
-            key_file: directory.join(file.key_file),
-            state_file: directory.join(state_file),
+            key_file,
+            state_file,
         })
     }
 }
 
-impl Source<'_> {
-    fn listen(&self, listen: &Spanned<OneOrMany>) -> Result<Vec<SocketAddr>, ConfigError> {
-        let texts = match listen.get_ref() {
-            OneOrMany::One(text) => std::slice::from_ref(text),
-            OneOrMany::Many(texts) => texts.as_slice(),
+fn listen(
+    source: &Source<'_>,
+    listen: &Spanned<OneOrMany>,
+    own: &mut OwnAddresses,
+) -> Result<(Vec<SocketAddr>, Vec<Place>), ConfigError> {
+    let one;
+    let texts = match listen.get_ref() {
+        OneOrMany::One(text) => {
+            one = Spanned::new(listen.span(), text.clone());
+            std::slice::from_ref(&one)
+        }
+        OneOrMany::Many(texts) => texts.as_slice(),
+    };
+    if texts.is_empty() || texts.len() > ENTRIES_MAX {
+        let what = format!("{} addresses: from 1 to {ENTRIES_MAX} are expected", texts.len());
+        return Err(source.error("listen", listen.span(), what));
+    }
+    let (mut addresses, mut places) = (Vec::new(), Vec::new());
+    for text in texts {
+        let address = source.any_address("listen", text)?;
+        let place = source.place("listen", text.span());
+        own.take(Protocol::Udp, address, place.clone())?;
+        addresses.push(address);
+        places.push(place);
+    }
+    Ok((addresses, places))
+}
+
+/// One port for each server, counted up from the one that is given.
+fn nodes_listen(
+    source: &Source<'_>,
+    text: &Spanned<String>,
+    servers: usize,
+    own: &mut OwnAddresses,
+) -> Result<Located<SocketAddr>, ConfigError> {
+    let first = match text.get_ref().parse::<IpAddr>() {
+        Ok(ip) => SocketAddr::new(ip, 0),
+        Err(_) => source.any_address("nodes_listen", text)?,
+    };
+    let place = source.place("nodes_listen", text.span());
+    for position in 0..servers {
+        let Some(address) = counted_up(first, position) else {
+            let what = format!("each of {servers} servers needs a port, counted up from this one");
+            return Err(place.error(what));
         };
-        if texts.is_empty() || texts.len() > ENTRIES_MAX {
-            return Err(self.error(listen.span(), "listen: 1 to 16 addresses are expected"));
-        }
-        texts.iter().map(|text| self.address("listen", text, listen.span())).collect()
+        own.take(Protocol::Udp, address, place.clone())?;
     }
+    Ok(Located { value: first, place })
+}
 
-    fn servers(&self, entries: &Spanned<Vec<ServerEntry>>) -> Result<Vec<Server>, ConfigError> {
-        if entries.get_ref().is_empty() || entries.get_ref().len() > ENTRIES_MAX {
-            return Err(self.error(entries.span(), "server: 1 to 16 entries are expected"));
+/// The address of the server at this position; port 0 is any port for all of them.
+pub(crate) fn counted_up(first: SocketAddr, position: usize) -> Option<SocketAddr> {
+    let position = if first.port() == 0 { 0 } else { u16::try_from(position).ok()? };
+    Some(SocketAddr::new(first.ip(), first.port().checked_add(position)?))
+}
+
+fn servers(
+    source: &Source<'_>,
+    entries: &[ServerEntry],
+    own: &OwnAddresses,
+) -> Result<(Vec<Server>, Vec<Place>), ConfigError> {
+    let mut servers: Vec<Server> = Vec::new();
+    let mut places = Vec::new();
+    for entry in entries {
+        let name: NodeName = source.parse("server.name", &entry.name)?;
+        let address = source.address("server.address", &entry.address)?;
+        let place = source.place("server.address", entry.address.span());
+        if servers.iter().any(|server| server.name == name) {
+            let what = format!("{name} is there twice: remove one");
+            return Err(source.error("server.name", entry.name.span(), what));
         }
-        let mut servers: Vec<Server> = Vec::new();
-        for entry in entries.get_ref() {
-            let name: NodeName =
-                entry.name.get_ref().parse().map_err(|error| {
-                    self.error(entry.name.span(), format!("server.name: {error}"))
-                })?;
-            let address =
-                self.address("server.address", entry.address.get_ref(), entry.address.span())?;
-            if address.port() == 0 {
-                return Err(self.error(entry.address.span(), "server.address: the port is missing"));
-            }
-            if servers.iter().any(|server| server.name == name) {
-                return Err(self.error(entry.name.span(), format!("server.name: {name} is taken")));
-            }
-            if servers.iter().any(|server| server.address == address) {
-                let what = format!("server.address: {address} is taken");
-                return Err(self.error(entry.address.span(), what));
-            }
-            servers.push(Server { name, address });
+        if servers.iter().any(|server| server.address == address) {
+            return Err(place.error(format!("{address} is there twice: each has its own")));
         }
-        Ok(servers)
+        own.check_foreign(Protocol::Udp, address, &place)?;
+        servers.push(Server { name, address });
+        places.push(place);
     }
+    Ok((servers, places))
+}
 
-    fn nodes_listen(
-        &self,
-        text: &Spanned<String>,
-        servers: &[Server],
-    ) -> Result<SocketAddr, ConfigError> {
-        let address = match text.get_ref().parse::<IpAddr>() {
-            Ok(ip) => SocketAddr::new(ip, 0),
-            Err(_) => self.address("nodes_listen", text.get_ref(), text.span())?,
-        };
-        if servers.iter().any(|server| server.address.is_ipv4() != address.is_ipv4()) {
-            let what = "nodes_listen: all servers must have addresses of its IP version";
-            return Err(self.error(text.span(), what));
-        }
-        if usize::from(u16::MAX - address.port()) < servers.len() {
-            let what = "nodes_listen: each server needs a port, counted up from this one";
-            return Err(self.error(text.span(), what));
-        }
-        Ok(address)
+fn check_ip_version(
+    servers: &[Server],
+    nodes_listen: Option<&Located<SocketAddr>>,
+) -> Result<(), ConfigError> {
+    let Some(Located { value, place }) = nodes_listen else { return Ok(()) };
+    if servers.iter().any(|server| server.address.is_ipv4() != value.is_ipv4()) {
+        return Err(place.error("all servers must have addresses of its IP version"));
     }
+    Ok(())
+}
 
-    fn algorithm(&self, text: Option<&Spanned<String>>) -> Result<Algorithm, ConfigError> {
-        let Some(text) = text else { return Ok(Algorithm::default()) };
-        match text.get_ref().as_str() {
-            "first-alive" => Ok(Algorithm::FirstAlive),
-            "call-id" => Ok(Algorithm::CallId),
-            "round-robin" => Ok(Algorithm::RoundRobin),
-            other => {
-                let expected = "first-alive, call-id or round-robin is expected";
-                Err(self.error(text.span(), format!("algorithm: {other:?}: {expected}")))
-            }
+/// The state is written over whatever is there, so nothing else may be.
+fn check_state_file(
+    state_file: &Located<PathBuf>,
+    key_file: &Located<PathBuf>,
+    config: &Path,
+) -> Result<(), ConfigError> {
+    let path = state_file.value.display();
+    for (other, name) in [(key_file.value.as_path(), "the key file"), (config, "this file")] {
+        if state_file.value == other {
+            return Err(state_file.place.error(format!("{path} is {name}: use another name")));
         }
     }
+    Ok(())
+}
 
-    fn address(
-        &self,
-        key: &str,
-        text: &str,
-        span: Range<usize>,
-    ) -> Result<SocketAddr, ConfigError> {
-        text.parse().map_err(|_| {
-            let expected = "an IP address and a port, like 127.0.0.1:5060, are expected";
-            self.error(span, format!("{key}: {text:?}: {expected}"))
-        })
-    }
-
-    fn within<T: Copy + PartialOrd + Display>(
-        &self,
-        key: &str,
-        value: Option<&Spanned<T>>,
-        range: &Range<T>,
-        default: T,
-    ) -> Result<T, ConfigError> {
-        let Some(value) = value else { return Ok(default) };
-        if range.contains(value.get_ref()) {
-            return Ok(*value.get_ref());
+fn algorithm(
+    source: &Source<'_>,
+    text: Option<&Spanned<String>>,
+) -> Result<Algorithm, ConfigError> {
+    let Some(text) = text else { return Ok(Algorithm::default()) };
+    match text.get_ref().as_str() {
+        "first-alive" => Ok(Algorithm::FirstAlive),
+        "call-id" => Ok(Algorithm::CallId),
+        "round-robin" => Ok(Algorithm::RoundRobin),
+        other => {
+            let expected = "first-alive, call-id or round-robin is expected";
+            Err(source.error("algorithm", text.span(), format!("{other:?}: {expected}")))
         }
-        let Range { start, end } = range;
-        let what = format!("{key}: {start} or more, and less than {end}, is expected");
-        Err(self.error(value.span(), what))
-    }
-
-    fn error(&self, span: Range<usize>, what: impl Into<String>) -> ConfigError {
-        let before = self.text.get(..span.start).unwrap_or(self.text);
-        let line = 1 + before.matches('\n').count();
-        ConfigError { file: self.path.display().to_string(), line, what: what.into() }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// By hand: a derived one would lose the places within a list, and say nothing a person can use.
+impl<'de> Deserialize<'de> for OneOrMany {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Texts;
 
-    const GOOD: &str = r#"
-listen = "127.0.0.1:5060"
-nodes_listen = "127.0.0.1"
-key_file = "cluster.key"
-algorithm = "round-robin"
+        impl<'de> Visitor<'de> for Texts {
+            type Value = OneOrMany;
 
-[[server]]
-name = "server1"
-address = "127.0.0.1:5081"
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or a list of strings")
+            }
 
-[[server]]
-name = "server2"
-address = "127.0.0.1:5082"
+            fn visit_str<E>(self, text: &str) -> Result<OneOrMany, E> {
+                Ok(OneOrMany::One(text.to_owned()))
+            }
 
-[heartbeat]
-interval_ms = 20
-"#;
-
-    fn parse(text: &str) -> Result<Config, ConfigError> {
-        Config::parse(Path::new("/etc/resilee/balancer.toml"), text)
-    }
-
-    #[test]
-    fn a_good_file_is_read() {
-        let config = parse(GOOD).unwrap();
-        assert_eq!(config.balancer.servers[1].name.as_str(), "server2");
-        assert_eq!(config.balancer.algorithm, Algorithm::RoundRobin);
-        assert_eq!((config.balancer.heartbeat_ms, config.balancer.missed), (20, 6));
-        assert_eq!(config.key_file, Path::new("/etc/resilee/cluster.key"));
-        assert_eq!(config.state_file, Path::new("/etc/resilee/balancer.state"));
-        assert_eq!(config.nodes_listen, Some("127.0.0.1:0".parse().unwrap()));
-    }
-
-    #[test]
-    fn every_mistake_names_the_line_and_the_key() {
-        for (right, wrong, line, key) in [
-            ("listen = \"127.0.0.1:5060\"", "listen = \"here\"", 2, "listen"),
-            ("listen = \"127.0.0.1:5060\"", "listen = []", 2, "listen"),
-            ("\"127.0.0.1\"", "\"[::1]:1\"", 3, "nodes_listen"),
-            ("key_file", "keyfile", 4, "keyfile"),
-            ("round-robin", "random", 5, "algorithm"),
-            ("server1", "Server 1", 8, "server.name"),
-            ("server2", "server1", 12, "server.name"),
-            ("5082", "5081", 13, "server.address"),
-            ("127.0.0.1:5082", "localhost", 13, "server.address"),
-            ("interval_ms = 20", "interval_ms = 1", 16, "heartbeat.interval_ms"),
-            ("interval_ms = 20", "missed = \"x\"", 16, "x"),
-        ] {
-            let error = parse(&GOOD.replacen(right, wrong, 1)).unwrap_err();
-            let text = error.to_string();
-            assert_eq!(error.line, line, "{text}");
-            assert!(text.starts_with("/etc/resilee/balancer.toml:"), "{text}");
-            assert!(text.contains(key), "{text}");
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<OneOrMany, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(text) = list.next_element()? {
+                    texts.push(text);
+                }
+                Ok(OneOrMany::Many(texts))
+            }
         }
-    }
 
-    #[test]
-    fn a_missing_key_is_named() {
-        let error = parse(&GOOD.replace("key_file = \"cluster.key\"", "")).unwrap_err();
-        assert!(error.to_string().contains("key_file"), "{error}");
+        deserializer.deserialize_any(Texts)
     }
 }

@@ -17,6 +17,7 @@ pub use balancer::Balancer;
 pub use boundary::{
     Algorithm, BalancerConfig, BalancerInput, BalancerNotice, BalancerOutput, Removed, Server,
 };
-pub use config::{Config, ConfigError};
+pub use config::Config;
 pub use drops::{DropReason, Drops};
-pub use shell::{Addresses, RunError, load, run, run_from_file};
+pub use resilee_config::ConfigError;
+pub use shell::{Addresses, RunError, check, run, run_from_file};

@@ -128,5 +128,6 @@ fn a_taken_port_is_named_with_its_key() {
     let (ready, _addresses) = mpsc::channel();
     let (_stop, stopped) = tokio::sync::oneshot::channel();
     let error = run(&files.config(), ready, stopped).unwrap_err().to_string();
-    assert_eq!(error, format!("listen: the address {address} is taken by another program"));
+    let expected = format!("balancer.toml:1: listen: the address {address} is taken by another");
+    assert!(error.contains(&expected), "{error}");
 }

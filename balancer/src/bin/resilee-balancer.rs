@@ -10,10 +10,10 @@ use tracing_subscriber::EnvFilter;
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// The configuration file (balancer.toml).
+    /// The balancer's configuration file.
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
-    /// Check the configuration and the key, and end.
+    /// Only check the configuration and the files that it names.
     #[arg(long)]
     check: bool,
 }
@@ -28,14 +28,16 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .init();
     let result = if arguments.check {
-        resilee_balancer::load(&arguments.config).map(drop).map_err(anyhow::Error::from)
+        resilee_balancer::check(&arguments.config).map_err(anyhow::Error::from).map(|()| {
+            println!("{}: the configuration of the balancer is sound", arguments.config.display());
+        })
     } else {
         resilee_balancer::run_from_file(&arguments.config)
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("resilee-balancer: {error}");
+            eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -12,8 +12,9 @@ mod state_file;
 mod worker;
 
 use crate::balancer::Balancer;
-use crate::config::{Config, ConfigError};
-use resilee_membership::{Key, KeyError};
+use crate::config::Config;
+use resilee_config::{ConfigError, Place};
+use resilee_membership::{Key, VoterState};
 use sockets::Sockets;
 use state_file::StateFile;
 use std::future::Future;
@@ -25,55 +26,29 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Why a balancer can't start, or had to stop.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// A file can't be read or written.
-    #[error("{key}: {path}: {error}")]
-    File {
-        /// Which file, by its key in the configuration.
-        key: &'static str,
-        /// Its path.
-        path: PathBuf,
-        /// What went wrong.
-        error: io::Error,
-    },
-    /// The configuration is wrong.
+    /// The configuration is wrong, or a file that it names cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The key file holds no key.
-    #[error("key_file: {path}: {error}")]
-    Key {
-        /// Its path.
-        path: PathBuf,
-        /// What is wrong.
-        error: KeyError,
-    },
     /// The state file holds no voter state.
     #[error(
-        "state_file: {path} is damaged ({what}); remove it only while the nodes run, \
-         so that they can tell the view"
+        "{place}: {path} is damaged ({what}); remove it only while the nodes run, so that they \
+         can tell the view"
     )]
     State {
+        /// Where the configuration names it.
+        place: Place,
         /// Its path.
         path: PathBuf,
         /// What is wrong.
         what: String,
     },
     /// An address is in use.
-    #[error("{key}: the address {address} is taken by another program")]
+    #[error("{place}: the address {address} is taken by another program")]
     AddressTaken {
-        /// The key in the configuration.
-        key: &'static str,
+        /// Where it stands in the configuration.
+        place: Place,
         /// The address.
         address: SocketAddr,
-    },
-    /// An address can't be used for another reason.
-    #[error("{key}: {address}: {error}")]
-    Address {
-        /// The key in the configuration.
-        key: &'static str,
-        /// The address.
-        address: SocketAddr,
-        /// What went wrong.
-        error: io::Error,
     },
     /// The operating system refuses something that has no key.
     #[error("{0}")]
@@ -89,24 +64,28 @@ pub struct Addresses {
     pub nodes: Vec<SocketAddr>,
 }
 
-/// Reads and checks the configuration and the key, and nothing else.
+/// All that is read before anything runs.
+struct Loaded {
+    config: Config,
+    key: Key,
+    state_file: StateFile,
+    stored: Option<VoterState>,
+}
+
+/// Checks the configuration and the files that it names, and nothing else.
 ///
 /// # Errors
-/// Says what is wrong where.
-pub fn load(path: &Path) -> Result<(Config, Key), RunError> {
-    let text = std::fs::read_to_string(path).map_err(|error| RunError::File {
-        key: "config",
-        path: path.to_owned(),
-        error,
-    })?;
-    let config = Config::parse(path, &text)?;
-    let bytes = std::fs::read(&config.key_file).map_err(|error| {
-        let path = config.key_file.clone();
-        RunError::File { key: "key_file", path, error }
-    })?;
-    let key = Key::from_file_bytes(&bytes)
-        .map_err(|error| RunError::Key { path: config.key_file.clone(), error })?;
-    Ok((config, key))
+/// What is wrong, with file, line and key.
+pub fn check(path: &Path) -> Result<(), RunError> {
+    load(path).map(drop)
+}
+
+fn load(path: &Path) -> Result<Loaded, RunError> {
+    let config = Config::parse(path, &resilee_config::read_text(path)?)?;
+    let key = resilee_config::read_key(&config.key_file)?;
+    let state_file = StateFile::new(config.state_file.clone());
+    let stored = state_file.load()?;
+    Ok(Loaded { config, key, state_file, stored })
 }
 
 /// Runs a balancer until SIGTERM or SIGINT; blocks. Logs go to the caller's `tracing` subscriber.
@@ -139,9 +118,7 @@ pub async fn run(
     ready: impl FnOnce(&Addresses),
     stop: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
-    let (config, key) = load(path)?;
-    let state_file = StateFile::new(config.state_file.clone());
-    let stored = state_file.load()?;
+    let Loaded { config, key, state_file, stored } = load(path)?;
     let sockets = Sockets::open(&config)?;
     let addresses = sockets.addresses()?;
     let view = stored.as_ref().map_or(0, |state| state.highest.number);

@@ -6,7 +6,8 @@
 //! Sending goes by the plain socket: a full send buffer drops the datagram, as a network would.
 
 use super::{Addresses, RunError};
-use crate::config::Config;
+use crate::config::{Config, counted_up};
+use resilee_config::{ConfigError, Located, Place};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use tokio::net::UdpSocket as AsyncUdpSocket;
@@ -20,18 +21,22 @@ pub(super) struct Sockets {
 impl Sockets {
     pub(super) fn open(config: &Config) -> Result<Self, RunError> {
         let mut clients = Vec::new();
-        for address in &config.balancer.listen {
-            let socket = bind("listen", *address)?;
+        for (address, place) in config.balancer.listen.iter().zip(&config.listen_places) {
+            let socket = bind(*address, place)?;
             clients.push((socket.local_addr()?, socket));
         }
         let mut nodes = Vec::new();
-        for (position, server) in (0u16..).zip(&config.balancer.servers) {
-            let address = local_address(config.nodes_listen, position, server.address);
-            let socket = bind("nodes_listen", address)?;
-            socket.connect(server.address).map_err(|error| RunError::Address {
-                key: "server.address",
-                address: server.address,
-                error,
+        let servers = config.balancer.servers.iter().zip(&config.server_places);
+        for (position, (server, place)) in servers.enumerate() {
+            let socket = match &config.nodes_listen {
+                Some(Located { value, place }) => {
+                    let address = counted_up(*value, position).ok_or_else(|| no_port(place))?;
+                    bind(address, place)?
+                }
+                None => bind(any_port(server.address), place)?,
+            };
+            socket.connect(server.address).map_err(|error| {
+                place.error(format!("cannot send to {}: {error}", server.address))
             })?;
             nodes.push(socket);
         }
@@ -74,23 +79,21 @@ impl Sockets {
     }
 }
 
-fn local_address(
-    nodes_listen: Option<SocketAddr>,
-    position: u16,
-    server: SocketAddr,
-) -> SocketAddr {
-    match nodes_listen {
-        Some(address) if address.port() == 0 => address,
-        Some(address) => SocketAddr::new(address.ip(), address.port() + position),
-        None if server.is_ipv4() => (Ipv4Addr::UNSPECIFIED, 0).into(),
-        None => (Ipv6Addr::UNSPECIFIED, 0).into(),
+fn any_port(server: SocketAddr) -> SocketAddr {
+    match server {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     }
 }
 
-fn bind(key: &'static str, address: SocketAddr) -> Result<UdpSocket, RunError> {
+fn no_port(place: &Place) -> ConfigError {
+    place.error("each server needs a port, counted up from this one")
+}
+
+fn bind(address: SocketAddr, place: &Place) -> Result<UdpSocket, RunError> {
     let socket = UdpSocket::bind(address).map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => RunError::AddressTaken { key, address },
-        _ => RunError::Address { key, address, error },
+        io::ErrorKind::AddrInUse => RunError::AddressTaken { place: place.clone(), address },
+        _ => place.error(format!("cannot listen on {address}: {error}")).into(),
     })?;
     socket.set_nonblocking(true)?;
     Ok(socket)

@@ -5,6 +5,7 @@
 //! without its memory could vote twice.
 
 use super::RunError;
+use resilee_config::{Located, Place};
 use resilee_membership::VoterState;
 use resilee_sbb::{decode, encode};
 use serde::{Deserialize, Serialize};
@@ -24,27 +25,35 @@ struct Record {
 #[derive(Clone, Debug)]
 pub(super) struct StateFile {
     path: PathBuf,
+    /// Where the configuration names it.
+    place: Place,
 }
 
 impl StateFile {
-    pub(super) fn new(path: PathBuf) -> Self {
-        StateFile { path }
+    pub(super) fn new(file: Located<PathBuf>) -> Self {
+        StateFile { path: file.value, place: file.place }
     }
 
     /// What was stored last; none if there is no file.
     pub(super) fn load(&self) -> Result<Option<VoterState>, RunError> {
-        let path = self.path.clone();
+        let (path, place) = (self.path.clone(), self.place.clone());
         let bytes = match fs::read(&path) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(RunError::File { key: "state_file", path, error }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.folder().is_dir() => {
+                return Ok(None);
+            }
+            Err(error) => {
+                let what = format!("cannot read {}: {error}", path.display());
+                return Err(place.error(what).into());
+            }
         };
         match decode::<Record>(&bytes) {
             Ok(Record { version: VERSION, state }) => Ok(Some(state)),
             Ok(Record { version, .. }) => {
-                Err(RunError::State { path, what: format!("version {version} is unknown") })
+                let what = format!("version {version} is unknown");
+                Err(RunError::State { place, path, what })
             }
-            Err(error) => Err(RunError::State { path, what: error.to_string() }),
+            Err(error) => Err(RunError::State { place, path, what: error.to_string() }),
         }
     }
 
@@ -58,21 +67,29 @@ impl StateFile {
         file.write_all(&bytes)?;
         file.sync_all()?;
         fs::rename(&new_path, &self.path)?;
-        let directory = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+        File::open(self.folder())?.sync_all()
+    }
+
+    fn folder(&self) -> &Path {
+        let folder = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        folder.unwrap_or(Path::new("."))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
     use resilee_membership::View;
 
     #[test]
     fn a_state_is_read_back_and_a_damaged_file_is_refused() {
         let directory = std::env::temp_dir().join(format!("resilee-state-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
-        let file = StateFile::new(directory.join("balancer.state"));
+        let text = "listen = \"127.0.0.1:1\"\nkey_file = \"k\"\n[[server]]\nname = \"a\"\n\
+                    address = \"127.0.0.1:2\"\n";
+        let config = Config::parse(&directory.join("balancer.toml"), text).unwrap();
+        let file = StateFile::new(config.state_file);
         assert!(file.load().unwrap().is_none());
         let highest = View { number: 7, ..View::default() };
         let state = VoterState { highest, vote: None };

@@ -101,8 +101,7 @@ impl NodeBuilder {
 /// # Errors
 /// What is wrong, with file, line and key.
 pub fn load(path: &Path) -> anyhow::Result<NodeConfig> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+    let text = resilee_config::read_text(path)?;
     Ok(NodeConfig::parse(path, &text)?)
 }
 

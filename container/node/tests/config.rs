@@ -4,6 +4,7 @@ use resilee_node::{ConfigError, NodeConfig};
 use resilee_sip_api::{ACCOUNTS, Account};
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 const GOOD: &str = r#"
 [node]
@@ -37,6 +38,7 @@ fn parse(text: &str) -> Result<NodeConfig, ConfigError> {
     fs::write(folder.path().join("short.key"), "secret").unwrap();
     fs::write(folder.path().join("admin.token"), " token \n").unwrap();
     fs::write(folder.path().join("empty"), "\n").unwrap();
+    fs::create_dir(folder.path().join("folder")).unwrap();
     NodeConfig::parse(&folder.path().join("node.toml"), text)
 }
 
@@ -76,55 +78,88 @@ fn a_timer_base_scales_the_other_timers_and_policy_is_read() {
     assert_eq!((config.heartbeat_ms, config.missed, config.cold_start_ms), (20, 3, 100));
 }
 
-/// A line of the good file, what stands there instead, the line of the error, and what it says.
-const BAD: &[(&str, &str, usize, &[&str])] = &[
-    ("name = \"server1\"", "name = \"Server 1\"", 3, &["node.name", "lower-case letters"]),
-    ("name = \"server1\"", "nmae = \"server1\"", 3, &["unknown field `nmae`", "`name`"]),
-    ("name = \"server1\"", "name = 1", 3, &["expected a string", "name = 1"]),
-    ("data_dir = \"data\"", "", 2, &["missing field `data_dir`", "[node]"]),
-    ("[node]", "[node", 2, &["[node"]),
-    ("127.0.0.1:5063", "127.0.0.1", 6, &["sip.listen", "an IP address and a port"]),
-    ("127.0.0.1:5063", "localhost:5063", 6, &["sip.listen", "an IP address and a port"]),
-    ("127.0.0.1:5063", "127.0.0.1:0", 6, &["sip.listen", "other than 0"]),
-    ("127.0.0.1:5060", "0.0.0.0:5060", 7, &["0.0.0.0:5060", "behind_balancer"]),
+/// A part of the good file, what stands there instead, the line and the key of the error, and
+/// what else it says.
+const BAD: &[(&str, &str, usize, &str, &str)] = &[
+    ("name = \"server1\"", "name = \"Server 1\"", 3, "node.name", "lower-case letters"),
+    ("name = \"server1\"", "nmae = \"server1\"", 3, "node.nmae", "expected `name` or"),
+    ("name = \"server1\"", "name = 1", 3, "node.name", "expected a string (at: name = 1)"),
+    ("name = \"server1\"", "name = ", 3, "node.name", "(at: name =)"),
+    ("data_dir = \"data\"", "", 2, "node.data_dir", "missing field `data_dir` (at: [node])"),
+    ("\"data\"", "\"cluster.key\"", 4, "node.data_dir", "is a file: a folder is expected"),
+    ("\"data\"", "\"cluster.key/x\"", 4, "node.data_dir", "Not a directory"),
+    ("\"data\"", "7", 4, "node.data_dir", "expected a string"),
+    ("[node]", "[node", 2, "node", "(at: [node)"),
+    ("[node]\nname = \"server1\"\ndata_dir = \"data\"", "", 1, "node", "missing field `node`"),
+    ("127.0.0.1:5063", "127.0.0.1", 6, "sip.listen", "an IP address and a port"),
+    ("127.0.0.1:5063", "localhost:5063", 6, "sip.listen", "an IP address and a port"),
+    ("127.0.0.1:5063", "127.0.0.1:0", 6, "sip.listen", "other than 0"),
+    ("127.0.0.1:5060", "0.0.0.0:5060", 7, "sip.behind_balancer", "0.0.0.0:5060"),
+    ("127.0.0.1:5060", "127.0.0.1:5063", 7, "sip.behind_balancer", "this is sip.listen"),
+    ("127.0.0.1:5060", "127.0.0.1:5065", 7, "sip.behind_balancer", "this is cluster.listen"),
+    ("127.0.0.1:5063", "0.0.0.0:5060", 7, "sip.behind_balancer", "this is sip.listen (0.0.0.0"),
+    ("behind_balancer = ", "listen = ", 7, "sip.listen", "duplicate key"),
     (
         "behind_balancer = \"127.0.0.1:5060\"",
         "advertise = \"127.0.0.1:5060\"\nbehind_balancer = \"127.0.0.1:5060\"",
         7,
-        &["sip.advertise", "remove"],
+        "sip.advertise",
+        "remove",
     ),
-    ("behind_balancer = \"127.0.0.1:5060\"", "", 10, &["cluster.peers", "set behind_balancer"]),
-    ("127.0.0.1:5065", "192.0.2.1:5065", 9, &["cluster.listen", "not a loopback address"]),
-    ("127.0.0.1:5065", "127.0.0.1:5063", 9, &["cluster.listen", "another port"]),
-    ("listen = \"127.0.0.1:5065\"", "", 10, &["cluster.peers", "set listen in [cluster]"]),
-    ("127.0.0.1:5066", "192.0.2.1:5066", 10, &["cluster.peers.address", "not a loopback"]),
-    ("\"server2\"", "\"server1\"", 10, &["is this node itself"]),
-    ("\"cluster.key\"", "\"no.key\"", 11, &["cluster.key_file", "cannot read", "no.key"]),
-    ("\"cluster.key\"", "\"short.key\"", 11, &["cluster.key_file", "6 bytes", "openssl rand"]),
-    ("\"admin.token\"", "\"empty\"", 14, &["admin.token_file", "a line of text"]),
-    ("127.0.0.1:8081", "8081", 13, &["admin.listen", "an IP address and a port"]),
-    ("user = \"alice\"", "user = \"alice@x\"", 16, &["account.user", "without spaces and @"]),
-    ("3704F5", "alice-secret", 18, &["account.ha1", "32 hex digits"]),
-    ("connect_fee = \"0.05\"", "connect_fee = 0.05", 22, &["expected a string", "connect_fee"]),
-    ("connect_fee = \"0.05\"", "connect_fee = \"5 ct\"", 22, &["tariff.connect_fee", "5 ct"]),
-    ("per_minute = \"0.12\"", "per_minute = \"-1\"", 23, &["tariff.per_minute", "not negative"]),
-    ("increment_s = 6", "increment_s = 0", 24, &["tariff.increment_s", "from 1 to 3600"]),
-    ("increment_s = 6", "increment_s = 6\n[timers]\nt1_ms = 1", 26, &["timers.t1_ms", "from 10"]),
-    ("increment_s = 6", "increment_s = 6\n[heartbeat]\nmissed = 1", 26, &["heartbeat.missed"]),
-    ("increment_s = 6", "increment_s = 6\n[policy]\nopen = true", 26, &["unknown field `open`"]),
+    ("behind_balancer = \"127.0.0.1:5060\"", "", 10, "cluster.peers", "set behind_balancer"),
+    ("127.0.0.1:5065", "192.0.2.1:5065", 9, "cluster.listen", "not a loopback address"),
+    ("127.0.0.1:5065", "127.0.0.1:5063", 9, "cluster.listen", "this is sip.listen"),
+    ("127.0.0.1:5065", "127.0.0.1:5066", 10, "cluster.peers.address", "this is cluster.listen"),
+    ("listen = \"127.0.0.1:5065\"", "", 10, "cluster.peers", "set listen in [cluster]"),
+    ("127.0.0.1:5066", "192.0.2.1:5066", 10, "cluster.peers.address", "not a loopback"),
+    ("127.0.0.1:5066", "127.0.0.1:5063", 10, "cluster.peers.address", "this is sip.listen"),
+    ("127.0.0.1:5066", "127.0.0.1:5060", 10, "cluster.peers.address", "this is the balancer's"),
+    ("\"127.0.0.1:5066\"", "5066", 10, "cluster.peers.address", "expected a string"),
+    ("\"server2\"", "\"server1\"", 10, "cluster.peers.name", "is this node itself"),
+    (PEER, SAME_NAME, 11, "cluster.peers.name", "server2 is there twice"),
+    (PEER, SAME_ADDRESS, 11, "cluster.peers.address", "127.0.0.1:5066 is there twice"),
+    ("\"cluster.key\"", "\"no.key\"", 11, "cluster.key_file", "no.key: No such file"),
+    ("\"cluster.key\"", "\"folder\"", 11, "cluster.key_file", "folder: Is a directory"),
+    ("\"cluster.key\"", "\"empty\"", 11, "cluster.key_file", "0 bytes"),
+    ("\"cluster.key\"", "\"short.key\"", 11, "cluster.key_file", "openssl rand -hex 32"),
+    ("\"admin.token\"", "\"empty\"", 14, "admin.token_file", "a line of text"),
+    ("127.0.0.1:8081", "8081", 13, "admin.listen", "an IP address and a port"),
+    ("127.0.0.1:8081", "127.0.0.1:5065", 13, "admin.listen", "this is cluster.listen"),
+    ("127.0.0.1:8081", "0.0.0.0:5065", 13, "admin.listen", "this is cluster.listen"),
+    ("user = \"alice\"", "user = \"alice@x\"", 16, "account.user", "without spaces and @"),
+    ("3704F5", "alice-secret", 18, "account.ha1", "32 hex digits"),
+    ("\"3704F510f70c074040fe68391a5e0f36\"", "123456", 18, "account.ha1", "expected a string"),
+    ("\"3704F510f70c074040fe68391a5e0f36\"", "alice-secret", 18, "account.ha1", "(at: ha1)"),
+    ("ha1 = \"3704F5", "password = \"alice-secret", 18, "account.password", "unknown field"),
+    ("connect_fee = \"0.05\"", "connect_fee = 0.05", 22, "tariff.connect_fee", "a string"),
+    ("connect_fee = \"0.05\"", "connect_fee = \"5 ct\"", 22, "tariff.connect_fee", "5 ct"),
+    ("per_minute = \"0.12\"", "per_minute = \"-1\"", 23, "tariff.per_minute", "not negative"),
+    ("increment_s = 6", "increment_s = 0", 24, "tariff.increment_s", "from 1 to 3600"),
+    ("increment_s = 6", "increment_s = \"6\"", 24, "tariff.increment_s", "a whole number (at: i"),
+    ("_s = 6", "_s = 6\n[timers]\nt1_ms = 1", 26, "timers.t1_ms", "from 10"),
+    ("_s = 6", "_s = 6\n[heartbeat]\nmissed = 1", 26, "heartbeat.missed", "from 2 to 100"),
+    ("_s = 6", "_s = 6\n[policy]\nopen = true", 26, "policy.open", "unknown field `open`"),
 ];
 
+const PEER: &str = "[{ name = \"server2\", address = \"127.0.0.1:5066\" }]";
+const SAME_NAME: &str = "[{ name = \"server2\", address = \"127.0.0.1:5066\" },\n\
+                         { name = \"server2\", address = \"127.0.0.1:5067\" }]";
+const SAME_ADDRESS: &str = "[{ name = \"server2\", address = \"127.0.0.1:5066\" },\n\
+                            { name = \"server3\", address = \"127.0.0.1:5066\" }]";
+
 #[test]
-fn a_wrong_value_is_reported_with_file_line_key_and_what_to_do() {
-    for (good, bad, line, words) in BAD {
+fn a_wrong_value_is_reported_with_file_line_key_and_what_is_expected() {
+    for (good, bad, line, key, words) in BAD {
         let text = GOOD.replacen(good, bad, 1);
         assert_ne!(text, GOOD, "{good}");
         let error = parse(&text).expect_err(bad).to_string();
-        assert!(error.contains(&format!("node.toml:{line}: ")), "{bad}: {error}");
-        for word in *words {
-            assert!(error.contains(word), "{bad}: {word:?} is missing in: {error}");
-        }
-        assert!(!error.contains("alice-secret"), "no secrets in logs: {error}");
+        assert!(error.contains(&format!("/node.toml:{line}: {key}: ")), "{bad}: {error}");
+        assert!(error.contains(words), "{bad}: {words:?} is missing in: {error}");
+        let secrets = ["alice-secret", "123456"];
+        assert!(
+            !secrets.iter().any(|secret| error.contains(secret)),
+            "no secrets in logs: {error}"
+        );
     }
 }
 
@@ -132,16 +167,38 @@ fn a_wrong_value_is_reported_with_file_line_key_and_what_to_do() {
 fn what_is_there_twice_is_refused() {
     let (account, tariff) = (GOOD.find("[[account]]").unwrap(), GOOD.find("[[tariff]]").unwrap());
     let twice = [
-        (&GOOD[account..tariff], "\"alice\" of \"resilee.example\" is there twice"),
-        (&GOOD[tariff..], "the prefix \"\" is there twice"),
+        (
+            &GOOD[account..tariff],
+            ":26: account.user: \"alice\" of \"resilee.example\" is there twice",
+        ),
+        (&GOOD[tariff..], ":26: tariff.prefix: the prefix \"\" is there twice"),
     ];
     for (again, message) in twice {
         let error = parse(&format!("{GOOD}{again}")).expect_err("twice").to_string();
         assert!(error.contains(message), "{error}");
     }
-    let peer = "{ name = \"server2\", address = \"127.0.0.1:5066\" }";
-    let text = GOOD.replace(peer, &format!("{peer}, {peer}"));
-    assert!(parse(&text).expect_err("twice").to_string().contains("is there twice"));
+}
+
+#[test]
+fn the_program_checks_a_file_and_says_one_line() {
+    let check = |path: &Path| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_resilee"));
+        let output = program.args(["node", "--check", "--config"]).arg(path).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("node.toml");
+    let name = path.display();
+    let (code, said) = check(&path);
+    assert_eq!(code, Some(1));
+    assert!(said.starts_with(&format!("error: {name}: cannot read this configuration")), "{said}");
+    fs::write(&path, GOOD).unwrap();
+    let (code, said) = check(&path);
+    assert_eq!((code, said.lines().count()), (Some(1), 1), "{said}");
+    assert!(said.starts_with(&format!("error: {name}:11: cluster.key_file: cannot")), "{said}");
+    fs::write(folder.path().join("cluster.key"), "0123456789abcdef0123456789abcdef").unwrap();
+    fs::write(folder.path().join("admin.token"), "token").unwrap();
+    assert_eq!(check(&path), (Some(0), String::new()));
 }
 
 #[test]

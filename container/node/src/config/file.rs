@@ -27,7 +27,7 @@ pub(super) struct File {
 #[serde(deny_unknown_fields)]
 pub(super) struct Node {
     pub name: Spanned<String>,
-    pub data_dir: PathBuf,
+    pub data_dir: Spanned<PathBuf>,
 }
 
 #[derive(Deserialize)]

@@ -5,30 +5,27 @@
 
 mod file;
 mod rows;
-mod source;
 
-pub use source::ConfigError;
+pub use resilee_config::ConfigError;
 
 use resilee_call_billing::Tariff;
+use resilee_config::{
+    INTERVAL_MS, Limits, Located, MISSED, OwnAddresses, Place, Protocol, Source, read_file,
+    read_key,
+};
 use resilee_core::Peer;
 use resilee_membership::{Key, NodeName};
 use resilee_sbb::{CodecError, Tables};
 use resilee_sip_api::Account;
 use resilee_sip_proto::TimerConfig;
-use source::Source;
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 /// Limits and default of `timers.t1_ms`.
-const T1_MS: (RangeInclusive<u64>, u64) = (10..=5_000, 500);
-/// Limits and default of `heartbeat.interval_ms`.
-const INTERVAL_MS: (RangeInclusive<u64>, u64) = (10..=5_000, 50);
-/// Limits and default of `heartbeat.missed`.
-const MISSED: (RangeInclusive<u32>, u32) = (2..=100, 6);
+const T1_MS: Limits<u64> = Limits { range: 10..=5_000, default: 500 };
 /// Limits and default of `heartbeat.cold_start_ms`.
-const COLD_START_MS: (RangeInclusive<u64>, u64) = (0..=60_000, 3_000);
+const COLD_START_MS: Limits<u64> = Limits { range: 0..=60_000, default: 3_000 };
 /// T2 and T4 in units of T1, as in RFC 3261 table 4.
 const T2_T4_PER_T1: (u64, u64) = (8, 10);
 
@@ -84,40 +81,34 @@ impl NodeConfig {
     /// # Errors
     /// What is wrong, with file, line and key.
     pub fn parse(path: &Path, text: &str) -> Result<NodeConfig, ConfigError> {
-        let source = Source { path, text };
-        let file: file::File = toml::from_str(text).map_err(|error| source.toml_error(&error))?;
+        let source = Source { path, text, secret_table: Some("account") };
+        let file: file::File = source.read()?;
         let name: NodeName = source.parse("node.name", &file.node.name)?;
-        let sip_listen = source.address("sip.listen", &file.sip.listen)?;
-        let (advertise, behind_balancer) = advertised(&source, &file.sip, sip_listen)?;
-        let peers = peers(&source, &file, &name)?;
-        let folder = path.parent().unwrap_or(Path::new(""));
-        let (t1, interval) = (file.timers.t1_ms.as_ref(), file.heartbeat.interval_ms.as_ref());
-        let missed = file.heartbeat.missed.as_ref();
-        let cold_start = file.heartbeat.cold_start_ms.as_ref();
+        let addresses = Addresses::read(&source, &file)?;
+        let peers = peers(&source, &file, &name, &addresses)?;
+        let (timers, heartbeat) = (&file.timers, &file.heartbeat);
         Ok(NodeConfig {
-            data_dir: folder.join(&file.node.data_dir),
-            sip_listen,
-            advertise,
-            behind_balancer,
-            cluster_listen: cluster_listen(&source, &file.cluster, sip_listen)?,
-            key: key(&source, folder, &file.cluster.key_file)?,
-            admin: file.admin.map(|admin| admin_config(&source, folder, &admin)).transpose()?,
+            data_dir: data_dir(&source.file("node.data_dir", &file.node.data_dir))?,
+            sip_listen: addresses.sip,
+            advertise: addresses.advertise,
+            behind_balancer: file.sip.behind_balancer.is_some(),
+            cluster_listen: addresses.cluster,
+            key: read_key(&source.file("cluster.key_file", &file.cluster.key_file))?,
+            admin: admin_config(&source, file.admin.as_ref(), addresses.admin)?,
             accounts: rows::accounts(&source, &file.account)?,
             tariffs: rows::tariffs(&source, &file.tariff)?,
             open_calls: file.policy.open_calls,
-            timers: timers(source.within("timers.t1_ms", t1, &T1_MS.0, T1_MS.1)?),
+            timers: sip_timers(source.within("timers.t1_ms", timers.t1_ms.as_ref(), &T1_MS)?),
             heartbeat_ms: source.within(
                 "heartbeat.interval_ms",
-                interval,
-                &INTERVAL_MS.0,
-                INTERVAL_MS.1,
+                heartbeat.interval_ms.as_ref(),
+                &INTERVAL_MS,
             )?,
-            missed: source.within("heartbeat.missed", missed, &MISSED.0, MISSED.1)?,
+            missed: source.within("heartbeat.missed", heartbeat.missed.as_ref(), &MISSED)?,
             cold_start_ms: source.within(
                 "heartbeat.cold_start_ms",
-                cold_start,
-                &COLD_START_MS.0,
-                COLD_START_MS.1,
+                heartbeat.cold_start_ms.as_ref(),
+                &COLD_START_MS,
             )?,
             peers,
             name,
@@ -133,136 +124,174 @@ impl NodeConfig {
     }
 }
 
-fn timers(t1_ms: u64) -> TimerConfig {
+fn sip_timers(t1_ms: u64) -> TimerConfig {
     let (t2, t4) = T2_T4_PER_T1;
     TimerConfig { t1_ms, t2_ms: t2 * t1_ms, t4_ms: t4 * t1_ms, ..TimerConfig::default() }
 }
 
-/// The address that clients know, and whether it is a balancer's.
+/// Where the node listens, and where clients find it.
+struct Addresses {
+    own: OwnAddresses,
+    sip: SocketAddr,
+    advertise: SocketAddr,
+    cluster: Option<SocketAddr>,
+    admin: Option<SocketAddr>,
+}
+
+impl Addresses {
+    fn read(source: &Source<'_>, file: &file::File) -> Result<Self, ConfigError> {
+        let mut own = OwnAddresses::default();
+        let sip = source.address("sip.listen", &file.sip.listen)?;
+        own.take(Protocol::Udp, sip, source.place("sip.listen", file.sip.listen.span()))?;
+        let cluster = match &file.cluster.listen {
+            None => None,
+            Some(text) => {
+                let (address, place) = loopback(source, "cluster.listen", text)?;
+                own.take(Protocol::Udp, address, place.clone())?;
+                own.take(Protocol::Tcp, address, place)?;
+                Some(address)
+            }
+        };
+        let admin = match &file.admin {
+            None => None,
+            Some(admin) => {
+                let address = source.address("admin.listen", &admin.listen)?;
+                let place = source.place("admin.listen", admin.listen.span());
+                own.take(Protocol::Tcp, address, place)?;
+                Some(address)
+            }
+        };
+        let advertise = advertised(source, &file.sip, sip, &own)?;
+        Ok(Addresses { own, sip, advertise, cluster, admin })
+    }
+}
+
+/// The address that clients know.
 fn advertised(
     source: &Source<'_>,
     sip: &file::Sip,
     listen: SocketAddr,
-) -> Result<(SocketAddr, bool), ConfigError> {
-    let (address, behind_balancer) = match (&sip.behind_balancer, &sip.advertise) {
+    own: &OwnAddresses,
+) -> Result<SocketAddr, ConfigError> {
+    let (address, place) = match (&sip.behind_balancer, &sip.advertise) {
         (Some(_), Some(advertise)) => {
-            let what = "sip.advertise: behind a balancer clients know the balancer only: \
-                        remove advertise or behind_balancer";
-            return Err(source.error(advertise.span(), what));
+            let what = "behind a balancer clients know the balancer only: remove advertise or \
+                        behind_balancer";
+            return Err(source.error("sip.advertise", advertise.span(), what));
         }
-        (Some(balancer), None) => (source.address("sip.behind_balancer", balancer)?, true),
-        (None, Some(advertise)) => (source.address("sip.advertise", advertise)?, false),
-        (None, None) => (listen, false),
+        (Some(balancer), None) => {
+            let place = source.place("sip.behind_balancer", balancer.span());
+            let address = source.address("sip.behind_balancer", balancer)?;
+            own.check_foreign(Protocol::Udp, address, &place)?;
+            (address, place)
+        }
+        (None, Some(advertise)) => {
+            let place = source.place("sip.advertise", advertise.span());
+            (source.address("sip.advertise", advertise)?, place)
+        }
+        (None, None) => (listen, source.place("sip.listen", sip.listen.span())),
     };
     if address.ip().is_unspecified() {
         let what = format!(
-            "sip: {address} is no address that clients can send to: set advertise (or \
+            "{address} is no address that clients can send to: set advertise (or \
              behind_balancer) to the one they use"
         );
-        let at = sip.behind_balancer.as_ref().or(sip.advertise.as_ref()).unwrap_or(&sip.listen);
-        return Err(source.error(at.span(), what));
+        return Err(place.error(what));
     }
-    Ok((address, behind_balancer))
-}
-
-fn cluster_listen(
-    source: &Source<'_>,
-    cluster: &file::Cluster,
-    sip_listen: SocketAddr,
-) -> Result<Option<SocketAddr>, ConfigError> {
-    let Some(text) = &cluster.listen else { return Ok(None) };
-    let address = loopback(source, "cluster.listen", text)?;
-    if address == sip_listen {
-        let what = "cluster.listen: this is sip.listen already: use another port";
-        return Err(source.error(text.span(), what));
-    }
-    Ok(Some(address))
+    Ok(address)
 }
 
 fn loopback(
     source: &Source<'_>,
     key: &str,
     text: &Spanned<String>,
-) -> Result<SocketAddr, ConfigError> {
+) -> Result<(SocketAddr, Place), ConfigError> {
     let address = source.address(key, text)?;
+    let place = source.place(key, text.span());
     if !address.ip().is_loopback() {
         let what = format!(
-            "{key}: {address} is not a loopback address: cluster links are not encrypted yet and \
-             stay on this machine; use an address of 127.0.0.0/8"
+            "{address} is not a loopback address: cluster links are not encrypted yet and stay \
+             on this machine; use an address of 127.0.0.0/8"
         );
-        return Err(source.error(text.span(), what));
+        return Err(place.error(what));
     }
-    Ok(address)
+    Ok((address, place))
 }
 
-fn peers(source: &Source<'_>, file: &file::File, me: &NodeName) -> Result<Vec<Peer>, ConfigError> {
+fn peers(
+    source: &Source<'_>,
+    file: &file::File,
+    me: &NodeName,
+    known: &Addresses,
+) -> Result<Vec<Peer>, ConfigError> {
+    const NAME: &str = "cluster.peers.name";
+    const ADDRESS: &str = "cluster.peers.address";
     let mut peers: Vec<Peer> = Vec::new();
     for entry in &file.cluster.peers {
         let at = entry.name.span();
-        let name: NodeName = source.parse("cluster.peers.name", &entry.name)?;
-        let address = loopback(source, "cluster.peers.address", &entry.address)?;
+        let name: NodeName = source.parse(NAME, &entry.name)?;
+        let (address, place) = loopback(source, ADDRESS, &entry.address)?;
         if name == *me {
-            let what = format!("cluster.peers: {name} is this node itself: list the others only");
-            return Err(source.error(at, what));
+            let what = format!("{name} is this node itself: list the others only");
+            return Err(source.error(NAME, at, what));
         }
-        if peers.iter().any(|peer| peer.name == name || peer.address == address) {
-            let what = format!("cluster.peers: {name} or its address is there twice: remove one");
-            return Err(source.error(at, what));
+        if peers.iter().any(|peer| peer.name == name) {
+            let what = format!("{name} is there twice: remove one");
+            return Err(source.error(NAME, at, what));
+        }
+        if peers.iter().any(|peer| peer.address == address) {
+            return Err(place.error(format!("{address} is there twice: each has its own")));
+        }
+        known.own.check_foreign(Protocol::Udp, address, &place)?;
+        if address == known.advertise {
+            let what = format!("{address}: this is the balancer's: the node's own is expected");
+            return Err(place.error(what));
         }
         if file.sip.behind_balancer.is_none() {
-            let what = "cluster.peers: nodes with peers need a balancer, which has the third \
-                        vote: set behind_balancer in [sip], or remove the peers";
-            return Err(source.error(at, what));
+            let what = "nodes with peers need a balancer, which has the third vote: set \
+                        behind_balancer in [sip], or remove the peers";
+            return Err(source.error("cluster.peers", at, what));
         }
         if file.cluster.listen.is_none() {
-            let what = "cluster.peers: nodes with peers need an address for heartbeats and links: \
-                        set listen in [cluster]";
-            return Err(source.error(at, what));
+            let what = "nodes with peers need an address for heartbeats and links: set listen in \
+                        [cluster]";
+            return Err(source.error("cluster.peers", at, what));
         }
         peers.push(Peer { name, address });
     }
     Ok(peers)
 }
 
-fn key(source: &Source<'_>, folder: &Path, file: &Spanned<PathBuf>) -> Result<Key, ConfigError> {
-    let bytes = read(source, "cluster.key_file", folder, file)?;
-    Key::from_file_bytes(&bytes).map_err(|error| {
-        let path = file.get_ref().display();
-        let help = "make one with: openssl rand -hex 32";
-        source.error(file.span(), format!("cluster.key_file: {path}: {error}; {help}"))
-    })
+/// A folder, or nothing yet.
+fn data_dir(folder: &Located<PathBuf>) -> Result<PathBuf, ConfigError> {
+    let path = folder.value.display();
+    match std::fs::metadata(&folder.value) {
+        Ok(found) if !found.is_dir() => {
+            Err(folder.place.error(format!("{path} is a file: a folder is expected")))
+        }
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(folder.place.error(format!("cannot use {path}: {error}")))
+        }
+        _ => Ok(folder.value.clone()),
+    }
 }
 
 fn admin_config(
     source: &Source<'_>,
-    folder: &Path,
-    admin: &file::Admin,
-) -> Result<AdminConfig, ConfigError> {
-    let listen = source.address("admin.listen", &admin.listen)?;
-    let token = match &admin.token_file {
-        None => None,
-        Some(file) => {
-            let bytes = read(source, "admin.token_file", folder, file)?;
-            let token = String::from_utf8(bytes).ok().map(|text| text.trim().to_owned());
-            let token = token.filter(|token| !token.is_empty()).ok_or_else(|| {
-                let path = file.get_ref().display();
-                let what = format!("admin.token_file: {path}: a line of text is expected");
-                source.error(file.span(), what)
-            })?;
-            Some(token)
-        }
+    admin: Option<&file::Admin>,
+    listen: Option<SocketAddr>,
+) -> Result<Option<AdminConfig>, ConfigError> {
+    let (Some(admin), Some(listen)) = (admin, listen) else { return Ok(None) };
+    let Some(file) = &admin.token_file else {
+        return Ok(Some(AdminConfig { listen, token: None }));
     };
-    Ok(AdminConfig { listen, token })
-}
-
-fn read(
-    source: &Source<'_>,
-    key: &str,
-    folder: &Path,
-    file: &Spanned<PathBuf>,
-) -> Result<Vec<u8>, ConfigError> {
-    let path = folder.join(file.get_ref());
-    std::fs::read(&path).map_err(|error| {
-        source.error(file.span(), format!("{key}: cannot read {}: {error}", path.display()))
-    })
+    let file = source.file("admin.token_file", file);
+    let token = String::from_utf8(read_file(&file)?).ok().map(|text| text.trim().to_owned());
+    match token.filter(|token| !token.is_empty()) {
+        Some(token) => Ok(Some(AdminConfig { listen, token: Some(token) })),
+        None => {
+            let what = format!("{}: a line of text is expected", file.value.display());
+            Err(file.place.error(what))
+        }
+    }
 }

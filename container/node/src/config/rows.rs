@@ -1,14 +1,13 @@
 //! Accounts and tariffs: their checks, and their rows in the tables that services read.
 
 use super::file;
-use super::source::{ConfigError, Source};
 use resilee_call_billing::{Money, PREFIX_CHARS_MAX, TARIFFS, Tariff};
 use resilee_call_control::{OPEN_CALLS, POLICY};
+use resilee_config::{ConfigError, Limits, Source};
 use resilee_sbb::{CodecError, Tables, encode};
 use resilee_sip_api::{ACCOUNTS, Account};
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::ops::RangeInclusive;
 use toml::Spanned;
 
 /// Hex digits of an MD5 hash.
@@ -16,7 +15,7 @@ const MD5_DIGITS: usize = 32;
 /// Hex digits of a SHA-256 hash.
 const SHA256_DIGITS: usize = 64;
 /// Talk time may be charged in steps of so many seconds.
-const INCREMENT_S: RangeInclusive<u32> = 1..=3600;
+const INCREMENT_S: Limits<u32> = Limits { range: 1..=3600, default: 1 };
 
 /// All accounts, each once.
 pub(super) fn accounts(
@@ -28,8 +27,8 @@ pub(super) fn accounts(
         let user = source.word("account.user", &entry.user)?;
         let realm = source.word("account.realm", &entry.realm)?;
         if !known.insert(Account::key(&user, &realm)) {
-            let what = format!("account: {user:?} of {realm:?} is there twice: remove one");
-            return Err(source.error(entry.user.span(), what));
+            let what = format!("{user:?} of {realm:?} is there twice: remove one");
+            return Err(source.error("account.user", entry.user.span(), what));
         }
         let ha1 = hash(source, "account.ha1", &entry.ha1, MD5_DIGITS)?;
         let ha1_sha256 = entry.ha1_sha256.as_ref();
@@ -50,12 +49,12 @@ pub(super) fn tariffs(
     let tariff = |entry: &file::Tariff| {
         let prefix = entry.prefix.get_ref().clone();
         if prefix.chars().count() > PREFIX_CHARS_MAX {
-            let what = format!("tariff.prefix: at most {PREFIX_CHARS_MAX} characters are expected");
-            return Err(source.error(entry.prefix.span(), what));
+            let what = format!("at most {PREFIX_CHARS_MAX} characters are expected");
+            return Err(source.error("tariff.prefix", entry.prefix.span(), what));
         }
         if !known.insert(prefix.clone()) {
-            let what = format!("tariff: the prefix {prefix:?} is there twice: remove one");
-            return Err(source.error(entry.prefix.span(), what));
+            let what = format!("the prefix {prefix:?} is there twice: remove one");
+            return Err(source.error("tariff.prefix", entry.prefix.span(), what));
         }
         Ok(Tariff {
             prefix,
@@ -66,7 +65,6 @@ pub(super) fn tariffs(
                 "tariff.increment_s",
                 Some(&entry.increment_s),
                 &INCREMENT_S,
-                1,
             )?,
         })
     };
@@ -82,8 +80,8 @@ fn hash(
     let hex = text.get_ref().bytes().all(|byte| byte.is_ascii_hexdigit());
     if text.get_ref().len() != digits || !hex {
         // The value is not shown: somebody may have written the password itself.
-        let what = format!("{key}: {digits} hex digits of H(user:realm:password) are expected");
-        return Err(source.error(text.span(), what));
+        let what = format!("{digits} hex digits of H(user:realm:password) are expected");
+        return Err(source.error(key, text.span(), what));
     }
     Ok(text.get_ref().to_ascii_lowercase())
 }
@@ -91,8 +89,8 @@ fn hash(
 fn price(source: &Source<'_>, key: &str, text: &Spanned<String>) -> Result<Money, ConfigError> {
     let price: Money = source.parse(key, text)?;
     if price < Money::ZERO {
-        let what = format!("{key}: {:?}: a price is not negative", text.get_ref());
-        return Err(source.error(text.span(), what));
+        let what = format!("{:?}: a price is not negative", text.get_ref());
+        return Err(source.error(key, text.span(), what));
     }
     Ok(price)
 }

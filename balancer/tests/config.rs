@@ -1,0 +1,153 @@
+//! `balancer.toml`: what is accepted, and what an operator reads when it is not. All of it goes
+//! through the program itself, as `resilee-balancer --config FILE --check`.
+
+use resilee_balancer::{Algorithm, Config};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+const GOOD: &str = r#"
+listen = "127.0.0.1:5060"
+nodes_listen = "127.0.0.1:5061"
+key_file = "cluster.key"
+algorithm = "round-robin"
+
+[[server]]
+name = "server1"
+address = "127.0.0.1:5081"
+
+[[server]]
+name = "server2"
+address = "127.0.0.1:5082"
+
+[heartbeat]
+interval_ms = 20
+"#;
+
+/// Runs `--check` on a file beside good and bad keys; what it says if it refuses.
+fn check(text: impl AsRef<[u8]>) -> Result<(), String> {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("cluster.key"), "0123456789abcdef0123456789abcdef\n").unwrap();
+    fs::write(at("short.key"), "secret").unwrap();
+    fs::write(at("empty.key"), "").unwrap();
+    fs::write(at("huge.key"), vec![b'k'; 100_000]).unwrap();
+    fs::create_dir(at("folder")).unwrap();
+    // Root may read everything; a link to itself nobody can.
+    std::os::unix::fs::symlink("loop.key", at("loop.key")).unwrap();
+    fs::write(at("damaged.state"), "damage").unwrap();
+    fs::write(at("balancer.toml"), text).unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_resilee-balancer"));
+    let output = program.arg("--check").arg("--config").arg(at("balancer.toml")).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    match output.status.code() {
+        Some(0) => Ok(()),
+        Some(1) => Err(said),
+        other => panic!("{other:?}: {said}"),
+    }
+}
+
+#[test]
+fn a_good_file_is_read_with_paths_relative_to_it() {
+    let config = Config::parse(Path::new("/etc/resilee/balancer.toml"), GOOD).unwrap();
+    assert_eq!(config.balancer.servers[1].name.as_str(), "server2");
+    assert_eq!(config.balancer.algorithm, Algorithm::RoundRobin);
+    assert_eq!((config.balancer.heartbeat_ms, config.balancer.missed), (20, 6));
+    assert_eq!(config.key_file.value, Path::new("/etc/resilee/cluster.key"));
+    assert_eq!(config.state_file.value, Path::new("/etc/resilee/balancer.state"));
+    assert_eq!(config.nodes_listen.unwrap().value, "127.0.0.1:5061".parse().unwrap());
+    check(GOOD).unwrap();
+    check(GOOD.replace("127.0.0.1:5061", "127.0.0.1")).unwrap();
+}
+
+/// A part of the good file, what stands there instead, the line and the key of the error, and
+/// what else it says.
+const BAD: &[(&str, &str, usize, &str, &str)] = &[
+    ("\"127.0.0.1:5060\"", "\"here\"", 2, "listen", "an IP address and a port"),
+    ("\"127.0.0.1:5060\"", "[]", 2, "listen", "from 1 to 16"),
+    ("\"127.0.0.1:5060\"", "5060", 2, "listen", "a list of strings (at: listen = 5060)"),
+    ("\"127.0.0.1:5060\"", "[\n\"127.0.0.1:5060\",\n5061]", 4, "listen", "expected a string"),
+    ("\"127.0.0.1:5060\"", "[\n\"127.0.0.1:1\",\n\"::1\"]", 4, "listen", "an IP address and"),
+    (
+        "\"127.0.0.1:5060\"",
+        "[\n\"0.0.0.0:1\",\n\"127.0.0.1:1\"]",
+        4,
+        "listen",
+        "in line 3) already",
+    ),
+    (
+        "\"127.0.0.1:5060\"",
+        "\"127.0.0.1:5062\"",
+        3,
+        "nodes_listen",
+        "127.0.0.1:5062: this is listen",
+    ),
+    ("\"127.0.0.1:5060\"", "\"0.0.0.0:5081\"", 9, "server.address", "this is listen (0.0.0.0:5081"),
+    ("listen = \"127.0.0.1:5060\"", "", 1, "listen", "missing field `listen`"),
+    ("\"127.0.0.1:5061\"", "\"[::1]:1\"", 3, "nodes_listen", "IP version"),
+    ("\"127.0.0.1:5061\"", "\"127.0.0.1:65535\"", 3, "nodes_listen", "each of 2 servers"),
+    ("\"127.0.0.1:5061\"", "\"127.0.0.1:5081\"", 9, "server.address", "this is nodes_listen"),
+    ("\"127.0.0.1:5061\"", "true", 3, "nodes_listen", "expected a string"),
+    ("key_file", "keyfile", 4, "keyfile", "unknown field `keyfile`, expected one of"),
+    ("key_file = \"cluster.key\"", "", 1, "key_file", "missing field `key_file`"),
+    ("cluster.key", "no.key", 4, "key_file", "no.key: No such file"),
+    ("cluster.key", "folder", 4, "key_file", "folder: Is a directory"),
+    ("cluster.key", "loop.key", 4, "key_file", "cannot read"),
+    ("cluster.key", "cluster.key/x", 4, "key_file", "Not a directory"),
+    ("cluster.key", "empty.key", 4, "key_file", "the key has 0 bytes"),
+    ("cluster.key", "short.key", 4, "key_file", "openssl rand -hex 32"),
+    ("cluster.key", "huge.key", 4, "key_file", "larger than 64 KiB"),
+    ("\"cluster.key\"", "7", 4, "key_file", "(at: key_file = 7)"),
+    ("round-robin", "random", 5, "algorithm", "first-alive, call-id or round-robin"),
+    ("\"round-robin\"", "1", 5, "algorithm", "expected a string"),
+    ("[[server]]\nname = \"server1\"", "name = \"server1\"", 8, "address", "unknown field"),
+    ("server1", "Server 1", 8, "server.name", "lower-case letters"),
+    ("\"server1\"", "1", 8, "server.name", "(at: name = 1)"),
+    ("server2", "server1", 12, "server.name", "server1 is there twice"),
+    ("name = \"server2\"", "", 11, "server.name", "missing field `name` (at: [[server]])"),
+    ("name = \"server2\"", "name = \"x\"\nport = 1", 13, "server.port", "unknown field `port`"),
+    ("5082", "5081", 13, "server.address", "127.0.0.1:5081 is there twice"),
+    ("127.0.0.1:5082", "localhost", 13, "server.address", "an IP address and a port"),
+    ("127.0.0.1:5082", "127.0.0.1:0", 13, "server.address", "other than 0"),
+    ("= 20", "= 1", 16, "heartbeat.interval_ms", "from 10 to 5000"),
+    ("= 20", "= \"50\"", 16, "heartbeat.interval_ms", "(at: interval_ms = \"50\")"),
+    ("= 20", "= -1", 16, "heartbeat.interval_ms", "`-1`"),
+    ("= 20", "= 2.5", 16, "heartbeat.interval_ms", "2.5"),
+    ("= 20", "= ", 16, "heartbeat.interval_ms", "(at: interval_ms =)"),
+    ("= 20", "= 20\ninterval_ms = 30", 17, "heartbeat.interval_ms", "duplicate key"),
+    ("interval_ms = 20", "missed = \"x\"", 16, "heartbeat.missed", "expected a whole number"),
+    ("interval_ms = 20", "missed = 1", 16, "heartbeat.missed", "from 2 to 100"),
+    ("interval_ms = 20", "mised = 2", 16, "heartbeat.mised", "`missed`"),
+    ("[heartbeat]", "[heartbeat", 15, "heartbeat", "(at: [heartbeat)"),
+    ("key_file", "state_file = \"cluster.key\"\nkey_file", 4, "state_file", "is the key file"),
+    ("key_file", "state_file = \"balancer.toml\"\nkey_file", 4, "state_file", "is this file"),
+    ("key_file", "state_file = \"folder\"\nkey_file", 4, "state_file", "Is a directory"),
+    ("key_file", "state_file = \"no/x\"\nkey_file", 4, "state_file", "No such file"),
+    ("key_file", "state_file = \"damaged.state\"\nkey_file", 4, "state_file", "is damaged"),
+];
+
+#[test]
+fn a_wrong_value_is_reported_with_file_line_key_and_what_is_expected() {
+    for (good, bad, line, key, words) in BAD {
+        let text = GOOD.replacen(good, bad, 1);
+        assert_ne!(text, GOOD, "{good}");
+        let error = check(&text).expect_err(bad);
+        assert!(error.starts_with("error: /"), "{bad}: {error}");
+        assert!(error.contains(&format!("/balancer.toml:{line}: {key}: ")), "{bad}: {error}");
+        assert!(error.contains(words), "{bad}: {words:?} is missing in: {error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+        assert!(!error.contains("taken by another program"), "{error}");
+        println!("{}", error.trim_end());
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let error = check(b"listen = 1\n\xff\n").unwrap_err();
+    assert!(error.contains("balancer.toml:2: text in UTF-8 is expected"), "{error}");
+    let mut program = Command::new(env!("CARGO_BIN_EXE_resilee-balancer"));
+    let output = program.args(["--check", "--config", "/no/such.toml"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("/no/such.toml: cannot read this configuration: No such"), "{said}");
+}
