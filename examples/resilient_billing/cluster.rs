@@ -5,10 +5,11 @@
 
 use crate::ports::Ports;
 use crate::process::Process;
-use anyhow::Context;
-use std::fs;
+use anyhow::{Context, bail};
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+use tokio::sync::mpsc;
 
 /// How long the story waits for the others before it fails.
 pub const OTHERS_WITHIN: Duration = Duration::from_secs(30);
@@ -28,30 +29,55 @@ const FILES: [(&str, &str); 5] = [
 /// What stands before each port in the files.
 const LOOPBACK: &str = "127.0.0.1:";
 
+/// Held while the story runs in a folder.
+const LOCK: &str = "resilient_billing.lock";
+
+/// Most deaths that wait to be told.
+const DEATHS_MAX: usize = 4;
+
 /// The processes, and where their files are.
 #[derive(Debug)]
 pub struct Cluster {
     folder: PathBuf,
     balancer: Option<Process>,
     servers: [Option<Process>; 2],
+    deaths: mpsc::Sender<String>,
+    /// Keeps others out of the folder.
+    _lock: File,
 }
 
 impl Cluster {
-    /// Writes the property files into `folder`; nothing runs yet.
-    pub fn prepare(folder: &Path, ports: Ports) -> anyhow::Result<Self> {
+    /// Takes the folder, and nothing in it is changed if somebody has it. What dies later is told
+    /// to the receiver.
+    pub fn take(folder: &Path) -> anyhow::Result<(Self, mpsc::Receiver<String>)> {
         fs::create_dir_all(folder)
             .with_context(|| format!("cannot make --data-dir {}", folder.display()))?;
         // Children run in it, so its name must not depend on where this process runs.
         let folder = folder.canonicalize().context("cannot find --data-dir again")?;
+        let lock = lock(&folder, LOCK)?;
+        for server in SERVERS {
+            // A server that was started by hand holds the lock of its store.
+            let store_lock = format!("{server}.data/lock");
+            if folder.join(&store_lock).exists() {
+                drop(self::lock(&folder, &store_lock)?);
+            }
+        }
+        let (deaths, told) = mpsc::channel(DEATHS_MAX);
+        let servers = [None, None];
+        Ok((Cluster { folder, balancer: None, servers, deaths, _lock: lock }, told))
+    }
+
+    /// Writes the property files; nothing runs yet.
+    pub fn write_files(&self, ports: Ports) -> anyhow::Result<()> {
         for (name, text) in FILES {
-            let file = folder.join(name);
+            let file = self.folder.join(name);
             fs::write(&file, with_ports(text, ports))
                 .with_context(|| format!("cannot write {}", file.display()))?;
             if !name.ends_with(".toml") {
                 make_private(&file)?;
             }
         }
-        Ok(Cluster { folder, balancer: None, servers: [None, None] })
+        Ok(())
     }
 
     /// Where files, stores and logs are.
@@ -62,14 +88,16 @@ impl Cluster {
     /// Starts the balancer.
     pub fn start_balancer(&mut self) -> anyhow::Result<()> {
         let config = self.folder.join("balancer.toml");
-        self.balancer = Some(Process::start("balancer", "balancer", &config)?);
+        self.balancer =
+            Some(Process::start("balancer", &["balancer"], &config, self.deaths.clone())?);
         Ok(())
     }
 
     /// Starts the server with this index.
     pub fn start_server(&mut self, index: usize) -> anyhow::Result<()> {
         let config = self.folder.join(format!("{}.toml", SERVERS[index]));
-        self.servers[index] = Some(Process::start(SERVERS[index], "node", &config)?);
+        let process = Process::start(SERVERS[index], &["node"], &config, self.deaths.clone())?;
+        self.servers[index] = Some(process);
         Ok(())
     }
 
@@ -87,15 +115,6 @@ impl Cluster {
         self.folder.join(format!("{name}.log"))
     }
 
-    /// An error if a process ended that was not killed.
-    pub fn check_alive(&mut self) -> anyhow::Result<()> {
-        let processes = self.balancer.iter_mut().chain(self.servers.iter_mut().flatten());
-        for process in processes {
-            process.check_alive()?;
-        }
-        Ok(())
-    }
-
     /// SIGTERM to all, servers first; names of those that did not end with exit code 0.
     pub fn shut_down(&mut self) -> Vec<String> {
         let servers = self.servers.iter_mut().filter_map(Option::take);
@@ -105,6 +124,24 @@ impl Cluster {
             (!ended_well).then(|| process.name().to_owned())
         };
         processes.into_iter().filter_map(end).collect()
+    }
+}
+
+/// The lock file `name` of a folder, held until it is dropped.
+fn lock(folder: &Path, name: &str) -> anyhow::Result<File> {
+    let path = folder.join(name);
+    let file = File::options().create(true).append(true).open(&path);
+    let file = file.with_context(|| format!("cannot write {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!(
+            "{} is in use by another process, which holds {name} there: end that one, or choose \
+             another folder with --data-dir",
+            folder.display()
+        ),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        }
     }
 }
 
@@ -145,6 +182,25 @@ mod tests {
                         a = \"127.0.0.1:15066\" b = \"127.0.0.1:18082\" c = \"127.0.0.1:8083\"";
         assert_eq!(with_ports(text, ports), expected);
         assert_eq!(with_ports(FILES[1].1, Ports::new(5060, 8081).unwrap()), FILES[1].1);
+    }
+
+    #[test]
+    fn a_folder_in_use_is_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Cluster::take(folder.path()).unwrap();
+        first.0.write_files(Ports::new(5060, 8081).unwrap()).unwrap();
+        let refused = Cluster::take(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains(&folder.path().display().to_string()), "{refused}");
+        assert!(refused.contains("--data-dir"), "{refused}");
+        drop(first);
+        let store = folder.path().join("server2.data");
+        fs::create_dir(&store).unwrap();
+        let by_hand = File::create(store.join("lock")).unwrap();
+        by_hand.lock().unwrap();
+        let refused = Cluster::take(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("server2.data/lock"), "{refused}");
+        drop(by_hand);
+        Cluster::take(folder.path()).unwrap();
     }
 
     #[test]

@@ -56,14 +56,21 @@ pub struct Stage {
 /// Plays the whole story; the exit code tells whether every check held.
 pub async fn play(args: Args) -> anyhow::Result<ExitCode> {
     let ports = Ports::new(args.sip_port, args.http_port)?;
-    ports.check()?;
     let is_fresh = args.data_dir.is_none();
     let folder = args.data_dir.unwrap_or_else(fresh_folder);
-    let mut stage = Stage::set(Cluster::prepare(&folder, ports)?, ports).await?;
+    if is_fresh {
+        // First, so that no empty folder is left behind.
+        ports.check()?;
+    }
+    let (cluster, mut deaths) = Cluster::take(&folder)?;
+    ports.check()?;
+    cluster.write_files(ports)?;
+    let mut stage = Stage::set(cluster, ports).await?;
     let folder = stage.cluster.folder().to_owned();
     stage.report.title(format!("Resilient call billing; files and logs in {}\n", folder.display()));
     let told = tokio::select! {
         told = stage.tell() => told,
+        Some(death) = deaths.recv() => Err(anyhow::anyhow!(death)),
         () = interrupted() => Err(anyhow::anyhow!("interrupted")),
     };
     stage.report.stop();
@@ -73,7 +80,11 @@ pub async fn play(args: Args) -> anyhow::Result<ExitCode> {
     let all_held = stage.sum_up();
     if all_held && !args.once {
         stage.stay_up();
-        interrupted().await;
+        tokio::select! {
+            // The reader may kill what he likes.
+            () = async { while let Some(death) = deaths.recv().await { println!("{death}") } } => {}
+            () = interrupted() => {}
+        }
     }
     // A story that broke off has nothing to say about an orderly end: its processes are killed.
     let stuck = if all_held { stage.cluster.shut_down() } else { Vec::new() };
@@ -137,7 +148,6 @@ impl Stage {
         self.cluster.start_balancer()?;
         let started = Instant::now();
         while !answers_keepalive(self.sip).context("no UDP port to ask from")? {
-            self.cluster.check_alive()?;
             if started.elapsed() > OTHERS_WITHIN {
                 bail!("the balancer never listened on {}", self.sip);
             }
@@ -152,10 +162,7 @@ impl Stage {
         self.report.step(2, "server1 and server2 start and agree on a view");
         self.cluster.start_server(0)?;
         self.cluster.start_server(1)?;
-        let joined = tokio::select! {
-            joined = self.servers[1].wait_for_members(&SERVERS) => joined?,
-            died = watch_over(&mut self.cluster) => return Err(died),
-        };
+        let joined = self.servers[1].wait_for_members(&SERVERS).await?;
         self.servers[0].wait_for_members(&SERVERS).await?;
         self.bills_before = self.servers[1].bill_count().await?;
         let calls = self.servers[1].calls().await?;
@@ -357,16 +364,6 @@ impl Stage {
             println!("  {name}  {}/", server.base());
         }
         println!("Phones may register at {} (see README.md).", self.sip);
-    }
-}
-
-/// Ends only when a process does that should not.
-async fn watch_over(cluster: &mut Cluster) -> anyhow::Error {
-    loop {
-        if let Err(error) = cluster.check_alive() {
-            return error;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

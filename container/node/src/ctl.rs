@@ -22,6 +22,12 @@ pub enum Subject {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum CtlError {
+    /// What was given is no address of an admin interface.
+    #[error("--admin {given:?}: http://HOST:PORT or HOST:PORT is expected, like 127.0.0.1:8081")]
+    Address {
+        /// What was given.
+        given: String,
+    },
     /// Nobody answers there.
     #[error("cannot reach {url}: {reason}; is the node running, and is this its [admin] listen?")]
     Unreachable {
@@ -73,9 +79,9 @@ impl Subject {
 /// What the node at `admin` says about `subject`, as text for people.
 ///
 /// # Errors
-/// Nobody answers, or the node answers with an error.
+/// `admin` is no address, nobody answers, or the node answers with an error.
 pub fn report(admin: &str, subject: Subject) -> Result<String, CtlError> {
-    let url = format!("{}/api/v1/{}", admin.trim_end_matches('/'), subject.path());
+    let url = format!("{}/api/v1/{}", base(admin)?, subject.path());
     let answer = get(&url)?;
     let (list, columns) = subject.columns();
     let rows = answer[list].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -89,6 +95,33 @@ pub fn report(admin: &str, subject: Subject) -> Result<String, CtlError> {
         text.push_str(&format!("no {list}\n"));
     }
     Ok(text)
+}
+
+/// The interface's address with its scheme, which may be left out.
+fn base(admin: &str) -> Result<String, CtlError> {
+    let wrong = || CtlError::Address { given: admin.to_owned() };
+    let rest = match admin.split_once("://") {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
+        Some(_) => return Err(wrong()),
+        None => admin,
+    };
+    let host = rest.trim_end_matches('/');
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port != 0);
+    match host.rsplit_once(':') {
+        Some((name, port)) if is_port(port) && is_host(name) => Ok(format!("http://{host}")),
+        _ => Err(wrong()),
+    }
+}
+
+/// A name, an IPv4 address, or an IPv6 address in brackets.
+fn is_host(text: &str) -> bool {
+    match text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => {
+            let is_part = |c: char| c.is_ascii_alphanumeric() || ['.', '-', '_'].contains(&c);
+            !text.is_empty() && text.chars().all(is_part)
+        }
+    }
 }
 
 fn get(url: &str) -> Result<Value, CtlError> {
@@ -138,6 +171,27 @@ fn cell(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_scheme_may_be_left_out() {
+        for (given, expected) in [
+            ("127.0.0.1:8081", "http://127.0.0.1:8081"),
+            ("localhost:8081/", "http://localhost:8081"),
+            ("HTTP://127.0.0.1:8081", "http://127.0.0.1:8081"),
+            ("[::1]:8081", "http://[::1]:8081"),
+        ] {
+            assert_eq!(base(given).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_answered_with_what_to_write() {
+        for given in ["", "https://a:1", "a", "::1:8081", ":8081", "a:0", "a:http", "http://a:1/x"]
+        {
+            let error = report(given, Subject::Status).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("--admin {given:?}: http://HOST:PORT")), "{error}");
+        }
+    }
 
     #[test]
     fn a_table_is_aligned_and_harmless_to_terminals() {

@@ -27,7 +27,7 @@ enum Command {
     /// Asks a running node.
     Ctl {
         /// Address of the node's admin interface.
-        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8081")]
+        #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8081")]
         admin: String,
         /// What to ask for.
         subject: Subject,
