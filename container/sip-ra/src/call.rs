@@ -14,6 +14,7 @@
 
 use crate::in_dialog::{InDialogRequest, Reinvite};
 use crate::incoming::Incoming;
+use crate::leg::Leg;
 use crate::outgoing::Outgoing;
 use crate::party;
 use crate::proxied_invite::{InviteNews, ProxiedInvite};
@@ -53,17 +54,6 @@ pub(crate) struct Call {
     progressed: Vec<u16>,
     /// Without a command of a service by then, the INVITE fails.
     decide_by: Option<Timestamp>,
-}
-
-/// One end of a dialog.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Leg {
-    /// Its tag.
-    pub(crate) tag: String,
-    /// Where it is reached: the address it came from, or that its target was sent to.
-    pub(crate) flow: Flow,
-    /// Its remote target: the URI of its last Contact.
-    pub(crate) target: Option<String>,
 }
 
 /// A dialog; the other end is [`Call::caller`].
@@ -106,15 +96,10 @@ struct Facts {
 impl Call {
     /// Takes an INVITE outside a dialog.
     pub(crate) fn start(step: &mut Step<'_>, incoming: &Incoming<'_>) -> Self {
-        let message = incoming.message;
         let event = party::invite(step, incoming);
         let call = Call {
             call_id: event.call_id.clone(),
-            caller: Leg {
-                tag: message.from_tag().unwrap_or_default().into_owned(),
-                flow: incoming.flow,
-                target: party::contact_uri(message),
-            },
+            caller: Leg::caller(incoming.message, incoming.flow),
             dialogs: Vec::new(),
             invite: ProxiedInvite::start(step, incoming),
             reinvites: Vec::new(),
@@ -325,10 +310,9 @@ impl Call {
         state: DialogState,
     ) {
         let Some(tag) = response.to_tag() else { return };
-        let target = party::contact_uri(response);
         let Some(dialog) = self.dialogs.iter_mut().find(|dialog| dialog.callee.tag == tag) else {
             if self.dialogs.len() < DIALOGS_MAX {
-                let callee = Leg { tag: tag.into_owned(), flow, target };
+                let callee = Leg::callee(step.element, response, flow);
                 self.dialogs.push(Dialog { callee, state, bye: None });
                 step.changed();
             }
@@ -336,7 +320,10 @@ impl Call {
         };
         if dialog.state == DialogState::Early && state == DialogState::Confirmed {
             dialog.state = state;
-            dialog.callee.target = target.or(dialog.callee.target.take());
+            let confirmed = Leg::callee(step.element, response, dialog.callee.flow);
+            dialog.callee.target = confirmed.target.or(dialog.callee.target.take());
+            // RFC 3261 §13.2.2.4: the 2xx says the route set anew.
+            dialog.callee.routes = confirmed.routes;
             step.changed();
         }
     }

@@ -13,14 +13,15 @@
 //! Whoever sent a BYE has hung up, whatever the answer (§15.1.1); that is why a refused one ends
 //! the dialog, too. A callee that refuses it and goes on is not billed for that.
 //!
-//! A request goes to the flow that was learned of the other end, since a client behind NAT is
-//! reached there and nowhere else. Only a Route behind ours, or a Request-URI that is another
-//! address than the end's remote target, leads elsewhere. There is no DNS: a name goes to the
-//! learned flow.
+//! A request must come from an end of the dialog and goes to the other one, at the flow that was
+//! learned of it (`leg.rs`): a BYE that its sender could answer itself would end the bill and not
+//! the talk. So the Request-URI becomes the other end's remote target if it names another place,
+//! and Routes that the set-up did not record are taken off (RFC 3261 §12.2.1.1 asks senders for
+//! exactly that).
 
-use crate::call::{Bye, Call, DialogState, Leg};
-use crate::element::DEFAULT_PORT;
+use crate::call::{Bye, Call, DialogState};
 use crate::incoming::Incoming;
+use crate::leg::Leg;
 use crate::outgoing::Outgoing;
 use crate::party::contact_uri;
 use crate::proxied_invite::{InviteNews, ProxiedInvite};
@@ -29,9 +30,8 @@ use crate::refusal::Refusal;
 use crate::step::Step;
 use resilee_membership::Flow;
 use resilee_sip_api::Side;
-use resilee_sip_proto::{Message, SipUri, name_addr};
+use resilee_sip_proto::Message;
 use serde::{Deserialize, Serialize};
-use std::net::{IpAddr, SocketAddr};
 
 /// Most requests of one call. Beyond, the oldest that was answered is forgotten (repeated, it is
 /// proxied again, and its target repeats the answer); if none was, the new one gets 503.
@@ -92,17 +92,22 @@ impl Call {
         incoming: &Incoming<'_>,
     ) -> bool {
         let Some(way) = self.way(incoming.message) else { return false };
+        let is_genuine = self.is_genuine(&way, incoming);
         if incoming.method() == "ACK" {
-            self.forward_ack(step, incoming, &way);
+            if is_genuine {
+                self.forward_ack(step, incoming, &way);
+            }
             return true;
         }
-        if !self.has_room_for(incoming.method()) {
-            let answer = Refusal::new(503).answer(step.element, incoming);
+        if !is_genuine || !self.has_room_for(incoming.method()) {
+            let refusal = Refusal::new(if is_genuine { 503 } else { 403 });
+            let answer = refusal.answer(step.element, incoming);
             step.send(answer.flow, answer.bytes);
             return true;
         }
-        let outgoing = Outgoing::within_dialog(step, incoming.message);
-        let flow = self.destination(&way, incoming.message, &outgoing);
+        let receiver = self.receiver(&way);
+        let outgoing = Outgoing::within_dialog(step, incoming.message, receiver);
+        let flow = receiver.flow;
         if incoming.method() == "INVITE" {
             let mut invite = ProxiedInvite::start(step, incoming);
             invite.forward(step, outgoing, flow);
@@ -213,6 +218,18 @@ impl Call {
         Some(Way { dialog, sender: Side::Callee })
     }
 
+    /// Whether a request comes from the end whose tags it has. Whoever moves to another address
+    /// says so with an INVITE or UPDATE, and is believed when the other end has accepted it.
+    fn is_genuine(&self, way: &Way, incoming: &Incoming<'_>) -> bool {
+        let sender = match way.sender {
+            Side::Caller | Side::Server => &self.caller,
+            Side::Callee => &self.dialogs[way.dialog].callee,
+        };
+        let method = incoming.method();
+        let is_moving = matches!(method, "INVITE" | "UPDATE");
+        is_moving || sender.is_at(incoming.flow.remote.ip())
+    }
+
     fn receiver(&self, way: &Way) -> &Leg {
         match way.sender {
             Side::Caller => &self.dialogs[way.dialog].callee,
@@ -220,27 +237,14 @@ impl Call {
         }
     }
 
-    fn destination(&self, way: &Way, request: &Message<'_>, outgoing: &Outgoing) -> Flow {
-        let receiver = self.receiver(way);
-        let remote = match &outgoing.next_route {
-            Some(route) => name_addr(route).and_then(|route| address(route.uri)),
-            None => {
-                let uri = request.request_uri().unwrap_or_default();
-                let is_target = receiver.target.as_ref().is_none_or(|it| is_same_place(it, uri));
-                if is_target { None } else { address(uri) }
-            }
-        };
-        Flow { remote: remote.unwrap_or(receiver.flow.remote), ..receiver.flow }
-    }
-
     /// A lost ACK is repaired by the callee, which repeats its 2xx: nothing is kept.
     fn forward_ack(&self, step: &mut Step<'_>, incoming: &Incoming<'_>, way: &Way) {
         if incoming.message.max_forwards() == Some(0) {
             return;
         }
-        let outgoing = Outgoing::within_dialog(step, incoming.message);
-        let flow = self.destination(way, incoming.message, &outgoing);
-        step.send(flow, outgoing.bytes);
+        let receiver = self.receiver(way);
+        let outgoing = Outgoing::within_dialog(step, incoming.message, receiver);
+        step.send(receiver.flow, outgoing.bytes);
     }
 
     fn on_bye(&mut self, step: &mut Step<'_>, way: &Way) -> Purpose {
@@ -329,23 +333,4 @@ impl Call {
             receiver.target = Some(target);
         }
     }
-}
-
-/// The address in a URI, if it is written as one.
-fn address(uri: &str) -> Option<SocketAddr> {
-    let uri = SipUri::parse(uri)?;
-    let ip: IpAddr = uri.host.parse().ok()?;
-    Some(SocketAddr::new(ip, uri.port.unwrap_or(DEFAULT_PORT)))
-}
-
-/// Whether two URIs lead to the same host and port; clients may drop parameters.
-fn is_same_place(one: &str, other: &str) -> bool {
-    if one == other {
-        return true;
-    }
-    let (Some(one), Some(other)) = (SipUri::parse(one), SipUri::parse(other)) else {
-        return false;
-    };
-    let port = |uri: SipUri<'_>| uri.port.unwrap_or(DEFAULT_PORT);
-    one.host.eq_ignore_ascii_case(other.host) && port(one) == port(other)
 }

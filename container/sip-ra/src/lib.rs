@@ -12,7 +12,8 @@
 //! | `route.rs`            | which cell a message is for                          |
 //! | `refusal.rs`          | which requests are answered without a cell           |
 //! | `call.rs`             | what happened to a call, and what services hear of it|
-//! | `in_dialog.rs`        | where requests within a call go, and when it ends    |
+//! | `in_dialog.rs`        | requests within a call, and when it ends             |
+//! | `leg.rs`              | where an end of a call is, and what comes from it    |
 //! | `exchange.rs`         | requests outside a call                              |
 //! | `proxied_invite.rs`   | an INVITE on its way through, forked                 |
 //! | `proxied_request.rs`  | any other request on its way through                 |
@@ -28,6 +29,7 @@ mod element;
 mod exchange;
 mod in_dialog;
 mod incoming;
+mod leg;
 mod nonce;
 mod outgoing;
 mod party;

@@ -1,13 +1,14 @@
-//! A request as it leaves (RFC 3261 §16.6): target, Max-Forwards, Record-Route, Via, our Route
-//! and our credentials taken off. Bodies and unknown headers go on untouched.
+//! A request as it leaves (RFC 3261 §16.6): target, Max-Forwards, Record-Route, Via, Routes set
+//! right, our credentials taken off. Bodies and unknown headers go on untouched.
 //!
-//! Not here: where it goes (`in_dialog.rs`), and loops (RFC 5393), which are not looked for.
+//! Not here: where it goes (`leg.rs`), and loops (RFC 5393), which are not looked for.
 
 use crate::authentication::strip_credentials;
+use crate::leg::{Leg, is_same_place};
 use crate::step::Step;
 use resilee_sip_proto::branch::ROUTE_PARAMETER;
 use resilee_sip_proto::build::MAX_FORWARDS;
-use resilee_sip_proto::{BranchIdentity, Edit, HeaderName, Message};
+use resilee_sip_proto::{BranchIdentity, Edit, HeaderName, Message, SipUri, name_addr};
 
 /// A request ready to be sent.
 pub(crate) struct Outgoing {
@@ -15,8 +16,6 @@ pub(crate) struct Outgoing {
     pub(crate) via_branch: String,
     /// The request.
     pub(crate) bytes: Vec<u8>,
-    /// The Route on top, if one is left after ours.
-    pub(crate) next_route: Option<String>,
 }
 
 impl Outgoing {
@@ -33,36 +32,60 @@ impl Outgoing {
         if request.method() == Some("INVITE") {
             edit.push_record_route(&record_route(step, request.call_id()));
         }
-        finish(step, request, index, edit, None)
+        finish(step, request, index, edit)
     }
 
-    /// A request within a dialog: the Request-URI stays, Routes that lead to us are taken off.
-    pub(crate) fn within_dialog(step: &Step<'_>, request: &Message<'_>) -> Outgoing {
+    /// A request within a dialog, for its other end: Routes that lead to us are taken off, the
+    /// recorded ones stay, any other Request-URI or Route becomes what the dialog says.
+    pub(crate) fn within_dialog(step: &Step<'_>, request: &Message<'_>, to: &Leg) -> Outgoing {
         let mut edit = Edit::new(request);
         let call_id = request.call_id();
         let mut routes = request.values(HeaderName::Route).into_iter().peekable();
         while routes.next_if(|route| step.element.is_our_route(route, call_id)).is_some() {
             edit.pop_route();
         }
-        let next_route = routes.next().map(String::from);
-        finish(step, request, 0, edit, next_route)
+        let received = request.request_uri().unwrap_or_default();
+        let is_changed = |target: &&String| !is_same_place(target, received);
+        let uri = to.target.as_ref().filter(is_changed);
+        let next = to.routes.first().and_then(|route| name_addr(route));
+        let strict = next.filter(|next| SipUri::parse(next.uri).is_some_and(|it| !is_loose(&it)));
+        if let Some(strict) = strict {
+            // RFC 3261 §16.6 step 6: a strict router looks for itself in the Request-URI.
+            set_routes(&mut edit, &to.routes[1..]);
+            edit.add("Route", &format!("<{}>", uri.map_or(received, String::as_str)));
+            edit.request_uri(strict.uri);
+        } else {
+            if !routes.map(String::from).eq(to.routes.iter().cloned()) {
+                set_routes(&mut edit, &to.routes);
+            }
+            if let Some(uri) = uri {
+                edit.request_uri(uri);
+            }
+        }
+        finish(step, request, 0, edit)
     }
 }
 
-fn finish(
-    step: &Step<'_>,
-    request: &Message<'_>,
-    target: u32,
-    mut edit: Edit<'_>,
-    next_route: Option<String>,
-) -> Outgoing {
+fn set_routes(edit: &mut Edit<'_>, routes: &[String]) {
+    edit.remove(HeaderName::Route.long());
+    for route in routes.iter().rev() {
+        edit.push_route(route);
+    }
+}
+
+/// A router of RFC 3261, not of RFC 2543.
+fn is_loose(uri: &SipUri<'_>) -> bool {
+    uri.param("lr").is_some()
+}
+
+fn finish(step: &Step<'_>, request: &Message<'_>, target: u32, mut edit: Edit<'_>) -> Outgoing {
     let via_branch = branch(step, request, target);
     let advertise = step.element.advertise;
     // RFC 3261 §16.6 step 3. A Max-Forwards of 0 was refused before.
     edit.max_forwards(request.max_forwards().map_or(MAX_FORWARDS, |hops| hops.saturating_sub(1)));
     strip_credentials(&step.element.secret, step.now(), request, &mut edit);
     edit.push_via(&format!("SIP/2.0/UDP {advertise};branch={via_branch};rport"));
-    Outgoing { via_branch, bytes: edit.finish(), next_route }
+    Outgoing { via_branch, bytes: edit.finish() }
 }
 
 /// The branch depends on what was received alone, so the survivor's copy is a retransmission.

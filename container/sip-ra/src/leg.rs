@@ -1,0 +1,99 @@
+//! One end of a dialog: where it is reached, and which requests count as its own.
+//!
+//! Requests to an end go to the flow that was learned of it and nowhere else: whatever a sender
+//! writes into Request-URI and Route cannot make a detour, so nobody answers for somebody else.
+//!
+//! | a request with the tags of an end comes from         | what becomes of it                  |
+//! |------------------------------------------------------|-------------------------------------|
+//! | the IP address at which the end is reached           | it is the end's; a NAT may give the |
+//! |                                                      | end another port at any time        |
+//! | an IP address that the end named (Contact, Route)    | it is the end's                     |
+//! | elsewhere: INVITE, UPDATE                            | the end may have moved: it goes on, |
+//! |                                                      | and the other end's 2xx confirms it |
+//! | elsewhere: anything else                             | 403; an ACK is dropped              |
+//!
+//! Not here: who has which tags (`in_dialog.rs`). A forged source address is not noticed: that
+//! takes TLS.
+
+use crate::element::{DEFAULT_PORT, Element};
+use crate::party::contact_uri;
+use resilee_membership::Flow;
+use resilee_sip_proto::{HeaderName, Message, SipUri, name_addr};
+use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
+
+/// Most proxies between us and one end; of more, the nearest are kept.
+const ROUTES_MAX: usize = 8;
+
+/// One end of a dialog.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Leg {
+    /// Its tag.
+    pub(crate) tag: String,
+    /// Where it is reached: the address it came from, or that its target was sent to.
+    pub(crate) flow: Flow,
+    /// Its remote target: the URI of its last Contact.
+    pub(crate) target: Option<String>,
+    /// Proxies between us and it, the nearest first: what their Record-Route said.
+    #[serde(default)]
+    pub(crate) routes: Vec<String>,
+}
+
+impl Leg {
+    /// The sender of an INVITE.
+    pub(crate) fn caller(invite: &Message<'_>, flow: Flow) -> Leg {
+        let routes = invite.values(HeaderName::RecordRoute).into_iter();
+        Leg {
+            tag: invite.from_tag().unwrap_or_default().into_owned(),
+            flow,
+            target: contact_uri(invite),
+            routes: routes.take(ROUTES_MAX).map(String::from).collect(),
+        }
+    }
+
+    /// The sender of a response to the INVITE, who was reached at `flow`.
+    pub(crate) fn callee(element: &Element, response: &Message<'_>, flow: Flow) -> Leg {
+        Leg {
+            tag: response.to_tag().unwrap_or_default().into_owned(),
+            flow,
+            target: contact_uri(response),
+            routes: routes_behind_ours(element, response),
+        }
+    }
+
+    /// Whether this end is the one that sends from there.
+    pub(crate) fn is_at(&self, source: IpAddr) -> bool {
+        let is_it = |ip: IpAddr| ip.to_canonical() == source.to_canonical();
+        let routes = self.routes.iter().filter_map(|route| Some(name_addr(route)?.uri));
+        let mut named = self.target.as_deref().into_iter().chain(routes).filter_map(ip_of);
+        is_it(self.flow.remote.ip()) || named.any(is_it)
+    }
+}
+
+/// The proxies between us and the callee, the nearest first: those above our own Record-Route in
+/// its response, the other way round (RFC 3261 §12.1.2).
+pub(crate) fn routes_behind_ours(element: &Element, response: &Message<'_>) -> Vec<String> {
+    let routes = response.values(HeaderName::RecordRoute);
+    let is_ours =
+        |route: &std::borrow::Cow<'_, str>| element.is_our_route(route, response.call_id());
+    let ours = routes.iter().position(is_ours).unwrap_or_default();
+    routes[..ours].iter().rev().take(ROUTES_MAX).map(|route| route.to_string()).collect()
+}
+
+/// Whether two URIs lead to the same host and port; clients may drop parameters.
+pub(crate) fn is_same_place(one: &str, other: &str) -> bool {
+    if one == other {
+        return true;
+    }
+    let (Some(one), Some(other)) = (SipUri::parse(one), SipUri::parse(other)) else {
+        return false;
+    };
+    let port = |uri: SipUri<'_>| uri.port.unwrap_or(DEFAULT_PORT);
+    let is_same_user = one.user == other.user;
+    is_same_user && one.host.eq_ignore_ascii_case(other.host) && port(one) == port(other)
+}
+
+/// The IP address in a URI, if it is written as one.
+fn ip_of(uri: &str) -> Option<IpAddr> {
+    SipUri::parse(uri)?.host.parse().ok()
+}

@@ -1,0 +1,168 @@
+//! A bill ends only when an end of the call has told the other one: nobody hangs up on himself,
+//! for somebody else, or with somebody else.
+
+mod harness;
+
+use harness::phone::{
+    ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, Dialog, answer, bob_answers, invite, invite_with,
+};
+use harness::{Node, Turn, parse};
+use resilee_sip_proto::HeaderName;
+
+/// Somebody who has overheard the call: its Call-ID and tags.
+const MALLORY: &str = "203.0.113.66:5060";
+/// Alice behind the same NAT, which has forgotten her port.
+const ALICE_REBOUND: &str = "192.0.2.10:40777";
+
+fn answered_call(node: &mut Node) -> Dialog {
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 200)).only(ALICE))
+}
+
+/// The call goes on, and nobody but the ends has heard of it.
+#[track_caller]
+fn assert_unharmed(node: &mut Node, turn: &Turn, sender: &str, dialog: &Dialog) {
+    assert!(turn.sent.iter().all(|it| it.flow.remote.to_string() == sender), "{:?}", turn.sent);
+    turn.assert_changes_nothing();
+    assert_eq!(node.count("sip.ended"), 0);
+    let bye = node.receive(BOB, dialog.by_bob("BYE", 90)).only(ALICE);
+    node.receive(ALICE, answer(&bye, 200, "", ALICE_CONTACT));
+    assert_eq!(node.count("sip.ended"), 1);
+}
+
+#[test]
+fn a_caller_cannot_send_its_bye_to_itself() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    for (cseq, uri) in (2..).zip(["sip:alice@192.0.2.10:40000", "sip:x@203.0.113.66", "tel:1"]) {
+        let bye = dialog.by_alice("BYE", cseq).replace(BOB_CONTACT, uri);
+        let at_bob = node.receive(ALICE, bye).only(BOB);
+        assert_eq!(parse(&at_bob).request_uri(), Some(BOB_CONTACT));
+    }
+}
+
+#[test]
+fn a_caller_cannot_lead_its_bye_home_by_a_route() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    let further = "Route: <sip:192.0.2.10:40000;lr>\r\nFrom:";
+    let bye = dialog.by_alice("BYE", 2).replacen("From:", further, 1);
+    let at_bob = node.receive(ALICE, bye).only(BOB);
+    assert!(parse(&at_bob).values(HeaderName::Route).is_empty(), "{at_bob}");
+}
+
+#[test]
+fn a_caller_cannot_hang_up_in_the_name_of_the_callee() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    let turn = node.receive(ALICE, dialog.by_bob("BYE", 1));
+    assert_eq!(turn.lines(ALICE), ["403"]);
+    assert_unharmed(&mut node, &turn, ALICE, &dialog);
+}
+
+#[test]
+fn an_eavesdropper_ends_no_call_and_sends_nothing_through_us() {
+    for method in ["BYE", "INFO", "MESSAGE", "ACK", "PRACK"] {
+        let mut node = Node::for_bob();
+        let dialog = answered_call(&mut node);
+        for request in [dialog.by_alice(method, 2), dialog.by_bob(method, 1)] {
+            let turn = node.receive(MALLORY, request);
+            let refused = if method == "ACK" { vec![] } else { vec!["403".to_owned()] };
+            assert_eq!(turn.lines(MALLORY), refused, "{method}");
+            assert!(turn.to(ALICE).is_empty() && turn.to(BOB).is_empty(), "{method}");
+        }
+        let turn = node.receive(MALLORY, dialog.by_alice(method, 3));
+        assert_unharmed(&mut node, &turn, MALLORY, &dialog);
+    }
+}
+
+#[test]
+fn nothing_in_a_call_goes_to_an_address_of_the_senders_choice() {
+    for method in ["INVITE", "UPDATE", "INFO", "ACK", "BYE"] {
+        let mut node = Node::for_bob();
+        let dialog = answered_call(&mut node);
+        let request = dialog.by_alice(method, 2).replace(BOB_CONTACT, "sip:victim@203.0.113.66");
+        let routed = "Route: <sip:203.0.113.66;lr>, <sip:203.0.113.66>\r\nFrom:";
+        let turn = node.receive(ALICE, request.replacen("From:", routed, 1));
+        assert!(turn.to(MALLORY).is_empty(), "{method}");
+        let at_bob = turn.only(BOB);
+        assert!(parse(&at_bob).values(HeaderName::Route).is_empty(), "{method}");
+    }
+}
+
+/// Whoever moves is believed when the other end has accepted it, not before.
+#[test]
+fn a_reinvite_of_an_eavesdropper_that_is_refused_moves_nobody() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    let at_bob = node.receive(MALLORY, dialog.by_alice("INVITE", 2)).only(BOB);
+    node.receive(BOB, bob_answers(&at_bob, 500));
+    node.receive(BOB, dialog.by_bob("INFO", 1)).only(ALICE);
+    assert_eq!(node.receive(MALLORY, dialog.by_alice("BYE", 3)).lines(MALLORY), ["403"]);
+}
+
+#[test]
+fn a_caller_whose_nat_has_rebound_its_port_can_hang_up() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    let at_bob = node.receive(ALICE_REBOUND, dialog.by_alice("BYE", 2)).only(BOB);
+    assert_eq!(node.receive(BOB, bob_answers(&at_bob, 200)).lines(ALICE_REBOUND), ["200"]);
+    assert_eq!(node.count("sip.ended"), 1);
+}
+
+#[test]
+fn an_end_may_send_from_the_address_that_its_contact_names() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    let ok = answer(&at_bob, 200, "b", "sip:bob@203.0.113.66:5062");
+    let dialog = Dialog::of(&node.receive(BOB, ok).only(ALICE));
+    node.receive(MALLORY, dialog.by_bob("INFO", 1)).only(ALICE);
+}
+
+/// A proxy of Alice's before us and one of Bob's behind us record their routes.
+fn call_through_proxies(node: &mut Node, theirs: &str) -> (String, String) {
+    let recorded = "Record-Route: <sip:192.0.2.11;lr>\r\n";
+    let at_bob = node.receive(ALICE, invite_with(1, recorded)).only(BOB);
+    let ours = parse(&at_bob).values(HeaderName::RecordRoute)[0].clone().into_owned();
+    let ok = String::from_utf8(bob_answers(&at_bob, 200)).unwrap();
+    let ok = ok.replacen("Record-Route:", &format!("Record-Route: {theirs}\r\nRecord-Route:"), 1);
+    let ok = node.receive(BOB, ok).only(ALICE);
+    let dialog = Dialog::of(&ok);
+    let ours_alone = |request: String| {
+        let mut lines: Vec<_> = request.lines().collect();
+        let ours = format!("Route: {ours}");
+        let at = lines.iter().position(|line| line.starts_with("Route:")).unwrap();
+        lines[at] = &ours;
+        lines.join("\r\n") + "\r\n"
+    };
+    (ours_alone(dialog.by_alice("INFO", 2)), ours_alone(dialog.by_bob("INFO", 1)))
+}
+
+#[test]
+fn routes_that_were_recorded_are_kept_or_put_back() {
+    let mut node = Node::for_bob();
+    let theirs = "<sip:192.0.2.22;lr>, <sip:192.0.2.21;lr>";
+    let (by_alice, by_bob) = call_through_proxies(&mut node, theirs);
+    let at_bob = node.receive(ALICE, &by_alice).only(BOB);
+    let routes = ["<sip:192.0.2.21;lr>", "<sip:192.0.2.22;lr>"];
+    assert_eq!(parse(&at_bob).values(HeaderName::Route), routes);
+    let at_alice = node.receive(BOB, by_bob).only(ALICE);
+    assert_eq!(parse(&at_alice).values(HeaderName::Route), ["<sip:192.0.2.11;lr>"]);
+    let own = "Route: <sip:192.0.2.21;lr>\r\nRoute: <sip:192.0.2.22;lr>\r\nFrom:";
+    let again = by_alice.replace("INFO2", "INFO3").replacen("From:", own, 1);
+    node.take_over();
+    let at_bob = node.receive(ALICE, again).only(BOB);
+    assert_eq!(parse(&at_bob).values(HeaderName::Route), routes);
+}
+
+/// RFC 3261 §16.6 step 6.
+#[test]
+fn a_strict_router_finds_itself_in_the_request_uri() {
+    let mut node = Node::for_bob();
+    let (by_alice, _) = call_through_proxies(&mut node, "<sip:192.0.2.22;lr>, <sip:192.0.2.21>");
+    let at_bob = node.receive(ALICE, &by_alice).only(BOB);
+    let message = parse(&at_bob);
+    assert_eq!(message.request_uri(), Some("sip:192.0.2.21"));
+    let routes = ["<sip:192.0.2.22;lr>".to_owned(), format!("<{BOB_CONTACT}>")];
+    assert_eq!(message.values(HeaderName::Route), routes);
+}
