@@ -6,7 +6,7 @@
 //! | Opened                  | authenticated: a peer's newest run | stop its older ones  | Proven |
 //! | Opened                  | authenticated: anyone else         | stop it              | Closed |
 //! | Proven                  | its endpoint is known              | link up, held frames | Up     |
-//! | Opened, Proven          | not up in `HANDSHAKE_MAX`          | stop it              | Closed |
+//! | Opened, Proven          | not up in `Limits::authentication` | stop it              | Closed |
 //! | Up                      | frame                              | frame                | same   |
 //! | Up                      | close, or a newer session          | link down, stop it   | Closed |
 //! | Up                      | session ended                      | link down            | none   |
@@ -20,11 +20,11 @@ use crate::wire;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-/// How long a session may take from its opening until it is a link.
-pub(crate) const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
 /// Frames held for a session that is not known yet; later ones are dropped, as if the link had
 /// not been up.
 const FRAMES_HELD_MAX: usize = 256;
+/// Bytes of those frames.
+const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Longest name of a run.
 const RUN_BYTES_MAX: usize = 128;
 
@@ -73,6 +73,8 @@ enum State {
 struct Session {
     state: State,
     opened_at: Instant,
+    /// Nodes that may be at the other end, by its address or its certificate.
+    nodes: Vec<String>,
     run: Option<Run>,
     /// Number of the link, given when it comes up.
     link: u64,
@@ -84,6 +86,7 @@ struct Held {
     run: String,
     link: u64,
     frames: Vec<Vec<u8>>,
+    bytes: usize,
 }
 
 /// All sessions of this node.
@@ -91,6 +94,7 @@ struct Held {
 pub(crate) struct Links {
     me: String,
     peers: BTreeSet<String>,
+    authentication: Duration,
     sessions: BTreeMap<SessionId, Session>,
     endpoints: BTreeSet<SessionId>,
     links_counted: u64,
@@ -98,26 +102,37 @@ pub(crate) struct Links {
     heard: BTreeMap<String, (String, u64)>,
     held: BTreeMap<String, Held>,
     actions: VecDeque<Action>,
+    /// Sessions that were stopped before they were links.
+    refused: u64,
+    foreign_bytes: u64,
 }
 
 impl Links {
-    /// No sessions yet. `me` is this run's `name#incarnation`.
-    pub fn new(me: &str, peers: impl IntoIterator<Item = String>) -> Self {
+    /// No sessions yet. `me` is this run's `name#incarnation`; a session must be a link after
+    /// `authentication`.
+    pub fn new(
+        me: &str,
+        peers: impl IntoIterator<Item = String>,
+        authentication: Duration,
+    ) -> Self {
         Links {
             me: me.to_owned(),
             peers: peers.into_iter().collect(),
+            authentication,
             sessions: BTreeMap::new(),
             endpoints: BTreeSet::new(),
             links_counted: 0,
             heard: BTreeMap::new(),
             held: BTreeMap::new(),
             actions: VecDeque::new(),
+            refused: 0,
+            foreign_bytes: 0,
         }
     }
 
-    /// A connection was made; nothing is proven.
-    pub fn handle_opened(&mut self, now: Instant, id: SessionId) {
-        let session = Session { state: State::Opened, opened_at: now, run: None, link: 0 };
+    /// A connection was made; nothing is proven. `nodes` may be at its other end.
+    pub fn handle_opened(&mut self, now: Instant, id: SessionId, nodes: Vec<String>) {
+        let session = Session { state: State::Opened, opened_at: now, nodes, run: None, link: 0 };
         self.sessions.insert(id, session);
     }
 
@@ -128,6 +143,13 @@ impl Links {
             let name: String = name.chars().take(RUN_BYTES_MAX).collect();
             return self.stop(id, format!("{name:?} is not in the list of peers"));
         };
+        let nodes = self.sessions.get(&id).map(|session| session.nodes.as_slice());
+        if nodes.is_some_and(|nodes| !nodes.contains(&run.node)) {
+            let nodes = nodes.unwrap_or_default().join(", ");
+            let node = &run.node;
+            let why = format!("it says it is {node}; its address or certificate is of {nodes}");
+            return self.stop(id, why);
+        }
         for (other, incarnation) in self.sessions_of(&run.node) {
             if other == id {
                 continue;
@@ -165,11 +187,14 @@ impl Links {
 
     /// Sealed bytes came to this node's endpoint.
     pub fn handle_bytes(&mut self, bytes: &[u8]) {
-        let Some(opened) = wire::open(bytes) else { return };
-        let Some(run) = Run::parse(opened.run) else { return };
-        if !self.peers.contains(&run.node) {
+        let opened = wire::open(bytes);
+        let opened = opened.and_then(|opened| Some((Run::parse(opened.run)?, opened)));
+        let opened = opened.filter(|(run, _)| self.peers.contains(&run.node));
+        let Some((run, opened)) = opened else {
+            // ractor does not say on which session they came.
+            self.foreign_bytes += 1;
             return;
-        }
+        };
         if let Some((heard, link)) = self.heard.get(&run.node)
             && heard == opened.run
             && opened.link <= *link
@@ -188,9 +213,12 @@ impl Links {
         }
         let held = self.held.entry(peer).or_default();
         if held.run != opened.run || held.link != opened.link {
-            *held = Held { run: opened.run.to_owned(), link: opened.link, frames: Vec::new() };
+            let (run, link) = (opened.run.to_owned(), opened.link);
+            *held = Held { run, link, ..Held::default() };
         }
-        if held.frames.len() < FRAMES_HELD_MAX {
+        let bytes = held.bytes + opened.frame.len();
+        if held.frames.len() < FRAMES_HELD_MAX && bytes <= HELD_BYTES_MAX {
+            held.bytes = bytes;
             held.frames.push(opened.frame.to_vec());
         }
     }
@@ -211,11 +239,27 @@ impl Links {
         }
     }
 
-    /// Stops sessions that are not links after [`HANDSHAKE_MAX`].
+    /// True if the session has proven who it is.
+    pub fn is_proven(&self, id: SessionId) -> bool {
+        let session = self.sessions.get(&id);
+        session.is_some_and(|session| matches!(session.state, State::Proven | State::Up))
+    }
+
+    /// Sessions that were stopped before they were links.
+    pub fn refused(&self) -> u64 {
+        self.refused
+    }
+
+    /// Bytes that no node of this cluster wrote.
+    pub fn foreign_bytes(&self) -> u64 {
+        self.foreign_bytes
+    }
+
+    /// Stops sessions that are not links in time.
     pub fn handle_tick(&mut self, now: Instant) {
         let late = |session: &Session| {
             matches!(session.state, State::Opened | State::Proven)
-                && now.saturating_duration_since(session.opened_at) > HANDSHAKE_MAX
+                && now.saturating_duration_since(session.opened_at) > self.authentication
         };
         let late: Vec<_> =
             self.sessions.iter().filter(|(_, s)| late(s)).map(|(&id, _)| id).collect();
@@ -254,6 +298,7 @@ impl Links {
         let name = format!("{}#{}", run.node, run.incarnation);
         self.actions.push_back(Action::Event(ClusterEvent::LinkUp { peer: peer.clone() }));
         let Some(held) = self.held.get_mut(&peer).filter(|held| held.run == name) else { return };
+        held.bytes = 0;
         for bytes in held.frames.drain(..) {
             let peer = peer.clone();
             self.actions.push_back(Action::Event(ClusterEvent::Frame { peer, bytes }));
@@ -265,6 +310,7 @@ impl Links {
         if let Some(session) = self.sessions.get_mut(&id)
             && session.state != State::Closed
         {
+            self.refused += u64::from(matches!(session.state, State::Opened));
             session.state = State::Closed;
             self.actions.push_back(Action::Stop(id, reason));
         }
@@ -295,8 +341,14 @@ impl Session {
 mod tests {
     use super::*;
 
+    const AUTHENTICATION: Duration = Duration::from_secs(5);
+
+    fn server2() -> Vec<String> {
+        vec!["server2".to_owned()]
+    }
+
     fn links() -> Links {
-        Links::new("server1#1", ["server2".to_owned()])
+        Links::new("server1#1", ["server2".to_owned()], AUTHENTICATION)
     }
 
     fn actions(links: &mut Links) -> Vec<Action> {
@@ -321,7 +373,7 @@ mod tests {
     }
 
     fn open(links: &mut Links, id: SessionId, name: &str) {
-        links.handle_opened(Instant::now(), id);
+        links.handle_opened(Instant::now(), id, server2());
         links.handle_authenticated(id, name);
         links.handle_endpoint_joined(id);
     }
@@ -330,7 +382,7 @@ mod tests {
     fn a_link_is_up_when_the_peer_is_proven_and_its_endpoint_is_known_in_either_order() {
         let mut links = links();
         links.handle_endpoint_joined(1);
-        links.handle_opened(Instant::now(), 1);
+        links.handle_opened(Instant::now(), 1, server2());
         assert_eq!(actions(&mut links), []);
         links.handle_authenticated(1, "server2#5");
         assert_eq!(actions(&mut links), [up("server2")]);
@@ -350,6 +402,18 @@ mod tests {
             assert_eq!(actions.len(), 1, "{name:?}: {actions:?}");
             assert_eq!(stopped(&actions[0]), 1);
         }
+    }
+
+    #[test]
+    fn a_session_may_not_speak_for_another_peer_than_its_certificate_names() {
+        let peers = ["server2".to_owned(), "server3".to_owned()];
+        let mut links = Links::new("server1#1", peers, AUTHENTICATION);
+        links.handle_opened(Instant::now(), 1, server2());
+        links.handle_authenticated(1, "server3#5");
+        links.handle_endpoint_joined(1);
+        let done = actions(&mut links);
+        assert_eq!(done.iter().map(stopped).collect::<Vec<_>>(), [1]);
+        assert_eq!((links.refused(), links.is_proven(1)), (1, false));
     }
 
     #[test]
@@ -401,10 +465,10 @@ mod tests {
     fn a_session_that_does_not_become_a_link_in_time_is_stopped() {
         let mut links = links();
         let start = Instant::now();
-        links.handle_opened(start, 1);
-        links.handle_tick(start + HANDSHAKE_MAX);
+        links.handle_opened(start, 1, server2());
+        links.handle_tick(start + AUTHENTICATION);
         assert_eq!(actions(&mut links), []);
-        links.handle_tick(start + HANDSHAKE_MAX + Duration::from_millis(1));
+        links.handle_tick(start + AUTHENTICATION + Duration::from_millis(1));
         assert_eq!(actions(&mut links).iter().map(stopped).collect::<Vec<_>>(), [1]);
     }
 
@@ -416,6 +480,7 @@ mod tests {
         }
         links.handle_bytes(&wire::seal(1, "server3#5", b"x"));
         links.handle_bytes(b"noise");
+        assert_eq!(links.foreign_bytes(), 2);
         open(&mut links, 1, "server2#5");
         assert_eq!(actions(&mut links).len(), 1 + FRAMES_HELD_MAX);
     }

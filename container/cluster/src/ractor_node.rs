@@ -5,13 +5,15 @@
 
 use crate::config::ClusterError;
 use crate::links::SessionId;
+use crate::tls;
 use crate::wire::{FRAME_BYTES_MAX, OVERHEAD_BYTES_MAX};
 use ractor::{
     Actor, ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent, pg,
     pg::GroupChangeMessage,
 };
 use ractor_cluster::node::{NodeConnectionMode, NodeServerSessionInformation};
-use ractor_cluster::{NodeEventSubscription, NodeServer, NodeServerMessage, NodeSessionMessage};
+use ractor_cluster::{IncomingEncryptionMode, NodeEventSubscription, NodeServer};
+use ractor_cluster::{NodeServerMessage, NodeSessionMessage};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -24,8 +26,8 @@ const ENDPOINTS: &str = "resilee.endpoints";
 const ENDPOINT_NEWS_MAX: usize = 1024;
 /// Events that one session gives at most: opened, authenticated, ended.
 const EVENTS_PER_SESSION: usize = 3;
-/// Sessions at a time; `connect.rs` opens no more.
-pub(crate) const SESSIONS_MAX: usize = 32;
+/// Sessions at a time; `links_task.rs` opens no more.
+pub(crate) const SESSIONS_MAX: usize = 64;
 
 /// How long the end of a node's actors is waited for.
 const STOP_MAX: Duration = Duration::from_secs(2);
@@ -33,12 +35,31 @@ const STOP_MAX: Duration = Duration::from_secs(2);
 /// What the node server says of a session.
 #[derive(Debug)]
 pub(crate) enum SessionNews {
-    /// It is open, nothing is proven; this is its actor.
-    Opened(SessionId, ActorRef<NodeSessionMessage>),
+    /// It is open, nothing is proven.
+    Opened(OpenSession),
     /// The other side is this run.
     Authenticated(SessionId, String),
     /// It is gone.
     Ended(SessionId),
+}
+
+/// A session that was opened.
+#[derive(Debug)]
+pub(crate) struct OpenSession {
+    pub id: SessionId,
+    pub actor: ActorRef<NodeSessionMessage>,
+    /// Address of the other side.
+    pub address: Option<SocketAddr>,
+    pub side: Side,
+}
+
+/// Which side of a connection this node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Side {
+    /// It dialed.
+    Client,
+    /// It accepted.
+    Server,
 }
 
 /// What the endpoint actor sees.
@@ -72,7 +93,9 @@ impl RactorNode {
         let (endpoint, _) = Actor::spawn(None, Endpoint { news }, ()).await.map_err(failed)?;
         // ractor takes two nodes with the same "host:port" for one; the address is unique.
         let mode = Some(NodeConnectionMode::Isolated);
-        let server = NodeServer::new(0, cookie, run.to_owned(), listen.to_string(), None, mode)
+        // Its own listener cannot be turned off: nobody gets past the handshake there.
+        let closed = Some(IncomingEncryptionMode::Tls(tls::closed_acceptor()));
+        let server = NodeServer::new(0, cookie, run.to_owned(), listen.to_string(), closed, mode)
             .with_listen_addr(Ipv4Addr::LOCALHOST.into())
             .with_max_inbound_frame_size(FRAME_BYTES_MAX as u64 + OVERHEAD_BYTES_MAX);
         let (server, _) = Actor::spawn(None, server, ()).await.map_err(failed)?;
@@ -163,7 +186,7 @@ struct Subscription {
 }
 
 impl Subscription {
-    /// Each session holds a permit until its end was taken in, so there is always room; an error
+    /// Sessions are counted until their end was taken in, so there is always room; an error
     /// means that the cluster is being stopped.
     fn tell(&self, news: SessionNews) {
         if let Err(mpsc::error::TrySendError::Full(news)) = self.news.try_send(news) {
@@ -174,7 +197,10 @@ impl Subscription {
 
 impl NodeEventSubscription for Subscription {
     fn node_session_opened(&self, session: NodeServerSessionInformation) {
-        self.tell(SessionNews::Opened(session.node_id, session.actor));
+        let address = session.peer_addr.parse().ok();
+        let side = if session.is_server { Side::Server } else { Side::Client };
+        let (id, actor) = (session.node_id, session.actor);
+        self.tell(SessionNews::Opened(OpenSession { id, actor, address, side }));
     }
 
     fn node_session_disconnected(&self, session: NodeServerSessionInformation) {

@@ -3,7 +3,7 @@
 //! ractor keeps statics for the process, so the other node is this test binary started again;
 //! all of it is one test for the same reason.
 
-use resilee_cluster::{Cluster, ClusterConfig, ClusterError, ClusterEvent, ClusterHandle};
+use resilee_cluster::{Cluster, ClusterConfig, ClusterError, ClusterEvent, ClusterHandle, Limits};
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -21,7 +21,8 @@ fn free_address() -> SocketAddr {
 
 fn config(run: &str, listen: SocketAddr, peer: &str, address: SocketAddr) -> ClusterConfig {
     let peers = vec![(peer.to_owned(), address)];
-    ClusterConfig { node_name: run.to_owned(), listen, peers, cookie: "secret".to_owned() }
+    let (node_name, cookie) = (run.to_owned(), "secret".to_owned());
+    ClusterConfig { node_name, listen, peers, cookie, tls: None, limits: Limits::default() }
 }
 
 struct Process(Child);
