@@ -5,7 +5,7 @@ use crate::disk::Disk;
 use resilee_call_billing::{CallBilling, TARIFFS, Tariff};
 use resilee_call_control::CallControl;
 use resilee_core::{Core, CoreConfig, Input, Peer};
-use resilee_membership::{Key, NodeName, RunId};
+use resilee_membership::{Key, NodeName, RunId, Unclean};
 use resilee_registrar::Registrar;
 use resilee_sbb::{Deliver, LinkedSbb, Outcome, Tables, Timestamp, encode};
 use resilee_sip_api::{ACCOUNTS, Account};
@@ -78,6 +78,7 @@ impl Node {
             heartbeat_ms: 50,
             missed: 6,
             cold_start_ms: 3_000,
+            unclean: Unclean::Refuse,
         };
         let tables = configured_tables(&cluster.users);
         let restored = self.disk.restore();

@@ -53,6 +53,17 @@ pub enum Fault {
         /// For how long.
         for_ms: u64,
     },
+    /// All cohorts change their owner again and again; then, perhaps, a node dies.
+    HandOverStorm {
+        /// Steps after the call began.
+        at_step: u64,
+        /// Time from one change to the next.
+        every_ms: u64,
+        /// How often.
+        times: u64,
+        /// Who dies, so many steps after the storm began.
+        kill: Option<(usize, u64)>,
+    },
     /// Nothing gets through between the nodes for a while; both reach the balancer.
     Cut {
         /// Steps after the call began.
@@ -70,6 +81,7 @@ impl Fault {
             Fault::Kill(kill) | Fault::Drain(kill) => Some(kill.at_step),
             Fault::KillInTurn { at_step, .. }
             | Fault::Pause { at_step, .. }
+            | Fault::HandOverStorm { at_step, .. }
             | Fault::Cut { at_step, .. } => Some(*at_step),
         }
     }
@@ -170,7 +182,7 @@ impl Plan {
         Plan {
             seed,
             network,
-            fault,
+            fault: storm(seed).unwrap_or(fault),
             pairs: random.between(1, 3) as usize,
             ring_ms: random.between(20, 800),
             talk_ms: random.between(0, 2_500),
@@ -183,4 +195,17 @@ impl Plan {
             },
         }
     }
+}
+
+/// One seed in ten has a storm of hand-overs instead of its other fault.
+fn storm(seed: u64) -> Option<Fault> {
+    let mut random = Random::of(seed, "storm");
+    random.chance(100).then(|| Fault::HandOverStorm {
+        at_step: random.between(0, STEPS_OF_A_CALL),
+        every_ms: [20, 100, 500][random.between(0, 2) as usize],
+        times: random.between(1, 12),
+        kill: random
+            .chance(300)
+            .then(|| (random.between(0, 1) as usize, random.between(0, STEPS_OF_A_CALL))),
+    })
 }

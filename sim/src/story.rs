@@ -134,10 +134,18 @@ impl Story {
             }
             Fault::Pause { node, for_ms, .. } => self.world.pause(node, for_ms),
             Fault::Cut { for_ms, .. } => self.world.cut(for_ms),
+            Fault::HandOverStorm { every_ms, times, kill, .. } => {
+                self.world.hand_over(0, every_ms, times);
+                self.second = kill.map(|(node, after)| {
+                    let at_step = Some(self.world.steps + after);
+                    Second { node, after, at_step }
+                });
+            }
         }
     }
 
-    /// The second death of [`Fault::KillInTurn`]: some steps after the first node is back.
+    /// The second death of [`Fault::KillInTurn`], some steps after the first node is back; the
+    /// death in a storm.
     fn second_death_if_due(&mut self) {
         let Some(second) = self.second.as_mut() else { return };
         if second.at_step.is_none() && self.world.is_pair() {

@@ -42,6 +42,8 @@ impl Core {
         self.commit(id, turn, over);
         if over {
             self.bury(now, id);
+        } else if self.rests(id.cohort) {
+            // What waits in its inbox waits for the end of the hand-over.
         } else if let Some(input) = self.cells.get_mut(&id).and_then(|c| c.inbox.pop_front()) {
             self.begin_turn(now, id, input);
         }

@@ -1,6 +1,6 @@
 //! What a core is told at its start.
 
-use resilee_membership::{Key, NodeName, RunId};
+use resilee_membership::{Key, NodeName, RunId, Unclean};
 use std::net::SocketAddr;
 
 /// Identity of the node and the shape of its cluster.
@@ -20,6 +20,8 @@ pub struct CoreConfig {
     pub missed: u32,
     /// How long a cold start listens for living members, in milliseconds.
     pub cold_start_ms: u64,
+    /// What to do when no vote but its own is to be had.
+    pub unclean: Unclean,
 }
 
 /// Another node of the cluster.

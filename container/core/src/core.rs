@@ -5,6 +5,7 @@ use crate::cell::{Cell, CellInput};
 use crate::commit::{Part, Record, RowChange};
 use crate::config::CoreConfig;
 use crate::gate::Gate;
+use crate::hand_over::HandOver;
 use crate::io::{Input, Output};
 use crate::link::Link;
 use crate::management::Notice;
@@ -51,7 +52,9 @@ pub struct Core {
     pub(crate) joining: Option<Joining>,
     /// The view that is being voted on: gates hold for both.
     pub(crate) proposing: Option<View>,
-    /// Messages by a view that this node has not adopted yet.
+    /// Cohorts that are about to get another owner.
+    pub(crate) hand_over: Option<HandOver>,
+    /// Messages that wait for the next view, or for the end of a hand-over.
     pub(crate) early: Vec<Ingress>,
     /// Effects of other runs' commits, until they are known to be done.
     pub(crate) outbox: BTreeMap<RunId, BTreeMap<u64, Vec<crate::resource_adaptor::Egress>>>,
@@ -138,6 +141,7 @@ impl Core {
             heartbeat_ms: config.heartbeat_ms,
             missed: config.missed,
             cold_start_ms: config.cold_start_ms,
+            unclean: config.unclean,
         };
         let empty = restored.is_empty();
         let member = Member::new(now, member_config, restored.voter.clone(), empty);
@@ -166,6 +170,7 @@ impl Core {
             gate: Gate::default(),
             joining: None,
             proposing: None,
+            hand_over: None,
             early: Vec::new(),
             outbox: BTreeMap::new(),
             writes: Writes { next_batch: 1, ..Writes::default() },
@@ -193,6 +198,7 @@ impl Core {
             Input::StoreFailed { reason } => self.on_store_failed(now, &reason),
             Input::Records { token, records } => self.on_records(token, records),
             Input::Timeout => self.on_timeout(now),
+            Input::Command(command) => self.on_command(now, command),
             Input::Drain => {
                 self.draining = Drain::Asked;
                 self.member.handle_input(now, MemberInput::Drain);
@@ -201,6 +207,7 @@ impl Core {
         self.drive_member(now);
         self.advance_joiners(now);
         self.release();
+        self.advance_hand_over(now);
         self.end_drain();
     }
 
@@ -256,11 +263,18 @@ impl Core {
 
     /// The seat adopts a view when it grants it, and sends the dead node's last datagrams by it
     /// at once; this node adopts it only when it has stored it.
-    fn keep_early(&mut self, ingress: Ingress) {
+    pub(crate) fn keep_early(&mut self, ingress: Ingress) {
         if self.early.len() >= EARLY_MAX {
             return self.count_drop("message of a view that is not adopted yet");
         }
         self.early.push(ingress);
+    }
+
+    /// What was kept for the view that holds now.
+    pub(crate) fn take_in_early(&mut self, now: Timestamp) {
+        for ingress in std::mem::take(&mut self.early) {
+            self.on_message(now, ingress, false);
+        }
     }
 
     fn on_control(&mut self, now: Timestamp, source: SocketAddr, control: Control) {

@@ -3,6 +3,7 @@
 //! | the message names              | owner of it here | what happens                            |
 //! |--------------------------------|------------------|-----------------------------------------|
 //! | a living cell                  | this node        | waits for its turn in the cell          |
+//! | a cohort that is handed over   | this node        | waits for the view                      |
 //! | a living cell                  | another member   | relayed; a relayed one is dropped       |
 //! | a cohort, no living cell       | this node        | the adaptor answers: it is over         |
 //! | a cohort, no living cell       | another member   | relayed                                 |
@@ -55,6 +56,9 @@ impl Core {
             (Some(owner), _) if owner != self.config.me => {
                 self.relay(&owner.node, ingress, relayed);
             }
+            (Some(_), _) if routed.cohort.is_some_and(|cohort| self.rests(cohort)) => {
+                self.keep_early(ingress);
+            }
             (Some(_), Some(cell)) => self.enqueue(now, cell, CellInput::Message(ingress)),
             (Some(_), None) if routed.creates => self.give_birth(now, ingress, &routed),
             _ => {
@@ -101,8 +105,9 @@ impl Core {
         if !self.owns(id) {
             return;
         }
+        let rests = self.rests(id.cohort);
         let Some(cell) = self.cells.get_mut(&id) else { return };
-        if cell.turn.is_none() {
+        if cell.turn.is_none() && !rests {
             return self.begin_turn(now, id, input);
         }
         if cell.inbox.len() >= INBOX_MAX && matches!(input, CellInput::Message(_)) {

@@ -3,7 +3,7 @@
 //! A reader who knows these two enums knows what a node does. There is no socket, clock, actor or
 //! store here; the runtime's shell and the simulator feed and drain the same values.
 
-use crate::management::Notice;
+use crate::management::{Command, Notice};
 use crate::store::StoreBatch;
 use crate::store::StoredRecord;
 use resilee_membership::{Flow, NodeName};
@@ -72,6 +72,8 @@ pub enum Input {
     Timeout,
     /// Hand over everything and end (SIGTERM).
     Drain,
+    /// An operator wants something done; [`crate::Core::check_command`] says whether it can be.
+    Command(Command),
 }
 
 /// What a node wants done.

@@ -25,6 +25,7 @@ mod core;
 mod event_router;
 mod frame;
 mod gate;
+mod hand_over;
 mod ingress;
 mod io;
 mod link;

@@ -1,8 +1,8 @@
 //! What operators see of a core: snapshots, notices and alarms. Plain data for pages, REST and
 //! the log; nothing here changes the core.
 
-use resilee_membership::{MemberNotice, RunId, View};
-use resilee_sbb::{CellId, StateBytes, Timestamp, TraceLevel};
+use resilee_membership::{MemberNotice, NodeName, RunId, View};
+use resilee_sbb::{CellId, CohortId, StateBytes, Timestamp, TraceLevel};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -51,6 +51,17 @@ pub enum Notice {
     AlarmRaised(Alarm),
     /// An alarm was cleared; its text.
     AlarmCleared(String),
+    /// Cohorts of this run have another owner now, as ordered.
+    HandedOver {
+        /// Number of cohorts.
+        cohorts: usize,
+        /// Their owner.
+        to: RunId,
+    },
+    /// Cells did not come to rest in time: their cohorts stay. Who was to own them.
+    HandOverGivenUp(RunId),
+    /// A command could not be carried out; why.
+    CommandRefused(String),
     /// Bad input from outside was dropped; the reason, as counted.
     Dropped(&'static str),
 }
@@ -192,11 +203,27 @@ pub enum Query {
         /// At most so many.
         limit: usize,
     },
+    /// Carry this out; [`Answer::Accepted`] or [`Answer::Refused`].
+    Command(Command),
     /// One row set of a shared table; [`Answer::Rows`].
     Rows {
         /// Table name.
         table: String,
     },
+}
+
+/// What an operator wants done (REST, `resilee ctl`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Give cohorts of this node to another member, while calls go on.
+    HandOver {
+        /// Which one; `None`: all that this node owns.
+        cohort: Option<CohortId>,
+        /// The member that is to own them.
+        to: NodeName,
+    },
+    /// Start, or go on, without the votes of others: gives promise P7 up.
+    Force,
 }
 
 /// The answer to a [`Query`].
@@ -210,6 +237,10 @@ pub enum Answer {
     Records(Vec<crate::store::StoredRecord>),
     /// Keys and encoded rows.
     Rows(Vec<(String, Vec<u8>)>),
+    /// The command is being carried out.
+    Accepted,
+    /// The command cannot be carried out; why, and what to do instead.
+    Refused(String),
     /// The node cannot answer now; why.
     Unavailable(String),
 }

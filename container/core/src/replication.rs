@@ -63,7 +63,7 @@ impl Core {
             self.ask_to_join(now);
         }
         for extra in std::mem::take(&mut frame.extras) {
-            self.on_extra(now, &frame.from, extra);
+            self.on_extra(now, &frame.from, frame.view, extra);
         }
         // Updates are taken from members, and by a joiner from the member it joins. What a run
         // says that was voted out changes nothing here (its cells are owned by others now).
@@ -85,9 +85,11 @@ impl Core {
         Ok(())
     }
 
-    fn on_extra(&mut self, now: Timestamp, from: &RunId, extra: Extra) {
+    fn on_extra(&mut self, now: Timestamp, from: &RunId, view: u64, extra: Extra) {
         match extra {
             Extra::Hello => self.member.handle_input(now, MemberInput::LinkUp(from.clone())),
+            // The other side may have adopted the view by which a cohort is ours a moment before.
+            Extra::Relay(ingress) if view > self.view.number => self.keep_early(ingress),
             Extra::Relay(ingress) => self.on_message(now, ingress, true),
             Extra::Join { stream } => {
                 if self.view.contains(from) {
@@ -212,6 +214,8 @@ impl Core {
     }
 
     fn apply_commit(&mut self, from: &RunId, commit: Commit) -> Result<(), CodecError> {
+        // It acts by a view that gives it the cell, and that this node is about to adopt.
+        self.let_go(commit.cell);
         self.apply_changes(commit.cell, &commit.changes)?;
         self.store_changes(&commit);
         self.apply_rows(&commit.rows);

@@ -109,9 +109,8 @@ impl Core {
         }
         self.fall_back();
         self.take_over(now, &old);
-        for ingress in std::mem::take(&mut self.early) {
-            self.on_message(now, ingress, false);
-        }
+        self.end_hand_over(now);
+        self.take_in_early(now);
     }
 
     /// Members get every commit; who was voted out gets nothing. A joiner goes on as it is.
@@ -129,16 +128,28 @@ impl Core {
     /// Cells that are owned elsewhere now fall back to replicas.
     fn fall_back(&mut self) {
         let lost: Vec<_> = self.cells_of(false).filter(|cell| cell.live).map(|c| c.id).collect();
-        for id in lost {
-            let Some(cell) = self.cells.get_mut(&id) else { continue };
-            self.outputs.push_back(Output::Notice(Notice::Over { cell: id }));
-            (cell.live, cell.announced) = (false, false);
-            cell.turn = None;
-            cell.inbox.clear();
-            for number in cell.activities.keys() {
-                let activity = cell.activity_id(*number);
-                self.timers.set(Due::Adaptor(activity), None);
-                self.adaptor.forget(activity);
+        lost.into_iter().for_each(|id| self.let_go(id));
+    }
+
+    /// A cell is a replica from now on; messages that waited in it go to its owner.
+    pub(crate) fn let_go(&mut self, id: CellId) {
+        let Some(cell) = self.cells.get_mut(&id).filter(|cell| cell.live) else { return };
+        self.outputs.push_back(Output::Notice(Notice::Over { cell: id }));
+        (cell.live, cell.announced) = (false, false);
+        cell.turn = None;
+        let inbox = std::mem::take(&mut cell.inbox);
+        for number in cell.activities.keys() {
+            let activity = cell.activity_id(*number);
+            self.timers.set(Due::Adaptor(activity), None);
+            self.adaptor.forget(activity);
+        }
+        for (entity, timer) in cell.timers.keys() {
+            let entity = EntityId { cell: id, number: *entity };
+            self.timers.set(Due::Sbb(entity, *timer), None);
+        }
+        for input in inbox {
+            if let CellInput::Message(ingress) = input {
+                self.keep_early(ingress);
             }
         }
     }

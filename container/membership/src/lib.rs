@@ -22,7 +22,7 @@ pub use envelope::{
 pub use failure_detector::{FailureDetector, Loss};
 pub use member::{
     Destination, Member, MemberConfig, MemberInput, MemberNotice, MemberOutput, PeerLoss,
-    PeerStatus,
+    PeerStatus, Unclean,
 };
 pub use seat::{Seat, SeatConfig, SeatInput, SeatNotice, SeatOutput};
 pub use view::{NodeName, ParseNodeNameError, RunId, View};

@@ -13,6 +13,8 @@
 //! | member      | a member is lost (`peer.rs`)        | Proposing; own vote; Propose | same   |
 //! | member      | a joiner is ready                   | Proposing; own vote; Propose | same   |
 //! | member      | drain, and another member lives     | Proposing; own vote; Propose | same   |
+//! | member      | hand over, and the heir lives       | Proposing; own vote; Propose | same   |
+//! | any         | force; no other voter, as set       | own vote decides; Forced     | same   |
 //! | any         | its proposal has a majority         | store it as highest          | same   |
 //! | any         | Propose (answered by `voter.rs`)    | store the vote; Vote         | same   |
 //! | any         | TellView, Vote with a higher view   | store it as highest          | same   |
@@ -34,11 +36,12 @@
 mod boundary;
 mod cold_start;
 mod noticing;
+mod order;
 mod peer;
 mod proposal;
 
 pub use boundary::{
-    Destination, MemberConfig, MemberInput, MemberNotice, MemberOutput, PeerStatus,
+    Destination, MemberConfig, MemberInput, MemberNotice, MemberOutput, PeerStatus, Unclean,
 };
 pub use peer::PeerLoss;
 
@@ -47,6 +50,7 @@ use crate::persist_queue::PersistQueue;
 use crate::voter::{Circumstances, Proposal, VoterState};
 use crate::{FailureDetector, NodeName, RunId, View};
 use cold_start::{ASK_EVERY, ColdStart};
+use order::Orders;
 use peer::Peer;
 use proposal::Asking;
 use resilee_sbb::Timestamp;
@@ -79,6 +83,7 @@ pub struct Member {
     last_commit: u64,
     store_empty: bool,
     draining: bool,
+    orders: Orders,
     ended: bool,
     heartbeat_at: Timestamp,
     ask_view_at: Timestamp,
@@ -113,6 +118,7 @@ impl Member {
             last_commit: 0,
             store_empty,
             draining: false,
+            orders: Orders::default(),
             ended: false,
             heartbeat_at: now,
             ask_view_at: now,
@@ -140,6 +146,8 @@ impl Member {
             MemberInput::LastCommit(number) => self.last_commit = number,
             MemberInput::Timeout => {}
             MemberInput::Drain => self.on_drain(),
+            MemberInput::HandOver { cohorts, heir } => self.on_hand_over(cohorts, heir),
+            MemberInput::Force => self.on_force(now),
         }
         self.evaluate(now);
     }
@@ -319,14 +327,6 @@ impl Member {
         }
     }
 
-    fn on_drain(&mut self) {
-        self.draining = true;
-        if !self.view.contains(&self.config.me) {
-            self.ended = true;
-            self.notice(MemberNotice::Drained);
-        }
-    }
-
     // What follows from the state, after every input.
 
     fn evaluate(&mut self, now: Timestamp) {
@@ -335,6 +335,7 @@ impl Member {
         }
         self.notice_seat(now);
         self.notice_peers(now);
+        self.notice_solitude(now);
         self.join(now);
         self.pursue(now);
         self.count_votes(now);
@@ -374,6 +375,7 @@ impl Member {
         self.ended = was_member && !view.contains(me);
         self.joiners.retain(|_, run| view.owner(run.cohort()).is_none());
         self.view = view.clone();
+        self.orders.clear();
         self.drop_outdated_proposal();
         for to in self.everyone() {
             self.tell_view(to);

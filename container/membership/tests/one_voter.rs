@@ -1,6 +1,6 @@
 //! A node without peers is a cluster of one.
 
-use resilee_membership::{Member, MemberConfig, MemberInput, MemberOutput, RunId, View};
+use resilee_membership::{Member, MemberConfig, MemberInput, MemberOutput, RunId, Unclean, View};
 use resilee_sbb::Timestamp;
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
@@ -8,7 +8,8 @@ const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 fn config(incarnation: u64) -> MemberConfig {
     let me = RunId { node: "alone".parse().expect("a name"), incarnation };
     let (peers, seat) = (Vec::new(), false);
-    MemberConfig { me, peers, seat, heartbeat_ms: 50, missed: 6, cold_start_ms: 3_000 }
+    let unclean = Unclean::Refuse;
+    MemberConfig { me, peers, seat, heartbeat_ms: 50, missed: 6, cold_start_ms: 3_000, unclean }
 }
 
 /// Stores what is to be stored, at once; returns the last view and how the run ended.

@@ -3,6 +3,7 @@
 use super::{Action, World};
 use crate::plan::Process;
 use resilee_core::Input;
+use resilee_core::management::Command;
 
 impl World {
     /// `kill -9`, now.
@@ -50,6 +51,17 @@ impl World {
         self.trace.add(self.now, "WAKE", &[], || format!("{node}"));
         for input in self.nodes[node].paused.take().unwrap_or_default() {
             self.feed_life(node, life, input);
+        }
+    }
+
+    /// All that a node owns goes to the other one, and back after a while.
+    pub fn hand_over(&mut self, node: usize, every_ms: u64, times: u64) {
+        let to = self.nodes[1 - node].name.clone();
+        self.trace.add(self.now, "HAND OVER", &[], || format!("{node}"));
+        self.feed(node, Input::Command(Command::HandOver { cohort: None, to }));
+        if times > 1 {
+            let next = Action::HandOver { node: 1 - node, every_ms, times: times - 1 };
+            self.schedule(every_ms * 1000, next);
         }
     }
 

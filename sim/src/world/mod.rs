@@ -47,6 +47,7 @@ enum Action {
     Command { phone: usize, command: PhoneCommand },
     Wake { node: usize, life: u64 },
     Heal,
+    HandOver { node: usize, every_ms: u64, times: u64 },
 }
 
 /// Two nodes, a balancer, phones, and all between them.
@@ -238,6 +239,7 @@ impl World {
             Action::Start(process) => self.start(process),
             Action::Wake { node, life } => self.wake(node, life),
             Action::Heal => self.heal(),
+            Action::HandOver { node, every_ms, times } => self.hand_over(node, every_ms, times),
             Action::Command { phone, command } => {
                 self.trace.add(self.now, "USER", &[phone as u8], || format!("{phone} {command:?}"));
                 self.feed_phone(phone, PhoneInput::Command(command));

@@ -2,7 +2,7 @@
 
 use crate::toy::{Back, Front, Toy};
 use resilee_core::{Core, CoreConfig, Input, Output, Restored, StoreBatch, StoreOp, Tree};
-use resilee_membership::{Flow, Key, RunId, Transport, seal_sip};
+use resilee_membership::{Flow, Key, RunId, Transport, Unclean, seal_sip};
 use resilee_sbb::{Deliver, LinkedSbb, Tables, Timestamp, decode};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -45,6 +45,7 @@ fn core(now: Timestamp, restored: Restored) -> Core {
         heartbeat_ms: 50,
         missed: 6,
         cold_start_ms: 3_000,
+        unclean: Unclean::Refuse,
     };
     let adaptor = Box::new(Toy::default());
     Core::new(now, config, &SERVICES, adaptor, Tables::default(), restored)

@@ -4,7 +4,8 @@
 
 use super::peer::PeerLoss;
 use crate::{Control, NodeName, RunId, View, VoterState};
-use resilee_sbb::Timestamp;
+use resilee_sbb::{CohortId, Timestamp};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
@@ -23,6 +24,18 @@ pub struct MemberConfig {
     pub missed: u32,
     /// So long no member must have been heard before a node may start from cold.
     pub cold_start_ms: u64,
+    /// What to do when no vote but its own is to be had.
+    pub unclean: Unclean,
+}
+
+/// What a node does that hears no other voter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unclean {
+    /// It waits: no call is ever served by two.
+    #[default]
+    Refuse,
+    /// It serves, with an alarm: two nodes that cannot hear each other may serve the same calls.
+    Serve,
 }
 
 /// Where a control message goes.
@@ -53,6 +66,16 @@ pub enum MemberInput {
     Timeout,
     /// Hand everything to the others and leave.
     Drain,
+    /// Propose that another member owns these cohorts of this run. Gates must have nothing of
+    /// them waiting, and their cells must rest until the next [`MemberOutput::Adopt`].
+    HandOver {
+        /// Cohorts that this run owns.
+        cohorts: BTreeSet<CohortId>,
+        /// The member that is to own them.
+        heir: RunId,
+    },
+    /// Do not wait for the votes of others this once.
+    Force,
 }
 
 /// Everything that a member machine wants done.
@@ -122,6 +145,11 @@ pub enum MemberNotice {
         /// The number.
         number: u64,
     },
+    /// The view of this number is decided by this run's own vote: others may act as well.
+    Forced {
+        /// The number.
+        number: u64,
+    },
     /// A draining node has handed over everything, or had nothing to hand over. The machine has
     /// ended.
     Drained,
@@ -144,6 +172,9 @@ impl fmt::Display for MemberNotice {
             }
             MemberNotice::Conflict { number } => {
                 write!(f, "two different views have the number {number}: a voter lost its memory")
+            }
+            MemberNotice::Forced { number } => {
+                write!(f, "view {number} was forced: it has no vote but this node's own")
             }
             MemberNotice::Drained => f.write_str("everything is handed over"),
         }

@@ -5,7 +5,9 @@
 //! | a member    | the members without the lost ones        | it hears the seat           |
 //! | a member    | and with the runs that are ready to join | they live and hear the seat |
 //! | a member    | when draining: the others without itself | another one is left         |
+//! | a member    | its cohorts at another member, as told   | that one lives; `order.rs`  |
 //! | no member   | itself alone                             | `cold_start.rs`             |
+//! | any         | the same without other votes, as told    | `order.rs`                  |
 //!
 //! | proposal | input                               | output                           | next   |
 //! |----------|-------------------------------------|----------------------------------|--------|
@@ -13,6 +15,8 @@
 //! | voted    | own vote is stored                  | Propose to all                   | asking |
 //! | asking   | one heartbeat interval passed       | Propose to all                   | same   |
 //! | asking   | granted by a majority, own included | the view is decided              | none   |
+//! | any      | other votes are not waited for      | own vote for a forced number     | forced |
+//! | forced   | own vote is stored                  | the view is decided              | none   |
 //! | asking   | never granted by too many           |                                  | burnt  |
 //! | burnt    | 100 ms times this rank passed       | as from none, next number        | voted  |
 //! | any      | a view that is as high is learned   |                                  | none   |
@@ -48,12 +52,20 @@ pub(super) struct Asking {
     ask_at: Timestamp,
     /// When the next number may be tried, once this one is burnt.
     pub(super) burnt_until: Option<Timestamp>,
+    /// This run's own vote decides it.
+    forced: bool,
 }
 
 impl Member {
     /// Starts, repeats or leaves alone a proposal, whatever is due.
     pub(super) fn pursue(&mut self, now: Timestamp) {
         let wanted = self.wanted(now);
+        let forced = self.asking.as_ref().is_some_and(|asking| asking.forced);
+        if let Some(view) = wanted.clone().filter(|_| !forced && self.does_without_votes(now)) {
+            self.start_proposal(now, self.forced(view));
+            self.asking.iter_mut().for_each(|asking| asking.forced = true);
+            return;
+        }
         let Some(asking) = &self.asking else {
             if let Some(view) = wanted {
                 self.start_proposal(now, view);
@@ -107,9 +119,13 @@ impl Member {
         if self.persist.stored().vote.as_ref() != Some(&asking.view) {
             return;
         }
-        let majority = majority(voters);
+        let majority = if asking.forced { 1 } else { majority(voters) };
         if asking.burnt_until.is_none() && 1 + asking.granted.len() >= majority {
             let view = asking.view.clone();
+            if asking.forced {
+                self.outputs
+                    .push_back(MemberOutput::Notice(MemberNotice::Forced { number: view.number }));
+            }
             self.learn(&view);
         } else if asking.burnt_until.is_none() && voters - asking.never.len() < majority {
             asking.burnt_until = Some(now + BURNT_RETRY * rank);
@@ -123,11 +139,12 @@ impl Member {
             return None;
         }
         if !self.view.contains(me) {
-            return self.may_start_from_cold(now).then(|| self.next_view(vec![me.clone()], me));
+            let may_start = self.may_start_from_cold(now) || self.may_start_unclean(now);
+            return may_start.then(|| self.next_view(vec![me.clone()], me));
         }
         let (mut members, lost): (Vec<RunId>, Vec<RunId>) =
             self.view.others(me).cloned().partition(|run| self.loss(now, run).is_none());
-        if !lost.is_empty() && !self.hears_seat(now) {
+        if !lost.is_empty() && !self.hears_seat(now) && !self.does_without_votes(now) {
             return None;
         }
         for joiner in self.joiners.values().filter(|run| self.may_join(now, run)) {
@@ -139,7 +156,10 @@ impl Member {
             members.push(heir.clone());
         }
         members.sort();
-        (members != self.view.members).then(|| self.next_view(members, &heir))
+        if members == self.view.members {
+            return self.handed_over(now);
+        }
+        Some(self.next_view(members, &heir))
     }
 
     fn may_join(&self, now: Timestamp, run: &RunId) -> bool {
@@ -148,7 +168,7 @@ impl Member {
         fit && self.loss(now, run).is_none()
     }
 
-    fn next_view(&self, members: Vec<RunId>, heir: &RunId) -> View {
+    pub(super) fn next_view(&self, members: Vec<RunId>, heir: &RunId) -> View {
         View { number: self.voter.next_number(), ..self.view.next(members, heir) }
     }
 
@@ -179,6 +199,7 @@ impl Member {
             never: BTreeSet::new(),
             ask_at: now,
             burnt_until: None,
+            forced: false,
         });
         self.store();
     }
@@ -192,7 +213,7 @@ impl Member {
     }
 
     /// The position of this node among all nodes, by name.
-    fn rank(&self) -> u32 {
+    pub(super) fn rank(&self) -> u32 {
         let lower = self.config.peers.iter().filter(|peer| **peer < self.config.me.node).count();
         u32::try_from(lower).unwrap_or(u32::MAX)
     }

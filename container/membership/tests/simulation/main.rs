@@ -7,6 +7,7 @@
 
 mod world;
 
+use resilee_membership::Unclean;
 use world::{Random, SEAT, Weather, World};
 
 const SEEDS: u64 = 2_400;
@@ -124,6 +125,88 @@ fn a_draining_node_hands_everything_to_the_other() {
 }
 
 #[test]
+fn cohorts_change_their_owner_and_both_stay_members() {
+    let mut world = pair();
+    let all = world.owned_by(0) + world.owned_by(1);
+    world.hand_over(0);
+    let done = |world: &World| world.is_whole() && world.owned_by(1) == all;
+    let time = world.run_until(1_000, done).expect("in time");
+    assert!(time.as_millis() <= 50, "{time:?}");
+    assert_eq!(world.owned_by(0), 0);
+    world.hand_over(1);
+    assert!(world.run_until(1_000, |w| w.is_whole() && w.owned_by(0) == all).is_some());
+}
+
+#[test]
+fn nothing_is_handed_over_to_a_node_that_is_lost() {
+    let mut world = pair();
+    world.pause(1);
+    world.run(400);
+    world.hand_over(0);
+    assert!(world.run_until(1_000, |world| world.is_alone(0)).is_some(), "{:#?}", world.trace);
+}
+
+#[test]
+fn a_heir_that_dies_during_the_hand_over_gives_everything_back() {
+    for after_ms in 0..12 {
+        let mut world = pair();
+        world.hand_over(0);
+        world.run(after_ms);
+        world.kill(1);
+        assert!(world.run_until(2_000, |world| world.is_alone(0)).is_some(), "{:#?}", world.trace);
+    }
+}
+
+#[test]
+fn a_survivor_without_the_balancer_waits_until_it_is_forced() {
+    let mut world = pair();
+    world.stop_seat();
+    world.kill(1);
+    world.run(10_000);
+    assert!(!world.is_alone(0), "it has no second vote");
+    world.force(0);
+    let time = world.run_until(1_000, |world| world.is_alone(0)).expect("in time");
+    assert!(time.as_millis() <= 20, "{time:?}");
+    assert!(world.trace.iter().any(|line| line.contains("was forced")));
+    world.restart_seat();
+    world.start(1);
+    assert!(world.run_until(2_000, World::is_whole).is_some(), "{:#?}", world.trace);
+}
+
+#[test]
+fn a_node_that_may_serve_unclean_does_so_by_itself() {
+    let mut world = World::new(1, Weather::FAIR);
+    world.unclean = Unclean::Serve;
+    world.start(0);
+    world.start(1);
+    assert!(world.run_until(1_000, World::is_whole).is_some());
+    world.stop_seat();
+    world.run(2_000);
+    assert!(world.is_whole_without_seat(), "they hear each other: nothing is forced");
+    world.kill(0);
+    assert!(world.run_until(2_000, |world| world.is_alone(1)).is_some(), "{:#?}", world.trace);
+    world.kill(1);
+    world.start(1);
+    assert!(world.run_until(6_000, |world| world.is_alone(1)).is_some(), "{:#?}", world.trace);
+}
+
+#[test]
+fn after_two_forced_views_the_higher_number_holds_for_all() {
+    let mut world = pair();
+    for (from, to) in [(0, 1), (1, 0), (0, SEAT), (SEAT, 0), (1, SEAT), (SEAT, 1)] {
+        world.set_cut(from, to, true);
+    }
+    world.run(1_000);
+    world.force(0);
+    world.force(1);
+    let both = |world: &World| world.is_alone(0) && world.is_alone(1);
+    assert!(world.run_until(1_000, both).is_some(), "promise P7 is given up");
+    world.heal();
+    assert!(world.run_until(5_000, World::is_whole).is_some(), "{:#?}", world.trace);
+    assert!(!world.trace.iter().any(|line| line.contains("two different views")));
+}
+
+#[test]
 fn after_a_power_cut_the_nodes_start_from_cold() {
     let mut world = pair();
     world.kill(0);
@@ -214,7 +297,7 @@ fn fault(world: &mut World, random: &mut Random) {
     let node = random.below(2) as usize;
     let (from, to) =
         [(0, 1), (1, 0), (0, SEAT), (SEAT, 0), (1, SEAT), (SEAT, 1)][random.below(6) as usize];
-    match random.below(12) {
+    match random.below(14) {
         0 | 1 => world.kill(node),
         2..=4 => world.start(node),
         5 => world.pause(node),
@@ -228,6 +311,7 @@ fn fault(world: &mut World, random: &mut Random) {
             world.set_cut(place, (place + 1) % 3, false);
             world.set_cut((place + 1) % 3, place, false);
         }),
-        _ => world.restart_seat(),
+        11 => world.restart_seat(),
+        _ => world.hand_over(node),
     }
 }

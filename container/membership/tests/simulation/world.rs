@@ -5,7 +5,7 @@
 
 use resilee_membership::{
     Control, ControlBody, Destination, Member, MemberConfig, MemberInput, MemberNotice,
-    MemberOutput, NodeName, RunId, Seat, SeatConfig, SeatInput, SeatOutput, Verdict, View,
+    MemberOutput, NodeName, RunId, Seat, SeatConfig, SeatInput, SeatOutput, Unclean, Verdict, View,
     VoterState,
 };
 use resilee_sbb::Timestamp;
@@ -85,6 +85,8 @@ pub struct World {
     pub now: Timestamp,
     pub random: Random,
     pub weather: Weather,
+    /// With `Serve`, or after [`World::force`], two may act.
+    pub unclean: Unclean,
     pub trace: Vec<String>,
     nodes: [Node; 2],
     seat: Option<Seat>,
@@ -111,6 +113,7 @@ impl World {
             now: Timestamp::from_millis(1_000_000),
             random: Random::new(seed),
             weather,
+            unclean: Unclean::Refuse,
             trace: Vec::new(),
             nodes: Default::default(),
             seat: None,
@@ -144,6 +147,7 @@ impl World {
             heartbeat_ms: HEARTBEAT_MS,
             missed: 6,
             cold_start_ms: 3_000,
+            unclean: self.unclean,
         };
         let node = &mut self.nodes[place];
         let store_empty = node.stored.is_none();
@@ -184,6 +188,28 @@ impl World {
         self.feed(place, MemberInput::Drain);
     }
 
+    /// All cohorts of a node go to the other one.
+    pub fn hand_over(&mut self, place: usize) {
+        let Some(view) = self.member_view(place) else { return };
+        let me = self.nodes[place].run.clone().expect("a member has a run");
+        let owned = view.cohorts.iter().filter(|(_, owner)| **owner == me);
+        let cohorts = owned.map(|(cohort, _)| *cohort).collect();
+        let Some(heir) = view.others(&me).next().cloned() else { return };
+        self.log(format!("{me} is told to hand over to {heir}"));
+        self.feed(place, MemberInput::HandOver { cohorts, heir });
+    }
+
+    /// An operator gives promise P7 up.
+    pub fn force(&mut self, place: usize) {
+        self.unclean = Unclean::Serve;
+        self.feed(place, MemberInput::Force);
+    }
+
+    pub fn stop_seat(&mut self) {
+        self.lives[SEAT] += 1;
+        self.seat = None;
+    }
+
     pub fn restart_seat(&mut self) {
         self.log("restart the seat".into());
         self.start_seat();
@@ -219,6 +245,19 @@ impl World {
     /// Both nodes and the seat hold one view with both as members.
     pub fn is_whole(&self) -> bool {
         let views = [self.member_view(0), self.member_view(1), self.seat.as_ref().map(Seat::view)];
+        views.iter().all(|view| view.is_some_and(|v| v.members.len() == 2 && Some(v) == views[0]))
+    }
+
+    /// Cohorts that a member owns, as it sees it.
+    pub fn owned_by(&self, place: usize) -> usize {
+        let run = self.nodes[place].run.as_ref();
+        let view = self.member_view(place).into_iter();
+        view.flat_map(|view| view.cohorts.values()).filter(|owner| Some(*owner) == run).count()
+    }
+
+    /// Both nodes hold one view with both as members.
+    pub fn is_whole_without_seat(&self) -> bool {
+        let views = [self.member_view(0), self.member_view(1)];
         views.iter().all(|view| view.is_some_and(|v| v.members.len() == 2 && Some(v) == views[0]))
     }
 
@@ -445,6 +484,11 @@ impl World {
 
     fn decided(&mut self, who: &str, view: &View) {
         self.log(format!("{who} {}", show(view)));
+        if view.members.len() == 2 {
+            // Both act in it: each cohort must have one owner, and nobody else may want it.
+            let owned = view.cohorts.values().all(|owner| view.contains(owner));
+            assert!(owned, "{}", show(view));
+        }
         let known = self.adopted.entry(view.number).or_insert_with(|| view.clone());
         if known != view {
             self.fail(&format!("two views have the number {}", view.number));
@@ -453,6 +497,9 @@ impl World {
 
     /// A run that may act without asking anybody is alone in this, and in the last view.
     fn check(&self) {
+        if self.unclean == Unclean::Serve {
+            return;
+        }
         let highest = self.adopted.last_key_value().map_or(0, |(number, _)| *number);
         let sole = |place: &usize| self.is_alone(*place) && !self.nodes[*place].joint;
         for place in [0, 1].iter().filter(|place| sole(place)) {
