@@ -13,6 +13,9 @@ use std::time::Duration;
 /// a takeover in a bad network, with the simulated T1 of 100 ms.
 const LATE: Duration = Duration::from_millis(3_200);
 
+/// How much the times of two members may differ.
+const CLOCKS_DIFFER_MAX: Duration = Duration::from_millis(50);
+
 /// A broken rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
@@ -104,11 +107,12 @@ impl Calls {
         Ok(())
     }
 
-    /// After every step: no two runs may act for the same view.
+    /// After every step: no two runs may act for the same view, and members agree on the time.
     ///
     /// # Errors
-    /// Two members of different views of the same number.
+    /// Two members of different views of the same number, or with different times.
     pub fn check_step(&self, world: &World) -> Result<(), Violation> {
+        check_clocks(world)?;
         let views: Vec<_> =
             world.nodes.iter().filter_map(|node| Some(node.core.as_ref()?.view())).collect();
         match views[..] {
@@ -127,7 +131,8 @@ impl Calls {
         let mut first: BTreeMap<String, Bill> = BTreeMap::new();
         let mut members = 0;
         for node in &world.nodes {
-            let living = node.core.as_ref().is_some_and(|core| core.status(world.now).member);
+            let living =
+                node.core.as_ref().is_some_and(|core| core.status(node.clock.at(world.now)).member);
             if !living {
                 continue;
             }
@@ -178,7 +183,7 @@ impl Calls {
     pub fn check_nothing_left(&self, world: &World) -> Result<(), Violation> {
         for node in &world.nodes {
             let Some(core) = node.core.as_ref() else { continue };
-            let status = core.status(world.now);
+            let status = core.status(node.clock.at(world.now));
             let cells = status.cells.values().sum::<u64>() + node.disk.cells() as u64;
             if cells > 0 || status.gated > 0 {
                 let detail = format!("{}: {cells} cells, {} gated", node.name, status.gated);
@@ -190,6 +195,20 @@ impl Calls {
             None => Ok(()),
         }
     }
+}
+
+/// Members of one view have the same cluster time, whatever their machines' clocks show.
+fn check_clocks(world: &World) -> Result<(), Violation> {
+    let time = |index: usize| {
+        let node = &world.nodes[index];
+        Some(node.core.as_ref()?.cluster_time(node.clock.at(world.now)))
+    };
+    let (Some(a), Some(b)) = (time(0), time(1)) else { return Ok(()) };
+    let difference = a.since(b).max(b.since(a));
+    if difference > CLOCKS_DIFFER_MAX && world.is_pair() {
+        return Err(Violation::new("members agree on the time", format!("{a} and {b}")));
+    }
+    Ok(())
 }
 
 impl Call {

@@ -1,6 +1,6 @@
 //! A disk that loses what was not flushed.
 
-use resilee_core::{Restored, StoreBatch, StoreOp, StoredRecord, Tree, VOTER_KEY};
+use resilee_core::{PROGRESS_KEY, Restored, StoreBatch, StoreOp, StoredRecord, Tree, VOTER_KEY};
 use resilee_sbb::{CellId, decode};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -56,9 +56,12 @@ impl Disk {
             let values = self.trees.get(&tree).into_iter().flatten();
             values.map(|(key, value)| (key.clone(), value.clone())).collect()
         };
-        let voter = self.trees.get(&Tree::Meta).and_then(|meta| meta.get(VOTER_KEY));
+        let single = |key| self.trees.get(&Tree::Meta).and_then(|meta| meta.get(key));
         Restored {
-            voter: voter.map(|bytes| decode(bytes).expect("a node wrote it")),
+            voter: single(VOTER_KEY).map(|bytes| decode(bytes).expect("a node wrote it")),
+            progress: single(PROGRESS_KEY)
+                .map(|bytes| decode(bytes).expect("a node wrote it"))
+                .unwrap_or_default(),
             cells: tree(Tree::Cells),
             tables: tree(Tree::Tables),
             journals: self.journals.keys().cloned().collect(),

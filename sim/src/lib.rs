@@ -7,6 +7,7 @@
 
 mod checks;
 mod disk;
+mod local_clock;
 mod node;
 mod plan;
 mod story;

@@ -2,6 +2,7 @@
 //! and starts again; the disk stays.
 
 use crate::disk::Disk;
+use crate::local_clock::LocalClock;
 use resilee_call_billing::{CallBilling, TARIFFS, Tariff};
 use resilee_call_control::CallControl;
 use resilee_core::{Core, CoreConfig, Input, Peer};
@@ -35,6 +36,8 @@ pub struct Node {
     /// Where the other node sends heartbeats to.
     pub cluster: SocketAddr,
     pub disk: Disk,
+    /// Its machine's clock; all that its core is told is told by it.
+    pub clock: LocalClock,
     /// `None` while it is dead.
     pub core: Option<Core>,
     /// What came while it stood still; `None`: it runs.
@@ -54,14 +57,16 @@ pub struct Cluster {
 
 impl Node {
     /// A node that was never started.
-    pub fn new(name: &str, sip: SocketAddr, cluster: SocketAddr) -> Self {
+    pub fn new(name: &str, sip: SocketAddr, cluster: SocketAddr, clock: LocalClock) -> Self {
         let name = name.parse().expect("a node name");
-        Node { name, sip, cluster, disk: Disk::default(), core: None, paused: None, life: 0 }
+        let disk = Disk::default();
+        Node { name, sip, cluster, disk, clock, core: None, paused: None, life: 0 }
     }
 
-    /// Starts a new run.
+    /// Starts a new run at a moment of the world.
     pub fn start(&mut self, now: Timestamp, cluster: &Cluster, peer: Peer) {
         self.life += 1;
+        let now = self.clock.at(now);
         let me = RunId { node: self.name.clone(), incarnation: now.as_millis() };
         let adaptor = SipRa::new(SipRaConfig {
             advertise: cluster.advertise,
@@ -84,6 +89,12 @@ impl Node {
         let restored = self.disk.restore();
         let core = Core::new(now, config, &SERVICES, Box::new(adaptor), tables, restored);
         self.core = Some(core);
+    }
+
+    /// The moment of the world at which the core wants to be woken; none while it stands still.
+    pub fn timeout(&self) -> Option<Timestamp> {
+        let core = self.core.as_ref().filter(|_| self.paused.is_none());
+        core.and_then(Core::poll_timeout).map(|local| self.clock.world(local))
     }
 
     /// `kill -9`.

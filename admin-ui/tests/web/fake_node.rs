@@ -58,6 +58,7 @@ impl FakeNode {
             alive: true,
             linked,
             unacknowledged: 0,
+            clock_offset_ms: Some(0),
         };
         let service = |name: &str, priority| ServiceStatus {
             name: name.to_owned(),

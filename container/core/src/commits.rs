@@ -15,7 +15,7 @@ use crate::frame::Update;
 use crate::io::Output;
 use crate::management::Notice;
 use crate::resource_adaptor::{Egress, Scope};
-use crate::store::{StoreBatch, StoreOp, Tree};
+use crate::store::{PROGRESS_KEY, Progress, StoreBatch, StoreOp, Tree};
 use crate::timers::Due;
 use resilee_membership::{MemberInput, seal_sip};
 use resilee_sbb::{CellId, Timestamp, encode};
@@ -254,14 +254,24 @@ impl Core {
         }
         let number = self.writes.next_batch;
         self.writes.next_batch += 1;
-        let ops = std::mem::take(&mut self.writes.ops);
+        let mut ops = std::mem::take(&mut self.writes.ops);
+        if self.view.contains(&self.config.me) {
+            ops.push(self.progress());
+        }
         self.writes.under_way.push_back((number, self.gate.last_commit()));
         let votes = std::mem::take(&mut self.writes.pending_votes);
         self.writes.votes.extend(votes.into_iter().map(|vote| (number, vote)));
         self.outputs.push_back(Output::Store(StoreBatch { number, ops }));
     }
 
-    pub(crate) fn on_stored(&mut self, now: Timestamp, number: u64) {
+    /// How far the store is with this batch.
+    fn progress(&self) -> StoreOp {
+        let progress = Progress { time: self.clock.now() };
+        let value = encode(&progress).expect("plain data can be encoded");
+        StoreOp::Put { tree: Tree::Meta, key: PROGRESS_KEY.to_vec(), value }
+    }
+
+    pub(crate) fn on_stored(&mut self, number: u64) {
         while let Some((batch, commit)) = self.writes.under_way.front().copied() {
             if batch > number {
                 break;
@@ -274,10 +284,10 @@ impl Core {
                 break;
             }
             self.writes.votes.pop_front();
-            self.member.handle_input(now, MemberInput::Persisted(vote));
+            self.tell_member(MemberInput::Persisted(vote));
         }
         let last = self.writes.stored_commit;
-        self.member.handle_input(now, MemberInput::LastCommit(last));
+        self.tell_member(MemberInput::LastCommit(last));
     }
 
     pub(crate) fn on_store_failed(&mut self, now: Timestamp, reason: &str) {
@@ -287,7 +297,7 @@ impl Core {
         let pending = std::mem::take(&mut self.writes.pending_votes);
         let asked: Vec<_> = self.writes.votes.drain(..).map(|(_, vote)| vote).collect();
         for vote in asked.into_iter().chain(pending) {
-            self.member.handle_input(now, MemberInput::Persisted(vote));
+            self.tell_member(MemberInput::Persisted(vote));
         }
     }
 

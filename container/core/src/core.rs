@@ -2,6 +2,7 @@
 
 use crate::alarms::Alarms;
 use crate::cell::{Cell, CellInput};
+use crate::cluster_clock::ClusterClock;
 use crate::commit::{Part, Record, RowChange};
 use crate::config::CoreConfig;
 use crate::gate::Gate;
@@ -12,6 +13,7 @@ use crate::management::Notice;
 use crate::resource_adaptor::{Ingress, ResourceAdaptor, Scope};
 use crate::store::{Restored, StoreOp};
 use crate::timers::{Due, Timers};
+use crate::wall_clock::WallClockWatch;
 use resilee_membership::{
     Control, Member, MemberConfig, MemberInput, NodeName, Packet, RunId, View, VoterId, open,
 };
@@ -27,7 +29,12 @@ pub struct Core {
     pub(crate) config: CoreConfig,
     pub(crate) services: Vec<Descriptor>,
     pub(crate) adaptor: Box<dyn ResourceAdaptor>,
+    /// Told things by [`Core::tell_member`] only: it runs on local time.
     pub(crate) member: Member,
+    pub(crate) clock: ClusterClock,
+    pub(crate) wall_clock: WallClockWatch,
+    /// Text of the alarm about the wall clock, while it is raised.
+    pub(crate) wall_clock_alarm: Option<String>,
     /// The adopted view.
     pub(crate) view: View,
     /// Where the balancer's last heartbeat came from.
@@ -87,7 +94,7 @@ pub(crate) struct Joining {
     pub member: RunId,
     /// On which stream; each try has its own.
     pub stream: u64,
-    /// When it was asked for last.
+    /// When it was asked for last, in local time.
     pub asked_at: Timestamp,
 }
 
@@ -125,9 +132,10 @@ pub(crate) struct ServiceCounters {
 
 impl Core {
     /// A core that has not heard of anybody. `tables` are the rows of the configuration
-    /// (accounts, tariffs), which every node has; they are not replicated.
+    /// (accounts, tariffs), which every node has; they are not replicated. `local` is the first
+    /// of the times that [`Core::handle_input`] is given.
     pub fn new(
-        now: Timestamp,
+        local: Timestamp,
         config: CoreConfig,
         services: &[LinkedSbb],
         adaptor: Box<dyn ResourceAdaptor>,
@@ -144,7 +152,9 @@ impl Core {
             unclean: config.unclean,
         };
         let empty = restored.is_empty();
-        let member = Member::new(now, member_config, restored.voter.clone(), empty);
+        let member = Member::new(local, member_config, restored.voter.clone(), empty);
+        let clock = ClusterClock::new(local, restored.progress.time);
+        let now = clock.now();
         let mut services: Vec<_> = services.iter().map(|service| (service.descriptor)()).collect();
         services
             .sort_by_key(|descriptor| (std::cmp::Reverse(descriptor.priority), descriptor.name));
@@ -156,6 +166,9 @@ impl Core {
             services,
             adaptor,
             member,
+            clock,
+            wall_clock: WallClockWatch::default(),
+            wall_clock_alarm: None,
             view: View::default(),
             seat_address: None,
             cells: BTreeMap::new(),
@@ -186,24 +199,30 @@ impl Core {
 
     /// Takes one input. Then [`Core::poll_output`] until it is empty; several inputs may be
     /// handled before, which makes larger frames.
-    pub fn handle_input(&mut self, now: Timestamp, input: Input) {
+    ///
+    /// `local` is the node's own time, which never jumps; what is called `now` from here on is
+    /// cluster time.
+    pub fn handle_input(&mut self, local: Timestamp, input: Input) {
+        let now = self.clock.handle_local_time(local);
         match input {
             Input::Packet { source, bytes } => self.on_packet(now, source, &bytes),
             Input::Datagram { flow, bytes } => self.on_message(now, Ingress { flow, bytes }, false),
-            Input::LinkUp { peer } => self.on_link_up(now, &peer),
-            Input::LinkDown { peer } => self.on_link_down(now, &peer),
+            Input::LinkUp { peer } => self.on_link_up(&peer),
+            Input::LinkDown { peer } => self.on_link_down(&peer),
             Input::Frame { peer, bytes } => self.on_frame(now, &peer, &bytes),
             Input::Outcome { delivery, outcome } => self.on_outcome(now, delivery, outcome),
-            Input::Stored { number } => self.on_stored(now, number),
+            Input::Stored { number } => self.on_stored(number),
             Input::StoreFailed { reason } => self.on_store_failed(now, &reason),
             Input::Records { token, records } => self.on_records(token, records),
+            Input::WallClock(wall) => self.on_wall_clock(now, wall),
             Input::Timeout => self.on_timeout(now),
             Input::Command(command) => self.on_command(now, command),
             Input::Drain => {
                 self.draining = Drain::Asked;
-                self.member.handle_input(now, MemberInput::Drain);
+                self.tell_member(MemberInput::Drain);
             }
         }
+        let now = self.clock.now();
         self.drive_member(now);
         self.advance_joiners(now);
         self.release();
@@ -221,10 +240,16 @@ impl Core {
         self.outputs.pop_front()
     }
 
-    /// When [`Input::Timeout`] is due.
+    /// When [`Input::Timeout`] is due, in local time.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        let times = [self.timers.next(), self.member.poll_timeout()];
+        let timer = self.timers.next().map(|time| self.clock.local_at(time));
+        let times = [timer, self.member.poll_timeout()];
         times.into_iter().flatten().min()
+    }
+
+    /// Cluster time at a local time, as far as it is known now.
+    pub fn cluster_time(&self, local: Timestamp) -> Timestamp {
+        self.clock.at(local)
     }
 
     /// The shared tables.
@@ -256,7 +281,7 @@ impl Core {
                     false => self.on_message(now, ingress, false),
                 }
             }
-            Ok(Packet::Control(control)) => self.on_control(now, source, control),
+            Ok(Packet::Control(control)) => self.on_control(source, control),
             Err(_) => self.count_drop("sealed datagram that does not open"),
         }
     }
@@ -277,18 +302,24 @@ impl Core {
         }
     }
 
-    fn on_control(&mut self, now: Timestamp, source: SocketAddr, control: Control) {
+    fn on_control(&mut self, source: SocketAddr, control: Control) {
         if control.from == VoterId::Seat {
             self.seat_address = Some(source);
         }
-        self.member.handle_input(now, MemberInput::Control(control));
+        self.read_clock(&control);
+        self.tell_member(MemberInput::Control(control));
+    }
+
+    /// Tells the membership something, by the clock that it runs on.
+    pub(crate) fn tell_member(&mut self, input: MemberInput) {
+        self.member.handle_input(self.clock.local(), input);
     }
 
     fn on_timeout(&mut self, now: Timestamp) {
-        self.member.handle_input(now, MemberInput::Timeout);
-        self.ask_again_to_join(now);
-        let done = self.gate.held();
-        self.links.values_mut().for_each(|link| link.on_timeout(now, done));
+        self.tell_member(MemberInput::Timeout);
+        self.ask_again_to_join();
+        let (local, done) = (self.clock.local(), self.gate.held());
+        self.links.values_mut().for_each(|link| link.on_timeout(local, done));
         while let Some(due) = self.timers.pop(now) {
             match due {
                 Due::Adaptor(activity) => {

@@ -6,7 +6,7 @@ use crate::commit::{Change, Commit, RowChange};
 use crate::resource_adaptor::Ingress;
 use crate::store::StoredRecord;
 use resilee_membership::RunId;
-use resilee_sbb::CellId;
+use resilee_sbb::{CellId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -30,6 +30,9 @@ pub(crate) struct Frame {
     pub ack: u64,
     /// Effects of all the writer's commits up to this number are done.
     pub done: u64,
+    /// Cluster time at which a member sends it to a joiner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_at: Option<Timestamp>,
     /// What needs no order and is not repeated.
     #[serde(default)]
     pub extras: Vec<Extra>,

@@ -64,7 +64,7 @@ impl Core {
                 })
             }
             Command::Force => {
-                self.check_force().map(|()| self.member.handle_input(now, MemberInput::Force))
+                self.check_force().map(|()| self.tell_member(MemberInput::Force))
             }
         };
         if let Err(reason) = done {
@@ -141,7 +141,7 @@ impl Core {
             hand_over.stage = Stage::Asked;
             let (cohorts, heir) = (hand_over.cohorts.clone(), hand_over.heir.clone());
             self.hand_over = Some(hand_over);
-            self.member.handle_input(now, MemberInput::HandOver { cohorts, heir });
+            self.tell_member(MemberInput::HandOver { cohorts, heir });
             self.drive_member(now);
         } else if hand_over.stage != Stage::Asked && late {
             self.outputs.push_back(Output::Notice(Notice::HandOverGivenUp(hand_over.heir)));

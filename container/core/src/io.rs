@@ -7,7 +7,7 @@ use crate::management::{Command, Notice};
 use crate::store::StoreBatch;
 use crate::store::StoredRecord;
 use resilee_membership::{Flow, NodeName};
-use resilee_sbb::{Deliver, DeliveryId, Outcome};
+use resilee_sbb::{Deliver, DeliveryId, Outcome, Timestamp};
 use std::net::SocketAddr;
 
 /// What arrives at a node.
@@ -68,6 +68,9 @@ pub enum Input {
         /// In the order of their sequence; none: there are no more.
         records: Vec<StoredRecord>,
     },
+    /// What the machine's wall clock shows, read once a second. It moves nothing; a jump is an
+    /// alarm.
+    WallClock(Timestamp),
     /// The moment of [`crate::Core::poll_timeout`] has come.
     Timeout,
     /// Hand over everything and end (SIGTERM).

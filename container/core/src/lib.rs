@@ -14,10 +14,13 @@
 //! | `commits.rs`       | what a turn changed; when its effects may leave                     |
 //! | `replication.rs`   | what the other node gets, and what is done with what it sends       |
 //! | `takeover.rs`      | what a new view means for cells, timers and gates                   |
+//! | `cluster_clock.rs` | which time it is in the cluster                                     |
 //! | `status.rs`        | what operators see                                                  |
 
 mod alarms;
 mod cell;
+mod cluster_clock;
+mod cluster_time;
 mod commit;
 mod commits;
 mod config;
@@ -37,10 +40,13 @@ mod store;
 mod takeover;
 mod timers;
 mod turns;
+mod wall_clock;
 
 pub use self::core::Core;
 pub use config::{CoreConfig, Peer};
 pub use ingress::CELLS_MAX;
 pub use io::{Input, Output};
 pub use resource_adaptor::{Egress, Endpoint, Ingress, ResourceAdaptor, Route, Scope};
-pub use store::{Restored, StoreBatch, StoreOp, StoredRecord, Tree, VOTER_KEY};
+pub use store::{
+    PROGRESS_KEY, Progress, Restored, StoreBatch, StoreOp, StoredRecord, Tree, VOTER_KEY,
+};

@@ -304,6 +304,7 @@ impl Link {
             ack_stream: self.peer_stream,
             ack: self.received,
             done,
+            sent_at: None,
             extras: self.next_extras(),
         })
     }

@@ -92,6 +92,9 @@ pub struct PeerStatus {
     pub linked: bool,
     /// Commits that it has not acknowledged yet.
     pub unacknowledged: u64,
+    /// Its cluster time minus ours, in milliseconds, as far as its heartbeats tell; none for a
+    /// node that was not heard as a member, and for the balancer.
+    pub clock_offset_ms: Option<i64>,
 }
 
 /// A deployed service.

@@ -25,17 +25,17 @@ const ROWS_PER_PIECE: usize = 256;
 const RECORDS_PER_PIECE: usize = 256;
 
 impl Core {
-    pub(crate) fn on_link_up(&mut self, now: Timestamp, peer: &NodeName) {
+    pub(crate) fn on_link_up(&mut self, peer: &NodeName) {
         let Some(link) = self.links.get_mut(peer) else { return };
         link.on_up();
-        self.ask_to_join(now);
+        self.ask_to_join();
     }
 
-    pub(crate) fn on_link_down(&mut self, now: Timestamp, peer: &NodeName) {
+    pub(crate) fn on_link_down(&mut self, peer: &NodeName) {
         let Some(link) = self.links.get_mut(peer) else { return };
         link.on_down();
         if let Some(run) = link.run.clone() {
-            self.member.handle_input(now, MemberInput::LinkDown(run));
+            self.tell_member(MemberInput::LinkDown(run));
         }
     }
 
@@ -59,8 +59,8 @@ impl Core {
         }
         if link.run.as_ref() != Some(&frame.from) {
             link.on_new_run(frame.from.clone());
-            self.member.handle_input(now, MemberInput::LinkUp(frame.from.clone()));
-            self.ask_to_join(now);
+            self.tell_member(MemberInput::LinkUp(frame.from.clone()));
+            self.ask_to_join();
         }
         for extra in std::mem::take(&mut frame.extras) {
             self.on_extra(now, &frame.from, frame.view, extra);
@@ -68,6 +68,10 @@ impl Core {
         // Updates are taken from members, and by a joiner from the member it joins. What a run
         // says that was voted out changes nothing here (its cells are owned by others now).
         let joined = self.joining.as_ref().is_some_and(|joining| joining.member == frame.from);
+        if let Some(sent_at) = frame.sent_at.filter(|_| joined) {
+            self.clock.handle_frame(&frame.from, sent_at);
+            self.follow_clock();
+        }
         let Some(link) = self.links.get_mut(peer) else { return Ok(()) };
         link.on_acknowledgement(frame.ack_stream, frame.ack);
         if self.view.contains(&frame.from) || joined {
@@ -87,14 +91,14 @@ impl Core {
 
     fn on_extra(&mut self, now: Timestamp, from: &RunId, view: u64, extra: Extra) {
         match extra {
-            Extra::Hello => self.member.handle_input(now, MemberInput::LinkUp(from.clone())),
+            Extra::Hello => self.tell_member(MemberInput::LinkUp(from.clone())),
             // The other side may have adopted the view by which a cohort is ours a moment before.
             Extra::Relay(ingress) if view > self.view.number => self.keep_early(ingress),
             Extra::Relay(ingress) => self.on_message(now, ingress, true),
             Extra::Join { stream } => {
                 if self.view.contains(from) {
                     // It dropped all it had: it is a member in name only.
-                    return self.member.handle_input(now, MemberInput::LinkDown(from.clone()));
+                    return self.tell_member(MemberInput::LinkDown(from.clone()));
                 }
                 let proposed = self.proposing.as_ref().is_some_and(|view| view.contains(from));
                 if !self.is_member() || proposed {
@@ -136,27 +140,27 @@ impl Core {
     }
 
     /// The membership wants this run to join a member.
-    pub(crate) fn join(&mut self, now: Timestamp, member: RunId) {
+    pub(crate) fn join(&mut self, member: RunId) {
         let stream = self.joining.as_ref().map_or(0, |joining| joining.stream);
-        self.joining = Some(Joining { member, stream, asked_at: now });
-        self.ask_to_join(now);
+        self.joining = Some(Joining { member, stream, asked_at: self.clock.local() });
+        self.ask_to_join();
     }
 
     /// Asks again while nothing comes: a member that had not adopted its view yet when it was
     /// asked did not answer.
-    pub(crate) fn ask_again_to_join(&mut self, now: Timestamp) {
+    pub(crate) fn ask_again_to_join(&mut self) {
         let Some(joining) = &self.joining else { return };
         let link = self.links.get(&joining.member.node);
         let receiving = link.is_some_and(|link| link.is_receiving(joining.stream));
-        if !receiving && now.since(joining.asked_at) >= ASK_AGAIN {
-            self.ask_to_join(now);
+        if !receiving && self.clock.local().since(joining.asked_at) >= ASK_AGAIN {
+            self.ask_to_join();
         }
     }
 
     /// Drops all state and asks for a snapshot, if the member's run is on the link.
-    fn ask_to_join(&mut self, now: Timestamp) {
+    fn ask_to_join(&mut self) {
         let Some(Joining { member, stream, asked_at }) = self.joining.as_mut() else { return };
-        *asked_at = now;
+        *asked_at = self.clock.local();
         let Some(link) = self.links.get_mut(&member.node) else { return };
         if !link.up || link.run.as_ref() != Some(member) || self.view.contains(&self.config.me) {
             return;
@@ -289,7 +293,7 @@ impl Core {
                 if link.announce() {
                     self.outputs.push_back(Output::Notice(Notice::JoinerSynced(run.clone())));
                 }
-                self.member.handle_input(now, MemberInput::JoinerReady(run));
+                self.tell_member(MemberInput::JoinerReady(run));
                 self.drive_member(now);
             }
         }
@@ -375,8 +379,11 @@ impl Core {
     /// Emits what the links have to say.
     pub(crate) fn flush_links(&mut self) {
         let (view, done) = (self.view.number, self.gate.held());
+        let sent_at = self.is_member().then(|| self.clock.now());
         for link in self.links.values_mut() {
-            while let Some(frame) = link.poll_frame(&self.config.me, view, done) {
+            let joins = link.run.as_ref().is_some_and(|run| !self.view.contains(run));
+            while let Some(mut frame) = link.poll_frame(&self.config.me, view, done) {
+                frame.sent_at = sent_at.filter(|_| joins);
                 let bytes = encode(&frame).expect("plain data can be encoded");
                 self.outputs.push_back(Output::Frame { peer: link.peer.clone(), bytes });
             }

@@ -9,8 +9,8 @@ use resilee_sbb::{Descriptor, Timestamp};
 use std::collections::BTreeMap;
 
 impl Core {
-    /// This node's account of itself and of the cluster.
-    pub fn status(&self, now: Timestamp) -> Status {
+    /// This node's account of itself and of the cluster at a local time.
+    pub fn status(&self, local: Timestamp) -> Status {
         let mut cells = BTreeMap::new();
         for cell in self.cells.values() {
             let owner = self.view.owner(cell.id.cohort).map_or("nobody", |run| run.node.as_str());
@@ -18,7 +18,7 @@ impl Core {
         }
         Status {
             run: self.config.me.clone(),
-            now,
+            now: self.clock.at(local),
             view: self.view.clone(),
             member: self.is_member(),
             draining: self.draining != Drain::No,
@@ -34,24 +34,28 @@ impl Core {
     }
 
     fn peer_statuses(&self) -> Vec<PeerStatus> {
+        let cluster_time = |local: Timestamp| self.clock.at(local);
         let links = self.links.values().map(|link| {
             let heard = self.member.peer_status(&link.peer);
+            let difference = heard.run.as_ref().and_then(|run| self.clock.difference_ms(run));
             PeerStatus {
                 name: link.peer.to_string(),
-                last_heard: heard.last_heard,
+                last_heard: heard.last_heard.map(cluster_time),
                 alive: heard.last_heard.is_some() && heard.lost.is_none(),
                 linked: link.up,
                 unacknowledged: link.unacknowledged() as u64,
+                clock_offset_ms: difference,
             }
         });
         let mut peers: Vec<_> = links.collect();
         if self.config.behind_balancer {
             peers.push(PeerStatus {
                 name: "balancer".to_owned(),
-                last_heard: self.member.seat_heard_at(),
+                last_heard: self.member.seat_heard_at().map(cluster_time),
                 alive: self.member.seat_alive(),
                 linked: false,
                 unacknowledged: 0,
+                clock_offset_ms: None,
             });
         }
         peers

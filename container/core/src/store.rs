@@ -3,7 +3,8 @@
 //! The engine behind it (sled, or a map in the simulator) is not here.
 
 use resilee_membership::VoterState;
-use resilee_sbb::CellId;
+use resilee_sbb::{CellId, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// A part of the store with keys of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,7 +62,7 @@ pub struct StoreBatch {
 }
 
 /// A record as it stands in a journal.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredRecord {
     /// Position in the journal of this node, from 1.
     pub sequence: u64,
@@ -75,11 +76,24 @@ pub struct StoredRecord {
 /// Key of the voter's state in [`Tree::Meta`].
 pub const VOTER_KEY: &[u8] = b"voter";
 
+/// Key of the [`Progress`] in [`Tree::Meta`]; it is written with each batch of a member.
+pub const PROGRESS_KEY: &[u8] = b"progress";
+
+/// How far a store is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// Cluster time of the last batch: a cold start goes on from there at least.
+    #[serde(default)]
+    pub time: Timestamp,
+}
+
 /// What a store held when the node started.
 #[derive(Clone, Debug, Default)]
 pub struct Restored {
     /// The voter's state, if one was stored.
     pub voter: Option<VoterState>,
+    /// How far the store is; nothing of it is zero.
+    pub progress: Progress,
     /// [`Tree::Cells`].
     pub cells: Vec<(Vec<u8>, Vec<u8>)>,
     /// [`Tree::Tables`].

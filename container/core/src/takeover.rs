@@ -16,7 +16,8 @@ use crate::management::Notice;
 use crate::store::{StoreOp, Tree, VOTER_KEY};
 use crate::timers::Due;
 use resilee_membership::{
-    Control, Destination, MemberNotice, MemberOutput, RunId, View, VoterState, seal_control,
+    Control, ControlBody, Destination, MemberInput, MemberNotice, MemberOutput, RunId, View,
+    VoterState, seal_control,
 };
 use resilee_sbb::{CellId, CohortId, EntityId, Timestamp, encode};
 
@@ -28,10 +29,10 @@ impl Core {
     pub(crate) fn drive_member(&mut self, now: Timestamp) {
         while let Some(output) = self.member.poll_output() {
             match output {
-                MemberOutput::Send { to, control } => self.send_control(&to, &control),
-                MemberOutput::Persist { number, state } => self.persist(now, number, &state),
+                MemberOutput::Send { to, control } => self.send_control(&to, control),
+                MemberOutput::Persist { number, state } => self.persist(number, &state),
                 MemberOutput::Adopt(view) => self.adopt(now, view),
-                MemberOutput::Join { member } => self.join(now, member),
+                MemberOutput::Join { member } => self.join(member),
                 MemberOutput::Proposing(view) => self.proposing = Some(view),
                 MemberOutput::VotedOut(view) => {
                     self.view = view;
@@ -63,7 +64,7 @@ impl Core {
         }
     }
 
-    fn send_control(&mut self, to: &Destination, control: &Control) {
+    fn send_control(&mut self, to: &Destination, mut control: Control) {
         let destination = match to {
             Destination::Seat => self.seat_address,
             Destination::Node(name) => {
@@ -74,18 +75,19 @@ impl Core {
         // Before the balancer's first heartbeat there is nowhere to send to; it will be asked
         // again.
         let Some(destination) = destination else { return };
-        let bytes = seal_control(&self.config.key, control);
+        if let ControlBody::Heartbeat { sent_at, .. } = &mut control.body {
+            *sent_at = self.clock.now();
+        }
+        let bytes = seal_control(&self.config.key, &control);
         self.outputs.push_back(Output::Packet { destination, bytes });
     }
 
-    fn persist(&mut self, now: Timestamp, number: u64, state: &VoterState) {
+    fn persist(&mut self, number: u64, state: &VoterState) {
         let value = encode(state).expect("plain data can be encoded");
         let key = VOTER_KEY.to_vec();
         self.writes.ops.push(StoreOp::Put { tree: Tree::Meta, key, value });
         match self.writes.failed {
-            true => {
-                self.member.handle_input(now, resilee_membership::MemberInput::Persisted(number))
-            }
+            true => self.tell_member(MemberInput::Persisted(number)),
             false => self.writes.pending_votes.push(number),
         }
     }
@@ -93,6 +95,7 @@ impl Core {
     fn adopt(&mut self, now: Timestamp, view: View) {
         let old = std::mem::replace(&mut self.view, view);
         self.proposing = None;
+        self.follow_clock();
         if self.view.contains(&self.config.me) {
             self.joining = None;
         }

@@ -57,7 +57,8 @@ pub enum ControlBody {
         echo: u64,
         /// The sender hears the seat (and is heard by it).
         hears_seat: bool,
-        /// When it was sent, by the sender's clock.
+        /// When it was sent, by the sender's cluster time (of a seat: by its own clock). The
+        /// machines here put their own clock in; who sends it puts its cluster time there.
         sent_at: Timestamp,
         /// The sender is about to leave and wants no new calls.
         draining: bool,

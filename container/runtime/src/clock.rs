@@ -1,5 +1,5 @@
-//! Cluster time of this process: the wall clock at its start plus the monotonic clock since, so
-//! that a wall clock that is set meanwhile moves nothing. Agreement between nodes is not here.
+//! Local time of this process: the wall clock at its start plus the monotonic clock since, so
+//! that a wall clock that is set meanwhile moves nothing. The core makes cluster time of it.
 
 use resilee_sbb::Timestamp;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -14,12 +14,17 @@ pub struct Clock {
 impl Clock {
     /// Reads both clocks once.
     pub fn start() -> Self {
-        // A clock before 1970 is not set at all; the epoch is as good.
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        Clock { at_start: Timestamp::ZERO + wall, started: Instant::now() }
+        Clock { at_start: Clock::wall(), started: Instant::now() }
     }
 
-    /// The present moment.
+    /// What the wall clock shows now.
+    pub fn wall() -> Timestamp {
+        // A clock before 1970 is not set at all; the epoch is as good.
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        Timestamp::ZERO + wall
+    }
+
+    /// The present moment; it never jumps.
     pub fn now(&self) -> Timestamp {
         self.at_start + self.started.elapsed()
     }

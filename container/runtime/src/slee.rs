@@ -18,6 +18,7 @@ use resilee_cluster::ClusterHandle;
 use resilee_core::management::{Answer, Query};
 use resilee_core::{Input, Output};
 use resilee_sbb::Timestamp;
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Batches of datagrams and questions that wait; more datagrams are dropped. Answers of workers
@@ -25,6 +26,8 @@ use tokio::sync::oneshot;
 const MAILBOX_MAX: usize = 256;
 /// Inputs that are fed before outputs are taken, which makes larger frames.
 const INPUTS_PER_DRAIN: usize = 64;
+/// The core compares the wall clock with its own time so often.
+const WALL_CLOCK_EVERY: Duration = Duration::from_secs(1);
 /// Cells or records that one question gets at most.
 const ANSWER_ITEMS_MAX: usize = 10_000;
 
@@ -115,6 +118,9 @@ impl Actor for Slee {
 
     fn started(&mut self, context: &mut Self::Context) {
         context.set_mailbox_capacity(MAILBOX_MAX);
+        context.run_interval(WALL_CLOCK_EVERY, |slee, context| {
+            slee.feed(Input::WallClock(Clock::wall()), context);
+        });
         self.drain(context);
     }
 }

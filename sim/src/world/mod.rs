@@ -13,6 +13,7 @@
 mod faults;
 mod links;
 
+use crate::local_clock::LocalClock;
 use crate::node::{Cluster, Node, run, timers};
 use crate::plan::{Plan, Process};
 use crate::trace::{Trace, describe};
@@ -94,7 +95,8 @@ impl World {
         let users: Vec<_> = (0..plan.pairs * 2).map(|number| format!("user{number}")).collect();
         let node = |index: u8| {
             let name = format!("server{}", index + 1);
-            Node::new(&name, address(2, index + 1, 5080), address(2, index + 1, 7000))
+            let (sip, cluster) = (address(2, index + 1, 5080), address(2, index + 1, 7000));
+            Node::new(&name, sip, cluster, LocalClock::of(plan.seed, index.into()))
         };
         let phones = users.iter().enumerate();
         World {
@@ -173,8 +175,7 @@ impl World {
     }
 
     fn machine_timeout(&self) -> Option<Timestamp> {
-        let running = self.nodes.iter().filter(|node| node.paused.is_none());
-        let nodes = running.filter_map(|node| node.core.as_ref()?.poll_timeout());
+        let nodes = self.nodes.iter().filter_map(Node::timeout);
         let balancer = self.balancer.as_ref().map(Balancer::poll_timeout);
         let phones = self.phones.iter().filter_map(Phone::poll_timeout);
         nodes.chain(balancer).chain(phones).min()
@@ -182,8 +183,7 @@ impl World {
 
     fn time_out(&mut self) {
         for node in 0..2 {
-            let core = self.nodes[node].core.as_ref().filter(|_| self.nodes[node].paused.is_none());
-            if core.and_then(|core| core.poll_timeout()).is_some_and(|at| at <= self.now) {
+            if self.nodes[node].timeout().is_some_and(|at| at <= self.now) {
                 self.feed(node, Input::Timeout);
             }
         }
@@ -318,8 +318,9 @@ impl World {
         if let Some(waiting) = self.nodes[node].paused.as_mut() {
             return waiting.push(input);
         }
+        let local = self.nodes[node].clock.at(self.now);
         if let Some(core) = self.nodes[node].core.as_mut() {
-            core.handle_input(self.now, input);
+            core.handle_input(local, input);
             self.drain(node);
         }
     }

@@ -3,6 +3,7 @@
 use crate::toy::{Back, Front, Toy};
 use resilee_core::{Core, CoreConfig, Input, Output, Restored, StoreBatch, StoreOp, Tree};
 use resilee_membership::{Flow, Key, RunId, Transport, Unclean, seal_sip};
+use resilee_core::{PROGRESS_KEY, VOTER_KEY};
 use resilee_sbb::{Deliver, LinkedSbb, Tables, Timestamp, decode};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -172,9 +173,12 @@ impl House {
             let values = self.disk.iter().filter(move |((of, _), _)| *of == tree);
             values.map(|((_, key), value)| (key.clone(), value.clone())).collect::<Vec<_>>()
         };
-        let voter = tree(Tree::Meta).into_iter().find(|(key, _)| key == resilee_core::VOTER_KEY);
+        let single = |key: &[u8]| self.disk.get(&(Tree::Meta, key.to_vec()));
         let restored = Restored {
-            voter: voter.map(|(_, bytes)| decode(&bytes).expect("the core wrote it")),
+            voter: single(VOTER_KEY).map(|bytes| decode(bytes).expect("the core wrote it")),
+            progress: single(PROGRESS_KEY)
+                .map(|bytes| decode(bytes).expect("the core wrote it"))
+                .unwrap_or_default(),
             cells: tree(Tree::Cells),
             tables: tree(Tree::Tables),
             journals: Vec::new(),

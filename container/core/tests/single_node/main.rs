@@ -4,6 +4,7 @@
 //! the simulator's.
 
 mod house;
+mod time;
 mod toy;
 
 use house::House;

@@ -6,7 +6,8 @@
 
 use super::group::{Group, Writes};
 use super::journal::{JournalFile, Place, RECORD_BYTES_MAX, Scan};
-use resilee_core::{Restored, StoreBatch, StoreOp, StoredRecord, Tree, VOTER_KEY};
+use resilee_core::{PROGRESS_KEY, VOTER_KEY};
+use resilee_core::{Restored, StoreBatch, StoreOp, StoredRecord, Tree};
 use resilee_sbb::CellId;
 use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional};
 use std::collections::BTreeMap;
@@ -220,10 +221,15 @@ impl Engine {
             });
             pairs.collect()
         };
-        let voter = self.trees[index(Tree::Meta)].get(VOTER_KEY)?;
+        let meta = &self.trees[index(Tree::Meta)];
+        let (voter, progress) = (meta.get(VOTER_KEY)?, meta.get(PROGRESS_KEY)?);
         let filled = self.journals.iter().filter(|(_, journal)| journal.next_sequence > 1);
         Ok(Restored {
             voter: voter.map(|bytes| resilee_sbb::decode(&bytes)).transpose()?,
+            progress: match progress {
+                Some(bytes) => resilee_sbb::decode(&bytes)?,
+                None => Default::default(),
+            },
             cells: all(Tree::Cells)?,
             tables: all(Tree::Tables)?,
             journals: filled.map(|(name, _)| name.clone()).collect(),
