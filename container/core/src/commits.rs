@@ -15,7 +15,7 @@ use crate::frame::Update;
 use crate::io::Output;
 use crate::management::Notice;
 use crate::resource_adaptor::{Egress, Scope};
-use crate::store::{PROGRESS_KEY, Progress, StoreBatch, StoreOp, Tree};
+use crate::store::{Progress, StoreBatch, StoreOp, Tree};
 use crate::timers::Due;
 use resilee_membership::{MemberInput, seal_sip};
 use resilee_sbb::{CellId, Timestamp, encode};
@@ -266,9 +266,11 @@ impl Core {
 
     /// How far the store is with this batch.
     fn progress(&self) -> StoreOp {
-        let progress = Progress { time: self.clock.now() };
-        let value = encode(&progress).expect("plain data can be encoded");
-        StoreOp::Put { tree: Tree::Meta, key: PROGRESS_KEY.to_vec(), value }
+        let own = (self.config.me.clone(), self.gate.last_commit());
+        let others = self.applied.iter().map(|(run, number)| (run.clone(), *number));
+        let commits = others.chain([own]).collect();
+        let progress = Progress { time: self.clock.now(), commits, joining: false };
+        progress.store_op()
     }
 
     pub(crate) fn on_stored(&mut self, number: u64) {
@@ -286,8 +288,6 @@ impl Core {
             self.writes.votes.pop_front();
             self.tell_member(MemberInput::Persisted(vote));
         }
-        let last = self.writes.stored_commit;
-        self.tell_member(MemberInput::LastCommit(last));
     }
 
     pub(crate) fn on_store_failed(&mut self, now: Timestamp, reason: &str) {

@@ -65,6 +65,8 @@ pub struct Core {
     pub(crate) early: Vec<Ingress>,
     /// Effects of other runs' commits, until they are known to be done.
     pub(crate) outbox: BTreeMap<RunId, BTreeMap<u64, Vec<crate::resource_adaptor::Egress>>>,
+    /// Number of the last commit of each other member run that was applied here.
+    pub(crate) applied: BTreeMap<RunId, u64>,
     pub(crate) writes: Writes,
     pub(crate) draining: Drain,
     pub(crate) alarms: Alarms,
@@ -186,12 +188,14 @@ impl Core {
             hand_over: None,
             early: Vec::new(),
             outbox: BTreeMap::new(),
+            applied: BTreeMap::new(),
             writes: Writes { next_batch: 1, ..Writes::default() },
             draining: Drain::No,
             alarms: Alarms::default(),
             dropped: BTreeMap::new(),
             outputs: VecDeque::new(),
         };
+        core.tell_member(MemberInput::CommitsStored(restored.commits()));
         core.restore(now, restored);
         core.drive_member(now);
         core

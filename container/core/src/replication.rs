@@ -11,9 +11,9 @@ use crate::frame::{Extra, Frame, Update};
 use crate::io::Output;
 use crate::link::Mode;
 use crate::management::Notice;
-use crate::store::{StoreOp, StoredRecord, Tree};
+use crate::store::{Progress, StoreOp, StoredRecord, Tree};
 use resilee_membership::{MemberInput, NodeName, RunId};
-use resilee_sbb::{CellId, CodecError, Timestamp, decode, encode};
+use resilee_sbb::{CellId, CodecError, CohortId, Timestamp, decode, encode};
 use serde_bytes::ByteBuf;
 use std::time::Duration;
 
@@ -178,8 +178,11 @@ impl Core {
         self.outbox.clear();
         self.unpublished.clear();
         self.tables = self.configured.clone();
+        self.applied.clear();
         self.writes.ops.push(StoreOp::Clear { tree: Tree::Cells });
         self.writes.ops.push(StoreOp::Clear { tree: Tree::Tables });
+        let joining = Progress { time: self.clock.now(), commits: Vec::new(), joining: true };
+        self.writes.ops.push(joining.store_op());
     }
 
     fn apply_update(
@@ -220,6 +223,7 @@ impl Core {
     fn apply_commit(&mut self, from: &RunId, commit: Commit) -> Result<(), CodecError> {
         // It acts by a view that gives it the cell, and that this node is about to adopt.
         self.let_go(commit.cell);
+        self.applied.insert(from.clone(), commit.number);
         self.apply_changes(commit.cell, &commit.changes)?;
         self.store_changes(&commit);
         self.apply_rows(&commit.rows);
@@ -348,10 +352,15 @@ impl Core {
                 let (journal, limit) = (name, RECORDS_PER_PIECE);
                 self.outputs.push_back(Output::LoadRecords { token, journal, from, limit });
             }
-            None => match link.push(&Update::SnapshotEnd, 0) {
-                Ok(end) => link.mode = Mode::Ending(end),
-                Err(_) => link.stop(),
-            },
+            None => {
+                // Says how far the snapshot is: all commits up to this one are in it.
+                let cell = CellId { cohort: CohortId::TABLES, number: 0 };
+                let last = Update::Commit(Commit::empty(self.gate.last_commit(), cell));
+                match link.push(&last, 0).and_then(|_| link.push(&Update::SnapshotEnd, 0)) {
+                    Ok(end) => link.mode = Mode::Ending(end),
+                    Err(_) => link.stop(),
+                }
+            }
         }
     }
 

@@ -2,8 +2,8 @@
 //!
 //! The engine behind it (sled, or a map in the simulator) is not here.
 
-use resilee_membership::VoterState;
-use resilee_sbb::{CellId, Timestamp};
+use resilee_membership::{RunId, VoterState};
+use resilee_sbb::{CellId, Timestamp, encode};
 use serde::{Deserialize, Serialize};
 
 /// A part of the store with keys of its own.
@@ -85,6 +85,22 @@ pub struct Progress {
     /// Cluster time of the last batch: a cold start goes on from there at least.
     #[serde(default)]
     pub time: Timestamp,
+    /// Number of the last commit of each member run that is in the store. Of two stores of one
+    /// view, the one with more commits has all that the other has, and begins a cold start.
+    #[serde(default)]
+    pub commits: Vec<(RunId, u64)>,
+    /// The run dropped what it had for a member's snapshot, and was not a member since: what is
+    /// in the store is not a state of the cluster.
+    #[serde(default)]
+    pub joining: bool,
+}
+
+impl Progress {
+    /// How it is written.
+    pub(crate) fn store_op(&self) -> StoreOp {
+        let value = encode(self).expect("plain data can be encoded");
+        StoreOp::Put { tree: Tree::Meta, key: PROGRESS_KEY.to_vec(), value }
+    }
 }
 
 /// What a store held when the node started.
@@ -103,8 +119,15 @@ pub struct Restored {
 }
 
 impl Restored {
-    /// True if nothing was stored: a new node, or one that lost its disk.
+    /// True if there is nothing to start from: a new node, one that lost its disk, or one that
+    /// died while it joined.
     pub fn is_empty(&self) -> bool {
-        self.voter.is_none() && self.cells.is_empty() && self.tables.is_empty()
+        let nothing = self.voter.is_none() && self.cells.is_empty() && self.tables.is_empty();
+        nothing || self.progress.joining
+    }
+
+    /// How much is in the store, to compare with another store of the same view.
+    pub fn commits(&self) -> u64 {
+        self.progress.commits.iter().fold(0, |sum, (_, number)| sum.saturating_add(*number))
     }
 }

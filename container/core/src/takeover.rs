@@ -96,8 +96,10 @@ impl Core {
         let old = std::mem::replace(&mut self.view, view);
         self.proposing = None;
         self.follow_clock();
-        if self.view.contains(&self.config.me) {
-            self.joining = None;
+        self.applied.retain(|run, _| self.view.contains(run));
+        if self.view.contains(&self.config.me) && self.joining.take().is_some() {
+            // The store is whole now, and says so.
+            self.emit_batch();
         }
         self.outputs.push_back(Output::Notice(Notice::View(self.view.clone())));
         self.reset_links(&old);

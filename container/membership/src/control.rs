@@ -74,9 +74,10 @@ pub enum ControlBody {
         view: View,
         /// The sender's run is a member of it and lives.
         member: bool,
-        /// The last commit in the sender's store, to compare two nodes at a cold start.
+        /// How many commits were in the store that the sender's run started from, to compare two
+        /// nodes at a cold start.
         last_commit: u64,
-        /// The sender's store has nothing in it.
+        /// The sender's store had nothing to start from.
         store_empty: bool,
     },
     /// Vote for this view, please.

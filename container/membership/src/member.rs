@@ -80,6 +80,7 @@ pub struct Member {
     /// The member that this run asked for a snapshot.
     joining: Option<RunId>,
     cold: ColdStart,
+    /// Commits in the store that this run started from.
     last_commit: u64,
     store_empty: bool,
     draining: bool,
@@ -143,7 +144,7 @@ impl Member {
             MemberInput::LinkDown(run) => self.on_link_down(run),
             MemberInput::JoinerReady(run) => self.on_joiner_ready(run),
             MemberInput::Persisted(number) => self.on_persisted(number),
-            MemberInput::LastCommit(number) => self.last_commit = number,
+            MemberInput::CommitsStored(number) => self.last_commit = number,
             MemberInput::Timeout => {}
             MemberInput::Drain => self.on_drain(),
             MemberInput::HandOver { cohorts, heir } => self.on_hand_over(cohorts, heir),

@@ -60,8 +60,9 @@ pub enum MemberInput {
     JoinerReady(RunId),
     /// The state of that number, and all before it, is stored.
     Persisted(u64),
-    /// The number of the last commit in the store.
-    LastCommit(u64),
+    /// How many commits of the members of the last view are in the store that this run starts
+    /// from.
+    CommitsStored(u64),
     /// The moment of `poll_timeout` has come.
     Timeout,
     /// Hand everything to the others and leave.

@@ -11,8 +11,15 @@
 //! | not 0, in it     | no member spoke                       | after `cold_start_ms`, if first |
 //!
 //! *First* among the nodes that answered and that may propose themselves: one with something in
-//! its store, then the one with the later last commit, then the lower name. All have learned the
+//! its store, then the one with more commits in it, then the lower name. All have learned the
 //! highest view that any of them stores by the time they compare, since answers carry it.
+//!
+//! **What is compared.** A store keeps, for each member run of the view it was written in, the
+//! number of that run's last commit that it has; a node says the sum. Commits of a run come to a
+//! store in their order, so of two stores of one view the one with the greater sum has what the
+//! other has; unless each has last commits that the other lacks, the last milliseconds before both
+//! died: then it lacks fewer. *No store* is one without a voter's state, and one whose run dropped
+//! its cells for a snapshot and died before it was a member.
 //!
 //! **Why "at once" is safe.** A decided view is stored by a majority before any member acts on
 //! it. When every voter says that it stores none, then either none was decided, so no living
