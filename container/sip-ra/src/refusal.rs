@@ -4,7 +4,11 @@
 use crate::element::Element;
 use crate::incoming::{Incoming, amended};
 use resilee_core::{Egress, Ingress};
-use resilee_sip_proto::{HeaderName, Message, build, name_addr};
+use resilee_sip_proto::{HeaderName, Message, SipUri, build, name_addr};
+use std::net::SocketAddr;
+
+/// Most Contacts in one REGISTER; one with more is refused whole, before anybody looks at it.
+const CONTACTS_MAX: usize = 16;
 
 /// A refusal: status, reason phrase (empty: the usual one), further headers.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,7 +54,11 @@ impl Refusal {
 /// What is wrong with a request before anything is known of its call (RFC 3261 §16.3).
 ///
 /// An ACK is never answered, and ACK and CANCEL follow their INVITE, which was checked.
-pub(crate) fn fault(request: &Message<'_>) -> Option<Refusal> {
+pub(crate) fn fault(
+    element: &Element,
+    request: &Message<'_>,
+    source: SocketAddr,
+) -> Option<Refusal> {
     let method = request.method().unwrap_or_default();
     if matches!(method, "ACK" | "CANCEL") {
         return None;
@@ -69,6 +77,18 @@ pub(crate) fn fault(request: &Message<'_>) -> Option<Refusal> {
             return Some(Refusal::bad_request("One Contact Is Needed"));
         }
     }
+    // RFC 3261 §16.3 step 2, §26.2.2: `sips` promises TLS on every hop, which UDP cannot keep.
+    // Within a dialog the Request-URI is not followed.
+    let scheme = request.request_uri().and_then(|uri| Some(uri.split_once(':')?.0));
+    let is_secure = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips"));
+    if is_secure && request.to_tag().is_none() {
+        return Some(Refusal::new(416));
+    }
+    if method == "REGISTER"
+        && let Some(refusal) = fault_of_contacts(element, request, source)
+    {
+        return Some(refusal);
+    }
     // A REGISTER ends here: it needs no further hop.
     if method != "REGISTER" && request.max_forwards() == Some(0) {
         return Some(Refusal::new(483));
@@ -79,4 +99,35 @@ pub(crate) fn fault(request: &Message<'_>) -> Option<Refusal> {
         return Some(Refusal { status: 420, reason: "", header });
     }
     None
+}
+
+/// What is wrong with the contacts of a REGISTER: only what calls can be sent to is bound. That
+/// is `sip:` without TLS, and not this server itself, which would call itself in a circle.
+fn fault_of_contacts(
+    element: &Element,
+    register: &Message<'_>,
+    source: SocketAddr,
+) -> Option<Refusal> {
+    let contacts = register.values(HeaderName::Contact);
+    if contacts.len() > CONTACTS_MAX {
+        return Some(Refusal { status: 403, reason: "Too Many Contacts", header: None });
+    }
+    if element.is_here(&source.ip().to_canonical().to_string(), Some(source.port())) {
+        return Some(Refusal { status: 403, reason: "Source Is This Server", header: None });
+    }
+    let mut uris = contacts.iter().map(|contact| name_addr(contact).map(|it| it.uri));
+    uris.find_map(|uri| match uri {
+        Some("*") => None,
+        Some(uri) => match SipUri::parse(uri) {
+            Some(sip) if !sip.scheme.eq_ignore_ascii_case("sip") => {
+                Some(Refusal::bad_request("Contact Needs TLS"))
+            }
+            Some(sip) if element.is_here(sip.host, sip.port) => {
+                Some(Refusal::bad_request("Contact Is This Server"))
+            }
+            Some(_) => None,
+            None => Some(Refusal::bad_request("Contact Is No SIP URI")),
+        },
+        None => Some(Refusal::bad_request("Bad Contact")),
+    })
 }

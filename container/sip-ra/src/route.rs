@@ -54,7 +54,7 @@ fn route_request(
     request: &Message<'_>,
     method: &str,
 ) -> Route {
-    if let Some(refusal) = fault(request) {
+    if let Some(refusal) = fault(element, request, ingress.flow.remote) {
         let answer = refusal.answer_ingress(element, ingress);
         return Route::Answer(answer.into_iter().collect());
     }

@@ -5,7 +5,7 @@
 //! | answered by another service                      | none                              |
 //! | OPTIONS without a user part: to this server      | 200 with Allow                    |
 //! | another method (not INVITE) without a user part  | 405 with Allow                    |
-//! | a scheme that is not sip or sips (not INVITE)    | 416                               |
+//! | a scheme that is not sip or sips                 | 416                               |
 //! | sender not admitted                              | 403 or 407, see `admission`       |
 //! | callee registered                                | proxied to its live contacts      |
 //! | callee has an account, no live contact           | 480                               |
@@ -73,6 +73,9 @@ impl Sbb for CallControl {
 }
 
 fn on_invite(cx: &mut Context<'_>, invite: &Invite) -> Result<SipCommand, Failure> {
+    if Callee::of_uri(&invite.request_uri).is_none() {
+        return Ok(respond(416, Vec::new()));
+    }
     let callee = Callee {
         user: invite.callee.user.clone(),
         address_of_record: invite.callee.address_of_record.clone(),

@@ -66,4 +66,6 @@ fn options_to_the_server_itself_tell_what_it_allows_without_a_password() {
 #[test]
 fn a_scheme_that_is_not_sip_is_unsupported() {
     assert_eq!(Server::new().send(&request("MESSAGE", "tel:+4930")).status(), 416);
+    let invite = Invite { request_uri: "tel:+4930".to_owned(), ..invite("alice", "bob") };
+    assert_eq!(Server::new().send(&invite).status(), 416);
 }
