@@ -10,6 +10,10 @@ use sha2::Sha256;
 /// Name of the table of accounts; its key is `user@realm`.
 pub const ACCOUNTS: &str = "accounts";
 
+/// Seconds for which the nonce of a registration is good. Who checks that none is used twice
+/// remembers it so long.
+pub const REGISTER_NONCE_LIFETIME_S: u64 = 300;
+
 /// The row of one account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
@@ -84,7 +88,8 @@ pub struct Credentials {
     pub qop: Option<QopAuth>,
     /// Method of the request.
     pub method: String,
-    /// True if the nonce is this cluster's and not too old.
+    /// True if the nonce is this cluster's, for such a request and not too old. An INVITE's was
+    /// not used as often before, either; a REGISTER's count is the registrar's to watch.
     pub nonce_fresh: bool,
 }
 

@@ -12,6 +12,23 @@ pub const REGISTRATIONS: &str = "registrations";
 pub struct Registrations {
     /// Its contacts, in the order they were added.
     pub contacts: Vec<Contact>,
+    /// Nonces that were used and may still be fresh, also by contacts that are gone.
+    #[serde(default)]
+    pub nonces: Vec<UsedNonce>,
+}
+
+/// A nonce, and how often it was used: an equal or lower count is a replay, unless the REGISTER
+/// is the very last one again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedNonce {
+    /// The nonce.
+    pub nonce: String,
+    /// Its highest count so far.
+    pub count: u32,
+    /// CSeq number of the REGISTER with that count.
+    pub cseq: u32,
+    /// Too old to be used from then on, and forgotten.
+    pub until: Timestamp,
 }
 
 impl Registrations {
@@ -38,8 +55,4 @@ pub struct Contact {
     pub call_id: String,
     /// CSeq number of the REGISTER that set it.
     pub cseq: u32,
-    /// Nonce and nonce count of its credentials: an equal or lower count is a replay, unless
-    /// the REGISTER is this very one again.
-    #[serde(default)]
-    pub nonce_count: Option<(String, u32)>,
 }

@@ -1,8 +1,9 @@
 //! The two kinds of activities, and their marshalled form.
 
-use crate::call::Call;
+use crate::call::{Call, SpentNonce};
 use crate::exchange::Exchange;
 use crate::incoming::Incoming;
+use crate::nonce::{NonceSource, Scope};
 use crate::step::Step;
 use resilee_sbb::{Failure, Timestamp, decode, encode};
 use resilee_sip_api::Target;
@@ -63,6 +64,23 @@ impl Activity {
         match self {
             Activity::Call(call) => call.call_id.clone(),
             Activity::Exchange(exchange) => exchange.call_id(),
+        }
+    }
+
+    /// A nonce to challenge the request that began it.
+    pub(crate) fn nonce(&self, nonces: &mut NonceSource, step: &Step<'_>) -> String {
+        let (secret, now) = (&step.element.secret, step.now());
+        match self {
+            Activity::Call(call) => nonces.make(secret, now, Scope::Call(&call.call_id)),
+            Activity::Exchange(exchange) => exchange.nonce(nonces, step),
+        }
+    }
+
+    /// The nonce that began a call, which no other INVITE may use as often.
+    pub(crate) fn spent_nonce(&self) -> Option<&SpentNonce> {
+        match self {
+            Activity::Call(call) => call.spent_nonce.as_ref(),
+            Activity::Exchange(_) => None,
         }
     }
 

@@ -122,10 +122,11 @@ impl SipRa {
         if of_cell().count() >= ACTIVITIES_PER_CELL_MAX {
             return Err(503);
         }
+        let spent: Vec<_> = of_cell().filter_map(|(_, it)| it.spent_nonce().cloned()).collect();
         let activity = endpoint.start_activity();
         let mut step = Step { endpoint, element: &self.element, activity };
         let started = if is_invite {
-            Activity::Call(Box::new(Call::start(&mut step, incoming)))
+            Activity::Call(Box::new(Call::start(&mut step, incoming, &spent)))
         } else {
             Activity::Exchange(Box::new(Exchange::start(&mut step, incoming)))
         };
@@ -194,7 +195,7 @@ impl ResourceAdaptor for SipRa {
                 target.respond(&mut step, status, &reason, &borrowed(&headers))
             }
             SipCommand::Challenge { realm, stale, proxy } => {
-                let nonce = self.nonces.make(&self.element.secret, step.now());
+                let nonce = target.nonce(&mut self.nonces, &step);
                 let headers = challenges(&self.algorithms, &realm, &nonce, stale, proxy);
                 let status = if proxy { 407 } else { 401 };
                 target.respond(&mut step, status, "", &borrowed(&headers))

@@ -1,7 +1,7 @@
 //! Digest authentication as far as it needs no password: challenges, and credentials as a
 //! service sees them. Whether a response is right, the service decides with the user's secret.
 
-use crate::nonce::{NonceAge, age};
+use crate::nonce::{NonceAge, Scope, age};
 use crate::secret::Secret;
 use resilee_sbb::Timestamp;
 use resilee_sip_api::{Algorithm, Credentials, QopAuth};
@@ -49,7 +49,7 @@ pub(crate) fn credentials(
     let values = CREDENTIALS_HEADERS.iter().flat_map(|name| request.values(*name));
     let found = values.filter_map(|value| {
         let credentials = digest::Credentials::parse(&value)?;
-        let nonce_age = age(secret, now, &credentials.nonce);
+        let nonce_age = age(secret, now, &credentials.nonce, Scope::of(request));
         let method = request.method()?;
         Some((rank(nonce_age), for_service(credentials, &value, method, nonce_age)?))
     });
@@ -67,7 +67,9 @@ pub(crate) fn strip_credentials(
         let values = request.values(name);
         let is_foreign = |value: &&std::borrow::Cow<'_, str>| {
             let credentials = digest::Credentials::parse(value);
-            credentials.is_none_or(|it| age(secret, now, &it.nonce) == NonceAge::Foreign)
+            let is_ours =
+                |nonce: &str| age(secret, now, nonce, Scope::of(request)) != NonceAge::Foreign;
+            credentials.is_none_or(|it| !is_ours(&it.nonce))
         };
         let foreign: Vec<_> = values.iter().filter(is_foreign).collect();
         if foreign.len() == values.len() {
@@ -163,7 +165,7 @@ mod tests {
 
     #[test]
     fn credentials_with_our_nonce_are_chosen_and_kept_as_written() {
-        let nonce = NonceSource::new(1).make(&SECRET, NOW);
+        let nonce = NonceSource::new(1).make(&SECRET, NOW, Scope::Call("1"));
         let text = request(&(authorization("theirs") + &authorization(&nonce)));
         let message = Message::parse(text.as_bytes()).unwrap();
         let found = credentials(&SECRET, NOW, &message).unwrap();
@@ -174,7 +176,7 @@ mod tests {
 
     #[test]
     fn only_our_credentials_are_taken_off() {
-        let nonce = NonceSource::new(1).make(&SECRET, NOW);
+        let nonce = NonceSource::new(1).make(&SECRET, NOW, Scope::Call("1"));
         let text = request(&(authorization("theirs") + &authorization(&nonce)));
         let message = Message::parse(text.as_bytes()).unwrap();
         let mut edit = Edit::new(&message);

@@ -15,13 +15,14 @@
 use crate::in_dialog::{InDialogRequest, Reinvite};
 use crate::incoming::Incoming;
 use crate::leg::Leg;
+use crate::nonce::CALL_NONCE_MEMORY;
 use crate::outgoing::Outgoing;
 use crate::party;
 use crate::proxied_invite::{InviteNews, ProxiedInvite};
 use crate::step::Step;
 use resilee_membership::Flow;
 use resilee_sbb::{Failure, Timestamp};
-use resilee_sip_api::{Answered, Ended, Progress, Rejected, Side, Target};
+use resilee_sip_api::{Answered, Credentials, Ended, Progress, Rejected, Side, Target};
 use resilee_sip_proto::Message;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -54,6 +55,34 @@ pub(crate) struct Call {
     progressed: Vec<u16>,
     /// Without a command of a service by then, the INVITE fails.
     decide_by: Option<Timestamp>,
+    /// What its caller's credentials used up; until they are worth nothing, the call stays.
+    #[serde(default)]
+    pub(crate) spent_nonce: Option<SpentNonce>,
+}
+
+/// A nonce that was used so often.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SpentNonce {
+    nonce: String,
+    /// Nonce count of the INVITE; the highest if it had none, as such a nonce serves once.
+    count: u32,
+    /// Too old from then on.
+    until: Timestamp,
+}
+
+impl SpentNonce {
+    /// What fresh credentials use up.
+    fn of(credentials: &Credentials, now: Timestamp) -> Option<Self> {
+        let count = credentials.nonce_count().unwrap_or(u32::MAX);
+        let spent =
+            SpentNonce { nonce: credentials.nonce.clone(), count, until: now + CALL_NONCE_MEMORY };
+        credentials.nonce_fresh.then_some(spent)
+    }
+
+    /// Whether these credentials were used before, by the same or an earlier count.
+    fn covers(&self, other: &SpentNonce) -> bool {
+        self.nonce == other.nonce && self.count >= other.count
+    }
 }
 
 /// A dialog; the other end is [`Call::caller`].
@@ -94,9 +123,20 @@ struct Facts {
 }
 
 impl Call {
-    /// Takes an INVITE outside a dialog.
-    pub(crate) fn start(step: &mut Step<'_>, incoming: &Incoming<'_>) -> Self {
-        let event = party::invite(step, incoming);
+    /// Takes an INVITE outside a dialog. Credentials that another INVITE of the cell has `spent`
+    /// are a replay, or an impatient client; either way they are not fresh.
+    pub(crate) fn start(
+        step: &mut Step<'_>,
+        incoming: &Incoming<'_>,
+        spent: &[SpentNonce],
+    ) -> Self {
+        let mut event = party::invite(step, incoming);
+        let credentials = event.credentials.as_mut();
+        let spent_nonce = credentials.and_then(|credentials| {
+            let now_spent = SpentNonce::of(credentials, step.now())?;
+            credentials.nonce_fresh = !spent.iter().any(|earlier| earlier.covers(&now_spent));
+            credentials.nonce_fresh.then_some(now_spent)
+        });
         let call = Call {
             call_id: event.call_id.clone(),
             caller: Leg::caller(incoming.message, incoming.flow),
@@ -112,6 +152,7 @@ impl Call {
             },
             progressed: Vec::new(),
             decide_by: Some(decision_deadline(step)),
+            spent_nonce,
         };
         step.fire(&event);
         call
@@ -127,9 +168,10 @@ impl Call {
         self.facts.rejected.is_some()
     }
 
-    /// Over, and nothing is left to be repeated.
+    /// Over, and nothing is left to be repeated or to be remembered.
     pub(crate) fn is_over(&self) -> bool {
-        (self.facts.rejected.is_some() || self.facts.ended.is_some())
+        self.spent_nonce.is_none()
+            && (self.facts.rejected.is_some() || self.facts.ended.is_some())
             && self.invite.is_terminated()
             && self.reinvites.iter().all(|reinvite| reinvite.invite.is_terminated())
             && self.requests.iter().all(|request| request.proxied.is_terminated())
@@ -216,6 +258,7 @@ impl Call {
             let news = self.invite.fail(step, 500, "", &[]);
             self.on_invite_news(step, news, None);
         }
+        self.spent_nonce.take_if(|spent| spent.until <= step.now());
         let news = self.invite.on_timeout(step);
         self.on_invite_news(step, news, None);
         self.on_in_dialog_timeout(step);
@@ -233,8 +276,9 @@ impl Call {
     pub(crate) fn next_timeout(&self) -> Option<Timestamp> {
         let reinvites = self.reinvites.iter().filter_map(|it| it.invite.next_timeout());
         let requests = self.requests.iter().filter_map(|it| it.proxied.next_timeout());
+        let spent = self.spent_nonce.iter().map(|spent| spent.until);
         let invite = self.invite.next_timeout().into_iter();
-        invite.chain(self.decide_by).chain(reinvites).chain(requests).min()
+        invite.chain(spent).chain(self.decide_by).chain(reinvites).chain(requests).min()
     }
 
     /// A dialog is over: so is the call, if none is open any more. A second callee whose 2xx

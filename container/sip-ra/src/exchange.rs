@@ -12,6 +12,7 @@
 
 use crate::call::destinations;
 use crate::incoming::Incoming;
+use crate::nonce::{NonceSource, Scope};
 use crate::outgoing::Outgoing;
 use crate::party;
 use crate::proxied_request::ProxiedRequest;
@@ -66,6 +67,13 @@ impl Exchange {
     pub(crate) fn call_id(&self) -> String {
         let request = Message::parse(&self.request);
         request.map(|request| request.call_id().to_owned()).unwrap_or_default()
+    }
+
+    /// A nonce to challenge the request.
+    pub(crate) fn nonce(&self, nonces: &mut NonceSource, step: &Step<'_>) -> String {
+        let request = self.message();
+        let scope = request.as_ref().map_or(Scope::Call(""), Scope::of);
+        nonces.make(&step.element.secret, step.now(), scope)
     }
 
     /// A service answers the request.

@@ -1,18 +1,68 @@
-//! Digest nonces: time, random and a MAC under the cluster key, so that any node checks what any
-//! node made and nothing is stored. How often one was used is the registrar's to watch.
+//! Digest nonces: time, random, what it is good for, and a MAC under the cluster key, so that any
+//! node checks what any node made and nothing is stored.
+//!
+//! | nonce of        | good for                        | how often it was used, remembers    |
+//! |-----------------|---------------------------------|-------------------------------------|
+//! | a registration  | any REGISTER, 300 s             | the registrar, in its table         |
+//! | another request | requests of its Call-ID, 32 s   | the call, for as long (INVITE only) |
+//!
+//! A call's cell cannot see what other cells have seen. It need not: credentials that somebody
+//! has overheard are good in the cell of their own Call-ID alone.
 
 use crate::secret::Secret;
 use resilee_sbb::Timestamp;
+use resilee_sip_api::REGISTER_NONCE_LIFETIME_S;
+use resilee_sip_proto::Message;
 use std::time::Duration;
 
-/// How long a nonce is good. After it the client is told `stale` and repeats with a new one.
-pub(crate) const NONCE_LIFETIME: Duration = Duration::from_secs(300);
+/// How long the nonce of a registration is good. After it the client is told `stale` and repeats
+/// with a new one.
+const REGISTER_NONCE_LIFETIME: Duration = Duration::from_secs(REGISTER_NONCE_LIFETIME_S);
+
+/// How long that of a call is: the answer to a challenge comes at once.
+const CALL_NONCE_LIFETIME: Duration = Duration::from_secs(32);
 
 /// A nonce this much younger than now is still good: clocks of two nodes differ.
 const CLOCK_ERROR_MAX: Duration = Duration::from_secs(5);
 
-/// Hexadecimal digits of time and of random.
+/// No nonce of a call that is used now is good after so long.
+pub(crate) const CALL_NONCE_MEMORY: Duration = CALL_NONCE_LIFETIME.saturating_add(CLOCK_ERROR_MAX);
+
+/// Hexadecimal digits of time, of random, of what it is good for, and of the MAC.
 const PART_DIGITS: usize = 16;
+
+/// What a nonce is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scope<'a> {
+    /// Any REGISTER.
+    Registration,
+    /// Other requests with this Call-ID.
+    Call(&'a str),
+}
+
+impl<'a> Scope<'a> {
+    pub(crate) fn of(request: &Message<'a>) -> Self {
+        match request.method() {
+            Some("REGISTER") => Scope::Registration,
+            _ => Scope::Call(request.call_id()),
+        }
+    }
+
+    fn lifetime(self) -> Duration {
+        match self {
+            Scope::Registration => REGISTER_NONCE_LIFETIME,
+            Scope::Call(_) => CALL_NONCE_LIFETIME,
+        }
+    }
+
+    fn digits(self, secret: &Secret) -> String {
+        let hash = match self {
+            Scope::Registration => 0,
+            Scope::Call(call_id) => secret.hash64("nonce scope", &[call_id.as_bytes()]),
+        };
+        format!("{hash:016x}")
+    }
+}
 
 /// Makes nonces. Its numbers come from a seed: the same seed gives the same nonces.
 #[derive(Debug)]
@@ -27,7 +77,7 @@ pub(crate) struct NonceSource {
 pub(crate) enum NonceAge {
     /// Ours, and young enough.
     Fresh,
-    /// Ours, but too old.
+    /// Ours, but too old or for something else.
     Old,
     /// Not made by this cluster.
     Foreign,
@@ -39,19 +89,19 @@ impl NonceSource {
     }
 
     /// A nonce that was never given out before.
-    pub(crate) fn make(&mut self, secret: &Secret, now: Timestamp) -> String {
+    pub(crate) fn make(&mut self, secret: &Secret, now: Timestamp, scope: Scope<'_>) -> String {
         self.count += 1;
         let micros = now.as_micros();
         let parts = [self.seed.to_be_bytes(), self.count.to_be_bytes(), micros.to_be_bytes()];
         let random = secret.hash64("nonce random", &[&parts.concat()]);
-        let body = format!("{micros:016x}{random:016x}");
+        let body = format!("{micros:016x}{random:016x}{}", scope.digits(secret));
         format!("{body}{}", mac(secret, &body))
     }
 }
 
-/// Whether a nonce is this cluster's, and how old.
-pub(crate) fn age(secret: &Secret, now: Timestamp, nonce: &str) -> NonceAge {
-    let Some((body, found)) = nonce.split_at_checked(2 * PART_DIGITS) else {
+/// Whether a nonce is this cluster's, for this, and how old.
+pub(crate) fn age(secret: &Secret, now: Timestamp, nonce: &str, scope: Scope<'_>) -> NonceAge {
+    let Some((body, found)) = nonce.split_at_checked(3 * PART_DIGITS) else {
         return NonceAge::Foreign;
     };
     let Ok(micros) = u64::from_str_radix(&body[..PART_DIGITS], 16) else {
@@ -61,7 +111,9 @@ pub(crate) fn age(secret: &Secret, now: Timestamp, nonce: &str) -> NonceAge {
         return NonceAge::Foreign;
     }
     let made_at = Timestamp::from_micros(micros);
-    if now.since(made_at) > NONCE_LIFETIME || made_at.since(now) > CLOCK_ERROR_MAX {
+    let is_for_it = is_equal(&body[2 * PART_DIGITS..], &scope.digits(secret));
+    let is_old = now.since(made_at) > scope.lifetime() || made_at.since(now) > CLOCK_ERROR_MAX;
+    if is_old || !is_for_it {
         return NonceAge::Old;
     }
     NonceAge::Fresh
@@ -83,29 +135,48 @@ mod tests {
     const SECRET: Secret = Secret::new([7; 32]);
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
-    #[test]
-    fn a_nonce_is_fresh_for_its_lifetime_on_every_node() {
-        let nonce = NonceSource::new(1).make(&SECRET, NOW);
-        let other_node = Secret::new([7; 32]);
-        assert_eq!(age(&other_node, NOW, &nonce), NonceAge::Fresh);
-        assert_eq!(age(&other_node, NOW + NONCE_LIFETIME, &nonce), NonceAge::Fresh);
-        let later = NOW + NONCE_LIFETIME + Duration::from_micros(1);
-        assert_eq!(age(&other_node, later, &nonce), NonceAge::Old);
-        assert_eq!(age(&other_node, NOW - Duration::from_secs(6), &nonce), NonceAge::Old);
-    }
+    const REGISTER: Scope<'_> = Scope::Registration;
+    const CALL: Scope<'_> = Scope::Call("call-1");
 
     #[test]
-    fn a_nonce_of_somebody_else_is_foreign() {
-        let nonce = NonceSource::new(1).make(&Secret::new([8; 32]), NOW);
-        for nonce in ["", "abc", &nonce, &format!("{nonce}0"), &"é".repeat(24)] {
-            assert_eq!(age(&SECRET, NOW, nonce), NonceAge::Foreign, "{nonce}");
+    fn a_nonce_is_fresh_for_its_lifetime_on_every_node() {
+        let other_node = Secret::new([7; 32]);
+        for scope in [REGISTER, CALL] {
+            let nonce = NonceSource::new(1).make(&SECRET, NOW, scope);
+            let age_at = |now| age(&other_node, now, &nonce, scope);
+            assert_eq!(age_at(NOW), NonceAge::Fresh);
+            assert_eq!(age_at(NOW + scope.lifetime()), NonceAge::Fresh);
+            let later = NOW + scope.lifetime() + Duration::from_micros(1);
+            assert_eq!(age_at(later), NonceAge::Old);
+            assert_eq!(age_at(NOW - Duration::from_secs(6)), NonceAge::Old);
         }
     }
 
     #[test]
+    fn a_nonce_is_good_for_nothing_but_what_it_was_made_for() {
+        for (scope, other) in [(REGISTER, CALL), (CALL, REGISTER), (CALL, Scope::Call("call-2"))] {
+            let nonce = NonceSource::new(1).make(&SECRET, NOW, scope);
+            assert_eq!(age(&SECRET, NOW, &nonce, other), NonceAge::Old, "{scope:?} {other:?}");
+        }
+    }
+
+    #[test]
+    fn a_nonce_of_somebody_else_is_foreign() {
+        let nonce = NonceSource::new(1).make(&Secret::new([8; 32]), NOW, CALL);
+        for nonce in ["", "abc", &nonce, &format!("{nonce}0"), &"é".repeat(24), &"é".repeat(32)] {
+            assert_eq!(age(&SECRET, NOW, nonce, CALL), NonceAge::Foreign, "{nonce}");
+        }
+        let ours = NonceSource::new(1).make(&SECRET, NOW, CALL);
+        let other_call = NonceSource::new(1).make(&SECRET, NOW, Scope::Call("call-2"));
+        let forged = format!("{}{}{}", &ours[..32], &other_call[32..48], &ours[48..]);
+        assert_eq!(age(&SECRET, NOW, &forged, Scope::Call("call-2")), NonceAge::Foreign);
+    }
+
+    #[test]
     fn no_nonce_is_given_out_twice() {
+        let make = |source: &mut NonceSource| source.make(&SECRET, NOW, CALL);
         let mut source = NonceSource::new(1);
-        assert_ne!(source.make(&SECRET, NOW), source.make(&SECRET, NOW));
-        assert_ne!(NonceSource::new(1).make(&SECRET, NOW), NonceSource::new(2).make(&SECRET, NOW));
+        assert_ne!(make(&mut source), make(&mut source));
+        assert_ne!(make(&mut NonceSource::new(1)), make(&mut NonceSource::new(2)));
     }
 }

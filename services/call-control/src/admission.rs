@@ -11,8 +11,9 @@
 //! | right secret, nonce too old or not ours        | 407, stale                   |
 //! | right secret                                   | admitted                     |
 //!
-//! Limit: nonce counts are not remembered here, since only the tables' own cells may write
-//! tables; an overheard request can be replayed for as long as its nonce stays fresh.
+//! That no INVITE uses credentials again is the resource adaptor's: a nonce is good for one
+//! Call-ID, whose cell remembers it. Limit: a request that is no INVITE leaves no cell behind, so
+//! the very same can be replayed for as long as its nonce stays fresh (32 s).
 
 use resilee_sbb::{Context, Failure};
 use resilee_sip_api::{ACCOUNTS, Account, Credentials, Party};

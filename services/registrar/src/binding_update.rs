@@ -35,19 +35,16 @@ pub(crate) enum Refusal {
     OutOfOrder,
     /// 403: more than [`CONTACTS_MAX`].
     TooManyContacts,
+    /// 503: more than [`crate::NONCES_MAX`].
+    TooManyNonces,
 }
 
-/// The row after `register`, without contacts that have expired by `now`. The nonce and its
-/// count are noted in the contacts that it sets.
+/// The row after `register`, without contacts that have expired by `now`.
 pub(crate) fn update(
     row: &Registrations,
     register: &Register,
-    (nonce, count): (&str, u32),
     now: Timestamp,
 ) -> Result<Registrations, Refusal> {
-    if register.call_id.len() > CALL_ID_BYTES_MAX {
-        return Err(Refusal::BadRequest("Call-ID Too Long"));
-    }
     let mut contacts = row.contacts.clone();
     contacts.retain(|contact| contact.expires_at > now);
     if register.wildcard {
@@ -62,7 +59,6 @@ pub(crate) fn update(
             expires_at: now + Duration::from_secs(u64::from(lifetime_s)),
             call_id: register.call_id.clone(),
             cseq: register.cseq,
-            nonce_count: Some((nonce.to_owned(), count)),
         };
         let known = contacts.iter().position(|known| known.uri == contact.uri);
         if known.is_some_and(|at| is_older(register, &contacts[at])) {
@@ -78,7 +74,7 @@ pub(crate) fn update(
     if contacts.len() > CONTACTS_MAX {
         return Err(Refusal::TooManyContacts);
     }
-    Ok(Registrations { contacts })
+    Ok(Registrations { contacts, nonces: row.nonces.clone() })
 }
 
 /// RFC 3261 §10.3 step 6: `*` stands alone and only removes.

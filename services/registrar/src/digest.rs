@@ -5,7 +5,22 @@
 //! `stale=false` means (RFC 7616 §3.3: new values must be obtained), 403 means that credentials
 //! would not help (RFC 3261 §21.4.4), and both cases look the same to who tries out names.
 
-use resilee_sip_api::{Account, Credentials, Register, Registrations};
+use resilee_sbb::Timestamp;
+use resilee_sip_api::{
+    Account, Credentials, REGISTER_NONCE_LIFETIME_S, Register, Registrations, UsedNonce,
+};
+use std::time::Duration;
+
+/// Nonces of one address of record that are remembered at a time. A user whose phones use more
+/// within [`NONCE_MEMORY`] is refused with 503 until the first of them is too old: one forgotten
+/// early could be replayed.
+/// Enough for eight phones that register each minute and never use one twice; all of them and
+/// [`crate::CONTACTS_MAX`] contacts are within the size of a row.
+pub const NONCES_MAX: usize = 48;
+
+/// After so long no nonce that is used now is fresh: its lifetime, and what the clocks of two
+/// nodes may differ.
+pub const NONCE_MEMORY: Duration = Duration::from_secs(REGISTER_NONCE_LIFETIME_S + 10);
 
 /// What the credentials of a request are worth.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,29 +58,54 @@ pub(crate) fn authenticate(
     Authenticity::Proven(credentials.nonce.clone(), count)
 }
 
-/// How a REGISTER relates to those that set the contacts of its address of record.
+/// How a REGISTER relates to those that came before for its address of record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Recurrence {
-    /// Not seen before, as far as the contacts tell.
+    /// Not seen before.
     New,
-    /// The very REGISTER that set one of the contacts, again: a client that got no answer. Digest
-    /// does not cover the contacts, so this one must not change any.
+    /// The very REGISTER that set one of the contacts, or that used the nonce last, again: a
+    /// client that got no answer. Digest does not cover the contacts, so this one must not change
+    /// any.
     Retransmission,
     /// Another REGISTER with a nonce count that was used.
     Replay,
 }
 
-/// Compares `register` and the nonce count that it proves with the contacts of `row`.
+/// Compares `register` and the nonce count that it proves with what `row` remembers.
 pub(crate) fn recurrence(
     row: &Registrations,
     register: &Register,
     (nonce, count): (&str, u32),
 ) -> Recurrence {
-    let mut contacts = row.contacts.iter();
-    if contacts.any(|c| c.call_id == register.call_id && c.cseq == register.cseq) {
-        return Recurrence::Retransmission;
+    let is_it = |call_id: &str, cseq| register.call_id == call_id && register.cseq == cseq;
+    let used = row.nonces.iter().find(|used| used.nonce == nonce && used.count >= count);
+    let has_set = row.contacts.iter().any(|contact| is_it(&contact.call_id, contact.cseq));
+    let is_last = used.is_some_and(|used| used.count == count && used.cseq == register.cseq);
+    match used {
+        _ if has_set || is_last => Recurrence::Retransmission,
+        Some(_) => Recurrence::Replay,
+        None => Recurrence::New,
     }
-    let mut seen = row.contacts.iter().filter_map(|contact| contact.nonce_count.as_ref());
-    let used = seen.any(|(seen_nonce, seen_count)| seen_nonce == nonce && *seen_count >= count);
-    if used { Recurrence::Replay } else { Recurrence::New }
+}
+
+/// Notes in `row` that `register` has used the nonce, whatever becomes of it; false if too many
+/// are noted already. What is too old is forgotten.
+pub(crate) fn remember(
+    row: &mut Registrations,
+    register: &Register,
+    (nonce, count): (&str, u32),
+    now: Timestamp,
+) -> bool {
+    row.nonces.retain(|used| used.until > now);
+    let cseq = register.cseq;
+    if let Some(used) = row.nonces.iter_mut().find(|used| used.nonce == nonce) {
+        (used.count, used.cseq) = (count, cseq);
+        return true;
+    }
+    if row.nonces.len() >= NONCES_MAX {
+        return false;
+    }
+    let until = now + NONCE_MEMORY;
+    row.nonces.push(UsedNonce { nonce: nonce.to_owned(), count, cseq, until });
+    true
 }

@@ -11,4 +11,5 @@ pub use binding_update::{
     CALL_ID_BYTES_MAX, CONTACT_URI_BYTES_MAX, CONTACTS_MAX, EXPIRES_DEFAULT_S, EXPIRES_MAX_S,
     EXPIRES_MIN_S,
 };
+pub use digest::{NONCE_MEMORY, NONCES_MAX};
 pub use registrar::Registrar;

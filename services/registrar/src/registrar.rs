@@ -8,6 +8,7 @@
 //! | 4    | the address of record is another user's    | 403                       |
 //! | 6, 7 | syntax, or a limit on lengths              | 400                       |
 //! | 6, 7 | CSeq lower than stored                     | 500                       |
+//! | 3    | too many nonces in use                     | 503                       |
 //! | 7    | expires too soon; too many contacts        | 423; 403                  |
 //! | 8    | nothing                                    | 200 with all contacts     |
 //!
@@ -15,11 +16,13 @@
 //! step 4 here, since an address of record exists if its account does. Realm is the host of the
 //! address of record.
 //!
-//! Limit: what was used up is remembered in the contacts it set. Once those are
-//! removed, an old REGISTER could be replayed for as long as its nonce stays fresh.
+//! Each proven nonce count is noted in the row, also if the REGISTER only asks or is refused, and
+//! stays there when the contacts are gone: digest does not cover the contacts, so whoever
+//! overhears any REGISTER could make another of it. Limit: one that is refused with 403 for
+//! another user's address is not noted.
 
-use crate::binding_update::{EXPIRES_MIN_S, Refusal, update};
-use crate::digest::{Authenticity, Recurrence, authenticate, recurrence};
+use crate::binding_update::{CALL_ID_BYTES_MAX, EXPIRES_MIN_S, Refusal, update};
+use crate::digest::{Authenticity, NONCE_MEMORY, Recurrence, authenticate, recurrence, remember};
 use resilee_sbb::{Context, Descriptor, Event, EventPayload, Failure, Sbb, Timestamp, TraceLevel};
 use resilee_sip_api::{
     ACCOUNTS, Account, Contact, REGISTRATIONS, Register, Registrations, SipCommand,
@@ -80,8 +83,11 @@ fn on_register(cx: &mut Context<'_>, register: &Register) -> Result<SipCommand, 
         trace(cx, register, "the address of record is another user's");
         return Ok(respond(403, "", Vec::new()));
     }
+    if register.call_id.len() > CALL_ID_BYTES_MAX {
+        return Ok(refuse(Refusal::BadRequest("Call-ID Too Long")));
+    }
     let row: Option<Registrations> = cx.row(REGISTRATIONS, address)?;
-    let row = row.unwrap_or_default();
+    let mut row = row.unwrap_or_default();
     match recurrence(&row, register, (&nonce, count)) {
         Recurrence::Retransmission => return Ok(accept(cx.now(), &row)),
         Recurrence::Replay => {
@@ -90,24 +96,13 @@ fn on_register(cx: &mut Context<'_>, register: &Register) -> Result<SipCommand, 
         }
         Recurrence::New => {}
     }
-    match update(&row, register, (&nonce, count), cx.now()) {
-        Err(refusal) => Ok(refuse(refusal)),
-        Ok(updated) => {
-            let is_query = register.bindings.is_empty() && !register.wildcard;
-            if !is_query && updated != row {
-                write(cx, address, &updated)?;
-            }
-            Ok(accept(cx.now(), &updated))
-        }
+    if !remember(&mut row, register, (&nonce, count), cx.now()) {
+        trace(cx, register, "too many nonces in use");
+        return Ok(refuse(Refusal::TooManyNonces));
     }
-}
-
-fn write(cx: &mut Context<'_>, address: &str, row: &Registrations) -> Result<(), Failure> {
-    if row.contacts.is_empty() {
-        cx.remove_row(REGISTRATIONS, address);
-        return Ok(());
-    }
-    cx.put_row(REGISTRATIONS, address, row)
+    let updated = update(&row, register, cx.now());
+    cx.put_row(REGISTRATIONS, address, updated.as_ref().unwrap_or(&row))?;
+    Ok(updated.map_or_else(refuse, |updated| accept(cx.now(), &updated)))
 }
 
 /// RFC 3261 §10.3 step 8: all contacts with the time that each has left.
@@ -132,6 +127,10 @@ fn refuse(refusal: Refusal) -> SipCommand {
         Refusal::BadRequest(reason) => respond(400, reason, Vec::new()),
         Refusal::OutOfOrder => respond(500, "CSeq Out Of Order", Vec::new()),
         Refusal::TooManyContacts => respond(403, "Too Many Contacts", Vec::new()),
+        Refusal::TooManyNonces => {
+            let retry_after = ("Retry-After".to_owned(), NONCE_MEMORY.as_secs().to_string());
+            respond(503, "", vec![retry_after])
+        }
         Refusal::IntervalTooBrief => {
             let min_expires = ("Min-Expires".to_owned(), EXPIRES_MIN_S.to_string());
             respond(423, "", vec![min_expires])

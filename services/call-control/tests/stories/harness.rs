@@ -82,7 +82,7 @@ impl Server {
     }
 
     pub fn register(&mut self, user: &str, contacts: &[Contact]) {
-        let row = Registrations { contacts: contacts.to_vec() };
+        let row = Registrations { contacts: contacts.to_vec(), ..Registrations::default() };
         let key = party(user).address_of_record;
         self.tables.put(REGISTRATIONS, &key, encode(&row).expect("a row"));
     }
@@ -141,7 +141,6 @@ pub fn contact(number: u8, expires_s: u64, q_thousandths: u16) -> Contact {
         expires_at: NOW + Duration::from_secs(expires_s),
         call_id: "c".to_owned(),
         cseq: 1,
-        nonce_count: None,
     }
 }
 

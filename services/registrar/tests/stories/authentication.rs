@@ -1,7 +1,8 @@
 //! Who may register: RFC 3261 §10.3 steps 3 and 4, and the nonce count.
 
 use crate::harness::{World, account, challenge, contact, credentials, ok, sign, status};
-use resilee_sip_api::{Algorithm, Register};
+use resilee_registrar::{NONCE_MEMORY, NONCES_MAX};
+use resilee_sip_api::{Algorithm, REGISTER_NONCE_LIFETIME_S, Register};
 
 const PHONE: &str = "sip:alice@192.0.2.1:5060";
 const THIEF: &str = "sip:thief@203.0.113.9:5060";
@@ -85,7 +86,7 @@ fn a_retransmitted_removal_is_accepted_too() {
     let removal = Register { expires_s: Some(0), ..world.register(&[contact(PHONE)]) };
     assert_eq!(world.send(&removal), ok(&[]));
     assert_eq!(world.send(&removal), ok(&[]));
-    assert_eq!((world.row(), world.writes), (None, 2));
+    assert_eq!((world.uris().len(), world.writes), (0, 2));
 }
 
 /// Digest does not cover the contacts: whoever overhears a REGISTER has its credentials.
@@ -98,7 +99,7 @@ fn overheard_credentials_do_not_move_a_user_to_another_phone() {
     assert_eq!(status(&world.send(&same_cseq)), 200);
     let next_cseq = Register { cseq: heard.cseq + 1, ..same_cseq.clone() };
     assert_eq!(world.send(&next_cseq), challenge(true));
-    let other_call = Register { call_id: "thief".to_owned(), ..same_cseq };
+    let other_call = Register { call_id: "thief".to_owned(), ..next_cseq };
     assert_eq!(world.send(&other_call), challenge(true));
     assert_eq!((world.uris(), world.writes), (vec![PHONE.to_owned()], 1));
 }
@@ -140,4 +141,55 @@ fn a_count_that_is_no_number_spends_its_nonce() {
     assert_eq!(status(&world.send(&register)), 200);
     register.cseq += 1;
     assert_eq!(world.send(&register), challenge(true));
+}
+
+/// The contact is gone, and the nonce of the REGISTER that set it is still fresh.
+#[test]
+fn a_phone_that_logged_off_is_not_registered_again_by_who_overheard_it() {
+    let mut world = World::new();
+    let heard = world.register(&[contact(PHONE)]);
+    world.send(&heard);
+    let off = Register { expires_s: Some(0), ..world.register(&[contact(PHONE)]) };
+    assert_eq!(world.send(&off), ok(&[]));
+    world.pass(REGISTER_NONCE_LIFETIME_S);
+    assert_eq!(world.send(&heard), challenge(true));
+    let moved = Register { bindings: vec![contact(THIEF)], cseq: heard.cseq + 9, ..heard };
+    assert_eq!(world.send(&moved), challenge(true));
+    assert!(world.uris().is_empty());
+}
+
+/// Neither a query nor what is refused sets a contact that could remember its nonce.
+#[test]
+fn a_query_and_a_refused_register_use_their_nonce_count_up_too() {
+    let mut world = World::new();
+    let query = world.register(&[]);
+    let refused = Register { expires_s: Some(1), ..world.register(&[contact(PHONE)]) };
+    for (heard, answer) in [(query, 200), (refused, 423)] {
+        assert_eq!(status(&world.send(&heard)), answer);
+        let same_cseq = Register { bindings: vec![contact(THIEF)], ..heard };
+        assert_eq!(world.send(&same_cseq), ok(&[]), "taken for a retransmission");
+        let forged = Register { cseq: same_cseq.cseq + 9, ..same_cseq };
+        assert_eq!(world.send(&forged), challenge(true), "{answer}");
+    }
+    assert!(world.uris().is_empty());
+}
+
+#[test]
+fn used_nonces_are_counted_and_forgotten_when_they_are_too_old() {
+    let mut world = World::new();
+    let register = |world: &mut World, number: usize| {
+        let mut register = world.register(&[contact(PHONE)]);
+        let credentials = register.credentials.as_mut().unwrap();
+        credentials.nonce = format!("fresh-{number}");
+        sign(credentials, &account("alice"));
+        status(&world.send(&register))
+    };
+    for number in 0..NONCES_MAX {
+        assert_eq!(register(&mut world, number), 200);
+    }
+    assert_eq!(register(&mut world, NONCES_MAX), 503);
+    assert_eq!(register(&mut world, 0), 200, "a known one counts on");
+    world.pass(NONCE_MEMORY.as_secs());
+    assert_eq!(register(&mut world, NONCES_MAX), 200);
+    assert_eq!(world.row().unwrap().nonces.len(), 1);
 }
