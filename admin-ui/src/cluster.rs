@@ -6,7 +6,7 @@ use crate::live_call::LiveCalls;
 use crate::moment;
 use resilee_core::management::{PeerStatus, Status};
 use resilee_membership::RunId;
-use resilee_sbb::Timestamp;
+use resilee_sbb::{CohortId, Timestamp};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ pub struct Node {
     /// Calls among them.
     pub calls: usize,
     /// Cohorts that it owns.
-    pub cohorts: usize,
+    pub cohorts: Vec<CohortId>,
 }
 
 impl Node {
@@ -184,7 +184,7 @@ fn node(name: &str, status: &Status, calls: &LiveCalls) -> Node {
     let member = status.view.members.iter().find(|run| run.node.as_str() == name);
     let is_member = if this { status.member } else { member.is_some() };
     let alive = this || peer.is_some_and(|peer| peer.alive);
-    let owned = status.view.cohorts.values().filter(|owner| owner.node.as_str() == name);
+    let owned = status.view.cohorts.iter().filter(|(_, owner)| owner.node.as_str() == name);
     let run = if this { Some(status.run.clone()) } else { member.cloned() };
     // An incarnation is the time at which the run started.
     let started = |run: &RunId| moment::ago(status.now, Timestamp::from_millis(run.incarnation));
@@ -205,7 +205,7 @@ fn node(name: &str, status: &Status, calls: &LiveCalls) -> Node {
         unacknowledged: peer.map_or(0, |peer| peer.unacknowledged),
         cells: status.cells.get(name).copied().unwrap_or(0),
         calls: calls.owned_by(name),
-        cohorts: owned.count(),
+        cohorts: owned.map(|(cohort, _)| *cohort).collect(),
     }
 }
 

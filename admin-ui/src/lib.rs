@@ -2,13 +2,13 @@
 //! node answers for the whole cluster, from what it owns and what it holds as backup.
 //!
 //! Everything comes from one function, [`Ask`], that puts a [`Query`] to the node; nothing here
-//! changes the node, knows SIP, or computes a price. Pages are rendered here and read well
+//! changes the node except by a command, knows SIP, or computes a price. Pages are rendered here and read well
 //! without scripts; with them, `/events` (server-sent events) sends the parts that changed once
 //! a second.
 //!
 //! # REST
 //!
-//! All under `/api/v1`, JSON, read-only; the page `/rest` tells the same to users. Times are
+//! All under `/api/v1`, JSON; the page `/rest` tells the same to users. Times are
 //! ISO-8601 in UTC with milliseconds. Money is decimal text beside its currency, never a JSON
 //! number. A cell id (`0f3c9a1b2d4e5f60-17`) names a call, and its bill.
 //!
@@ -23,9 +23,14 @@
 //! | `activities` | activities of all cells with attributes and attached services             |
 //! | `alarms`     | raised alarms                                                             |
 //!
+//! | POST to             | what it does, and answers when it is done                          |
+//! |---------------------|--------------------------------------------------------------------|
+//! | `cluster/hand-over` | `{"to": node, "cohort": id}`: that node owns it (or all) from then |
+//! | `cluster/force`     | starts or goes on without the votes of others; gives P7 up         |
+//!
 //! An error is `{"error": what is wrong, "help": what to do}` with a fitting status. Anything
 //! but GET and HEAD needs `Authorization: Bearer TOKEN`: 401 without it, 403 with a wrong one or
-//! if the node has none, and 405 after that, since there are no writes yet.
+//! if the node has none. An order that the node cannot carry out now gets 409.
 
 mod amount;
 mod api;

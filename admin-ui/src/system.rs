@@ -1,6 +1,6 @@
 //! The one module that asks the node. It keeps the last snapshot for a moment, so that many
 //! readers cost one question, and fills the bill book. What a page makes of the answers is the
-//! page's; nothing here changes the node.
+//! page's. Only [`System::command`] changes anything.
 
 use crate::Ask;
 use crate::bill_book::BillBook;
@@ -9,7 +9,7 @@ use crate::live_call::LiveCalls;
 use crate::problem::Problem;
 use resilee_call_billing::BILLS;
 use resilee_core::StoredRecord;
-use resilee_core::management::{Answer, CellSnapshot, Query, Status};
+use resilee_core::management::{Answer, CellSnapshot, Command, Query, Status};
 use resilee_sbb::CellId;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +31,9 @@ pub enum SystemError {
     /// The node says so itself; its reason.
     #[error("the node cannot answer now: {0}")]
     Unavailable(String),
+    /// The node does not do what it was told; why, and what to do instead.
+    #[error("{0}")]
+    Refused(String),
     /// No answer in time: the node is hung, or under heavy load.
     #[error("the node gave no answer within {} s", ANSWER_WITHIN.as_secs())]
     Late,
@@ -102,6 +105,15 @@ impl System {
         match self.answer(Query::Status).await? {
             Answer::Status(status) => Ok(*status),
             _ => Err(SystemError::Mismatched("its status")),
+        }
+    }
+
+    /// Tells the node to do something.
+    pub async fn command(&self, command: Command) -> Result<(), SystemError> {
+        match self.answer(Query::Command(command)).await? {
+            Answer::Accepted => Ok(()),
+            Answer::Refused(reason) => Err(SystemError::Refused(reason)),
+            _ => Err(SystemError::Mismatched("a command")),
         }
     }
 

@@ -1,5 +1,5 @@
 //! The rule for writes: whatever is not a GET or HEAD under `/api` needs the bearer token, from
-//! the first day on. There are no writes yet, so a good token gets as far as a clear 405.
+//! the first day on. What has no such method gets a clear 405.
 
 use crate::problem::Problem;
 use actix_web::body::{BoxBody, MessageBody};
@@ -32,8 +32,8 @@ pub async fn guard_writes(
 
 /// The answer to a method that a resource does not have.
 pub fn no_such_method() -> HttpResponse {
-    let what = "this resource can only be read: there are no writes yet";
-    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, what, "use GET");
+    let what = "this resource has no such method";
+    let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, what, "see /rest for what there is");
     let mut response = problem.to_json();
     let allow = HeaderValue::from_static("GET, HEAD");
     response.headers_mut().insert(ALLOW, allow);

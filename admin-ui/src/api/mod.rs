@@ -5,6 +5,7 @@ mod activities;
 mod alarms;
 mod bills;
 mod calls;
+mod cluster;
 mod health;
 mod nodes;
 mod services;
@@ -27,6 +28,8 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .route("/v1/services", read().to(services::services))
         .route("/v1/activities", read().to(activities::activities))
         .route("/v1/alarms", read().to(alarms::alarms))
+        .route("/v1/cluster/hand-over", web::post().to(cluster::hand_over))
+        .route("/v1/cluster/force", web::post().to(cluster::force))
         .default_service(web::route().to(no_such_resource));
     config.service(api);
 }

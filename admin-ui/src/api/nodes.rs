@@ -32,6 +32,8 @@ struct NodeRow<'a> {
     linked: Option<bool>,
     unacknowledged: u64,
     cohorts: usize,
+    /// Their ids, for a hand-over.
+    cohort_ids: Vec<String>,
     cells: u64,
     calls: usize,
 }
@@ -76,7 +78,8 @@ fn row(node: &Node) -> NodeRow<'_> {
         heartbeat_age_ms: node.heartbeat_age.map(millis),
         linked: node.linked,
         unacknowledged: node.unacknowledged,
-        cohorts: node.cohorts,
+        cohorts: node.cohorts.len(),
+        cohort_ids: node.cohorts.iter().map(ToString::to_string).collect(),
         cells: node.cells,
         calls: node.calls,
     }

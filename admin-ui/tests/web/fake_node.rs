@@ -5,7 +5,7 @@ use resilee_admin_ui::Ask;
 use resilee_call_billing::{CallBilling, TARIFFS, Tariff};
 use resilee_core::StoredRecord;
 use resilee_core::management::{
-    ActivitySnapshot, Alarm, Answer, CellSnapshot, EntitySnapshot, PeerStatus, Query,
+    ActivitySnapshot, Alarm, Answer, CellSnapshot, Command, EntitySnapshot, PeerStatus, Query,
     ServiceStatus, Status,
 };
 use resilee_membership::{RunId, View};
@@ -101,7 +101,11 @@ impl FakeNode {
     pub fn ask(node: &Arc<Mutex<FakeNode>>) -> Ask {
         let node = Arc::clone(node);
         Arc::new(move |query| {
-            let answer = node.lock().expect("no test panics while it holds it").answer(query);
+            let mut node = node.lock().expect("no test panics while it holds it");
+            let answer = match query {
+                Query::Command(command) => node.obey(&command),
+                query => node.answer(query),
+            };
             Box::pin(async move { answer })
         })
     }
@@ -122,7 +126,28 @@ impl FakeNode {
             }
             Query::Records { .. } => Answer::Records(Vec::new()),
             Query::Rows { .. } => Answer::Rows(Vec::new()),
+            Query::Command(_) => Answer::Refused("it is told through obey()".to_owned()),
         }
+    }
+
+    /// Does at once what it is told, unless it has a reason not to.
+    pub fn obey(&mut self, command: &Command) -> Answer {
+        let this = self.status.run.clone();
+        match command {
+            Command::HandOver { cohort, to } => {
+                let Some(heir) = self.status.view.member(to).cloned() else {
+                    return Answer::Refused(format!("{to} is no member"));
+                };
+                for (id, owner) in &mut self.status.view.cohorts {
+                    if cohort.is_none_or(|cohort| cohort == *id) && *owner == this {
+                        *owner = heir.clone();
+                    }
+                }
+                self.status.view.number += 1;
+            }
+            Command::Force => self.status.view = self.status.view.next(vec![this.clone()], &this),
+        }
+        Answer::Accepted
     }
 
     /// A call that rings since `ago`.

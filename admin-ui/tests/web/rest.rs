@@ -1,7 +1,7 @@
 //! REST: what scripts rely on.
 
 use crate::fake_node::{FakeNode, seconds};
-use crate::site::{TOKEN, get, request, request_of};
+use crate::site::{TOKEN, get, order, request, request_of};
 use actix_web::http::Method;
 use resilee_admin_ui::Site;
 use serde_json::json;
@@ -121,7 +121,7 @@ async fn a_node_that_cannot_answer_is_a_503_in_json() {
 }
 
 #[actix_web::test]
-async fn a_write_needs_the_token_and_there_is_none_yet() {
+async fn a_write_needs_the_token() {
     let bearer = format!("Bearer {TOKEN}");
     let expected = [
         (None, 401),
@@ -163,4 +163,49 @@ async fn head_is_a_read_and_pages_take_no_writes() {
         assert_eq!(request(FakeNode::new(), Method::HEAD, path, None).await.status, 200);
     }
     assert_eq!(request(FakeNode::new(), Method::POST, "/bills", None).await.status, 405);
+}
+
+#[actix_web::test]
+async fn cohorts_are_handed_over_by_an_order_with_the_token() {
+    let node = Arc::new(Mutex::new(FakeNode::new()));
+    let site = Site::new(Some(TOKEN.to_owned()), FakeNode::ask(&node));
+    let path = "/api/v1/cluster/hand-over";
+    let unasked = order(&site, path, None, r#"{"to": "server2"}"#).await;
+    assert_eq!(unasked.status, 401);
+    let done = order(&site, path, Some(TOKEN), r#"{"to": "server2"}"#).await;
+    assert_eq!(done.status, 200, "{}", done.body);
+    let json = done.json();
+    assert_eq!(json["view"], 3);
+    let owners = json["cohorts"].as_array().expect("a list").iter().map(|row| &row["owner"]);
+    assert!(owners.into_iter().all(|owner| owner == "server2"), "{json}");
+    let nodes = request_of(&site, Method::GET, "/api/v1/nodes", None).await.json();
+    assert_eq!(nodes["nodes"][1]["cohort_ids"].as_array().map(Vec::len), Some(3));
+}
+
+#[actix_web::test]
+async fn an_order_that_cannot_be_carried_out_says_why() {
+    let node = Arc::new(Mutex::new(FakeNode::new()));
+    let site = Site::new(Some(TOKEN.to_owned()), FakeNode::ask(&node));
+    let expected = [
+        (r#"{"to": "server9"}"#, 409, "server9 is no member"),
+        (r#"{"to": "Server 9"}"#, 400, "not a node name"),
+        (r#"{"to": "server2", "cohort": "12"}"#, 400, "no cohort"),
+        (r#"{"to": "server2", "when": "now"}"#, 400, "unknown field"),
+        ("", 400, "cannot be read"),
+    ];
+    for (body, status, what) in expected {
+        let answer = order(&site, "/api/v1/cluster/hand-over", Some(TOKEN), body).await;
+        assert_eq!(answer.status, status, "{body}");
+        let error = answer.json();
+        assert!(error["error"].as_str().is_some_and(|text| text.contains(what)), "{error}");
+        assert!(error["help"].as_str().is_some_and(|text| !text.is_empty()));
+    }
+}
+
+#[actix_web::test]
+async fn a_forced_view_is_an_order_too() {
+    let node = Arc::new(Mutex::new(FakeNode::new()));
+    let site = Site::new(Some(TOKEN.to_owned()), FakeNode::ask(&node));
+    let done = order(&site, "/api/v1/cluster/force", Some(TOKEN), "").await;
+    assert_eq!((done.status, done.json()["view"].as_u64()), (200, Some(3)));
 }

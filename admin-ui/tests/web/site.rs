@@ -77,3 +77,16 @@ pub async fn request_of(
     let body = String::from_utf8(body.to_vec()).expect("text");
     Page { status, headers, body }
 }
+
+/// An order, with the bearer token if there is one.
+pub async fn order(site: &Site, path: &str, token: Option<&str>, body: &str) -> Page {
+    let app = test::init_service(App::new().configure(|config| site.configure(config))).await;
+    let mut request = test::TestRequest::post().uri(path).set_payload(body.to_owned());
+    if let Some(token) = token {
+        request = request.insert_header(("authorization", format!("Bearer {token}")));
+    }
+    let response = test::call_service(&app, request.to_request()).await;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let body = to_bytes(response.into_body()).await.expect("a body");
+    Page { status, headers, body: String::from_utf8(body.to_vec()).expect("text") }
+}

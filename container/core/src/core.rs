@@ -211,8 +211,8 @@ impl Core {
         match input {
             Input::Packet { source, bytes } => self.on_packet(now, source, &bytes),
             Input::Datagram { flow, bytes } => self.on_message(now, Ingress { flow, bytes }, false),
-            Input::LinkUp { peer } => self.on_link_up(&peer),
-            Input::LinkDown { peer } => self.on_link_down(&peer),
+            Input::LinkUp { peer } => self.on_link_up(now, &peer),
+            Input::LinkDown { peer } => self.on_link_down(now, &peer),
             Input::Frame { peer, bytes } => self.on_frame(now, &peer, &bytes),
             Input::Outcome { delivery, outcome } => self.on_outcome(now, delivery, outcome),
             Input::Stored { number } => self.on_stored(number),

@@ -23,6 +23,7 @@ mod cluster_clock;
 mod cluster_time;
 mod commit;
 mod commits;
+mod conditions;
 mod config;
 mod core;
 mod event_router;

@@ -25,16 +25,19 @@ const ROWS_PER_PIECE: usize = 256;
 const RECORDS_PER_PIECE: usize = 256;
 
 impl Core {
-    pub(crate) fn on_link_up(&mut self, peer: &NodeName) {
+    pub(crate) fn on_link_up(&mut self, now: Timestamp, peer: &NodeName) {
         let Some(link) = self.links.get_mut(peer) else { return };
         link.on_up();
+        self.note_link(now, peer, true);
         self.ask_to_join();
     }
 
-    pub(crate) fn on_link_down(&mut self, peer: &NodeName) {
+    pub(crate) fn on_link_down(&mut self, now: Timestamp, peer: &NodeName) {
         let Some(link) = self.links.get_mut(peer) else { return };
         link.on_down();
-        if let Some(run) = link.run.clone() {
+        let run = link.run.clone();
+        self.note_link(now, peer, false);
+        if let Some(run) = run {
             self.tell_member(MemberInput::LinkDown(run));
         }
     }

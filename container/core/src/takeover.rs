@@ -42,6 +42,7 @@ impl Core {
                     if notice == MemberNotice::Drained {
                         self.say_drained();
                     }
+                    self.note_condition(now, &notice);
                     self.outputs.push_back(Output::Notice(Notice::Member(notice)));
                 }
             }

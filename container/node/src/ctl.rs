@@ -1,6 +1,7 @@
 //! `resilee ctl`: asks a running node through its REST interface and prints the answer.
 
 use serde_json::Value;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long the node may take to answer.
@@ -34,6 +35,14 @@ pub enum CtlError {
         /// What was asked.
         url: String,
         /// What went wrong.
+        reason: String,
+    },
+    /// An order needs the token.
+    #[error("cannot read the token of {file}: {reason}")]
+    Token {
+        /// What was read.
+        file: PathBuf,
+        /// What the system says.
         reason: String,
     },
     /// The node answered with an error.
@@ -124,17 +133,34 @@ fn is_host(text: &str) -> bool {
     }
 }
 
-fn get(url: &str) -> Result<Value, CtlError> {
-    let agent = ureq::Agent::config_builder()
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
         .timeout_global(Some(ANSWER_WITHIN))
         .http_status_as_error(false)
         .build()
-        .new_agent();
+        .new_agent()
+}
+
+fn get(url: &str) -> Result<Value, CtlError> {
+    read(url, agent().get(url).call())
+}
+
+/// Sends an order to `path` of the node at `admin`; its answer.
+pub(crate) fn post(admin: &str, path: &str, token: &str, body: &Value) -> Result<Value, CtlError> {
+    let url = format!("{}/api/v1/{path}", admin.trim_end_matches('/'));
+    let bearer = format!("Bearer {token}");
+    read(&url, agent().post(&url).header("authorization", &bearer).send_json(body))
+}
+
+fn read(
+    url: &str,
+    response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+) -> Result<Value, CtlError> {
     let unreachable = |error: ureq::Error| CtlError::Unreachable {
         url: url.to_owned(),
         reason: error.to_string(),
     };
-    let mut response = agent.get(url).call().map_err(unreachable)?;
+    let mut response = response.map_err(unreachable)?;
     let status = response.status();
     let answer: Value = response.body_mut().read_json().map_err(unreachable)?;
     if status.is_success() {
@@ -145,7 +171,7 @@ fn get(url: &str) -> Result<Value, CtlError> {
 }
 
 /// Columns as wide as their widest cell.
-fn table(columns: &[&str], rows: &[Value]) -> String {
+pub(crate) fn table(columns: &[&str], rows: &[Value]) -> String {
     let head: Vec<String> = columns.iter().map(ToString::to_string).collect();
     let line = |row: &Value| columns.iter().map(|column| cell(&row[*column])).collect();
     let lines: Vec<Vec<String>> = [head].into_iter().chain(rows.iter().map(line)).collect();
@@ -159,7 +185,7 @@ fn table(columns: &[&str], rows: &[Value]) -> String {
 }
 
 /// A value as text. Control characters of strangers do not reach the terminal.
-fn cell(value: &Value) -> String {
+pub(crate) fn cell(value: &Value) -> String {
     let text = match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),

@@ -10,11 +10,13 @@
 //! }
 //! ```
 
+mod cluster_ctl;
 mod config;
 mod ctl;
 mod logging;
 mod node;
 
+pub use cluster_ctl::{ClusterOrder, Token, order};
 pub use config::{AdminConfig, ConfigError, NodeConfig};
 pub use ctl::{CtlError, Subject, report};
 pub use node::{Node, NodeBuilder, load, run_from_file};

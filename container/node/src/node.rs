@@ -153,6 +153,7 @@ async fn start(config: NodeConfig, services: Vec<LinkedSbb>) -> anyhow::Result<R
         heartbeat_ms: config.heartbeat_ms,
         missed: config.missed,
         cold_start_ms: config.cold_start_ms,
+        unclean: config.unclean,
         workers: WORKERS_DEFAULT,
     };
     let adaptor = Box::new(move |run: &resilee_membership::RunId| {

@@ -3,7 +3,7 @@
 use crate::store::StoreError;
 use resilee_cluster::ClusterError;
 use resilee_core::{Peer, ResourceAdaptor};
-use resilee_membership::{Key, NodeName, RunId};
+use resilee_membership::{Key, NodeName, RunId, Unclean};
 use resilee_sbb::{LinkedSbb, Tables};
 use std::io;
 use std::net::SocketAddr;
@@ -35,6 +35,8 @@ pub struct RuntimeConfig {
     pub missed: u32,
     /// How long a cold start listens, in milliseconds.
     pub cold_start_ms: u64,
+    /// What to do when no vote but its own is to be had.
+    pub unclean: Unclean,
     /// Threads that run services.
     pub workers: usize,
 }

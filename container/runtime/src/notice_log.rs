@@ -51,6 +51,13 @@ impl NoticeLog {
                 tracing::error!(count = alarm.count, "alarm of {}: {}", alarm.source, alarm.text);
             }
             Notice::AlarmCleared(text) => tracing::info!("alarm cleared: {text}"),
+            Notice::HandedOver { cohorts, to } => {
+                tracing::info!(cohorts, "handed over to {to}, as ordered");
+            }
+            Notice::HandOverGivenUp(to) => {
+                tracing::warn!("calls did not come to rest: nothing is handed over to {to}");
+            }
+            Notice::CommandRefused(reason) => tracing::warn!("not done: {reason}"),
             Notice::Dropped(reason) => tracing::debug!(reason, "a message was dropped"),
         }
     }

@@ -49,6 +49,7 @@ impl RunFactory {
             heartbeat_ms: config.heartbeat_ms,
             missed: config.missed,
             cold_start_ms: config.cold_start_ms,
+            unclean: config.unclean,
         };
         let tables = self.parts.tables.clone();
         let core = Core::new(now, core_config, &self.parts.services, adaptor, tables, restored);

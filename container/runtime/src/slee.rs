@@ -149,12 +149,19 @@ impl Handler<Drain> for Slee {
 impl Handler<Ask> for Slee {
     type Result = ResponseFuture<Answer>;
 
-    fn handle(&mut self, Ask(query): Ask, _: &mut Self::Context) -> Self::Result {
+    fn handle(&mut self, Ask(query): Ask, context: &mut Self::Context) -> Self::Result {
         let Some(fresh) = &self.fresh else {
             let why = "the node starts a new run".to_owned();
             return Box::pin(async { Answer::Unavailable(why) });
         };
         let answer = match query {
+            Query::Command(command) => match fresh.core.check_command(&command) {
+                Ok(()) => {
+                    context.notify(Feed::inside(self.run, Input::Command(command)));
+                    Answer::Accepted
+                }
+                Err(reason) => Answer::Refused(reason),
+            },
             Query::Status => Answer::Status(Box::new(fresh.core.status(self.clock.now()))),
             Query::Cells { limit } => Answer::Cells(fresh.core.cells(limit.min(ANSWER_ITEMS_MAX))),
             Query::Rows { table } => {

@@ -3,7 +3,7 @@
 use actix::System;
 use resilee_core::management::{Answer, Query, Status};
 use resilee_core::{Egress, Endpoint, Ingress, ResourceAdaptor, Route};
-use resilee_membership::Key;
+use resilee_membership::{Key, Unclean};
 use resilee_runtime::{Asker, Parts, Runtime, RuntimeConfig, RuntimeError};
 use resilee_sbb::{ActivityId, Failure, Tables, Timestamp};
 use std::net::{SocketAddr, UdpSocket};
@@ -65,6 +65,7 @@ async fn start(data_dir: &Path, sip_listen: SocketAddr) -> Result<Runtime, Runti
         heartbeat_ms: 50,
         missed: 6,
         cold_start_ms: 0,
+        unclean: Unclean::Refuse,
         workers: 1,
     };
     let adaptor = Box::new(|_: &_| Box::new(Echo) as Box<dyn ResourceAdaptor>);

@@ -7,6 +7,7 @@ use crate::{Control, NodeName, RunId, View, VoterState};
 use resilee_sbb::{CohortId, Timestamp};
 use std::collections::BTreeSet;
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// What a member machine is told at its start.
@@ -36,6 +37,23 @@ pub enum Unclean {
     Refuse,
     /// It serves, with an alarm: two nodes that cannot hear each other may serve the same calls.
     Serve,
+}
+
+/// A text that is no [`Unclean`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is neither \"refuse\" (wait for a second vote) nor \"serve\" (do without it)")]
+pub struct ParseUncleanError(String);
+
+impl FromStr for Unclean {
+    type Err = ParseUncleanError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "refuse" => Ok(Unclean::Refuse),
+            "serve" => Ok(Unclean::Serve),
+            other => Err(ParseUncleanError(other.chars().take(64).collect())),
+        }
+    }
 }
 
 /// Where a control message goes.

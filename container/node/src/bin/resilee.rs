@@ -1,7 +1,7 @@
 //! The `resilee` command: runs a node, or asks a running one.
 
 use clap::{Parser, Subcommand};
-use resilee_node::{Subject, load, report, run_from_file};
+use resilee_node::{ClusterOrder, Subject, load, order, report, run_from_file};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -24,14 +24,29 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
-    /// Asks a running node.
+    /// Asks a running node, or tells it what to do.
     Ctl {
         /// Address of the node's admin interface.
-        #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:8081")]
+        #[arg(long, global = true, value_name = "HOST:PORT", default_value = "127.0.0.1:8081")]
         admin: String,
-        /// What to ask for.
-        subject: Subject,
+        #[command(subcommand)]
+        what: Ctl,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum Ctl {
+    /// View, nodes and balancer.
+    Status,
+    /// Calls in progress.
+    Calls,
+    /// The newest bills.
+    Bills,
+    /// Raised alarms.
+    Alarms,
+    /// Orders to the cluster.
+    #[command(subcommand)]
+    Cluster(ClusterOrder),
 }
 
 fn main() -> ExitCode {
@@ -51,7 +66,18 @@ fn run(command: Command) -> anyhow::Result<()> {
             println!("{}: the configuration of {name} is sound", config.display());
         }
         Command::Node { config, check: false } => run_from_file(&config)?,
-        Command::Ctl { admin, subject } => print!("{}", report(&admin, subject)?),
+        Command::Ctl { admin, what } => print!("{}", ask(&admin, &what)?),
     }
     Ok(())
+}
+
+fn ask(admin: &str, what: &Ctl) -> anyhow::Result<String> {
+    let subject = match what {
+        Ctl::Status => Subject::Status,
+        Ctl::Calls => Subject::Calls,
+        Ctl::Bills => Subject::Bills,
+        Ctl::Alarms => Subject::Alarms,
+        Ctl::Cluster(given) => return Ok(order(admin, given)?),
+    };
+    Ok(report(admin, subject)?)
 }

@@ -45,6 +45,7 @@ pub(super) struct Cluster {
     #[serde(default)]
     pub peers: Vec<Peer>,
     pub key_file: Spanned<PathBuf>,
+    pub unclean: Option<Spanned<String>>,
 }
 
 #[derive(Deserialize)]

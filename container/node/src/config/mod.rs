@@ -14,7 +14,7 @@ use resilee_config::{
     read_key,
 };
 use resilee_core::Peer;
-use resilee_membership::{Key, NodeName};
+use resilee_membership::{Key, NodeName, Unclean};
 use resilee_sbb::{CodecError, Tables};
 use resilee_sip_api::Account;
 use resilee_sip_proto::TimerConfig;
@@ -64,6 +64,8 @@ pub struct NodeConfig {
     pub missed: u32,
     /// How long a cold start listens for living members.
     pub cold_start_ms: u64,
+    /// What to do when no vote but its own is to be had.
+    pub unclean: Unclean,
 }
 
 /// Where the admin UI listens.
@@ -110,6 +112,10 @@ impl NodeConfig {
                 heartbeat.cold_start_ms.as_ref(),
                 &COLD_START_MS,
             )?,
+            unclean: match &file.cluster.unclean {
+                Some(text) => source.parse("cluster.unclean", text)?,
+                None => Unclean::Refuse,
+            },
             peers,
             name,
         })
