@@ -219,6 +219,8 @@ impl Core {
             Input::StoreFailed { reason } => self.on_store_failed(now, &reason),
             Input::Records { token, records } => self.on_records(token, records),
             Input::WallClock(wall) => self.on_wall_clock(now, wall),
+            Input::AlarmRaised { source, text } => self.raise_alarm(now, &source, &text),
+            Input::AlarmOver { source, text } => self.clear_alarm(&source, &text),
             Input::Timeout => self.on_timeout(now),
             Input::Command(command) => self.on_command(now, command),
             Input::Drain => {

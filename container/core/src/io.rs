@@ -71,6 +71,20 @@ pub enum Input {
     /// What the machine's wall clock shows, read once a second. It moves nothing; a jump is an
     /// alarm.
     WallClock(Timestamp),
+    /// Something around the core needs an operator, for example a certificate that ends soon.
+    AlarmRaised {
+        /// Where it comes from.
+        source: String,
+        /// What is to be done.
+        text: String,
+    },
+    /// What an alarm asked for was done.
+    AlarmOver {
+        /// Where it came from.
+        source: String,
+        /// The text of [`Input::AlarmRaised`].
+        text: String,
+    },
     /// The moment of [`crate::Core::poll_timeout`] has come.
     Timeout,
     /// Hand over everything and end (SIGTERM).

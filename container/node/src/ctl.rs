@@ -8,7 +8,7 @@ use std::time::Duration;
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::Subcommand)]
 pub enum Subject {
     /// View, nodes and balancer.
     Status,
@@ -147,7 +147,7 @@ fn get(url: &str) -> Result<Value, CtlError> {
 
 /// Sends an order to `path` of the node at `admin`; its answer.
 pub(crate) fn post(admin: &str, path: &str, token: &str, body: &Value) -> Result<Value, CtlError> {
-    let url = format!("{}/api/v1/{path}", admin.trim_end_matches('/'));
+    let url = format!("{}/api/v1/{path}", base(admin)?);
     let bearer = format!("Bearer {token}");
     read(&url, agent().post(&url).header("authorization", &bearer).send_json(body))
 }

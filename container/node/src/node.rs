@@ -150,6 +150,7 @@ async fn start(config: NodeConfig, services: Vec<LinkedSbb>) -> anyhow::Result<R
         cluster_listen: config.cluster_listen,
         peers: config.peers,
         key: config.key,
+        tls: config.tls,
         heartbeat_ms: config.heartbeat_ms,
         missed: config.missed,
         cold_start_ms: config.cold_start_ms,

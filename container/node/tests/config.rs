@@ -1,10 +1,12 @@
 //! `node.toml`: what is accepted, and what an operator reads when it is not.
 
+use resilee_cluster::{Authority, TRIAL_DAYS, make_certificates};
 use resilee_node::{ConfigError, NodeConfig};
 use resilee_sip_api::{ACCOUNTS, Account};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 const GOOD: &str = r#"
 [node]
@@ -107,7 +109,10 @@ const BAD: &[(&str, &str, usize, &str, &str)] = &[
         "remove",
     ),
     ("behind_balancer = \"127.0.0.1:5060\"", "", 10, "cluster.peers", "set behind_balancer"),
-    ("127.0.0.1:5065", "192.0.2.1:5065", 9, "cluster.listen", "not a loopback address"),
+    ("127.0.0.1:5065", "192.0.2.1:5065", 9, "cluster.listen", "not a loopback address: without"),
+    ("127.0.0.1:5065", "0.0.0.0:5065", 9, "cluster.listen", "that of one interface"),
+    ("key_file", "certificate_file = \"x\"\nkey_file", 11, "cluster.certificate_file", KEY_MISSING),
+    ("key_file", "ca_file = \"x\"\nkey_file", 11, "cluster.ca_file", "certificate_file is missing"),
     ("127.0.0.1:5065", "127.0.0.1:5063", 9, "cluster.listen", "this is sip.listen"),
     ("127.0.0.1:5065", "127.0.0.1:5066", 10, "cluster.peers.address", "this is cluster.listen"),
     ("listen = \"127.0.0.1:5065\"", "", 10, "cluster.peers", "set listen in [cluster]"),
@@ -141,6 +146,7 @@ const BAD: &[(&str, &str, usize, &str, &str)] = &[
     ("_s = 6", "_s = 6\n[policy]\nopen = true", 26, "policy.open", "unknown field `open`"),
 ];
 
+const KEY_MISSING: &str = "cluster.private_key_file is missing";
 const PEER: &str = "[{ name = \"server2\", address = \"127.0.0.1:5066\" }]";
 const SAME_NAME: &str = "[{ name = \"server2\", address = \"127.0.0.1:5066\" },\n\
                          { name = \"server2\", address = \"127.0.0.1:5067\" }]";
@@ -161,6 +167,105 @@ fn a_wrong_value_is_reported_with_file_line_key_and_what_is_expected() {
             "no secrets in logs: {error}"
         );
     }
+}
+
+/// The good file with certificates, and addresses that are not of loopback.
+fn encrypted() -> String {
+    let files = "certificate_file = \"server1.pem\"\nprivate_key_file = \"server1-key.pem\"\n\
+                 ca_file = \"ca.pem\"\n[admin]";
+    let text = GOOD.replace("127.0.0.1:5065", "192.0.2.1:5065").replace("[admin]", files);
+    text.replace("127.0.0.1:5066", "192.0.2.2:5066")
+}
+
+/// Reads `encrypted` beside certificates, after `change`.
+fn parse_encrypted(text: &str, change: impl FnOnce(&Path)) -> Result<NodeConfig, ConfigError> {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("cluster.key"), "0123456789abcdef0123456789abcdef\n").unwrap();
+    fs::write(folder.path().join("admin.token"), "token").unwrap();
+    let nodes = ["server1".to_owned(), "server2".to_owned()];
+    make_certificates(folder.path(), &nodes, SystemTime::now(), TRIAL_DAYS).unwrap();
+    change(folder.path());
+    NodeConfig::parse(&folder.path().join("node.toml"), text)
+}
+
+#[test]
+fn with_certificates_the_links_may_leave_the_machine() {
+    let config = parse_encrypted(&encrypted(), |_| {}).unwrap();
+    assert!(config.tls.is_some());
+    assert_eq!(config.cluster_listen, Some("192.0.2.1:5065".parse().unwrap()));
+    let mixed = encrypted().replace("192.0.2.2:5066", "127.0.0.1:5066");
+    let error = parse_encrypted(&mixed, |_| {}).unwrap_err().to_string();
+    assert!(error.contains(":10: cluster.peers.address: 127.0.0.1:5066 cannot be reac"), "{error}");
+}
+
+#[test]
+fn certificates_that_peers_would_refuse_are_found_at_the_start() {
+    type Change = fn(&Path);
+    let expired: Change = |folder| {
+        let now = SystemTime::now();
+        let (hour, day) = (Duration::from_secs(3600), Duration::from_secs(24 * 3600));
+        let authority = Authority::new(now - day..now + day).unwrap();
+        let pair = authority.sign_for("server1", now - day..now - hour).unwrap();
+        fs::write(folder.join("ca.pem"), authority.certificate()).unwrap();
+        fs::write(folder.join("server1.pem"), pair.certificate).unwrap();
+        fs::write(folder.join("server1-key.pem"), pair.private_key).unwrap();
+    };
+    let early: Change = |folder| {
+        let now = SystemTime::now();
+        let day = Duration::from_secs(24 * 3600);
+        let authority = Authority::new(now - day..now + day).unwrap();
+        let pair = authority.sign_for("server1", now + day..now + 2 * day).unwrap();
+        fs::write(folder.join("ca.pem"), authority.certificate()).unwrap();
+        fs::write(folder.join("server1.pem"), pair.certificate).unwrap();
+        fs::write(folder.join("server1-key.pem"), pair.private_key).unwrap();
+    };
+    let of_another: Change = |folder| {
+        fs::copy(folder.join("server2.pem"), folder.join("server1.pem")).unwrap();
+        fs::copy(folder.join("server2-key.pem"), folder.join("server1-key.pem")).unwrap();
+    };
+    let other_key: Change = |folder| {
+        fs::copy(folder.join("server2-key.pem"), folder.join("server1-key.pem")).unwrap();
+    };
+    let other_ca: Change = |folder| {
+        let now = SystemTime::now();
+        let authority = Authority::new(now..now + Duration::from_secs(3600)).unwrap();
+        fs::write(folder.join("ca.pem"), authority.certificate()).unwrap();
+    };
+    let no_pem: Change = |folder| fs::write(folder.join("server1-key.pem"), "key").unwrap();
+    let cut: Change = |folder| {
+        let text = fs::read_to_string(folder.join("server1.pem")).unwrap();
+        fs::write(folder.join("server1.pem"), &text[..text.len() / 2]).unwrap();
+    };
+    let gone: Change = |folder| fs::remove_file(folder.join("ca.pem")).unwrap();
+    let cases: [(Change, &str, &str); 8] = [
+        (expired, ":12: cluster.certificate_file: ", "the certificate ended at "),
+        (early, ":12: cluster.certificate_file: ", "is the clock of this machine right?"),
+        (of_another, ":12: cluster.certificate_file: ", "but \"server1\" is expected"),
+        (other_key, ":13: cluster.private_key_file: ", "not the key of the certificate"),
+        (other_ca, ":14: cluster.ca_file: ", "not signed by this CA"),
+        (no_pem, ":13: cluster.private_key_file: ", "BEGIN PRIVATE KEY"),
+        (cut, ":12: cluster.certificate_file: ", "BEGIN CERTIFICATE"),
+        (gone, ":14: cluster.ca_file: ", "ca.pem: cannot read it: No such file"),
+    ];
+    for (change, place, words) in cases {
+        let error = parse_encrypted(&encrypted(), change).unwrap_err().to_string();
+        assert!(error.contains(place) && error.contains(words), "{words}: {error}");
+    }
+}
+
+#[test]
+fn the_program_makes_certificates_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let make = || {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_resilee"));
+        program.args(["ctl", "cluster", "certificates", "--node", "server1", "--node", "server2"]);
+        program.arg("--out").arg(folder.path().join("made")).output().unwrap()
+    };
+    let first = make();
+    assert!(first.status.success());
+    assert!(String::from_utf8(first.stdout).unwrap().contains("server2-key.pem"));
+    let again = String::from_utf8(make().stderr).unwrap();
+    assert!(again.contains("is there already and is not overwritten"), "{again}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What the runtime is told at its start, and why it may not start.
 
 use crate::store::StoreError;
-use resilee_cluster::ClusterError;
+use resilee_cluster::{ClusterError, Tls};
 use resilee_core::{Peer, ResourceAdaptor};
 use resilee_membership::{Key, NodeName, RunId, Unclean};
 use resilee_sbb::{LinkedSbb, Tables};
@@ -29,6 +29,8 @@ pub struct RuntimeConfig {
     pub peers: Vec<Peer>,
     /// The cluster key.
     pub key: Key,
+    /// Certificates of the links; without them links stay on loopback addresses.
+    pub tls: Option<Tls>,
     /// Time between heartbeats, in milliseconds.
     pub heartbeat_ms: u64,
     /// Heartbeats that may be missed.

@@ -11,6 +11,8 @@ use tokio::sync::mpsc;
 pub(crate) const EVENTS_MAX: usize = 1024;
 /// Events that are given to the core at once.
 const BATCH_MAX: usize = 64;
+/// Source of the alarms of links.
+const ALARM_SOURCE: &str = "cluster";
 
 /// Gives the links' events of `run` to the core until the links end.
 pub(crate) fn forward(events: Option<mpsc::Receiver<ClusterEvent>>, run: u64, slee: Addr<Slee>) {
@@ -58,5 +60,11 @@ fn input(event: ClusterEvent) -> Option<Input> {
             Input::LinkDown { peer: node(peer)? }
         }
         ClusterEvent::Frame { peer, bytes } => Input::Frame { peer: node(peer)?, bytes },
+        ClusterEvent::AlarmRaised { text } => {
+            Input::AlarmRaised { source: ALARM_SOURCE.to_owned(), text }
+        }
+        ClusterEvent::AlarmOver { text } => {
+            Input::AlarmOver { source: ALARM_SOURCE.to_owned(), text }
+        }
     })
 }

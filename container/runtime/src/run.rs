@@ -2,7 +2,7 @@
 
 use crate::config::{Parts, RuntimeConfig, RuntimeError};
 use crate::links::EVENTS_MAX;
-use resilee_cluster::{Cluster, ClusterConfig, ClusterEvent, ClusterHandle};
+use resilee_cluster::{Cluster, ClusterConfig, ClusterEvent, ClusterHandle, Limits};
 use resilee_core::{Core, CoreConfig, Restored};
 use resilee_membership::{NodeName, RunId};
 use resilee_sbb::Timestamp;
@@ -68,6 +68,8 @@ impl RunFactory {
             listen,
             peers: self.config.peers.iter().map(peer).collect(),
             cookie: cookie.iter().map(|byte| format!("{byte:02x}")).collect(),
+            tls: self.config.tls.clone(),
+            limits: Limits::default(),
         };
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         Ok(Some((Cluster::start(config, sender).await?, events)))

@@ -61,6 +61,7 @@ async fn start(data_dir: &Path, sip_listen: SocketAddr) -> Result<Runtime, Runti
         behind_balancer: false,
         cluster_listen: None,
         peers: Vec::new(),
+        tls: None,
         key: Key::from_file_bytes(&[b'k'; 32]).unwrap(),
         heartbeat_ms: 50,
         missed: 6,

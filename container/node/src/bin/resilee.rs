@@ -1,9 +1,13 @@
-//! The `resilee` command: runs a node, or asks a running one.
+//! The `resilee` command: runs a node, asks or orders a running one, or makes certificates for a
+//! trial.
 
 use clap::{Parser, Subcommand};
+use resilee_cluster::{TRIAL_DAYS, make_certificates};
+use resilee_membership::NodeName;
 use resilee_node::{ClusterOrder, Subject, load, order, report, run_from_file};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 /// A SLEE whose calls survive the death of a server.
 #[derive(Debug, Parser)]
@@ -36,17 +40,34 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum Ctl {
-    /// View, nodes and balancer.
-    Status,
-    /// Calls in progress.
-    Calls,
-    /// The newest bills.
-    Bills,
-    /// Raised alarms.
-    Alarms,
-    /// Orders to the cluster.
+    #[command(flatten)]
+    Ask(Subject),
+    /// What concerns the whole cluster.
     #[command(subcommand)]
-    Cluster(ClusterOrder),
+    Cluster(Cluster),
+}
+
+#[derive(Debug, Subcommand)]
+enum Cluster {
+    #[command(flatten)]
+    Order(ClusterOrder),
+    /// Makes certificates of the cluster links for a trial: an authority and one pair for each
+    /// node. Asks no node.
+    Certificates {
+        /// Folder for the files; what is there already is not overwritten.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Name of a node, once for each.
+        #[arg(long = "node", value_name = "NAME", required = true)]
+        nodes: Vec<NodeName>,
+        /// How long they hold.
+        #[arg(
+            long,
+            default_value_t = TRIAL_DAYS,
+            value_parser = clap::value_parser!(u32).range(1..=3650)
+        )]
+        days: u32,
+    },
 }
 
 fn main() -> ExitCode {
@@ -66,18 +87,31 @@ fn run(command: Command) -> anyhow::Result<()> {
             println!("{}: the configuration of {name} is sound", config.display());
         }
         Command::Node { config, check: false } => run_from_file(&config)?,
-        Command::Ctl { admin, what } => print!("{}", ask(&admin, &what)?),
+        Command::Ctl { admin, what: Ctl::Ask(subject) } => print!("{}", report(&admin, subject)?),
+        Command::Ctl { admin, what: Ctl::Cluster(Cluster::Order(given)) } => {
+            print!("{}", order(&admin, &given)?);
+        }
+        Command::Ctl { what: Ctl::Cluster(Cluster::Certificates { out, nodes, days }), .. } => {
+            certificates(&out, &nodes, days)?;
+        }
     }
     Ok(())
 }
 
-fn ask(admin: &str, what: &Ctl) -> anyhow::Result<String> {
-    let subject = match what {
-        Ctl::Status => Subject::Status,
-        Ctl::Calls => Subject::Calls,
-        Ctl::Bills => Subject::Bills,
-        Ctl::Alarms => Subject::Alarms,
-        Ctl::Cluster(given) => return Ok(order(admin, given)?),
-    };
-    Ok(report(admin, subject)?)
+fn certificates(out: &Path, nodes: &[NodeName], days: u32) -> anyhow::Result<()> {
+    let names: Vec<_> = nodes.iter().map(ToString::to_string).collect();
+    for file in make_certificates(out, &names, SystemTime::now(), days)? {
+        println!("{}", file.display());
+    }
+    println!(
+        "\nFor a trial: they hold {days} days, and cannot be renewed. In [cluster] of each node:\n"
+    );
+    for node in names {
+        let file = |name: String| out.join(name).display().to_string();
+        println!("# {node}");
+        println!("certificate_file = {:?}", file(format!("{node}.pem")));
+        println!("private_key_file = {:?}", file(format!("{node}-key.pem")));
+        println!("ca_file = {:?}\n", file("ca.pem".to_owned()));
+    }
+    Ok(())
 }

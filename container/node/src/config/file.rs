@@ -46,6 +46,9 @@ pub(super) struct Cluster {
     pub peers: Vec<Peer>,
     pub key_file: Spanned<PathBuf>,
     pub unclean: Option<Spanned<String>>,
+    pub certificate_file: Option<Spanned<PathBuf>>,
+    pub private_key_file: Option<Spanned<PathBuf>>,
+    pub ca_file: Option<Spanned<PathBuf>>,
 }
 
 #[derive(Deserialize)]

@@ -4,14 +4,15 @@
 //! relative to its folder.
 
 mod file;
+mod links;
 mod rows;
 
 pub use resilee_config::ConfigError;
 
 use resilee_call_billing::Tariff;
+use resilee_cluster::Tls;
 use resilee_config::{
-    INTERVAL_MS, Limits, Located, MISSED, OwnAddresses, Place, Protocol, Source, read_file,
-    read_key,
+    INTERVAL_MS, Limits, Located, MISSED, OwnAddresses, Protocol, Source, read_file, read_key,
 };
 use resilee_core::Peer;
 use resilee_membership::{Key, NodeName, Unclean};
@@ -20,7 +21,6 @@ use resilee_sip_api::Account;
 use resilee_sip_proto::TimerConfig;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use toml::Spanned;
 
 /// Limits and default of `timers.t1_ms`.
 const T1_MS: Limits<u64> = Limits { range: 10..=5_000, default: 500 };
@@ -48,6 +48,8 @@ pub struct NodeConfig {
     pub peers: Vec<Peer>,
     /// The cluster key.
     pub key: Key,
+    /// Certificates of the links; without them links stay on loopback addresses.
+    pub tls: Option<Tls>,
     /// Admin UI and REST, if wanted.
     pub admin: Option<AdminConfig>,
     /// Who may register.
@@ -95,6 +97,7 @@ impl NodeConfig {
             advertise: addresses.advertise,
             behind_balancer: file.sip.behind_balancer.is_some(),
             cluster_listen: addresses.cluster,
+            tls: links::tls(&source, &file.cluster, &name)?,
             key: read_key(&source.file("cluster.key_file", &file.cluster.key_file))?,
             admin: admin_config(&source, file.admin.as_ref(), addresses.admin)?,
             accounts: rows::accounts(&source, &file.account)?,
@@ -152,7 +155,8 @@ impl Addresses {
         let cluster = match &file.cluster.listen {
             None => None,
             Some(text) => {
-                let (address, place) = loopback(source, "cluster.listen", text)?;
+                let (address, place) =
+                    links::address(source, &file.cluster, "cluster.listen", text)?;
                 own.take(Protocol::Udp, address, place.clone())?;
                 own.take(Protocol::Tcp, address, place)?;
                 Some(address)
@@ -207,23 +211,6 @@ fn advertised(
     Ok(address)
 }
 
-fn loopback(
-    source: &Source<'_>,
-    key: &str,
-    text: &Spanned<String>,
-) -> Result<(SocketAddr, Place), ConfigError> {
-    let address = source.address(key, text)?;
-    let place = source.place(key, text.span());
-    if !address.ip().is_loopback() {
-        let what = format!(
-            "{address} is not a loopback address: cluster links are not encrypted yet and stay \
-             on this machine; use an address of 127.0.0.0/8"
-        );
-        return Err(place.error(what));
-    }
-    Ok((address, place))
-}
-
 fn peers(
     source: &Source<'_>,
     file: &file::File,
@@ -236,7 +223,7 @@ fn peers(
     for entry in &file.cluster.peers {
         let at = entry.name.span();
         let name: NodeName = source.parse(NAME, &entry.name)?;
-        let (address, place) = loopback(source, ADDRESS, &entry.address)?;
+        let (address, place) = links::address(source, &file.cluster, ADDRESS, &entry.address)?;
         if name == *me {
             let what = format!("{name} is this node itself: list the others only");
             return Err(source.error(NAME, at, what));
@@ -262,6 +249,9 @@ fn peers(
             let what = "nodes with peers need an address for heartbeats and links: set listen in \
                         [cluster]";
             return Err(source.error("cluster.peers", at, what));
+        }
+        if let Some(listen) = known.cluster {
+            links::check_reachable(listen, address, &place)?;
         }
         peers.push(Peer { name, address });
     }
