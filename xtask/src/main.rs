@@ -1,14 +1,22 @@
 //! Development tasks: what a person and continuous integration run, and nothing else.
 //!
 //! This file is the command line. What each task does is in the file of its name: [`lint`],
-//! [`tidy`], [`full_test`]; the rest are [`steps`], [`command`] (child processes),
-//! [`system_programs`], [`libtest_tally`] and [`deny`]. Nothing here is part of Resilee itself.
+//! [`tidy`], [`full_test`], [`bench`], [`soak`]; the last two share [`pair`] (the processes under
+//! load), [`phones`], [`own_network`] and [`figures`]. The rest are [`steps`], [`command`] (child
+//! processes), [`system_programs`], [`libtest_tally`] and [`deny`]. Nothing here is part of Resilee
+//! itself.
 
+mod bench;
 mod command;
 mod deny;
+mod figures;
 mod full_test;
 mod libtest_tally;
 mod lint;
+mod own_network;
+mod pair;
+mod phones;
+mod soak;
 mod steps;
 mod system_programs;
 mod tidy;
@@ -57,6 +65,12 @@ enum Task {
         #[command(flatten)]
         dry_run: DryRun,
     },
+    /// Measure the pair under calls: CPU, memory, delays; appends to bench/load.csv
+    #[command(after_long_help = bench::HELP)]
+    Bench(bench::Options),
+    /// Break parts of the pair under calls and check every bill; appends to bench/failover.csv
+    #[command(after_long_help = soak::HELP)]
+    Soak(soak::Options),
 }
 
 #[derive(Args)]
@@ -83,6 +97,8 @@ fn main() -> ExitCode {
         }
         Task::Test { only, dry_run } => full_test::run(&root, &only, dry_run.mode()),
         Task::Sweep { minutes, dry_run } => full_test::sweep(&root, minutes, dry_run.mode()),
+        Task::Bench(options) => bench::run(&root, &options),
+        Task::Soak(options) => soak::run(&root, &options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,0 +1,89 @@
+//! The management interface of one server, as anybody's script would read it.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// How long one answer may take.
+const ANSWER_MAX: Duration = Duration::from_secs(10);
+/// Bills that are asked for at once.
+const BILLS_PER_PAGE: usize = 200;
+
+/// See the module.
+pub struct Management {
+    base: String,
+    agent: ureq::Agent,
+}
+
+/// A bill, as far as the tasks look at it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Bill {
+    /// Call-ID of the INVITE.
+    pub call_id: String,
+    /// When the 2xx came.
+    pub answered_at: jiff::Timestamp,
+    /// When the BYE came.
+    pub ended_at: jiff::Timestamp,
+}
+
+#[derive(Deserialize)]
+struct Bills {
+    bills: Vec<Bill>,
+    pages: usize,
+    found: usize,
+    unreadable: u64,
+}
+
+#[derive(Deserialize)]
+struct Nodes {
+    members: usize,
+    protection: String,
+}
+
+#[derive(Deserialize)]
+struct Calls {
+    calls: Vec<serde_json::Value>,
+}
+
+impl Management {
+    /// The interface at `address`.
+    pub fn new(address: &str) -> Self {
+        let config = ureq::Agent::config_builder().timeout_global(Some(ANSWER_MAX)).build();
+        Management { base: format!("http://{address}/api/v1"), agent: config.into() }
+    }
+
+    /// True if the server says that two members hold every call.
+    pub fn is_backed(&self) -> bool {
+        let nodes: Result<Nodes> = self.get("nodes");
+        nodes.is_ok_and(|nodes| nodes.members == 2 && nodes.protection == "backed")
+    }
+
+    /// Calls in progress.
+    pub fn calls(&self) -> Result<usize> {
+        Ok(self.get::<Calls>("calls")?.calls.len())
+    }
+
+    /// All bills.
+    pub fn bills(&self) -> Result<Vec<Bill>> {
+        let mut bills = Vec::new();
+        for page in 1.. {
+            let answer: Bills =
+                self.get(&format!("bills?per_page={BILLS_PER_PAGE}&page={page}"))?;
+            ensure!(answer.unreadable == 0, "{} bills are unreadable", answer.unreadable);
+            bills.extend(answer.bills);
+            if page >= answer.pages {
+                ensure!(bills.len() == answer.found, "a page of bills is not whole");
+                break;
+            }
+        }
+        Ok(bills)
+    }
+
+    fn get<T: DeserializeOwned>(&self, noun: &str) -> Result<T> {
+        let address = format!("{}/{noun}", self.base);
+        let read = || self.agent.get(&address).call()?.body_mut().read_json::<T>();
+        read().with_context(|| format!("GET {address}"))
+    }
+}

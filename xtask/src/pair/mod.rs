@@ -1,0 +1,129 @@
+//! A pair of nodes behind a balancer: the release binaries, with property files in a folder.
+//!
+//! Loopback addresses of their own let a firewall rule tell the processes apart. What is measured
+//! or broken is decided by `bench` and `soak`.
+
+mod log;
+mod management;
+mod process;
+mod property_files;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::Signal;
+
+pub use log::first_line;
+pub use management::{Bill, Management};
+pub use process::{Process, Usage};
+pub use property_files::{DOMAIN, SIP, USERS, user};
+
+/// Addresses of balancer, server1 and server2.
+pub const ADDRESSES: [&str; 3] = ["127.0.0.1", "127.0.0.11", "127.0.0.12"];
+
+/// Names of the processes, in the same order; their logs are called `NAME.log`.
+pub const NAMES: [&str; 3] = ["balancer", "server1", "server2"];
+
+/// How long a start may take on a busy machine.
+const START_MAX: Duration = Duration::from_secs(60);
+/// How often a condition is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// See the module.
+pub struct Pair {
+    folder: PathBuf,
+    binaries: PathBuf,
+    /// Balancer, server1, server2; `None` while it is dead.
+    processes: [Option<Process>; 3],
+}
+
+impl Pair {
+    /// Starts all three in `folder`, and waits until every call is held twice.
+    pub fn start(binaries: &Path, folder: &Path) -> Result<Self> {
+        property_files::write(folder)?;
+        let mut pair = Pair {
+            folder: folder.to_owned(),
+            binaries: binaries.to_owned(),
+            processes: [None, None, None],
+        };
+        for index in 0..3 {
+            pair.start_process(index)?;
+        }
+        pair.wait_until_backed(START_MAX)?;
+        Ok(pair)
+    }
+
+    /// Starts a process, again if it was killed: with the same files.
+    pub fn start_process(&mut self, index: usize) -> Result<()> {
+        let name = NAMES[index];
+        let program = if index == 0 { "resilee-balancer" } else { "resilee" };
+        let mut command = std::process::Command::new(self.binaries.join(program));
+        if index > 0 {
+            command.arg("node");
+        }
+        command.arg("--config").arg(format!("{name}.toml"));
+        self.processes[index] = Some(Process::start(name, &self.folder, command)?);
+        Ok(())
+    }
+
+    /// SIGKILL; returns when it is gone.
+    pub fn kill(&mut self, index: usize) -> Result<()> {
+        self.processes[index].take().context("it is dead already")?.kill()
+    }
+
+    /// Sends a signal that it survives.
+    pub fn signal(&self, index: usize, signal: Signal) -> Result<()> {
+        self.processes[index].as_ref().context("it is dead")?.signal(signal)
+    }
+
+    /// True until it was killed. An error if it ended by itself.
+    pub fn is_up(&mut self, index: usize) -> Result<bool> {
+        let Some(process) = &mut self.processes[index] else { return Ok(false) };
+        if !process.is_running() {
+            bail!("{} ended by itself; see its log", NAMES[index]);
+        }
+        Ok(true)
+    }
+
+    /// CPU time and memory of the balancer, and of both servers together.
+    pub fn usage(&self) -> Result<[Usage; 2]> {
+        let mut sum = [Usage::default(); 2];
+        for (index, process) in self.processes.iter().enumerate() {
+            if let Some(process) = process {
+                sum[usize::from(index > 0)] += process.usage()?;
+            }
+        }
+        Ok(sum)
+    }
+
+    /// Management of server 1 or 2.
+    pub fn management(&self, server: usize) -> Management {
+        Management::new(property_files::ADMIN[server - 1])
+    }
+
+    /// Waits until both servers are members and hold every call twice.
+    pub fn wait_until_backed(&mut self, within: Duration) -> Result<()> {
+        let deadline = Instant::now() + within;
+        loop {
+            let backed = (1..=2).all(|server| self.management(server).is_backed());
+            if backed {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                bail!("the servers are no pair within {} s", within.as_secs());
+            }
+            for index in 0..3 {
+                self.is_up(index)?;
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// What a process wrote.
+    pub fn log(&self, index: usize) -> String {
+        let path = self.folder.join(format!("{}.log", NAMES[index]));
+        String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
+    }
+}

@@ -1,0 +1,130 @@
+//! One run: start, calls, fault, end of the calls, bills.
+
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use super::fault::{Kind, Moments};
+use super::random::Random;
+use super::record::{Record, Times};
+use super::verdict::Verdict;
+use crate::figures::load_average;
+use crate::pair::{Bill, Pair, first_line};
+use crate::phones::{Load, Phones};
+
+/// How much longer than planned the calls may take: all repeats of a lost message.
+const LATE_MAX: Duration = Duration::from_secs(45);
+/// After the last call: its bill, and calls that nobody ended.
+const OVER_MAX: Duration = Duration::from_secs(10);
+/// No fault before so many milliseconds of calls.
+const CALLS_FIRST_MS: u64 = 1_000;
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Plays it.
+pub fn run(
+    root: &Path,
+    binaries: &Path,
+    folder: &Path,
+    load: Load,
+    kind: Kind,
+    seed: u64,
+) -> Result<Record> {
+    let mut random = Random::new(seed);
+    let loaded = load_average();
+    let mut pair = Pair::start(binaries, folder)?;
+    let mut phones = Phones::start(root, folder, load)?;
+    let started = Instant::now();
+    // The last second of calls is left out: whatever broke needs calls that show it.
+    let end_ms = u64::try_from(load.duration().as_millis())?.saturating_sub(1_000);
+    let fault_at_ms = random.between(CALLS_FIRST_MS, end_ms.max(CALLS_FIRST_MS));
+    sleep(Duration::from_millis(fault_at_ms).saturating_sub(started.elapsed()));
+    let moments = kind.play(&mut pair, &mut random);
+    let left = (load.duration() + LATE_MAX).saturating_sub(started.elapsed());
+    phones.wait(left.max(OVER_MAX))?;
+    let loaded = loaded.max(load_average());
+    let (moments, whole) = match moments {
+        Ok(moments) => (Some(moments), true),
+        Err(error) => {
+            println!("run {seed}: {error:#}");
+            (None, false)
+        }
+    };
+    let left_over = left_over(&pair, kind)?;
+    let counters = phones.count()?;
+    let calls = phones.calls()?;
+    let bills = bills(&pair, kind)?;
+    let limits = kind.limits();
+    let verdict = Verdict::new(&calls, &bills[0], limits.duration_ms);
+    for problem in &verdict.problems {
+        println!("run {seed}: {problem}");
+    }
+    let differ = bills.iter().any(|others| !same_bills(&bills[0], others));
+    Ok(Record {
+        seed,
+        kind,
+        load,
+        load_average: loaded,
+        fault_at_ms,
+        calls: calls.len() as u64,
+        failed: u64::from(load.calls()).saturating_sub(counters.good),
+        repeats: counters.repeats,
+        verdict: verdict.figures,
+        left_over,
+        differ: differ || !whole,
+        times: moments.map(|moments| times(&pair, kind, &moments)).unwrap_or_default(),
+    })
+}
+
+/// Calls that are still in progress although no phone knows of them.
+fn left_over(pair: &Pair, kind: Kind) -> Result<u64> {
+    let deadline = Instant::now() + OVER_MAX;
+    loop {
+        let mut left = 0;
+        for server in kind.survivors() {
+            left = left.max(pair.management(*server).calls()?);
+        }
+        if left == 0 || Instant::now() > deadline {
+            return Ok(left as u64);
+        }
+        sleep(LOOK_EVERY);
+    }
+}
+
+/// The bills of each survivor.
+fn bills(pair: &Pair, kind: Kind) -> Result<Vec<Vec<Bill>>> {
+    // A bill is written when the other server has it, and is read when it is written.
+    sleep(LOOK_EVERY);
+    let bills = kind.survivors().iter().map(|server| pair.management(*server).bills());
+    bills.collect::<Result<_>>().context("bills of a survivor")
+}
+
+fn same_bills(one: &[Bill], other: &[Bill]) -> bool {
+    let ids = |bills: &[Bill]| {
+        let mut ids: Vec<_> = bills.iter().map(|b| (b.call_id.clone(), b.ended_at)).collect();
+        ids.sort();
+        ids
+    };
+    ids(one) == ids(other)
+}
+
+/// Reads the logs.
+fn times(pair: &Pair, kind: Kind, moments: &Moments) -> Times {
+    let logs: Vec<String> = (0..3).map(|index| pair.log(index)).collect();
+    let first = |logs: &[String], since, wanted: fn(&str) -> bool| {
+        let found = logs.iter().filter_map(|log| first_line(log, since, wanted));
+        found.min().and_then(|time| u64::try_from(time.as_millis()).ok())
+    };
+    let broken = moments.broken;
+    let noticed = |said: &str| said.contains(" is lost") || said.contains("refuse");
+    let alone = |said: &str| said.contains(" adopted: ") && !said.contains(", ");
+    let both = |said: &str| said.contains(" adopted: ") && said.contains(", ");
+    let takeover = kind.changes_view().then(|| first(&logs[1..], broken, alone)).flatten();
+    Times {
+        balancer_ms: first(&logs[..1], broken, noticed),
+        cluster_ms: first(&logs[1..], broken, noticed),
+        takeover_ms: takeover,
+        resync_ms: moments.mended.and_then(|mended| first(&logs[1..], mended, both)),
+    }
+}
