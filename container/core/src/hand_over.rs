@@ -63,9 +63,7 @@ impl Core {
                     self.hand_over = Some(HandOver { cohorts, heir, since: now, stage });
                 })
             }
-            Command::Force => {
-                self.check_force().map(|()| self.tell_member(MemberInput::Force))
-            }
+            Command::Force => self.check_force().map(|()| self.tell_member(MemberInput::Force)),
         };
         if let Err(reason) = done {
             self.outputs.push_back(Output::Notice(Notice::CommandRefused(reason)));

@@ -4,7 +4,7 @@
 
 use resilee_membership::{
     Control, ControlBody, Member, MemberConfig, MemberInput, MemberNotice, MemberOutput, RunId,
-    View, VoterId, VoterState,
+    Unclean, View, VoterId, VoterState,
 };
 use resilee_sbb::Timestamp;
 use std::time::Duration;
@@ -57,6 +57,7 @@ impl Start {
             heartbeat_ms: 50,
             missed: 6,
             cold_start_ms: 3_000,
+            unclean: Unclean::Refuse,
         };
         let voter = VoterState { highest: view(store.view), vote: None };
         let mut member = Member::new(began, config, Some(voter), store.empty);

@@ -2,8 +2,8 @@
 
 use crate::toy::{Back, Front, Toy};
 use resilee_core::{Core, CoreConfig, Input, Output, Restored, StoreBatch, StoreOp, Tree};
-use resilee_membership::{Flow, Key, RunId, Transport, Unclean, seal_sip};
 use resilee_core::{PROGRESS_KEY, VOTER_KEY};
+use resilee_membership::{Flow, Key, RunId, Transport, Unclean, seal_sip};
 use resilee_sbb::{Deliver, LinkedSbb, Tables, Timestamp, decode};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
