@@ -4,7 +4,7 @@
 //! | nonce of        | good for                        | how often it was used, remembers    |
 //! |-----------------|---------------------------------|-------------------------------------|
 //! | a registration  | any REGISTER, 300 s             | the registrar, in its table         |
-//! | another request | requests of its Call-ID, 32 s   | the call, for as long (INVITE only) |
+//! | another request | requests of its Call-ID, 8 s    | the call, for as long (INVITE only) |
 //!
 //! A call's cell cannot see what other cells have seen. It need not: credentials that somebody
 //! has overheard are good in the cell of their own Call-ID alone.
@@ -19,11 +19,12 @@ use std::time::Duration;
 /// with a new one.
 const REGISTER_NONCE_LIFETIME: Duration = Duration::from_secs(REGISTER_NONCE_LIFETIME_S);
 
-/// How long that of a call is: the answer to a challenge comes at once.
-const CALL_NONCE_LIFETIME: Duration = Duration::from_secs(32);
+/// How long that of a call is: the answer to a challenge comes at once, and the call's cell has to
+/// live as long. A client that needed more repeats is told `stale`.
+const CALL_NONCE_LIFETIME: Duration = Duration::from_secs(8);
 
-/// A nonce this much younger than now is still good: clocks of two nodes differ.
-const CLOCK_ERROR_MAX: Duration = Duration::from_secs(5);
+/// A nonce this much younger than now is still good: what two nodes take for cluster time differs.
+const CLOCK_ERROR_MAX: Duration = Duration::from_secs(1);
 
 /// No nonce of a call that is used now is good after so long.
 pub(crate) const CALL_NONCE_MEMORY: Duration = CALL_NONCE_LIFETIME.saturating_add(CLOCK_ERROR_MAX);
