@@ -160,9 +160,10 @@ impl Core {
         Some(acknowledged.fold(local, u64::min))
     }
 
-    /// The only member: records wait for the flush of their journal, with their commit.
+    /// The only member, and not about to take another one in: records wait for the flush of
+    /// their journal, with their commit.
     fn is_alone(&self) -> bool {
-        self.view.members.len() <= 1
+        self.view.members.len() <= 1 && self.proposing.is_none()
     }
 
     pub(crate) fn journal(&mut self, cell: CellId, record: Record) {
@@ -175,7 +176,7 @@ impl Core {
 
     /// Writes a commit to the local store; alone, its records are part of what is flushed.
     ///
-    /// In a pair they wait for the acknowledgement. Until then they stand beside their cell, so
+    /// In a pair, and from the vote on one, they wait for the acknowledgement. Until then they stand beside their cell, so
     /// that a cell that counts as recorded never comes back without its record.
     fn store_commit(&mut self, commit: &Commit) {
         self.store_changes(commit);
