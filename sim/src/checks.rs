@@ -1,5 +1,15 @@
 //! The rules a run must keep. Each is a promise, or follows from one.
 
+mod lateness;
+mod output_commit;
+mod replicas;
+mod run;
+mod views;
+
+pub use lateness::Lateness;
+pub use output_commit::OutputCommit;
+pub use replicas::check_replicas;
+
 use crate::plan::Ending;
 use crate::world::World;
 use resilee_call_billing::{BILLS, Bill};
@@ -8,10 +18,6 @@ use resilee_test_kit::PhoneEvent;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
-
-/// How much later than the phones' own account a bill may begin or end: a client's repeats over
-/// a takeover in a bad network, with the simulated T1 of 100 ms.
-const LATE: Duration = Duration::from_millis(3_200);
 
 /// How much the times of two members may differ.
 const CLOCKS_DIFFER_MAX: Duration = Duration::from_millis(50);
@@ -152,7 +158,7 @@ impl Calls {
                     [] if call.up[0].is_none() => {}
                     [] => return Err(Violation::new("each answered call has a bill", who())),
                     [bill] => {
-                        call.check_duration(bill)?;
+                        call.check_duration(bill, &world.lateness)?;
                         let known = first.entry(call_id.clone()).or_insert_with(|| bill.clone());
                         if known != bill {
                             return Err(Violation::new("all nodes have the same bill", who()));
@@ -212,14 +218,16 @@ fn check_clocks(world: &World) -> Result<(), Violation> {
 }
 
 impl Call {
-    fn check_duration(&self, bill: &Bill) -> Result<(), Violation> {
+    fn check_duration(&self, bill: &Bill, lateness: &Lateness) -> Result<(), Violation> {
         let moment = |times: [Option<Timestamp>; 2]| times.into_iter().flatten().min();
         let (Some(up), Some(over)) = (moment(self.up), moment(self.over)) else { return Ok(()) };
         let talked = over.since(up);
         let billed = bill.ended_at.since(bill.answered_at);
         let difference = talked.abs_diff(billed);
-        if difference > LATE {
-            let detail = format!("{}: talked {talked:?}, billed {billed:?}", self.call_id);
+        let allowed = lateness.at(up) + lateness.at(over);
+        if difference > allowed {
+            let call_id = &self.call_id;
+            let detail = format!("{call_id}: {talked:?}, billed {billed:?}, allowed {allowed:?}");
             return Err(Violation::new("the bill has the phones' talk time", detail));
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! A disk that loses what was not flushed.
 
-use resilee_core::{PROGRESS_KEY, Restored, StoreBatch, StoreOp, StoredRecord, Tree, VOTER_KEY};
+use resilee_core::VOTER_KEY;
+use resilee_core::{Durable, PROGRESS_KEY, Restored, StoreBatch, StoreOp, StoredRecord, Tree};
 use resilee_sbb::{CellId, decode};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -66,6 +67,26 @@ impl Disk {
             tables: tree(Tree::Tables),
             journals: self.journals.keys().cloned().collect(),
         }
+    }
+
+    /// All that was written to cells and tables, flushed or not.
+    pub fn durable(&self) -> Durable {
+        let trees = self.trees.iter().filter(|(tree, _)| **tree != Tree::Meta);
+        let values = trees.flat_map(|(tree, values)| {
+            values.iter().map(|(key, value)| ((*tree, key.clone()), value.clone()))
+        });
+        let mut all: Durable = values.collect();
+        for op in self.unflushed.iter().flat_map(|batch| &batch.ops) {
+            match op {
+                StoreOp::Put { tree, key, value } if *tree != Tree::Meta => {
+                    all.insert((*tree, key.clone()), value.clone());
+                }
+                StoreOp::Remove { tree, key } => drop(all.remove(&(*tree, key.clone()))),
+                StoreOp::Clear { tree } => all.retain(|(of, _), _| of != tree),
+                _ => {}
+            }
+        }
+        all
     }
 
     /// Records of a journal from a sequence on, those of unflushed batches among them.

@@ -12,6 +12,7 @@ mod node;
 mod plan;
 mod story;
 mod trace;
+mod witness;
 mod world;
 
 pub use checks::Violation;

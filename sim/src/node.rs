@@ -3,6 +3,7 @@
 
 use crate::disk::Disk;
 use crate::local_clock::LocalClock;
+use crate::witness::Witness;
 use resilee_call_billing::{CallBilling, TARIFFS, Tariff};
 use resilee_call_control::CallControl;
 use resilee_core::{Core, CoreConfig, Input, Peer};
@@ -20,8 +21,12 @@ pub const DOMAIN: &str = "example.test";
 pub const PASSWORD: &str = "secret";
 
 /// Services of every node.
-pub const SERVICES: [LinkedSbb; 3] =
-    [LinkedSbb::of::<CallControl>(), LinkedSbb::of::<CallBilling>(), LinkedSbb::of::<Registrar>()];
+pub const SERVICES: [LinkedSbb; 4] = [
+    LinkedSbb::of::<CallControl>(),
+    LinkedSbb::of::<CallBilling>(),
+    LinkedSbb::of::<Registrar>(),
+    LinkedSbb::of::<Witness>(),
+];
 
 /// SIP timers of the simulated world: a fifth of the real ones, so that a story is short.
 pub fn timers() -> TimerConfig {
@@ -38,6 +43,8 @@ pub struct Node {
     pub disk: Disk,
     /// Its machine's clock; all that its core is told is told by it.
     pub clock: LocalClock,
+    /// Its run, or the last one.
+    pub run: Option<RunId>,
     /// `None` while it is dead.
     pub core: Option<Core>,
     /// What came while it stood still; `None`: it runs.
@@ -60,7 +67,7 @@ impl Node {
     pub fn new(name: &str, sip: SocketAddr, cluster: SocketAddr, clock: LocalClock) -> Self {
         let name = name.parse().expect("a node name");
         let disk = Disk::default();
-        Node { name, sip, cluster, disk, clock, core: None, paused: None, life: 0 }
+        Node { name, sip, cluster, disk, clock, run: None, core: None, paused: None, life: 0 }
     }
 
     /// Starts a new run at a moment of the world.
@@ -68,6 +75,7 @@ impl Node {
         self.life += 1;
         let now = self.clock.at(now);
         let me = RunId { node: self.name.clone(), incarnation: now.as_millis() };
+        self.run = Some(me.clone());
         let adaptor = SipRa::new(SipRaConfig {
             advertise: cluster.advertise,
             key: cluster.key.derive("sip"),
@@ -87,7 +95,8 @@ impl Node {
         };
         let tables = configured_tables(&cluster.users);
         let restored = self.disk.restore();
-        let core = Core::new(now, config, &SERVICES, Box::new(adaptor), tables, restored);
+        let mut core = Core::new(now, config, &SERVICES, Box::new(adaptor), tables, restored);
+        core.watch();
         self.core = Some(core);
     }
 

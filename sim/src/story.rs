@@ -1,7 +1,7 @@
 //! What happens in a run: the cluster starts, phones register, each pair makes a call, something
 //! dies in the middle, somebody hangs up, everything comes to rest.
 
-use crate::checks::{Calls, Violation};
+use crate::checks::{Calls, Violation, check_replicas};
 use crate::node::DOMAIN;
 use crate::plan::{Ending, Fault, Kill, Plan, Process};
 use crate::trace::Trace;
@@ -17,6 +17,9 @@ const SET_UP_MS: u64 = 60_000;
 const CALL_MS: u64 = 30_000;
 /// How long it takes until nothing is left of a call: the longest timer (64 * T1) and a view.
 const REST_MS: u64 = 16_000;
+
+/// Replicas are compared after so many steps: it costs more than a step.
+const REPLICAS_EVERY: u64 = 32;
 
 /// A run.
 pub struct Story {
@@ -87,6 +90,8 @@ impl Story {
     fn rest(&mut self) -> Result<(), Violation> {
         let end = self.world.now + Duration::from_millis(REST_MS);
         self.until(REST_MS * 2, "all comes to rest", |world, _| world.now >= end)?;
+        self.world.check_rest()?;
+        check_replicas(&self.world)?;
         self.calls.check_bills(&self.world)?;
         self.calls.check_nothing_left(&self.world)
     }
@@ -105,7 +110,13 @@ impl Story {
             self.react()?;
             self.fail_if_due(self.world.steps);
             self.second_death_if_due();
+            if let Some(violation) = self.world.violation.take() {
+                return Err(violation);
+            }
             self.calls.check_step(&self.world)?;
+            if self.world.steps % REPLICAS_EVERY == 0 {
+                check_replicas(&self.world)?;
+            }
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 
 use crate::commit::{Activity, Change, Commit, Entity, Head, Part};
 use crate::event_router::Turn;
+use crate::inspection::Observed;
 use crate::resource_adaptor::{Ingress, Scope};
 use resilee_sbb::{ActivityId, CellId, CodecError, EntityId, TimerId, Timestamp, decode, encode};
 use serde_bytes::ByteBuf;
@@ -192,6 +193,18 @@ impl Commit {
             rows: Vec::new(),
             records: Vec::new(),
             egress: Vec::new(),
+        }
+    }
+
+    /// What a watcher learns of it.
+    pub fn observed(&self) -> Observed {
+        Observed::Committed {
+            number: self.number,
+            cell: self.cell,
+            egress: self.egress.clone(),
+            journals: self.records.iter().map(|record| record.journal.clone()).collect(),
+            rows: !self.rows.is_empty(),
+            over: self.over,
         }
     }
 }

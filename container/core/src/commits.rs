@@ -12,6 +12,7 @@ use crate::commit::{Commit, Part, Record, RowChange};
 use crate::core::Core;
 use crate::event_router::Turn;
 use crate::frame::Update;
+use crate::inspection::Observed;
 use crate::io::Output;
 use crate::management::Notice;
 use crate::resource_adaptor::{Egress, Scope};
@@ -76,6 +77,8 @@ impl Core {
                 Scope::Tables => self.gate.last_commit(),
                 Scope::Call => cell.last_commit,
             };
+            let place = (id, cell.head.scope);
+            self.observe(|| Observed::Said { cell: Some(place), egress: turn.egress.clone() });
             return self.send_behind(last, turn.egress);
         }
         let number = self.gate.next_commit();
@@ -90,10 +93,17 @@ impl Core {
         }
         self.store_commit(&commit);
         self.replicate(&Update::Commit(commit.clone()), number);
+        self.observe(|| commit.observed());
         let records = commit.records.into_iter().map(|record| (id, record));
         let waiting = self.gate.behind(number);
         waiting.egress.extend(commit.egress);
         waiting.records.extend(records);
+    }
+
+    /// Answers outside any cell, at once.
+    pub(crate) fn answer(&mut self, egress: Vec<Egress>) {
+        self.observe(|| Observed::Said { cell: None, egress: egress.clone() });
+        self.send_at_once(egress);
     }
 
     /// Sends what changes nothing: behind the cell's last commit, or at once.
@@ -111,6 +121,7 @@ impl Core {
     pub(crate) fn commit_effects(&mut self, id: CellId, egress: Vec<Egress>) {
         let number = self.gate.next_commit();
         let commit = Commit { egress: egress.clone(), ..Commit::empty(number, id) };
+        self.observe(|| commit.observed());
         self.replicate(&Update::Commit(commit), number);
         self.gate.behind(number).egress.extend(egress);
     }
@@ -254,6 +265,7 @@ impl Core {
             return;
         }
         let number = self.writes.next_batch;
+        self.observe(|| Observed::Batch(number));
         self.writes.next_batch += 1;
         let mut ops = std::mem::take(&mut self.writes.ops);
         if self.view.contains(&self.config.me) {

@@ -7,6 +7,7 @@ use crate::commit::{Part, Record, RowChange};
 use crate::config::CoreConfig;
 use crate::gate::Gate;
 use crate::hand_over::HandOver;
+use crate::inspection::Observed;
 use crate::io::{Input, Output};
 use crate::link::Link;
 use crate::management::Notice;
@@ -73,6 +74,8 @@ pub struct Core {
     pub(crate) dropped: BTreeMap<&'static str, u64>,
     pub(crate) counters: BTreeMap<&'static str, ServiceCounters>,
     pub(crate) outputs: VecDeque<Output>,
+    /// What happened inside, if somebody watches.
+    pub(crate) observed: Option<Vec<Observed>>,
 }
 
 /// Messages that wait for the view they were sent by; a view is adopted in milliseconds.
@@ -194,6 +197,7 @@ impl Core {
             alarms: Alarms::default(),
             dropped: BTreeMap::new(),
             outputs: VecDeque::new(),
+            observed: None,
         };
         core.tell_member(MemberInput::CommitsStored(restored.commits()));
         core.restore(now, restored);

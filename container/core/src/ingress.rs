@@ -28,7 +28,7 @@ impl Core {
         }
         match self.adaptor.route(now, &ingress) {
             Route::Drop(reason) => self.count_drop(reason),
-            Route::Answer(answers) => self.send_at_once(answers),
+            Route::Answer(answers) => self.answer(answers),
             Route::Cell { key, scope, creates, cohort } => {
                 let known = self.index.get(&(scope, key)).copied();
                 let creates = creates && known.is_none();
@@ -63,7 +63,7 @@ impl Core {
             (Some(_), None) if routed.creates => self.give_birth(now, ingress, &routed),
             _ => {
                 let answers = self.adaptor.unknown(now, &ingress);
-                self.send_at_once(answers);
+                self.answer(answers);
             }
         }
     }

@@ -15,6 +15,7 @@
 //! | `replication.rs`   | what the other node gets, and what is done with what it sends       |
 //! | `takeover.rs`      | what a new view means for cells, timers and gates                   |
 //! | `cluster_clock.rs` | which time it is in the cluster                                     |
+//! | `inspection.rs`    | what a checker sees that no output says                             |
 //! | `status.rs`        | what operators see                                                  |
 
 mod alarms;
@@ -31,6 +32,7 @@ mod frame;
 mod gate;
 mod hand_over;
 mod ingress;
+mod inspection;
 mod io;
 mod link;
 pub mod management;
@@ -46,6 +48,7 @@ mod wall_clock;
 pub use self::core::Core;
 pub use config::{CoreConfig, Peer};
 pub use ingress::CELLS_MAX;
+pub use inspection::{Durable, Observed};
 pub use io::{Input, Output};
 pub use resource_adaptor::{Egress, Endpoint, Ingress, ResourceAdaptor, Route, Scope};
 pub use store::{

@@ -8,6 +8,7 @@ use crate::cell::apply;
 use crate::commit::{Change, Commit, RowChange};
 use crate::core::{Core, Joining};
 use crate::frame::{Extra, Frame, Update};
+use crate::inspection::Observed;
 use crate::io::Output;
 use crate::link::Mode;
 use crate::management::Notice;
@@ -129,7 +130,7 @@ impl Core {
         waiting.map(update).collect()
     }
 
-    fn snapshot_rows(&self) -> Vec<RowChange> {
+    pub(crate) fn snapshot_rows(&self) -> Vec<RowChange> {
         let names: Vec<_> = self.tables.names().map(str::to_owned).collect();
         let rows = names.iter().flat_map(|table| {
             let shared = |(key, _): &(&str, &[u8])| self.configured.get(table, key).is_none();
@@ -182,6 +183,7 @@ impl Core {
         self.unpublished.clear();
         self.tables = self.configured.clone();
         self.applied.clear();
+        self.observe(|| Observed::Dropped);
         self.writes.ops.push(StoreOp::Clear { tree: Tree::Cells });
         self.writes.ops.push(StoreOp::Clear { tree: Tree::Tables });
         let joining = Progress { time: self.clock.now(), commits: Vec::new(), joining: true };
@@ -215,6 +217,7 @@ impl Core {
                 Ok(())
             }
             Update::SnapshotEnd => {
+                self.observe(|| Observed::SnapshotApplied { from: from.clone() });
                 self.outputs.push_back(Output::Notice(Notice::Synced));
                 self.clear_alarm("cluster", "not a member yet");
                 let _ = now;
@@ -236,6 +239,13 @@ impl Core {
         if commit.over {
             self.forget_replica(commit.cell);
         }
+        self.observe(|| Observed::Applied {
+            from: from.clone(),
+            number: commit.number,
+            cell: commit.cell,
+            egress: commit.egress.clone(),
+            over: commit.over,
+        });
         if !commit.egress.is_empty() {
             self.outbox.entry(from.clone()).or_default().insert(commit.number, commit.egress);
         }
@@ -358,9 +368,15 @@ impl Core {
             None => {
                 // Says how far the snapshot is: all commits up to this one are in it.
                 let cell = CellId { cohort: CohortId::TABLES, number: 0 };
-                let last = Update::Commit(Commit::empty(self.gate.last_commit(), cell));
+                let last_commit = self.gate.last_commit();
+                let last = Update::Commit(Commit::empty(last_commit, cell));
                 match link.push(&last, 0).and_then(|_| link.push(&Update::SnapshotEnd, 0)) {
-                    Ok(end) => link.mode = Mode::Ending(end),
+                    Ok(end) => {
+                        link.mode = Mode::Ending(end);
+                        if let Some(to) = link.run.clone() {
+                            self.observe(|| Observed::SnapshotSent { to, last_commit });
+                        }
+                    }
                     Err(_) => link.stop(),
                 }
             }

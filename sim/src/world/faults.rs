@@ -5,10 +5,14 @@ use crate::plan::Process;
 use resilee_core::Input;
 use resilee_core::management::Command;
 
+/// So long nobody serves a call at most, before somebody else does.
+const OUTAGE_MS: u64 = 1_000;
+
 impl World {
     /// `kill -9`, now.
     pub fn kill(&mut self, process: Process) {
         self.trace.add(self.now, "KILL", &[], || format!("{process:?}"));
+        self.lateness.trouble(self.now, 0, OUTAGE_MS);
         match process {
             Process::Balancer => {
                 self.balancer = None;
@@ -16,6 +20,9 @@ impl World {
             }
             Process::Node(node) => {
                 self.nodes[node].kill();
+                if let Some(run) = &self.nodes[node].run {
+                    self.watch.dies(run);
+                }
                 let other = 1 - node;
                 if std::mem::take(&mut self.linked) {
                     // Sooner than a new link to the next run can be there.
@@ -30,6 +37,7 @@ impl World {
     /// SIGTERM, now.
     pub fn drain_node(&mut self, node: usize) {
         self.trace.add(self.now, "DRAIN", &[], || format!("{node}"));
+        self.lateness.trouble(self.now, 0, OUTAGE_MS);
         self.feed(node, Input::Drain);
     }
 
@@ -38,6 +46,7 @@ impl World {
         if self.nodes[node].core.is_none() {
             return;
         }
+        self.lateness.trouble(self.now, for_ms, OUTAGE_MS);
         self.trace.add(self.now, "PAUSE", &[], || format!("{node}"));
         self.nodes[node].paused = Some(Vec::new());
         let life = self.nodes[node].life;
@@ -67,6 +76,7 @@ impl World {
 
     /// Cuts all between the nodes now, heals it later: the link repeats what it held back.
     pub fn cut(&mut self, for_ms: u64) {
+        self.lateness.trouble(self.now, for_ms, OUTAGE_MS);
         self.trace.add(self.now, "CUT", &[], String::new);
         let [a, b] = [self.nodes[0].cluster, self.nodes[1].cluster];
         self.network.cut(a, b);

@@ -12,7 +12,9 @@
 
 mod faults;
 mod links;
+mod watching;
 
+use crate::checks::{Lateness, OutputCommit, Violation};
 use crate::local_clock::LocalClock;
 use crate::node::{Cluster, Node, run, timers};
 use crate::plan::{Plan, Process};
@@ -60,6 +62,12 @@ pub struct World {
     pub phones: Vec<Phone>,
     /// What phones said since it was last read.
     pub events: Vec<(usize, PhoneEvent)>,
+    /// Watches what leaves the nodes.
+    pub watch: OutputCommit,
+    /// The rule that was broken first.
+    pub violation: Option<Violation>,
+    /// How late bills may be.
+    pub lateness: Lateness,
     cluster: Cluster,
     balancer: Option<Balancer>,
     balancer_life: u64,
@@ -75,6 +83,10 @@ pub struct World {
     held_back: Option<Vec<Action>>,
     flush_us_max: u64,
     algorithm: Algorithm,
+    /// Datagrams that the balancer sent to phones.
+    forwarded: u64,
+    /// A message that the node which got it must send on to the other.
+    to_relay: Option<Vec<u8>>,
 }
 
 fn address(a: u8, b: u8, port: u16) -> SocketAddr {
@@ -106,6 +118,9 @@ impl World {
             nodes: [node(0), node(1)],
             phones: phones.map(|(i, user)| Phone::new(phone(plan, i, user), START)).collect(),
             events: Vec::new(),
+            watch: OutputCommit::default(),
+            violation: None,
+            lateness: Lateness::new(&plan.network),
             cluster: Cluster {
                 key: Key::from_file_bytes(&[b'k'; 32]).expect("32 bytes are enough"),
                 seed: plan.seed,
@@ -124,6 +139,8 @@ impl World {
             held_back: None,
             flush_us_max: plan.flush_us_max,
             algorithm: plan.algorithm,
+            forwarded: 0,
+            to_relay: None,
         }
     }
 
@@ -207,6 +224,7 @@ impl World {
             Action::Flushed { node, life, number } => {
                 if self.nodes[node].life == life {
                     self.nodes[node].disk.flush(number);
+                    self.watch_flush(node, number);
                     self.feed(node, Input::Stored { number });
                 }
             }
@@ -271,6 +289,7 @@ impl World {
                 let other = &self.nodes[1 - node];
                 let peer = Peer { name: other.name.clone(), address: other.cluster };
                 self.nodes[node].start(self.now, &self.cluster, peer);
+                self.watch_start(node);
                 self.dial();
                 self.drain(node);
             }
@@ -286,7 +305,9 @@ impl World {
         }
         for node in 0..2 {
             if destination == balancer_socket(node) {
-                return self.feed_balancer(BalancerInput::FromNode { server: node, bytes: &bytes });
+                let before = self.forwarded;
+                self.feed_balancer(BalancerInput::FromNode { server: node, bytes: &bytes });
+                return self.watch_balancer(node, &bytes, self.forwarded > before);
             }
             if [self.nodes[node].sip, self.nodes[node].cluster].contains(&destination) {
                 return self.arrive_at_node(node, source, bytes);
@@ -318,10 +339,16 @@ impl World {
         if let Some(waiting) = self.nodes[node].paused.as_mut() {
             return waiting.push(input);
         }
+        if let Input::Packet { bytes, .. } = &input {
+            self.watch_arriving(node, bytes);
+        }
         let local = self.nodes[node].clock.at(self.now);
         if let Some(core) = self.nodes[node].core.as_mut() {
             core.handle_input(local, input);
+            self.look(node);
             self.drain(node);
+            self.look(node);
+            self.watch_done(node);
         }
     }
 
@@ -343,13 +370,18 @@ impl World {
                 let own = &self.nodes[node];
                 let to_node = self.nodes.iter().any(|node| node.cluster == destination);
                 let source = if to_node { own.cluster } else { own.sip };
+                self.watch_leaving(node, &bytes);
                 self.network.handle_send(self.now, Packet { source, destination, bytes });
             }
             Output::Datagram { .. } => {}
-            Output::Frame { bytes, .. } => self.send_frame(1 - node, bytes),
+            Output::Frame { bytes, .. } => {
+                self.watch_frame(&bytes);
+                self.send_frame(1 - node, bytes);
+            }
             Output::CloseLink { .. } => self.unlink(),
             Output::Store(batch) => {
                 let number = batch.number;
+                self.watch_batch(node, &batch);
                 self.nodes[node].disk.write(batch);
                 let delay = self.random.between(100, self.flush_us_max);
                 self.schedule(delay, Action::Flushed { node, life, number });
@@ -362,6 +394,7 @@ impl World {
             Output::Notice(notice) => {
                 let name = self.nodes[node].name.clone();
                 self.trace.add(self.now, "NOTICE", &[], || format!("{name}: {notice:?}"));
+                self.watch_notice(&notice);
             }
             Output::Rejoin => {
                 self.kill(Process::Node(node));
@@ -382,6 +415,7 @@ impl World {
         while let Some(output) = self.balancer.as_mut().and_then(Balancer::poll_output) {
             match output {
                 BalancerOutput::ToClient { destination, bytes, .. } => {
+                    self.forwarded += 1;
                     let source = balancer_address();
                     self.network.handle_send(self.now, Packet { source, destination, bytes });
                 }

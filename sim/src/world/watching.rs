@@ -1,0 +1,144 @@
+//! Shows the checkers what the processes do.
+
+use super::World;
+use crate::checks::Violation;
+use crate::witness;
+use resilee_core::StoreBatch;
+use resilee_core::management::Notice;
+use resilee_membership::{Packet, open};
+
+/// Kind of a sealed SIP message: the byte behind the four that mark an envelope.
+const KIND_SIP: u8 = 1;
+
+impl World {
+    /// The first broken rule stays.
+    fn note(&mut self, outcome: Result<(), Violation>) {
+        if let Err(violation) = outcome {
+            self.trace.add(self.now, "BROKEN", &[], || violation.to_string());
+            self.violation.get_or_insert(violation);
+        }
+    }
+
+    pub(super) fn watch_start(&mut self, node: usize) {
+        if let Some(run) = &self.nodes[node].run {
+            self.watch.starts(run);
+        }
+        self.look(node);
+    }
+
+    /// What happened inside a node since it was asked last.
+    pub(super) fn look(&mut self, node: usize) {
+        let node = &mut self.nodes[node];
+        let (Some(run), Some(core)) = (&node.run, node.core.as_mut()) else { return };
+        let observed = core.observed();
+        let outcome = self.watch.observes(run, observed, (core.view(), core.proposing()));
+        self.note(outcome);
+    }
+
+    pub(super) fn watch_leaving(&mut self, node: usize, bytes: &[u8]) {
+        let Some(run) = self.nodes[node].run.clone() else { return };
+        if let Some((view, remote, message)) = self.sip_inside(bytes) {
+            let outcome = self.watch.leaves(&run, view, (remote, &message));
+            self.note(outcome);
+        }
+    }
+
+    /// The view, receiver and text of a sealed SIP message.
+    fn sip_inside(&self, bytes: &[u8]) -> Option<(u64, std::net::SocketAddr, Vec<u8>)> {
+        // Most datagrams are heartbeats: their kind is read before their MAC is checked.
+        let sip = bytes.get(4) == Some(&KIND_SIP);
+        match sip.then(|| open(&self.cluster.key, bytes))? {
+            Ok(Packet::Sip { view, flow, bytes }) => Some((view, flow.remote, bytes.to_vec())),
+            _ => None,
+        }
+    }
+
+    /// A datagram comes to a node; if it is for another member, it must go on to that one.
+    pub(super) fn watch_arriving(&mut self, node: usize, bytes: &[u8]) {
+        let node = &self.nodes[node];
+        let (Some(run), Some(core)) = (&node.run, &node.core) else { return };
+        let message = self.sip_inside(bytes).filter(|(view, ..)| *view <= core.view().number);
+        let message = message.map(|(.., message)| message);
+        self.to_relay = message.filter(|message| self.watch.is_elsewhere(run, message));
+    }
+
+    /// A frame leaves a node: it may carry what was to be relayed.
+    pub(super) fn watch_frame(&mut self, bytes: &[u8]) {
+        let carries = |message: &mut Vec<u8>| bytes.windows(message.len()).any(|w| w == message);
+        self.to_relay.take_if(carries);
+    }
+
+    /// A node has dealt with an input.
+    pub(super) fn watch_done(&mut self, node: usize) {
+        if self.to_relay.take().is_some() {
+            let name = self.nodes[node].name.to_string();
+            self.note(Err(Violation::new("a message at another member is relayed", name)));
+        }
+    }
+
+    pub(super) fn watch_batch(&mut self, node: usize, batch: &StoreBatch) {
+        let Some(run) = &self.nodes[node].run else { return };
+        let outcome = self.watch.writes(run, batch);
+        self.note(outcome);
+    }
+
+    pub(super) fn watch_flush(&mut self, node: usize, number: u64) {
+        if let Some(run) = &self.nodes[node].run {
+            self.watch.flushed(run, number);
+        }
+    }
+
+    pub(super) fn watch_notice(&mut self, notice: &Notice) {
+        if matches!(notice, Notice::Dropped(_)) {
+            self.to_relay = None;
+        }
+        if let Notice::Trace { cell, service: witness::NAME, text, .. } = notice {
+            let detail = format!("{cell}: {text}");
+            self.note(Err(Violation::new("events and timers come once", detail)));
+        }
+    }
+
+    /// The balancer had a datagram of a node, and did or did not forward it.
+    pub(super) fn watch_balancer(&mut self, node: usize, bytes: &[u8], forwarded: bool) {
+        let Some(balancer) = &self.balancer else { return };
+        let view = balancer.view().clone();
+        if let Err(violation) = self.watch.views.adopted(&view) {
+            return self.note(Err(violation));
+        }
+        if !forwarded {
+            return;
+        }
+        let Some((by, ..)) = self.sip_inside(bytes) else { return };
+        let name = &self.nodes[node].name;
+        let member = self.watch.views.get(by).is_some_and(|view| view.member(name).is_some());
+        if by < view.number || !member {
+            let detail = format!("{name} by view {by}, the balancer has {}", view.number);
+            self.note(Err(Violation::new("nothing from an old view is accepted", detail)));
+        }
+    }
+
+    /// At the end: nothing is owed, all who live are members of one view.
+    ///
+    /// # Errors
+    /// What is owed, and by whom; who is no member.
+    pub fn check_rest(&self) -> Result<(), Violation> {
+        let living: Vec<_> = self.nodes.iter().filter(|node| node.core.is_some()).collect();
+        for node in &living {
+            let (Some(run), Some(core)) = (&node.run, &node.core) else { continue };
+            let members = core.view().members.len();
+            if !core.view().contains(run) || members != living.len() {
+                let detail = format!("{run}: {members} members, {} live", living.len());
+                return Err(Violation::new("who lives is a member", detail));
+            }
+            self.watch.check_rest(run)?;
+        }
+        Ok(())
+    }
+
+    /// True if nothing is on the way between the nodes, and nothing keeps it from being.
+    pub fn is_quiet_between_nodes(&self) -> bool {
+        let frame = |action: &super::Action| matches!(action, super::Action::Frame { .. });
+        let paused = self.nodes.iter().any(|node| node.paused.is_some());
+        self.linked && !paused && self.held_back.is_none() && !self.actions.values().any(frame)
+    }
+}
