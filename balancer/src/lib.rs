@@ -11,6 +11,7 @@ mod boundary;
 mod config;
 mod drops;
 mod recent;
+mod restarts;
 mod shell;
 
 pub use balancer::Balancer;
@@ -20,4 +21,4 @@ pub use boundary::{
 pub use config::Config;
 pub use drops::{DropReason, Drops};
 pub use resilee_config::ConfigError;
-pub use shell::{Addresses, RunError, check, run, run_from_file};
+pub use shell::{Addresses, RunError, check, keep_sockets, run, run_from_file};

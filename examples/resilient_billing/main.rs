@@ -28,7 +28,7 @@ use clap::{Parser, ValueEnum};
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use tracing_subscriber::EnvFilter;
 
 /// Plays the failover story with real processes: two servers, a balancer, two phones, one bill.
@@ -58,14 +58,20 @@ pub struct Args {
 /// A role in which the example starts itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Role {
+    /// Keeps the balancer's sockets and starts it, again if it dies.
     Balancer,
+    /// Works with these sockets.
+    BalancerWorker,
     Node,
 }
+
+/// As `--role` takes it.
+const BALANCER_WORKER: &str = "balancer-worker";
 
 fn main() -> ExitCode {
     let args = Args::parse();
     let result = match (args.role, &args.config) {
-        (Some(role), Some(config)) => run_role(role, config).map(|()| ExitCode::SUCCESS),
+        (Some(role), Some(config)) => run_role(role, config),
         _ => play(args),
     };
     match result {
@@ -78,18 +84,27 @@ fn main() -> ExitCode {
 }
 
 /// Is the balancer or a node, until it is killed.
-fn run_role(role: Role, config: &Path) -> anyhow::Result<()> {
+fn run_role(role: Role, config: &Path) -> anyhow::Result<ExitCode> {
     // Nothing is left behind, whatever becomes of the process that plays the story.
     prctl::set_pdeathsig(Signal::SIGKILL).context("cannot tie this process to its parent")?;
+    if role != Role::Node {
+        // A node sets its log up itself. Standard output is a file that the story reads.
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).init();
+    }
     match role {
         Role::Balancer => {
-            // A node sets its log up itself. Standard output is a file that the story reads.
-            let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-            tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).init();
-            resilee_balancer::run_from_file(config)
+            let program = std::env::current_exe().context("cannot find this executable")?;
+            return resilee_balancer::keep_sockets(config, || {
+                let mut worker = Command::new(&program);
+                worker.args(["--role", BALANCER_WORKER, "--config"]).arg(config);
+                worker
+            });
         }
-        Role::Node => resilee_node::run_from_file(config),
+        Role::BalancerWorker => resilee_balancer::run_from_file(config)?,
+        Role::Node => resilee_node::run_from_file(config)?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn play(args: Args) -> anyhow::Result<ExitCode> {

@@ -7,14 +7,18 @@
 )]
 
 mod clock;
+mod inherited;
+mod keeper;
 mod sockets;
 mod state_file;
 mod worker;
 
 use crate::balancer::Balancer;
 use crate::config::Config;
+use inherited::Inherited;
+pub use keeper::keep_sockets;
 use resilee_config::{ConfigError, Place};
-use resilee_membership::{Key, VoterState};
+use resilee_membership::Key;
 use sockets::Sockets;
 use state_file::StateFile;
 use std::future::Future;
@@ -69,7 +73,6 @@ struct Loaded {
     config: Config,
     key: Key,
     state_file: StateFile,
-    stored: Option<VoterState>,
 }
 
 /// Checks the configuration and the files that it names, and nothing else.
@@ -84,27 +87,35 @@ fn load(path: &Path) -> Result<Loaded, RunError> {
     let config = Config::parse(path, &resilee_config::read_text(path)?)?;
     let key = resilee_config::read_key(&config.key_file)?;
     let state_file = StateFile::new(config.state_file.clone());
-    let stored = state_file.load()?;
-    Ok(Loaded { config, key, state_file, stored })
+    state_file.load()?;
+    Ok(Loaded { config, key, state_file })
 }
 
-/// Runs a balancer until SIGTERM or SIGINT; blocks. Logs go to the caller's `tracing` subscriber.
+/// Runs a balancer until SIGTERM or SIGINT; blocks. It takes the sockets that were passed to
+/// this process by systemd or by [`keep_sockets`], and opens the others. Logs go to the caller's
+/// `tracing` subscriber.
 ///
 /// # Errors
 /// Says why it can't start.
 pub fn run_from_file(path: &Path) -> anyhow::Result<()> {
+    let inherited = Inherited::take()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let stop = async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        };
-        run(path, |_| (), stop).await?;
+        let stop = told_to_stop()?;
+        run_with(path, inherited, |_| (), stop).await?;
         Ok(())
+    })
+}
+
+/// Done once SIGTERM or SIGINT came after this call.
+fn told_to_stop() -> io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     })
 }
 
@@ -118,13 +129,34 @@ pub async fn run(
     ready: impl FnOnce(&Addresses),
     stop: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
-    let Loaded { config, key, state_file, stored } = load(path)?;
-    let sockets = Sockets::open(&config)?;
+    run_with(path, Inherited::default(), ready, stop).await
+}
+
+async fn run_with(
+    path: &Path,
+    mut inherited: Inherited,
+    ready: impl FnOnce(&Addresses),
+    stop: impl Future<Output = ()>,
+) -> Result<(), RunError> {
+    let Loaded { config, key, state_file, .. } = load(path)?;
+    let _lock = state_file.lock()?;
+    // Read under the lock: before that another process may have voted.
+    let stored = state_file.load()?;
+    let passed = inherited.count();
+    let sockets = Sockets::open(&config, &mut inherited)?;
     let addresses = sockets.addresses()?;
     let view = stored.as_ref().map_or(0, |state| state.highest.number);
     for (key, addresses) in [("listen", &addresses.clients), ("nodes_listen", &addresses.nodes)] {
         let texts: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
         tracing::info!("{key}: {}", texts.join(", "));
+    }
+    if passed > 0 {
+        tracing::info!(
+            "{passed} of these sockets were open already, and were passed to this process"
+        );
+    }
+    if let Some(restarts) = inherited.restarts.filter(|restarts| *restarts > 0) {
+        tracing::warn!("started again, restart {restarts} since the sockets were opened");
     }
     tracing::info!("ready; the last view known is {view}");
     ready(&addresses);

@@ -5,12 +5,19 @@
 //! heartbeat came from, so no port needs to be configured.
 //! Sending goes by the plain socket: a full send buffer drops the datagram, as a network would.
 
+use super::inherited::Inherited;
 use super::{Addresses, RunError};
 use crate::config::{Config, counted_up};
 use resilee_config::{ConfigError, Located, Place};
+use socket2::SockRef;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::OwnedFd;
 use tokio::net::UdpSocket as AsyncUdpSocket;
+
+/// What is asked of the system for each socket: what arrives while no process reads it waits
+/// there. The system gives at most `net.core.rmem_max`; what does not fit is lost, as on a network.
+const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 
 /// One socket, for sending.
 pub(super) struct Sockets {
@@ -19,28 +26,45 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
-    pub(super) fn open(config: &Config) -> Result<Self, RunError> {
-        let mut clients = Vec::new();
-        for (address, place) in config.balancer.listen.iter().zip(&config.listen_places) {
-            let socket = bind(*address, place)?;
-            clients.push((socket.local_addr()?, socket));
-        }
+    /// Takes what was passed to this process and binds the rest.
+    pub(super) fn open(config: &Config, inherited: &mut Inherited) -> Result<Self, RunError> {
         let mut nodes = Vec::new();
         let servers = config.balancer.servers.iter().zip(&config.server_places);
         for (position, (server, place)) in servers.enumerate() {
-            let socket = match &config.nodes_listen {
+            let (local, local_place) = match &config.nodes_listen {
                 Some(Located { value, place }) => {
-                    let address = counted_up(*value, position).ok_or_else(|| no_port(place))?;
-                    bind(address, place)?
+                    (counted_up(*value, position).ok_or_else(|| no_port(place))?, place)
                 }
-                None => bind(any_port(server.address), place)?,
+                None => (any_port(server.address), place),
+            };
+            let socket = match inherited.for_server(server.address, Some(local)) {
+                Some(socket) => socket,
+                None => bind(local, local_place)?,
             };
             socket.connect(server.address).map_err(|error| {
                 place.error(format!("cannot send to {}: {error}", server.address))
             })?;
             nodes.push(socket);
         }
+        let mut clients = Vec::new();
+        for (address, place) in config.balancer.listen.iter().zip(&config.listen_places) {
+            let socket = match inherited.for_clients(*address) {
+                Some(socket) => socket,
+                None => bind(*address, place)?,
+            };
+            clients.push((socket.local_addr()?, socket));
+        }
+        if let Some(place) = config.listen_places.first() {
+            inherited.check_all_taken(place)?;
+        }
         Ok(Sockets { clients, nodes })
+    }
+
+    /// All of them, to be passed to another process.
+    pub(super) fn passed(&self) -> io::Result<Vec<OwnedFd>> {
+        let clients = self.clients.iter().map(|(_, socket)| socket);
+        let sockets = clients.chain(&self.nodes);
+        sockets.map(|socket| Ok(socket.try_clone()?.into())).collect()
     }
 
     pub(super) fn addresses(&self) -> io::Result<Addresses> {
@@ -96,6 +120,7 @@ fn bind(address: SocketAddr, place: &Place) -> Result<UdpSocket, RunError> {
         _ => place.error(format!("cannot listen on {address}: {error}")).into(),
     })?;
     socket.set_nonblocking(true)?;
+    SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
     Ok(socket)
 }
 

@@ -9,7 +9,7 @@ use resilee_config::{Located, Place};
 use resilee_membership::VoterState;
 use resilee_sbb::{decode, encode};
 use serde::{Deserialize, Serialize};
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -54,6 +54,26 @@ impl StateFile {
                 Err(RunError::State { place, path, what })
             }
             Err(error) => Err(RunError::State { place, path, what: error.to_string() }),
+        }
+    }
+
+    /// Keeps every other process out until it is dropped: two with one vote could give it twice.
+    pub(super) fn lock(&self) -> Result<File, RunError> {
+        let mut path = self.path.clone().into_os_string();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        let failed =
+            |error: io::Error| self.place.error(format!("cannot lock {}: {error}", path.display()));
+        // Opened for writing, but never written: the state file itself is replaced at each save.
+        let file = File::options().create(true).append(true).open(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => {
+                let path = self.path.display();
+                let what = format!("{path} is in use by another balancer: end that one first");
+                Err(self.place.error(what).into())
+            }
+            Err(TryLockError::Error(error)) => Err(failed(error).into()),
         }
     }
 

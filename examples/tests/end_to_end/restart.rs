@@ -90,6 +90,20 @@ fn a_call_outlives_its_balancer() {
 }
 
 #[test]
+fn nobody_notices_that_the_balancers_process_is_killed_while_its_sockets_are_kept() {
+    let mut talk = Talk::begin();
+    talk.cluster.keep_balancer_sockets();
+    talk.cluster.rest(1).wait_for_balancer("up");
+    let view = talk.view();
+    talk.cluster.rest(1).wait_for_talk(&talk.call_id, TALK_S);
+    talk.cluster.kill_balancer_worker();
+    // At once: the next process finds the BYE waiting.
+    let bill = talk.end(1);
+    assert_nodes(&bill, "server1", "server1");
+    assert_eq!(talk.view(), view, "it comes back with its memory");
+}
+
+#[test]
 fn a_hang_up_in_the_balancers_absence_is_billed_once_it_is_back() {
     let mut talk = Talk::begin();
     let view = talk.view();

@@ -5,6 +5,8 @@ use super::condition::{SOON, wait_until};
 use super::ports::{free_address, free_ports, loopback};
 use super::process::Process;
 use super::rest::Rest;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use resilee_sip_api::Account;
 use std::env;
 use std::fs;
@@ -98,6 +100,26 @@ impl Cluster {
             assert!(balancer.is_running(), "the balancer ended: {}", balancer.output());
             answers_keepalive(self.sip)
         });
+    }
+
+    /// The same, with a parent that keeps its sockets.
+    #[track_caller]
+    pub fn keep_balancer_sockets(&mut self) {
+        self.kill_balancer();
+        let mut command = Command::new(binary("resilee-balancer"));
+        command.args(["--keep-sockets", "--config", "balancer.toml"]);
+        self.balancer = Some(Process::start("balancer", self.folder.path(), &mut command));
+        wait_until("the balancer answers a keep-alive", SOON, || answers_keepalive(self.sip));
+    }
+
+    /// SIGKILL to the process that works for a balancer whose parent keeps the sockets.
+    #[track_caller]
+    pub fn kill_balancer_worker(&self) {
+        let log = self.balancer.as_ref().expect("the balancer runs").output();
+        let (_, rest) = log.rsplit_once("the worker is process ").expect("it has a worker");
+        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+        let id = digits.parse().expect("a process id has 31 bits");
+        kill(Pid::from_raw(id), Signal::SIGKILL).expect("the worker runs");
     }
 
     /// SIGKILL to the balancer.
