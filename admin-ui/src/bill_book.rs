@@ -216,7 +216,7 @@ mod tests {
     use super::*;
     use resilee_call_billing::{Money, Tariff};
     use resilee_sbb::{CohortId, encode};
-    use resilee_sip_api::Side;
+    use resilee_sip_api::{EndCause, Side};
 
     fn cell(number: u64) -> CellId {
         CellId { cohort: CohortId(7), number }
@@ -238,6 +238,7 @@ mod tests {
             answered_by: "server1".to_owned(),
             closed_by: "server2".to_owned(),
             ended_by: Side::Caller,
+            end_cause: EndCause::Bye,
         }
     }
 

@@ -9,7 +9,7 @@ use crate::selection::Selection;
 use crate::system::System;
 use actix_web::{HttpRequest, HttpResponse, web};
 use resilee_call_billing::{Money, Tariff};
-use resilee_sip_api::Side;
+use resilee_sip_api::{EndCause, Side};
 use serde::Serialize;
 
 /// Bills of one answer, unless the query says otherwise.
@@ -50,6 +50,8 @@ struct BillRow<'a> {
     answered_by: &'a str,
     closed_by: &'a str,
     ended_by: &'static str,
+    /// How the end became known.
+    end_cause: &'static str,
 }
 
 /// One page of a selection, the newest first.
@@ -103,6 +105,10 @@ fn row(entry: &BillEntry) -> BillRow<'_> {
             Side::Caller => "caller",
             Side::Callee => "callee",
             Side::Server => "server",
+        },
+        end_cause: match bill.end_cause {
+            EndCause::Bye => "bye",
+            EndCause::LastProofOfLife => "last proof of life",
         },
     }
 }

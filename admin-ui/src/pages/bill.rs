@@ -12,7 +12,7 @@ use actix_web::{HttpResponse, web};
 use askama::Template;
 use resilee_call_billing::{Bill, Money};
 use resilee_sbb::{CellId, Timestamp};
-use resilee_sip_api::Side;
+use resilee_sip_api::{EndCause, Side};
 
 #[derive(Template)]
 #[template(path = "bill.html")]
@@ -29,6 +29,8 @@ struct BillPage<'a> {
     rang_for: String,
     talked_for: String,
     ended_by: &'static str,
+    /// The end itself was seen by nobody.
+    is_unseen: bool,
     prefix: String,
     sum: Computation,
 }
@@ -54,11 +56,13 @@ pub async fn page(
         ended: Step::new(now, bill.ended_at),
         rang_for: moment::age(bill.answered_at.since(bill.set_up_at)),
         talked_for: moment::span(bill.seconds),
-        ended_by: match bill.ended_by {
-            Side::Caller => "the caller hung up",
-            Side::Callee => "the callee hung up",
-            Side::Server => "the server ended it",
+        ended_by: match (bill.end_cause, bill.ended_by) {
+            (EndCause::LastProofOfLife, _) => "at its last proof of life",
+            (EndCause::Bye, Side::Caller) => "the caller hung up",
+            (EndCause::Bye, Side::Callee) => "the callee hung up",
+            (EndCause::Bye, Side::Server) => "the server ended it",
         },
+        is_unseen: bill.end_cause == EndCause::LastProofOfLife,
         prefix: match bill.tariff.prefix.as_str() {
             "" => "default".to_owned(),
             prefix => format!("{prefix}…"),

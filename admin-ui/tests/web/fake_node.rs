@@ -13,7 +13,7 @@ use resilee_sbb::{
     ActivityId, CellId, Deliver, DeliveryId, Effect, EntityId, Event, EventPayload, Outcome,
     StateBytes, Tables, Timestamp, encode, invoke,
 };
-use resilee_sip_api::{Answered, Ended, Invite, Party, Side};
+use resilee_sip_api::{Answered, EndCause, Ended, Invite, Party, Side};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -183,7 +183,7 @@ impl FakeNode {
         let mut call = self.invite(caller, callee, ended_at - talk - seconds(6));
         call.deliver(&Answered { at: ended_at - talk, node: answered_by.to_owned() });
         let node = closed_by.to_owned();
-        call.deliver(&Ended { at: ended_at, by: Side::Caller, node });
+        call.deliver(&Ended { at: ended_at, by: Side::Caller, node, cause: EndCause::Bye });
         let record = call.bill.take().expect("an answered call that ended has a bill");
         self.record(call.id, record);
         call.id.to_string()

@@ -6,7 +6,7 @@
 use crate::commit::{Activity, Change, Commit, Entity, Head, Part};
 use crate::event_router::Turn;
 use crate::inspection::Observed;
-use crate::resource_adaptor::{Ingress, Scope};
+use crate::resource_adaptor::{Adoption, Ingress, Scope};
 use resilee_sbb::{ActivityId, CellId, CodecError, EntityId, TimerId, Timestamp, decode, encode};
 use serde_bytes::ByteBuf;
 use std::collections::btree_map::Entry;
@@ -25,7 +25,7 @@ pub(crate) enum CellInput {
     /// A timer of an SBB entity is due.
     Timer(EntityId, TimerId),
     /// The cell was taken over.
-    Adopt,
+    Adopt(Adoption),
 }
 
 /// One call.

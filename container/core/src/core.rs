@@ -49,6 +49,8 @@ pub struct Core {
     pub(crate) configured: Tables,
     /// Records of an earlier run that were not held when it ended.
     pub(crate) unpublished: Vec<(CellId, Record)>,
+    /// The cells are those of the own store: this run is no member yet and has joined nobody.
+    pub(crate) from_store: bool,
     pub(crate) timers: Timers,
     /// Deliveries that are out.
     pub(crate) deliveries: BTreeMap<DeliveryId, CellId>,
@@ -180,6 +182,7 @@ impl Core {
             index: BTreeMap::new(),
             configured: tables.clone(),
             unpublished: Vec::new(),
+            from_store: !empty,
             tables,
             timers: Timers::default(),
             deliveries: BTreeMap::new(),

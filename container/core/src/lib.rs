@@ -50,7 +50,7 @@ pub use config::{CoreConfig, Peer};
 pub use ingress::CELLS_MAX;
 pub use inspection::{Durable, Observed};
 pub use io::{Input, Output};
-pub use resource_adaptor::{Egress, Endpoint, Ingress, ResourceAdaptor, Route, Scope};
+pub use resource_adaptor::{Adoption, Egress, Endpoint, Ingress, ResourceAdaptor, Route, Scope};
 pub use store::{
     PROGRESS_KEY, Progress, Restored, StoreBatch, StoreOp, StoredRecord, Tree, VOTER_KEY,
 };

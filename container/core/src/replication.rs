@@ -181,6 +181,7 @@ impl Core {
         self.index.clear();
         self.outbox.clear();
         self.unpublished.clear();
+        self.from_store = false;
         self.tables = self.configured.clone();
         self.applied.clear();
         self.observe(|| Observed::Dropped);

@@ -58,6 +58,16 @@ pub enum Route {
     Drop(&'static str),
 }
 
+/// Why an adaptor is given the activities of a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adoption {
+    /// This run got the cell from a living member: its owner is dead now, or hands it over.
+    Takeover,
+    /// The cell comes from this run's own store, and there was no living member: clients may have
+    /// sent what nobody received.
+    ColdStart,
+}
+
 /// A protocol.
 pub trait ResourceAdaptor: Send {
     /// Says whose a message is, without changing anything.
@@ -95,7 +105,8 @@ pub trait ResourceAdaptor: Send {
     /// The activity's state for replication.
     fn marshal(&self, activity: ActivityId) -> Vec<u8>;
 
-    /// Takes over an activity from its marshalled state: what went unanswered is sent again.
+    /// Takes over an activity from its marshalled state: what went unanswered is sent again. After
+    /// a cold start the adaptor may ask clients what happened meanwhile.
     ///
     /// # Errors
     /// A state that cannot be read; the activity is ended.
@@ -104,6 +115,7 @@ pub trait ResourceAdaptor: Send {
         endpoint: &mut Endpoint,
         activity: ActivityId,
         state: &[u8],
+        adoption: Adoption,
     ) -> Result<(), Failure>;
 
     /// What people call the activity, for the log (a Call-ID); by default nothing.

@@ -13,6 +13,7 @@ use crate::core::{Core, Drain};
 use crate::io::Output;
 use crate::link::Mode;
 use crate::management::Notice;
+use crate::resource_adaptor::Adoption;
 use crate::store::{StoreOp, Tree, VOTER_KEY};
 use crate::timers::Due;
 use resilee_membership::{
@@ -166,6 +167,11 @@ impl Core {
         let gone = |run: &RunId| !self.view.contains(run);
         let dead: Vec<_> = self.outbox.keys().filter(|run| gone(run)).cloned().collect();
         let heir = self.inherits(old);
+        let adoption = match self.from_store {
+            true => Adoption::ColdStart,
+            false => Adoption::Takeover,
+        };
+        self.from_store &= !self.view.contains(&self.config.me);
         let mut effects = 0;
         for run in dead {
             let outbox = self.outbox.remove(&run).unwrap_or_default();
@@ -177,7 +183,7 @@ impl Core {
             }
         }
         for id in &dormant {
-            self.wake(now, *id);
+            self.wake(now, *id, adoption);
         }
         // Only a run that starts from its own store, not by a snapshot, still has these.
         for (cell, record) in std::mem::take(&mut self.unpublished) {
@@ -200,7 +206,7 @@ impl Core {
         self.view.contains(me) && self.view.cohorts.iter().any(newly)
     }
 
-    fn wake(&mut self, now: Timestamp, id: CellId) {
+    fn wake(&mut self, now: Timestamp, id: CellId, adoption: Adoption) {
         let Some(cell) = self.cells.get_mut(&id) else { return };
         cell.live = true;
         cell.last_commit = 0;
@@ -208,6 +214,6 @@ impl Core {
             let entity = EntityId { cell: id, number: *entity };
             self.timers.set(Due::Sbb(entity, *timer), Some(*due));
         }
-        self.enqueue(now, id, CellInput::Adopt);
+        self.enqueue(now, id, CellInput::Adopt(adoption));
     }
 }

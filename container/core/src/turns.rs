@@ -11,7 +11,7 @@ use crate::core::{Core, DELIVERY_DEADLINE_MS};
 use crate::event_router::{Awaiting, EVENTS_PER_TURN_MAX, Recipient, Routing, Turn};
 use crate::io::Output;
 use crate::management::Notice;
-use crate::resource_adaptor::{Endpoint, Scope, Steps};
+use crate::resource_adaptor::{Adoption, Endpoint, Scope, Steps};
 use crate::timers::Due;
 use resilee_sbb::{
     ActivityEnd, ActivityId, CellId, Deliver, DeliveryId, Effect, EntityId, Event, Outcome,
@@ -33,7 +33,7 @@ impl Core {
                 self.adaptor_step(now, id, |adaptor, endpoint| adaptor.timeout(endpoint, activity));
             }
             CellInput::Timer(entity, timer) => self.fire_timer(id, entity, timer),
-            CellInput::Adopt => self.adopt_activities(now, id),
+            CellInput::Adopt(adoption) => self.adopt_activities(now, id, adoption),
         }
         self.announce(id);
         self.advance(now, id);
@@ -97,13 +97,13 @@ impl Core {
         }
     }
 
-    fn adopt_activities(&mut self, now: Timestamp, id: CellId) {
+    fn adopt_activities(&mut self, now: Timestamp, id: CellId, adoption: Adoption) {
         let Some(cell) = self.cells.get(&id) else { return };
         let states: Vec<_> = cell.activities.iter().map(|(n, a)| (*n, a.state.clone())).collect();
         for (number, state) in states {
             let activity = ActivityId { cell: id, number };
             let adopted = self.adaptor_step(now, id, |adaptor, endpoint| {
-                adaptor.adopt(endpoint, activity, &state)
+                adaptor.adopt(endpoint, activity, &state, adoption)
             });
             if let Some(Err(failure)) = adopted {
                 self.raise_alarm(now, "takeover", &format!("activity {activity}: {failure}"));

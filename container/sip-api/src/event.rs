@@ -92,15 +92,29 @@ impl EventPayload for Rejected {
     const TYPE: &'static str = "sip.rejected";
 }
 
+/// How the end of a call became known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EndCause {
+    /// A BYE arrived.
+    #[default]
+    Bye,
+    /// An end of the call was found to be gone after a time in which no node lived. Its BYE may
+    /// have come in that time: the call counts until its last proof of life.
+    LastProofOfLife,
+}
+
 /// An answered call is over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
-    /// When the first BYE arrived (not when it was answered).
+    /// When the first BYE arrived (not when it was answered), or the last proof of life.
     pub at: Timestamp,
     /// Who sent it.
     pub by: Side,
     /// The node that closed the call.
     pub node: String,
+    /// How that became known.
+    #[serde(default)]
+    pub cause: EndCause,
 }
 
 impl EventPayload for Ended {

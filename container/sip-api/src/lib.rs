@@ -9,6 +9,7 @@ mod location;
 pub use account::{ACCOUNTS, Account, Algorithm, Credentials, QopAuth, REGISTER_NONCE_LIFETIME_S};
 pub use command::{REFUSED, SipCommand, Target, refuse};
 pub use event::{
-    Answered, Binding, Ended, Invite, OtherRequest, Party, Progress, Register, Rejected, Side,
+    Answered, Binding, EndCause, Ended, Invite, OtherRequest, Party, Progress, Register, Rejected,
+    Side,
 };
 pub use location::{Contact, REGISTRATIONS, Registrations, UsedNonce};

@@ -66,6 +66,17 @@ pub fn request(method: Method, uri: &str, headers: &Headers, body: &[u8]) -> Vec
     bytes
 }
 
+/// A request from header lines, name and value, for requests that start here without a body.
+/// Content-Length is added.
+pub fn plain_request(method: &str, uri: &str, headers: &[(&str, &str)]) -> Vec<u8> {
+    let mut bytes = format!("{method} {} SIP/2.0\r\n", one_word(uri)).into_bytes();
+    for (name, value) in headers.iter().chain([&("Content-Length", "0")]) {
+        write_header(&mut bytes, name, value);
+    }
+    bytes.extend_from_slice(b"\r\n");
+    bytes
+}
+
 /// The ACK of a 300-699 response (RFC 3261 §17.1.1.3); `invite` as we sent it.
 pub fn ack_for_failure(invite: &Message<'_>, response: &Message<'_>) -> Vec<u8> {
     follow_up(invite, Method::Ack, response.header(HeaderName::To))

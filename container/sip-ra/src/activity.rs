@@ -138,6 +138,14 @@ impl Activity {
         }
     }
 
+    /// Asks what happened while nobody lived.
+    pub(crate) fn ask_for_life(&mut self, step: &mut Step<'_>) {
+        match self {
+            Activity::Call(call) => call.ask_for_life(step),
+            Activity::Exchange(_) => {}
+        }
+    }
+
     pub(crate) fn next_timeout(&self) -> Option<Timestamp> {
         match self {
             Activity::Call(call) => call.next_timeout(),

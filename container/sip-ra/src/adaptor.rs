@@ -15,7 +15,7 @@ use crate::refusal::Refusal;
 use crate::route::route;
 use crate::secret::Secret;
 use crate::step::Step;
-use resilee_core::{Egress, Endpoint, Ingress, ResourceAdaptor, Route};
+use resilee_core::{Adoption, Egress, Endpoint, Ingress, ResourceAdaptor, Route};
 use resilee_sbb::{ActivityId, CellId, CohortId, Failure, Timestamp, decode};
 use resilee_sip_api::{Algorithm, SipCommand};
 use resilee_sip_proto::{BranchKey, Message, TimerConfig};
@@ -237,9 +237,15 @@ impl ResourceAdaptor for SipRa {
         endpoint: &mut Endpoint,
         activity: ActivityId,
         state: &[u8],
+        adoption: Adoption,
     ) -> Result<(), Failure> {
         let mut adopted = Activity::unmarshal(state)?;
-        adopted.resume(&mut Step { endpoint, element: &self.element, activity });
+        let mut step = Step { endpoint, element: &self.element, activity };
+        adopted.resume(&mut step);
+        match adoption {
+            Adoption::Takeover => {}
+            Adoption::ColdStart => adopted.ask_for_life(&mut step),
+        }
         end_if_over(endpoint, activity, &adopted);
         self.activities.insert(activity, adopted);
         Ok(())

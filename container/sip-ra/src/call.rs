@@ -17,12 +17,13 @@ use crate::incoming::Incoming;
 use crate::leg::Leg;
 use crate::nonce::CALL_NONCE_MEMORY;
 use crate::outgoing::Outgoing;
+use crate::own_request::OwnRequest;
 use crate::party;
 use crate::proxied_invite::{InviteNews, ProxiedInvite};
 use crate::step::Step;
 use resilee_membership::Flow;
 use resilee_sbb::{Failure, Timestamp};
-use resilee_sip_api::{Answered, Credentials, Ended, Progress, Rejected, Side, Target};
+use resilee_sip_api::{Answered, Credentials, EndCause, Ended, Progress, Rejected, Side, Target};
 use resilee_sip_proto::Message;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -55,6 +56,12 @@ pub(crate) struct Call {
     progressed: Vec<u16>,
     /// Without a command of a service by then, the INVITE fails.
     decide_by: Option<Timestamp>,
+    /// Requests of our own within its dialogs.
+    #[serde(default)]
+    pub(crate) own_requests: Vec<OwnRequest>,
+    /// When its last message came; what is no commit is not known elsewhere.
+    #[serde(default)]
+    pub(crate) seen_at: Timestamp,
     /// What its caller's credentials used up; until they are worth nothing, the call stays.
     #[serde(default)]
     pub(crate) spent_nonce: Option<SpentNonce>,
@@ -109,8 +116,11 @@ pub(crate) enum DialogState {
 pub(crate) struct Bye {
     /// When the BYE arrived.
     pub(crate) at: Timestamp,
-    /// Who sent it.
+    /// Who sent it; the server, if it was found out.
     pub(crate) by: Side,
+    /// How it became known.
+    #[serde(default)]
+    pub(crate) cause: EndCause,
 }
 
 /// What happened, as it was told to services.
@@ -152,10 +162,17 @@ impl Call {
             },
             progressed: Vec::new(),
             decide_by: Some(decision_deadline(step)),
+            own_requests: Vec::new(),
+            seen_at: step.now(),
             spent_nonce,
         };
         step.fire(&event);
         call
+    }
+
+    /// When it was answered; the earliest time there is if it was not.
+    pub(crate) fn answered_at(&self) -> Timestamp {
+        self.facts.answered.as_ref().map(|answered| answered.at).unwrap_or_default()
     }
 
     /// No service has answered or proxied the INVITE yet.
@@ -175,6 +192,7 @@ impl Call {
             && self.invite.is_terminated()
             && self.reinvites.iter().all(|reinvite| reinvite.invite.is_terminated())
             && self.requests.iter().all(|request| request.proxied.is_terminated())
+            && self.own_requests.iter().all(OwnRequest::is_terminated)
     }
 
     /// A service says where the call goes.
@@ -224,6 +242,14 @@ impl Call {
         step: &mut Step<'_>,
         incoming: &Incoming<'_>,
     ) -> bool {
+        let is_known = self.repeat_or_end(step, incoming);
+        if is_known {
+            self.seen_at = step.now();
+        }
+        is_known
+    }
+
+    fn repeat_or_end(&mut self, step: &mut Step<'_>, incoming: &Incoming<'_>) -> bool {
         if !self.invite.matches(incoming.message) {
             return self.on_known_in_dialog_request(step, incoming);
         }
@@ -244,6 +270,18 @@ impl Call {
 
     /// A response to what this call sent; false if it is for another.
     pub(crate) fn on_response(&mut self, step: &mut Step<'_>, response: &Message<'_>) -> bool {
+        if self.on_own_response(step, response) {
+            return true;
+        }
+        let seen_before = std::mem::replace(&mut self.seen_at, step.now());
+        let is_ours = self.on_response_passed_on(step, response);
+        if !is_ours {
+            self.seen_at = seen_before;
+        }
+        is_ours
+    }
+
+    fn on_response_passed_on(&mut self, step: &mut Step<'_>, response: &Message<'_>) -> bool {
         let (is_ours, news) = self.invite.on_response(step, response);
         if !is_ours {
             return self.on_in_dialog_response(step, response);
@@ -262,6 +300,7 @@ impl Call {
         let news = self.invite.on_timeout(step);
         self.on_invite_news(step, news, None);
         self.on_in_dialog_timeout(step);
+        self.on_own_timeout(step);
     }
 
     /// Goes on at the survivor.
@@ -270,15 +309,17 @@ impl Call {
         self.invite.resume(step);
         self.reinvites.iter_mut().for_each(|reinvite| reinvite.invite.resume(step));
         self.requests.iter_mut().for_each(|request| request.proxied.resume(step));
+        self.own_requests.iter_mut().for_each(|own| own.resume(step));
     }
 
     /// When [`Self::on_timeout`] is next due.
     pub(crate) fn next_timeout(&self) -> Option<Timestamp> {
         let reinvites = self.reinvites.iter().filter_map(|it| it.invite.next_timeout());
         let requests = self.requests.iter().filter_map(|it| it.proxied.next_timeout());
+        let own = self.own_requests.iter().filter_map(OwnRequest::next_timeout);
         let spent = self.spent_nonce.iter().map(|spent| spent.until);
         let invite = self.invite.next_timeout().into_iter();
-        invite.chain(spent).chain(self.decide_by).chain(reinvites).chain(requests).min()
+        invite.chain(spent).chain(own).chain(self.decide_by).chain(reinvites).chain(requests).min()
     }
 
     /// A dialog is over: so is the call, if none is open any more. A second callee whose 2xx
@@ -290,7 +331,7 @@ impl Call {
         let last_bye = ended.filter_map(|dialog| dialog.bye).max_by_key(|bye| bye.at);
         let (true, None, Some(bye)) = (is_over, &self.facts.ended, last_bye) else { return };
         let node = step.endpoint.node().to_owned();
-        let event = Ended { at: bye.at, by: bye.by, node };
+        let event = Ended { at: bye.at, by: bye.by, node, cause: bye.cause };
         step.fire(&event);
         step.changed();
         self.facts.ended = Some(event);
@@ -364,10 +405,7 @@ impl Call {
         };
         if dialog.state == DialogState::Early && state == DialogState::Confirmed {
             dialog.state = state;
-            let confirmed = Leg::callee(step.element, response, dialog.callee.flow);
-            dialog.callee.target = confirmed.target.or(dialog.callee.target.take());
-            // RFC 3261 §13.2.2.4: the 2xx says the route set anew.
-            dialog.callee.routes = confirmed.routes;
+            dialog.callee.on_confirmed(step.element, response);
             step.changed();
         }
     }

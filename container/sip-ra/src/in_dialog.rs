@@ -29,7 +29,7 @@ use crate::proxied_request::{ProxiedRequest, RequestNews};
 use crate::refusal::Refusal;
 use crate::step::Step;
 use resilee_membership::Flow;
-use resilee_sip_api::Side;
+use resilee_sip_api::{EndCause, Side};
 use resilee_sip_proto::Message;
 use serde::{Deserialize, Serialize};
 
@@ -95,6 +95,7 @@ impl Call {
         let is_genuine = self.is_genuine(&way, incoming);
         if incoming.method() == "ACK" {
             if is_genuine {
+                self.note(step, &way, incoming);
                 self.forward_ack(step, incoming, &way);
             }
             return true;
@@ -105,6 +106,7 @@ impl Call {
             step.send(answer.flow, answer.bytes);
             return true;
         }
+        self.note(step, &way, incoming);
         let receiver = self.receiver(&way);
         let outgoing = Outgoing::within_dialog(step, incoming.message, receiver);
         let flow = receiver.flow;
@@ -230,6 +232,16 @@ impl Call {
         is_moving || sender.is_at(incoming.flow.remote.ip())
     }
 
+    /// A message of one of the ends: the call lives.
+    fn note(&mut self, step: &Step<'_>, way: &Way, incoming: &Incoming<'_>) {
+        self.seen_at = step.now();
+        let sender = match way.sender {
+            Side::Caller | Side::Server => &mut self.caller,
+            Side::Callee => &mut self.dialogs[way.dialog].callee,
+        };
+        sender.cseq = sender.cseq.max(incoming.message.cseq().0);
+    }
+
     fn receiver(&self, way: &Way) -> &Leg {
         match way.sender {
             Side::Caller => &self.dialogs[way.dialog].callee,
@@ -249,7 +261,7 @@ impl Call {
 
     fn on_bye(&mut self, step: &mut Step<'_>, way: &Way) -> Purpose {
         let dialog = &mut self.dialogs[way.dialog];
-        let bye = Bye { at: step.now(), by: way.sender };
+        let bye = Bye { at: step.now(), by: way.sender, cause: EndCause::Bye };
         if dialog.bye.is_none() {
             dialog.bye = Some(bye);
             step.changed();

@@ -37,6 +37,19 @@ pub(crate) struct Leg {
     /// Proxies between us and it, the nearest first: what their Record-Route said.
     #[serde(default)]
     pub(crate) routes: Vec<String>,
+    /// Its URI in From and To.
+    #[serde(default)]
+    pub(crate) uri: String,
+    /// CSeq number of its last request that was seen; 0 before the first.
+    #[serde(default)]
+    pub(crate) cseq: u32,
+    /// False if its Allow has no OPTIONS, which all must take (RFC 3261 §11).
+    #[serde(default = "takes_options_by_default")]
+    pub(crate) takes_options: bool,
+}
+
+fn takes_options_by_default() -> bool {
+    true
 }
 
 impl Leg {
@@ -48,6 +61,9 @@ impl Leg {
             flow,
             target: contact_uri(invite),
             routes: routes.take(ROUTES_MAX).map(String::from).collect(),
+            uri: invite.from_uri().unwrap_or_default().into_owned(),
+            cseq: invite.cseq().0,
+            takes_options: takes_options(invite),
         }
     }
 
@@ -58,6 +74,31 @@ impl Leg {
             flow,
             target: contact_uri(response),
             routes: routes_behind_ours(element, response),
+            uri: response.to_uri().unwrap_or_default().into_owned(),
+            cseq: 0,
+            takes_options: takes_options(response),
+        }
+    }
+
+    /// The 2xx says target and route set anew (RFC 3261 §13.2.2.4).
+    pub(crate) fn on_confirmed(&mut self, element: &Element, response: &Message<'_>) {
+        let confirmed = Leg::callee(element, response, self.flow);
+        self.target = confirmed.target.or(self.target.take());
+        self.routes = confirmed.routes;
+        self.takes_options = confirmed.takes_options;
+    }
+
+    /// Request-URI and Routes of a request to it that is meant for `uri`.
+    pub(crate) fn route(&self, uri: &str) -> (String, Vec<String>) {
+        let next = self.routes.first().and_then(|route| name_addr(route));
+        match next.filter(|next| SipUri::parse(next.uri).is_some_and(|it| !is_loose(&it))) {
+            None => (uri.to_owned(), self.routes.clone()),
+            // RFC 3261 §16.6 step 6: a strict router looks for itself in the Request-URI.
+            Some(strict) => {
+                let last = format!("<{uri}>");
+                let routes = self.routes[1..].iter().cloned().chain([last]).collect();
+                (strict.uri.to_owned(), routes)
+            }
         }
     }
 
@@ -72,12 +113,22 @@ impl Leg {
 
 /// The proxies between us and the callee, the nearest first: those above our own Record-Route in
 /// its response, the other way round (RFC 3261 §12.1.2).
-pub(crate) fn routes_behind_ours(element: &Element, response: &Message<'_>) -> Vec<String> {
+fn routes_behind_ours(element: &Element, response: &Message<'_>) -> Vec<String> {
     let routes = response.values(HeaderName::RecordRoute);
     let is_ours =
         |route: &std::borrow::Cow<'_, str>| element.is_our_route(route, response.call_id());
     let ours = routes.iter().position(is_ours).unwrap_or_default();
     routes[..ours].iter().rev().take(ROUTES_MAX).map(|route| route.to_string()).collect()
+}
+
+/// A router of RFC 3261, not of RFC 2543.
+fn is_loose(uri: &SipUri<'_>) -> bool {
+    uri.param("lr").is_some()
+}
+
+fn takes_options(message: &Message<'_>) -> bool {
+    let allowed = message.values_named("Allow");
+    allowed.is_empty() || allowed.iter().any(|method| method == "OPTIONS")
 }
 
 /// Whether two URIs lead to the same host and port; clients may drop parameters.

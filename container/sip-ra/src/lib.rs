@@ -14,6 +14,8 @@
 //! | `call.rs`             | what happened to a call, and what services hear of it|
 //! | `in_dialog.rs`        | requests within a call, and when it ends             |
 //! | `leg.rs`              | where an end of a call is, and what comes from it    |
+//! | `proof_of_life.rs`    | which calls are still up after nobody lived          |
+//! | `own_request.rs`      | OPTIONS and BYE of our own within a call             |
 //! | `exchange.rs`         | requests outside a call                              |
 //! | `proxied_invite.rs`   | an INVITE on its way through, forked                 |
 //! | `proxied_request.rs`  | any other request on its way through                 |
@@ -32,7 +34,9 @@ mod incoming;
 mod leg;
 mod nonce;
 mod outgoing;
+mod own_request;
 mod party;
+mod proof_of_life;
 mod proxied_invite;
 mod proxied_request;
 mod refusal;

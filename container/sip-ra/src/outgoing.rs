@@ -8,7 +8,7 @@ use crate::leg::{Leg, is_same_place};
 use crate::step::Step;
 use resilee_sip_proto::branch::ROUTE_PARAMETER;
 use resilee_sip_proto::build::MAX_FORWARDS;
-use resilee_sip_proto::{BranchIdentity, Edit, HeaderName, Message, SipUri, name_addr};
+use resilee_sip_proto::{BranchIdentity, Edit, HeaderName, Message};
 
 /// A request ready to be sent.
 pub(crate) struct Outgoing {
@@ -46,36 +46,19 @@ impl Outgoing {
         }
         let received = request.request_uri().unwrap_or_default();
         let is_changed = |target: &&String| !is_same_place(target, received);
-        let uri = to.target.as_ref().filter(is_changed);
-        let next = to.routes.first().and_then(|route| name_addr(route));
-        let strict = next.filter(|next| SipUri::parse(next.uri).is_some_and(|it| !is_loose(&it)));
-        if let Some(strict) = strict {
-            // RFC 3261 §16.6 step 6: a strict router looks for itself in the Request-URI.
-            set_routes(&mut edit, &to.routes[1..]);
-            edit.add("Route", &format!("<{}>", uri.map_or(received, String::as_str)));
-            edit.request_uri(strict.uri);
-        } else {
-            if !routes.map(String::from).eq(to.routes.iter().cloned()) {
-                set_routes(&mut edit, &to.routes);
-            }
-            if let Some(uri) = uri {
-                edit.request_uri(uri);
+        let (uri, recorded) =
+            to.route(to.target.as_ref().filter(is_changed).map_or(received, String::as_str));
+        if uri != received {
+            edit.request_uri(&uri);
+        }
+        if !routes.map(String::from).eq(recorded.iter().cloned()) {
+            edit.remove(HeaderName::Route.long());
+            for route in recorded.iter().rev() {
+                edit.push_route(route);
             }
         }
         finish(step, request, 0, edit)
     }
-}
-
-fn set_routes(edit: &mut Edit<'_>, routes: &[String]) {
-    edit.remove(HeaderName::Route.long());
-    for route in routes.iter().rev() {
-        edit.push_route(route);
-    }
-}
-
-/// A router of RFC 3261, not of RFC 2543.
-fn is_loose(uri: &SipUri<'_>) -> bool {
-    uri.param("lr").is_some()
 }
 
 fn finish(step: &Step<'_>, request: &Message<'_>, target: u32, mut edit: Edit<'_>) -> Outgoing {

@@ -9,6 +9,7 @@ use resilee_test_kit::{
     AnswerPolicy, Phone, PhoneCommand, PhoneConfig, PhoneInput, PhoneOutput, Random,
 };
 use std::net::SocketAddr;
+use std::time::Duration;
 
 const ALICE: &str = "192.0.2.10:5060";
 const BOB: &str = "192.0.2.20:5060";
@@ -34,6 +35,8 @@ struct World {
     /// From, to, message.
     in_flight: Vec<(SocketAddr, SocketAddr, Vec<u8>)>,
     dying: Option<Death>,
+    /// No node lives: what is sent to the balancer is lost.
+    is_dead: bool,
 }
 
 impl World {
@@ -43,14 +46,36 @@ impl World {
         let phones = [("alice", ALICE), ("bob", BOB)]
             .map(|(user, address)| Phone::new(config(user, address, seed), node.now));
         let random = Random::of(seed, "network");
-        World { node, phones, random, loss_permille, in_flight: Vec::new(), dying: None }
+        World {
+            node,
+            phones,
+            random,
+            loss_permille,
+            in_flight: Vec::new(),
+            dying: None,
+            is_dead: false,
+        }
     }
 
     fn command(&mut self, phone: usize, command: PhoneCommand) {
         self.phones[phone].handle_input(self.node.now, PhoneInput::Command(command));
     }
 
+    /// All nodes are dead for so long; then one starts from its store.
+    fn outage(&mut self, ticks: u64) {
+        self.is_dead = true;
+        (0..ticks).for_each(|_| self.tick());
+        self.is_dead = false;
+        let turn = self.node.cold_start();
+        self.send(&turn);
+    }
+
     fn tick(&mut self) {
+        if self.is_dead {
+            self.node.now = self.node.now + Duration::from_millis(TICK_MS);
+            self.in_flight.clear();
+            return self.run_phones();
+        }
         let turn = self.node.wait(TICK_MS);
         self.send(&turn);
         for (source, destination, bytes) in std::mem::take(&mut self.in_flight) {
@@ -170,4 +195,41 @@ fn nodes_may_die_at_any_moment_of_a_call_over_a_lossy_network() {
 #[test]
 fn nodes_may_die_at_any_moment_of_a_call_that_is_cancelled() {
     (0..SEEDS).for_each(|seed| run(seed, 150, Ending::Cancelled));
+}
+
+/// The phones talk, and then no node lives for 40 s, which is longer than a BYE is repeated.
+fn talk_and_outage(seed: u64, who_hangs_up: Option<usize>) -> World {
+    let mut world = World::new(seed, 100);
+    world.command(0, PhoneCommand::Call { to: "sip:bob@example.test".to_owned() });
+    (0..HANG_UP_TICK).for_each(|_| world.tick());
+    if let Some(phone) = who_hangs_up {
+        world.command(phone, PhoneCommand::HangUp);
+    }
+    world.outage(4_000);
+    (0..RUN_TICKS / 2).for_each(|_| world.tick());
+    world
+}
+
+#[test]
+fn a_call_that_was_ended_while_no_node_lived_is_closed_for_both() {
+    for seed in 0..SEEDS {
+        for who in [0, 1] {
+            let world = talk_and_outage(seed, Some(who));
+            assert_eq!(world.node.count("sip.ended"), 1, "seed {seed}");
+            assert_eq!(world.node.living_activities(), 0, "seed {seed}");
+            assert!(world.phones.iter().all(Phone::is_idle), "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn a_call_that_nobody_ended_while_no_node_lived_goes_on() {
+    for seed in 0..SEEDS {
+        let mut world = talk_and_outage(seed, None);
+        assert_eq!(world.node.count("sip.ended"), 0, "seed {seed}");
+        world.command(1, PhoneCommand::HangUp);
+        (0..RUN_TICKS / 2).for_each(|_| world.tick());
+        assert_eq!(world.node.count("sip.ended"), 1, "seed {seed}");
+        assert!(world.phones.iter().all(Phone::is_idle), "seed {seed}");
+    }
 }

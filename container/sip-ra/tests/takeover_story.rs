@@ -216,11 +216,11 @@ fn a_reinvite_in_flight_goes_on() {
 
 #[test]
 fn a_state_that_cannot_be_read_is_refused() {
-    use resilee_core::{Endpoint, ResourceAdaptor};
+    use resilee_core::{Adoption, Endpoint, ResourceAdaptor};
     use resilee_sbb::{ActivityId, CellId, CohortId};
     let mut node = Node::for_bob();
     let cell = CellId { cohort: CohortId(1), number: 1 };
     let mut endpoint = Endpoint::new(node.now, "server1", cell, 1);
     let activity = ActivityId { cell, number: 0 };
-    assert!(node.ra.adopt(&mut endpoint, activity, b"not a state").is_err());
+    assert!(node.ra.adopt(&mut endpoint, activity, b"not a state", Adoption::Takeover).is_err());
 }

@@ -4,7 +4,7 @@
 use crate::money::Money;
 use crate::tariff::Tariff;
 use resilee_sbb::Timestamp;
-use resilee_sip_api::Side;
+use resilee_sip_api::{EndCause, Side};
 use serde::{Deserialize, Serialize};
 
 /// Name of the journal of bills.
@@ -23,7 +23,7 @@ pub struct Bill {
     pub set_up_at: Timestamp,
     /// When the first 2xx was received: the talk begins.
     pub answered_at: Timestamp,
-    /// When the first BYE was received: the talk ends.
+    /// When the first BYE was received, or the last proof of life: the talk ends.
     pub ended_at: Timestamp,
     /// Talk time in seconds; a second that was begun counts whole.
     pub seconds: u64,
@@ -37,6 +37,9 @@ pub struct Bill {
     pub answered_by: String,
     /// The node that saw the end; another one, if the first was taken over.
     pub closed_by: String,
-    /// Who hung up.
+    /// Who hung up; the server, if nobody was heard to.
     pub ended_by: Side,
+    /// How the end became known.
+    #[serde(default)]
+    pub end_cause: EndCause,
 }

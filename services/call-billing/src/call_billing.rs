@@ -214,6 +214,7 @@ impl CallBilling {
             answered_by: answered.node.clone(),
             closed_by: ended.node,
             ended_by: ended.by,
+            end_cause: ended.cause,
         }
     }
 }

@@ -200,6 +200,10 @@ impl Phone {
             // A phone without hold has nothing to renegotiate.
             Some("INVITE") if is_in_dialog => self.respond(now, request, 488, &[]),
             Some("INVITE") => self.on_invite(now, destination, request),
+            // Of a call that is over only repeats are still answered.
+            Some("OPTIONS") if is_in_dialog && !self.is_up(call) => {
+                self.respond(now, request, 481, &[]);
+            }
             Some("OPTIONS") => self.respond(now, request, 200, &[("Allow", ALLOW)]),
             _ => self.respond(now, request, 405, &[("Allow", ALLOW)]),
         }
@@ -257,6 +261,12 @@ impl Phone {
     fn call_of(&self, request: &Message<'_>) -> Option<CallNumber> {
         let found = self.calls.iter().rfind(|(_, call)| call.dialog.is_of(request));
         found.map(|(number, _)| *number)
+    }
+
+    /// Whether the dialog of a call is one for this phone's user, too.
+    fn is_up(&self, call: Option<CallNumber>) -> bool {
+        let call = call.and_then(|number| self.calls.get(&number));
+        call.is_some_and(|call| !matches!(call.status.phase, CallPhase::Ending | CallPhase::Ended))
     }
 
     /// The call that occupies the phone.

@@ -172,7 +172,7 @@ fn after_a_restart_calls_and_timers_are_there_again() {
     assert_eq!(house.counts("back"), Some(2));
     house.say("c1 ping");
     house.flush();
-    assert_eq!(house.sent(), ["c1 adopted", "c1 pong"]);
+    assert_eq!(house.sent(), ["c1 adopted after a cold start", "c1 pong"]);
     house.pass_seconds(6);
     assert!(house.was_delivered("front", "slee.timer"));
 }

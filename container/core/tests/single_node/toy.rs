@@ -5,7 +5,7 @@
 //! leaves nothing behind. The cell `table` belongs to the
 //! shared tables.
 
-use resilee_core::{Egress, Endpoint, Ingress, ResourceAdaptor, Route, Scope};
+use resilee_core::{Adoption, Egress, Endpoint, Ingress, ResourceAdaptor, Route, Scope};
 use resilee_membership::Flow;
 use resilee_sbb::{
     ActivityId, Context, Descriptor, Event, EventPayload, Failure, Sbb, TimerId, Timestamp,
@@ -99,9 +99,14 @@ impl ResourceAdaptor for Toy {
         endpoint: &mut Endpoint,
         activity: ActivityId,
         state: &[u8],
+        adoption: Adoption,
     ) -> Result<(), Failure> {
         let (name, flow): (String, Flow) = resilee_sbb::decode(state)?;
-        self.say(endpoint, &name, flow, "adopted");
+        let how = match adoption {
+            Adoption::Takeover => "adopted",
+            Adoption::ColdStart => "adopted after a cold start",
+        };
+        self.say(endpoint, &name, flow, how);
         self.calls.insert(activity, (name, flow));
         Ok(())
     }

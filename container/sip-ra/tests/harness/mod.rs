@@ -4,7 +4,7 @@
 
 pub mod phone;
 
-use resilee_core::{Egress, Endpoint, Ingress, ResourceAdaptor, Route};
+use resilee_core::{Adoption, Egress, Endpoint, Ingress, ResourceAdaptor, Route};
 use resilee_membership::{Flow, Transport};
 use resilee_sbb::{ActivityId, CellId, CohortId, Event, EventPayload, Timestamp, encode};
 use resilee_sip_api::{Invite, OtherRequest, Register, SipCommand, Target};
@@ -155,13 +155,22 @@ impl Node {
 
     /// The node dies; another takes over what the backup has.
     pub fn take_over(&mut self) -> Turn {
+        self.adopt(Adoption::Takeover)
+    }
+
+    /// All nodes were dead; one starts from its store.
+    pub fn cold_start(&mut self) -> Turn {
+        self.adopt(Adoption::ColdStart)
+    }
+
+    fn adopt(&mut self, adoption: Adoption) -> Turn {
         self.name = "server2";
         self.cohort = CohortId(0xb);
         self.ra = adaptor(self.cohort, 2);
         let mut turn = Turn::default();
         for (activity, state) in self.held.states.clone() {
             turn.add(self.step(activity.cell, |ra, endpoint| {
-                ra.adopt(endpoint, activity, &state).expect("state can be adopted");
+                ra.adopt(endpoint, activity, &state, adoption).expect("state can be adopted");
             }));
         }
         turn

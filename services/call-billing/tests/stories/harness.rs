@@ -6,7 +6,7 @@ use resilee_sbb::{
     ActivityId, CellId, CohortId, Deliver, DeliveryId, Effect, EntityId, Event, EventPayload,
     Outcome, StateBytes, Tables, Timestamp, decode, encode, invoke,
 };
-use resilee_sip_api::{Answered, Ended, Invite, Party, REFUSED, Rejected, Side};
+use resilee_sip_api::{Answered, EndCause, Ended, Invite, Party, REFUSED, Rejected, Side};
 use std::collections::BTreeMap;
 
 pub fn at(seconds: u64) -> Timestamp {
@@ -81,8 +81,7 @@ impl Call {
     }
 
     pub fn end(&mut self, seconds: u64, node: &str) {
-        let ended = Ended { at: at(seconds), by: Side::Caller, node: node.to_owned() };
-        self.deliver(&ended).expect("ended");
+        self.deliver(&ended(seconds, node, Side::Caller)).expect("ended");
     }
 
     /// What the admin UI sees.
@@ -126,4 +125,9 @@ impl Call {
             other => panic!("billing has no use for {other:?}"),
         }
     }
+}
+
+/// A BYE of `by`.
+pub fn ended(seconds: u64, node: &str, by: Side) -> Ended {
+    Ended { at: at(seconds), by, node: node.to_owned(), cause: EndCause::Bye }
 }

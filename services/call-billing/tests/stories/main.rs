@@ -5,7 +5,7 @@ mod harness;
 use harness::{Call, at, money, party};
 use resilee_call_billing::{Bill, CallBilling, TARIFFS, TEXT_BYTES_MAX, Tariff};
 use resilee_sbb::{ActivityEnd, Sbb};
-use resilee_sip_api::{Answered, Ended, Side};
+use resilee_sip_api::{Answered, EndCause, Ended, Side};
 
 #[test]
 fn an_answered_call_is_billed_with_all_its_facts() {
@@ -33,6 +33,7 @@ fn an_answered_call_is_billed_with_all_its_facts() {
         answered_by: "node-1".to_owned(),
         closed_by: "node-2".to_owned(),
         ended_by: Side::Caller,
+        end_cause: EndCause::Bye,
     };
     assert_eq!(call.bills, [bill]);
     assert_eq!((call.detached, call.alarms.len()), (1, 0));
@@ -150,7 +151,7 @@ fn an_end_before_its_answer_by_a_clock_error_costs_the_connect_fee() {
 fn a_missing_fact_rolls_back_and_is_not_guessed() {
     let mut call = Call::with_tariffs(&[("", "0.12")]);
     let answered = Answered { at: at(1), node: "node-1".to_owned() };
-    let ended = Ended { at: at(2), by: Side::Callee, node: "node-1".to_owned() };
+    let ended = harness::ended(2, "node-1", Side::Callee);
     assert!(call.deliver(&answered).is_err() && call.deliver(&ended).is_err());
     call.invite("bob");
     let reason = call.deliver(&ended).expect_err("no answer was seen");
@@ -158,6 +159,20 @@ fn a_missing_fact_rolls_back_and_is_not_guessed() {
     call.answer(105, "node-1");
     call.end(110, "node-1");
     assert_eq!(call.bills.len(), 1);
+}
+
+/// Its BYE may have come while no node lived.
+#[test]
+fn a_call_that_ended_unseen_is_billed_until_its_last_proof_of_life_and_marked() {
+    let mut call = Call::with_tariffs(&[("", "0.12")]);
+    call.invite("bob");
+    call.answer(105, "node-1");
+    let cause = EndCause::LastProofOfLife;
+    let ended = Ended { cause, ..harness::ended(165, "node-2", Side::Server) };
+    call.deliver(&ended).expect("billed");
+    let bill = &call.bills[0];
+    assert_eq!((bill.seconds, bill.ended_at, bill.ended_by), (60, at(165), Side::Server));
+    assert_eq!(bill.end_cause, EndCause::LastProofOfLife);
 }
 
 #[test]

@@ -1,0 +1,184 @@
+//! A request that this server itself sends within a dialog, in the name of one end to the other:
+//! to the receiver it comes from its peer (RFC 3261 §12.2.1.1), and to nobody else.
+//!
+//! | request          | CSeq number                                  | why                         |
+//! |------------------|----------------------------------------------|-----------------------------|
+//! | OPTIONS, a probe | the last seen of the end in whose name it is | leaves the peer's next free |
+//! | BYE              | that, and [`BYE_CSEQ_STEP`]                  | above all that was not seen |
+//!
+//! Requests that changed nothing were no commit, so a number from the store may be behind. Not
+//! here: when it is sent and what its outcome means (`proof_of_life.rs`).
+
+use crate::leg::Leg;
+use crate::step::Step;
+use resilee_membership::Flow;
+use resilee_sbb::Timestamp;
+use resilee_sip_api::Side;
+use resilee_sip_proto::build::{self, MAX_FORWARDS};
+use resilee_sip_proto::{BranchIdentity, ClientNonInvite, Message, TransactionOutput};
+use serde::{Deserialize, Serialize};
+
+/// By so much the CSeq number of a BYE of ours is above the last one seen.
+const BYE_CSEQ_STEP: u32 = 100;
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum OwnMethod {
+    /// OPTIONS: is the dialog alive?
+    Probe,
+    /// BYE: it is over.
+    Bye,
+}
+
+/// The request, until its transaction is over.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct OwnRequest {
+    /// The dialog, by its callee's tag.
+    pub(crate) dialog_tag: String,
+    /// Who gets it.
+    pub(crate) receiver: Side,
+    pub(crate) method: OwnMethod,
+    /// What is known of its outcome.
+    pub(crate) outcome: Outcome,
+    /// Branch of our Via.
+    via_branch: String,
+    flow: Flow,
+    client: ClientNonInvite,
+}
+
+/// How a request went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Outcome {
+    /// Nothing final yet.
+    Pending,
+    /// This final status.
+    Answered(u16),
+    /// Nothing until timer F.
+    Silent,
+}
+
+/// Who sends to whom.
+pub(crate) struct Direction<'a> {
+    pub(crate) call_id: &'a str,
+    pub(crate) dialog_tag: &'a str,
+    /// In whose name.
+    pub(crate) from: &'a Leg,
+    pub(crate) to: &'a Leg,
+    pub(crate) receiver: Side,
+}
+
+impl OwnRequest {
+    /// Sends it.
+    pub(crate) fn send(step: &mut Step<'_>, way: &Direction<'_>, method: OwnMethod) -> Self {
+        let via_branch = branch(step, way, method);
+        let request = request(step, way, method, &via_branch);
+        let (client, outputs) = ClientNonInvite::start(step.now(), step.timers(), request);
+        step.send_all(way.to.flow, &outputs);
+        step.changed();
+        OwnRequest {
+            dialog_tag: way.dialog_tag.to_owned(),
+            receiver: way.receiver,
+            method,
+            outcome: Outcome::Pending,
+            via_branch,
+            flow: way.to.flow,
+            client,
+        }
+    }
+
+    /// Whether a response is to this request.
+    pub(crate) fn matches(&self, response: &Message<'_>) -> bool {
+        let via = response.top_via();
+        via.branch() == Some(&self.via_branch) && response.cseq().1 == self.method.name()
+    }
+
+    /// Takes a response to it; true if the outcome is known by it.
+    pub(crate) fn on_response(&mut self, step: &Step<'_>, response: &Message<'_>) -> bool {
+        let status = response.status().unwrap_or_default();
+        self.client.on_response(step.now(), step.timers(), response.bytes(), status);
+        let is_news = status >= 200 && self.outcome == Outcome::Pending;
+        if is_news {
+            self.outcome = Outcome::Answered(status);
+        }
+        is_news
+    }
+
+    /// Fires the timers that are due; true if the outcome is known by it.
+    pub(crate) fn on_timeout(&mut self, step: &mut Step<'_>) -> bool {
+        let outputs = self.client.on_timeout(step.now(), step.timers());
+        step.send_all(self.flow, &outputs);
+        let is_news = outputs.contains(&TransactionOutput::Timeout);
+        if is_news {
+            self.outcome = Outcome::Silent;
+        }
+        is_news
+    }
+
+    /// Goes on at the survivor: what nobody answered is sent again.
+    pub(crate) fn resume(&mut self, step: &mut Step<'_>) {
+        let outputs = self.client.resume(step.now(), step.timers());
+        step.send_all(self.flow, &outputs);
+    }
+
+    /// When [`Self::on_timeout`] is next due.
+    pub(crate) fn next_timeout(&self) -> Option<Timestamp> {
+        self.client.next_timeout()
+    }
+
+    /// Over; can be forgotten.
+    pub(crate) fn is_terminated(&self) -> bool {
+        self.client.is_terminated()
+    }
+}
+
+impl OwnMethod {
+    fn name(self) -> &'static str {
+        match self {
+            OwnMethod::Probe => "OPTIONS",
+            OwnMethod::Bye => "BYE",
+        }
+    }
+
+    fn cseq(self, last_seen: u32) -> u32 {
+        match self {
+            OwnMethod::Probe => last_seen,
+            OwnMethod::Bye => last_seen.saturating_add(BYE_CSEQ_STEP),
+        }
+    }
+}
+
+/// No other request has it: a second restart asks anew.
+fn branch(step: &Step<'_>, way: &Direction<'_>, method: OwnMethod) -> String {
+    let received = format!("{} to {} {}", method.name(), way.to.tag, step.now().as_micros());
+    let identity = BranchIdentity {
+        received_branch: &received,
+        received_sent_by: "",
+        call_id: way.call_id,
+        cseq_number: method.cseq(way.from.cseq),
+        target: 0,
+        attempt: 0,
+    };
+    step.element.branches.branch(step.cohort(), &identity, way.dialog_tag.as_bytes())
+}
+
+fn request(step: &Step<'_>, way: &Direction<'_>, method: OwnMethod, via_branch: &str) -> Vec<u8> {
+    let (from, to) = (way.from, way.to);
+    let advertise = step.element.advertise;
+    let name = method.name();
+    let uri = to.target.clone().unwrap_or_else(|| format!("sip:{}", to.flow.remote));
+    let (uri, routes) = to.route(&uri);
+    let mut headers = vec![
+        ("Via", format!("SIP/2.0/UDP {advertise};branch={via_branch};rport")),
+        ("Max-Forwards", MAX_FORWARDS.to_string()),
+    ];
+    headers.extend(routes.into_iter().map(|route| ("Route", route)));
+    headers.push(("From", format!("<{}>;tag={}", from.uri, from.tag)));
+    headers.push(("To", format!("<{}>;tag={}", to.uri, to.tag)));
+    headers.push(("Call-ID", way.call_id.to_owned()));
+    headers.push(("CSeq", format!("{} {name}", method.cseq(from.cseq))));
+    if let Some(contact) = &from.target {
+        headers.push(("Contact", format!("<{contact}>")));
+    }
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    build::plain_request(name, &uri, &headers)
+}

@@ -1,0 +1,139 @@
+//! After a time in which no node lived: is the call still up? A BYE may have come in that time,
+//! and whoever sent it is gone. So each end of each dialog is asked with one OPTIONS.
+//!
+//! | an end answers            | what happens                                                    |
+//! |---------------------------|-----------------------------------------------------------------|
+//! | 481, 408, nothing         | the dialog is over since its last proof of life; BYE to the     |
+//! |                           | other end                                                       |
+//! | anything else             | it lives                                                        |
+//! | both ends 2xx             | it lives, and that is a proof of life                           |
+//! | a BYE, before its answer  | the call ends by the BYE, as always                             |
+//!
+//! An end whose Allow has no OPTIONS is not asked. The last proof of life is the latest message
+//! of the call that a commit was made after: what changes nothing (an ACK) is no commit for that.
+//! One end alone that says 2xx proves nothing: the other has hung up, and nobody talks.
+
+use crate::call::{Bye, Call, DialogState};
+use crate::own_request::{Direction, Outcome, OwnMethod, OwnRequest};
+use crate::step::Step;
+use resilee_sbb::Timestamp;
+use resilee_sip_api::{EndCause, Side};
+use resilee_sip_proto::Message;
+
+/// An end that answers so has no such dialog (RFC 3261 §12.2.1.2).
+const GONE: [u16; 2] = [408, 481];
+
+impl Call {
+    /// Asks both ends of all dialogs that were up when the last node died.
+    pub(crate) fn ask_for_life(&mut self, step: &mut Step<'_>) {
+        // An earlier cold start's questions: its answers are asked for anew.
+        self.own_requests.retain(|own| own.method == OwnMethod::Bye);
+        for index in 0..self.dialogs.len() {
+            let dialog = &self.dialogs[index];
+            if dialog.state != DialogState::Confirmed || dialog.bye.is_some() {
+                continue;
+            }
+            for receiver in [Side::Caller, Side::Callee] {
+                if self.direction(index, receiver).to.takes_options {
+                    self.send_own(step, index, receiver, OwnMethod::Probe);
+                }
+            }
+        }
+    }
+
+    /// A response to a request of our own; false if it is to none.
+    pub(crate) fn on_own_response(&mut self, step: &mut Step<'_>, response: &Message<'_>) -> bool {
+        let found = self.own_requests.iter_mut().find(|own| own.matches(response));
+        let Some(own) = found else { return false };
+        if own.on_response(step, response) {
+            let own = own.clone();
+            self.on_outcome(step, &own);
+        }
+        true
+    }
+
+    /// Fires the timers that are due.
+    pub(crate) fn on_own_timeout(&mut self, step: &mut Step<'_>) {
+        let mut silent = Vec::new();
+        for own in &mut self.own_requests {
+            if own.on_timeout(step) {
+                silent.push(own.clone());
+            }
+        }
+        silent.iter().for_each(|own| self.on_outcome(step, own));
+        // One by one they would take what they know with them.
+        if self.own_requests.iter().all(OwnRequest::is_terminated) {
+            self.own_requests.clear();
+        }
+    }
+
+    fn on_outcome(&mut self, step: &mut Step<'_>, own: &OwnRequest) {
+        if own.method != OwnMethod::Probe {
+            return;
+        }
+        let found = self.dialogs.iter().position(|it| it.callee.tag == own.dialog_tag);
+        let is_up = |index: &usize| {
+            let dialog = &self.dialogs[*index];
+            dialog.state == DialogState::Confirmed && dialog.bye.is_none()
+        };
+        let Some(dialog) = found.filter(is_up) else { return };
+        step.changed();
+        let is_gone = match own.outcome {
+            Outcome::Answered(status) => GONE.contains(&status),
+            Outcome::Silent => true,
+            Outcome::Pending => false,
+        };
+        if is_gone {
+            self.end_at_last_proof(step, dialog, other(own.receiver));
+        } else if self.both_live(dialog) {
+            self.seen_at = step.now();
+        }
+    }
+
+    /// The other end of an end that is gone still waits: it is told.
+    fn end_at_last_proof(&mut self, step: &mut Step<'_>, dialog: usize, waiting: Side) {
+        let at = self.last_proof_of_life();
+        let tag = self.dialogs[dialog].callee.tag.clone();
+        let (by, cause) = (Side::Server, EndCause::LastProofOfLife);
+        self.dialogs[dialog].bye = Some(Bye { at, by, cause });
+        self.dialogs[dialog].state = DialogState::Ended;
+        self.own_requests.retain(|own| own.dialog_tag != tag || own.method == OwnMethod::Bye);
+        self.send_own(step, dialog, waiting, OwnMethod::Bye);
+        self.end_if_no_dialog_is_open(step);
+    }
+
+    fn both_live(&self, dialog: usize) -> bool {
+        let tag = &self.dialogs[dialog].callee.tag;
+        let is_2xx = |outcome| matches!(outcome, Outcome::Answered(200..=299));
+        let probes = self.own_requests.iter().filter(|own| own.dialog_tag == *tag);
+        let said_yes = probes.filter(|own| own.method == OwnMethod::Probe && is_2xx(own.outcome));
+        said_yes.count() == 2
+    }
+
+    /// The latest moment at which a message of the call is known to have come.
+    fn last_proof_of_life(&self) -> Timestamp {
+        self.seen_at.max(self.answered_at())
+    }
+
+    fn send_own(&mut self, step: &mut Step<'_>, dialog: usize, receiver: Side, method: OwnMethod) {
+        let own = OwnRequest::send(step, &self.direction(dialog, receiver), method);
+        self.own_requests.push(own);
+    }
+
+    fn direction(&self, dialog: usize, receiver: Side) -> Direction<'_> {
+        let (caller, callee) = (&self.caller, &self.dialogs[dialog].callee);
+        let (from, to) = match receiver {
+            Side::Callee => (caller, callee),
+            Side::Caller | Side::Server => (callee, caller),
+        };
+        let (call_id, dialog_tag) = (self.call_id.as_str(), callee.tag.as_str());
+        Direction { call_id, dialog_tag, from, to, receiver }
+    }
+}
+
+fn other(side: Side) -> Side {
+    match side {
+        Side::Caller => Side::Callee,
+        Side::Callee | Side::Server => Side::Caller,
+    }
+}

@@ -1,0 +1,214 @@
+//! All nodes were dead, and one starts from its store: calls whose BYE nobody heard are found and
+//! closed, the others go on.
+
+mod harness;
+
+use harness::phone::{
+    self, ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, CAROL, CAROL_CONTACT, Dialog, answer,
+    bob_answers, invite,
+};
+use harness::{Node, Policy, Turn, parse};
+use resilee_sbb::Timestamp;
+use resilee_sip_api::{EndCause, Ended, Side};
+use resilee_sip_proto::HeaderName;
+
+struct Call {
+    node: Node,
+    dialog: Dialog,
+    /// The last message that the store knows of.
+    last_commit_at: Timestamp,
+}
+
+/// Alice and Bob talk for a minute, then there is no node for ten.
+fn call_before_the_outage() -> Call {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    let dialog = Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 200)).only(ALICE));
+    let last_commit_at = node.now;
+    node.receive(ALICE, dialog.by_alice("ACK", 1));
+    node.wait(60_000);
+    Call { node, dialog, last_commit_at }
+}
+
+fn ended_at_last_proof(turn: &Turn, at: Timestamp) {
+    let ended: Ended = turn.event();
+    assert_eq!((ended.at, ended.by, ended.cause), (at, Side::Server, EndCause::LastProofOfLife));
+    assert_eq!(ended.node, "server2");
+}
+
+#[test]
+fn each_end_is_asked_once_in_the_name_of_the_other() {
+    let Call { mut node, .. } = call_before_the_outage();
+    let turn = node.cold_start();
+    let (at_alice, at_bob) = (turn.only(ALICE), turn.only(BOB));
+    let (alice, bob) = (parse(&at_alice), parse(&at_bob));
+    assert_eq!((alice.method(), bob.method()), (Some("OPTIONS"), Some("OPTIONS")));
+    assert_eq!(bob.request_uri(), Some(BOB_CONTACT));
+    assert_eq!(alice.request_uri(), Some(ALICE_CONTACT));
+    assert_eq!((bob.from_tag().unwrap(), bob.to_tag().unwrap()), ("a".into(), "b".into()));
+    assert_eq!((alice.from_tag().unwrap(), alice.to_tag().unwrap()), ("b".into(), "a".into()));
+    assert_eq!(bob.from_uri().unwrap(), "sip:alice@example.test");
+    assert_eq!(alice.from_uri().unwrap(), "sip:bob@example.test");
+    // The last number seen of the one in whose name it is; Bob has not sent a request yet.
+    assert_eq!((bob.cseq().0, alice.cseq().0), (1, 0));
+    assert_eq!(bob.call_id(), "call-1");
+    assert!(phone::is_under_our_via(&at_bob) && bob.values(HeaderName::Via).len() == 1);
+    assert_ne!(phone::top_branch(&at_alice), phone::top_branch(&at_bob));
+    assert_eq!(node.wait(500).lines(BOB), ["OPTIONS"], "timer E");
+}
+
+#[test]
+fn a_take_over_asks_nobody() {
+    let Call { mut node, .. } = call_before_the_outage();
+    assert!(node.take_over().sent.is_empty());
+}
+
+#[test]
+fn a_call_that_both_know_goes_on_and_that_is_a_proof_of_life() {
+    let Call { mut node, dialog, .. } = call_before_the_outage();
+    let turn = node.cold_start();
+    node.wait(100);
+    node.receive(BOB, bob_answers(&turn.only(BOB), 200)).types();
+    let turn = node.receive(ALICE, answer(&turn.only(ALICE), 200, "", ALICE_CONTACT));
+    assert_eq!((turn.types(), turn.commits), (vec![], 1));
+    let proven_at = node.now;
+    node.wait(60_000);
+    let turn = node.cold_start();
+    let turn = node.receive(BOB, bob_answers(&turn.only(BOB), 481));
+    ended_at_last_proof(&turn, proven_at);
+    assert_eq!(turn.lines(ALICE), ["BYE"]);
+    drop(dialog);
+}
+
+#[test]
+fn an_end_that_does_not_know_the_call_closes_it_and_the_other_is_told() {
+    for status in [481, 408] {
+        let Call { mut node, last_commit_at, .. } = call_before_the_outage();
+        let probes = node.cold_start();
+        node.wait(300);
+        node.receive(ALICE, answer(&probes.only(ALICE), 200, "", ALICE_CONTACT));
+        let turn = node.receive(BOB, bob_answers(&probes.only(BOB), status));
+        ended_at_last_proof(&turn, last_commit_at);
+        let bye = turn.only(ALICE);
+        assert_eq!((parse(&bye).method(), parse(&bye).cseq().0), (Some("BYE"), 100));
+        assert_eq!(parse(&bye).from_tag().unwrap(), "b");
+        node.receive(ALICE, answer(&bye, 200, "", ALICE_CONTACT));
+        node.wait(60_000);
+        assert_eq!((node.living_activities(), node.count("sip.ended")), (0, 1));
+    }
+}
+
+#[test]
+fn silence_closes_the_call_and_a_bye_goes_to_who_is_there() {
+    let Call { mut node, last_commit_at, .. } = call_before_the_outage();
+    let probes = node.cold_start();
+    node.receive(BOB, bob_answers(&probes.only(BOB), 200));
+    assert!(node.wait(31_900).types().is_empty());
+    let turn = node.wait(100);
+    ended_at_last_proof(&turn, last_commit_at);
+    let bye = turn.only(BOB);
+    assert_eq!((parse(&bye).method(), parse(&bye).cseq().0), (Some("BYE"), 101));
+    node.take_over();
+    node.receive(BOB, bob_answers(&bye, 200));
+    node.wait(60_000);
+    assert_eq!((node.living_activities(), node.count("sip.ended")), (0, 1));
+}
+
+#[test]
+fn two_silent_ends_are_one_end_of_the_call() {
+    let Call { mut node, .. } = call_before_the_outage();
+    node.cold_start();
+    node.wait(120_000);
+    assert_eq!((node.living_activities(), node.count("sip.ended")), (0, 1));
+}
+
+/// It lives, and does not say more.
+#[test]
+fn an_end_that_refuses_options_is_alive() {
+    let Call { mut node, dialog, .. } = call_before_the_outage();
+    let probes = node.cold_start();
+    node.receive(BOB, bob_answers(&probes.only(BOB), 500));
+    node.receive(ALICE, answer(&probes.only(ALICE), 405, "", ALICE_CONTACT));
+    node.wait(60_000);
+    assert_eq!((node.living_activities(), node.count("sip.ended")), (1, 0));
+    let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
+    let ended: Ended = node.receive(BOB, bob_answers(&bye, 200)).event();
+    assert_eq!((ended.by, ended.cause), (Side::Caller, EndCause::Bye));
+}
+
+#[test]
+fn an_end_without_options_in_its_allow_is_not_asked() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    let ok = String::from_utf8(bob_answers(&at_bob, 200)).unwrap();
+    node.receive(BOB, ok.replacen("Contact:", "Allow: INVITE, BYE\r\nContact:", 1));
+    let turn = node.cold_start();
+    assert_eq!((turn.lines(ALICE), turn.to(BOB).len()), (vec!["OPTIONS".to_owned()], 0));
+}
+
+#[test]
+fn a_bye_that_is_still_repeated_ends_the_call_as_always() {
+    let Call { mut node, dialog, .. } = call_before_the_outage();
+    let probes = node.cold_start();
+    node.wait(100);
+    let hung_up_at = node.now;
+    let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
+    node.receive(ALICE, answer(&probes.only(ALICE), 481, "", ALICE_CONTACT));
+    assert_eq!(node.count("sip.ended"), 0);
+    let ended: Ended = node.receive(BOB, bob_answers(&bye, 200)).event();
+    assert_eq!((ended.at, ended.by, ended.cause), (hung_up_at, Side::Caller, EndCause::Bye));
+}
+
+#[test]
+fn a_call_that_rings_is_not_asked() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    node.receive(BOB, bob_answers(&at_bob, 180));
+    assert!(node.cold_start().sent.iter().all(|it| !it.bytes.starts_with(b"OPTIONS")));
+}
+
+/// The store knows messages only by commits; one that changes nothing makes none.
+#[test]
+fn the_last_proof_of_life_is_the_last_message_that_a_commit_came_after() {
+    let Call { mut node, dialog, .. } = call_before_the_outage();
+    let info = node.receive(ALICE, dialog.by_alice("INFO", 7));
+    assert_eq!((info.commits, info.to(BOB).len()), (0, 1));
+    let seen_at = node.now;
+    let update = node.receive(BOB, dialog.by_bob("UPDATE", 1));
+    let turn = node.receive(ALICE, answer(&update.only(ALICE), 200, "", ALICE_CONTACT));
+    assert_eq!(turn.commits, 1);
+    node.wait(50_000);
+    let probes = node.cold_start();
+    let at_bob = probes.to(BOB).pop().unwrap();
+    assert_eq!(parse(&at_bob).cseq(), (7, "OPTIONS"), "the number of the INFO");
+    let turn = node.receive(ALICE, answer(&probes.only(ALICE), 481, "", ALICE_CONTACT));
+    ended_at_last_proof(&turn, seen_at);
+    assert_eq!(parse(&turn.only(BOB)).cseq().0, 107);
+}
+
+#[test]
+fn a_second_cold_start_asks_anew() {
+    let Call { mut node, last_commit_at, .. } = call_before_the_outage();
+    let first = node.cold_start();
+    node.wait(1_000);
+    let second = node.cold_start();
+    let last = |turn: &Turn| turn.to(BOB).pop().unwrap();
+    assert_ne!(phone::top_branch(&last(&first)), phone::top_branch(&last(&second)));
+    assert!(node.receive(BOB, bob_answers(&last(&first), 481)).types().is_empty());
+    let turn = node.receive(BOB, bob_answers(&last(&second), 481));
+    ended_at_last_proof(&turn, last_commit_at);
+}
+
+#[test]
+fn of_two_dialogs_the_call_lasts_as_long_as_one() {
+    let mut node = Node::new(Policy::ProxyTo(vec![(BOB_CONTACT, BOB), (CAROL_CONTACT, CAROL)]));
+    let turn = node.receive(ALICE, invite());
+    node.receive(BOB, bob_answers(&turn.only(BOB), 200));
+    node.receive(CAROL, answer(&turn.only(CAROL), 200, "c", CAROL_CONTACT));
+    let probes = node.cold_start();
+    assert_eq!(probes.lines(ALICE), ["OPTIONS", "OPTIONS"]);
+    let turn = node.receive(BOB, bob_answers(&probes.only(BOB), 481));
+    assert_eq!((turn.types(), turn.lines(ALICE)), (vec![], vec!["BYE".to_owned()]));
+    let turn = node.receive(CAROL, answer(&probes.only(CAROL), 481, "c", CAROL_CONTACT));
+    assert_eq!(turn.event::<Ended>().cause, EndCause::LastProofOfLife);
+}
