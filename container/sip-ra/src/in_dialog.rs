@@ -11,7 +11,8 @@
 //! | other        | none                   | forwarded                                          |
 //!
 //! Whoever sent a BYE has hung up, whatever the answer (§15.1.1); that is why a refused one ends
-//! the dialog, too. A callee that refuses it and goes on is not billed for that.
+//! the dialog, too. Who refused it hears of it by a BYE of our own (`farewell.rs`): a sender might
+//! have written it so that it is refused.
 //!
 //! A request must come from an end of the dialog and goes to the other one, at the flow that was
 //! learned of it (`leg.rs`): a BYE that its sender could answer itself would end the bill and not
@@ -59,7 +60,13 @@ pub(crate) struct InDialogRequest {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum Purpose {
     /// A BYE: who sent it, when, in which dialog.
-    End { dialog_tag: String, bye: Bye },
+    End {
+        dialog_tag: String,
+        bye: Bye,
+        /// It came from another port or address than its sender is reached at.
+        #[serde(default)]
+        is_from_elsewhere: bool,
+    },
     /// An UPDATE.
     Refresh(Refresh),
     /// Nothing.
@@ -118,7 +125,7 @@ impl Call {
             return true;
         }
         let purpose = match incoming.method() {
-            "BYE" => self.on_bye(step, &way),
+            "BYE" => self.on_bye(step, &way, incoming.flow),
             "UPDATE" => Purpose::Refresh(self.refresh(&way, incoming)),
             _ => Purpose::Other,
         };
@@ -223,13 +230,15 @@ impl Call {
     /// Whether a request comes from the end whose tags it has. Whoever moves to another address
     /// says so with an INVITE or UPDATE, and is believed when the other end has accepted it.
     fn is_genuine(&self, way: &Way, incoming: &Incoming<'_>) -> bool {
-        let sender = match way.sender {
+        let is_moving = matches!(incoming.method(), "INVITE" | "UPDATE");
+        is_moving || self.sender(way).is_at(incoming.flow.remote.ip())
+    }
+
+    fn sender(&self, way: &Way) -> &Leg {
+        match way.sender {
             Side::Caller | Side::Server => &self.caller,
             Side::Callee => &self.dialogs[way.dialog].callee,
-        };
-        let method = incoming.method();
-        let is_moving = matches!(method, "INVITE" | "UPDATE");
-        is_moving || sender.is_at(incoming.flow.remote.ip())
+        }
     }
 
     /// A message of one of the ends: the call lives.
@@ -239,7 +248,7 @@ impl Call {
             Side::Caller | Side::Server => &mut self.caller,
             Side::Callee => &mut self.dialogs[way.dialog].callee,
         };
-        sender.cseq = sender.cseq.max(incoming.message.cseq().0);
+        sender.note_cseq(incoming.message.cseq().0);
     }
 
     fn receiver(&self, way: &Way) -> &Leg {
@@ -259,14 +268,15 @@ impl Call {
         step.send(receiver.flow, outgoing.bytes);
     }
 
-    fn on_bye(&mut self, step: &mut Step<'_>, way: &Way) -> Purpose {
+    fn on_bye(&mut self, step: &mut Step<'_>, way: &Way, source: Flow) -> Purpose {
+        let is_from_elsewhere = self.sender(way).flow.remote != source.remote;
         let dialog = &mut self.dialogs[way.dialog];
         let bye = Bye { at: step.now(), by: way.sender, cause: EndCause::Bye };
         if dialog.bye.is_none() {
             dialog.bye = Some(bye);
             step.changed();
         }
-        Purpose::End { dialog_tag: dialog.callee.tag.clone(), bye }
+        Purpose::End { dialog_tag: dialog.callee.tag.clone(), bye, is_from_elsewhere }
     }
 
     fn refresh(&self, way: &Way, incoming: &Incoming<'_>) -> Refresh {
@@ -287,12 +297,17 @@ impl Call {
     ) {
         let Some(news) = news else { return };
         match self.requests[index].purpose.clone() {
-            Purpose::End { dialog_tag, bye } => match news {
-                RequestNews::Completed(401 | 407) => self.take_back(step, &dialog_tag, bye),
-                RequestNews::Completed(_) | RequestNews::TimedOut => {
-                    self.end_dialog(step, &dialog_tag);
+            Purpose::End { dialog_tag, bye, is_from_elsewhere } => {
+                let status = match news {
+                    RequestNews::Completed(status) => Some(status),
+                    RequestNews::TimedOut => None,
+                };
+                if matches!(status, Some(401 | 407)) {
+                    self.take_back(step, &dialog_tag, bye);
+                } else if self.end_dialog(step, &dialog_tag) {
+                    self.say_farewell(step, &dialog_tag, (bye.by, is_from_elsewhere), status);
                 }
-            },
+            }
             Purpose::Refresh(refresh) => {
                 if matches!(news, RequestNews::Completed(200..=299)) {
                     self.apply(&refresh, response);
@@ -303,21 +318,23 @@ impl Call {
         }
     }
 
-    fn end_dialog(&mut self, step: &mut Step<'_>, dialog_tag: &str) {
+    /// Ends a dialog; false if it has not begun, or is over.
+    fn end_dialog(&mut self, step: &mut Step<'_>, dialog_tag: &str) -> bool {
         let found = self.dialogs.iter_mut().find(|dialog| dialog.callee.tag == dialog_tag);
         // A BYE of an early dialog ends nothing that is billed; its INVITE still gets a final.
-        if let Some(dialog) = found.filter(|dialog| dialog.state == DialogState::Confirmed) {
-            dialog.state = DialogState::Ended;
-            step.changed();
-            self.end_if_no_dialog_is_open(step);
-        }
+        let open = found.filter(|dialog| dialog.state == DialogState::Confirmed);
+        let Some(dialog) = open else { return false };
+        dialog.state = DialogState::Ended;
+        step.changed();
+        self.end_if_no_dialog_is_open(step);
+        true
     }
 
     /// A BYE was challenged: the end is when it comes again, or that of one that crossed it.
     fn take_back(&mut self, step: &mut Step<'_>, dialog_tag: &str, refused: Bye) {
         let pending = self.requests.iter().filter(|request| request.proxied.is_pending());
         let others = pending.filter_map(|request| match &request.purpose {
-            Purpose::End { dialog_tag: tag, bye } if tag == dialog_tag => Some(*bye),
+            Purpose::End { dialog_tag: tag, bye, .. } if tag == dialog_tag => Some(*bye),
             _ => None,
         });
         let next = others.min_by_key(|bye| bye.at);
@@ -337,10 +354,7 @@ impl Call {
             Side::Caller | Side::Server => (&mut self.caller, &mut dialog.callee),
             Side::Callee => (&mut dialog.callee, &mut self.caller),
         };
-        sender.flow = refresh.flow;
-        if refresh.target.is_some() {
-            sender.target.clone_from(&refresh.target);
-        }
+        sender.move_to(refresh.flow, refresh.target.as_ref());
         if let Some(target) = response.and_then(contact_uri) {
             receiver.target = Some(target);
         }

@@ -25,6 +25,9 @@ use std::net::IpAddr;
 /// Most proxies between us and one end; of more, the nearest are kept.
 const ROUTES_MAX: usize = 8;
 
+/// Highest CSeq number that is believed: those of RFC 3261 have 31 bits, less room for ours.
+const CSEQ_MAX: u32 = i32::MAX.unsigned_abs() - 1000;
+
 /// One end of a dialog.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Leg {
@@ -43,9 +46,19 @@ pub(crate) struct Leg {
     /// CSeq number of its last request that was seen; 0 before the first.
     #[serde(default)]
     pub(crate) cseq: u32,
+    /// Where it was before it moved to another address for the first time.
+    #[serde(default)]
+    first_place: Option<Box<Place>>,
     /// False if its Allow has no OPTIONS, which all must take (RFC 3261 §11).
     #[serde(default = "takes_options_by_default")]
     pub(crate) takes_options: bool,
+}
+
+/// Where an end is reached.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Place {
+    flow: Flow,
+    target: Option<String>,
 }
 
 fn takes_options_by_default() -> bool {
@@ -56,15 +69,18 @@ impl Leg {
     /// The sender of an INVITE.
     pub(crate) fn caller(invite: &Message<'_>, flow: Flow) -> Leg {
         let routes = invite.values(HeaderName::RecordRoute).into_iter();
-        Leg {
+        let mut caller = Leg {
             tag: invite.from_tag().unwrap_or_default().into_owned(),
             flow,
             target: contact_uri(invite),
             routes: routes.take(ROUTES_MAX).map(String::from).collect(),
             uri: invite.from_uri().unwrap_or_default().into_owned(),
-            cseq: invite.cseq().0,
+            cseq: 0,
+            first_place: None,
             takes_options: takes_options(invite),
-        }
+        };
+        caller.note_cseq(invite.cseq().0);
+        caller
     }
 
     /// The sender of a response to the INVITE, who was reached at `flow`.
@@ -76,6 +92,7 @@ impl Leg {
             routes: routes_behind_ours(element, response),
             uri: response.to_uri().unwrap_or_default().into_owned(),
             cseq: 0,
+            first_place: None,
             takes_options: takes_options(response),
         }
     }
@@ -99,6 +116,32 @@ impl Leg {
                 let routes = self.routes[1..].iter().cloned().chain([last]).collect();
                 (strict.uri.to_owned(), routes)
             }
+        }
+    }
+
+    /// It was accepted there, with this Contact.
+    pub(crate) fn move_to(&mut self, flow: Flow, target: Option<&String>) {
+        if flow.remote != self.flow.remote && self.first_place.is_none() {
+            let (flow, target) = (self.flow, self.target.clone());
+            self.first_place = Some(Box::new(Place { flow, target }));
+        }
+        self.flow = flow;
+        if target.is_some() {
+            self.target = target.cloned();
+        }
+    }
+
+    /// The same end where it was at first, if it has moved since.
+    pub(crate) fn before_it_moved(&self) -> Option<Leg> {
+        let place = self.first_place.as_ref()?;
+        Some(Leg { flow: place.flow, target: place.target.clone(), ..self.clone() })
+    }
+
+    /// Notes the CSeq number of one of its requests. One that leaves no room for ours is none of
+    /// RFC 3261 §8.1.1.5.
+    pub(crate) fn note_cseq(&mut self, number: u32) {
+        if number <= CSEQ_MAX {
+            self.cseq = self.cseq.max(number);
         }
     }
 

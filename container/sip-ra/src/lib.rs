@@ -15,6 +15,7 @@
 //! | `in_dialog.rs`        | requests within a call, and when it ends             |
 //! | `leg.rs`              | where an end of a call is, and what comes from it    |
 //! | `proof_of_life.rs`    | which calls are still up after nobody lived          |
+//! | `farewell.rs`         | who else must hear that a call is over               |
 //! | `own_request.rs`      | OPTIONS and BYE of our own within a call             |
 //! | `exchange.rs`         | requests outside a call                              |
 //! | `proxied_invite.rs`   | an INVITE on its way through, forked                 |
@@ -29,6 +30,7 @@ mod best_response;
 mod call;
 mod element;
 mod exchange;
+mod farewell;
 mod in_dialog;
 mod incoming;
 mod leg;

@@ -166,3 +166,98 @@ fn a_strict_router_finds_itself_in_the_request_uri() {
     let routes = ["<sip:192.0.2.22;lr>".to_owned(), format!("<{BOB_CONTACT}>")];
     assert_eq!(message.values(HeaderName::Route), routes);
 }
+
+/// The BYE of ours that goes to this address.
+#[track_caller]
+fn our_bye(turn: &Turn, address: &str) -> String {
+    let byes: Vec<_> = turn.to(address).into_iter().filter(|it| it.starts_with("BYE ")).collect();
+    assert_eq!(byes.len(), 1, "{:?}", turn.sent);
+    assert_eq!(parse(&byes[0]).values(HeaderName::Via).len(), 1);
+    byes[0].clone()
+}
+
+/// Alice leaves no way to be refused out: a number too low, an extension that nobody has, …
+#[test]
+fn a_bye_that_is_written_to_be_refused_does_not_leave_the_callee_in_the_call() {
+    for status in [400, 403, 420, 500, 603] {
+        let mut node = Node::for_bob();
+        let dialog = answered_call(&mut node);
+        let at_bob = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
+        let turn = node.receive(BOB, bob_answers(&at_bob, status));
+        assert_eq!(
+            (turn.types(), turn.lines(ALICE)),
+            (vec!["sip.ended"], vec![status.to_string()])
+        );
+        let bye = our_bye(&turn, BOB);
+        let message = parse(&bye);
+        assert_eq!((message.request_uri(), message.cseq()), (Some(BOB_CONTACT), (102, "BYE")));
+        assert_eq!(node.take_over().only(BOB), bye, "it is repeated by a survivor");
+        node.receive(BOB, bob_answers(&bye, 200));
+        node.wait(60_000);
+        assert_eq!((node.living_activities(), node.count("sip.ended")), (0, 1));
+    }
+}
+
+#[test]
+fn a_number_that_leaves_no_higher_one_is_not_taken_for_the_last() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    let at_bob = node.receive(ALICE, dialog.by_alice("BYE", i32::MAX.unsigned_abs())).only(BOB);
+    let turn = node.receive(BOB, bob_answers(&at_bob, 500));
+    assert_eq!(parse(&our_bye(&turn, BOB)).cseq().0, 101);
+}
+
+#[test]
+fn a_bye_that_is_heard_is_the_only_one() {
+    for status in [200, 481, 408] {
+        let mut node = Node::for_bob();
+        let dialog = answered_call(&mut node);
+        let at_bob = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
+        let turn = node.receive(BOB, bob_answers(&at_bob, status));
+        assert!(turn.to(BOB).is_empty(), "{status}");
+    }
+}
+
+/// Alice plays a Bob who has moved, and accepts it herself.
+fn alice_moves_bob(node: &mut Node, dialog: &Dialog) {
+    let update = dialog.by_bob("UPDATE", 1).replace(BOB_CONTACT, "sip:bob@203.0.113.66:5060");
+    let at_alice = node.receive(MALLORY, update).only(ALICE);
+    node.receive(ALICE, answer(&at_alice, 200, "", ALICE_CONTACT));
+}
+
+#[test]
+fn a_callee_who_was_moved_away_by_the_caller_hears_of_her_bye() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    alice_moves_bob(&mut node, &dialog);
+    let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(MALLORY);
+    let turn = node.receive(MALLORY, bob_answers(&bye, 200));
+    assert_eq!(turn.types(), ["sip.ended"]);
+    assert_eq!(parse(&our_bye(&turn, BOB)).request_uri(), Some(BOB_CONTACT));
+}
+
+#[test]
+fn a_callee_in_whose_name_the_caller_hangs_up_hears_of_it() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    alice_moves_bob(&mut node, &dialog);
+    let bye = node.receive(MALLORY, dialog.by_bob("BYE", 2)).only(ALICE);
+    let turn = node.receive(ALICE, answer(&bye, 200, "", ALICE_CONTACT));
+    assert_eq!(turn.types(), ["sip.ended"]);
+    let bye = our_bye(&turn, BOB);
+    assert_eq!(
+        (parse(&bye).from_tag().unwrap(), parse(&bye).to_tag().unwrap()),
+        ("a".into(), "b".into())
+    );
+}
+
+/// Behind one NAT each can play the other from a port of its own.
+#[test]
+fn an_end_hears_of_a_bye_that_came_from_another_port_of_its_address() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    let at_alice = node.receive("192.0.2.20:6666", dialog.by_bob("BYE", 1)).only(ALICE);
+    let turn = node.receive(ALICE, answer(&at_alice, 200, "", ALICE_CONTACT));
+    assert_eq!(turn.lines("192.0.2.20:6666"), ["200"]);
+    our_bye(&turn, BOB);
+}

@@ -1,0 +1,54 @@
+//! Who may not have heard that the call is over is told by a BYE of our own: otherwise the bill
+//! would end and the talk go on.
+//!
+//! | a dialog ended by a BYE                                    | BYE of ours to             |
+//! |------------------------------------------------------------|----------------------------|
+//! | that its receiver refused (300-699, but 408 and 481)       | the receiver               |
+//! | from another port or address than its sender is reached at | where the sender is reached|
+//! | of or for an end that had moved (INVITE, UPDATE)           | where that end was at first|
+//!
+//! Whoever knows both tags, and each end does, can speak in the name of the other one from the
+//! same NAT or, as if it had moved, from anywhere. The end itself then hears of it here. For an
+//! honest end all this goes to a port or address that nobody listens at any more, or gets 481.
+
+use crate::call::Call;
+use crate::leg::Leg;
+use crate::own_request::{Direction, OwnMethod, OwnRequest};
+use crate::step::Step;
+use resilee_sip_api::Side;
+
+/// Final responses to a BYE after which its receiver has no such dialog.
+fn is_heard(status: u16) -> bool {
+    matches!(status, 200..=299 | 408 | 481)
+}
+
+impl Call {
+    /// A dialog has ended by a BYE of `sender`: `status` is its final response, if there was one.
+    pub(crate) fn say_farewell(
+        &mut self,
+        step: &mut Step<'_>,
+        dialog_tag: &str,
+        (sender, is_from_elsewhere): (Side, bool),
+        status: Option<u16>,
+    ) {
+        let found = self.dialogs.iter().position(|dialog| dialog.callee.tag == dialog_tag);
+        let Some(index) = found else { return };
+        let (caller, callee) = (self.caller.clone(), self.dialogs[index].callee.clone());
+        let is_refused = status.is_some_and(|status| !is_heard(status));
+        for (side, leg, peer) in
+            [(Side::Caller, &caller, &callee), (Side::Callee, &callee, &caller)]
+        {
+            let is_unheard = if side == sender { is_from_elsewhere } else { is_refused };
+            let reached_at = is_unheard.then(|| leg.clone());
+            for to in reached_at.into_iter().chain(leg.before_it_moved()) {
+                self.tell(step, dialog_tag, side, (peer, &to));
+            }
+        }
+    }
+
+    fn tell(&mut self, step: &mut Step<'_>, tag: &str, receiver: Side, (from, to): (&Leg, &Leg)) {
+        let (call_id, dialog_tag) = (self.call_id.as_str(), tag);
+        let way = Direction { call_id, dialog_tag, from, to, receiver };
+        self.own_requests.push(OwnRequest::send(step, &way, OwnMethod::Bye));
+    }
+}
