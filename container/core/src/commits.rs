@@ -182,6 +182,7 @@ impl Core {
         if !self.writes.journals.contains(&journal) {
             self.writes.journals.push(journal.clone());
         }
+        self.offer.iter_mut().for_each(|offer| offer.note(&journal, cell));
         self.writes.ops.push(StoreOp::Record { journal, cell, record });
     }
 

@@ -11,6 +11,7 @@ use crate::inspection::Observed;
 use crate::io::{Input, Output};
 use crate::link::Link;
 use crate::management::Notice;
+use crate::offer::Offer;
 use crate::resource_adaptor::{Ingress, ResourceAdaptor, Scope};
 use crate::store::{Restored, StoreOp};
 use crate::timers::{Due, Timers};
@@ -70,6 +71,8 @@ pub struct Core {
     pub(crate) outbox: BTreeMap<RunId, BTreeMap<u64, Vec<crate::resource_adaptor::Egress>>>,
     /// Number of the last commit of each other member run that was applied here.
     pub(crate) applied: BTreeMap<RunId, u64>,
+    /// Records of this node that the others may lack, since it asked for a snapshot.
+    pub(crate) offer: Option<Offer>,
     pub(crate) writes: Writes,
     pub(crate) draining: Drain,
     pub(crate) alarms: Alarms,
@@ -195,6 +198,7 @@ impl Core {
             early: Vec::new(),
             outbox: BTreeMap::new(),
             applied: BTreeMap::new(),
+            offer: None,
             writes: Writes { next_batch: 1, ..Writes::default() },
             draining: Drain::No,
             alarms: Alarms::default(),
@@ -240,6 +244,7 @@ impl Core {
         self.advance_joiners(now);
         self.release();
         self.advance_hand_over(now);
+        self.advance_offer();
         self.end_drain();
     }
 

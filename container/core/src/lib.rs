@@ -13,6 +13,7 @@
 //! | `event_router.rs`  | who gets an event next                                              |
 //! | `commits.rs`       | what a turn changed; when its effects may leave                     |
 //! | `replication.rs`   | what the other node gets, and what is done with what it sends       |
+//! | `offer.rs`         | which records a rejoiner has that the others lack                   |
 //! | `takeover.rs`      | what a new view means for cells, timers and gates                   |
 //! | `cluster_clock.rs` | which time it is in the cluster                                     |
 //! | `inspection.rs`    | what a checker sees that no output says                             |
@@ -36,6 +37,7 @@ mod inspection;
 mod io;
 mod link;
 pub mod management;
+mod offer;
 mod replication;
 mod resource_adaptor;
 mod status;

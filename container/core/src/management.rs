@@ -24,6 +24,8 @@ pub enum Notice {
     JoinerSynced(RunId),
     /// This node has all state of a member.
     Synced,
+    /// This node came back with so many records that the others lacked; they have them now.
+    RecordsOffered(usize),
     /// A cell is owned here from now on: it was born, or taken over.
     Began {
         /// The call.

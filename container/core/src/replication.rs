@@ -12,6 +12,7 @@ use crate::inspection::Observed;
 use crate::io::Output;
 use crate::link::Mode;
 use crate::management::Notice;
+use crate::offer::Offer;
 use crate::store::{Progress, StoreOp, StoredRecord, Tree};
 use resilee_membership::{MemberInput, NodeName, RunId};
 use resilee_sbb::{CellId, CodecError, CohortId, Timestamp, decode, encode};
@@ -185,6 +186,7 @@ impl Core {
         self.tables = self.configured.clone();
         self.applied.clear();
         self.observe(|| Observed::Dropped);
+        self.offer = Some(Offer::default());
         self.writes.ops.push(StoreOp::Clear { tree: Tree::Cells });
         self.writes.ops.push(StoreOp::Clear { tree: Tree::Tables });
         let joining = Progress { time: self.clock.now(), commits: Vec::new(), joining: true };
@@ -385,6 +387,7 @@ impl Core {
     }
 
     pub(crate) fn on_records(&mut self, token: u64, records: Vec<StoredRecord>) {
+        let Some(records) = self.offer_records(token, records) else { return };
         let Some((peer, stream)) = self.writes.loads.remove(&token) else { return };
         let Some(link) = self.links.get_mut(&peer).filter(|link| link.stream() == stream) else {
             return;

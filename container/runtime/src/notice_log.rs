@@ -36,6 +36,9 @@ impl NoticeLog {
             }
             Notice::JoinerSynced(run) => tracing::info!("{run} has all state of this node"),
             Notice::Synced => tracing::info!("this node has all state of the cluster"),
+            Notice::RecordsOffered(records) => {
+                tracing::warn!(records, "this node had records that the others lacked");
+            }
             Notice::Began { cell, label } => self.on_began(*cell, label),
             Notice::Over { cell } => {
                 let span = self.calls.remove(cell).unwrap_or_else(Span::none);

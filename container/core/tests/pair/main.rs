@@ -1,0 +1,122 @@
+//! Stories of two nodes without a balancer: their time, their stores, the records that one of
+//! them lacks. Deaths at every step, and what phones see, are the simulator's.
+
+mod pair;
+#[path = "../single_node/toy.rs"]
+mod toy;
+
+use pair::Pair;
+use resilee_core::management::Notice;
+use resilee_membership::MemberNotice;
+use resilee_sbb::{CellId, CohortId};
+
+fn cell(number: u64) -> CellId {
+    CellId { cohort: CohortId(77), number }
+}
+
+/// Records of the only journal, by text.
+fn records(pair: &Pair, node: usize) -> Vec<String> {
+    let records = pair.nodes[node].journals.get("toys").into_iter().flatten();
+    records.map(|record| String::from_utf8_lossy(&record.record).into_owned()).collect()
+}
+
+/// Times of both nodes, the difference in milliseconds.
+fn difference_ms(pair: &Pair) -> u64 {
+    let (a, b) = (pair.status(0).now, pair.status(1).now);
+    a.since(b).max(b.since(a)).as_millis() as u64
+}
+
+#[test]
+fn a_joiner_takes_the_members_time() {
+    for ahead_ms in [400, -400] {
+        let mut pair = Pair::new();
+        pair.nodes[1].ahead_ms = ahead_ms;
+        pair.start(0);
+        pair.start(1);
+        assert_eq!(pair.status(0).now, pair.local(0), "the first has its own");
+        pair.until_whole();
+        assert!(difference_ms(&pair) <= 1, "{} ms", difference_ms(&pair));
+        pair.pass_ms(200);
+        assert_eq!(pair.status(0).peers[0].clock_offset_ms, Some(0));
+    }
+}
+
+#[test]
+fn after_a_cold_start_a_timer_is_due_by_the_time_it_was_set_by() {
+    let mut pair = Pair::new();
+    pair.nodes[1].ahead_ms = -400;
+    pair.start(0);
+    pair.start(1);
+    pair.until_whole();
+    pair.say(0, "c1 begin");
+    pair.say(0, "c1 say timer");
+    let set_at = pair.status(0).now;
+    pair.kill(0);
+    pair.pass_ms(500);
+    pair.start(0);
+    pair.until_whole();
+    pair.pass_ms(6_000);
+    let timers = pair.nodes.iter().flat_map(|node| &node.delivered);
+    let fired: Vec<_> = timers.filter(|d| d.event.event_type == "slee.timer").collect();
+    assert_eq!(fired.len(), 1);
+    assert_eq!(fired[0].now.since(set_at).as_millis() / 50, 5_000 / 50);
+}
+
+#[test]
+fn a_clock_that_goes_wrong_later_is_an_alarm_until_it_is_right_again() {
+    let mut pair = Pair::up();
+    pair.pass_ms(4_000);
+    pair.nodes[0].ahead_ms = 300;
+    pair.pass_ms(200);
+    let alarms = |pair: &Pair, node: usize| {
+        pair.status(node).alarms.into_iter().filter(|alarm| alarm.source == "clock").count()
+    };
+    assert_eq!((alarms(&pair, 0), alarms(&pair, 1)), (0, 1), "the higher one goes by the lower");
+    pair.pass_ms(31_000);
+    assert_eq!((alarms(&pair, 0), alarms(&pair, 1)), (0, 0));
+    assert!(difference_ms(&pair) <= 1, "{} ms", difference_ms(&pair));
+}
+
+#[test]
+fn when_both_died_the_node_with_more_commits_starts_whatever_its_name() {
+    let mut pair = Pair::up();
+    pair.nodes[0].slow_disk = true;
+    pair.say(0, "c1 begin");
+    pair.say(1, "c2 begin");
+    pair.kill(0);
+    pair.nodes[1].core = None;
+    pair.nodes[0].slow_disk = false;
+    pair.start(0);
+    pair.start(1);
+    pair.until_whole();
+    let started = |node: usize| {
+        let cold = |n: &&Notice| matches!(n, Notice::Member(MemberNotice::ColdStart { base: 1.. }));
+        pair.nodes[node].notices.iter().filter(cold).count()
+    };
+    assert_eq!((started(0), started(1)), (0, 1));
+    assert_eq!(pair.status(0).cells.values().sum::<u64>(), 2, "both calls are there");
+}
+
+#[test]
+fn a_rejoiner_offers_the_records_that_the_others_lack() {
+    let mut pair = Pair::new();
+    for number in 1..=600 {
+        let record = format!("old {number}").into_bytes();
+        pair.nodes[0].append("toys", cell(number), record.clone());
+        pair.nodes[1].append("toys", cell(number), record);
+    }
+    for number in 1_001..=1_300 {
+        pair.nodes[1].append("toys", cell(number), format!("own {number}").into_bytes());
+    }
+    pair.nodes[0].append("toys", cell(1_300), b"the view's".to_vec());
+    pair.start(0);
+    pair.start(1);
+    pair.until_whole();
+    pair.pass_ms(100);
+    assert_eq!(records(&pair, 0).len(), 900);
+    assert!(records(&pair, 0).contains(&"own 1299".to_owned()));
+    assert!(records(&pair, 0).contains(&"the view's".to_owned()));
+    let offered = |notice: &&Notice| matches!(notice, Notice::RecordsOffered(_));
+    let offered: Vec<_> = pair.nodes[1].notices.iter().filter(offered).collect();
+    assert_eq!(offered, [&Notice::RecordsOffered(299)], "no other was sent");
+}

@@ -1,0 +1,262 @@
+//! Two nodes without a balancer, each with a clock of its own; what they send arrives at once.
+
+use crate::toy::{Back, Front, Toy};
+use resilee_core::management::{Notice, Status};
+use resilee_core::{Core, CoreConfig, Input, Output, PROGRESS_KEY, Peer, Restored, StoreBatch};
+use resilee_core::{StoreOp, StoredRecord, Tree, VOTER_KEY};
+use resilee_membership::{Flow, Key, RunId, Transport};
+use resilee_sbb::{CellId, Deliver, LinkedSbb, Tables, Timestamp, decode};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+const SERVICES: [LinkedSbb; 2] = [LinkedSbb::of::<Front>(), LinkedSbb::of::<Back>()];
+
+/// A node, alive or dead, with its disk.
+#[derive(Default)]
+pub struct Node {
+    pub core: Option<Core>,
+    /// Its clock minus the world's, in milliseconds.
+    pub ahead_ms: i64,
+    /// What is written is not flushed.
+    pub slow_disk: bool,
+    pub journals: BTreeMap<String, Vec<StoredRecord>>,
+    disk: BTreeMap<(Tree, Vec<u8>), Vec<u8>>,
+    unflushed: Vec<StoreBatch>,
+    /// What it said, and what it was told by the core.
+    pub sent: Vec<String>,
+    pub notices: Vec<Notice>,
+    pub delivered: Vec<Deliver>,
+    pub rejoins: usize,
+}
+
+/// Both nodes, and what is on its way.
+pub struct Pair {
+    pub now: Timestamp,
+    pub nodes: [Node; 2],
+    on_its_way: VecDeque<(usize, Input)>,
+    linked: bool,
+}
+
+fn name(node: usize) -> String {
+    format!("server{}", node + 1)
+}
+
+fn address(node: usize) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 7001 + node as u16))
+}
+
+pub fn key() -> Key {
+    Key::from_file_bytes(&[b'k'; 32]).expect("32 bytes are enough")
+}
+
+fn flow() -> Flow {
+    let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 5060));
+    let remote = SocketAddr::from((Ipv4Addr::LOCALHOST, 5070));
+    Flow { remote, local, transport: Transport::Udp }
+}
+
+impl Pair {
+    /// Two nodes that were never started.
+    pub fn new() -> Self {
+        let now = Timestamp::from_millis(1_700_000_000_000);
+        Pair { now, nodes: Default::default(), on_its_way: VecDeque::new(), linked: false }
+    }
+
+    /// Both are started and are members.
+    pub fn up() -> Self {
+        let mut pair = Pair::new();
+        pair.start(0);
+        pair.start(1);
+        pair.until_whole();
+        pair
+    }
+
+    /// The node's own clock.
+    pub fn local(&self, node: usize) -> Timestamp {
+        let ahead = self.nodes[node].ahead_ms * 1_000;
+        Timestamp::from_micros(self.now.as_micros().saturating_add_signed(ahead))
+    }
+
+    pub fn status(&self, node: usize) -> Status {
+        self.nodes[node].core.as_ref().expect("it lives").status(self.local(node))
+    }
+
+    /// Starts a run with what was flushed.
+    pub fn start(&mut self, node: usize) {
+        let (local, other) = (self.local(node), 1 - node);
+        let incarnation = local.as_millis();
+        let peer = Peer { name: name(other).parse().expect("a name"), address: address(other) };
+        let config = CoreConfig {
+            me: RunId { node: name(node).parse().expect("a name"), incarnation },
+            key: key(),
+            peers: vec![peer],
+            behind_balancer: false,
+            heartbeat_ms: 50,
+            missed: 6,
+            cold_start_ms: 3_000,
+        };
+        let restored = self.nodes[node].restore();
+        let toy = Box::new(Toy::default());
+        let core = Core::new(local, config, &SERVICES, toy, Tables::default(), restored);
+        self.nodes[node].core = Some(core);
+        self.carry_out(node);
+        if self.nodes.iter().all(|node| node.core.is_some()) {
+            self.linked = true;
+            for node in [0, 1] {
+                let peer = name(1 - node).parse().expect("a name");
+                self.on_its_way.push_back((node, Input::LinkUp { peer }));
+            }
+        }
+        self.settle();
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self, node: usize) {
+        self.nodes[node].core = None;
+        self.nodes[node].unflushed.clear();
+        self.on_its_way.retain(|(to, _)| *to != node);
+        if std::mem::take(&mut self.linked) {
+            let peer = name(node).parse().expect("a name");
+            self.feed(1 - node, Input::LinkDown { peer });
+            self.settle();
+        }
+    }
+
+    /// A client says something to a node.
+    pub fn say(&mut self, node: usize, text: &str) {
+        self.feed(node, Input::Datagram { flow: flow(), bytes: text.as_bytes().to_vec() });
+        self.settle();
+    }
+
+    pub fn feed(&mut self, node: usize, input: Input) {
+        let local = self.local(node);
+        let Some(core) = self.nodes[node].core.as_mut() else { return };
+        core.handle_input(local, input);
+        self.carry_out(node);
+    }
+
+    /// Lets all arrive that is on its way.
+    pub fn settle(&mut self) {
+        while let Some((node, input)) = self.on_its_way.pop_front() {
+            self.feed(node, input);
+        }
+    }
+
+    /// Lets time pass in steps of a millisecond.
+    pub fn pass_ms(&mut self, millis: u64) {
+        for _ in 0..millis {
+            self.now = self.now + Duration::from_millis(1);
+            for node in [0, 1] {
+                let due = self.nodes[node].core.as_ref().and_then(Core::poll_timeout);
+                if due.is_some_and(|due| due <= self.local(node)) {
+                    self.feed(node, Input::Timeout);
+                }
+            }
+            self.settle();
+        }
+    }
+
+    /// Lets time pass until both are members of one view.
+    pub fn until_whole(&mut self) {
+        for _ in 0..10_000 {
+            if self.is_whole() {
+                return;
+            }
+            self.pass_ms(1);
+        }
+        panic!("not both are members within 10 s");
+    }
+
+    pub fn is_whole(&self) -> bool {
+        let views = self.nodes.each_ref().map(|node| node.core.as_ref().map(Core::view));
+        views[0].is_some_and(|view| view.members.len() == 2) && views[0] == views[1]
+    }
+
+    fn carry_out(&mut self, node: usize) {
+        while let Some(output) = self.nodes[node].core.as_mut().and_then(Core::poll_output) {
+            let own = &mut self.nodes[node];
+            match output {
+                Output::Deliver(deliver) => {
+                    own.delivered.push(*deliver.clone());
+                    let service =
+                        SERVICES.iter().find(|s| (s.descriptor)().name == deliver.service);
+                    let outcome = (service.expect("a known service").invoke)(&deliver);
+                    let input = Input::Outcome { delivery: deliver.id, outcome };
+                    self.on_its_way.push_back((node, input));
+                }
+                Output::Packet { destination, bytes } => {
+                    let source = address(node);
+                    let to = usize::from(destination == address(1));
+                    self.on_its_way.push_back((to, Input::Packet { source, bytes }));
+                }
+                Output::Frame { bytes, .. } if self.linked => {
+                    let peer = name(node).parse().expect("a name");
+                    self.on_its_way.push_back((1 - node, Input::Frame { peer, bytes }));
+                }
+                Output::Datagram { bytes, .. } => {
+                    own.sent.push(String::from_utf8(bytes).expect("toys say text"));
+                }
+                Output::Store(batch) => {
+                    own.unflushed.push(batch);
+                    if !own.slow_disk {
+                        self.flush(node);
+                    }
+                }
+                Output::LoadRecords { token, journal, from, limit } => {
+                    let records = own.journals.get(&journal).cloned().unwrap_or_default();
+                    let records = records.into_iter().filter(|r| r.sequence >= from).take(limit);
+                    let input = Input::Records { token, records: records.collect() };
+                    self.on_its_way.push_back((node, input));
+                }
+                Output::Notice(notice) => own.notices.push(notice),
+                Output::Rejoin => own.rejoins += 1,
+                _ => {}
+            }
+        }
+    }
+
+    /// Flushes what was written.
+    pub fn flush(&mut self, node: usize) {
+        for batch in std::mem::take(&mut self.nodes[node].unflushed) {
+            batch.ops.into_iter().for_each(|op| self.nodes[node].apply(op));
+            self.on_its_way.push_back((node, Input::Stored { number: batch.number }));
+        }
+    }
+}
+
+impl Node {
+    fn apply(&mut self, op: StoreOp) {
+        match op {
+            StoreOp::Put { tree, key, value } => drop(self.disk.insert((tree, key), value)),
+            StoreOp::Remove { tree, key } => drop(self.disk.remove(&(tree, key))),
+            StoreOp::Clear { tree } => self.disk.retain(|(of, _), _| *of != tree),
+            StoreOp::Record { journal, cell, record } => self.append(&journal, cell, record),
+        }
+    }
+
+    /// Appends a record, unless there is one of the cell.
+    pub fn append(&mut self, journal: &str, cell: CellId, record: Vec<u8>) {
+        let records = self.journals.entry(journal.to_owned()).or_default();
+        if !records.iter().any(|known| known.cell == cell) {
+            let sequence = records.len() as u64 + 1;
+            records.push(StoredRecord { sequence, cell, record });
+        }
+    }
+
+    fn restore(&self) -> Restored {
+        let tree = |tree: Tree| {
+            let values = self.disk.iter().filter(move |((of, _), _)| *of == tree);
+            values.map(|((_, key), value)| (key.clone(), value.clone())).collect::<Vec<_>>()
+        };
+        let single = |key: &[u8]| self.disk.get(&(Tree::Meta, key.to_vec()));
+        let progress = single(PROGRESS_KEY).map(|bytes| decode(bytes).expect("the core wrote it"));
+        Restored {
+            voter: single(VOTER_KEY).map(|bytes| decode(bytes).expect("the core wrote it")),
+            progress: progress.unwrap_or_default(),
+            cells: tree(Tree::Cells),
+            tables: tree(Tree::Tables),
+            journals: self.journals.keys().cloned().collect(),
+        }
+    }
+}
