@@ -3,7 +3,7 @@
 //! It gets each INVITE before call control does, because its priority is higher, and knows
 //! nothing of it. It keeps no state: one look, and it lets go of the call.
 
-use resilee_sbb::{Context, Descriptor, Event, EventPayload, Failure, Sbb, TraceLevel};
+use resilee_sbb::{Context, Descriptor, Event, EventPayload, Failure, OnRollBack, Sbb, TraceLevel};
 use resilee_sip_api::{Invite, refuse};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,7 @@ impl Sbb for CallScreening {
             priority: 100,
             initial_events: &[Invite::TYPE],
             events: &[],
+            on_roll_back: OnRollBack::Drop,
         }
     }
 

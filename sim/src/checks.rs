@@ -104,6 +104,10 @@ impl Calls {
             PhoneEvent::CallFailed(487) if ending == Ending::Cancel => {
                 call.over[side] = Some(world.now);
             }
+            // Nobody but a memory would hold the call: it is refused (design §8).
+            PhoneEvent::CallFailed(503) if world.nodes.iter().any(|node| node.disk.failed) => {
+                call.over = [Some(world.now); 2];
+            }
             PhoneEvent::CallFailed(status) | PhoneEvent::HangUpFailed(status) => {
                 let detail = format!("phone {phone}: {status}");
                 return Err(Violation::new("no call fails", detail));
@@ -143,6 +147,9 @@ impl Calls {
                 continue;
             }
             members += 1;
+            if node.disk.failed {
+                continue;
+            }
             let bills: Vec<Bill> = node
                 .disk
                 .journal(BILLS)
@@ -190,7 +197,8 @@ impl Calls {
         for node in &world.nodes {
             let Some(core) = node.core.as_ref() else { continue };
             let status = core.status(node.clock.at(world.now));
-            let cells = status.cells.values().sum::<u64>() + node.disk.cells() as u64;
+            let stored = if node.disk.failed { 0 } else { node.disk.cells() as u64 };
+            let cells = status.cells.values().sum::<u64>() + stored;
             if cells > 0 || status.gated > 0 {
                 let detail = format!("{}: {cells} cells, {} gated", node.name, status.gated);
                 return Err(Violation::new("nothing is left of calls that are over", detail));

@@ -11,6 +11,8 @@ pub struct Disk {
     trees: BTreeMap<Tree, BTreeMap<Vec<u8>, Vec<u8>>>,
     journals: BTreeMap<String, Vec<StoredRecord>>,
     unflushed: VecDeque<StoreBatch>,
+    /// It takes nothing any more, and gives nothing.
+    pub failed: bool,
 }
 
 impl Disk {
@@ -66,6 +68,7 @@ impl Disk {
             cells: tree(Tree::Cells),
             tables: tree(Tree::Tables),
             journals: self.journals.keys().cloned().collect(),
+            notices: Vec::new(),
         }
     }
 

@@ -112,6 +112,7 @@ impl Node {
         self.core = None;
         self.paused = None;
         self.disk.lose_unflushed();
+        self.disk.failed = false;
     }
 }
 

@@ -64,6 +64,24 @@ pub enum Fault {
         /// Who dies, so many steps after the storm began.
         kill: Option<(usize, u64)>,
     },
+    /// A disk takes nothing any more; later the other node dies, and comes back.
+    StoreFails {
+        /// Whose.
+        node: usize,
+        /// Steps after the call began.
+        at_step: u64,
+        /// When the other one dies, in steps from then, and when it starts again, in ms.
+        other: Option<(u64, u64)>,
+    },
+    /// Call billing rolls back everything for a while; meanwhile a node may die.
+    BillingFails {
+        /// Steps after the call began.
+        at_step: u64,
+        /// For how long.
+        for_ms: u64,
+        /// Who dies, so many steps later.
+        kill: Option<(usize, u64)>,
+    },
     /// Nothing gets through between the nodes for a while; both reach the balancer.
     Cut {
         /// Steps after the call began.
@@ -81,6 +99,8 @@ impl Fault {
             Fault::Kill(kill) | Fault::Drain(kill) => Some(kill.at_step),
             Fault::KillInTurn { at_step, .. }
             | Fault::Pause { at_step, .. }
+            | Fault::BillingFails { at_step, .. }
+            | Fault::StoreFails { at_step, .. }
             | Fault::HandOverStorm { at_step, .. }
             | Fault::Cut { at_step, .. } => Some(*at_step),
         }

@@ -41,6 +41,7 @@ struct Second {
     node: usize,
     after: u64,
     at_step: Option<u64>,
+    restart_ms: Option<u64>,
 }
 
 impl Story {
@@ -141,15 +142,39 @@ impl Story {
             Fault::KillInTurn { node, restart_ms, second_after, .. } => {
                 self.world.kill(Process::Node(node));
                 self.world.start_after(Process::Node(node), restart_ms);
-                self.second = Some(Second { node: 1 - node, after: second_after, at_step: None });
+                self.second = Some(Second {
+                    node: 1 - node,
+                    after: second_after,
+                    at_step: None,
+                    restart_ms: None,
+                });
             }
             Fault::Pause { node, for_ms, .. } => self.world.pause(node, for_ms),
             Fault::Cut { for_ms, .. } => self.world.cut(for_ms),
+            Fault::StoreFails { node, other, .. } => {
+                self.world.fail_store(node);
+                if let Some((after, restart_ms)) = other {
+                    let at_step = Some(self.world.steps + after);
+                    self.second = Some(Second {
+                        node: 1 - node,
+                        after,
+                        at_step,
+                        restart_ms: Some(restart_ms),
+                    });
+                }
+            }
+            Fault::BillingFails { for_ms, kill, .. } => {
+                self.world.fail_billing(for_ms);
+                self.second = kill.map(|(node, after)| {
+                    let at_step = Some(self.world.steps + after);
+                    Second { node, after, at_step, restart_ms: None }
+                });
+            }
             Fault::HandOverStorm { every_ms, times, kill, .. } => {
                 self.world.hand_over(0, every_ms, times);
                 self.second = kill.map(|(node, after)| {
                     let at_step = Some(self.world.steps + after);
-                    Second { node, after, at_step }
+                    Second { node, after, at_step, restart_ms: None }
                 });
             }
         }
@@ -163,7 +188,11 @@ impl Story {
             second.at_step = Some(self.world.steps + second.after);
         }
         if second.at_step.is_some_and(|at| self.world.steps >= at) {
-            self.world.kill(Process::Node(second.node));
+            let process = Process::Node(second.node);
+            self.world.kill(process);
+            if let Some(delay) = second.restart_ms {
+                self.world.start_after(process, delay);
+            }
             self.second = None;
         }
     }

@@ -11,8 +11,8 @@
 //! What a dead node counted and nobody held is forgotten with it, so a second count is an error.
 
 use resilee_sbb::{
-    ActivityEnd, Context, Descriptor, Event, EventPayload, Failure, Sbb, TimerFired, TimerId,
-    TraceLevel,
+    ActivityEnd, Context, Descriptor, Event, EventPayload, Failure, OnRollBack, Sbb, TimerFired,
+    TimerId, TraceLevel,
 };
 use resilee_sip_api::{Answered, Ended, Invite};
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,7 @@ impl Sbb for Witness {
             priority: -10,
             initial_events: &[Invite::TYPE],
             events: &[Answered::TYPE, Ended::TYPE],
+            on_roll_back: OnRollBack::Drop,
         }
     }
 

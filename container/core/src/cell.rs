@@ -3,7 +3,7 @@
 //! The durable parts are the same on both; the volatile ones (inbox, turn) exist on the owner.
 //! How a turn runs is not here (`event_router.rs`).
 
-use crate::commit::{Activity, Change, Commit, Entity, Head, Part};
+use crate::commit::{Activity, Change, Commit, Entity, Head, Part, Retry};
 use crate::event_router::Turn;
 use crate::inspection::Observed;
 use crate::resource_adaptor::{Adoption, Ingress, Scope};
@@ -26,6 +26,10 @@ pub(crate) enum CellInput {
     Timer(EntityId, TimerId),
     /// The cell was taken over.
     Adopt(Adoption),
+    /// Events that wait for this entity are due again.
+    Retry(u32),
+    /// A handler of this service does not return.
+    Quarantine(&'static str),
 }
 
 /// One call.
@@ -36,6 +40,8 @@ pub(crate) struct Cell {
     pub activities: BTreeMap<u32, Activity>,
     pub entities: BTreeMap<u32, Entity>,
     pub timers: BTreeMap<(u32, TimerId), Timestamp>,
+    /// Events that wait for a service, by its entity.
+    pub retries: BTreeMap<u32, Retry>,
     /// True where the cell is owned and its adaptor state is decoded.
     pub live: bool,
     /// True once a commit with its head was made.
@@ -60,6 +66,7 @@ impl Cell {
             next_activity: 1,
             next_entity: 1,
             recorded: Default::default(),
+            quarantined: Default::default(),
         };
         Cell { live: true, ..Cell::replica(id, head) }
     }
@@ -72,6 +79,7 @@ impl Cell {
             activities: BTreeMap::new(),
             entities: BTreeMap::new(),
             timers: BTreeMap::new(),
+            retries: BTreeMap::new(),
             live: false,
             committed: true,
             announced: false,
@@ -98,6 +106,7 @@ impl Cell {
             Part::Activity(number) => encode(self.activities.get(&number)?),
             Part::Entity(number) => encode(self.entities.get(&number)?),
             Part::Timer(entity, timer) => encode(self.timers.get(&(entity, timer))?),
+            Part::Retry(entity) => encode(self.retries.get(&entity)?),
             Part::Record => return None,
         };
         Some(ByteBuf::from(bytes.expect("plain data can be encoded")))
@@ -109,6 +118,7 @@ impl Cell {
         parts.extend(self.activities.keys().map(|number| Part::Activity(*number)));
         parts.extend(self.entities.keys().map(|number| Part::Entity(*number)));
         parts.extend(self.timers.keys().map(|(entity, timer)| Part::Timer(*entity, *timer)));
+        parts.extend(self.retries.keys().map(|entity| Part::Retry(*entity)));
         parts
     }
 
@@ -120,7 +130,7 @@ impl Cell {
 
     /// True if it has nothing that could still do anything.
     pub fn is_over(&self) -> bool {
-        self.activities.is_empty() && self.timers.is_empty()
+        self.activities.is_empty() && self.timers.is_empty() && self.retries.is_empty()
     }
 
     /// Activities that the entity is attached to.
@@ -146,6 +156,10 @@ impl Cell {
                 self.timers.insert((entity, timer), decode(value)?);
             }
             (Part::Timer(entity, timer), None) => drop(self.timers.remove(&(entity, timer))),
+            (Part::Retry(entity), Some(value)) => {
+                self.retries.insert(entity, decode(value)?);
+            }
+            (Part::Retry(entity), None) => drop(self.retries.remove(&entity)),
             // Journals have records, not cells.
             (Part::Record, _) => {}
         }

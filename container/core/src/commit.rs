@@ -4,7 +4,7 @@
 //! When a commit's effects may leave is not here (`gate.rs`), nor how it travels (`link.rs`).
 
 use crate::resource_adaptor::{Egress, Scope};
-use resilee_sbb::{CellId, StateBytes, TimerId, Timestamp};
+use resilee_sbb::{CellId, Event, StateBytes, TimerId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +46,8 @@ pub(crate) enum Part {
     Timer(u32, TimerId),
     /// A [`Record`] that is not in its journal yet. In the store only.
     Record,
+    /// [`Retry`], by entity.
+    Retry(u32),
 }
 
 /// A part that was put, or removed (`None`).
@@ -87,6 +89,9 @@ pub(crate) struct Head {
     /// Journals that have this cell's record.
     #[serde(default)]
     pub recorded: BTreeSet<String>,
+    /// Services that get no event of this cell any more: a handler of theirs did not return.
+    #[serde(default)]
+    pub quarantined: BTreeSet<String>,
 }
 
 /// An activity with its activity context.
@@ -115,6 +120,22 @@ pub(crate) struct Entity {
     pub state: StateBytes,
 }
 
+/// Events that wait until a service takes them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Retry {
+    /// Name of the service.
+    pub service: String,
+    /// In the order in which they are delivered.
+    pub events: Vec<Event>,
+    /// How often the first one rolled back.
+    pub tries: u32,
+    /// When it is delivered again.
+    pub due: Timestamp,
+    /// Text of the alarm that is raised meanwhile.
+    #[serde(default)]
+    pub alarm: String,
+}
+
 impl Part {
     /// Key of the part in the store: the cell, then the part, in an order that keeps a cell's
     /// parts together.
@@ -125,6 +146,7 @@ impl Part {
             Part::Entity(number) => (2, number, 0),
             Part::Timer(entity, timer) => (3, entity, timer.0),
             Part::Record => (4, 0, 0),
+            Part::Retry(entity) => (5, entity, 0),
         };
         let mut key = Vec::with_capacity(25);
         key.extend_from_slice(&cell.cohort.0.to_be_bytes());
@@ -147,6 +169,7 @@ impl Part {
             2 => Part::Entity(a),
             3 => Part::Timer(a, TimerId(b)),
             4 => Part::Record,
+            5 => Part::Retry(a),
             _ => return None,
         };
         (key.len() == 25).then_some((cell, part))
@@ -175,7 +198,8 @@ mod tests {
     fn store_keys_read_back() {
         let cell = CellId { cohort: CohortId(7), number: 9 };
         let timer = Part::Timer(3, TimerId(4));
-        let parts = [Part::Head, Part::Activity(1), Part::Entity(2), timer, Part::Record];
+        let parts =
+            [Part::Head, Part::Activity(1), Part::Entity(2), timer, Part::Record, Part::Retry(7)];
         for part in parts {
             assert_eq!(Part::from_store_key(&part.store_key(cell)), Some((cell, part)));
         }

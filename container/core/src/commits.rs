@@ -173,11 +173,12 @@ impl Core {
 
     /// The only member, and not about to take another one in: records wait for the flush of
     /// their journal, with their commit.
-    fn is_alone(&self) -> bool {
+    pub(crate) fn is_alone(&self) -> bool {
         self.view.members.len() <= 1 && self.proposing.is_none()
     }
 
     pub(crate) fn journal(&mut self, cell: CellId, record: Record) {
+        self.keep_unflushed(cell, &record);
         let Record { journal, record } = record;
         if !self.writes.journals.contains(&journal) {
             self.writes.journals.push(journal.clone());
@@ -295,22 +296,14 @@ impl Core {
             self.writes.under_way.pop_front();
             self.writes.stored_commit = self.writes.stored_commit.max(commit);
         }
+        while self.writes.unflushed.front().is_some_and(|(batch, ..)| *batch <= number) {
+            self.writes.unflushed.pop_front();
+        }
         while let Some((batch, vote)) = self.writes.votes.front().copied() {
             if batch > number {
                 break;
             }
             self.writes.votes.pop_front();
-            self.tell_member(MemberInput::Persisted(vote));
-        }
-    }
-
-    pub(crate) fn on_store_failed(&mut self, now: Timestamp, reason: &str) {
-        self.writes.failed = true;
-        self.raise_alarm(now, "store", &format!("nothing is stored any more: {reason}"));
-        self.writes.under_way.clear();
-        let pending = std::mem::take(&mut self.writes.pending_votes);
-        let asked: Vec<_> = self.writes.votes.drain(..).map(|(_, vote)| vote).collect();
-        for vote in asked.into_iter().chain(pending) {
             self.tell_member(MemberInput::Persisted(vote));
         }
     }

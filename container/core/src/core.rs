@@ -13,6 +13,7 @@ use crate::link::Link;
 use crate::management::Notice;
 use crate::offer::Offer;
 use crate::resource_adaptor::{Ingress, ResourceAdaptor, Scope};
+use crate::retry::RetryAlarms;
 use crate::store::{Restored, StoreOp};
 use crate::timers::{Due, Timers};
 use crate::wall_clock::WallClockWatch;
@@ -76,6 +77,7 @@ pub struct Core {
     pub(crate) writes: Writes,
     pub(crate) draining: Drain,
     pub(crate) alarms: Alarms,
+    pub(crate) retry_alarms: RetryAlarms,
     pub(crate) dropped: BTreeMap<&'static str, u64>,
     pub(crate) counters: BTreeMap<&'static str, ServiceCounters>,
     pub(crate) outputs: VecDeque<Output>,
@@ -127,6 +129,8 @@ pub(crate) struct Writes {
     pub journals: Vec<String>,
     /// True once the store failed: memory is the gate, with an alarm.
     pub failed: bool,
+    /// Records that are not flushed yet, with their batch; after a failure, all further ones.
+    pub unflushed: VecDeque<(u64, CellId, Record)>,
     /// Loads of records for joiners: token, and the peer and the stream they are for.
     pub loads: BTreeMap<u64, (NodeName, u64)>,
     /// Token of the next load.
@@ -202,6 +206,7 @@ impl Core {
             writes: Writes { next_batch: 1, ..Writes::default() },
             draining: Drain::No,
             alarms: Alarms::default(),
+            retry_alarms: RetryAlarms::default(),
             dropped: BTreeMap::new(),
             outputs: VecDeque::new(),
             observed: None,
@@ -226,9 +231,11 @@ impl Core {
             Input::LinkDown { peer } => self.on_link_down(now, &peer),
             Input::Frame { peer, bytes } => self.on_frame(now, &peer, &bytes),
             Input::Outcome { delivery, outcome } => self.on_outcome(now, delivery, outcome),
+            Input::Stuck { entity, service, fate } => self.on_stuck(now, entity, service, &fate),
             Input::Stored { number } => self.on_stored(number),
             Input::StoreFailed { reason } => self.on_store_failed(now, &reason),
             Input::Records { token, records } => self.on_records(token, records),
+            Input::RecordsFailed { token, reason } => self.on_records_failed(now, token, &reason),
             Input::WallClock(wall) => self.on_wall_clock(now, wall),
             Input::AlarmRaised { source, text } => self.raise_alarm(now, &source, &text),
             Input::AlarmOver { source, text } => self.clear_alarm(&source, &text),
@@ -346,6 +353,9 @@ impl Core {
                 Due::Sbb(entity, timer) => {
                     self.enqueue(now, entity.cell, CellInput::Timer(entity, timer));
                 }
+                Due::Retry(entity) => {
+                    self.enqueue(now, entity.cell, CellInput::Retry(entity.number));
+                }
                 Due::Delivery(delivery) => self.on_delivery_deadline(now, delivery),
             }
         }
@@ -354,6 +364,9 @@ impl Core {
     /// Loads what the store held; nothing of it is owned before a view says so.
     fn restore(&mut self, now: Timestamp, restored: Restored) {
         self.writes.journals = restored.journals;
+        for notice in restored.notices {
+            self.raise_alarm(now, "store", &notice);
+        }
         let mut parts: BTreeMap<CellId, Vec<crate::commit::Change>> = BTreeMap::new();
         for (key, value) in restored.cells {
             match Part::from_store_key(&key) {

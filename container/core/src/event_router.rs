@@ -20,8 +20,8 @@ pub(crate) const EVENTS_PER_TURN_MAX: usize = 64;
 /// The running turn of a cell.
 #[derive(Debug, Default)]
 pub(crate) struct Turn {
-    /// Events still to route, each for all entities or only for one.
-    pub events: VecDeque<(Event, Option<u32>)>,
+    /// Events still to route, and to whom.
+    pub events: VecDeque<(Event, Audience)>,
     /// The event that is being routed.
     pub current: Option<Routing>,
     /// The delivery that is out.
@@ -40,12 +40,23 @@ pub(crate) struct Turn {
     pub routed: usize,
 }
 
+/// For whom an event is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// All entities that are attached and receive it, and services it is initial for.
+    All,
+    /// This entity only (a timer).
+    Entity(u32),
+    /// This entity only, which may not have been created yet: its delivery is tried again.
+    Retry(u32),
+}
+
 /// An event on its way through the entities.
 #[derive(Debug)]
 pub(crate) struct Routing {
     pub event: Event,
-    /// The only entity that gets it, if so (a timer).
-    pub only: Option<u32>,
+    /// Who gets it.
+    pub audience: Audience,
     /// Entities that had it.
     pub delivered: BTreeSet<u32>,
     /// Services that had their initial event selector asked.
@@ -74,10 +85,10 @@ pub(crate) enum Recipient {
 }
 
 impl Routing {
-    pub fn new(event: Event, only: Option<u32>) -> Self {
+    pub fn new(event: Event, audience: Audience) -> Self {
         Routing {
             event,
-            only,
+            audience,
             delivered: BTreeSet::new(),
             selected: BTreeSet::new(),
             failed: false,
@@ -86,7 +97,10 @@ impl Routing {
 
     /// Who gets the event next; `services` are sorted by priority, the highest first.
     pub fn next(&self, cell: &Cell, services: &[Descriptor]) -> Option<Recipient> {
-        services.iter().enumerate().find_map(|(service, descriptor)| {
+        let serves = |(_, descriptor): &(usize, &Descriptor)| {
+            !cell.head.quarantined.contains(descriptor.name)
+        };
+        services.iter().enumerate().filter(serves).find_map(|(service, descriptor)| {
             match self.attached(cell, descriptor.name) {
                 Some(entity) => {
                     let receives = self.is_for_all() || descriptor.receives(self.event_type());
@@ -103,24 +117,34 @@ impl Routing {
         let of_service = |number: &u32| {
             cell.entities.get(number).is_some_and(|entity| entity.service == service)
         };
-        if let Some(only) = self.only {
-            return Some(only).filter(of_service);
+        let number = self.event.activity.number;
+        match self.audience {
+            Audience::Entity(only) => Some(only).filter(of_service),
+            Audience::Retry(only) => {
+                let retry = cell.retries.get(&only)?;
+                (retry.service == service).then_some(only)
+            }
+            Audience::All => {
+                let attached = cell.activities.get(&number).map(|activity| &activity.attached);
+                let attached = attached.into_iter().flatten().copied().find(of_service);
+                attached.or_else(|| cell.kept_for(service, number))
+            }
         }
-        let activity = cell.activities.get(&self.event.activity.number)?;
-        activity.attached.iter().copied().find(of_service)
     }
 
     fn event_type(&self) -> &str {
         &self.event.event_type
     }
 
-    /// A timer, and the end of an activity, go to an entity whatever it receives.
+    /// A timer, the end of an activity and what is tried again go to an entity whatever it
+    /// receives.
     fn is_for_all(&self) -> bool {
-        [ActivityEnd::TYPE, TimerFired::TYPE].contains(&self.event_type())
+        matches!(self.audience, Audience::Retry(_))
+            || [ActivityEnd::TYPE, TimerFired::TYPE].contains(&self.event_type())
     }
 
     fn is_initial(&self, service: usize, descriptor: &Descriptor) -> bool {
         let unasked = !self.selected.contains(&service);
-        self.only.is_none() && unasked && descriptor.is_initial(self.event_type())
+        self.audience == Audience::All && unasked && descriptor.is_initial(self.event_type())
     }
 }

@@ -60,6 +60,8 @@ pub(crate) enum Extra {
     Hello,
     /// The writer is no member: it dropped all it had and wants a snapshot on this stream.
     Join { stream: u64 },
+    /// The snapshot on this stream of the reader cannot be finished: it may ask for another.
+    JoinFailed { stream: u64 },
     /// A client's message for a cell that the reader owns.
     Relay(Ingress),
 }

@@ -7,7 +7,7 @@
 //! | a living cell                  | another member   | relayed; a relayed one is dropped       |
 //! | a cohort, no living cell       | this node        | the adaptor answers: it is over         |
 //! | a cohort, no living cell       | another member   | relayed                                 |
-//! | nothing, and may begin a call  | this node        | a cell is born                          |
+//! | nothing, and may begin a call  | this node        | a cell is born, or it is refused        |
 //! | nothing, and may change tables | owner of tables  | a cell is born there                    |
 //! | nothing, and may begin nothing | anybody          | the adaptor answers                     |
 
@@ -19,6 +19,9 @@ use resilee_sbb::{CellId, CohortId, Timestamp};
 
 /// Cells that a node holds, owned and as backup; further calls are refused at the entrance.
 pub const CELLS_MAX: usize = 500_000;
+
+/// When a caller that was refused may try again, in seconds.
+const RETRY_AFTER_S: u32 = 10;
 
 impl Core {
     /// A message from a client, or one that another node relayed.
@@ -84,7 +87,10 @@ impl Core {
         }
         if self.cells.len() >= CELLS_MAX {
             self.raise_alarm(now, "overload", "the number of calls has reached its limit");
-            return self.count_drop("new call over the limit");
+            return self.refuse(now, &ingress, "new call over the limit");
+        }
+        if routed.scope == Scope::Call && self.is_memory_only() {
+            return self.refuse(now, &ingress, "new call while nothing holds it but memory");
         }
         let cohort = routed.cohort.unwrap_or_else(|| self.config.me.cohort());
         // Cells of the tables' cohort are numbered by its owner of the day: the view's number
@@ -98,6 +104,13 @@ impl Core {
         let replaced = self.cells.insert(id, cell);
         assert!(replaced.is_none(), "a cell's number is given once");
         self.enqueue(now, id, CellInput::Message(ingress));
+    }
+
+    /// No cell is born: whoever asked is told when to try again.
+    fn refuse(&mut self, now: Timestamp, ingress: &Ingress, reason: &'static str) {
+        self.count_drop(reason);
+        let answers = self.adaptor.refuse(now, ingress, RETRY_AFTER_S);
+        self.send_at_once(answers);
     }
 
     /// Puts an input behind the cell's current turn, or begins a turn with it.

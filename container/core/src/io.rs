@@ -7,7 +7,7 @@ use crate::management::{Command, Notice};
 use crate::store::StoreBatch;
 use crate::store::StoredRecord;
 use resilee_membership::{Flow, NodeName};
-use resilee_sbb::{Deliver, DeliveryId, Outcome, Timestamp};
+use resilee_sbb::{Deliver, DeliveryId, EntityId, Outcome, Timestamp};
 use std::net::SocketAddr;
 
 /// What arrives at a node.
@@ -51,6 +51,15 @@ pub enum Input {
         /// The answer.
         outcome: Outcome,
     },
+    /// The handler of a delivery that was abandoned is still running.
+    Stuck {
+        /// Its entity.
+        entity: EntityId,
+        /// Its service.
+        service: &'static str,
+        /// What became of its worker, for the alarm.
+        fate: String,
+    },
     /// All batches up to this number are flushed to the store.
     Stored {
         /// [`StoreBatch::number`].
@@ -67,6 +76,13 @@ pub enum Input {
         token: u64,
         /// In the order of their sequence; none: there are no more.
         records: Vec<StoredRecord>,
+    },
+    /// [`Output::LoadRecords`] cannot be answered.
+    RecordsFailed {
+        /// [`Output::LoadRecords::token`].
+        token: u64,
+        /// What an operator reads in the alarm.
+        reason: String,
     },
     /// What the machine's wall clock shows, read once a second. It moves nothing; a jump is an
     /// alarm.
@@ -98,6 +114,12 @@ pub enum Input {
 pub enum Output {
     /// Run a handler; answer with [`Input::Outcome`].
     Deliver(Box<Deliver>),
+    /// A delivery was rolled back because its answer is overdue: if its handler is still running,
+    /// say [`Input::Stuck`].
+    Abandon {
+        /// The delivery.
+        delivery: DeliveryId,
+    },
     /// Send a sealed datagram to the balancer or to another node.
     Packet {
         /// Where to.

@@ -100,6 +100,7 @@ impl Core {
             // The other side may have adopted the view by which a cohort is ours a moment before.
             Extra::Relay(ingress) if view > self.view.number => self.keep_early(ingress),
             Extra::Relay(ingress) => self.on_message(now, ingress, true),
+            Extra::JoinFailed { stream } => self.on_join_failed(now, &from.node, stream),
             Extra::Join { stream } => {
                 if self.view.contains(from) {
                     // It dropped all it had: it is a member in name only.
@@ -111,7 +112,8 @@ impl Core {
                 }
                 let rows = self.snapshot_rows();
                 let rows = rows.chunks(ROWS_PER_PIECE).map(|piece| Update::Rows(piece.to_vec()));
-                let pieces: Vec<_> = rows.chain(self.waiting_records()).collect();
+                let records = self.waiting_records().into_iter().chain(self.records_in_memory());
+                let pieces: Vec<_> = rows.chain(records).collect();
                 let Some(link) = self.links.get_mut(&from.node) else { return };
                 link.restart(stream, Mode::Cells(None));
                 if pieces.iter().any(|piece| link.push(piece, 0).is_err()) {
@@ -345,7 +347,7 @@ impl Core {
                 Mode::Records { .. } => return self.load_records(peer),
             };
             if pushed.is_err() {
-                return link.stop();
+                return self.refuse_joiner(peer);
             }
         }
     }
@@ -380,7 +382,7 @@ impl Core {
                             self.observe(|| Observed::SnapshotSent { to, last_commit });
                         }
                     }
-                    Err(_) => link.stop(),
+                    Err(_) => self.refuse_joiner(peer),
                 }
             }
         }
@@ -398,7 +400,7 @@ impl Core {
             Some(from) => {
                 link.mode = Mode::Records { journal, from, loading: false };
                 if link.push(&Update::Records { journal: name, records }, 0).is_err() {
-                    link.stop();
+                    self.refuse_joiner(&peer);
                 }
             }
             None => {

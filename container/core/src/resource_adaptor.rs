@@ -79,6 +79,13 @@ pub trait ResourceAdaptor: Send {
     /// A message that names a cell which is over, or which never was. The answers leave at once.
     fn unknown(&mut self, now: Timestamp, ingress: &Ingress) -> Vec<Egress>;
 
+    /// A message that would begin a cell, while none may begin: it is refused, and may come
+    /// again after `retry_after_s` seconds. The answers leave at once; by default there is none.
+    fn refuse(&mut self, now: Timestamp, ingress: &Ingress, retry_after_s: u32) -> Vec<Egress> {
+        let _ = (now, ingress, retry_after_s);
+        Vec::new()
+    }
+
     /// A command of a service, after its delivery.
     ///
     /// # Errors

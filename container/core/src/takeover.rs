@@ -154,6 +154,7 @@ impl Core {
             let entity = EntityId { cell: id, number: *entity };
             self.timers.set(Due::Sbb(entity, *timer), None);
         }
+        self.let_go_retries(id);
         for input in inbox {
             if let CellInput::Message(ingress) = input {
                 self.keep_early(ingress);
@@ -214,6 +215,7 @@ impl Core {
             let entity = EntityId { cell: id, number: *entity };
             self.timers.set(Due::Sbb(entity, *timer), Some(*due));
         }
+        self.adopt_retries(now, id);
         self.enqueue(now, id, CellInput::Adopt(adoption));
     }
 }

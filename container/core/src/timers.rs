@@ -11,6 +11,8 @@ pub(crate) enum Due {
     Adaptor(ActivityId),
     /// A timer of an SBB entity. Replicated as a part of its cell.
     Sbb(EntityId, TimerId),
+    /// Events that wait for an entity. Replicated as a part of its cell.
+    Retry(EntityId),
     /// The deadline of a delivery.
     Delivery(DeliveryId),
 }

@@ -3,12 +3,12 @@
 //!
 //! One delivery is out per cell at a time; cells run side by side. A delivery that rolls back
 //! drops its changes and effects, and the turn goes on with the next entity: one bad service does
-//! not end the call.
+//! not end the call (`retry.rs` has what is tried again).
 
 use crate::cell::{Cell, CellInput};
 use crate::commit::{Activity, Entity, Part, Record, RowChange};
 use crate::core::{Core, DELIVERY_DEADLINE_MS};
-use crate::event_router::{Awaiting, EVENTS_PER_TURN_MAX, Recipient, Routing, Turn};
+use crate::event_router::{Audience, Awaiting, EVENTS_PER_TURN_MAX, Recipient, Routing, Turn};
 use crate::io::Output;
 use crate::management::Notice;
 use crate::resource_adaptor::{Adoption, Endpoint, Scope, Steps};
@@ -34,6 +34,8 @@ impl Core {
             }
             CellInput::Timer(entity, timer) => self.fire_timer(id, entity, timer),
             CellInput::Adopt(adoption) => self.adopt_activities(now, id, adoption),
+            CellInput::Retry(entity) => self.try_again(id, entity),
+            CellInput::Quarantine(service) => self.quarantine(id, service),
         }
         self.announce(id);
         self.advance(now, id);
@@ -77,7 +79,7 @@ impl Core {
                 turn.touched.insert(Part::Activity(activity.number));
             }
         }
-        turn.events.extend(steps.events.into_iter().map(|event| (event, None)));
+        turn.events.extend(steps.events.into_iter().map(|event| (event, Audience::All)));
         turn.ended.extend(steps.ended.iter().map(|activity| activity.number));
         turn.egress.extend(steps.egress);
     }
@@ -93,7 +95,7 @@ impl Core {
         if let Some(number) = activity {
             let activity = ActivityId { cell: id, number };
             let event = Event::new(activity, &TimerFired { timer }).expect("plain data");
-            turn.events.push_back((event, Some(entity.number)));
+            turn.events.push_back((event, Audience::Entity(entity.number)));
         }
     }
 
@@ -125,6 +127,9 @@ impl Core {
                 continue;
             };
             match routing.next(cell, &self.services) {
+                Some(Recipient::Entity { entity, .. }) if cell.is_behind_retry(entity) => {
+                    self.keep_behind(now, id, entity);
+                }
                 Some(recipient) => return self.deliver(now, id, recipient),
                 None => {
                     if let Some(activity) = Self::end_routing(cell) {
@@ -140,10 +145,10 @@ impl Core {
     /// Takes the next event of the turn; false if there is none.
     fn next_event(cell: &mut Cell) -> bool {
         let Some(turn) = cell.turn.as_mut() else { return false };
-        if let Some((event, only)) = turn.events.pop_front() {
+        if let Some((event, audience)) = turn.events.pop_front() {
             turn.routed += 1;
             if turn.routed <= EVENTS_PER_TURN_MAX {
-                turn.current = Some(Routing::new(event, only));
+                turn.current = Some(Routing::new(event, audience));
             }
             return true;
         }
@@ -153,7 +158,7 @@ impl Core {
             activity.ending = true;
             let activity = ActivityId { cell: cell.id, number };
             let event = Event::new(activity, &ActivityEnd {}).expect("plain data");
-            turn.current = Some(Routing::new(event, None));
+            turn.current = Some(Routing::new(event, Audience::All));
         }
         true
     }
@@ -177,7 +182,9 @@ impl Core {
         let Some(turn) = cell.turn.as_mut() else { return };
         let Some(routing) = turn.current.as_mut() else { return };
         let (service, entity, created) = match recipient {
-            Recipient::Entity { service, entity } => (service, entity, false),
+            Recipient::Entity { service, entity } => {
+                (service, entity, !cell.entities.contains_key(&entity))
+            }
             Recipient::Root { service } => {
                 routing.selected.insert(service);
                 let entity = cell.head.next_entity;
@@ -212,6 +219,7 @@ impl Core {
 
     pub(crate) fn on_delivery_deadline(&mut self, now: Timestamp, delivery: DeliveryId) {
         let reason = format!("the handler did not return within {DELIVERY_DEADLINE_MS} ms");
+        self.outputs.push_back(Output::Abandon { delivery });
         self.on_outcome(now, delivery, Outcome::RolledBack { reason, effects: Vec::new() });
     }
 
@@ -285,8 +293,12 @@ impl Core {
             context.attached.insert(number);
             turn.touched.insert(Part::Activity(activity));
         }
+        let audience = routing.audience;
         for effect in effects {
             self.carry_out(now, id, awaiting, activity, effect);
+        }
+        if audience == Audience::Retry(number) {
+            self.retry_succeeded(id, number);
         }
         if let Some(cell) = self.cells.get_mut(&id) {
             Self::reclaim(cell, number);
@@ -307,7 +319,9 @@ impl Core {
             self.carry_out(now, id, awaiting, event.activity.number, effect);
         }
         let service = self.services[awaiting.service].name;
-        self.raise_alarm(now, service, &format!("{} rolled back: {reason}", event.event_type));
+        if !self.retry_later(now, id, awaiting, &event, reason) {
+            self.raise_alarm(now, service, &format!("{} rolled back: {reason}", event.event_type));
+        }
         let turn = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut());
         if let Some(routing) = turn.and_then(|turn| turn.current.as_mut()) {
             routing.failed = true;
@@ -373,8 +387,9 @@ impl Core {
     }
 
     /// Removes an entity that is attached to nothing any more, with its timers.
-    fn reclaim(cell: &mut Cell, entity: u32) {
-        if cell.attachments(entity).next().is_some() || !cell.entities.contains_key(&entity) {
+    pub(crate) fn reclaim(cell: &mut Cell, entity: u32) {
+        let kept = cell.retries.contains_key(&entity) || cell.attachments(entity).next().is_some();
+        if kept || !cell.entities.contains_key(&entity) {
             return;
         }
         let Some(turn) = cell.turn.as_mut() else { return };

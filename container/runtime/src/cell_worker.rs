@@ -1,13 +1,18 @@
 //! Workers: threads that run the deliveries of cells, each cell on one of them.
 //!
 //! A worker starts the actor of an entity at its first delivery and stops it when it has been
-//! idle. A handler that never returns stalls its worker only.
+//! idle. A handler that never returns stalls its worker only, until the core gives its delivery
+//! up: then another thread takes the worker's place, and the thread that hangs is left to itself.
 
-use crate::sbb_entity::{Run, SbbEntityActor};
-use actix::{Actor, Addr, Arbiter, AsyncContext, Context, Handler};
-use resilee_sbb::{CellId, EntityId, LinkedSbb, Outcome};
+use crate::sbb_entity::{IDLE, Reply, Run, Running, SbbEntityActor};
+use crate::slee::Feed;
+use actix::{Actor, Addr, Arbiter, AsyncContext, Context, Handler, Recipient};
+use resilee_sbb::{CellId, Deliver, DeliveryId, EntityId, LinkedSbb, Outcome};
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+use tracing::Span;
 
 /// Deliveries that wait for one worker; more are rolled back.
 const MAILBOX_MAX: usize = 16_384;
@@ -18,10 +23,45 @@ const IDLE_MAX: Duration = Duration::from_secs(30);
 /// How often idle actors are looked for.
 const SWEEP: Duration = Duration::from_secs(10);
 
+/// Threads that may hang in a handler; with so many, a further one keeps its worker for ever.
+const STUCK_MAX: usize = 16;
+
 /// All workers of a node.
 #[derive(Debug)]
 pub(crate) struct CellWorkers {
-    workers: Vec<(Arbiter, Addr<CellWorker>)>,
+    services: BTreeMap<&'static str, LinkedSbb>,
+    workers: Vec<Worker>,
+    /// Deliveries without an answer.
+    unanswered: BTreeMap<(u64, DeliveryId), Unanswered>,
+    /// What threads were doing when they were abandoned; those that still do it hang.
+    abandoned: Vec<Running>,
+}
+
+#[derive(Debug)]
+struct Worker {
+    arbiter: Arbiter,
+    address: Addr<CellWorker>,
+    running: Running,
+}
+
+/// A delivery that may have to be handed to another worker.
+#[derive(Debug)]
+struct Unanswered {
+    worker: usize,
+    deliver: Arc<Deliver>,
+    reply: (u64, Recipient<Feed>),
+    call: Span,
+}
+
+/// What became of a delivery that was abandoned, if its handler hangs.
+#[derive(Debug)]
+pub(crate) struct Hung {
+    /// Its entity.
+    pub entity: EntityId,
+    /// Its service.
+    pub service: &'static str,
+    /// What became of its worker, for the alarm.
+    pub fate: String,
 }
 
 impl CellWorkers {
@@ -29,34 +69,86 @@ impl CellWorkers {
     pub fn start(count: usize, services: &[LinkedSbb]) -> Self {
         let services: BTreeMap<_, _> =
             services.iter().map(|sbb| ((sbb.descriptor)().name, *sbb)).collect();
-        let start = |_| {
-            let arbiter = Arbiter::new();
-            let worker = CellWorker { services: services.clone(), entities: BTreeMap::new() };
-            let worker = CellWorker::start_in_arbiter(&arbiter.handle(), move |_| worker);
-            (arbiter, worker)
-        };
-        CellWorkers { workers: (0..count.max(1)).map(start).collect() }
+        let workers = (0..count.max(1)).map(|_| Worker::start(&services)).collect();
+        let (unanswered, abandoned) = (BTreeMap::new(), Vec::new());
+        CellWorkers { services, workers, unanswered, abandoned }
     }
 
-    /// Runs a delivery; the answer goes to its `reply`.
-    pub fn deliver(&self, run: Run) {
-        let worker = self.worker(run.deliver.entity.cell);
-        // A delivery that is refused is dropped, and its reply answers for it.
-        let _ = worker.try_send(run);
+    /// Runs a delivery of the core of `run`; the answer goes to `to`.
+    pub fn deliver(&mut self, run: u64, deliver: Box<Deliver>, to: Recipient<Feed>, call: Span) {
+        let deliver: Arc<Deliver> = Arc::from(deliver);
+        let worker = self.worker(deliver.entity.cell);
+        let key = (run, deliver.id);
+        let unanswered = Unanswered { worker, deliver, reply: (run, to), call };
+        self.workers[worker].send(&unanswered);
+        self.unanswered.insert(key, unanswered);
     }
 
-    fn worker(&self, cell: CellId) -> &Addr<CellWorker> {
+    /// The core has the answer of a delivery.
+    pub fn answered(&mut self, run: u64, delivery: DeliveryId) {
+        self.unanswered.remove(&(run, delivery));
+    }
+
+    /// The core waits no longer for a delivery. If its handler is what keeps its worker, another
+    /// thread takes the worker's place, with all that waited behind it.
+    pub fn abandon(&mut self, run: u64, delivery: DeliveryId) -> Option<Hung> {
+        let unanswered = self.unanswered.remove(&(run, delivery))?;
+        let index = unanswered.worker;
+        if self.workers[index].running.load(Ordering::Acquire) != delivery.0 {
+            return None;
+        }
+        let (entity, service) = (unanswered.deliver.entity, unanswered.deliver.service);
+        self.abandoned.retain(|running| running.load(Ordering::Acquire) != IDLE);
+        let hanging = self.abandoned.len() + 1;
+        if hanging > STUCK_MAX {
+            let fate = format!(
+                "{STUCK_MAX} threads hang already, so its worker is not replaced: start this \
+                 node again"
+            );
+            return Some(Hung { entity, service, fate });
+        }
+        let old = std::mem::replace(&mut self.workers[index], Worker::start(&self.services));
+        old.arbiter.stop();
+        self.abandoned.push(old.running);
+        let waiting = self.unanswered.values().filter(|waiting| waiting.worker == index);
+        waiting.for_each(|waiting| self.workers[index].send(waiting));
+        let fate = format!("its worker was replaced, {hanging} of {STUCK_MAX} threads may hang");
+        Some(Hung { entity, service, fate })
+    }
+
+    /// Another run of the node begins: its core waits for nothing of this one.
+    pub fn forget(&mut self) {
+        self.unanswered.clear();
+    }
+
+    fn worker(&self, cell: CellId) -> usize {
         // Cells of one cohort are numbered: they go round.
         let turn = (cell.cohort.0 ^ cell.number) % self.workers.len() as u64;
-        let index = usize::try_from(turn).expect("less than the number of workers");
-        &self.workers[index].1
+        usize::try_from(turn).expect("less than the number of workers")
+    }
+}
+
+impl Worker {
+    fn start(services: &BTreeMap<&'static str, LinkedSbb>) -> Self {
+        let (arbiter, services) = (Arbiter::new(), services.clone());
+        let worker = CellWorker { services, entities: BTreeMap::new() };
+        let address = CellWorker::start_in_arbiter(&arbiter.handle(), move |_| worker);
+        Worker { arbiter, address, running: Running::default() }
+    }
+
+    fn send(&self, unanswered: &Unanswered) {
+        let Unanswered { deliver, reply: (run, to), call, .. } = unanswered;
+        let reply = Reply::new(*run, deliver.id, to.clone());
+        let (deliver, call, running) = (deliver.clone(), call.clone(), self.running.clone());
+        // A delivery that is refused is dropped, and its reply answers for it.
+        let _ = self.address.try_send(Run { deliver, reply, call, running });
     }
 }
 
 impl Drop for CellWorkers {
     fn drop(&mut self) {
-        for (arbiter, _) in &self.workers {
-            arbiter.stop();
+        for worker in &self.workers {
+            worker.arbiter.stop();
         }
     }
 }
@@ -122,158 +214,4 @@ impl CellWorker {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sbb_entity::Reply;
-    use crate::slee::Feed;
-    use actix::{Message, Recipient, System};
-    use resilee_core::Input;
-    use resilee_sbb::{
-        ActivityEnd, ActivityId, CohortId, Context as SbbContext, Deliver, DeliveryId, Descriptor,
-        Event, Failure, Sbb, Tables, Timestamp,
-    };
-    use serde::{Deserialize, Serialize};
-    use tokio::sync::mpsc;
-    use tokio::time::timeout;
-
-    const DEADLINE: Duration = Duration::from_secs(30);
-
-    /// Panics on its second event.
-    #[derive(Default, Serialize, Deserialize)]
-    struct Fragile {
-        events: u32,
-    }
-
-    impl Sbb for Fragile {
-        const STATE_VERSION: u32 = 1;
-
-        fn descriptor() -> Descriptor {
-            Descriptor {
-                name: "fragile",
-                vendor: "test",
-                version: "1",
-                priority: 0,
-                initial_events: &[],
-                events: &[],
-            }
-        }
-
-        fn on_event(&mut self, _: &mut SbbContext<'_>, _: &Event) -> Result<(), Failure> {
-            self.events += 1;
-            assert!(self.events < 2, "one event is enough");
-            Ok(())
-        }
-    }
-
-    /// Stands for the actor that owns the core.
-    struct Sink(mpsc::UnboundedSender<Input>);
-
-    impl Actor for Sink {
-        type Context = Context<Self>;
-    }
-
-    impl Handler<Feed> for Sink {
-        type Result = <Feed as Message>::Result;
-
-        fn handle(&mut self, feed: Feed, _: &mut Self::Context) {
-            for input in feed.into_inputs() {
-                self.0.send(input).unwrap();
-            }
-        }
-    }
-
-    fn deliver(id: u64, service: &'static str) -> Box<Deliver> {
-        let cell = CellId { cohort: CohortId(1), number: 1 };
-        let activity = ActivityId { cell, number: 0 };
-        Box::new(Deliver {
-            id: DeliveryId(id),
-            entity: EntityId { cell, number: 0 },
-            service,
-            event: Event::new(activity, &ActivityEnd {}).unwrap(),
-            state: None,
-            attributes: BTreeMap::new(),
-            tables: Tables::default(),
-            now: Timestamp::ZERO,
-            seed: 1,
-        })
-    }
-
-    fn run(deliver: Box<Deliver>, to: &Recipient<Feed>) -> Run {
-        let reply = Reply::new(0, deliver.id, to.clone());
-        Run { deliver, reply, call: tracing::Span::none() }
-    }
-
-    async fn outcome(inputs: &mut mpsc::UnboundedReceiver<Input>, id: u64) -> Outcome {
-        let input = timeout(DEADLINE, inputs.recv()).await.unwrap().unwrap();
-        let Input::Outcome { delivery, outcome } = input else { panic!("{input:?}") };
-        assert_eq!(delivery, DeliveryId(id));
-        outcome
-    }
-
-    fn reason(outcome: Outcome) -> String {
-        let Outcome::RolledBack { reason, .. } = outcome else { panic!("{outcome:?}") };
-        reason
-    }
-
-    #[test]
-    fn a_panic_rolls_back_and_the_next_delivery_runs() {
-        System::new().block_on(async {
-            let (sender, mut inputs) = mpsc::unbounded_channel();
-            let sink = Sink(sender).start().recipient();
-            let workers = CellWorkers::start(2, &[LinkedSbb::of::<Fragile>()]);
-            workers.deliver(run(deliver(1, "fragile"), &sink));
-            let Outcome::Delivered { state, .. } = outcome(&mut inputs, 1).await else {
-                panic!("delivered");
-            };
-            let mut second = deliver(2, "fragile");
-            second.state = Some(state);
-            workers.deliver(run(second, &sink));
-            let reason = reason(outcome(&mut inputs, 2).await);
-            assert_eq!(reason, "panicked: one event is enough");
-            workers.deliver(run(deliver(3, "fragile"), &sink));
-            assert!(matches!(outcome(&mut inputs, 3).await, Outcome::Delivered { .. }));
-            workers.deliver(run(deliver(4, "nobody"), &sink));
-            assert!(self::reason(outcome(&mut inputs, 4).await).contains("nobody is not deployed"));
-        });
-    }
-
-    #[test]
-    fn a_dead_actor_or_worker_is_answered_for() {
-        System::new().block_on(async {
-            let (sender, mut inputs) = mpsc::unbounded_channel();
-            let sink = Sink(sender).start().recipient();
-            let workers = CellWorkers::start(1, &[LinkedSbb::of::<Fragile>()]);
-            let dead = workers.worker(deliver(1, "fragile").entity.cell).clone();
-            drop(workers);
-            // The thread ends some time after it was told to.
-            for id in 1.. {
-                let Ok(()) = dead.try_send(run(deliver(id, "fragile"), &sink)) else {
-                    assert!(reason(outcome(&mut inputs, id).await).contains("is gone"));
-                    break;
-                };
-                outcome(&mut inputs, id).await;
-            }
-        });
-    }
-
-    #[test]
-    fn an_entity_beyond_the_limit_of_actors_is_served_as_well_and_idle_actors_are_stopped() {
-        System::new().block_on(async {
-            let (sender, mut inputs) = mpsc::unbounded_channel();
-            let sink = Sink(sender).start().recipient();
-            let services = BTreeMap::from([("fragile", LinkedSbb::of::<Fragile>())]);
-            let mut worker = CellWorker { services, entities: BTreeMap::new() };
-            let cell = CellId { cohort: CohortId(1), number: 1 };
-            let entity = |number| EntityId { cell, number };
-            let first = worker.actor(entity(0), "fragile").unwrap();
-            assert_eq!(worker.actor(entity(0), "fragile").unwrap(), first);
-            worker.sweep(Instant::now() + IDLE_MAX);
-            assert!(worker.entities.is_empty());
-            // Nobody keeps the address of this one.
-            let alone = SbbEntityActor { sbb: LinkedSbb::of::<Fragile>() }.start();
-            let _ = alone.try_send(run(deliver(1, "fragile"), &sink));
-            drop(alone);
-            assert!(matches!(outcome(&mut inputs, 1).await, Outcome::Delivered { .. }));
-        });
-    }
-}
+mod tests;

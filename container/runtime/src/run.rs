@@ -22,21 +22,25 @@ pub(crate) struct Fresh {
 pub(crate) struct RunFactory {
     config: Rc<RuntimeConfig>,
     parts: Rc<Parts>,
+    /// What was found when the store was opened.
+    store_notices: Rc<Vec<String>>,
 }
 
 impl RunFactory {
     /// Makes runs of the node of `config`.
-    pub fn new(config: RuntimeConfig, parts: Parts) -> Self {
-        RunFactory { config: Rc::new(config), parts: Rc::new(parts) }
+    pub fn new(config: RuntimeConfig, parts: Parts, store_notices: Vec<String>) -> Self {
+        let store_notices = Rc::new(store_notices);
+        RunFactory { config: Rc::new(config), parts: Rc::new(parts), store_notices }
     }
 
     /// Starts the next run with what the store held.
     pub async fn start(
         &self,
         now: Timestamp,
-        restored: Restored,
+        mut restored: Restored,
     ) -> Result<(Fresh, Option<mpsc::Receiver<ClusterEvent>>), RuntimeError> {
         let config = &self.config;
+        restored.notices.extend(self.store_notices.iter().cloned());
         let incarnation = incarnation(now, &config.node, &restored);
         let me = RunId { node: config.node.clone(), incarnation };
         let (links, events) = self.start_links(&me).await?.unzip();

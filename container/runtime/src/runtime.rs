@@ -46,10 +46,7 @@ impl Runtime {
     pub async fn start(config: RuntimeConfig, parts: Parts) -> Result<Runtime, RuntimeError> {
         let clock = Clock::start();
         let opened = store::open(&config.data_dir)?;
-        for notice in &opened.notices {
-            tracing::error!("{notice}");
-        }
-        let restored = opened.restored.clone();
+        let (restored, notices) = (opened.restored.clone(), opened.notices.clone());
         let slee_known = Arc::new(OnceLock::<Addr<Slee>>::new());
         let slee_told = slee_known.clone();
         let store = opened.start(move |event| {
@@ -61,7 +58,7 @@ impl Runtime {
         let store = store.map_err(RuntimeError::Thread)?;
         let (sockets, receivers) = Sockets::open(&config)?;
         let workers = CellWorkers::start(config.workers, &parts.services);
-        let factory = RunFactory::new(config, parts);
+        let factory = RunFactory::new(config, parts, notices);
         let (fresh, events) = factory.start(clock.now(), restored).await?;
         let (done, drained) = oneshot::channel();
         let slee = Slee::create(|context: &mut Context<Slee>| {

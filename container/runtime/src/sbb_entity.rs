@@ -9,6 +9,8 @@ use resilee_core::Input;
 use resilee_sbb::{Deliver, DeliveryId, LinkedSbb, Outcome};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tracing::Span;
 
 /// Deliveries that wait for one entity; the core sends the next one after the answer.
@@ -33,12 +35,19 @@ impl Actor for SbbEntityActor {
 #[derive(Debug)]
 pub(crate) struct Run {
     /// The delivery.
-    pub deliver: Box<Deliver>,
+    pub deliver: Arc<Deliver>,
     /// Where its answer goes.
     pub reply: Reply,
     /// Span of the call in the log.
     pub call: Span,
+    /// Where its thread says what it runs.
+    pub running: Running,
 }
+
+/// The delivery that a thread runs; [`IDLE`] between two.
+pub(crate) type Running = Arc<AtomicU64>;
+/// No delivery: the core counts them from 1.
+pub(crate) const IDLE: u64 = 0;
 
 impl Message for Run {
     type Result = ();
@@ -48,7 +57,9 @@ impl Handler<Run> for SbbEntityActor {
     type Result = ();
 
     fn handle(&mut self, run: Run, _: &mut Self::Context) {
+        run.running.store(run.deliver.id.0, Ordering::Release);
         let outcome = run.call.in_scope(|| invoke(&self.sbb, &run.deliver));
+        run.running.store(IDLE, Ordering::Release);
         run.reply.answer(outcome);
     }
 }

@@ -3,12 +3,11 @@
 //! It decides nothing. Inputs of an earlier run (before a rejoin) are dropped by their tag: their
 //! numbers mean something else to the new core.
 
-use crate::cell_worker::CellWorkers;
+use crate::cell_worker::{CellWorkers, Hung};
 use crate::clock::Clock;
 use crate::links;
 use crate::notice_log::NoticeLog;
 use crate::run::{Fresh, RunFactory};
-use crate::sbb_entity::{Reply, Run};
 use crate::store::{Store, StoreEvent};
 use crate::udp::Sockets;
 use actix::fut::WrapFuture;
@@ -187,6 +186,9 @@ impl Slee {
     /// Feeds one input. Outputs are taken after what else waits, but not much later.
     fn feed(&mut self, input: Input, context: &mut Context<Self>) {
         let Some(fresh) = &mut self.fresh else { return };
+        if let Input::Outcome { delivery, .. } = &input {
+            self.workers.answered(self.run, *delivery);
+        }
         fresh.core.handle_input(self.clock.now(), input);
         self.pace.fed += 1;
         if self.pace.fed >= INPUTS_PER_DRAIN {
@@ -207,9 +209,16 @@ impl Slee {
     fn carry_out(&mut self, output: Output, context: &mut Context<Self>) {
         match output {
             Output::Deliver(deliver) => {
-                let reply = Reply::new(self.run, deliver.id, context.address().recipient());
                 let call = self.log.span(deliver.entity.cell);
-                self.workers.deliver(Run { deliver, reply, call });
+                self.workers.deliver(self.run, deliver, context.address().recipient(), call);
+            }
+            Output::Abandon { delivery } => {
+                if let Some(Hung { entity, service, fate }) =
+                    self.workers.abandon(self.run, delivery)
+                {
+                    let input = Input::Stuck { entity, service, fate };
+                    context.notify(Feed::inside(self.run, input));
+                }
             }
             Output::Packet { destination, bytes } => self.sockets.send_packet(destination, &bytes),
             Output::Datagram { flow, bytes } => self.sockets.send_datagram(&flow, &bytes),
@@ -263,10 +272,14 @@ impl Slee {
     ) {
         let (run, slee) = (self.run, context.address());
         actix::spawn(async move {
-            // A store that does not answer has failed, and says so itself.
-            if let Ok(records) = records.await {
-                slee.do_send(Feed::inside(run, Input::Records { token, records }));
-            }
+            let input = match records.await {
+                Ok(records) => Input::Records { token, records },
+                Err(_) => {
+                    let reason = "the store does not answer, or cannot be read".to_owned();
+                    Input::RecordsFailed { token, reason }
+                }
+            };
+            slee.do_send(Feed::inside(run, input));
         });
     }
 
@@ -299,6 +312,7 @@ impl Slee {
     fn rejoin(&mut self, context: &mut Context<Self>) {
         tracing::warn!("this run is over: the node starts a new one and joins again");
         self.run += 1;
+        self.workers.forget();
         self.log = NoticeLog::default();
         let links = self.fresh.take().and_then(|fresh| fresh.links);
         let restored = self.store.handle().restore();

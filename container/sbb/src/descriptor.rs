@@ -18,6 +18,20 @@ pub struct Descriptor {
     /// Event types that an attached entity gets, besides the initial ones, its own timers and
     /// the end of the activity.
     pub events: &'static [&'static str],
+    /// What becomes of an event whose delivery rolled back.
+    pub on_roll_back: OnRollBack,
+}
+
+/// What becomes of an event whose delivery rolled back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnRollBack {
+    /// The service does not get it again (JAIN SLEE 1.1).
+    #[default]
+    Drop,
+    /// It is delivered again, with growing waits, for some minutes; what comes meanwhile follows
+    /// behind it. For services that keep account of a call, not for those that steer it. Commands
+    /// may be refused by then, since the activity may be over.
+    Retry,
 }
 
 impl Descriptor {

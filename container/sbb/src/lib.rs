@@ -22,7 +22,7 @@ pub use delivery::{
     ATTRIBUTE_BYTES_MAX, Deliver, EFFECTS_MAX, Effect, LinkedSbb, Outcome, STATE_BYTES_MAX,
     StateBytes, TraceLevel, invoke,
 };
-pub use descriptor::Descriptor;
+pub use descriptor::{Descriptor, OnRollBack};
 pub use event::{ActivityEnd, Event, EventPayload, TimerFired};
 pub use ids::{ActivityId, CellId, CohortId, DeliveryId, EntityId, ParseCellIdError, TimerId};
 pub use sbb::{Failure, Sbb};

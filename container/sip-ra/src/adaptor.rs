@@ -180,6 +180,11 @@ impl ResourceAdaptor for SipRa {
         }
     }
 
+    fn refuse(&mut self, _now: Timestamp, ingress: &Ingress, retry_after_s: u32) -> Vec<Egress> {
+        let refusal = Refusal::unavailable(retry_after_s);
+        refusal.answer_ingress(&self.element, ingress).into_iter().collect()
+    }
+
     fn command(
         &mut self,
         endpoint: &mut Endpoint,

@@ -23,6 +23,12 @@ impl Refusal {
         Refusal { status, reason: "", header: None }
     }
 
+    /// RFC 3261 §21.5.4.
+    pub(crate) fn unavailable(retry_after_s: u32) -> Self {
+        let header = Some(("Retry-After", retry_after_s.to_string()));
+        Refusal { status: 503, reason: "", header }
+    }
+
     fn bad_request(reason: &'static str) -> Self {
         Refusal { status: 400, reason, header: None }
     }

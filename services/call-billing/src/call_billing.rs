@@ -19,7 +19,9 @@ use crate::bill::{BILLS, Bill};
 use crate::money::Money;
 use crate::rating::whole_seconds;
 use crate::tariff::Tariff;
-use resilee_sbb::{ActivityEnd, Context, Descriptor, Event, EventPayload, Failure, Sbb, Timestamp};
+use resilee_sbb::{
+    ActivityEnd, Context, Descriptor, Event, EventPayload, Failure, OnRollBack, Sbb, Timestamp,
+};
 use resilee_sip_api::{Answered, Ended, Invite, Party, REFUSED, Rejected};
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +73,7 @@ impl Sbb for CallBilling {
             priority: 0,
             initial_events: &[Invite::TYPE],
             events: &[Answered::TYPE, Rejected::TYPE, Ended::TYPE],
+            on_roll_back: OnRollBack::Retry,
         }
     }
 

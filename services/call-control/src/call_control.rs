@@ -17,7 +17,7 @@
 
 use crate::admission::{Admission, account, admit, host};
 use crate::request_uri::Callee;
-use resilee_sbb::{Context, Descriptor, Event, EventPayload, Failure, Sbb, TraceLevel};
+use resilee_sbb::{Context, Descriptor, Event, EventPayload, Failure, OnRollBack, Sbb, TraceLevel};
 use resilee_sip_api::{
     Credentials, Invite, OtherRequest, Party, REFUSED, REGISTRATIONS, Registrations, SipCommand,
     Target,
@@ -48,6 +48,7 @@ impl Sbb for CallControl {
             priority: 10,
             initial_events: &[Invite::TYPE, OtherRequest::TYPE],
             events: &[],
+            on_roll_back: OnRollBack::Drop,
         }
     }
 

@@ -23,7 +23,9 @@
 
 use crate::binding_update::{CALL_ID_BYTES_MAX, EXPIRES_MIN_S, Refusal, update};
 use crate::digest::{Authenticity, NONCE_MEMORY, Recurrence, authenticate, recurrence, remember};
-use resilee_sbb::{Context, Descriptor, Event, EventPayload, Failure, Sbb, Timestamp, TraceLevel};
+use resilee_sbb::{
+    Context, Descriptor, Event, EventPayload, Failure, OnRollBack, Sbb, Timestamp, TraceLevel,
+};
 use resilee_sip_api::{
     ACCOUNTS, Account, Contact, REGISTRATIONS, Register, Registrations, SipCommand,
 };
@@ -48,6 +50,7 @@ impl Sbb for Registrar {
             priority: 0,
             initial_events: &[Register::TYPE],
             events: &[],
+            on_roll_back: OnRollBack::Drop,
         }
     }
 

@@ -4,6 +4,7 @@ use super::{Action, World};
 use crate::plan::Process;
 use resilee_core::Input;
 use resilee_core::management::Command;
+use std::time::Duration;
 
 /// So long nobody serves a call at most, before somebody else does.
 const OUTAGE_MS: u64 = 1_000;
@@ -72,6 +73,21 @@ impl World {
             let next = Action::HandOver { node: 1 - node, every_ms, times: times - 1 };
             self.schedule(every_ms * 1000, next);
         }
+    }
+
+    /// The disk of a node is full, or broken, from now on until the node starts again.
+    pub fn fail_store(&mut self, node: usize) {
+        self.trace.add(self.now, "STORE FAILS", &[], || format!("{node}"));
+        self.nodes[node].disk.failed = true;
+        self.nodes[node].disk.lose_unflushed();
+        self.watch_store_failing(node);
+        self.feed(node, Input::StoreFailed { reason: "no space left on device".to_owned() });
+    }
+
+    /// Every delivery to call billing rolls back for a while, on both nodes.
+    pub fn fail_billing(&mut self, for_ms: u64) {
+        self.trace.add(self.now, "BILLING FAILS", &[], String::new);
+        self.billing_fails_until = self.now + Duration::from_millis(for_ms);
     }
 
     /// Cuts all between the nodes now, heals it later: the link repeats what it held back.

@@ -24,7 +24,7 @@ use resilee_balancer::{
 };
 use resilee_core::{Input, Output, Peer};
 use resilee_membership::{Key, VoterState};
-use resilee_sbb::{DeliveryId, Outcome, Timestamp};
+use resilee_sbb::{Deliver, DeliveryId, Outcome, Timestamp};
 use resilee_test_kit::{
     AnswerPolicy, Network, Packet, Phone, PhoneCommand, PhoneConfig, PhoneEvent, PhoneInput,
     PhoneOutput, Random,
@@ -87,6 +87,8 @@ pub struct World {
     forwarded: u64,
     /// A message that the node which got it must send on to the other.
     to_relay: Option<Vec<u8>>,
+    /// Until then all deliveries to call billing roll back.
+    pub(super) billing_fails_until: Timestamp,
 }
 
 fn address(a: u8, b: u8, port: u16) -> SocketAddr {
@@ -141,6 +143,7 @@ impl World {
             algorithm: plan.algorithm,
             forwarded: 0,
             to_relay: None,
+            billing_fails_until: START,
         }
     }
 
@@ -222,7 +225,7 @@ impl World {
                 self.feed_life(node, life, Input::Outcome { delivery, outcome });
             }
             Action::Flushed { node, life, number } => {
-                if self.nodes[node].life == life {
+                if self.nodes[node].life == life && !self.nodes[node].disk.failed {
                     self.nodes[node].disk.flush(number);
                     self.watch_flush(node, number);
                     self.feed(node, Input::Stored { number });
@@ -363,7 +366,7 @@ impl World {
         match output {
             Output::Deliver(deliver) => {
                 let delay = self.random.between(1, 500);
-                let (delivery, outcome) = (deliver.id, run(&deliver));
+                let (delivery, outcome) = (deliver.id, self.invoke(&deliver));
                 self.schedule(delay, Action::Outcome { node, life, delivery, outcome });
             }
             Output::Packet { destination, bytes } => {
@@ -373,7 +376,7 @@ impl World {
                 self.watch_leaving(node, &bytes);
                 self.network.handle_send(self.now, Packet { source, destination, bytes });
             }
-            Output::Datagram { .. } => {}
+            Output::Datagram { .. } | Output::Abandon { .. } => {}
             Output::Frame { bytes, .. } => {
                 self.watch_frame(&bytes);
                 self.send_frame(1 - node, bytes);
@@ -385,6 +388,10 @@ impl World {
                 self.nodes[node].disk.write(batch);
                 let delay = self.random.between(100, self.flush_us_max);
                 self.schedule(delay, Action::Flushed { node, life, number });
+            }
+            Output::LoadRecords { token, .. } if self.nodes[node].disk.failed => {
+                let input = Input::RecordsFailed { token, reason: "it is broken".to_owned() };
+                self.schedule(200, Action::Input { node, life, input });
             }
             Output::LoadRecords { token, journal, from, limit } => {
                 let records = self.nodes[node].disk.records(&journal, from, limit);
@@ -401,6 +408,16 @@ impl World {
                 self.schedule(2_000, Action::Start(Process::Node(node)));
             }
             Output::Drained => self.kill(Process::Node(node)),
+        }
+    }
+
+    fn invoke(&self, deliver: &Deliver) -> Outcome {
+        match deliver.service == "call-billing" && self.now < self.billing_fails_until {
+            true => {
+                let reason = "as the plan wants it".to_owned();
+                Outcome::RolledBack { reason, effects: Vec::new() }
+            }
+            false => run(deliver),
         }
     }
 

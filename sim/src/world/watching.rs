@@ -88,6 +88,12 @@ impl World {
         }
     }
 
+    pub(super) fn watch_store_failing(&mut self, node: usize) {
+        if let Some(run) = &self.nodes[node].run {
+            self.watch.store_failed(run);
+        }
+    }
+
     pub(super) fn watch_notice(&mut self, notice: &Notice) {
         if matches!(notice, Notice::Dropped(_)) {
             self.to_relay = None;

@@ -4,7 +4,7 @@ use crate::toy::{Back, Front, Toy};
 use resilee_core::{Core, CoreConfig, Input, Output, Restored, StoreBatch, StoreOp, Tree};
 use resilee_core::{PROGRESS_KEY, VOTER_KEY};
 use resilee_membership::{Flow, Key, RunId, Transport, Unclean, seal_sip};
-use resilee_sbb::{Deliver, LinkedSbb, Tables, Timestamp, decode};
+use resilee_sbb::{Deliver, DeliveryId, LinkedSbb, Outcome, Tables, Timestamp, decode};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -18,6 +18,10 @@ pub struct House {
     pub delivered: Vec<Deliver>,
     /// False: handlers never return.
     pub answering: bool,
+    /// A service whose deliveries roll back.
+    pub failing: Option<&'static str>,
+    /// Deliveries that the core waits for no longer.
+    pub abandoned: Vec<DeliveryId>,
     /// What the store was asked for, flushed or not.
     pub written: Vec<StoreOp>,
     pub disk: BTreeMap<(Tree, Vec<u8>), Vec<u8>>,
@@ -61,12 +65,19 @@ impl House {
 
     /// A node that has not adopted its first view.
     pub fn starting() -> Self {
+        House::starting_with(Restored::default())
+    }
+
+    /// The same, with what its store held.
+    pub fn starting_with(restored: Restored) -> Self {
         let now = Timestamp::from_millis(1_700_000_000_000);
         House {
-            core: core(now, Restored::default()),
+            core: core(now, restored),
             now,
             delivered: Vec::new(),
             answering: true,
+            failing: None,
+            abandoned: Vec::new(),
             written: Vec::new(),
             disk: BTreeMap::new(),
             unflushed: Vec::new(),
@@ -101,7 +112,12 @@ impl House {
 
     pub fn answer(&mut self, deliver: &Deliver) {
         let service = SERVICES.iter().find(|s| (s.descriptor)().name == deliver.service);
-        let outcome = (service.expect("a known service").invoke)(deliver);
+        let outcome = match self.failing {
+            Some(failing) if failing == deliver.service => {
+                Outcome::RolledBack { reason: "as it was told".to_owned(), effects: Vec::new() }
+            }
+            _ => (service.expect("a known service").invoke)(deliver),
+        };
         self.core.handle_input(self.now, Input::Outcome { delivery: deliver.id, outcome });
     }
 
@@ -121,6 +137,7 @@ impl House {
                     self.written.extend(batch.ops.clone());
                     self.unflushed.push(batch);
                 }
+                Output::Abandon { delivery } => self.abandoned.push(delivery),
                 Output::Drained => self.drained = true,
                 _ => {}
             }
@@ -182,6 +199,7 @@ impl House {
             cells: tree(Tree::Cells),
             tables: tree(Tree::Tables),
             journals: Vec::new(),
+            notices: Vec::new(),
         };
         self.core = core(self.now, restored);
         self.settle();

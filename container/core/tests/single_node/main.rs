@@ -4,11 +4,12 @@
 //! the simulator's.
 
 mod house;
+mod retries;
 mod time;
 mod toy;
 
 use house::House;
-use resilee_core::StoreOp;
+use resilee_core::{Restored, StoreOp};
 
 #[test]
 fn nothing_leaves_before_the_store_has_the_commit() {
@@ -192,11 +193,34 @@ fn what_was_not_flushed_when_the_node_died_never_left() {
 #[test]
 fn while_the_store_has_failed_memory_is_the_gate_with_an_alarm() {
     let mut house = House::new();
-    house.fail_store();
     house.say("c1 begin");
+    house.fail_store();
     assert_eq!(house.sent(), ["c1 begun"]);
+    house.say("c1 say hello");
+    house.say("c1 ping");
+    assert_eq!(house.sent(), ["c1 pong"]);
     let status = house.core.status(house.now);
     assert!(status.alarms.iter().any(|alarm| alarm.source == "store"));
+}
+
+#[test]
+fn while_the_store_has_failed_new_calls_are_refused_and_counted() {
+    let mut house = House::new();
+    house.fail_store();
+    house.say("c1 begin");
+    assert_eq!(house.sent(), ["c1 refused for 10 s"]);
+    let status = house.core.status(house.now);
+    assert_eq!(status.dropped.get("new call while nothing holds it but memory"), Some(&1));
+    assert_eq!(status.cells.len(), 0);
+}
+
+#[test]
+fn what_was_found_in_a_damaged_store_is_an_alarm() {
+    let notices = vec!["journal bills: 7 bytes of a torn record were cut off".to_owned()];
+    let house = House::starting_with(Restored { notices: notices.clone(), ..Restored::default() });
+    let status = house.core.status(house.now);
+    let alarms: Vec<_> = status.alarms.iter().map(|alarm| alarm.text.clone()).collect();
+    assert_eq!(alarms, notices);
 }
 
 #[test]

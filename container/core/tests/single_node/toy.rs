@@ -8,7 +8,8 @@
 use resilee_core::{Adoption, Egress, Endpoint, Ingress, ResourceAdaptor, Route, Scope};
 use resilee_membership::Flow;
 use resilee_sbb::{
-    ActivityId, Context, Descriptor, Event, EventPayload, Failure, Sbb, TimerId, Timestamp,
+    ActivityId, Context, Descriptor, Event, EventPayload, Failure, OnRollBack, Sbb, TimerId,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -80,6 +81,11 @@ impl ResourceAdaptor for Toy {
         vec![Egress { flow: ingress.flow, bytes }]
     }
 
+    fn refuse(&mut self, _: Timestamp, ingress: &Ingress, retry_after_s: u32) -> Vec<Egress> {
+        let bytes = format!("{} refused for {retry_after_s} s", text(ingress).0).into_bytes();
+        vec![Egress { flow: ingress.flow, bytes }]
+    }
+
     fn command(&mut self, _: &mut Endpoint, _: ActivityId, _: &[u8]) -> Result<(), Failure> {
         Err(Failure::new("the toy takes no commands"))
     }
@@ -133,6 +139,7 @@ impl Sbb for Front {
             priority: 10,
             initial_events: &[Said::TYPE],
             events: &[],
+            on_roll_back: OnRollBack::Drop,
         }
     }
 
@@ -160,7 +167,12 @@ impl Sbb for Back {
     const STATE_VERSION: u32 = 1;
 
     fn descriptor() -> Descriptor {
-        Descriptor { name: "back", priority: -1, ..Front::descriptor() }
+        Descriptor {
+            name: "back",
+            priority: -1,
+            on_roll_back: OnRollBack::Retry,
+            ..Front::descriptor()
+        }
     }
 
     fn on_event(&mut self, _: &mut Context<'_>, event: &Event) -> Result<(), Failure> {

@@ -233,6 +233,7 @@ impl Engine {
             cells: all(Tree::Cells)?,
             tables: all(Tree::Tables)?,
             journals: filled.map(|(name, _)| name.clone()).collect(),
+            notices: Vec::new(),
         })
     }
 

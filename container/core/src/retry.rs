@@ -1,0 +1,253 @@
+//! Deliveries that are tried again: facts before services (design: the call goes on, the bill is
+//! derived later).
+//!
+//! | a delivery to a service that wants retries | what happens                                  |
+//! |--------------------------------------------|-----------------------------------------------|
+//! | rolls back                                 | its event is kept in the cell, with an alarm  |
+//! | would follow, while one is kept            | its event is kept behind it, in order         |
+//! | is due again, and commits                  | the next kept event follows at once           |
+//! | is due again, and rolls back               | later again, up to [`TRIES_MAX`] times        |
+//! | rolls back once more                       | all its events are given up; the alarm stays  |
+//! | never returns                              | the service gets no event of this cell again  |
+//!
+//! What is kept is a part of the cell: replicated, stored, taken over. A cell with kept events is
+//! not over, even when its activities are.
+//!
+//! Who gets an event is not here (`event_router.rs`).
+
+use crate::cell::{Cell, CellInput};
+use crate::commit::{Part, Retry};
+use crate::core::Core;
+use crate::event_router::{Audience, Awaiting};
+use crate::timers::Due;
+use resilee_sbb::{CellId, EntityId, Event, OnRollBack, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// How often a delivery is tried again before it is given up: over four minutes.
+const TRIES_MAX: u32 = 10;
+/// Time before the first try; it doubles with each one.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+/// Longest time between two tries.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+/// Events that are kept for one entity; further ones are lost to it, with an alarm.
+const KEPT_EVENTS_MAX: usize = 64;
+
+/// Who waits behind an alarm: it is cleared with the last of them.
+#[derive(Debug, Default)]
+pub(crate) struct RetryAlarms {
+    waiting: BTreeMap<(String, String), BTreeSet<EntityId>>,
+}
+
+impl Retry {
+    /// True if an event of the activity is kept.
+    pub fn is_about(&self, activity: u32) -> bool {
+        self.events.iter().any(|event| event.activity.number == activity)
+    }
+}
+
+impl Core {
+    /// Keeps the event that is being routed behind those of the entity.
+    pub(crate) fn keep_behind(&mut self, now: Timestamp, id: CellId, entity: u32) {
+        let Some(cell) = self.cells.get_mut(&id) else { return };
+        let Some(turn) = cell.turn.as_mut() else { return };
+        let Some(routing) = turn.current.as_mut() else { return };
+        routing.delivered.insert(entity);
+        let Some(retry) = cell.retries.get_mut(&entity) else { return };
+        if retry.events.len() < KEPT_EVENTS_MAX {
+            retry.events.push(routing.event.clone());
+            turn.touched.insert(Part::Retry(entity));
+        } else {
+            let text = format!("an event of call {id} is lost: too many wait already");
+            let service = retry.service.clone();
+            self.raise_alarm(now, &service, &text);
+        }
+    }
+
+    /// A delivery rolled back: keeps its event, if its service wants that. True if it does.
+    pub(crate) fn retry_later(
+        &mut self,
+        now: Timestamp,
+        id: CellId,
+        awaiting: Awaiting,
+        event: &Event,
+        reason: &str,
+    ) -> bool {
+        let service = &self.services[awaiting.service];
+        if service.on_roll_back != OnRollBack::Retry {
+            return false;
+        }
+        let (service, entity) = (service.name, awaiting.entity);
+        let Some(cell) = self.cells.get_mut(&id) else { return false };
+        let Some(turn) = cell.turn.as_mut() else { return false };
+        turn.touched.insert(Part::Retry(entity));
+        let retry = cell.retries.entry(entity).or_insert_with(|| Retry {
+            service: service.to_owned(),
+            events: vec![event.clone()],
+            tries: 0,
+            due: now,
+            alarm: String::new(),
+        });
+        let old = std::mem::take(&mut retry.alarm);
+        retry.tries += 1;
+        let given_up = retry.tries > TRIES_MAX;
+        let entity_id = EntityId { cell: id, number: entity };
+        if given_up {
+            cell.retries.remove(&entity);
+            self.timers.set(Due::Retry(entity_id), None);
+            self.release_retry_alarm(service, &old, entity_id);
+            let text = format!(
+                "{} of call {id} was given up after {TRIES_MAX} tries: {reason}",
+                event.event_type
+            );
+            self.raise_alarm(now, service, &text);
+            if let Some(cell) = self.cells.get_mut(&id) {
+                Self::reclaim(cell, entity);
+            }
+            return true;
+        }
+        retry.due = now + wait(retry.tries);
+        let text = format!("{} rolled back and is tried again: {reason}", event.event_type);
+        retry.alarm.clone_from(&text);
+        self.timers.set(Due::Retry(entity_id), Some(retry.due));
+        if old != text {
+            self.release_retry_alarm(service, &old, entity_id);
+        }
+        self.raise_retry_alarm(now, service, &text, entity_id);
+        true
+    }
+
+    /// A kept event was delivered: the next one follows, or the entity is as any other.
+    pub(crate) fn retry_succeeded(&mut self, id: CellId, entity: u32) {
+        let Some(cell) = self.cells.get_mut(&id) else { return };
+        let Some(turn) = cell.turn.as_mut() else { return };
+        let Some(retry) = cell.retries.get_mut(&entity) else { return };
+        turn.touched.insert(Part::Retry(entity));
+        retry.events.remove(0);
+        retry.tries = 0;
+        if let Some(next) = retry.events.first() {
+            turn.events.push_back((next.clone(), Audience::Retry(entity)));
+            return;
+        }
+        self.forget_retry(id, entity);
+    }
+
+    /// Nothing is kept for the entity any more.
+    fn forget_retry(&mut self, id: CellId, entity: u32) {
+        let retry = self.cells.get_mut(&id).and_then(|cell| cell.retries.remove(&entity));
+        let Some(retry) = retry else { return };
+        let entity = EntityId { cell: id, number: entity };
+        self.timers.set(Due::Retry(entity), None);
+        self.release_retry_alarm(&retry.service, &retry.alarm, entity);
+    }
+
+    /// The first kept event of an entity is due again.
+    pub(crate) fn try_again(&mut self, id: CellId, entity: u32) {
+        let Some(cell) = self.cells.get_mut(&id) else { return };
+        let Some(event) = cell.retries.get(&entity).and_then(|retry| retry.events.first()) else {
+            return;
+        };
+        let Some(turn) = cell.turn.as_mut() else { return };
+        turn.events.push_back((event.clone(), Audience::Retry(entity)));
+    }
+
+    /// The cell is owned here from now on, with what it kept.
+    pub(crate) fn adopt_retries(&mut self, now: Timestamp, id: CellId) {
+        let Some(cell) = self.cells.get(&id) else { return };
+        for (number, retry) in cell.retries.clone() {
+            let entity = EntityId { cell: id, number };
+            self.timers.set(Due::Retry(entity), Some(retry.due));
+            self.raise_retry_alarm(now, &retry.service, &retry.alarm, entity);
+        }
+    }
+
+    /// The cell is owned elsewhere: so are its alarms.
+    pub(crate) fn let_go_retries(&mut self, id: CellId) {
+        let Some(cell) = self.cells.get(&id) else { return };
+        for (number, retry) in cell.retries.clone() {
+            let entity = EntityId { cell: id, number };
+            self.timers.set(Due::Retry(entity), None);
+            self.release_retry_alarm(&retry.service, &retry.alarm, entity);
+        }
+    }
+
+    /// A handler does not return: its thread is lost, and its service gets no event of this call
+    /// any more. `fate`: what became of its worker.
+    pub(crate) fn on_stuck(
+        &mut self,
+        now: Timestamp,
+        entity: EntityId,
+        service: &'static str,
+        fate: &str,
+    ) {
+        let id = entity.cell;
+        let text = format!("a handler does not return in call {id}, which goes on without: {fate}");
+        self.raise_alarm(now, service, &text);
+        self.enqueue(now, id, CellInput::Quarantine(service));
+    }
+
+    /// The service gets no event of this cell any more.
+    pub(crate) fn quarantine(&mut self, id: CellId, service: &str) {
+        let Some(cell) = self.cells.get_mut(&id) else { return };
+        cell.head.quarantined.insert(service.to_owned());
+        let of_service = |(_, retry): &(&u32, &Retry)| retry.service == service;
+        let kept: Vec<u32> = cell.retries.iter().filter(of_service).map(|(n, _)| *n).collect();
+        let Some(turn) = cell.turn.as_mut() else { return };
+        turn.touched.insert(Part::Head);
+        turn.touched.extend(kept.iter().map(|entity| Part::Retry(*entity)));
+        for entity in kept {
+            self.forget_retry(id, entity);
+            if let Some(cell) = self.cells.get_mut(&id) {
+                Self::reclaim(cell, entity);
+            }
+        }
+    }
+
+    fn raise_retry_alarm(&mut self, now: Timestamp, service: &str, text: &str, entity: EntityId) {
+        let key = (service.to_owned(), text.to_owned());
+        self.retry_alarms.waiting.entry(key).or_default().insert(entity);
+        self.raise_alarm(now, service, text);
+    }
+
+    fn release_retry_alarm(&mut self, service: &str, text: &str, entity: EntityId) {
+        let key = (service.to_owned(), text.to_owned());
+        let Some(waiting) = self.retry_alarms.waiting.get_mut(&key) else { return };
+        waiting.remove(&entity);
+        if waiting.is_empty() {
+            self.retry_alarms.waiting.remove(&key);
+            self.clear_alarm(service, text);
+        }
+    }
+}
+
+impl Cell {
+    /// True if the entity's events are kept, and the routed one is not tried again.
+    pub fn is_behind_retry(&self, entity: u32) -> bool {
+        let current = self.turn.as_ref().and_then(|turn| turn.current.as_ref());
+        let audience = current.map(|routing| routing.audience);
+        self.retries.contains_key(&entity) && audience != Some(Audience::Retry(entity))
+    }
+
+    /// The number of the entity of a service for which events of an activity are kept.
+    pub fn kept_for(&self, service: &str, activity: u32) -> Option<u32> {
+        let kept =
+            |(_, retry): &(&u32, &Retry)| retry.service == service && retry.is_about(activity);
+        self.retries.iter().find(kept).map(|(entity, _)| *entity)
+    }
+}
+
+fn wait(tries: u32) -> Duration {
+    let doubled = 1u32.checked_shl(tries.saturating_sub(1)).unwrap_or(u32::MAX);
+    FIRST_WAIT.saturating_mul(doubled).min(WAIT_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_wait_is_twice_the_one_before_up_to_a_minute() {
+        let seconds: Vec<_> = (1..=10).map(|tries| wait(tries).as_secs_f32()).collect();
+        assert_eq!(seconds, [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]);
+    }
+}

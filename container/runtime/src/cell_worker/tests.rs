@@ -1,0 +1,205 @@
+//! Workers under panics, hangs and limits.
+
+use super::*;
+use actix::{Message, System};
+use resilee_core::Input;
+use resilee_sbb::{
+    ActivityEnd, ActivityId, CohortId, Context as SbbContext, Deliver, DeliveryId, Descriptor,
+    Event, Failure, OnRollBack, Sbb, Tables, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use std::sync::{Condvar, Mutex};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Panics on its second event.
+#[derive(Default, Serialize, Deserialize)]
+struct Fragile {
+    events: u32,
+}
+
+impl Sbb for Fragile {
+    const STATE_VERSION: u32 = 1;
+
+    fn descriptor() -> Descriptor {
+        Descriptor {
+            name: "fragile",
+            vendor: "test",
+            version: "1",
+            priority: 0,
+            initial_events: &[],
+            events: &[],
+            on_roll_back: OnRollBack::Drop,
+        }
+    }
+
+    fn on_event(&mut self, _: &mut SbbContext<'_>, _: &Event) -> Result<(), Failure> {
+        self.events += 1;
+        assert!(self.events < 2, "one event is enough");
+        Ok(())
+    }
+}
+
+/// Stands for the actor that owns the core.
+struct Sink(mpsc::UnboundedSender<Input>);
+
+impl Actor for Sink {
+    type Context = Context<Self>;
+}
+
+impl Handler<Feed> for Sink {
+    type Result = <Feed as Message>::Result;
+
+    fn handle(&mut self, feed: Feed, _: &mut Self::Context) {
+        for input in feed.into_inputs() {
+            self.0.send(input).unwrap();
+        }
+    }
+}
+
+fn deliver(id: u64, service: &'static str) -> Box<Deliver> {
+    let cell = CellId { cohort: CohortId(1), number: 1 };
+    let activity = ActivityId { cell, number: 0 };
+    Box::new(Deliver {
+        id: DeliveryId(id),
+        entity: EntityId { cell, number: 0 },
+        service,
+        event: Event::new(activity, &ActivityEnd {}).unwrap(),
+        state: None,
+        attributes: BTreeMap::new(),
+        tables: Tables::default(),
+        now: Timestamp::ZERO,
+        seed: 1,
+    })
+}
+
+fn run(deliver: Box<Deliver>, to: &Recipient<Feed>) -> Run {
+    let reply = Reply::new(0, deliver.id, to.clone());
+    let (deliver, running) = (Arc::from(deliver), Running::default());
+    Run { deliver, reply, call: Span::none(), running }
+}
+
+fn hand(workers: &mut CellWorkers, deliver: Box<Deliver>, to: &Recipient<Feed>) {
+    workers.deliver(0, deliver, to.clone(), Span::none());
+}
+
+async fn outcome(inputs: &mut mpsc::UnboundedReceiver<Input>, id: u64) -> Outcome {
+    let input = timeout(DEADLINE, inputs.recv()).await.unwrap().unwrap();
+    let Input::Outcome { delivery, outcome } = input else { panic!("{input:?}") };
+    assert_eq!(delivery, DeliveryId(id));
+    outcome
+}
+
+fn reason(outcome: Outcome) -> String {
+    let Outcome::RolledBack { reason, .. } = outcome else { panic!("{outcome:?}") };
+    reason
+}
+
+#[test]
+fn a_panic_rolls_back_and_the_next_delivery_runs() {
+    System::new().block_on(async {
+        let (sender, mut inputs) = mpsc::unbounded_channel();
+        let sink = Sink(sender).start().recipient();
+        let mut workers = CellWorkers::start(2, &[LinkedSbb::of::<Fragile>()]);
+        hand(&mut workers, deliver(1, "fragile"), &sink);
+        let Outcome::Delivered { state, .. } = outcome(&mut inputs, 1).await else {
+            panic!("delivered");
+        };
+        let mut second = deliver(2, "fragile");
+        second.state = Some(state);
+        hand(&mut workers, second, &sink);
+        let reason = reason(outcome(&mut inputs, 2).await);
+        assert_eq!(reason, "panicked: one event is enough");
+        hand(&mut workers, deliver(3, "fragile"), &sink);
+        assert!(matches!(outcome(&mut inputs, 3).await, Outcome::Delivered { .. }));
+        hand(&mut workers, deliver(4, "nobody"), &sink);
+        assert!(self::reason(outcome(&mut inputs, 4).await).contains("nobody is not deployed"));
+    });
+}
+
+#[test]
+fn a_dead_actor_or_worker_is_answered_for() {
+    System::new().block_on(async {
+        let (sender, mut inputs) = mpsc::unbounded_channel();
+        let sink = Sink(sender).start().recipient();
+        let workers = CellWorkers::start(1, &[LinkedSbb::of::<Fragile>()]);
+        let dead = workers.workers[0].address.clone();
+        drop(workers);
+        // The thread ends some time after it was told to.
+        for id in 1.. {
+            let Ok(()) = dead.try_send(run(deliver(id, "fragile"), &sink)) else {
+                assert!(reason(outcome(&mut inputs, id).await).contains("is gone"));
+                break;
+            };
+            outcome(&mut inputs, id).await;
+        }
+    });
+}
+
+#[test]
+fn an_entity_beyond_the_limit_of_actors_is_served_as_well_and_idle_actors_are_stopped() {
+    System::new().block_on(async {
+        let (sender, mut inputs) = mpsc::unbounded_channel();
+        let sink = Sink(sender).start().recipient();
+        let services = BTreeMap::from([("fragile", LinkedSbb::of::<Fragile>())]);
+        let mut worker = CellWorker { services, entities: BTreeMap::new() };
+        let cell = CellId { cohort: CohortId(1), number: 1 };
+        let entity = |number| EntityId { cell, number };
+        let first = worker.actor(entity(0), "fragile").unwrap();
+        assert_eq!(worker.actor(entity(0), "fragile").unwrap(), first);
+        worker.sweep(Instant::now() + IDLE_MAX);
+        assert!(worker.entities.is_empty());
+        // Nobody keeps the address of this one.
+        let alone = SbbEntityActor { sbb: LinkedSbb::of::<Fragile>() }.start();
+        let _ = alone.try_send(run(deliver(1, "fragile"), &sink));
+        drop(alone);
+        assert!(matches!(outcome(&mut inputs, 1).await, Outcome::Delivered { .. }));
+    });
+}
+
+/// Does not return before [`RELEASED`] is set.
+#[derive(Default, Serialize, Deserialize)]
+struct Endless;
+
+static RELEASED: (Mutex<bool>, Condvar) = (Mutex::new(false), Condvar::new());
+
+impl Sbb for Endless {
+    const STATE_VERSION: u32 = 1;
+
+    fn descriptor() -> Descriptor {
+        Descriptor { name: "endless", ..Fragile::descriptor() }
+    }
+
+    fn on_event(&mut self, _: &mut SbbContext<'_>, _: &Event) -> Result<(), Failure> {
+        let released = RELEASED.0.lock().expect("nobody panics with it");
+        drop(RELEASED.1.wait_while(released, |released| !*released));
+        Ok(())
+    }
+}
+
+#[test]
+fn a_handler_that_hangs_loses_its_thread_and_what_waited_behind_it_runs() {
+    System::new().block_on(async {
+        let (sender, mut inputs) = mpsc::unbounded_channel();
+        let sink = Sink(sender).start().recipient();
+        let services = [LinkedSbb::of::<Fragile>(), LinkedSbb::of::<Endless>()];
+        let mut workers = CellWorkers::start(1, &services);
+        hand(&mut workers, deliver(1, "endless"), &sink);
+        hand(&mut workers, deliver(2, "fragile"), &sink);
+        while workers.workers[0].running.load(Ordering::Acquire) != 1 {
+            tokio::task::yield_now().await;
+        }
+        hand(&mut workers, deliver(3, "fragile"), &sink);
+        assert!(workers.abandon(0, DeliveryId(3)).is_none(), "it only waits");
+        let hung = workers.abandon(0, DeliveryId(1)).expect("it hangs");
+        assert_eq!(hung.service, "endless");
+        assert!(hung.fate.contains("1 of 16 threads"), "{}", hung.fate);
+        assert!(matches!(outcome(&mut inputs, 2).await, Outcome::Delivered { .. }));
+        *RELEASED.0.lock().unwrap() = true;
+        RELEASED.1.notify_all();
+        // The thread's late answer; the core refuses it.
+        assert!(matches!(outcome(&mut inputs, 1).await, Outcome::Delivered { .. }));
+    });
+}

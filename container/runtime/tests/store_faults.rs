@@ -1,0 +1,129 @@
+//! A store under damage: each fault is said, none takes the node down or a bill away.
+
+use resilee_core::{StoreBatch, StoreOp, Tree};
+use resilee_runtime::store::{self, Opened, StoreEvent};
+use resilee_sbb::{CellId, CohortId};
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+/// Nothing here takes so long unless it hangs.
+const DEADLINE: Duration = Duration::from_secs(60);
+const BILLS: &str = "bills";
+/// Tells a child process the directory to write to.
+const CHILD: &str = "RESILEE_FULL_DISK_CHILD";
+
+fn put(key: u64, bytes: usize) -> StoreOp {
+    let noise = |at: usize| (key as usize).wrapping_mul(2_654_435_761).wrapping_add(at * 131) as u8;
+    let value = (0..bytes).map(noise).collect();
+    StoreOp::Put { tree: Tree::Cells, key: key.to_be_bytes().to_vec(), value }
+}
+
+fn bill(number: u64) -> StoreOp {
+    let cell = CellId { cohort: CohortId(7), number };
+    StoreOp::Record { journal: BILLS.to_owned(), cell, record: vec![7; 300] }
+}
+
+fn start(opened: Opened) -> (store::Store, Receiver<StoreEvent>) {
+    let (sender, events) = channel();
+    let store = opened.start(move |event| drop(sender.send(event))).unwrap();
+    (store, events)
+}
+
+/// A store with ten cells and ten bills.
+fn fill(dir: &Path) {
+    let (store, events) = start(store::open(dir).unwrap());
+    let ops = (1..=10).flat_map(|number| [put(number, 2_000), bill(number)]).collect();
+    store.handle().write(1, StoreBatch { number: 1, ops }).unwrap();
+    assert!(matches!(events.recv_timeout(DEADLINE), Ok(StoreEvent::Stored { .. })));
+}
+
+fn bills(opened: Opened) -> Vec<u64> {
+    let (store, _events) = start(opened);
+    let records = store.handle().read(BILLS.to_owned(), 1, 100).blocking_recv().unwrap();
+    records.iter().map(|record| record.cell.number).collect()
+}
+
+/// Writes noise over a part of a file.
+fn damage(file: &Path, from: u64, bytes: usize) {
+    let file = OpenOptions::new().write(true).open(file).unwrap();
+    file.write_all_at(&vec![0xa5; bytes], from).unwrap();
+}
+
+#[test]
+fn whatever_is_overwritten_in_the_store_is_said_and_all_bills_are_there() {
+    for (from, bytes) in [(0, 64), (0, 4_096), (500, 3_000), (0, 200_000)] {
+        let dir = tempfile::tempdir().unwrap();
+        fill(dir.path());
+        damage(&dir.path().join("store/db"), from, bytes);
+        let opened = store::open(dir.path()).unwrap();
+        let cells = opened.restored.cells.len();
+        let told = opened.notices.iter().any(|notice| notice.contains("store"));
+        assert!(cells == 10 || told, "{bytes} bytes: {cells} cells, {:?}", opened.notices);
+        assert_eq!(bills(opened), (1..=10).collect::<Vec<_>>(), "{bytes} bytes from {from}");
+    }
+}
+
+#[test]
+fn a_store_that_is_gone_is_made_anew_from_the_journal_and_said() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path());
+    fs::remove_dir_all(dir.path().join("store")).unwrap();
+    let opened = store::open(dir.path()).unwrap();
+    assert!(
+        opened.notices.iter().any(|notice| notice.contains("was gone")),
+        "{:?}",
+        opened.notices
+    );
+    assert_eq!(bills(opened), (1..=10).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_first_start_is_nothing_to_be_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let opened = store::open(&dir.path().join("not/there/yet")).unwrap();
+    assert_eq!(opened.notices, Vec::<String>::new());
+}
+
+/// Not a test of its own: fills a store until it takes nothing any more, if it was started to.
+#[test]
+fn the_process_on_a_full_disk() {
+    let Ok(dir) = std::env::var(CHILD) else { return };
+    let (store, events) = start(store::open(Path::new(&dir)).unwrap());
+    for number in 1.. {
+        let ops = vec![put(number, 100_000), bill(number)];
+        let refused = store.handle().write(1, StoreBatch { number, ops });
+        match events.recv_timeout(DEADLINE).unwrap() {
+            StoreEvent::Stored { number, .. } => eprintln!("stored {number}"),
+            StoreEvent::Failed { reason, .. } => return eprintln!("failed {refused:?} {reason}"),
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_is_a_failed_store_and_no_dead_process() {
+    let dir = tempfile::tempdir().unwrap();
+    // A file may have 4,096 blocks of 512 bytes; the signal for more is ignored, so that writes
+    // fail as they do on a full disk.
+    let script = "trap '' XFSZ; ulimit -f 4096; exec \"$0\" \"$@\"";
+    let child = Command::new("sh")
+        .args(["-c", script])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "the_process_on_a_full_disk", "--nocapture"])
+        .env(CHILD, dir.path())
+        .stdout(Stdio::null())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&child.stderr).into_owned();
+    assert!(child.status.success(), "{text}");
+    assert!(text.contains("failed Ok(())"), "{text}");
+    let stored = text.lines().filter(|line| line.starts_with("stored ")).count();
+    assert!(stored > 3, "{text}");
+    // With space again, what was reported as stored is there.
+    let opened = store::open(dir.path()).unwrap();
+    assert!(opened.restored.cells.len() >= stored, "{text}");
+    assert!(bills(opened).len() >= stored, "{text}");
+}
