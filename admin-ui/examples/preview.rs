@@ -1,6 +1,6 @@
 //! The admin UI on made-up data, for those who work on its looks:
 //! `cargo run -p resilee-admin-ui --example preview -- [SCENE] [PORT]`. The scenes are `busy` (two
-//! nodes, calls, bills), `degraded` (one node died), `broken` (records that cannot be read) and
+//! nodes, calls, bills), `degraded` (one node died), `failing` (alarms of all kinds), `broken` (records that cannot be read) and
 //! `empty`. No node runs behind it; the token for writes is `preview`.
 
 #[path = "../tests/web/fake_node.rs"]
@@ -31,13 +31,17 @@ async fn main() -> std::io::Result<()> {
             node.server2_dies();
             node.alarm("cluster", "no backup: server2 is silent", seconds(2), 1);
         }
+        "failing" => {
+            make_busy(&mut node);
+            make_failing(&mut node);
+        }
         "broken" => {
             node.bill("alice@example.org", "bob@example.org", seconds(75), seconds(20));
             node.unreadable();
             node.unreadable();
         }
         other => {
-            eprintln!("{other:?} is no scene: busy, degraded, broken and empty are");
+            eprintln!("{other:?} is no scene: busy, degraded, failing, broken and empty are");
             std::process::exit(2);
         }
     }
@@ -58,6 +62,34 @@ async fn main() -> std::io::Result<()> {
 fn wall_clock() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     Timestamp::from_micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+}
+
+fn make_failing(node: &mut FakeNode) {
+    node.alarm(
+        "balancer",
+        "the balancer is not heard: no calls come in, and no other node can take over",
+        seconds(4),
+        1,
+    );
+    node.alarm("cluster", "the link to server2 is down: it gets no changes", seconds(31), 1);
+    node.alarm(
+        "store",
+        "nothing is stored any more: No space left on device (os error 28)",
+        seconds(190),
+        1,
+    );
+    node.peer_alarm(
+        "call-billing",
+        "a handler does not return in call 0f3c9a1b2d4e5f60-17, which goes on without: its \
+         worker was replaced, 1 of 16 threads may hang",
+        seconds(2_400),
+    );
+    node.peer_alarm(
+        "cluster",
+        "view 104 was forced: no other vote stands behind it, so another node may serve and bill \
+         the same calls; start this node again when all is well",
+        seconds(86_400 / 3),
+    );
 }
 
 fn make_busy(node: &mut FakeNode) {

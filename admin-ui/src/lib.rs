@@ -21,7 +21,7 @@
 //! | `bills/{id}` | the bill of one call                                                      |
 //! | `services`   | deployed services with entities and deliveries                            |
 //! | `activities` | activities of all cells with attributes and attached services             |
-//! | `alarms`     | raised alarms                                                             |
+//! | `alarms`     | alarms of the cluster, as far as this node hears of them                  |
 //!
 //! | POST to             | what it does, and answers when it is done                          |
 //! |---------------------|--------------------------------------------------------------------|

@@ -9,7 +9,7 @@ use crate::live_call::LiveCalls;
 use crate::problem::Problem;
 use resilee_call_billing::BILLS;
 use resilee_core::StoredRecord;
-use resilee_core::management::{Answer, CellSnapshot, Command, Query, Status};
+use resilee_core::management::{Alarm, Answer, CellSnapshot, Command, Query, Status};
 use resilee_sbb::CellId;
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,6 +62,16 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// All alarms of the cluster with the node where they are raised, the newest first.
+    pub fn alarms(&self) -> Vec<(&str, &Alarm)> {
+        let own = self.status.alarms.iter().map(|alarm| (self.cluster.this.as_str(), alarm));
+        let others = self.status.peer_alarms.iter();
+        let others = others.flat_map(|(node, all)| all.iter().map(|alarm| (node.as_str(), alarm)));
+        let mut alarms: Vec<_> = own.chain(others).collect();
+        alarms.sort_by_key(|(node, alarm)| (std::cmp::Reverse(alarm.raised_at), *node));
+        alarms
+    }
+
     /// The cell with this id.
     pub fn cell(&self, id: CellId) -> Option<&CellSnapshot> {
         let id = id.to_string();

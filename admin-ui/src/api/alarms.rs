@@ -1,4 +1,4 @@
-//! `GET /api/v1/alarms`: the alarms that are raised at this node.
+//! `GET /api/v1/alarms`: the alarms of the whole cluster, as far as this node hears of them.
 
 use crate::moment;
 use crate::problem::RestProblem;
@@ -15,16 +15,19 @@ struct Alarms<'a> {
 
 #[derive(Serialize)]
 struct AlarmRow<'a> {
+    /// Where it is raised.
+    node: &'a str,
     source: &'a str,
     text: &'a str,
     raised_at: String,
     count: u64,
 }
 
-/// In the node's own order.
+/// The newest first.
 pub async fn alarms(system: web::Data<System>) -> Result<HttpResponse, RestProblem> {
     let snapshot = system.snapshot().await?;
-    let rows = snapshot.status.alarms.iter().map(|alarm| AlarmRow {
+    let rows = snapshot.alarms().into_iter().map(|(node, alarm)| AlarmRow {
+        node,
         source: &alarm.source,
         text: &alarm.text,
         raised_at: moment::iso(alarm.raised_at),

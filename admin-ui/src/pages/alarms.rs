@@ -36,7 +36,9 @@ struct AlarmList<'a> {
     rows: Vec<AlarmRow<'a>>,
 }
 
-struct AlarmRow<'a> {
+/// One alarm as a page shows it.
+pub struct AlarmRow<'a> {
+    node: &'a str,
     source: &'a str,
     text: &'a str,
     raised: Moment,
@@ -45,15 +47,20 @@ struct AlarmRow<'a> {
 
 impl<'a> AlarmList<'a> {
     fn new(snapshot: &'a Snapshot) -> Self {
-        let status = &snapshot.status;
-        let mut alarms: Vec<_> = status.alarms.iter().collect();
-        alarms.sort_by_key(|alarm| std::cmp::Reverse(alarm.raised_at));
-        let row = |alarm: &&'a resilee_core::management::Alarm| AlarmRow {
-            source: &alarm.source,
-            text: &alarm.text,
-            raised: Moment::new(status.now, alarm.raised_at),
-            count: count(alarm.count),
-        };
-        AlarmList { node: &snapshot.cluster.this, rows: alarms.iter().map(row).collect() }
+        AlarmList { node: &snapshot.cluster.this, rows: rows(snapshot, usize::MAX) }
     }
+}
+
+/// The newest alarms of the cluster, at most `limit`.
+pub fn rows(snapshot: &Snapshot, limit: usize) -> Vec<AlarmRow<'_>> {
+    let now = snapshot.status.now;
+    let alarms = snapshot.alarms().into_iter().take(limit);
+    let rows = alarms.map(|(node, alarm)| AlarmRow {
+        node,
+        source: &alarm.source,
+        text: &alarm.text,
+        raised: Moment::new(now, alarm.raised_at),
+        count: count(alarm.count),
+    });
+    rows.collect()
 }

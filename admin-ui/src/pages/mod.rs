@@ -176,7 +176,7 @@ struct AlarmBadge {
 
 impl AlarmBadge {
     fn new(snapshot: &Snapshot) -> Self {
-        AlarmBadge { alarms: snapshot.status.alarms.len() }
+        AlarmBadge { alarms: snapshot.alarms().len() }
     }
 }
 

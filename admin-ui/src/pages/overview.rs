@@ -1,6 +1,7 @@
 //! `/`: numbers, cluster and live calls at a glance. Nothing here computes a cost: `live_call`
 //! has it from the billing service.
 
+use super::alarms::{self, AlarmRow};
 use super::{Fragment, Frame, count, html};
 use crate::amount::{Address, Amount};
 use crate::cluster::Cluster;
@@ -14,12 +15,15 @@ use resilee_sbb::Timestamp;
 
 /// Live calls in the table; more are only counted, and are all in REST.
 pub const CALLS_SHOWN_MAX: usize = 100;
+/// Alarms at the top; the others are on their own page.
+const ALARMS_SHOWN_MAX: usize = 5;
 
 #[derive(Template)]
 #[template(path = "overview.html")]
 struct OverviewPage<'a> {
     frame: Frame<'a>,
     numbers: Numbers<'a>,
+    alarms: AlarmStrip<'a>,
     cluster: ClusterStrip<'a>,
     calls: CallsTable,
 }
@@ -30,6 +34,7 @@ pub async fn page(system: web::Data<System>) -> Result<HttpResponse, PageProblem
     html(&OverviewPage {
         frame: Frame::new("Overview", "overview", "watch=overview", &snapshot),
         numbers: Numbers::new(&system, &snapshot).await?,
+        alarms: AlarmStrip::new(&snapshot),
         cluster: ClusterStrip { cluster: &snapshot.cluster },
         calls: CallsTable::new(&snapshot),
     })
@@ -39,6 +44,7 @@ pub async fn page(system: web::Data<System>) -> Result<HttpResponse, PageProblem
 pub async fn fragments(system: &System, snapshot: &Snapshot) -> Result<Vec<Fragment>, Problem> {
     Ok(vec![
         Fragment::of("numbers", &Numbers::new(system, snapshot).await?)?,
+        Fragment::of("alarm-strip", &AlarmStrip::new(snapshot))?,
         Fragment::of("cluster", &ClusterStrip { cluster: &snapshot.cluster })?,
         Fragment::of("calls", &CallsTable::new(snapshot))?,
     ])
@@ -62,7 +68,7 @@ impl<'a> Numbers<'a> {
     async fn new(system: &System, snapshot: &'a Snapshot) -> Result<Self, Problem> {
         let status = &snapshot.status;
         let today = system.book().await?.totals_since(moment::day_start(status.now));
-        let newest = status.alarms.iter().max_by_key(|alarm| alarm.raised_at);
+        let alarms = snapshot.alarms();
         Ok(Numbers {
             calls: count(snapshot.calls.calls.len()),
             talking: snapshot.calls.count(CallState::Talking),
@@ -71,9 +77,24 @@ impl<'a> Numbers<'a> {
             talk_today: moment::span(today.seconds()),
             money_today: today.amounts(),
             cluster: &snapshot.cluster,
-            alarms: status.alarms.len(),
-            newest_alarm: newest.map(|alarm| moment::ago(status.now, alarm.raised_at)),
+            alarms: alarms.len(),
+            newest_alarm: alarms.first().map(|(_, alarm)| moment::ago(status.now, alarm.raised_at)),
         })
+    }
+}
+
+/// What needs a look; nothing if all is well.
+#[derive(Template)]
+#[template(path = "parts/alarm_strip.html")]
+struct AlarmStrip<'a> {
+    rows: Vec<AlarmRow<'a>>,
+    all: usize,
+}
+
+impl<'a> AlarmStrip<'a> {
+    fn new(snapshot: &'a Snapshot) -> Self {
+        let rows = alarms::rows(snapshot, ALARMS_SHOWN_MAX);
+        AlarmStrip { rows, all: snapshot.alarms().len() }
     }
 }
 

@@ -98,3 +98,26 @@ async fn a_node_that_cannot_answer_is_a_503_page_with_its_reason() {
         page.shows("it is stopping").shows("ask another node");
     }
 }
+
+#[actix_web::test]
+async fn the_overview_says_what_needs_a_look_on_any_node() {
+    let mut node = FakeNode::new();
+    get(FakeNode::new(), "/").await.hides("Needs a look");
+    node.alarm("balancer", "the balancer is not heard", seconds(300), 1);
+    node.peer_alarm("store", "nothing is stored any more: no space left", seconds(12));
+    let page = get(node, "/").await;
+    page.shows("Needs a look").shows("nothing is stored any more").shows("12 s ago");
+    page.shows("the balancer is not heard").shows("data-alarms=\"2\"");
+    let position = |text: &str| page.body.find(text).expect("shown");
+    assert!(position("data-alarm=\"store\"") < position("data-alarm=\"balancer\""));
+}
+
+#[actix_web::test]
+async fn many_alarms_are_cut_short_on_the_overview() {
+    let mut node = FakeNode::new();
+    for number in 0..9 {
+        node.alarm("call-billing", &format!("alarm {number}"), seconds(number), 1);
+    }
+    let page = get(node, "/").await;
+    page.shows("alarm 4").hides("alarm 5").shows("The newest 5 of 9");
+}

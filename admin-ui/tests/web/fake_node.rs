@@ -85,6 +85,7 @@ impl FakeNode {
             gated: 0,
             dropped: BTreeMap::new(),
             alarms: Vec::new(),
+            peer_alarms: BTreeMap::new(),
         };
         let tariff = Tariff {
             prefix: String::new(),
@@ -201,6 +202,14 @@ impl FakeNode {
         let raised_at = self.status.now - ago;
         let (source, text) = (source.to_owned(), text.to_owned());
         self.status.alarms.push(Alarm { source, text, raised_at, count });
+    }
+
+    /// Raises an alarm at `server2`.
+    pub fn peer_alarm(&mut self, source: &str, text: &str, ago: Duration) {
+        let raised_at = self.status.now - ago;
+        let (source, text) = (source.to_owned(), text.to_owned());
+        let alarms = self.status.peer_alarms.entry("server2".to_owned()).or_default();
+        alarms.push(Alarm { source, text, raised_at, count: 1 });
     }
 
     /// `server2` dies, and `server1` goes on alone in the next view.

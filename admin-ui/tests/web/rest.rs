@@ -88,6 +88,11 @@ async fn services_activities_and_alarms_are_lists() {
     assert_eq!(*attached, json!(["call-control", "call-billing"]));
     let alarms = get(node(), "/api/v1/alarms").await.json();
     assert_eq!(alarms["alarms"][0]["raised_at"], "2026-05-01T14:03:21.120Z");
+    assert_eq!(alarms["alarms"][0]["node"], "server1");
+    let mut two = node();
+    two.peer_alarm("store", "full", seconds(9));
+    let alarms = get(two, "/api/v1/alarms").await.json();
+    assert_eq!(alarms["alarms"][1]["node"], "server2");
 }
 
 #[actix_web::test]

@@ -42,7 +42,11 @@ impl Core {
         let text = format!("the link to {peer} is down: it gets no changes");
         match up {
             true => self.clear_alarm("cluster", &text),
-            false => self.raise_alarm(now, "cluster", &text),
+            false => {
+                self.alarms.set_peer(peer, Vec::new());
+                self.raise_alarm(now, "cluster", &text);
+            }
         }
+        self.alarms.tell_again();
     }
 }

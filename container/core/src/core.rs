@@ -5,6 +5,7 @@ use crate::cell::{Cell, CellInput};
 use crate::cluster_clock::ClusterClock;
 use crate::commit::{Part, Record, RowChange};
 use crate::config::CoreConfig;
+use crate::frame::Extra;
 use crate::gate::Gate;
 use crate::hand_over::HandOver;
 use crate::inspection::Observed;
@@ -343,6 +344,10 @@ impl Core {
     fn on_timeout(&mut self, now: Timestamp) {
         self.tell_member(MemberInput::Timeout);
         self.ask_again_to_join();
+        if let Some(alarms) = self.alarms.to_tell(now) {
+            let links = self.links.values_mut();
+            links.for_each(|link| link.say(Extra::Alarms(alarms.clone())));
+        }
         let (local, done) = (self.clock.local(), self.gate.held());
         self.links.values_mut().for_each(|link| link.on_timeout(local, done));
         while let Some(due) = self.timers.pop(now) {

@@ -3,6 +3,7 @@
 //! Order, repetition and acknowledgement of updates are in `link.rs`.
 
 use crate::commit::{Change, Commit, RowChange};
+use crate::management::Alarm;
 use crate::resource_adaptor::Ingress;
 use crate::store::StoredRecord;
 use resilee_membership::RunId;
@@ -62,6 +63,8 @@ pub(crate) enum Extra {
     Join { stream: u64 },
     /// The snapshot on this stream of the reader cannot be finished: it may ask for another.
     JoinFailed { stream: u64 },
+    /// All alarms that are raised at the writer.
+    Alarms(Vec<Alarm>),
     /// A client's message for a cell that the reader owns.
     Relay(Ingress),
 }

@@ -3,7 +3,7 @@
 
 use resilee_membership::{MemberNotice, NodeName, RunId, View};
 use resilee_sbb::{CellId, CohortId, StateBytes, Timestamp, TraceLevel};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Something worth a line in the log.
@@ -69,7 +69,7 @@ pub enum Notice {
 }
 
 /// A condition that an operator should look at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alarm {
     /// What it is about, for example a service name or `cluster`.
     pub source: String,
@@ -145,8 +145,10 @@ pub struct Status {
     pub gated: u64,
     /// Dropped messages by reason.
     pub dropped: BTreeMap<String, u64>,
-    /// Raised alarms.
+    /// Alarms that are raised here.
     pub alarms: Vec<Alarm>,
+    /// Alarms that are raised at other nodes, as far as links to them are up.
+    pub peer_alarms: BTreeMap<String, Vec<Alarm>>,
 }
 
 /// One activity of a cell.

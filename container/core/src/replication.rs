@@ -100,6 +100,7 @@ impl Core {
             // The other side may have adopted the view by which a cohort is ours a moment before.
             Extra::Relay(ingress) if view > self.view.number => self.keep_early(ingress),
             Extra::Relay(ingress) => self.on_message(now, ingress, true),
+            Extra::Alarms(alarms) => self.alarms.set_peer(&from.node, alarms),
             Extra::JoinFailed { stream } => self.on_join_failed(now, &from.node, stream),
             Extra::Join { stream } => {
                 if self.view.contains(from) {

@@ -30,6 +30,7 @@ impl Core {
             gated: self.gate.len() as u64,
             dropped: self.dropped.iter().map(|(why, count)| ((*why).to_owned(), *count)).collect(),
             alarms: self.alarms.raised(),
+            peer_alarms: self.alarms.of_peers(),
         }
     }
 

@@ -20,6 +20,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// sled's cache; its own default of 1 GB is not for us.
 const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
+/// Where the contents of a fresh store come from.
+const REBUILT: &str = "bills come from the journal, calls and registrations from the other node";
+/// The store opened, but not with all it had.
+const INDEX_LOST: &str = "the store lost the index of journal";
+
 /// Why a store cannot be opened at all.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -90,8 +95,14 @@ pub fn open(data_dir: &Path) -> Result<Opened, StoreError> {
         Err(TryLockError::Error(error)) => return Err(at(&lock_path)(error)),
     }
     let store = data_dir.join("store");
+    let gone = !store.exists() && !names_in(&folder).map_err(at(&folder))?.is_empty();
     let reason = match open_guarded(&store, &folder) {
-        Ok((engine, restored, notices)) => {
+        Ok((engine, restored, mut notices)) => {
+            if gone {
+                let path = store.display();
+                notices.retain(|notice| !notice.contains(INDEX_LOST));
+                notices.push(format!("the store {path} was gone: a fresh one is used; {REBUILT}"));
+            }
             return Ok(Opened { engine, lock, restored, notices });
         }
         Err(WriteError::Io(reason)) => return Err(StoreError::Io { path: folder, reason }),
@@ -103,8 +114,9 @@ pub fn open(data_dir: &Path) -> Result<Opened, StoreError> {
     let fresh = open_guarded(&store, &folder);
     let (engine, restored, mut notices) =
         fresh.map_err(|error| StoreError::Fresh { path: store, reason: error.to_string() })?;
+    notices.retain(|notice| !notice.contains(INDEX_LOST));
     notices.push(format!(
-        "the store did not open ({reason}); it was moved to {} and a fresh one is used",
+        "the store did not open ({reason}): it was moved to {} and a fresh one is used; {REBUILT}",
         aside.display()
     ));
     Ok(Opened { engine, lock, restored, notices })
@@ -307,14 +319,25 @@ impl Engine {
         let by_cell = self.db.open_tree(format!("journal.{name}.cell"))?;
         let last = scan.records.iter().map(|(record, _)| record.sequence).max().unwrap_or(0);
         let journal = Journal { file, by_sequence, by_cell, next_sequence: last + 1 };
-        self.reindex(name, &journal, &scan)?;
+        self.reindex(name, &journal, &scan, notices)?;
         Ok(journal)
     }
 
     /// Makes the index anew unless it describes this very file.
-    fn reindex(&self, name: &str, journal: &Journal, scan: &Scan) -> Result<(), WriteError> {
+    fn reindex(
+        &self,
+        name: &str,
+        journal: &Journal,
+        scan: &Scan,
+        notices: &mut Vec<String>,
+    ) -> Result<(), WriteError> {
         let length = journal.file.length().to_be_bytes();
-        let indexed = self.places.get(name)?.is_some_and(|indexed| indexed == length)
+        let place = self.places.get(name)?;
+        // A death may leave an index that is behind its file, but not a file without any.
+        if place.is_none() && !scan.records.is_empty() {
+            notices.push(format!("{INDEX_LOST} {name}, and may have lost calls; {REBUILT}"));
+        }
+        let indexed = place.is_some_and(|indexed| indexed == length)
             && journal.by_sequence.len() == scan.records.len();
         if indexed {
             return Ok(());
