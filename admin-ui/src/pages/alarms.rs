@@ -38,11 +38,11 @@ struct AlarmList<'a> {
 
 /// One alarm as a page shows it.
 pub struct AlarmRow<'a> {
-    node: &'a str,
-    source: &'a str,
-    text: &'a str,
-    raised: Moment,
-    count: String,
+    pub node: &'a str,
+    pub source: &'a str,
+    pub text: &'a str,
+    pub raised: Moment,
+    pub count: String,
 }
 
 impl<'a> AlarmList<'a> {

@@ -27,6 +27,8 @@ use std::net::SocketAddr;
 
 /// How long a handler may take before its delivery counts as rolled back, in milliseconds.
 pub(crate) const DELIVERY_DEADLINE_MS: u64 = 10_000;
+/// How much longer the others may take when one did not return, in milliseconds.
+pub(crate) const DELIVERY_GRACE_MS: u64 = 2_000;
 
 /// One node's SLEE.
 pub struct Core {

@@ -36,6 +36,13 @@ impl Timers {
         }
     }
 
+    /// Moves a timer to `at` if it is set to an earlier time.
+    pub fn postpone(&mut self, due: Due, at: Timestamp) {
+        if self.at.get(&due).is_some_and(|set| *set < at) {
+            self.set(due, Some(at));
+        }
+    }
+
     /// The next timer that is due at `now`.
     pub fn pop(&mut self, now: Timestamp) -> Option<Due> {
         let (at, due) = *self.queue.first()?;

@@ -7,7 +7,7 @@
 
 use crate::cell::{Cell, CellInput};
 use crate::commit::{Activity, Entity, Part, Record, RowChange};
-use crate::core::{Core, DELIVERY_DEADLINE_MS};
+use crate::core::{Core, DELIVERY_DEADLINE_MS, DELIVERY_GRACE_MS};
 use crate::event_router::{Audience, Awaiting, EVENTS_PER_TURN_MAX, Recipient, Routing, Turn};
 use crate::io::Output;
 use crate::management::Notice;
@@ -220,6 +220,11 @@ impl Core {
     pub(crate) fn on_delivery_deadline(&mut self, now: Timestamp, delivery: DeliveryId) {
         let reason = format!("the handler did not return within {DELIVERY_DEADLINE_MS} ms");
         self.outputs.push_back(Output::Abandon { delivery });
+        // Others may have waited for the same thread, and are handed to another one now.
+        let grace = now + Duration::from_millis(DELIVERY_GRACE_MS);
+        for other in self.deliveries.keys().filter(|other| **other != delivery) {
+            self.timers.postpone(Due::Delivery(*other), grace);
+        }
         self.on_outcome(now, delivery, Outcome::RolledBack { reason, effects: Vec::new() });
     }
 
