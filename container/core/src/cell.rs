@@ -15,6 +15,9 @@ use std::collections::{BTreeMap, VecDeque};
 /// Inputs that wait for a cell's turn to end; more are dropped (clients repeat).
 pub(crate) const INBOX_MAX: usize = 64;
 
+/// Activities and entities have smaller numbers: the next one can always be given.
+const NUMBERS_END: u32 = u32::MAX / 2;
+
 /// What waits for a turn of its cell.
 #[derive(Debug)]
 pub(crate) enum CellInput {
@@ -140,31 +143,75 @@ impl Cell {
         activities.filter(move |(_, activity)| attached(activity)).map(|(number, _)| *number)
     }
 
-    fn apply_change(&mut self, change: &Change) -> Result<(), CodecError> {
-        match (change.part, &change.value) {
-            (Part::Head, Some(value)) => self.head = decode(value)?,
-            (Part::Head, None) => {}
-            (Part::Activity(number), Some(value)) => {
-                self.activities.insert(number, decode(value)?);
+    fn apply_change(&mut self, change: ReadChange) {
+        match change {
+            ReadChange::Head(head) => self.head = head,
+            ReadChange::Activity(number, Some(activity)) => {
+                self.activities.insert(number, activity);
             }
-            (Part::Activity(number), None) => drop(self.activities.remove(&number)),
-            (Part::Entity(number), Some(value)) => {
-                self.entities.insert(number, decode(value)?);
-            }
-            (Part::Entity(number), None) => drop(self.entities.remove(&number)),
-            (Part::Timer(entity, timer), Some(value)) => {
-                self.timers.insert((entity, timer), decode(value)?);
-            }
-            (Part::Timer(entity, timer), None) => drop(self.timers.remove(&(entity, timer))),
-            (Part::Retry(entity), Some(value)) => {
-                self.retries.insert(entity, decode(value)?);
-            }
-            (Part::Retry(entity), None) => drop(self.retries.remove(&entity)),
-            // Journals have records, not cells.
-            (Part::Record, _) => {}
+            ReadChange::Activity(number, None) => drop(self.activities.remove(&number)),
+            ReadChange::Entity(number, Some(entity)) => drop(self.entities.insert(number, entity)),
+            ReadChange::Entity(number, None) => drop(self.entities.remove(&number)),
+            ReadChange::Timer(key, Some(due)) => drop(self.timers.insert(key, due)),
+            ReadChange::Timer(key, None) => drop(self.timers.remove(&key)),
+            ReadChange::Retry(number, Some(retry)) => drop(self.retries.insert(number, retry)),
+            ReadChange::Retry(number, None) => drop(self.retries.remove(&number)),
+            ReadChange::Nothing => {}
         }
-        Ok(())
     }
+}
+
+/// A change that was read.
+enum ReadChange {
+    Head(Head),
+    Activity(u32, Option<Activity>),
+    Entity(u32, Option<Entity>),
+    Timer((u32, TimerId), Option<Timestamp>),
+    Retry(u32, Option<Retry>),
+    Nothing,
+}
+
+impl ReadChange {
+    fn of(change: &Change) -> Result<ReadChange, CodecError> {
+        let value = change.value.as_ref();
+        let number = |number: u32| match number < NUMBERS_END {
+            true => Ok(number),
+            false => Err(CodecError::invalid(format!("{number} is not the number of a part"))),
+        };
+        Ok(match change.part {
+            Part::Head => match value.map(|value| decode::<Head>(value)).transpose()? {
+                Some(head) => {
+                    number(head.next_activity)?;
+                    number(head.next_entity)?;
+                    ReadChange::Head(head)
+                }
+                None => ReadChange::Nothing,
+            },
+            Part::Activity(at) => {
+                ReadChange::Activity(number(at)?, value.map(|value| decode(value)).transpose()?)
+            }
+            Part::Entity(at) => {
+                ReadChange::Entity(number(at)?, value.map(|value| decode(value)).transpose()?)
+            }
+            Part::Timer(entity, timer) => {
+                let due = value.map(|value| decode(value)).transpose()?;
+                ReadChange::Timer((number(entity)?, timer), due)
+            }
+            Part::Retry(entity) => {
+                ReadChange::Retry(number(entity)?, value.map(|value| decode(value)).transpose()?)
+            }
+            // Journals have records, not cells.
+            Part::Record => ReadChange::Nothing,
+        })
+    }
+}
+
+/// That all changes can be read.
+///
+/// # Errors
+/// A part that cannot be read.
+pub(crate) fn check_readable(changes: &[Change]) -> Result<(), CodecError> {
+    changes.iter().try_for_each(|change| ReadChange::of(change).map(drop))
 }
 
 /// Applies the changes of a commit, or a piece of a snapshot, to the replicas.
@@ -179,15 +226,21 @@ pub(crate) fn apply(
     id: CellId,
     changes: &[Change],
 ) -> Result<(), CodecError> {
+    // All are read before one is applied: a bad one leaves the cell as it is.
+    let changes: Vec<_> = changes.iter().map(ReadChange::of).collect::<Result<_, _>>()?;
     let cell = match cells.entry(id) {
         Entry::Occupied(entry) => entry.into_mut(),
         Entry::Vacant(entry) => {
-            let head = changes.iter().find(|change| change.part == Part::Head);
-            let Some(value) = head.and_then(|change| change.value.as_ref()) else { return Ok(()) };
-            entry.insert(Cell::replica(id, decode(value)?))
+            let head = changes.iter().find_map(|change| match change {
+                ReadChange::Head(head) => Some(head.clone()),
+                _ => None,
+            });
+            let Some(head) = head else { return Ok(()) };
+            entry.insert(Cell::replica(id, head))
         }
     };
-    changes.iter().try_for_each(|change| cell.apply_change(change))
+    changes.into_iter().for_each(|change| cell.apply_change(change));
+    Ok(())
 }
 
 /// The changes of one turn, from the parts it touched.

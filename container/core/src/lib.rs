@@ -48,6 +48,7 @@ mod takeover;
 mod timers;
 mod turns;
 mod wall_clock;
+mod untrusted;
 
 pub use self::core::Core;
 pub use config::{CoreConfig, Peer};

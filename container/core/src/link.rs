@@ -235,6 +235,11 @@ impl Link {
         }
     }
 
+    /// True if an acknowledgement is of updates that were never made.
+    pub fn was_not_sent(&self, stream: u64, ack: u64) -> bool {
+        self.replicates() && stream == self.stream && ack >= self.next
+    }
+
     /// Our stream, as the peer named it.
     pub fn stream(&self) -> u64 {
         self.stream
@@ -253,7 +258,7 @@ impl Link {
         if frame.updates.is_empty() || frame.stream != self.peer_stream {
             return Ok(Vec::new());
         }
-        if frame.first > self.received + 1 {
+        if frame.first == 0 || frame.first > self.received + 1 {
             return Err("updates are missing");
         }
         self.acknowledgement_due = true;

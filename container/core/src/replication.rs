@@ -4,7 +4,7 @@
 //! the same stream, so a piece (the whole cell as it is when the piece is made) is never older
 //! than a commit before it, and never newer than one behind it.
 
-use crate::cell::apply;
+use crate::cell::{apply, check_readable};
 use crate::commit::{Change, Commit, RowChange};
 use crate::core::{Core, Joining};
 use crate::frame::{Extra, Frame, Update};
@@ -23,6 +23,8 @@ use std::time::Duration;
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 /// Rows of a table in one piece of a snapshot.
 const ROWS_PER_PIECE: usize = 256;
+/// Of what is wrong with a frame: some of it is the peer's own text.
+const REASON_CHARS_MAX: usize = 200;
 /// Records of a journal in one piece of a snapshot.
 const RECORDS_PER_PIECE: usize = 256;
 
@@ -47,9 +49,11 @@ impl Core {
     /// A frame from a peer; a bad one closes the link with a reason.
     pub(crate) fn on_frame(&mut self, now: Timestamp, peer: &NodeName, bytes: &[u8]) {
         if let Err(reason) = self.read_frame(now, peer, bytes) {
-            let peer = peer.clone();
-            self.raise_alarm(now, "cluster", &format!("link to {peer} closed: {reason}"));
-            self.outputs.push_back(Output::CloseLink { peer, reason });
+            self.count_drop("bad frame of a peer");
+            // One alarm for each peer, whatever is wrong: the log has the reasons.
+            self.raise_alarm(now, "cluster", &format!("bad frames of {peer}: its link is closed"));
+            let reason = reason.chars().take(REASON_CHARS_MAX).collect();
+            self.outputs.push_back(Output::CloseLink { peer: peer.clone(), reason });
         }
     }
 
@@ -67,6 +71,7 @@ impl Core {
             self.tell_member(MemberInput::LinkUp(frame.from.clone()));
             self.ask_to_join();
         }
+        self.check_frame(peer, &frame)?;
         for extra in std::mem::take(&mut frame.extras) {
             self.on_extra(now, &frame.from, frame.view, extra);
         }
@@ -82,13 +87,14 @@ impl Core {
         if self.view.contains(&frame.from) || joined {
             for update in link.accept(&mut frame)? {
                 let update: Update = decode(&update).map_err(|error| error.to_string())?;
+                self.check_update(frame.view, &update)?;
                 self.apply_update(now, &frame.from, update).map_err(|error| error.to_string())?;
                 if let Some(link) = self.links.get_mut(peer) {
                     link.on_applied();
                 }
             }
             if let Some(outbox) = self.outbox.get_mut(&frame.from) {
-                *outbox = outbox.split_off(&(frame.done + 1));
+                *outbox = outbox.split_off(&frame.done.saturating_add(1));
             }
         }
         Ok(())
@@ -206,6 +212,7 @@ impl Core {
             Update::Commit(commit) => self.apply_commit(from, commit),
             Update::Cell { id, parts } => {
                 let commit = Commit { changes: parts, ..Commit::empty(0, id) };
+                check_readable(&commit.changes)?;
                 self.forget_replica(id);
                 self.apply_changes(id, &commit.changes)?;
                 self.store_changes(&commit);

@@ -9,6 +9,13 @@ use serde::de::DeserializeOwned;
 #[error("{0}")]
 pub struct CodecError(String);
 
+impl CodecError {
+    /// Bytes that can be read as the type, but whose values cannot be.
+    pub fn invalid(what: impl Into<String>) -> Self {
+        CodecError(what.into())
+    }
+}
+
 /// Writes `value` as a MessagePack map.
 ///
 /// # Errors

@@ -1,0 +1,89 @@
+//! Frames as they are on the wire, to write wrong ones: the names are those of the core's types.
+
+use resilee_membership::RunId;
+use resilee_sbb::{CellId, TimerId, decode, encode};
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Frame {
+    pub from: RunId,
+    pub view: u64,
+    pub stream: u64,
+    pub first: u64,
+    pub updates: Vec<ByteBuf>,
+    pub ack_stream: u64,
+    pub ack: u64,
+    pub done: u64,
+    #[serde(default)]
+    pub extras: Vec<Extra>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Extra {
+    Hello,
+    Join { stream: u64 },
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Update {
+    Commit(Commit),
+    Cell { id: CellId, parts: Vec<Change> },
+    SnapshotEnd,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Commit {
+    pub number: u64,
+    pub cell: CellId,
+    pub changes: Vec<Change>,
+    pub over: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Change {
+    pub part: Part,
+    pub value: Option<ByteBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Part {
+    Head,
+    Activity(u32),
+    Entity(u32),
+    Timer(u32, TimerId),
+    Record,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Head {
+    pub key: u64,
+    pub scope: String,
+    pub born_at: resilee_sbb::Timestamp,
+    pub next_activity: u32,
+    pub next_entity: u32,
+}
+
+impl Frame {
+    pub fn read(bytes: &[u8]) -> Frame {
+        decode(bytes).expect("the core wrote it")
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        encode(self).expect("plain data")
+    }
+
+    /// Its first update.
+    pub fn commit(&self) -> Commit {
+        match decode(&self.updates[0]).expect("the core wrote it") {
+            Update::Commit(commit) => commit,
+            other => panic!("a commit, not {other:?}"),
+        }
+    }
+
+    /// With this as its only update.
+    pub fn with(&self, update: &Update) -> Frame {
+        let updates = vec![ByteBuf::from(encode(update).expect("plain data"))];
+        Frame { updates, ..self.clone() }
+    }
+}
