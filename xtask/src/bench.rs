@@ -110,7 +110,7 @@ fn measure_load(root: &Path, binaries: &Path, load: Load) -> Result<()> {
     let busy = load_average();
     std::thread::sleep(SETTLE);
     let after = pair.usage()?;
-    let counters = phones.count()?;
+    let repeats = phones.repeats()?;
     let calls = phones.calls()?;
     let times = |time: fn(&crate::phones::Call) -> Option<u64>, percents: &[u32]| {
         let mut times: Vec<u64> = calls.values().filter_map(time).collect();
@@ -125,12 +125,12 @@ fn measure_load(root: &Path, binaries: &Path, load: Load) -> Result<()> {
         used.cpu.as_secs_f64() * 1000.0 / made.max(1) as f64
     };
     let (balancer, nodes) = (per_1000(0), per_1000(1));
-    let failed = u64::from(load.calls()).saturating_sub(counters.good);
+    let failed = load.failed(&calls);
     println!(
         "| {} | {made} | {failed} | {} | {} | {} | {} | {balancer:.3} | {nodes:.3} | {:.3} \
          | {busy:.1} |",
         load.rate,
-        counters.repeats,
+        repeats,
         ring.join("/"),
         set_up.join("/"),
         release.join("/"),
@@ -141,7 +141,7 @@ fn measure_load(root: &Path, binaries: &Path, load: Load) -> Result<()> {
         stamp(root),
         load.rate,
         load.seconds,
-        counters.repeats,
+        repeats,
         ring.join(","),
         set_up.join(","),
         release.join(","),
@@ -172,7 +172,7 @@ fn measure_memory(root: &Path, binaries: &Path, calls: u32) -> Result<()> {
     let [balancer, nodes] = pair.usage()?;
     let grown = nodes.pss_bytes.saturating_sub(before[1].pss_bytes);
     let per_call = grown / 2 / (up.max(1) as u64);
-    phones.count()?;
+    phones.repeats()?;
     println!(
         "\n{up} calls up: balancer {:.1} MB (before: {:.1}), both nodes {:.1} MB (before: {:.1}): \
          {per_call} bytes per call and node",

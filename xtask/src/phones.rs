@@ -20,6 +20,8 @@ const CALLEE_PORT: u16 = 5081;
 const CALLER_PORT: u16 = 5080;
 /// How long all registrations may take.
 const REGISTER_MAX: Duration = Duration::from_secs(30);
+/// How long the callees may take to write their statistics.
+const CALLEE_END_MAX: Duration = Duration::from_secs(3);
 /// How long a callee rings, in the scenario; no delay of ours.
 pub const RING_MS: u64 = 100;
 
@@ -45,6 +47,12 @@ impl Load {
     /// How many calls that makes.
     pub fn calls(self) -> u32 {
         self.rate * self.seconds
+    }
+
+    /// Calls of the plan that did not come to their end.
+    pub fn failed(self, calls: &BTreeMap<String, Call>) -> u64 {
+        let good = calls.values().filter(|call| call.is_good()).count() as u64;
+        u64::from(self.calls()).saturating_sub(good)
     }
 
     /// From the first INVITE to the last BYE, if all goes well.
@@ -85,19 +93,15 @@ impl Call {
         self.hung_up_ms?.checked_sub(self.answered_ms?)
     }
 
+    /// True if it came to its end.
+    pub fn is_good(&self) -> bool {
+        self.answered_ms.is_some() && self.over_ms.is_some()
+    }
+
     /// From the first BYE to its 200.
     pub fn release_ms(&self) -> Option<u64> {
         self.over_ms?.checked_sub(self.hung_up_ms?)
     }
-}
-
-/// Counters of SIPp.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Counters {
-    /// Calls whose scenario went to its end.
-    pub good: u64,
-    /// Messages that both sides sent again.
-    pub repeats: u64,
 }
 
 impl Phones {
@@ -114,24 +118,23 @@ impl Phones {
         Ok(Phones { folder: folder.to_owned(), callee, caller })
     }
 
-    /// Waits until the caller has ended all its calls, one way or the other.
+    /// Waits until the caller has ended all its calls, one way or the other; after `within` it
+    /// gives up those that are left.
     pub fn wait(&mut self, within: Duration) -> Result<()> {
-        self.caller.wait(within)?;
+        if self.caller.wait(within).is_err() {
+            self.caller.kill()?;
+        }
         Ok(())
     }
 
-    /// Ends the callees, so that their counters are final; counts.
-    pub fn count(&mut self) -> Result<Counters> {
+    /// Ends the callees, so that their counters are final; messages that both sides sent again.
+    pub fn repeats(&mut self) -> Result<u64> {
         // SIPp writes its last statistics when it is asked to end, not when it is killed.
         self.callee.signal(Signal::SIGTERM)?;
-        if self.callee.wait(Duration::from_secs(3)).is_err() {
+        if self.callee.wait(CALLEE_END_MAX).is_err() {
             self.callee.kill()?;
         }
-        let repeats = |side| self.counter(side, "Retransmissions(C)");
-        Ok(Counters {
-            good: self.counter("caller", "SuccessfulCall(C)"),
-            repeats: repeats("caller") + repeats("callee"),
-        })
+        Ok(["caller", "callee"].map(|side| self.counter(side, "Retransmissions(C)")).iter().sum())
     }
 
     /// What the caller's log says, by Call-ID.
@@ -206,6 +209,8 @@ fn sipp(
     command.args(["-trace_stat", "-fd", "1", "-stf", &format!("{name}.stat.csv")]);
     command.args(["-trace_logs", "-log_file", &format!("{name}.calls")]);
     command.args(["-trace_err", "-error_file", &format!("{name}.errors")]);
+    // A phone does not give a call up because a late 180 comes; SIPp would.
+    command.args(["-default_behaviors", "all,-abortunexp"]);
     command.args(options);
     Process::start(name, folder, command).context("SIPp (package sip-tester) is needed")
 }

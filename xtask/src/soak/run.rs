@@ -52,7 +52,7 @@ pub fn run(
         }
     };
     let left_over = left_over(&pair, kind)?;
-    let counters = phones.count()?;
+    let repeats = phones.repeats()?;
     let calls = phones.calls()?;
     let bills = bills(&pair, kind)?;
     let limits = kind.limits();
@@ -68,8 +68,8 @@ pub fn run(
         load_average: loaded,
         fault_at_ms,
         calls: calls.len() as u64,
-        failed: u64::from(load.calls()).saturating_sub(counters.good),
-        repeats: counters.repeats,
+        failed: load.failed(&calls),
+        repeats,
         verdict: verdict.figures,
         left_over,
         differ: differ || !whole,
