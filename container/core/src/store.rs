@@ -59,6 +59,8 @@ pub struct StoreBatch {
     pub number: u64,
     /// The writes, in order.
     pub ops: Vec<StoreOp>,
+    /// True if something waits until it is on disk: messages of a node alone, or a vote.
+    pub awaited: bool,
 }
 
 /// A record as it stands in a journal.

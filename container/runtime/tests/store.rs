@@ -46,7 +46,7 @@ impl Running {
     }
 
     fn write(&self, number: u64, ops: Vec<StoreOp>) {
-        self.store.handle().write(1, StoreBatch { number, ops }).unwrap();
+        self.store.handle().write(1, StoreBatch { number, ops, awaited: true }).unwrap();
     }
 
     fn wait_stored(&self, wanted: u64) {

@@ -15,11 +15,14 @@ use tokio::sync::oneshot;
 /// Batches and questions that may wait; one more means that the disk has failed for us.
 const JOBS_MAX: usize = 65_536;
 /// A group of so many writes does not wait for more.
-const GROUP_OPS_MIN: usize = 32;
-/// A group takes no batch beyond so many writes.
-const GROUP_OPS_MAX: usize = 256;
-/// How long a small group waits for more.
-const GROUP_WAIT: Duration = Duration::from_millis(2);
+const GROUP_OPS_MIN: usize = 256;
+/// A group takes no batch beyond so many writes. It takes what waits: a disk that falls behind
+/// gets larger groups, and catches up.
+const GROUP_OPS_MAX: usize = 8_192;
+/// How long a small group waits for more if nobody waits for it.
+const GROUP_WAIT: Duration = Duration::from_millis(10);
+/// How long it waits if somebody does.
+const AWAITED_GROUP_WAIT: Duration = Duration::from_millis(2);
 
 /// What the store tells. `run` is the tag that came with the batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,6 +140,10 @@ impl StoreHandle {
     }
 }
 
+fn group_wait(batch: &StoreBatch) -> Duration {
+    if batch.awaited { AWAITED_GROUP_WAIT } else { GROUP_WAIT }
+}
+
 struct Writer {
     engine: Engine,
     /// Keeps other processes out.
@@ -164,9 +171,9 @@ impl Writer {
     /// Writes `first` with what follows; gives back the job that ended the group, if one did.
     fn write_group(&mut self, run: u64, first: StoreBatch, jobs: &Receiver<Job>) -> Option<Job> {
         let mut ops = first.ops.len();
+        let mut deadline = Instant::now() + group_wait(&first);
         let mut group = vec![first];
         let mut next = None;
-        let deadline = Instant::now() + GROUP_WAIT;
         while ops < GROUP_OPS_MAX && self.failed.is_none() {
             let wait = if ops < GROUP_OPS_MIN {
                 deadline.saturating_duration_since(Instant::now())
@@ -176,6 +183,7 @@ impl Writer {
             match jobs.recv_timeout(wait) {
                 Ok(Job::Write { run: other, batch }) if other == run => {
                     ops += batch.ops.len();
+                    deadline = deadline.min(Instant::now() + group_wait(&batch));
                     group.push(batch);
                 }
                 Ok(other) => {
