@@ -209,7 +209,7 @@ fn sipp(
     command.args(["-trace_stat", "-fd", "1", "-stf", &format!("{name}.stat.csv")]);
     command.args(["-trace_logs", "-log_file", &format!("{name}.calls")]);
     command.args(["-trace_err", "-error_file", &format!("{name}.errors")]);
-    // A phone does not give a call up because a late 180 comes; SIPp would.
+    // A phone does not give a call up because something comes late or twice; SIPp would.
     command.args(["-default_behaviors", "all,-abortunexp"]);
     command.args(options);
     Process::start(name, folder, command).context("SIPp (package sip-tester) is needed")

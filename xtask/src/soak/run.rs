@@ -117,7 +117,7 @@ fn times(pair: &Pair, kind: Kind, moments: &Moments) -> Times {
         found.min().and_then(|time| u64::try_from(time.as_millis()).ok())
     };
     let broken = moments.broken;
-    let noticed = |said: &str| said.contains(" is lost") || said.contains("refuse");
+    let noticed = |said: &str| said.contains(" is lost") || said.contains("nobody listens");
     let alone = |said: &str| said.contains(" adopted: ") && !said.contains(", ");
     let both = |said: &str| said.contains(" adopted: ") && said.contains(", ");
     let takeover = kind.changes_view().then(|| first(&logs[1..], broken, alone)).flatten();

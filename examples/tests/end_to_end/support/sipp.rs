@@ -57,6 +57,8 @@ impl Sipp {
         command.args(["-trace_stat", "-fd", "1", "-stf", &format!("{name}.stat.csv")]);
         command.args(["-trace_logs", "-log_file", &format!("{name}.calls")]);
         command.args(["-trace_err", "-error_file", &format!("{name}.errors")]);
+        // A phone does not give a call up because something comes late or twice; SIPp would.
+        command.args(["-default_behaviors", "all,-abortunexp"]);
         command.args(options);
         let process = Process::start(name, folder, &mut command);
         Sipp { process, name, folder: folder.to_owned() }
