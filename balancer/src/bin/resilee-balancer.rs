@@ -2,10 +2,15 @@
 
 use anyhow::Context;
 use clap::Parser;
+use mimalloc::MiMalloc;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use tracing_subscriber::EnvFilter;
+
+// Its many small buffers are what this one is fastest at.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Forwards SIP to the living nodes of a Resilee cluster, and holds the third vote.
 #[derive(Parser)]

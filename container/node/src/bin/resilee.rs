@@ -2,12 +2,17 @@
 //! trial.
 
 use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
 use resilee_cluster::{TRIAL_DAYS, make_certificates};
 use resilee_membership::NodeName;
 use resilee_node::{ClusterOrder, Subject, load, order, report, run_from_file};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
+
+// What one thread allocates, another frees: glibc's heaps are slow at that.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// A SLEE whose calls survive the death of a server.
 #[derive(Debug, Parser)]

@@ -172,7 +172,9 @@ struct Journal {
 
 impl Engine {
     fn open(store: &Path, folder: &Path) -> Result<Engine, WriteError> {
-        let db = sled::Config::new().path(store).cache_capacity(CACHE_BYTES).open()?;
+        let config = sled::Config::new().path(store).cache_capacity(CACHE_BYTES);
+        // Calls come and go: to pack what is left of old segments tightly is work for nothing.
+        let db = config.mode(sled::Mode::HighThroughput).open()?;
         let trees = [db.open_tree("cells")?, db.open_tree("tables")?, db.open_tree("meta")?];
         let places = db.open_tree("places")?;
         // sled's flush() does not reach the disk; this descriptor is for fdatasync.
