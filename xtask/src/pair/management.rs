@@ -6,6 +6,8 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::property_files::TOKEN;
+
 /// How long one answer may take.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
 /// Bills that are asked for at once.
@@ -79,6 +81,16 @@ impl Management {
             }
         }
         Ok(bills)
+    }
+
+    /// Orders the server to give all its calls to another one; returns when that is done.
+    pub fn hand_over(&self, to: &str) -> Result<()> {
+        let address = format!("{}/cluster/hand-over", self.base);
+        let order = self.agent.post(&address).header("Authorization", format!("Bearer {TOKEN}"));
+        order
+            .send_json(serde_json::json!({ "to": to }))
+            .with_context(|| format!("POST {address}"))?;
+        Ok(())
     }
 
     fn get<T: DeserializeOwned>(&self, noun: &str) -> Result<T> {

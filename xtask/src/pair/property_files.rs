@@ -18,6 +18,9 @@ pub const SIP: &str = "127.0.0.1:5060";
 /// Management of the servers.
 pub const ADMIN: [&str; 2] = ["127.0.0.1:8081", "127.0.0.1:8082"];
 
+/// What writing through management needs.
+pub const TOKEN: &str = "the token of the load tasks";
+
 const KEY: &str = "the load tasks sign with this and nobody else does\n";
 
 /// Name and password of a user, counted from 1.
@@ -28,6 +31,7 @@ pub fn user(number: u32) -> (String, String) {
 /// Writes all of them into `folder`.
 pub fn write(folder: &Path) -> Result<()> {
     fs::write(folder.join("cluster.key"), KEY)?;
+    fs::write(folder.join("admin.token"), TOKEN)?;
     fs::write(folder.join("balancer.toml"), balancer())?;
     for server in [1, 2] {
         fs::write(folder.join(format!("{}.toml", NAMES[server])), node(server))?;
@@ -57,7 +61,7 @@ fn node(server: usize) -> String {
          [sip]\nlisten = \"{address}:5063\"\nbehind_balancer = \"{SIP}\"\n\n\
          [cluster]\nlisten = \"{address}:5065\"\nkey_file = \"cluster.key\"\n\
          peers = [{{ name = \"{peer}\", address = \"{peer_address}:5065\" }}]\n\n\
-         [admin]\nlisten = \"{admin}\"\n\n\
+         [admin]\nlisten = \"{admin}\"\ntoken_file = \"admin.token\"\n\n\
          [policy]\nopen_calls = true\n\n\
          [[tariff]]\nprefix = \"\"\ncurrency = \"EUR\"\nconnect_fee = \"0.05\"\n\
          per_minute = \"0.12\"\nincrement_s = 1\n"

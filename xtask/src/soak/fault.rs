@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::thread::sleep;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Result;
 use clap::ValueEnum;
@@ -10,12 +10,14 @@ use nix::sys::signal::Signal;
 
 use super::random::Random;
 use crate::own_network::{cut, mend};
-use crate::pair::{ADDRESSES, Pair};
+use crate::pair::{ADDRESSES, NAMES, Pair};
 
 const BALANCER: usize = 0;
 
 /// How long two servers may take to be a pair again.
 const RESYNC_MAX: Duration = Duration::from_secs(30);
+/// How often calls change their owner in a storm of hand-overs.
+const HAND_OVER_EVERY: Duration = Duration::from_millis(500);
 /// The clock of a call's owner may differ by 50 ms; the rest is the machine's, which is busy.
 const CLOCK_MS: u64 = 250;
 /// When a phone says its BYE again: the first is at 500 ms.
@@ -47,6 +49,8 @@ pub enum Kind {
     KillBalancer,
     /// SIGKILL to both servers, which start again
     KillBoth,
+    /// All calls change their owner every 500 ms for some seconds; nothing breaks
+    HandOvers,
 }
 
 impl fmt::Display for Kind {
@@ -90,6 +94,9 @@ impl Kind {
                     set_up_ms: Some(3_600),
                     duration_ms: SECOND_REPEAT_MS + CLOCK_MS,
                 }
+            }
+            Kind::HandOvers => {
+                Limits { takeover_ms: None, set_up_ms: Some(1_500), duration_ms: 500 + CLOCK_MS }
             }
             // Nothing gets through while it is down; then the next repeat does.
             Kind::KillBalancer => Limits {
@@ -144,6 +151,10 @@ impl Kind {
                 wait(random, 50, 800);
                 Some(start(pair, &[1, 2])?)
             }
+            Kind::HandOvers => {
+                hand_over_again_and_again(pair, random)?;
+                None
+            }
         };
         if mended.is_some() {
             pair.wait_until_backed(RESYNC_MAX)?;
@@ -179,6 +190,17 @@ fn start(pair: &mut Pair, processes: &[usize]) -> Result<SystemTime> {
         pair.start_process(*process)?;
     }
     Ok(mended)
+}
+
+fn hand_over_again_and_again(pair: &Pair, random: &mut Random) -> Result<()> {
+    let (mut from, mut to) = (1, 2);
+    for _ in 0..random.between(6, 14) {
+        let next = Instant::now() + HAND_OVER_EVERY;
+        pair.management(from).hand_over(NAMES[to])?;
+        sleep(next.saturating_duration_since(Instant::now()));
+        (from, to) = (to, from);
+    }
+    Ok(())
 }
 
 /// Cuts both ways, and mends.
