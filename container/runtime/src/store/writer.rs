@@ -20,7 +20,7 @@ const GROUP_OPS_MIN: usize = 256;
 /// gets larger groups, and catches up.
 const GROUP_OPS_MAX: usize = 8_192;
 /// How long a small group waits for more if nobody waits for it.
-const GROUP_WAIT: Duration = Duration::from_millis(10);
+const GROUP_WAIT: Duration = Duration::from_millis(5);
 /// How long it waits if somebody does.
 const AWAITED_GROUP_WAIT: Duration = Duration::from_millis(2);
 
