@@ -4,12 +4,14 @@
 //! in [`crate::system_programs`].
 
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::command::{Mode, cargo, run as run_command, run_tests};
 use crate::libtest_tally::Tally;
+use crate::own_network;
 use crate::steps::Steps;
 use crate::system_programs;
 
@@ -27,6 +29,9 @@ Steps:
   end-to-end       release binaries, then the tests of `resilee-examples` (examples/tests/*.rs) one
                    after another. They start those binaries, listen on real ports and measure
                    time, so they run neither in the dev profile nor beside other tests.
+                   Then two short runs of `cargo xtask soak`: server1 is killed under calls, for
+                   good and to come back. They are judged by their calls and bills, not by times.
+                   A system that gives no namespace has this left out, and is told so.
 
 The last lines are libtest's results added up, and the time in all.";
 
@@ -92,9 +97,42 @@ fn run_steps(root: &Path, only: &[TestStep], mode: Mode, tally: &mut Tally) -> R
             }
             run_tests(tests, mode, tally)
         })?;
+        if !skipped.contains(&"sipp") {
+            steps.run("soak", || soak(root, mode))?;
+        }
     }
     Ok((steps, skipped))
 }
+
+/// Two short runs, without a judgement of times: the machine may be anything.
+fn soak(root: &Path, mode: Mode) -> Result<()> {
+    if !own_network::is_possible() {
+        println!("LEFT OUT: this system gives us no network and process namespace");
+        return Ok(());
+    }
+    let mut command = Command::new(std::env::current_exe()?);
+    command.current_dir(root).args(SOAK);
+    run_command(command, mode)
+}
+
+/// Seeds of their own, so that the same happens each time.
+const SOAK: [&str; 15] = [
+    "soak",
+    "--smoke",
+    "--runs",
+    "2",
+    "--seed",
+    "1",
+    "--kind",
+    "kill1",
+    "--kind",
+    "restart1",
+    "--rate=50",
+    "--seconds",
+    "10",
+    "--talk-s",
+    "4",
+];
 
 /// What the end-to-end tests start.
 const RELEASE_BINARIES: [&str; 10] = [

@@ -18,18 +18,21 @@ pub fn is_inside() -> bool {
     env::var_os(INSIDE).is_some()
 }
 
+/// True if the system lets us have one.
+pub fn is_possible() -> bool {
+    let mut command = unshare();
+    command.arg("true").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
 /// Runs this very command line inside; its end is ours.
 ///
 /// # Errors
 /// The system gives no namespace, or the task failed.
 pub fn enter() -> Result<()> {
     let program = env::current_exe().context("this program has no path")?;
-    let mut command = Command::new("unshare");
-    if !nix::unistd::geteuid().is_root() {
-        command.args(["--user", "--map-root-user"]);
-    }
-    command.args(["--net", "--pid", "--fork", "--kill-child", "--mount-proc"]);
-    command.args(["--", "sh", "-c", ENTER]).arg(program).args(env::args_os().skip(1));
+    let mut command = unshare();
+    command.arg(program).args(env::args_os().skip(1));
     let status = command
         .env(INSIDE, "1")
         .stdin(Stdio::null())
@@ -39,6 +42,17 @@ pub fn enter() -> Result<()> {
         bail!("the task in its own network ended with {status}");
     }
     Ok(())
+}
+
+/// The command that runs another one inside.
+fn unshare() -> Command {
+    let mut command = Command::new("unshare");
+    if !nix::unistd::geteuid().is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command.args(["--net", "--pid", "--fork", "--kill-child", "--mount-proc"]);
+    command.args(["--", "sh", "-c", ENTER]);
+    command
 }
 
 /// Datagrams and segments from one address to another are dropped from now on.
