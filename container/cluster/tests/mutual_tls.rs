@@ -192,6 +192,31 @@ fn a_connection_from_an_address_of_no_peer_is_closed_at_once() {
     second.expect("strangers: 1");
 }
 
+/// `cargo test --release -p resilee-cluster --test mutual_tls what_tls -- --ignored --nocapture`
+#[test]
+#[ignore = "measures, proves nothing"]
+fn what_tls_costs() {
+    const FRAMES: u64 = 20_000;
+    for frame_bytes in [256, 16_384] {
+        for encrypted in [false, true] {
+            let certificates = Certificates::of(&["server1", "server2"]);
+            let (mut one, mut two) = Role::pair();
+            if encrypted {
+                (one, two) =
+                    (one.with(&certificates, "server1"), two.with(&certificates, "server2"));
+            }
+            (one.frame_bytes, two.frame_bytes) = (frame_bytes, frame_bytes);
+            let (second, mut first) = (Process::start(&two), Process::start(&one));
+            first.expect("EVENT echoed 500");
+            let before = first.cpu_ticks() + second.cpu_ticks();
+            first.expect(&format!("EVENT echoed {}", 500 + FRAMES));
+            let ticks = first.cpu_ticks() + second.cpu_ticks() - before;
+            let each = ticks * 10_000 / (2 * FRAMES);
+            println!("{frame_bytes} B, TLS {encrypted}: {each} us CPU each frame, both sides");
+        }
+    }
+}
+
 fn connect_from(source: [u8; 4], to: SocketAddr) -> TcpStream {
     use socket2::{Domain, Socket, Type};
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");

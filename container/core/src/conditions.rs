@@ -12,7 +12,8 @@
 //! What the alarm table does with them is in `alarms.rs`.
 
 use crate::core::Core;
-use resilee_membership::{MemberNotice, NodeName};
+use crate::io::Output;
+use resilee_membership::{MemberNotice, NodeName, PeerLoss};
 use resilee_sbb::Timestamp;
 
 const BALANCER: &str = "balancer";
@@ -32,6 +33,13 @@ impl Core {
                      may serve and bill the same calls; start this node again when all is well"
                 );
                 self.raise_alarm(now, "cluster", &text);
+            }
+            // TCP alone notices a silent partition only when something stays unacknowledged.
+            MemberNotice::PeerLost { run, why: PeerLoss::Silent | PeerLoss::Deaf, .. } => {
+                if self.links.get(&run.node).is_some_and(|link| link.up) {
+                    let reason = "its heartbeats are missing".to_owned();
+                    self.outputs.push_back(Output::CloseLink { peer: run.node.clone(), reason });
+                }
             }
             _ => {}
         }

@@ -47,8 +47,8 @@ mod store_failure;
 mod takeover;
 mod timers;
 mod turns;
-mod wall_clock;
 mod untrusted;
+mod wall_clock;
 
 pub use self::core::Core;
 pub use config::{CoreConfig, Peer};

@@ -1,7 +1,7 @@
 //! What an operator does, and what goes wrong beside the servers, in mid-call: the balancer dies
 //! and is started again; a server is told to end; a killed server comes back.
 
-use crate::support::cluster::{Calls, Cluster, SERVERS};
+use crate::support::cluster::{Calls, Cluster, Link, SERVERS};
 use crate::support::condition::SOON;
 use crate::support::handset::Handset;
 use crate::support::rest::Bill;
@@ -28,7 +28,13 @@ struct Talk {
 impl Talk {
     #[track_caller]
     fn begin() -> Self {
-        let cluster = Cluster::start(&["alice".to_owned(), "bob".to_owned()], Calls::Digest);
+        Talk::begin_with(Link::Plain)
+    }
+
+    #[track_caller]
+    fn begin_with(link: Link) -> Self {
+        let users = ["alice".to_owned(), "bob".to_owned()];
+        let cluster = Cluster::start_with(&users, Calls::Digest, link);
         let phone = |user| Handset::start(user, cluster.sip());
         let (alice, bob) = (phone("alice"), phone("bob"));
         alice.register();
@@ -132,7 +138,15 @@ fn a_drained_server_hands_its_call_over() {
 
 #[test]
 fn a_killed_server_comes_back_with_all_state_and_takes_no_call_back() {
-    let mut talk = Talk::begin();
+    comes_back(Talk::begin());
+}
+
+#[test]
+fn a_killed_server_comes_back_over_a_link_with_certificates() {
+    comes_back(Talk::begin_with(Link::Tls));
+}
+
+fn comes_back(mut talk: Talk) {
     talk.cluster.kill_node(1);
     talk.cluster.rest(2).wait_for_members(&["server2"], SOON);
     talk.cluster.start_node(1);

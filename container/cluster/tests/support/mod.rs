@@ -24,6 +24,8 @@ const CHILD: &str = "RESILEE_CLUSTER_TEST_NODE";
 pub const CHILD_TEST: &str = "a_node_in_its_own_process";
 /// Frames that wait for their echo.
 const UNDER_WAY: u32 = 100;
+/// Bytes of a frame.
+const FRAME_BYTES: usize = 256;
 
 pub fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
@@ -93,6 +95,7 @@ pub struct Role {
     pub authentication_ms: u64,
     /// Network namespace to run in.
     pub namespace: Option<String>,
+    pub frame_bytes: usize,
 }
 
 impl Role {
@@ -109,6 +112,7 @@ impl Role {
             handshake_ms,
             authentication_ms,
             namespace,
+            frame_bytes: FRAME_BYTES,
         }
     }
 
@@ -131,8 +135,9 @@ impl Role {
             None => ("-".to_owned(), "-"),
         };
         let Role { run, listen, peer, peer_address, .. } = self;
-        let (handshake, authentication) = (self.handshake_ms, self.authentication_ms);
-        format!("{run} {listen} {peer} {peer_address} {folder} {node} {handshake} {authentication}")
+        let numbers = [self.handshake_ms, self.authentication_ms, self.frame_bytes as u64];
+        let numbers = numbers.map(|number| number.to_string()).join(" ");
+        format!("{run} {listen} {peer} {peer_address} {folder} {node} {numbers}")
     }
 
     fn config_from(text: &str) -> ClusterConfig {
@@ -169,6 +174,8 @@ pub async fn child() {
     let echoes = config.node_name.starts_with("server2");
     let cluster = Cluster::start(config, events).await.expect("starts");
     println!("EVENT started");
+    let frame_bytes: usize = role.rsplit(' ').next().and_then(|b| b.parse().ok()).expect("bytes");
+    let words = frame_bytes / 4;
     let (mut up, mut sent, mut back, mut refused) = (None, 0, 0, Refusals::default());
     let mut tick = tokio::time::interval(Duration::from_millis(10));
     loop {
@@ -206,7 +213,7 @@ pub async fn child() {
         }
         if let Some(peer) = up.as_ref().filter(|_| !echoes) {
             while sent < back + UNDER_WAY {
-                let frame = u32::to_be_bytes(sent).repeat(64);
+                let frame = u32::to_be_bytes(sent).repeat(words);
                 cluster.send(peer, frame).expect("room for a frame");
                 sent += 1;
             }
@@ -295,6 +302,15 @@ impl Process {
     pub fn close_link(&self) {
         let path = std::env::temp_dir().join(format!("resilee-close-{}", self.child.id()));
         std::fs::write(path, "").expect("written");
+    }
+
+    /// CPU time used so far, in clock ticks of 10 ms.
+    pub fn cpu_ticks(&self) -> u64 {
+        let path = format!("/proc/{}/stat", self.child.id());
+        let text = std::fs::read_to_string(path).expect("it runs");
+        let fields = text.rsplit(')').next().expect("fields").split_whitespace();
+        let used = fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("ticks"));
+        used.sum()
     }
 
     /// SIGKILL.

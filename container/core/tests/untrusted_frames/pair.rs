@@ -4,7 +4,7 @@ use crate::toy::{Back, Front, Toy};
 use resilee_core::{Core, CoreConfig, Input, Output, Peer, Restored};
 use resilee_membership::{
     Control, Flow, Key, NodeName, Packet, RunId, Seat, SeatConfig, SeatInput, SeatOutput,
-    Transport, open, seal_control, seal_sip,
+    Transport, Unclean, open, seal_control, seal_sip,
 };
 use resilee_sbb::{LinkedSbb, Tables, Timestamp};
 use std::collections::VecDeque;
@@ -61,6 +61,7 @@ fn core(now: Timestamp, node: usize) -> Core {
         heartbeat_ms: 50,
         missed: 6,
         cold_start_ms: 3_000,
+        unclean: Unclean::Refuse,
     };
     let adaptor = Box::new(Toy::default());
     Core::new(now, config, &SERVICES, adaptor, Tables::default(), Restored::default())

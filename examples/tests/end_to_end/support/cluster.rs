@@ -36,6 +36,15 @@ pub enum Calls {
     Digest,
 }
 
+/// How the link between the nodes is protected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// By the cluster key only.
+    Plain,
+    /// By certificates that `resilee ctl cluster certificates` makes.
+    Tls,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Cluster {
@@ -51,9 +60,18 @@ impl Cluster {
     /// Starts all three and waits until they are one view, with every call held twice.
     #[track_caller]
     pub fn start(users: &[String], calls: Calls) -> Self {
+        Cluster::start_with(users, calls, Link::Plain)
+    }
+
+    /// The same with a protected link.
+    #[track_caller]
+    pub fn start_with(users: &[String], calls: Calls, link: Link) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let plan = Plan::new();
-        plan.write(folder.path(), users, calls);
+        plan.write(folder.path(), users, calls, link);
+        if link == Link::Tls {
+            make_certificates(folder.path());
+        }
         let mut cluster = Cluster {
             balancer: None,
             nodes: [None, None],
@@ -209,14 +227,14 @@ impl Plan {
         }
     }
 
-    fn write(&self, folder: &Path, users: &[String], calls: Calls) {
+    fn write(&self, folder: &Path, users: &[String], calls: Calls, link: Link) {
         let write = |name: &str, text: &str| {
             fs::write(folder.join(name), text).unwrap_or_else(|error| panic!("{name}: {error}"));
         };
         write("cluster.key", KEY);
         write("balancer.toml", &self.balancer_toml());
         for (index, name) in SERVERS.iter().enumerate() {
-            let mut text = self.node_toml(index);
+            let mut text = self.node_toml(index, link);
             text.push_str(&service_tables(users, calls));
             write(&format!("{name}.toml"), &text);
         }
@@ -234,19 +252,36 @@ impl Plan {
         text
     }
 
-    fn node_toml(&self, index: usize) -> String {
+    fn node_toml(&self, index: usize, link: Link) -> String {
         let (name, peer) = (SERVERS[index], SERVERS[1 - index]);
         let (sip, advertise) = (self.node_sip[index], self.sip);
         let (cluster, other) = (self.node_cluster[index], self.node_cluster[1 - index]);
         let admin = self.admin[index];
+        let certificates = match link {
+            Link::Plain => String::new(),
+            Link::Tls => format!(
+                "certificate_file = \"tls/{name}.pem\"\nca_file = \"tls/ca.pem\"\n\
+                 private_key_file = \"tls/{name}-key.pem\"\n"
+            ),
+        };
         format!(
             "[node]\nname = \"{name}\"\ndata_dir = \"{name}.data\"\n\n\
              [sip]\nlisten = \"{sip}\"\nbehind_balancer = \"{advertise}\"\n\n\
              [cluster]\nlisten = \"{cluster}\"\nkey_file = \"cluster.key\"\n\
-             peers = [{{ name = \"{peer}\", address = \"{other}\" }}]\n\n\
+             peers = [{{ name = \"{peer}\", address = \"{other}\" }}]\n{certificates}\n\
              [admin]\nlisten = \"{admin}\"\n"
         )
     }
+}
+
+/// In the folder `tls`, by the command that an operator uses.
+#[track_caller]
+fn make_certificates(folder: &Path) {
+    let mut command = Command::new(binary("resilee"));
+    command.args(["ctl", "cluster", "certificates", "--out", "tls"]).current_dir(folder);
+    command.args(SERVERS.iter().flat_map(|name| ["--node", name]));
+    let made = command.output().expect("resilee starts");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
 /// Each second costs something, so that a page that ticks shows it.
