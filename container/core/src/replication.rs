@@ -107,7 +107,7 @@ impl Core {
             Extra::Relay(ingress) if view > self.view.number => self.keep_early(ingress),
             Extra::Relay(ingress) => self.on_message(now, ingress, true),
             Extra::Alarms(alarms) => self.alarms.set_peer(&from.node, alarms),
-            Extra::JoinFailed { stream } => self.on_join_failed(now, &from.node, stream),
+            Extra::JoinFailed { stream } => self.on_join_failed(&from.node, stream),
             Extra::Join { stream } => {
                 if self.view.contains(from) {
                     // It dropped all it had: it is a member in name only.

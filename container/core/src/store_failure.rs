@@ -95,7 +95,8 @@ impl Core {
     }
 
     /// The member could not finish our snapshot: another one is asked for in a moment.
-    pub(crate) fn on_join_failed(&mut self, now: Timestamp, peer: &NodeName, stream: u64) {
+    pub(crate) fn on_join_failed(&mut self, peer: &NodeName, stream: u64) {
+        let now = self.clock.local();
         let Some(joining) = self.joining.as_mut().filter(|j| j.stream == stream) else { return };
         let Some(link) = self.links.get_mut(peer).filter(|_| joining.member.node == *peer) else {
             return;

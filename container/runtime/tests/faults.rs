@@ -131,6 +131,7 @@ async fn start(data_dir: &Path) -> (Runtime, SocketAddr) {
         sip_listen,
         behind_balancer: false,
         cluster_listen: None,
+        tls: None,
         peers: Vec::new(),
         key: Key::from_file_bytes(&[b'k'; 32]).unwrap(),
         heartbeat_ms: 50,
