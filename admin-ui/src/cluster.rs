@@ -5,7 +5,7 @@
 use crate::live_call::LiveCalls;
 use crate::moment;
 use resilee_core::management::{PeerStatus, Status};
-use resilee_membership::RunId;
+use resilee_membership::{RunId, SeatProcess};
 use resilee_sbb::{CohortId, Timestamp};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -100,9 +100,28 @@ pub struct Balancer {
     pub health: Health,
     /// Age of its last heartbeat.
     pub heartbeat_age: Option<Duration>,
+    /// What it says of its process, once it was heard.
+    pub process: Option<SeatProcess>,
 }
 
 impl Balancer {
+    /// Whether its sockets outlive its process, and how often they had to.
+    pub fn sockets(&self) -> String {
+        match self.process {
+            None => "–".to_owned(),
+            Some(SeatProcess { sockets_kept: false, .. }) => "its own".to_owned(),
+            Some(SeatProcess { restarts: 0, .. }) => "kept".to_owned(),
+            Some(SeatProcess { restarts: 1, .. }) => "kept, started again once".to_owned(),
+            Some(SeatProcess { restarts, .. }) => format!("kept, started again {restarts} times"),
+        }
+    }
+
+    /// How long its process has run, in words.
+    pub fn started(&self) -> String {
+        let ago = |it: SeatProcess| format!("{} ago", moment::age(Duration::from_millis(it.up_ms)));
+        self.process.map_or_else(|| "–".to_owned(), ago)
+    }
+
     /// Age of the last heartbeat in words.
     pub fn heartbeat(&self) -> String {
         heartbeat(self.heartbeat_age)
@@ -161,6 +180,7 @@ impl Cluster {
             balancer: balancer.map(|peer| Balancer {
                 health: if peer.alive { Health::Up } else { Health::Silent },
                 heartbeat_age: heartbeat_age(status, peer),
+                process: peer.process,
             }),
         }
     }

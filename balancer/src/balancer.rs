@@ -35,7 +35,8 @@ use crate::drops::{DropReason, Drops};
 use crate::recent::RecentDatagrams;
 use resilee_membership::{
     Control, EnvelopeError, Flow, Key, NodeName, Packet, SIP_BYTES_MAX, Seat, SeatConfig,
-    SeatInput, SeatOutput, Transport, View, VoterId, VoterState, open, seal_control, seal_sip,
+    SeatInput, SeatOutput, SeatProcess, Transport, View, VoterId, VoterState, open, seal_control,
+    seal_sip,
 };
 use resilee_sbb::{CohortId, Timestamp};
 use resilee_sip_proto::message::is_keepalive;
@@ -97,6 +98,11 @@ impl Balancer {
             outputs: VecDeque::new(),
             config,
         }
+    }
+
+    /// What the nodes are told of this process, for their pages.
+    pub fn describe(&mut self, process: SeatProcess) {
+        self.seat.describe(process);
     }
 
     /// Takes in what happened.

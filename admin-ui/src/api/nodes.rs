@@ -42,6 +42,10 @@ struct NodeRow<'a> {
 struct BalancerRow {
     state: &'static str,
     heartbeat_age_ms: Option<u64>,
+    /// Null until it was heard.
+    up_ms: Option<u64>,
+    sockets_kept: Option<bool>,
+    restarts: Option<u64>,
 }
 
 /// Nodes, balancer and view.
@@ -63,6 +67,9 @@ pub async fn nodes(system: web::Data<System>) -> Result<HttpResponse, RestProble
         balancer: cluster.balancer.as_ref().map(|balancer| BalancerRow {
             state: balancer.health.word(),
             heartbeat_age_ms: balancer.heartbeat_age.map(millis),
+            up_ms: balancer.process.map(|process| process.up_ms),
+            sockets_kept: balancer.process.map(|process| process.sockets_kept),
+            restarts: balancer.process.map(|process| process.restarts),
         }),
     }))
 }

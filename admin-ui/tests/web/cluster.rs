@@ -10,6 +10,7 @@ async fn each_node_shows_its_role_and_the_age_of_its_heartbeat() {
     node.talking("alice@example.org", "bob@example.org", seconds(75));
     let page = get(node, "/").await;
     page.shows("data-node=\"server1\"").shows("data-node=\"server2\"").shows("this node");
+    page.shows("kept, started again 2 times");
     page.shows("data-node=\"balancer\"").shows("23 ms ago").shows("in step").shows("member, owner");
 }
 

@@ -8,7 +8,7 @@ use resilee_core::management::{
     ActivitySnapshot, Alarm, Answer, CellSnapshot, Command, EntitySnapshot, PeerStatus, Query,
     ServiceStatus, Status,
 };
-use resilee_membership::{RunId, View};
+use resilee_membership::{RunId, SeatProcess, View};
 use resilee_sbb::{
     ActivityId, CellId, Deliver, DeliveryId, Effect, EntityId, Event, EventPayload, Outcome,
     StateBytes, Tables, Timestamp, encode, invoke,
@@ -59,6 +59,11 @@ impl FakeNode {
             linked,
             unacknowledged: 0,
             clock_offset_ms: Some(0),
+            process: (name == "balancer").then_some(SeatProcess {
+                up_ms: 90_000,
+                sockets_kept: true,
+                restarts: 2,
+            }),
         };
         let service = |name: &str, priority| ServiceStatus {
             name: name.to_owned(),

@@ -31,6 +31,10 @@ async fn nodes_tell_view_heartbeats_and_ownership() {
     assert_eq!((&first["name"], &first["cells"]), (&json!("server1"), &json!(1)));
     assert_eq!(nodes["nodes"][1]["heartbeat_age_ms"], 23);
     assert_eq!(nodes["balancer"]["state"], "up");
+    assert_eq!(
+        (&nodes["balancer"]["sockets_kept"], &nodes["balancer"]["restarts"]),
+        (&true.into(), &2.into())
+    );
 }
 
 #[actix_web::test]

@@ -18,7 +18,7 @@ use crate::config::Config;
 use inherited::Inherited;
 pub use keeper::keep_sockets;
 use resilee_config::{ConfigError, Place};
-use resilee_membership::Key;
+use resilee_membership::{Key, SeatProcess};
 use sockets::Sockets;
 use state_file::StateFile;
 use std::future::Future;
@@ -161,7 +161,9 @@ async fn run_with(
     tracing::info!("ready; the last view known is {view}");
     ready(&addresses);
     let clock = clock::Clock::start();
-    let balancer = Balancer::new(clock.now(), config.balancer, key, stored);
+    let mut balancer = Balancer::new(clock.now(), config.balancer, key, stored);
+    let restarts = inherited.restarts.unwrap_or(0);
+    balancer.describe(SeatProcess { sockets_kept: passed > 0, restarts, ..SeatProcess::default() });
     worker::Worker::new(clock, balancer, sockets, state_file).run(stop).await;
     tracing::info!("stopped");
     Ok(())

@@ -150,6 +150,7 @@ fn what_is_sent_while_no_worker_lives_is_served_by_the_next() {
     assert!(log.contains("(signal: 9 (SIGKILL)); the next one starts in 0 ms"), "{log}");
     assert!(log.contains("started again, restart 1"), "{log}");
     assert!(log.contains("the last view known is 1"), "the seat remembers: {log}");
+    node.wait_for_process(true, 1);
     let worker = keeper.worker();
     keeper.signal(Signal::SIGTERM);
     assert_eq!(keeper.wait_for_end().code(), Some(0));

@@ -80,6 +80,16 @@ impl Node {
         (flow, bytes, from)
     }
 
+    /// Waits for a heartbeat that says this of the balancer's process.
+    pub fn wait_for_process(&self, sockets_kept: bool, restarts: u64) {
+        self.receive(|packet| match packet {
+            Packet::Control(Control { body: ControlBody::Heartbeat { seat, .. }, .. }) => {
+                seat.filter(|it| (it.sockets_kept, it.restarts) == (sockets_kept, restarts))
+            }
+            _ => None,
+        });
+    }
+
     pub fn send_sip(&self, flow: &Flow, bytes: &[u8], to: SocketAddr) {
         self.socket.send_to(&seal_sip(&self.key, 1, flow, bytes), to).unwrap();
     }

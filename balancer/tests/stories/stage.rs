@@ -171,6 +171,7 @@ impl Stage {
             sent_at: self.now,
             draining: self.draining == Some(server),
             ready: true,
+            seat: None,
         };
         self.control(server, run(server, 1), body);
     }

@@ -1,7 +1,7 @@
 //! What operators see of a core: snapshots, notices and alarms. Plain data for pages, REST and
 //! the log; nothing here changes the core.
 
-use resilee_membership::{MemberNotice, NodeName, RunId, View};
+use resilee_membership::{MemberNotice, NodeName, RunId, SeatProcess, View};
 use resilee_sbb::{CellId, CohortId, StateBytes, Timestamp, TraceLevel};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -97,6 +97,8 @@ pub struct PeerStatus {
     /// Its cluster time minus ours, in milliseconds, as far as its heartbeats tell; none for a
     /// node that was not heard as a member, and for the balancer.
     pub clock_offset_ms: Option<i64>,
+    /// Of the balancer: what it says of its process.
+    pub process: Option<SeatProcess>,
 }
 
 /// A deployed service.

@@ -46,6 +46,7 @@ impl Core {
                 linked: link.up,
                 unacknowledged: link.unacknowledged() as u64,
                 clock_offset_ms: difference,
+                process: None,
             }
         });
         let mut peers: Vec<_> = links.collect();
@@ -57,6 +58,7 @@ impl Core {
                 linked: false,
                 unacknowledged: 0,
                 clock_offset_ms: None,
+                process: self.member.seat_process(),
             });
         }
         peers

@@ -35,6 +35,20 @@ impl fmt::Display for VoterId {
     }
 }
 
+/// What a seat says of its own process, for pages; no decision depends on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeatProcess {
+    /// How long it has run, in milliseconds.
+    #[serde(default)]
+    pub up_ms: u64,
+    /// Its sockets were opened by another process, and outlive it.
+    #[serde(default)]
+    pub sockets_kept: bool,
+    /// How often that process had to start it again; 0 where it does not count.
+    #[serde(default)]
+    pub restarts: u64,
+}
+
 /// One control message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Control {
@@ -64,6 +78,9 @@ pub enum ControlBody {
         draining: bool,
         /// The sender is a member of the view it knows, so it may serve.
         ready: bool,
+        /// Of the seat: how its process does.
+        #[serde(default)]
+        seat: Option<SeatProcess>,
     },
     /// Which is the highest view you know?
     AskView,

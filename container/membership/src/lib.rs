@@ -14,7 +14,7 @@ mod view;
 mod view_on_wire;
 mod voter;
 
-pub use control::{Control, ControlBody, Verdict, VoterId};
+pub use control::{Control, ControlBody, SeatProcess, Verdict, VoterId};
 pub use envelope::{
     DATAGRAM_BYTES_MAX, EnvelopeError, Flow, KEY_BYTES_MIN, Key, KeyError, Packet, SIP_BYTES_MAX,
     Transport, open, seal_control, seal_sip,

@@ -45,7 +45,7 @@ pub use boundary::{
 };
 pub use peer::PeerLoss;
 
-use crate::control::{Control, ControlBody, Verdict, VoterId};
+use crate::control::{Control, ControlBody, SeatProcess, Verdict, VoterId};
 use crate::persist_queue::PersistQueue;
 use crate::voter::{Circumstances, Proposal, VoterState};
 use crate::{FailureDetector, NodeName, RunId, View};
@@ -71,6 +71,8 @@ pub struct Member {
     peers: BTreeMap<NodeName, Peer>,
     /// Judges the seat's heartbeats; without a meaning if there is none.
     seat: FailureDetector,
+    /// What the seat said last of its process.
+    seat_process: Option<SeatProcess>,
     /// What the last notice said about the seat.
     seat_noticed_alive: bool,
     /// The view that this run asks votes for.
@@ -111,6 +113,7 @@ impl Member {
             voter,
             peers: config.peers.iter().map(peer).collect(),
             seat: detector.clone(),
+            seat_process: None,
             seat_noticed_alive: false,
             asking: None,
             joiners: BTreeMap::new(),
@@ -188,6 +191,11 @@ impl Member {
         self.seat.heard_at()
     }
 
+    /// What the seat said last of its process; none if it was not heard.
+    pub fn seat_process(&self) -> Option<SeatProcess> {
+        self.seat_process
+    }
+
     /// What is known about a peer; nothing about a node that is none.
     pub fn peer_status(&self, node: &NodeName) -> PeerStatus {
         let Some(peer) = self.peers.get(node) else { return PeerStatus::default() };
@@ -224,7 +232,10 @@ impl Member {
             self.send(to.clone(), ControlBody::AskView);
         }
         match body {
-            ControlBody::Heartbeat { sequence, echo, hears_seat, draining, .. } => {
+            ControlBody::Heartbeat { sequence, echo, hears_seat, draining, seat, .. } => {
+                if from == VoterId::Seat {
+                    self.seat_process = seat;
+                }
                 self.on_heartbeat(now, from, (sequence, echo), (hears_seat, draining));
                 if number < self.view.number {
                     self.tell_view(to);
@@ -445,6 +456,7 @@ impl Member {
                 sent_at: now,
                 draining: self.draining,
                 ready,
+                seat: None,
             };
             self.send(to, body);
         }

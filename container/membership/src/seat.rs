@@ -16,7 +16,7 @@
 //!
 //! Not here: sockets, the state file, and what the balancer does with SIP.
 
-use crate::control::{Control, ControlBody, Verdict, VoterId};
+use crate::control::{Control, ControlBody, SeatProcess, Verdict, VoterId};
 use crate::persist_queue::PersistQueue;
 use crate::voter::{Circumstances, Grant, Proposal, VoterState};
 use crate::{FailureDetector, Loss, NodeName, RunId, View};
@@ -143,6 +143,8 @@ pub struct Seat {
     persist: PersistQueue<(NodeName, ControlBody)>,
     nodes: BTreeMap<NodeName, Node>,
     heartbeat_at: Timestamp,
+    /// What heartbeats say of the process, and since when it runs.
+    process: (SeatProcess, Timestamp),
     noticed_conflict: u64,
     outputs: VecDeque<SeatOutput>,
 }
@@ -167,6 +169,7 @@ impl Seat {
             voter,
             nodes: config.nodes.iter().map(node).collect(),
             heartbeat_at: now,
+            process: (SeatProcess::default(), now),
             noticed_conflict: 0,
             outputs: VecDeque::new(),
             config,
@@ -217,6 +220,11 @@ impl Seat {
     /// When a heartbeat of the node was heard last.
     pub fn heard_at(&self, node: &NodeName) -> Option<Timestamp> {
         self.nodes.get(node).and_then(|node| node.detector.heard_at())
+    }
+
+    /// What heartbeats say of this process from now on; how long it runs is put in.
+    pub fn describe(&mut self, process: SeatProcess) {
+        self.process.0 = process;
     }
 
     /// Tells a node the view, because it sent something with another number.
@@ -354,6 +362,8 @@ impl Seat {
     }
 
     fn send_heartbeats(&mut self, now: Timestamp) {
+        let (process, since) = self.process;
+        let up_ms = u64::try_from(now.since(since).as_millis()).unwrap_or(u64::MAX);
         for to in self.config.nodes.clone() {
             let Some(node) = self.nodes.get_mut(&to) else { continue };
             let body = ControlBody::Heartbeat {
@@ -363,6 +373,7 @@ impl Seat {
                 sent_at: now,
                 draining: false,
                 ready: true,
+                seat: Some(SeatProcess { up_ms, ..process }),
             };
             self.send(to, body);
         }
