@@ -9,6 +9,7 @@ mod record;
 mod run;
 mod summary;
 mod verdict;
+mod witness;
 
 use std::path::{Path, PathBuf};
 
@@ -31,6 +32,8 @@ and the kind unless --kind does.
 
 A run is bad if a call failed, a bill is lost, doubled or wrong, a call is left over, the servers
 disagree, or a limit of time is exceeded. Its files are kept in target/soak, and the exit code is 1.
+disk_max_ms and wait_max_ms of a row are the machine's own: the slowest flushed write, and the
+longest that a thread which wanted to run had to wait.
 
 Needs root or a system that lets users have namespaces; SIPp, unshare, ip and iptables.";
 
@@ -64,6 +67,9 @@ pub struct Options {
     /// Only print what the rows so far add up to
     #[arg(long)]
     summary: bool,
+    /// Where the processes keep their state, instead of target/soak: /dev/shm takes the disk out
+    #[arg(long, value_name = "FOLDER")]
+    folder: Option<PathBuf>,
     /// Folder of the binaries, instead of building them
     #[arg(long, value_name = "FOLDER")]
     binaries: Option<PathBuf>,
@@ -99,13 +105,14 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
         print!("\n{}", summary::summary(&summary::read(&file)?));
     }
     if bad > 0 {
-        bail!("{bad} of {} runs are bad; their files are in target/soak", options.runs);
+        bail!("{bad} of {} runs are bad; their files are kept", options.runs);
     }
     Ok(())
 }
 
 fn one_run(root: &Path, options: &Options, kind: Kind, seed: u64) -> Result<Record> {
-    let folder = root.join("target/soak").join(format!("{seed}-{kind}"));
+    let folder = options.folder.clone().unwrap_or_else(|| root.join("target/soak"));
+    let folder = folder.join(format!("{seed}-{kind}"));
     // Files of an earlier run of the same seed.
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder)?;

@@ -8,10 +8,11 @@ use anyhow::Result;
 
 use super::fault::Kind;
 use super::verdict::Figures;
+use super::witness::Seen;
 use crate::figures::{append_row, or_dash, stamp};
 use crate::phones::Load;
 
-const HEADER: &str = "at,commit,seed,kind,rate,seconds,talk_ms,load_average,fault_at_ms,calls,\
+const HEADER: &str = "at,commit,seed,kind,rate,seconds,talk_ms,load_average,disk_max_ms,wait_max_ms,fault_at_ms,calls,\
 failed,answered,bills,lost,double,stray,wrong,off_max_ms,left_over,differ,repeats,set_up_max_ms,\
 balancer_notice_ms,cluster_notice_ms,takeover_ms,resync_ms,good";
 
@@ -26,6 +27,8 @@ pub struct Record {
     pub load: Load,
     /// Processes that wanted to run on the machine.
     pub load_average: f64,
+    /// How slow the machine was.
+    pub seen: Seen,
     /// When it broke, from the first call.
     pub fault_at_ms: u64,
     /// Calls that began.
@@ -77,7 +80,7 @@ impl Record {
             self.verdict;
         let [balancer, cluster, takeover, resync] = self.times_or_dashes();
         let row = format!(
-            "{},{},{},{},{},{},{:.2},{},{},{},{answered},{bills},{lost},{double},{stray},{wrong},\
+            "{},{},{},{},{},{},{:.2},{},{},{},{},{},{answered},{bills},{lost},{double},{stray},{wrong},\
              {off_max_ms},{},{},{},{set_up_max_ms},{balancer},{cluster},{takeover},{resync},{}",
             stamp(root),
             self.seed,
@@ -86,6 +89,8 @@ impl Record {
             self.load.seconds,
             self.load.talk_ms,
             self.load_average,
+            self.seen.disk_max_ms,
+            self.seen.wait_max_ms,
             self.fault_at_ms,
             self.calls,
             self.failed,
@@ -112,7 +117,8 @@ impl fmt::Display for Record {
             "run {} {} at {} ms: {} calls, {} failed, {lost} lost, {double} double, {stray} stray, \
              {wrong} wrong (worst {off_max_ms} ms off), {} left over{}; slowest set-up \
              {set_up_max_ms} ms; noticed after {balancer} ms (balancer), {cluster} ms (cluster), \
-             takeover {takeover} ms, resync {resync} ms; load {:.1}: {}",
+             takeover {takeover} ms, resync {resync} ms; load {:.1}, disk {} ms, \
+             scheduler {} ms: {}",
             self.seed,
             self.kind,
             self.fault_at_ms,
@@ -121,6 +127,8 @@ impl fmt::Display for Record {
             self.left_over,
             if self.differ { ", the survivors DIFFER" } else { "" },
             self.load_average,
+            self.seen.disk_max_ms,
+            self.seen.wait_max_ms,
             if self.is_good(false) { "good" } else { "BAD" },
         )
     }

@@ -10,6 +10,7 @@ use super::fault::{Kind, Moments};
 use super::random::Random;
 use super::record::{Record, Times};
 use super::verdict::Verdict;
+use super::witness::Witness;
 use crate::figures::load_average;
 use crate::pair::{Bill, Pair, first_line};
 use crate::phones::{Load, Phones};
@@ -33,6 +34,7 @@ pub fn run(
 ) -> Result<Record> {
     let mut random = Random::new(seed);
     let loaded = load_average();
+    let witness = Witness::start(folder)?;
     let mut pair = Pair::start(binaries, folder)?;
     let mut phones = Phones::start(root, folder, load)?;
     let started = Instant::now();
@@ -44,6 +46,7 @@ pub fn run(
     let left = (load.duration() + LATE_MAX).saturating_sub(started.elapsed());
     phones.wait(left.max(OVER_MAX))?;
     let loaded = loaded.max(load_average());
+    let seen = witness.seen();
     let (moments, whole) = match moments {
         Ok(moments) => (Some(moments), true),
         Err(error) => {
@@ -66,6 +69,7 @@ pub fn run(
         kind,
         load,
         load_average: loaded,
+        seen,
         fault_at_ms,
         calls: calls.len() as u64,
         failed: load.failed(&calls),
