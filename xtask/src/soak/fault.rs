@@ -22,7 +22,7 @@ const HAND_OVER_EVERY: Duration = Duration::from_millis(500);
 const CLOCK_MS: u64 = 250;
 /// When a phone says its BYE again: the first is at 500 ms.
 const SECOND_REPEAT_MS: u64 = 1_500;
-const THIRD_REPEAT_MS: u64 = 3_500;
+const FOURTH_REPEAT_MS: u64 = 7_500;
 
 /// What breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -105,9 +105,11 @@ impl Kind {
                 duration_ms: SECOND_REPEAT_MS + CLOCK_MS,
             },
             // A cold start waits, and the phones' repeats are up to four seconds apart by then.
-            Kind::KillBoth => {
-                Limits { takeover_ms: None, set_up_ms: None, duration_ms: 2 * THIRD_REPEAT_MS }
-            }
+            Kind::KillBoth => Limits {
+                takeover_ms: None,
+                set_up_ms: None,
+                duration_ms: FOURTH_REPEAT_MS + CLOCK_MS,
+            },
         }
     }
 
@@ -152,7 +154,7 @@ impl Kind {
                 Some(start(pair, &[1, 2])?)
             }
             Kind::HandOvers => {
-                hand_over_again_and_again(pair, random)?;
+                hand_over_again_and_again(pair, random);
                 None
             }
         };
@@ -192,15 +194,17 @@ fn start(pair: &mut Pair, processes: &[usize]) -> Result<SystemTime> {
     Ok(mended)
 }
 
-fn hand_over_again_and_again(pair: &Pair, random: &mut Random) -> Result<()> {
+fn hand_over_again_and_again(pair: &Pair, random: &mut Random) {
     let (mut from, mut to) = (1, 2);
     for _ in 0..random.between(6, 14) {
         let next = Instant::now() + HAND_OVER_EVERY;
-        pair.management(from).hand_over(NAMES[to])?;
+        // A busy pair may refuse an order, or be slow: its calls must not notice that either.
+        if let Err(error) = pair.management(from).hand_over(NAMES[to]) {
+            println!("a hand-over was not done: {error:#}");
+        }
         sleep(next.saturating_duration_since(Instant::now()));
         (from, to) = (to, from);
     }
-    Ok(())
 }
 
 /// Cuts both ways, and mends.
