@@ -93,6 +93,11 @@ impl Core {
         self.outputs.push_back(Output::LoadRecords { token, journal, from, limit });
     }
 
+    /// The store cannot be read: nothing more is offered. True if this load was the offer's.
+    pub(crate) fn end_offer(&mut self, token: u64) -> bool {
+        self.offer.take_if(|offer| offer.load == Some(token)).is_some()
+    }
+
     /// Takes records that were loaded to be offered; gives back what was not.
     pub(crate) fn offer_records(
         &mut self,

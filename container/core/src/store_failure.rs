@@ -61,6 +61,10 @@ impl Core {
     /// With a store that has failed there is nothing to wait for: the joiner gets all calls, and
     /// does without older records, which stand in a file here. Else it tries again.
     pub(crate) fn on_records_failed(&mut self, now: Timestamp, token: u64, reason: &str) {
+        if self.end_offer(token) {
+            let text = format!("records that only this node may have are not offered: {reason}");
+            return self.raise_alarm(now, STORE, &text);
+        }
         let Some((peer, stream)) = self.writes.loads.remove(&token) else { return };
         let Some(link) = self.links.get_mut(&peer).filter(|link| link.stream() == stream) else {
             return;

@@ -2,7 +2,7 @@
 
 use actix::System;
 use resilee_core::management::{Answer, Query, Status};
-use resilee_core::{Egress, Endpoint, Ingress, ResourceAdaptor, Route, Scope};
+use resilee_core::{Adoption, Egress, Endpoint, Ingress, ResourceAdaptor, Route, Scope};
 use resilee_membership::{Key, Unclean};
 use resilee_runtime::{Asker, Parts, Runtime, RuntimeConfig};
 use resilee_sbb::{
@@ -81,7 +81,13 @@ impl ResourceAdaptor for Talk {
         self.calls[&activity].clone()
     }
 
-    fn adopt(&mut self, _: &mut Endpoint, _: ActivityId, _: &[u8]) -> Result<(), Failure> {
+    fn adopt(
+        &mut self,
+        _: &mut Endpoint,
+        _: ActivityId,
+        _: &[u8],
+        _: Adoption,
+    ) -> Result<(), Failure> {
         Ok(())
     }
 
