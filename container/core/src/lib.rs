@@ -12,9 +12,13 @@
 //! | `turns.rs`         | how a turn of a cell runs, delivery by delivery                     |
 //! | `event_router.rs`  | who gets an event next                                              |
 //! | `commits.rs`       | what a turn changed; when its effects may leave                     |
+//! | `retry.rs`         | what a service rolled back and gets again                           |
 //! | `replication.rs`   | what the other node gets, and what is done with what it sends       |
 //! | `offer.rs`         | which records a rejoiner has that the others lack                   |
 //! | `takeover.rs`      | what a new view means for cells, timers and gates                   |
+//! | `hand_over.rs`     | how cells rest until another member owns them                       |
+//! | `store_failure.rs` | what goes on without a store                                        |
+//! | `conditions.rs`    | what is an alarm as long as it lasts                                |
 //! | `cluster_clock.rs` | which time it is in the cluster                                     |
 //! | `inspection.rs`    | what a checker sees that no output says                             |
 //! | `status.rs`        | what operators see                                                  |

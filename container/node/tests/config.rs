@@ -1,6 +1,7 @@
 //! `node.toml`: what is accepted, and what an operator reads when it is not.
 
 use resilee_cluster::{Authority, TRIAL_DAYS, make_certificates};
+use resilee_membership::Unclean;
 use resilee_node::{ConfigError, NodeConfig};
 use resilee_sip_api::{ACCOUNTS, Account};
 use std::fs;
@@ -55,6 +56,9 @@ fn a_good_file_is_read_with_defaults_and_paths_relative_to_it() {
     assert_eq!(config.admin.as_ref().unwrap().token.as_deref(), Some("token"));
     assert_eq!((config.heartbeat_ms, config.missed, config.cold_start_ms), (50, 6, 3000));
     assert_eq!((config.timers.t1_ms, config.timers.t2_ms, config.timers.t4_ms), (500, 4000, 5000));
+    assert_eq!(config.unclean, Unclean::Refuse);
+    let serve = GOOD.replacen("key_file", "unclean = \"serve\"\nkey_file", 1);
+    assert_eq!(parse(&serve).unwrap().unclean, Unclean::Serve);
     let tables = config.tables().unwrap();
     let row = tables.get(ACCOUNTS, "alice@resilee.example").unwrap();
     let account: Account = resilee_sbb::decode(row).unwrap();
@@ -123,6 +127,7 @@ const BAD: &[(&str, &str, usize, &str, &str)] = &[
     ("\"server2\"", "\"server1\"", 10, "cluster.peers.name", "is this node itself"),
     (PEER, SAME_NAME, 11, "cluster.peers.name", "server2 is there twice"),
     (PEER, SAME_ADDRESS, 11, "cluster.peers.address", "127.0.0.1:5066 is there twice"),
+    ("key_file", "unclean = \"yes\"\nkey_file", 11, "cluster.unclean", "neither \"refuse\""),
     ("\"cluster.key\"", "\"no.key\"", 11, "cluster.key_file", "no.key: No such file"),
     ("\"cluster.key\"", "\"folder\"", 11, "cluster.key_file", "folder: Is a directory"),
     ("\"cluster.key\"", "\"empty\"", 11, "cluster.key_file", "0 bytes"),
