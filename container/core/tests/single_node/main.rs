@@ -9,7 +9,18 @@ mod time;
 mod toy;
 
 use house::House;
-use resilee_core::{Restored, StoreOp};
+use resilee_core::{Input, Restored, StoreOp};
+
+#[test]
+fn what_is_wrong_around_the_core_is_an_alarm_until_it_is_over() {
+    let mut house = House::new();
+    let (source, text) = ("cluster".to_owned(), "the certificate ends soon".to_owned());
+    house.feed(Input::AlarmRaised { source: source.clone(), text: text.clone() });
+    let alarms = house.core.status(house.now).alarms;
+    assert_eq!((alarms[0].source.as_str(), alarms[0].text.as_str()), (&*source, &*text));
+    house.feed(Input::AlarmOver { source, text });
+    assert!(house.core.status(house.now).alarms.is_empty());
+}
 
 #[test]
 fn nothing_leaves_before_the_store_has_the_commit() {

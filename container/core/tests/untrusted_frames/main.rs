@@ -75,6 +75,16 @@ fn the_frame_itself_is_taken() {
 }
 
 #[test]
+fn a_peer_whose_heartbeats_are_missing_loses_its_link() {
+    let (mut pair, _) = scene();
+    pair.pass_ms(1_000);
+    assert_eq!(pair.closed, Vec::<String>::new());
+    pair.cut = true;
+    pair.pass_ms(400);
+    assert_eq!(pair.closed, ["its heartbeats are missing"]);
+}
+
+#[test]
 fn a_truncated_frame_closes_the_link() {
     let bytes = scene().1.bytes();
     for length in (0..bytes.len()).step_by(7) {

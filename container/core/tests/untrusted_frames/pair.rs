@@ -24,6 +24,8 @@ pub struct Pair {
     queue: VecDeque<(usize, Input)>,
     /// Frames of server1 are kept here instead of being delivered, while it is something.
     pub held: Option<Vec<Vec<u8>>>,
+    /// True: no datagram gets from one node to the other.
+    pub cut: bool,
     /// Links that server2 closed, with the reason.
     pub closed: Vec<String>,
     /// What both said to clients.
@@ -79,6 +81,7 @@ impl Pair {
             seat: Seat::new(now, seat, None),
             queue: VecDeque::new(),
             held: None,
+            cut: false,
             closed: Vec::new(),
             sent: Vec::new(),
         };
@@ -210,6 +213,9 @@ impl Pair {
                     self.sent.push(String::from_utf8_lossy(bytes).into_owned());
                 }
             }
+            return;
+        }
+        if self.cut {
             return;
         }
         for node in (0..2).filter(|node| address(*node) == destination) {
