@@ -35,11 +35,11 @@ impl Core {
                 self.raise_alarm(now, "cluster", &text);
             }
             // TCP alone notices a silent partition only when something stays unacknowledged.
-            MemberNotice::PeerLost { run, why: PeerLoss::Silent | PeerLoss::Deaf, .. } => {
-                if self.links.get(&run.node).is_some_and(|link| link.up) {
-                    let reason = "its heartbeats are missing".to_owned();
-                    self.outputs.push_back(Output::CloseLink { peer: run.node.clone(), reason });
-                }
+            MemberNotice::PeerLost { run, why: PeerLoss::Silent | PeerLoss::Deaf, .. }
+                if self.links.get(&run.node).is_some_and(|link| link.up) =>
+            {
+                let reason = "its heartbeats are missing".to_owned();
+                self.outputs.push_back(Output::CloseLink { peer: run.node.clone(), reason });
             }
             _ => {}
         }
