@@ -52,7 +52,7 @@ impl Alarms {
     }
 
     /// All that is raised here, if the other nodes are to be told now.
-    pub fn to_tell(&mut self, now: Timestamp) -> Option<Vec<Alarm>> {
+    pub fn take_news(&mut self, now: Timestamp) -> Option<Vec<Alarm>> {
         let due = self.untold && now.since(self.told_at) >= TELL_EVERY;
         due.then(|| {
             (self.untold, self.told_at) = (false, now);
@@ -88,14 +88,14 @@ mod tests {
     fn other_nodes_are_told_of_each_change_but_not_of_each_count() {
         let at = Timestamp::from_millis;
         let mut alarms = Alarms::default();
-        assert_eq!(alarms.to_tell(at(1_000)), None);
+        assert_eq!(alarms.take_news(at(1_000)), None);
         alarms.raise(at(1_000), "store", "full");
-        assert_eq!(alarms.to_tell(at(1_000)).map(|told| told.len()), Some(1));
+        assert_eq!(alarms.take_news(at(1_000)).map(|told| told.len()), Some(1));
         alarms.raise(at(1_100), "store", "full");
-        assert_eq!(alarms.to_tell(at(1_100)), None, "not so soon again");
-        assert_eq!(alarms.to_tell(at(1_500)).map(|told| told[0].count), Some(2));
+        assert_eq!(alarms.take_news(at(1_100)), None, "not so soon again");
+        assert_eq!(alarms.take_news(at(1_500)).map(|told| told[0].count), Some(2));
         alarms.clear("store", "full");
-        assert_eq!(alarms.to_tell(at(3_000)), Some(Vec::new()));
-        assert_eq!(alarms.to_tell(at(9_000)), None);
+        assert_eq!(alarms.take_news(at(3_000)), Some(Vec::new()));
+        assert_eq!(alarms.take_news(at(9_000)), None);
     }
 }

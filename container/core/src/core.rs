@@ -346,7 +346,7 @@ impl Core {
     fn on_timeout(&mut self, now: Timestamp) {
         self.tell_member(MemberInput::Timeout);
         self.ask_again_to_join();
-        if let Some(alarms) = self.alarms.to_tell(now) {
+        if let Some(alarms) = self.alarms.take_news(now) {
             let links = self.links.values_mut();
             links.for_each(|link| link.say(Extra::Alarms(alarms.clone())));
         }

@@ -4,7 +4,7 @@ use crate::toy::{Back, Front, Toy};
 use resilee_core::management::{Notice, Status};
 use resilee_core::{Core, CoreConfig, Input, Output, PROGRESS_KEY, Peer, Restored, StoreBatch};
 use resilee_core::{StoreOp, StoredRecord, Tree, VOTER_KEY};
-use resilee_membership::{Flow, Key, RunId, Transport};
+use resilee_membership::{Flow, Key, RunId, Transport, Unclean};
 use resilee_sbb::{CellId, Deliver, LinkedSbb, Tables, Timestamp, decode};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -95,6 +95,7 @@ impl Pair {
             heartbeat_ms: 50,
             missed: 6,
             cold_start_ms: 3_000,
+            unclean: Unclean::Refuse,
         };
         let restored = self.nodes[node].restore();
         let toy = Box::new(Toy::default());
@@ -257,6 +258,7 @@ impl Node {
             cells: tree(Tree::Cells),
             tables: tree(Tree::Tables),
             journals: self.journals.keys().cloned().collect(),
+            notices: Vec::new(),
         }
     }
 }

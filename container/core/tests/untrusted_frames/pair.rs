@@ -228,7 +228,7 @@ impl Pair {
         self.seat.handle_input(self.now, input);
         while let Some(output) = self.seat.poll_output() {
             match output {
-                SeatOutput::Send { to, control } => self.from_seat(&to, &control),
+                SeatOutput::Send { to, control } => self.seat_says(&to, &control),
                 SeatOutput::Persist { number, .. } => {
                     self.seat.handle_input(self.now, SeatInput::Persisted(number));
                 }
@@ -237,7 +237,7 @@ impl Pair {
         }
     }
 
-    fn from_seat(&mut self, to: &NodeName, control: &Control) {
+    fn seat_says(&mut self, to: &NodeName, control: &Control) {
         let (source, bytes) = (seat_address(), seal_control(&key(), control));
         for node in (0..2).filter(|node| name(*node) == *to) {
             self.queue.push_back((node, Input::Packet { source, bytes: bytes.clone() }));
