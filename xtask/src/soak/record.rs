@@ -12,9 +12,9 @@ use super::witness::Seen;
 use crate::figures::{append_row, or_dash, stamp};
 use crate::phones::Load;
 
-const HEADER: &str = "at,commit,seed,kind,rate,seconds,talk_ms,load_average,disk_max_ms,wait_max_ms,fault_at_ms,calls,\
-failed,answered,bills,lost,double,stray,wrong,off_max_ms,left_over,differ,repeats,set_up_max_ms,\
-balancer_notice_ms,cluster_notice_ms,takeover_ms,resync_ms,good";
+const HEADER: &str = "at,commit,seed,kind,rate,seconds,talk_ms,load_average,disk_max_ms,\
+wait_max_ms,fault_at_ms,calls,failed,answered,bills,lost,double,stray,wrong,off_max_ms,left_over,\
+differ,repeats,set_up_max_ms,balancer_notice_ms,cluster_notice_ms,takeover_ms,resync_ms,good";
 
 /// One run.
 #[derive(Clone, Debug)]
@@ -80,8 +80,8 @@ impl Record {
             self.verdict;
         let [balancer, cluster, takeover, resync] = self.times_or_dashes();
         let row = format!(
-            "{},{},{},{},{},{},{:.2},{},{},{},{},{},{answered},{bills},{lost},{double},{stray},{wrong},\
-             {off_max_ms},{},{},{},{set_up_max_ms},{balancer},{cluster},{takeover},{resync},{}",
+            "{},{},{},{},{},{},{:.2},{},{},{},{},{},{answered},{bills},{lost},\
+             {double},{stray},{wrong},{off_max_ms},{},{},{},{set_up_max_ms},{balancer},{cluster},{takeover},{resync},{}",
             stamp(root),
             self.seed,
             self.kind,
