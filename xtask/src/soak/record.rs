@@ -80,8 +80,9 @@ impl Record {
             self.verdict;
         let [balancer, cluster, takeover, resync] = self.times_or_dashes();
         let row = format!(
-            "{},{},{},{},{},{},{:.2},{},{},{},{},{},{answered},{bills},{lost},\
-             {double},{stray},{wrong},{off_max_ms},{},{},{},{set_up_max_ms},{balancer},{cluster},{takeover},{resync},{}",
+            "{},{},{},{},{},{},{:.2},{},{},{},{},{},{answered},{bills},{lost},{double},{stray},\
+             {wrong},{off_max_ms},{},{},{},{set_up_max_ms},{balancer},{cluster},{takeover},\
+             {resync},{}",
             stamp(root),
             self.seed,
             self.kind,
