@@ -19,11 +19,14 @@ use crate::store::{Restored, StoreOp};
 use crate::timers::{Due, Timers};
 use crate::wall_clock::WallClockWatch;
 use resilee_membership::{
-    Control, Member, MemberConfig, MemberInput, NodeName, Packet, RunId, View, VoterId, open,
+    Control, ControlBody, Destination, Member, MemberConfig, MemberInput, NodeName, Packet, RunId,
+    View, VoterId, open,
 };
-use resilee_sbb::{CellId, DeliveryId, Descriptor, LinkedSbb, Tables, Timestamp, decode};
-use std::collections::{BTreeMap, VecDeque};
+use resilee_sbb::{CellId, CohortId, DeliveryId, Descriptor, LinkedSbb, Tables, Timestamp, decode};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// How long a handler may take before its delivery counts as rolled back, in milliseconds.
 pub(crate) const DELIVERY_DEADLINE_MS: u64 = 10_000;
@@ -65,6 +68,8 @@ pub struct Core {
     pub(crate) links: BTreeMap<NodeName, Link>,
     /// The member whose snapshot is wanted.
     pub(crate) joining: Option<Joining>,
+    /// Local time at which the view was adopted.
+    pub(crate) adopted_at: Timestamp,
     /// The view that is being voted on: gates hold for both.
     pub(crate) proposing: Option<View>,
     /// Cohorts that are about to get another owner.
@@ -77,6 +82,10 @@ pub struct Core {
     pub(crate) applied: BTreeMap<RunId, u64>,
     /// Records of this node that the others may lack, since it asked for a snapshot.
     pub(crate) offer: Option<Offer>,
+    /// Cohorts of dead runs that have nothing left, and the commit by which that is so.
+    pub(crate) finished: BTreeMap<CohortId, u64>,
+    /// Those of them that the membership knows.
+    pub(crate) finished_told: BTreeSet<CohortId>,
     pub(crate) writes: Writes,
     pub(crate) draining: Drain,
     pub(crate) alarms: Alarms,
@@ -90,6 +99,10 @@ pub struct Core {
 
 /// Messages that wait for the view they were sent by; a view is adopted in milliseconds.
 const EARLY_MAX: usize = 1_024;
+
+/// Messages by the view before are taken for so long after a view was adopted: as long as the
+/// balancer keeps what it sends, to send it by the next view.
+const LATE_MAX: Duration = Duration::from_millis(200);
 
 /// How far the end of this run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,12 +213,15 @@ impl Core {
             next_cell: 1,
             gate: Gate::default(),
             joining: None,
+            adopted_at: local,
             proposing: None,
             hand_over: None,
             early: Vec::new(),
             outbox: BTreeMap::new(),
             applied: BTreeMap::new(),
             offer: None,
+            finished: BTreeMap::new(),
+            finished_told: BTreeSet::new(),
             writes: Writes { next_batch: 1, ..Writes::default() },
             draining: Drain::No,
             alarms: Alarms::default(),
@@ -253,6 +269,7 @@ impl Core {
         self.drive_member(now);
         self.advance_joiners(now);
         self.release();
+        self.note_joiners_behind();
         self.advance_hand_over(now);
         self.advance_offer();
         self.end_drain();
@@ -304,9 +321,14 @@ impl Core {
         match open(&self.config.key, bytes) {
             Ok(Packet::Sip { view, flow, bytes }) => {
                 let ingress = Ingress { flow, bytes: bytes.to_vec() };
-                match view > self.view.number {
-                    true => self.keep_early(ingress),
-                    false => self.on_message(now, ingress, false),
+                match view.cmp(&self.view.number) {
+                    Ordering::Greater => self.keep_early(ingress),
+                    Ordering::Equal => self.on_message(now, ingress, false),
+                    Ordering::Less if self.adopted_lately() => {
+                        self.tell_member(MemberInput::OldView(Destination::Seat));
+                        self.on_message(now, ingress, false);
+                    }
+                    Ordering::Less => self.refuse_old(Destination::Seat),
                 }
             }
             Ok(Packet::Control(control)) => self.on_control(source, control),
@@ -330,12 +352,27 @@ impl Core {
         }
     }
 
+    /// The balancer may need a moment to store the view that this node has adopted.
+    fn adopted_lately(&self) -> bool {
+        self.clock.local().since(self.adopted_at) < LATE_MAX
+    }
+
+    /// The sender goes by an older view: who owns what may have changed since.
+    pub(crate) fn refuse_old(&mut self, from: Destination) {
+        self.count_drop("message by an older view");
+        self.tell_member(MemberInput::OldView(from));
+    }
+
     fn on_control(&mut self, source: SocketAddr, control: Control) {
-        if control.from == VoterId::Seat {
+        self.read_clock(&control);
+        let seat = control.from == VoterId::Seat;
+        let heartbeat = matches!(control.body, ControlBody::Heartbeat { .. });
+        let before = self.member.seat_sequence();
+        self.tell_member(MemberInput::Control(control));
+        // A recorded datagram that is sent again must not draw our messages to its sender.
+        if seat && heartbeat && self.member.seat_sequence() != before {
             self.seat_address = Some(source);
         }
-        self.read_clock(&control);
-        self.tell_member(MemberInput::Control(control));
     }
 
     /// Tells the membership something, by the clock that it runs on.
@@ -344,6 +381,7 @@ impl Core {
     }
 
     fn on_timeout(&mut self, now: Timestamp) {
+        self.note_finished_cohorts();
         self.tell_member(MemberInput::Timeout);
         self.ask_again_to_join();
         if let Some(alarms) = self.alarms.take_news(now) {

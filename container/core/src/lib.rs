@@ -19,6 +19,7 @@
 //! | `hand_over.rs`     | how cells rest until another member owns them                       |
 //! | `store_failure.rs` | what goes on without a store                                        |
 //! | `conditions.rs`    | what is an alarm as long as it lasts                                |
+//! | `finished_cohorts.rs` | which cohorts a view need not name any more                      |
 //! | `cluster_clock.rs` | which time it is in the cluster                                     |
 //! | `inspection.rs`    | what a checker sees that no output says                             |
 //! | `status.rs`        | what operators see                                                  |
@@ -33,6 +34,7 @@ mod conditions;
 mod config;
 mod core;
 mod event_router;
+mod finished_cohorts;
 mod frame;
 mod gate;
 mod hand_over;

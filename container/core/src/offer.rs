@@ -5,15 +5,15 @@
 //! send in their snapshot becomes commits of its own, once it is a member; each member appends
 //! what it lacks, and on an equal key keeps what it has.
 //!
-//! | state    | input                             | output                              | next     |
-//! |----------|-----------------------------------|-------------------------------------|----------|
-//! | none     | this run asks for a snapshot      |                                     | noting   |
-//! | noting   | a record is written to a journal  | its key is noted: the others have it | same    |
-//! | noting   | this run is a member, not alone   | loads records                       | loading  |
-//! | loading  | records                           | a commit for each that is not noted | offering |
-//! | loading  | no more records of any journal    | a notice, if any were offered       | none     |
-//! | offering | the last commit is held           | loads further records               | loading  |
-//! | any      | this run is the only member       |                                     | none     |
+//! | state    | input                            | output                              | next     |
+//! |----------|----------------------------------|-------------------------------------|----------|
+//! | none     | this run asks for a snapshot     |                                     | noting   |
+//! | noting   | a record is written to a journal | its key is noted: others have it    | same     |
+//! | noting   | this run is a member, not alone  | loads records                       | loading  |
+//! | loading  | records                          | a commit for each that is not noted | offering |
+//! | loading  | no more records of any journal   | a notice, if any were offered       | none     |
+//! | offering | the last commit is held          | loads further records               | loading  |
+//! | any      | this run is the only member      |                                     | none     |
 //!
 //! Not here: that a journal takes one record per key (the store sees to it).
 

@@ -14,8 +14,8 @@ use crate::link::Mode;
 use crate::management::Notice;
 use crate::offer::Offer;
 use crate::store::{Progress, StoreOp, StoredRecord, Tree};
-use resilee_membership::{MemberInput, NodeName, RunId};
-use resilee_sbb::{CellId, CodecError, CohortId, Timestamp, decode, encode};
+use resilee_membership::{Destination, MemberInput, NodeName, RunId};
+use resilee_sbb::{CellId, CodecError, Timestamp, decode, encode};
 use serde_bytes::ByteBuf;
 use std::time::Duration;
 
@@ -72,11 +72,18 @@ impl Core {
             self.ask_to_join();
         }
         self.check_frame(peer, &frame)?;
+        let outdated = frame.view < self.view.number && !self.view.contains(&frame.from);
         for extra in std::mem::take(&mut frame.extras) {
-            self.on_extra(now, &frame.from, frame.view, extra);
+            match extra {
+                Extra::Relay(_) if outdated => {
+                    self.refuse_old(Destination::Node(peer.clone()));
+                }
+                extra => self.on_extra(now, &frame.from, frame.view, extra),
+            }
         }
         // Updates are taken from members, and by a joiner from the member it joins. What a run
-        // says that was voted out changes nothing here (its cells are owned by others now).
+        // says that was voted out changes nothing here (its cells are owned by others now). A
+        // member whose frame is of an older view owns what it speaks of in this one too.
         let joined = self.joining.as_ref().is_some_and(|joining| joining.member == frame.from);
         if let Some(sent_at) = frame.sent_at.filter(|_| joined) {
             self.clock.handle_frame(&frame.from, sent_at);
@@ -96,6 +103,8 @@ impl Core {
             if let Some(outbox) = self.outbox.get_mut(&frame.from) {
                 *outbox = outbox.split_off(&frame.done.saturating_add(1));
             }
+        } else if outdated && !frame.updates.is_empty() {
+            self.refuse_old(Destination::Node(peer.clone()));
         }
         Ok(())
     }
@@ -313,19 +322,33 @@ impl Core {
 
     /// Goes on with snapshots where there is room, and tells the membership of those complete.
     pub(crate) fn advance_joiners(&mut self, now: Timestamp) {
-        let peers: Vec<_> = self.links.keys().cloned().collect();
+        let (peers, held): (Vec<_>, _) = (self.links.keys().cloned().collect(), self.gate.held());
         for peer in peers {
             self.advance_joiner(&peer);
             let Some(link) = self.links.get_mut(&peer) else { continue };
             let Some(run) = link.run.clone() else { continue };
             let proposed = self.proposing.as_ref().is_some_and(|view| view.contains(&run));
-            if link.mode == Mode::Live && !self.view.contains(&run) && !proposed {
+            let complete = link.mode == Mode::Live && link.held(self.gate.last_commit()) >= held;
+            if complete && !self.view.contains(&run) && !proposed {
                 if link.announce() {
                     self.outputs.push_back(Output::Notice(Notice::JoinerSynced(run.clone())));
                 }
                 self.tell_member(MemberInput::JoinerReady(run));
                 self.drive_member(now);
             }
+        }
+    }
+
+    /// After effects were let out that a joiner does not hold yet: it is not proposed before it
+    /// does. From the proposal on the gate waits for it.
+    pub(crate) fn note_joiners_behind(&mut self) {
+        let (last, held) = (self.gate.last_commit(), self.gate.held());
+        let behind = self.links.values().filter(|link| {
+            let joins = link.run.as_ref().is_some_and(|run| !self.view.contains(run));
+            joins && link.mode == Mode::Live && link.held(last) < held
+        });
+        for run in behind.filter_map(|link| link.run.clone()).collect::<Vec<_>>() {
+            self.tell_member(MemberInput::JoinerBehind(run));
         }
     }
 
@@ -380,7 +403,7 @@ impl Core {
             }
             None => {
                 // Says how far the snapshot is: all commits up to this one are in it.
-                let cell = CellId { cohort: CohortId::TABLES, number: 0 };
+                let cell = CellId { cohort: self.config.me.cohort(), number: 0 };
                 let last_commit = self.gate.last_commit();
                 let last = Update::Commit(Commit::empty(last_commit, cell));
                 match link.push(&last, 0).and_then(|_| link.push(&Update::SnapshotEnd, 0)) {

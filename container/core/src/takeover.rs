@@ -97,6 +97,7 @@ impl Core {
     fn adopt(&mut self, now: Timestamp, view: View) {
         let old = std::mem::replace(&mut self.view, view);
         self.proposing = None;
+        self.adopted_at = self.clock.local();
         self.follow_clock();
         self.applied.retain(|run, _| self.view.contains(run));
         if self.view.contains(&self.config.me) && self.joining.take().is_some() {

@@ -1,11 +1,12 @@
 //! Watches the wall clock of the machine: cluster time goes on without it, so that a jump changes
 //! no duration; but somebody should know.
 //!
-//! | the wall clock, against the node's own clock        | what happens                        |
-//! |-----------------------------------------------------|-------------------------------------|
-//! | is read for the first time                          | it is compared with this from now on |
-//! | is off by more than [`JUMP_MIN_MS`], at once or bit by bit | alarm; compared with this from now on |
-//! | did not jump for [`CALM_AFTER`]                     | the alarm is cleared                |
+//! | the wall clock, against the node's own clock | what happens                                 |
+//! |----------------------------------------------|----------------------------------------------|
+//! | is read for the first time                   | how far it is off is taken for right         |
+//! | is off by [`JUMP_MIN_MS`] more, at once or   | alarm; how far it is off is taken for right  |
+//! | bit by bit                                   |                                              |
+//! | did not jump for [`CALM_AFTER`]              | the alarm is cleared                         |
 //!
 //! Not here: reading it (the shell does, once a second), and cluster time (`cluster_clock.rs`).
 

@@ -25,5 +25,5 @@ pub use member::{
     PeerStatus, Unclean,
 };
 pub use seat::{Seat, SeatConfig, SeatInput, SeatNotice, SeatOutput};
-pub use view::{NodeName, ParseNodeNameError, RunId, View};
+pub use view::{COHORTS_MAX, NodeName, ParseNodeNameError, RunId, View};
 pub use voter::{Circumstances, Grant, Proposal, Refusal, VoterState, majority};

@@ -20,6 +20,7 @@
 //! | any         | TellView, Vote with a higher view   | store it as highest          | same   |
 //! | any         | a message with a higher number      | AskView to its sender        | same   |
 //! | any         | AskView; heartbeat, lower number    | TellView to its sender       | same   |
+//! | any         | something by an older view          | TellView, every 10 ms at most | same  |
 //! | any         | a higher view with me is stored     | TellView to all; Adopt       | member |
 //! | outsider    | a higher view without me is stored  | TellView to all; Adopt       | same   |
 //! | member      | a higher view without me is stored  | TellView to all; VotedOut    | ended  |
@@ -39,6 +40,7 @@ mod noticing;
 mod order;
 mod peer;
 mod proposal;
+mod sending;
 
 pub use boundary::{
     Destination, MemberConfig, MemberInput, MemberNotice, MemberOutput, PeerStatus, Unclean,
@@ -53,8 +55,8 @@ use cold_start::{ASK_EVERY, ColdStart};
 use order::Orders;
 use peer::Peer;
 use proposal::Asking;
-use resilee_sbb::Timestamp;
-use std::collections::{BTreeMap, VecDeque};
+use resilee_sbb::{CohortId, Timestamp};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 /// Decides who is in the cluster, from one node's side; see the table above.
@@ -77,10 +79,14 @@ pub struct Member {
     seat_noticed_alive: bool,
     /// The view that this run asks votes for.
     asking: Option<Asking>,
-    /// Runs that acked snapshot and tail, by node.
+    /// Runs that have acked the snapshot and all that was let out since, by node.
     joiners: BTreeMap<NodeName, RunId>,
     /// The member that this run asked for a snapshot.
     joining: Option<RunId>,
+    /// Cohorts that the next proposal of this run may leave out.
+    finished: BTreeSet<CohortId>,
+    /// When somebody was last told the view because of an older one.
+    told_at: BTreeMap<Destination, Timestamp>,
     cold: ColdStart,
     /// Commits in the store that this run started from.
     last_commit: u64,
@@ -118,6 +124,8 @@ impl Member {
             asking: None,
             joiners: BTreeMap::new(),
             joining: None,
+            finished: BTreeSet::new(),
+            told_at: BTreeMap::new(),
             cold: ColdStart::new(now, config.cold_start_ms),
             last_commit: 0,
             store_empty,
@@ -146,8 +154,11 @@ impl Member {
             MemberInput::LinkUp(run) => self.on_link_up(run),
             MemberInput::LinkDown(run) => self.on_link_down(run),
             MemberInput::JoinerReady(run) => self.on_joiner_ready(run),
+            MemberInput::JoinerBehind(run) => drop(self.joiners.remove(&run.node)),
             MemberInput::Persisted(number) => self.on_persisted(number),
             MemberInput::CommitsStored(number) => self.last_commit = number,
+            MemberInput::Finished(cohorts) => self.finished = cohorts,
+            MemberInput::OldView(from) => self.on_old_view(now, from),
             MemberInput::Timeout => {}
             MemberInput::Drain => self.on_drain(),
             MemberInput::HandOver { cohorts, heir } => self.on_hand_over(cohorts, heir),
@@ -184,6 +195,11 @@ impl Member {
     /// The seat is heard and hears this node; true where there is none.
     pub fn seat_alive(&self) -> bool {
         self.hears_seat(self.now)
+    }
+
+    /// Sequence of the seat's last heartbeat that was taken; 0 for none.
+    pub fn seat_sequence(&self) -> u64 {
+        self.seat.heard_sequence()
     }
 
     /// When a heartbeat of the seat was heard last.
@@ -434,71 +450,5 @@ impl Member {
     fn everyone(&self) -> Vec<Destination> {
         let seat = self.config.seat.then_some(Destination::Seat);
         seat.into_iter().chain(self.peers.keys().cloned().map(Destination::Node)).collect()
-    }
-
-    // Outputs.
-
-    fn send_heartbeats(&mut self, now: Timestamp) {
-        let hears_seat = self.hears_seat(now);
-        let ready = self.is_member() && !self.draining;
-        for to in self.everyone() {
-            let detector = match &to {
-                Destination::Seat => &mut self.seat,
-                Destination::Node(node) => {
-                    let Some(peer) = self.peers.get_mut(node) else { continue };
-                    &mut peer.detector
-                }
-            };
-            let body = ControlBody::Heartbeat {
-                sequence: detector.next_sequence(),
-                echo: detector.heard_sequence(),
-                hears_seat,
-                sent_at: now,
-                draining: self.draining,
-                ready,
-                seat: None,
-            };
-            self.send(to, body);
-        }
-    }
-
-    fn tell_view(&mut self, to: Destination) {
-        let view = self.persist.stored().highest.clone();
-        let body = ControlBody::TellView {
-            member: !self.ended && view.contains(&self.config.me),
-            view,
-            last_commit: self.last_commit,
-            store_empty: self.store_empty,
-        };
-        self.send(to, body);
-    }
-
-    fn send_to_all(&mut self, body: &ControlBody) {
-        for to in self.everyone() {
-            self.send(to, body.clone());
-        }
-    }
-
-    /// Sends once all that is decided by now is stored.
-    fn send_stored(&mut self, to: Destination, body: ControlBody) {
-        if let Some((to, body)) = self.persist.handle_message((to, body)) {
-            self.send(to, body);
-        }
-    }
-
-    fn send(&mut self, to: Destination, body: ControlBody) {
-        let from = VoterId::Run(self.config.me.clone());
-        let control = Control { view: self.persist.stored().highest.number, from, body };
-        self.outputs.push_back(MemberOutput::Send { to, control });
-    }
-
-    fn store(&mut self) {
-        if let Some((number, state)) = self.persist.handle_state(&self.voter) {
-            self.outputs.push_back(MemberOutput::Persist { number, state });
-        }
-    }
-
-    fn notice(&mut self, notice: MemberNotice) {
-        self.outputs.push_back(MemberOutput::Notice(notice));
     }
 }

@@ -8,6 +8,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+/// Cohorts that a view names at most, so that it fits into one datagram. A node that would add one
+/// more is not let in; cohorts of dead runs are left out when their last cell is over.
+pub const COHORTS_MAX: usize = 4_096;
+
 /// Longest node name.
 pub const NODE_NAME_BYTES_MAX: usize = 32;
 
@@ -139,6 +143,17 @@ impl View {
         }
         View { number: self.number + 1, members, cohorts }
     }
+
+    /// True if a view that follows this one may leave the cohort out, should its owner propose
+    /// it: the run that it was born in is no member, so that nothing is born in it any more.
+    ///
+    /// Only the owner can know that nothing is left in it, and that all members hold that. A
+    /// message that names it belongs to a call that is over, and is answered so.
+    pub fn may_forget(&self, cohort: CohortId, proposer: &RunId) -> bool {
+        let born = |member: &RunId| member.cohort() == cohort;
+        let finished = cohort != CohortId::TABLES && !self.members.iter().any(born);
+        finished && self.owner(cohort) == Some(proposer)
+    }
 }
 
 #[cfg(test)]
@@ -169,6 +184,17 @@ mod tests {
         let joined = alone.next(vec![again.clone(), b.clone()], &b);
         assert_eq!(joined.owner(a.cohort()), Some(&b));
         assert_eq!(joined.owner(again.cohort()), Some(&again));
+    }
+
+    #[test]
+    fn only_its_owner_forgets_a_cohort_and_only_of_a_dead_run() {
+        let (a, b) = (run("server1", 1), run("server2", 1));
+        let both = View::default().next(vec![a.clone(), b.clone()], &a);
+        assert!(!both.may_forget(a.cohort(), &a), "its run lives");
+        assert!(!both.may_forget(CohortId::TABLES, &a));
+        let alone = both.next(vec![b.clone()], &b);
+        assert!(alone.may_forget(a.cohort(), &b));
+        assert!(!alone.may_forget(a.cohort(), &run("server1", 2)));
     }
 
     #[test]

@@ -10,7 +10,8 @@
 //! | has a number up to that of a vote for another view                  | `Voted`      |
 //! | follows a view that this voter does not know yet                    | `Behind`     |
 //! | follows a view older than the highest                               | `Stale`      |
-//! | has no members, a cohort without a member as owner, or lost a cohort | `Malformed` |
+//! | has no members, or a cohort without a member as owner               | `Malformed`  |
+//! | lacks a cohort that the proposer may not forget (`View::may_forget`) | `Malformed` |
 //! | comes from a node that is not in the view this voter is locked on   | `Locked`     |
 //! | comes from a member run of the highest view                         | granted      |
 //! | comes from no node of the highest view (which has a number), or     |              |
@@ -174,7 +175,7 @@ impl VoterState {
         if base < self.highest.number {
             return Err(Refusal::Stale);
         }
-        if !self.is_well_formed(view) {
+        if !self.is_well_formed(proposer, view) {
             return Err(Refusal::Malformed);
         }
         if self.is_locked_against(proposer, on.burnt) {
@@ -190,10 +191,11 @@ impl VoterState {
         if on.cold_start { Ok(()) } else { Err(Refusal::MembersLive) }
     }
 
-    fn is_well_formed(&self, view: &View) -> bool {
+    fn is_well_formed(&self, proposer: &RunId, view: &View) -> bool {
         let owned = view.cohorts.values().all(|owner| view.contains(owner));
-        let kept = self.highest.cohorts.keys().all(|cohort| view.cohorts.contains_key(cohort));
-        !view.members.is_empty() && owned && kept
+        let lost = self.highest.cohorts.keys().filter(|c| !view.cohorts.contains_key(c));
+        let mut lost = lost.copied();
+        !view.members.is_empty() && owned && lost.all(|c| self.highest.may_forget(c, proposer))
     }
 
     fn is_locked_against(&self, proposer: &RunId, burnt: Option<u64>) -> bool {
@@ -302,6 +304,21 @@ mod tests {
         let mut view = voter.highest.next(vec![a.clone()], &a);
         view.cohorts.pop_last();
         assert_eq!(ask(&mut voter, &a, &view, PAIR), Err(Refusal::Malformed));
+    }
+
+    #[test]
+    fn a_finished_cohort_is_left_out_by_its_owner_only() {
+        let (mut voter, a, b) = voter();
+        voter.learn(&voter.highest.next(vec![b.clone()], &b));
+        let joiner = run("a", 2);
+        let mut view = voter.highest.next(vec![joiner.clone(), b.clone()], &b);
+        view.cohorts.remove(&a.cohort());
+        assert_eq!(ask(&mut voter.clone(), &b, &view, PAIR), Ok(Grant::New));
+        view.cohorts.remove(&b.cohort());
+        assert_eq!(ask(&mut voter, &b, &view, PAIR), Err(Refusal::Malformed));
+        let mut cold = voter.highest.next(vec![run("b", 2)], &run("b", 2));
+        cold.cohorts.remove(&a.cohort());
+        assert_eq!(ask(&mut voter, &run("b", 2), &cold, COLD), Err(Refusal::Malformed));
     }
 
     #[test]

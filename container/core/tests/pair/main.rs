@@ -1,4 +1,4 @@
-//! Stories of two nodes without a balancer: their time, their stores, the records that one of
+//! Stories of two nodes and a seat: their time, their stores, the records that one of
 //! them lacks. Deaths at every step, and what phones see, are the simulator's.
 
 mod pair;
@@ -119,4 +119,31 @@ fn a_rejoiner_offers_the_records_that_the_others_lack() {
     let offered = |notice: &&Notice| matches!(notice, Notice::RecordsOffered(_));
     let offered: Vec<_> = pair.nodes[1].notices.iter().filter(offered).collect();
     assert_eq!(offered, [&Notice::RecordsOffered(299)], "no other was sent");
+}
+
+/// Node 1 dies and comes back.
+fn replace(pair: &mut Pair) {
+    pair.kill(1);
+    pair.pass_ms(600);
+    pair.start(1);
+    pair.until_whole();
+}
+
+#[test]
+fn a_cohort_leaves_the_view_when_its_last_call_is_over() {
+    let mut pair = Pair::up();
+    pair.say(1, "c1 begin");
+    let cohort = pair.status(1).run.cohort();
+    (0..5).for_each(|_| replace(&mut pair));
+    let rows = |pair: &Pair| pair.status(0).view.cohorts.len();
+    assert_eq!(pair.status(0).view.owner(cohort), Some(&pair.status(0).run));
+    assert!(rows(&pair) <= 5, "the call's, the tables', the members', the last dead run's");
+    pair.say(0, "c1 end");
+    pair.pass_ms(100);
+    assert!(pair.status(0).view.owner(cohort).is_some(), "not before the next view");
+    replace(&mut pair);
+    assert_eq!(pair.status(0).view.owner(cohort), None);
+    pair.nodes[0].sent.clear();
+    pair.say(0, "c1 ping");
+    assert_eq!(pair.nodes[0].sent, ["c1 unknown"]);
 }

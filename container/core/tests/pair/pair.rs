@@ -1,10 +1,13 @@
-//! Two nodes without a balancer, each with a clock of its own; what they send arrives at once.
+//! Two nodes and a seat, each node with a clock of its own; what they send arrives at once.
 
 use crate::toy::{Back, Front, Toy};
 use resilee_core::management::{Notice, Status};
 use resilee_core::{Core, CoreConfig, Input, Output, PROGRESS_KEY, Peer, Restored, StoreBatch};
 use resilee_core::{StoreOp, StoredRecord, Tree, VOTER_KEY};
-use resilee_membership::{Flow, Key, RunId, Transport, Unclean};
+use resilee_membership::{
+    Flow, Key, Packet, RunId, Seat, SeatConfig, SeatInput, SeatOutput, Transport, Unclean, open,
+    seal_control, seal_sip,
+};
 use resilee_sbb::{CellId, Deliver, LinkedSbb, Tables, Timestamp, decode};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -34,12 +37,18 @@ pub struct Node {
 pub struct Pair {
     pub now: Timestamp,
     pub nodes: [Node; 2],
+    seat: Seat,
     on_its_way: VecDeque<(usize, Input)>,
     linked: bool,
 }
 
 fn name(node: usize) -> String {
     format!("server{}", node + 1)
+}
+
+/// Where the seat is.
+fn seat_address() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, 6001))
 }
 
 fn address(node: usize) -> SocketAddr {
@@ -60,7 +69,11 @@ impl Pair {
     /// Two nodes that were never started.
     pub fn new() -> Self {
         let now = Timestamp::from_millis(1_700_000_000_000);
-        Pair { now, nodes: Default::default(), on_its_way: VecDeque::new(), linked: false }
+        let nodes = [0, 1].map(|node| name(node).parse().expect("a name")).to_vec();
+        let config = SeatConfig { nodes, heartbeat_ms: 50, missed: 6, cold_start_ms: 3_000 };
+        let seat = Seat::new(now, config, None);
+        let (nodes, on_its_way) = (Default::default(), VecDeque::new());
+        Pair { now, nodes, seat, on_its_way, linked: false }
     }
 
     /// Both are started and are members.
@@ -91,7 +104,7 @@ impl Pair {
             me: RunId { node: name(node).parse().expect("a name"), incarnation },
             key: key(),
             peers: vec![peer],
-            behind_balancer: false,
+            behind_balancer: true,
             heartbeat_ms: 50,
             missed: 6,
             cold_start_ms: 3_000,
@@ -126,7 +139,8 @@ impl Pair {
 
     /// A client says something to a node.
     pub fn say(&mut self, node: usize, text: &str) {
-        self.feed(node, Input::Datagram { flow: flow(), bytes: text.as_bytes().to_vec() });
+        let bytes = seal_sip(&key(), self.seat.view().number, &flow(), text.as_bytes());
+        self.feed(node, Input::Packet { source: seat_address(), bytes });
         self.settle();
     }
 
@@ -153,6 +167,9 @@ impl Pair {
                 if due.is_some_and(|due| due <= self.local(node)) {
                     self.feed(node, Input::Timeout);
                 }
+            }
+            if self.seat.poll_timeout() <= self.now {
+                self.feed_seat(SeatInput::Timeout);
             }
             self.settle();
         }
@@ -186,6 +203,9 @@ impl Pair {
                     let input = Input::Outcome { delivery: deliver.id, outcome };
                     self.on_its_way.push_back((node, input));
                 }
+                Output::Packet { destination, bytes } if destination == seat_address() => {
+                    self.send_to_balancer(node, &bytes);
+                }
                 Output::Packet { destination, bytes } => {
                     let source = address(node);
                     let to = usize::from(destination == address(1));
@@ -194,9 +214,6 @@ impl Pair {
                 Output::Frame { bytes, .. } if self.linked => {
                     let peer = name(node).parse().expect("a name");
                     self.on_its_way.push_back((1 - node, Input::Frame { peer, bytes }));
-                }
-                Output::Datagram { bytes, .. } => {
-                    own.sent.push(String::from_utf8(bytes).expect("toys say text"));
                 }
                 Output::Store(batch) => {
                     own.unflushed.push(batch);
@@ -213,6 +230,34 @@ impl Pair {
                 Output::Notice(notice) => own.notices.push(notice),
                 Output::Rejoin => own.rejoins += 1,
                 _ => {}
+            }
+        }
+    }
+
+    /// What the balancer gets: control for its seat, or a message to a client.
+    fn send_to_balancer(&mut self, node: usize, bytes: &[u8]) {
+        match open(&key(), bytes).expect("a node sealed it") {
+            Packet::Control(control) => self.feed_seat(SeatInput::Control(control)),
+            Packet::Sip { bytes, .. } => {
+                let text = String::from_utf8(bytes.to_vec()).expect("toys say text");
+                self.nodes[node].sent.push(text);
+            }
+        }
+    }
+
+    fn feed_seat(&mut self, input: SeatInput) {
+        self.seat.handle_input(self.now, input);
+        while let Some(output) = self.seat.poll_output() {
+            match output {
+                SeatOutput::Send { to, control } => {
+                    let node = usize::from(to.as_str() == name(1));
+                    let (source, bytes) = (seat_address(), seal_control(&key(), &control));
+                    self.on_its_way.push_back((node, Input::Packet { source, bytes }));
+                }
+                SeatOutput::Persist { number, .. } => {
+                    self.seat.handle_input(self.now, SeatInput::Persisted(number));
+                }
+                SeatOutput::Adopt(_) | SeatOutput::Notice(_) => {}
             }
         }
     }

@@ -7,6 +7,7 @@ mod house;
 mod retries;
 mod time;
 mod toy;
+mod view_rules;
 
 use house::House;
 use resilee_core::{Input, Restored, StoreOp};

@@ -74,13 +74,20 @@ pub enum MemberInput {
     LinkUp(RunId),
     /// The link to that run broke.
     LinkDown(RunId),
-    /// That run, no member yet, acked the snapshot and the tail.
+    /// That run, no member yet, acked the snapshot, and all commits whose effects were let out.
     JoinerReady(RunId),
+    /// It does not have all that was let out any more.
+    JoinerBehind(RunId),
     /// The state of that number, and all before it, is stored.
     Persisted(u64),
     /// How many commits of the members of the last view are in the store that this run starts
     /// from.
     CommitsStored(u64),
+    /// These cohorts of dead runs have no cell any more, and all members hold that: the next view
+    /// that this run proposes leaves out those that it owns.
+    Finished(BTreeSet<CohortId>),
+    /// Somebody sent something by an older view.
+    OldView(Destination),
     /// The moment of `poll_timeout` has come.
     Timeout,
     /// Hand everything to the others and leave.

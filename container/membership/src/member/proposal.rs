@@ -31,7 +31,7 @@ use super::cold_start::Candidate;
 use super::{Member, MemberNotice, MemberOutput};
 use crate::control::{ControlBody, Verdict};
 use crate::voter::majority;
-use crate::{NodeName, RunId, View};
+use crate::{COHORTS_MAX, NodeName, RunId, View};
 use resilee_sbb::Timestamp;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -165,11 +165,16 @@ impl Member {
     fn may_join(&self, now: Timestamp, run: &RunId) -> bool {
         let peer = self.peers.get(&run.node);
         let fit = peer.is_some_and(|peer| peer.may_join(now, self.hears_seat(now)));
-        fit && self.loss(now, run).is_none()
+        fit && self.loss(now, run).is_none() && self.view.cohorts.len() < COHORTS_MAX
     }
 
     pub(super) fn next_view(&self, members: Vec<RunId>, heir: &RunId) -> View {
-        View { number: self.voter.next_number(), ..self.view.next(members, heir) }
+        let mut view = self.view.next(members, heir);
+        let me = &self.config.me;
+        view.cohorts.retain(|cohort, _| {
+            !self.finished.contains(cohort) || !self.view.may_forget(*cohort, me)
+        });
+        View { number: self.voter.next_number(), ..view }
     }
 
     fn may_start_from_cold(&self, now: Timestamp) -> bool {

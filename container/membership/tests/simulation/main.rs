@@ -234,6 +234,19 @@ fn only_the_last_survivor_starts_from_cold() {
 }
 
 #[test]
+fn views_do_not_grow_with_every_restart() {
+    let mut world = pair();
+    for _ in 0..40 {
+        world.kill(1);
+        world.run(500);
+        world.start(1);
+        assert!(world.run_until(1_000, World::is_whole).is_some(), "{:#?}", world.trace);
+    }
+    let cohorts = world.member_view(0).expect("a member").cohorts.len();
+    assert!(cohorts <= 12, "{cohorts} are named");
+}
+
+#[test]
 fn the_same_seed_gives_the_same_trace() {
     assert_eq!(storm(7).trace, storm(7).trace);
 }

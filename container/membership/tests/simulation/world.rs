@@ -383,6 +383,7 @@ impl World {
                 MemberOutput::Adopt(view) => {
                     self.nodes[place].joint = false;
                     self.decided(&format!("{me} adopts"), &view);
+                    self.finish_cohorts(place, &me, &view);
                 }
                 MemberOutput::VotedOut(view) => {
                     self.decided(&format!("{me} is voted out by"), &view);
@@ -402,6 +403,15 @@ impl World {
                     self.log(format!("{me}: {notice}"));
                 }
             }
+        }
+    }
+
+    /// Half the time nothing is left of what dead runs began.
+    fn finish_cohorts(&mut self, place: usize, me: &RunId, view: &View) {
+        let finished = view.cohorts.keys().copied().filter(|cohort| view.may_forget(*cohort, me));
+        let finished = finished.collect();
+        if self.random.percent(50) {
+            self.feed(place, MemberInput::Finished(finished));
         }
     }
 
