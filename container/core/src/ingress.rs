@@ -110,7 +110,7 @@ impl Core {
     fn refuse(&mut self, now: Timestamp, ingress: &Ingress, reason: &'static str) {
         self.count_drop(reason);
         let answers = self.adaptor.refuse(now, ingress, RETRY_AFTER_S);
-        self.send_at_once(answers);
+        self.answer(answers);
     }
 
     /// Puts an input behind the cell's current turn, or begins a turn with it.

@@ -47,7 +47,7 @@ fn a_replayed_invite_of_a_call_that_failed_is_not_fresh() {
     node.receive(BOB, bob_answers(&turn.only(BOB), 486));
     node.receive(ALICE, follow_up("ACK", 2));
     node.take_over();
-    node.wait(20_000);
+    node.wait(7_000);
     let replay = invite_with(3, &authorization(&nonce, 1));
     assert!(!is_fresh(&mut node, MALLORY, &replay));
     let counted_on = invite_with(4, &authorization(&nonce, 2));
@@ -75,12 +75,12 @@ fn a_replay_finds_the_call_up_or_its_nonce_too_old() {
     let at_bob = node.receive(ALICE, dialog.by_alice("BYE", 3)).only(BOB);
     node.receive(BOB, bob_answers(&at_bob, 200));
     let replay = heard.replace("z9hG4bKinvite2", "z9hG4bKreplay");
-    for _ in 0..36 {
+    for _ in 0..30 {
         let turn = node.receive(MALLORY, &replay);
         assert_eq!(turn.lines(MALLORY), ["482"], "at {:?}", node.now);
         node.wait(1_000);
     }
-    node.wait(30_000);
+    node.wait(40_000);
     assert_eq!(node.living_activities(), 0);
     assert!(!is_fresh(&mut node, MALLORY, &replay));
 }

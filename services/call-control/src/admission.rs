@@ -13,7 +13,7 @@
 //!
 //! That no INVITE uses credentials again is the resource adaptor's: a nonce is good for one
 //! Call-ID, whose cell remembers it. Limit: a request that is no INVITE leaves no cell behind, so
-//! the very same can be replayed for as long as its nonce stays fresh (32 s).
+//! the very same can be replayed for as long as its nonce stays fresh (8 s).
 
 use resilee_sbb::{Context, Failure};
 use resilee_sip_api::{ACCOUNTS, Account, Credentials, Party};
