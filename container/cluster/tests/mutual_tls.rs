@@ -244,9 +244,10 @@ fn is_closed(stream: &TcpStream) -> bool {
     }
 }
 
-/// The validity of certificates follows the wall clock: there is nothing else to wait for.
+/// Waits for the wall clock, which the validity of certificates follows.
 fn wait_until(time: SystemTime) {
     while let Ok(left) = time.duration_since(SystemTime::now()) {
+        // sleep: the end of a certificate is a moment of the wall clock
         std::thread::sleep(left);
     }
 }
