@@ -37,7 +37,7 @@ fn start(opened: Opened) -> (store::Store, Receiver<StoreEvent>) {
 fn fill(dir: &Path) {
     let (store, events) = start(store::open(dir).unwrap());
     let ops = (1..=10).flat_map(|number| [put(number, 2_000), bill(number)]).collect();
-    store.handle().write(1, StoreBatch { number: 1, ops }).unwrap();
+    store.handle().write(1, StoreBatch { number: 1, awaited: true, ops }).unwrap();
     assert!(matches!(events.recv_timeout(DEADLINE), Ok(StoreEvent::Stored { .. })));
 }
 
@@ -95,7 +95,7 @@ fn the_process_on_a_full_disk() {
     let (store, events) = start(store::open(Path::new(&dir)).unwrap());
     for number in 1.. {
         let ops = vec![put(number, 100_000), bill(number)];
-        let refused = store.handle().write(1, StoreBatch { number, ops });
+        let refused = store.handle().write(1, StoreBatch { number, awaited: true, ops });
         match events.recv_timeout(DEADLINE).unwrap() {
             StoreEvent::Stored { number, .. } => eprintln!("stored {number}"),
             StoreEvent::Failed { reason, .. } => return eprintln!("failed {refused:?} {reason}"),
