@@ -1,7 +1,8 @@
 //! The admin UI on made-up data, for those who work on its looks:
 //! `cargo run -p resilee-admin-ui --example preview -- [SCENE] [PORT]`. The scenes are `busy` (two
-//! nodes, calls, bills), `degraded` (one node died), `failing` (alarms of all kinds), `broken` (records that cannot be read) and
-//! `empty`. No node runs behind it; the token for writes is `preview`.
+//! nodes, calls, bills), `degraded` (one node died), `failing` (alarms of all kinds), `broken`
+//! (records that cannot be read) and `empty`. No node runs behind it; the token for writes is
+//! `preview`.
 
 #[path = "../tests/web/fake_node.rs"]
 mod fake_node;

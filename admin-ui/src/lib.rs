@@ -2,9 +2,9 @@
 //! node answers for the whole cluster, from what it owns and what it holds as backup.
 //!
 //! Everything comes from one function, [`Ask`], that puts a [`Query`] to the node; nothing here
-//! changes the node except by a command, knows SIP, or computes a price. Pages are rendered here and read well
-//! without scripts; with them, `/events` (server-sent events) sends the parts that changed once
-//! a second.
+//! changes the node except by a command, knows SIP, or computes a price. Pages are rendered here
+//! and read well without scripts; with them, `/events` (server-sent events) sends the parts that
+//! changed once a second.
 //!
 //! # REST
 //!

@@ -115,7 +115,7 @@ impl Story {
                 return Err(violation);
             }
             self.calls.check_step(&self.world)?;
-            if self.world.steps % REPLICAS_EVERY == 0 {
+            if self.world.steps.is_multiple_of(REPLICAS_EVERY) {
                 check_replicas(&self.world)?;
             }
         }

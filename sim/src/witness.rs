@@ -1,12 +1,12 @@
 //! A service that only watches: it counts what it is told, in its replicated state, and says so.
 //!
-//! | event            | does                                     | what `checks/facts.rs` expects     |
-//! |------------------|------------------------------------------|------------------------------------|
-//! | sip.invite       | counts                                   | once per activity                  |
-//! | sip.answered     | counts; sets a timer; writes a record    | once                               |
-//! | slee.timer       | counts                                   | once                               |
-//! | sip.ended        | counts; writes the record again          | once; the second record is dropped |
-//! | end of activity  | says if the timer never came             | it came, if the call was answered  |
+//! | event           | does                                  | what a run must show               |
+//! |-----------------|---------------------------------------|------------------------------------|
+//! | sip.invite      | counts                                | once per activity                  |
+//! | sip.answered    | counts; sets a timer; writes a record | once                               |
+//! | slee.timer      | counts                                | once                               |
+//! | sip.ended       | counts; writes the record again       | once; the second record is dropped |
+//! | end of activity | says if the timer never came          | it came, if the call was answered  |
 //!
 //! What a dead node counted and nobody held is forgotten with it, so a second count is an error.
 

@@ -189,8 +189,9 @@ impl Core {
 
     /// Writes a commit to the local store; alone, its records are part of what is flushed.
     ///
-    /// In a pair, and from the vote on one, they wait for the acknowledgement. Until then they stand beside their cell, so
-    /// that a cell that counts as recorded never comes back without its record.
+    /// In a pair, and from the vote on one, they wait for the acknowledgement. Until then they
+    /// stand beside their cell, so that a cell that counts as recorded never comes back without
+    /// its record.
     fn store_commit(&mut self, commit: &Commit) {
         self.store_changes(commit);
         for record in &commit.records {

@@ -1,10 +1,10 @@
 //! A planned hand-over: cohorts of this run get another owner while both are members.
 //!
-//! | stage    | what holds for the cells of the cohorts                      | ends when            |
-//! |----------|--------------------------------------------------------------|----------------------|
-//! | resting  | running turns end; no turn begins: what comes waits          | no delivery is out   |
-//! | settling | the same                                                     | all commits are held |
-//! | asked    | the same; the membership asks for the view                   | any view is adopted  |
+//! | stage    | what holds for the cells of the cohorts             | ends when            |
+//! |----------|-----------------------------------------------------|----------------------|
+//! | resting  | running turns end; no turn begins: what comes waits | no delivery is out   |
+//! | settling | the same                                            | all commits are held |
+//! | asked    | the same; the membership asks for the view          | any view is adopted  |
 //!
 //! So when the view is adopted, both nodes have the same of every cell, and nothing of it is on
 //! its way. The cells come alive at their new owner as after a takeover; this node relays what

@@ -1,10 +1,10 @@
 //! A request that this server itself sends within a dialog, in the name of one end to the other:
 //! to the receiver it comes from its peer (RFC 3261 §12.2.1.1), and to nobody else.
 //!
-//! | request          | CSeq number                                  | why                         |
-//! |------------------|----------------------------------------------|-----------------------------|
-//! | OPTIONS, a probe | the last seen of the end in whose name it is | leaves the peer's next free |
-//! | BYE              | that, and [`BYE_CSEQ_STEP`]                  | above all that was not seen |
+//! | request          | CSeq number                              | why                         |
+//! |------------------|------------------------------------------|-----------------------------|
+//! | OPTIONS, a probe | last seen of the end in whose name it is | leaves the peer's next free |
+//! | BYE              | that, and [`BYE_CSEQ_STEP`]              | above all that was not seen |
 //!
 //! Requests that changed nothing were no commit, so a number from the store may be behind. Not
 //! here: when it is sent and what its outcome means (`proof_of_life.rs`).

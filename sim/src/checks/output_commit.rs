@@ -18,8 +18,9 @@
 //! What is held once stays held: it was by the rule of its time, and all commits before it were.
 //!
 //! Further: only the owner of a cell sends for it and has its commits applied by others; a message
-//! at another member goes on to the owner, or is counted as dropped; who becomes a member has all commits of which something left; what a dead run had committed, and
-//! not sent, is sent by its heir.
+//! at another member goes on to the owner, or is counted as dropped; who becomes a member has all
+//! commits of which something left; what a dead run had committed, and not sent, is sent by its
+//! heir.
 
 use crate::checks::run::{Run, Ticket, said};
 use crate::checks::{Violation, views::Views};

@@ -81,6 +81,7 @@ fn heartbeat(sequence: u64) -> Vec<u8> {
         sent_at: NOW,
         draining: false,
         ready: true,
+        seat: None,
     };
     seal_control(&key(), &Control { view: 1, from: VoterId::Seat, body })
 }

@@ -1,5 +1,5 @@
-//! What an operator may order: an end, a hand-over of cohorts, a forced start; and when a node that may
-//! not wait for votes (`unclean = "serve"`) does without them.
+//! What an operator may order: an end, a hand-over of cohorts, a forced start; and when a node
+//! that may not wait for votes (`unclean = "serve"`) does without them.
 //!
 //! | order     | it stands until         | what it changes                                  |
 //! |-----------|-------------------------|--------------------------------------------------|
