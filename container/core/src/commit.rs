@@ -120,6 +120,16 @@ pub(crate) struct Entity {
     pub state: StateBytes,
 }
 
+impl Commit {
+    /// True if it only adds records: it leaves the cell that they are about alone, so it may come
+    /// from another node than the cell's owner.
+    pub fn is_only_records(&self) -> bool {
+        let Commit { number: _, cell: _, changes, over, rows, records, egress } = self;
+        let nothing_else = changes.is_empty() && rows.is_empty() && egress.is_empty() && !over;
+        nothing_else && !records.is_empty()
+    }
+}
+
 /// Events that wait until a service takes them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Retry {

@@ -51,6 +51,8 @@ pub enum Observed {
         egress: Vec<Egress>,
         /// True if the cell is over with it.
         over: bool,
+        /// True if it changed nothing of that cell: it brought records about it.
+        only_records: bool,
     },
     /// The last piece of a snapshot is on its way; it has all commits up to this one, or they
     /// went before it.

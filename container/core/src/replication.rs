@@ -249,8 +249,11 @@ impl Core {
     }
 
     fn apply_commit(&mut self, from: &RunId, commit: Commit) -> Result<(), CodecError> {
-        // It acts by a view that gives it the cell, and that this node is about to adopt.
-        self.let_go(commit.cell);
+        let only_records = commit.is_only_records();
+        if !only_records {
+            // It acts by a view that gives it the cell, and that this node is about to adopt.
+            self.let_go(commit.cell);
+        }
         self.applied.insert(from.clone(), commit.number);
         self.apply_changes(commit.cell, &commit.changes)?;
         self.store_changes(&commit);
@@ -267,6 +270,7 @@ impl Core {
             cell: commit.cell,
             egress: commit.egress.clone(),
             over: commit.over,
+            only_records,
         });
         if !commit.egress.is_empty() {
             self.outbox.entry(from.clone()).or_default().insert(commit.number, commit.egress);

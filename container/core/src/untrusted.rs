@@ -37,6 +37,8 @@ impl Core {
     /// Refuses an update of a frame that was sent in the view `view`.
     pub(crate) fn check_update(&self, view: u64, update: &Update) -> Result<(), &'static str> {
         let cell = match update {
+            // A rejoiner offers records of cells that others own by now.
+            Update::Commit(commit) if commit.is_only_records() => return Ok(()),
             Update::Commit(commit) => commit.cell,
             Update::Cell { id, .. } => *id,
             Update::Rows(_) | Update::Records { .. } | Update::SnapshotEnd => return Ok(()),

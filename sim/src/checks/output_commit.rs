@@ -76,7 +76,7 @@ impl OutputCommit {
         (view, proposing): (&View, Option<&View>),
     ) -> Result<(), Violation> {
         for what in observed {
-            if let Observed::Applied { from, cell, .. } = &what {
+            if let Observed::Applied { from, cell, only_records: false, .. } = &what {
                 self.check_applied(id, from, *cell)?;
             }
             let sent = |from: &RunId| self.runs.get(from)?.snapshots.get(id).copied();

@@ -190,11 +190,12 @@ impl Run {
     /// It applied something of another run, or a snapshot of it, or dropped all it had.
     pub fn applied(&mut self, what: Observed, snapshot_of: impl Fn(&RunId) -> u64) {
         match what {
-            Observed::Applied { from, number, cell, egress, over } => {
+            Observed::Applied { from, number, cell, egress, over, only_records } => {
                 match over {
-                    true => self.knows.remove(&cell),
-                    false => self.knows.insert(cell),
-                };
+                    true => drop(self.knows.remove(&cell)),
+                    false if only_records => {}
+                    false => drop(self.knows.insert(cell)),
+                }
                 let holding = self.holds.entry(from).or_default();
                 holding.commits.insert(number);
                 let said = |egress: &Egress| (number, said(egress.flow.remote, &egress.bytes));

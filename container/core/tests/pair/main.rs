@@ -121,6 +121,22 @@ fn a_rejoiner_offers_the_records_that_the_others_lack() {
     assert_eq!(offered, [&Notice::RecordsOffered(299)], "no other was sent");
 }
 
+#[test]
+fn a_record_of_a_cell_that_another_node_owns_is_taken_and_the_link_stays() {
+    let mut pair = Pair::new();
+    pair.start(0);
+    let owned = CellId { cohort: pair.status(0).run.cohort(), number: 0 };
+    pair.nodes[1].append("toys", owned, b"only here".to_vec());
+    pair.start(1);
+    pair.until_whole();
+    pair.pass_ms(100);
+    assert_eq!(records(&pair, 0), ["only here"]);
+    assert!(pair.is_whole());
+    let links = |node: usize| pair.status(node).alarms.into_iter().map(|alarm| alarm.text);
+    let closed: Vec<_> = (0..2).flat_map(links).filter(|text| text.contains("link")).collect();
+    assert_eq!(closed, Vec::<String>::new());
+}
+
 /// Node 1 dies and comes back.
 fn replace(pair: &mut Pair) {
     pair.kill(1);
