@@ -110,6 +110,11 @@ impl System {
         Ok(snapshot)
     }
 
+    /// The next snapshot is a fresh one.
+    pub async fn forget_snapshot(&self) {
+        *self.recent.lock().await = None;
+    }
+
     /// The node's account of itself, always fresh.
     pub async fn status(&self) -> Result<Status, SystemError> {
         match self.answer(Query::Status).await? {

@@ -102,7 +102,11 @@ async fn wait(
         // A node that begins a new run cannot answer for a moment.
         let status = system.status().await;
         match status {
-            Ok(status) if done(&status) => return Ok(HttpResponse::Ok().json(account(&status))),
+            Ok(status) if done(&status) => {
+                // Whoever asks next sees what the order did.
+                system.forget_snapshot().await;
+                return Ok(HttpResponse::Ok().json(account(&status)));
+            }
             Err(error) if Instant::now() >= deadline => return Err(error.into()),
             _ if Instant::now() >= deadline => break,
             _ => sleep(LOOK_EVERY).await,

@@ -80,7 +80,7 @@ impl Subject {
                 "bills",
                 &["ended_at", "caller", "callee", "seconds", "total", "currency", "call_id"],
             ),
-            Subject::Alarms => ("alarms", &["raised_at", "source", "count", "text"]),
+            Subject::Alarms => ("alarms", &["raised_at", "node", "source", "count", "text"]),
         }
     }
 }
@@ -166,7 +166,7 @@ fn read(
     if status.is_success() {
         return Ok(answer);
     }
-    let text = format!("{} {}", cell(&answer["error"]), cell(&answer["help"]));
+    let text = format!("{}; {}", cell(&answer["error"]), cell(&answer["help"]));
     Err(CtlError::Refused { url: url.to_owned(), status: status.as_u16(), text })
 }
 
