@@ -105,6 +105,12 @@ impl Balancer {
         self.seat.describe(process);
     }
 
+    /// Its seat does something wrong on purpose from now on.
+    #[cfg(feature = "planted-faults")]
+    pub fn plant(&mut self, planted: resilee_membership::Planted) {
+        self.seat.plant(planted);
+    }
+
     /// Takes in what happened.
     ///
     /// # Panics

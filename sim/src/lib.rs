@@ -10,13 +10,15 @@ mod disk;
 mod local_clock;
 mod node;
 mod plan;
+#[cfg(feature = "planted-faults")]
+pub mod planted;
 mod story;
 mod trace;
 mod witness;
 mod world;
 
 pub use checks::Violation;
-pub use plan::{Ending, Fault, Kill, Plan, Process};
+pub use plan::{Cut, Ending, Fault, Plan, Process, When};
 pub use trace::Trace;
 
 use story::Story;

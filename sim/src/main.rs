@@ -2,7 +2,7 @@
 //! failures, `replay` shows one seed step by step.
 
 use clap::{Parser, Subcommand};
-use resilee_sim::{Ending, Fault, Kill, Plan, Process, Report, play, play_plan};
+use resilee_sim::{Ending, Fault, Plan, Process, Report, When, play, play_plan};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -39,6 +39,9 @@ enum Command {
     },
     /// Kills each process at each step of the plain call.
     Steps,
+    /// Plants one fault after the other, and says which rule finds it.
+    #[cfg(feature = "planted-faults")]
+    Planted,
 }
 
 fn main() -> ExitCode {
@@ -47,6 +50,8 @@ fn main() -> ExitCode {
         Command::Sweep { minutes, from } => sweep(minutes, from),
         Command::Replay { seed } => replay(seed),
         Command::Steps => kill_at_every_step().1 == 0,
+        #[cfg(feature = "planted-faults")]
+        Command::Planted => planted(),
     };
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -83,12 +88,12 @@ fn check() -> bool {
 fn kill_at_every_step() -> (u64, u64) {
     let (mut played, mut failed) = (0, 0);
     for ending in [Ending::Caller, Ending::Callee, Ending::Cancel] {
-        let steps = play_plan(Plan::plain(ending, Fault::None), false).steps_of_calls;
+        let steps = play_plan(Plan::plain(ending, Vec::new()), false).steps_of_calls;
         for process in [Process::Node(0), Process::Node(1), Process::Balancer] {
             for at_step in 0..=steps {
                 let restart_ms = (process == Process::Balancer).then_some(20);
-                let kill = Kill { process, at_step, restart_ms };
-                let report = play_plan(Plan::plain(ending, Fault::Kill(kill)), false);
+                let kill = (When::Step(at_step), Fault::Kill { process, restart_ms });
+                let report = play_plan(Plan::plain(ending, vec![kill]), false);
                 played += 1;
                 if let Some(violation) = report.violation {
                     failed += 1;
@@ -129,4 +134,19 @@ fn replay(seed: u64) -> bool {
     println!("{:?}", report.plan);
     println!("{} steps, fingerprint {:016x}", report.steps, report.fingerprint);
     passes(&report)
+}
+
+#[cfg(feature = "planted-faults")]
+fn planted() -> bool {
+    let mut all = true;
+    for fault in resilee_membership::PlantedFault::ALL {
+        match resilee_sim::planted::find(fault) {
+            Ok(found) => println!("{fault:?}: {} runs: {}", found.runs, found.rule),
+            Err(reason) => {
+                all = false;
+                println!("{fault:?}: {reason}");
+            }
+        }
+    }
+    all
 }

@@ -7,7 +7,7 @@ use crate::witness::Witness;
 use resilee_call_billing::{CallBilling, TARIFFS, Tariff};
 use resilee_call_control::CallControl;
 use resilee_core::{Core, CoreConfig, Input, Peer};
-use resilee_membership::{Key, NodeName, RunId, Unclean};
+use resilee_membership::{Key, NodeName, Planted, RunId, Unclean};
 use resilee_registrar::Registrar;
 use resilee_sbb::{Deliver, LinkedSbb, Outcome, Tables, Timestamp, encode};
 use resilee_sip_api::{ACCOUNTS, Account};
@@ -60,6 +60,8 @@ pub struct Cluster {
     /// The balancer's address for phones.
     pub advertise: SocketAddr,
     pub users: Vec<String>,
+    /// What the nodes do wrong on purpose.
+    pub planted: Planted,
 }
 
 impl Node {
@@ -76,13 +78,19 @@ impl Node {
         let now = self.clock.at(now);
         let me = RunId { node: self.name.clone(), incarnation: now.as_millis() };
         self.run = Some(me.clone());
-        let adaptor = SipRa::new(SipRaConfig {
+        #[cfg_attr(
+            not(feature = "planted-faults"),
+            allow(unused_mut, reason = "what is planted is planted into it")
+        )]
+        let mut adaptor = SipRa::new(SipRaConfig {
             advertise: cluster.advertise,
             key: cluster.key.derive("sip"),
             seed: cluster.seed ^ self.life,
             cohort: me.cohort(),
             timers: timers(),
         });
+        #[cfg(feature = "planted-faults")]
+        adaptor.plant(cluster.planted);
         let config = CoreConfig {
             me,
             key: cluster.key.clone(),
@@ -97,6 +105,8 @@ impl Node {
         let restored = self.disk.restore();
         let mut core = Core::new(now, config, &SERVICES, Box::new(adaptor), tables, restored);
         core.watch();
+        #[cfg(feature = "planted-faults")]
+        core.plant(cluster.planted);
         self.core = Some(core);
     }
 

@@ -1,6 +1,7 @@
 //! What a seed plans: how bad the network is, who talks how long, who hangs up, who dies when.
 
 use resilee_balancer::Algorithm;
+use resilee_membership::Planted;
 use resilee_test_kit::{NetworkConfig, Random};
 
 /// A process of the cluster.
@@ -12,99 +13,99 @@ pub enum Process {
     Balancer,
 }
 
-/// A sudden death.
+/// What is cut for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kill {
-    /// Who dies.
-    pub process: Process,
-    /// Steps after the call began.
-    pub at_step: u64,
-    /// When it starts again, in milliseconds after its death; `None`: never.
-    pub restart_ms: Option<u64>,
+pub enum Cut {
+    /// All between the nodes.
+    Nodes,
+    /// All from the other node to this one.
+    NodesOneWay {
+        /// Who hears nothing.
+        to: usize,
+    },
+    /// The frames to this node; heartbeats get through (a stalled connection).
+    Frames {
+        /// Who gets none.
+        to: usize,
+    },
+    /// All between the balancer and a node.
+    Balancer {
+        /// Which.
+        node: usize,
+    },
+    /// All from the balancer to a node.
+    FromBalancer {
+        /// Which.
+        node: usize,
+    },
+    /// All from a node to the balancer.
+    ToBalancer {
+        /// Which.
+        node: usize,
+    },
 }
 
 /// What goes wrong besides datagrams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing.
-    None,
-    /// One process dies.
-    Kill(Kill),
-    /// One node dies and comes back; when it is a member again, the other one dies. What the
-    /// first got while it joined is then all there is.
-    KillInTurn {
-        /// The first.
-        node: usize,
-        /// Steps after the call began.
-        at_step: u64,
-        /// When the first starts again, in milliseconds.
-        restart_ms: u64,
-        /// Steps from the first one's return to the second death.
-        second_after: u64,
+    /// A process dies (SIGKILL).
+    Kill {
+        /// Who dies.
+        process: Process,
+        /// When it starts again, in milliseconds after its death; `None`: never.
+        restart_ms: Option<u64>,
     },
     /// One node is told to hand over and end (SIGTERM).
-    Drain(Kill),
+    Drain {
+        /// Which.
+        node: usize,
+        /// When it starts again, in milliseconds; `None`: never.
+        restart_ms: Option<u64>,
+    },
     /// One node stands still for a while and is woken (SIGSTOP, SIGCONT).
     Pause {
         /// Which.
         node: usize,
-        /// Steps after the call began.
-        at_step: u64,
         /// For how long.
         for_ms: u64,
     },
-    /// All cohorts change their owner again and again; then, perhaps, a node dies.
+    /// All cohorts change their owner again and again.
     HandOverStorm {
-        /// Steps after the call began.
-        at_step: u64,
         /// Time from one change to the next.
         every_ms: u64,
         /// How often.
         times: u64,
-        /// Who dies, so many steps after the storm began.
-        kill: Option<(usize, u64)>,
     },
-    /// A disk takes nothing any more; later the other node dies, and comes back.
+    /// A disk takes nothing any more, until its node starts again.
     StoreFails {
         /// Whose.
         node: usize,
-        /// Steps after the call began.
-        at_step: u64,
-        /// When the other one dies, in steps from then, and when it starts again, in ms.
-        other: Option<(u64, u64)>,
     },
-    /// Call billing rolls back everything for a while; meanwhile a node may die.
+    /// Call billing rolls back everything for a while, on both nodes.
     BillingFails {
-        /// Steps after the call began.
-        at_step: u64,
         /// For how long.
         for_ms: u64,
-        /// Who dies, so many steps later.
-        kill: Option<(usize, u64)>,
     },
-    /// Nothing gets through between the nodes for a while; both reach the balancer.
+    /// Something does not get through for a while.
     Cut {
-        /// Steps after the call began.
-        at_step: u64,
+        /// What.
+        what: Cut,
         /// For how long.
         for_ms: u64,
     },
+    /// The connection between the nodes breaks, with what is under way on it, and comes back.
+    Reset,
 }
 
-impl Fault {
-    /// Steps after the call began.
-    pub fn at_step(&self) -> Option<u64> {
-        match self {
-            Fault::None => None,
-            Fault::Kill(kill) | Fault::Drain(kill) => Some(kill.at_step),
-            Fault::KillInTurn { at_step, .. }
-            | Fault::Pause { at_step, .. }
-            | Fault::BillingFails { at_step, .. }
-            | Fault::StoreFails { at_step, .. }
-            | Fault::HandOverStorm { at_step, .. }
-            | Fault::Cut { at_step, .. } => Some(*at_step),
-        }
-    }
+/// When a fault comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// So many steps after the first call began, or after the fault before.
+    Step(u64),
+    /// So many steps after a node has asked to join.
+    Joining(u64),
+    /// So many steps after both nodes are members again.
+    Pair(u64),
 }
 
 /// How a call comes to its end.
@@ -125,8 +126,8 @@ pub struct Plan {
     pub seed: u64,
     /// How bad the network is.
     pub network: NetworkConfig,
-    /// What goes wrong besides.
-    pub fault: Fault,
+    /// What goes wrong besides, one after the other.
+    pub faults: Vec<(When, Fault)>,
     /// Pairs of phones that call each other.
     pub pairs: usize,
     /// How long the callee rings, in milliseconds.
@@ -139,6 +140,8 @@ pub struct Plan {
     pub flush_us_max: u64,
     /// How the balancer spreads new calls.
     pub algorithm: Algorithm,
+    /// What the nodes do wrong on purpose.
+    pub planted: Planted,
 }
 
 /// A call of the story takes fewer steps than this; a kill is planned within them.
@@ -146,17 +149,18 @@ const STEPS_OF_A_CALL: u64 = 700;
 
 impl Plan {
     /// One call in a perfect network: the plain story, for a kill at each of its steps.
-    pub fn plain(ending: Ending, fault: Fault) -> Plan {
+    pub fn plain(ending: Ending, faults: Vec<(When, Fault)>) -> Plan {
         Plan {
             seed: 0,
             network: NetworkConfig::default(),
-            fault,
+            faults,
             pairs: 1,
             ring_ms: 150,
             talk_ms: 300,
             ending,
             flush_us_max: 2_000,
             algorithm: Algorithm::FirstAlive,
+            planted: Planted::NONE,
         }
     }
 
@@ -170,30 +174,7 @@ impl Plan {
             reorder_permille: [0, 50, 50, 100][bad as usize],
             delay_us: [100..=100, 50..=2_000, 50..=5_000, 100..=20_000][bad as usize].clone(),
         };
-        let process = match random.between(0, 5) {
-            0..=2 => Process::Node(0),
-            3..=4 => Process::Node(1),
-            _ => Process::Balancer,
-        };
-        let at_step = random.between(0, STEPS_OF_A_CALL);
-        let restart_ms = match process {
-            Process::Balancer => Some(random.between(1, 500)),
-            Process::Node(_) => random.chance(600).then(|| random.between(5, 3_000)),
-        };
-        let kill = Kill { process, at_step, restart_ms };
-        let for_ms = random.between(1, 3_000);
-        let restart_soon = random.between(1, 200);
-        let second_after = random.between(0, 300);
-        let fault = match (random.between(0, 14), process) {
-            (0, _) => Fault::None,
-            (12.., Process::Node(node)) => {
-                Fault::KillInTurn { node, at_step, restart_ms: restart_soon, second_after }
-            }
-            (1, Process::Node(_)) => Fault::Drain(kill),
-            (2..=3, Process::Node(node)) => Fault::Pause { node, at_step, for_ms },
-            (4..=5, _) => Fault::Cut { at_step, for_ms },
-            _ => Fault::Kill(kill),
-        };
+        let faults = faults(&mut random);
         let ending = match random.between(0, 8) {
             0 => Ending::Cancel,
             1..=4 => Ending::Caller,
@@ -202,7 +183,7 @@ impl Plan {
         Plan {
             seed,
             network,
-            fault: storm(seed).unwrap_or(fault),
+            faults,
             pairs: random.between(1, 3) as usize,
             ring_ms: random.between(20, 800),
             talk_ms: random.between(0, 2_500),
@@ -213,19 +194,59 @@ impl Plan {
                 1 => Algorithm::RoundRobin,
                 _ => Algorithm::FirstAlive,
             },
+            planted: Planted::NONE,
         }
     }
 }
 
-/// One seed in ten has a storm of hand-overs instead of its other fault.
-fn storm(seed: u64) -> Option<Fault> {
-    let mut random = Random::of(seed, "storm");
-    random.chance(100).then(|| Fault::HandOverStorm {
-        at_step: random.between(0, STEPS_OF_A_CALL),
+/// What goes wrong, by chance.
+fn faults(random: &mut Random) -> Vec<(When, Fault)> {
+    let node = usize::from(random.chance(400));
+    let at = When::Step(random.between(0, STEPS_OF_A_CALL));
+    let restart_ms = random.chance(600).then(|| random.between(5, 3_000));
+    let soon = Some(random.between(1, 200));
+    let for_ms = random.between(1, 3_000);
+    let after = random.between(0, 300);
+    let kill = |node, restart_ms| Fault::Kill { process: Process::Node(node), restart_ms };
+    let back = Some(random.between(1, 500));
+    let balancer = Fault::Kill { process: Process::Balancer, restart_ms: back };
+    let storm = Fault::HandOverStorm {
         every_ms: [20, 100, 500][random.between(0, 2) as usize],
         times: random.between(1, 12),
-        kill: random
-            .chance(300)
-            .then(|| (random.between(0, 1) as usize, random.between(0, STEPS_OF_A_CALL))),
-    })
+    };
+    let later = When::Step(random.between(0, STEPS_OF_A_CALL));
+    match random.between(0, 39) {
+        0..=1 => vec![],
+        2..=9 => vec![(at, kill(node, restart_ms))],
+        10..=11 => vec![(at, balancer)],
+        12..=13 => vec![(at, Fault::Drain { node, restart_ms })],
+        14..=16 => vec![(at, Fault::Pause { node, for_ms })],
+        17..=21 => vec![(at, Fault::Cut { what: cut(random, node), for_ms })],
+        22 => vec![(at, Fault::Reset)],
+        23 => vec![(at, kill(node, soon)), (When::Joining(after / 4), Fault::Reset)],
+        24 => {
+            let cut = Fault::Cut { what: cut(random, node), for_ms: for_ms / 2 };
+            vec![(at, kill(node, soon)), (When::Joining(after / 4), cut)]
+        }
+        25 => vec![(at, Fault::Pause { node, for_ms }), (When::Step(after / 4), balancer)],
+        30..=31 => vec![(at, storm)],
+        32 => vec![(at, storm), (later, kill(node, None))],
+        33..=34 => vec![(at, Fault::StoreFails { node })],
+        35 => vec![(at, Fault::StoreFails { node }), (later, kill(1 - node, soon))],
+        36 => vec![(at, Fault::BillingFails { for_ms })],
+        37 => vec![(at, Fault::BillingFails { for_ms }), (When::Step(after), kill(node, None))],
+        // What the first got while it joined is then all there is.
+        _ => vec![(at, kill(node, soon)), (When::Pair(after), kill(1 - node, None))],
+    }
+}
+
+fn cut(random: &mut Random, node: usize) -> Cut {
+    match random.between(0, 7) {
+        0..=1 => Cut::Nodes,
+        2 => Cut::NodesOneWay { to: node },
+        3..=4 => Cut::Frames { to: node },
+        5 => Cut::Balancer { node },
+        6 => Cut::FromBalancer { node },
+        _ => Cut::ToBalancer { node },
+    }
 }

@@ -3,11 +3,12 @@
 
 use crate::checks::{Calls, Violation, check_replicas};
 use crate::node::DOMAIN;
-use crate::plan::{Ending, Fault, Kill, Plan, Process};
+use crate::plan::{Ending, Fault, Plan, Process, When};
 use crate::trace::Trace;
 use crate::world::World;
 use resilee_sbb::Timestamp;
 use resilee_test_kit::{PhoneCommand, PhoneEvent};
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// How long the cluster may take to form, and phones to register.
@@ -26,35 +27,27 @@ pub struct Story {
     plan: Plan,
     world: World,
     calls: Calls,
-    /// What is still to go wrong.
-    fault: Fault,
-    /// The second death that is still to come.
-    second: Option<Second>,
+    /// What is still to go wrong, the next first.
+    faults: VecDeque<(When, Fault)>,
+    /// The step from which the next fault counts.
+    since: Option<u64>,
     /// The step at which the first call was made.
     call_at_step: Option<u64>,
     /// Steps from the first call's begin to the last one's end.
     steps_of_calls: u64,
 }
 
-/// A death that waits for the other node's return.
-struct Second {
-    node: usize,
-    after: u64,
-    at_step: Option<u64>,
-    restart_ms: Option<u64>,
-}
-
 impl Story {
     /// The story of a plan, not begun.
     pub fn new(plan: Plan, verbose: bool) -> Self {
         let world = World::new(&plan, verbose);
-        let fault = plan.fault;
+        let faults = plan.faults.iter().copied().collect();
         Story {
             calls: Calls::new(plan.pairs),
             plan,
             world,
-            fault,
-            second: None,
+            faults,
+            since: None,
             call_at_step: None,
             steps_of_calls: 0,
         }
@@ -82,7 +75,11 @@ impl Story {
         }
         let limit = CALL_MS + self.plan.ring_ms + self.plan.talk_ms;
         self.until(limit, "every call is over", |_, calls| calls.all_over())?;
-        self.fail_if_due(u64::MAX);
+        // What was planned for a step that the calls did not reach happens now.
+        if let Some((When::Step(steps), _)) = self.faults.front_mut() {
+            *steps = 0;
+        }
+        self.fail_if_due();
         self.steps_of_calls = self.world.steps - self.call_at_step.unwrap_or_default();
         self.rest()
     }
@@ -109,8 +106,7 @@ impl Story {
                 return Err(Violation::new("stuck before", what));
             }
             self.react()?;
-            self.fail_if_due(self.world.steps);
-            self.second_death_if_due();
+            self.fail_if_due();
             if let Some(violation) = self.world.violation.take() {
                 return Err(violation);
             }
@@ -122,84 +118,21 @@ impl Story {
         Ok(())
     }
 
-    fn fail_if_due(&mut self, steps: u64) {
-        let Some(at_step) = self.fault.at_step() else { return };
-        if self.call_at_step.is_none_or(|call| steps < call.saturating_add(at_step)) {
-            return;
+    /// Lets the next fault happen when its time has come. Each waits for the one before.
+    fn fail_if_due(&mut self) {
+        let Some((when, fault)) = self.faults.front().copied() else { return };
+        let (ready, steps) = match when {
+            When::Step(steps) => (self.call_at_step.is_some(), steps),
+            When::Joining(steps) => (self.world.is_joining(), steps),
+            When::Pair(steps) => (self.world.is_pair(), steps),
+        };
+        if self.since.is_none() && ready && self.call_at_step.is_some() {
+            self.since = Some(self.world.steps);
         }
-        match std::mem::replace(&mut self.fault, Fault::None) {
-            Fault::None => {}
-            Fault::Kill(kill) => {
-                self.world.kill(kill.process);
-                self.restart(kill);
-            }
-            Fault::Drain(kill) => {
-                if let Process::Node(node) = kill.process {
-                    self.world.drain_node(node);
-                }
-                self.restart(kill);
-            }
-            Fault::KillInTurn { node, restart_ms, second_after, .. } => {
-                self.world.kill(Process::Node(node));
-                self.world.start_after(Process::Node(node), restart_ms);
-                self.second = Some(Second {
-                    node: 1 - node,
-                    after: second_after,
-                    at_step: None,
-                    restart_ms: None,
-                });
-            }
-            Fault::Pause { node, for_ms, .. } => self.world.pause(node, for_ms),
-            Fault::Cut { for_ms, .. } => self.world.cut(for_ms),
-            Fault::StoreFails { node, other, .. } => {
-                self.world.fail_store(node);
-                if let Some((after, restart_ms)) = other {
-                    let at_step = Some(self.world.steps + after);
-                    self.second = Some(Second {
-                        node: 1 - node,
-                        after,
-                        at_step,
-                        restart_ms: Some(restart_ms),
-                    });
-                }
-            }
-            Fault::BillingFails { for_ms, kill, .. } => {
-                self.world.fail_billing(for_ms);
-                self.second = kill.map(|(node, after)| {
-                    let at_step = Some(self.world.steps + after);
-                    Second { node, after, at_step, restart_ms: None }
-                });
-            }
-            Fault::HandOverStorm { every_ms, times, kill, .. } => {
-                self.world.hand_over(0, every_ms, times);
-                self.second = kill.map(|(node, after)| {
-                    let at_step = Some(self.world.steps + after);
-                    Second { node, after, at_step, restart_ms: None }
-                });
-            }
-        }
-    }
-
-    /// The second death of [`Fault::KillInTurn`], some steps after the first node is back; the
-    /// death in a storm.
-    fn second_death_if_due(&mut self) {
-        let Some(second) = self.second.as_mut() else { return };
-        if second.at_step.is_none() && self.world.is_pair() {
-            second.at_step = Some(self.world.steps + second.after);
-        }
-        if second.at_step.is_some_and(|at| self.world.steps >= at) {
-            let process = Process::Node(second.node);
-            self.world.kill(process);
-            if let Some(delay) = second.restart_ms {
-                self.world.start_after(process, delay);
-            }
-            self.second = None;
-        }
-    }
-
-    fn restart(&mut self, kill: Kill) {
-        if let Some(delay) = kill.restart_ms {
-            self.world.start_after(kill.process, delay);
+        if self.since.is_some_and(|since| self.world.steps >= since.saturating_add(steps)) {
+            self.world.fail(fault);
+            self.faults.pop_front();
+            self.since = None;
         }
     }
 

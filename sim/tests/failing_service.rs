@@ -1,11 +1,11 @@
 //! A billing service that rolls back for a while: calls go on, and are billed all the same.
 
-use resilee_sim::{Fault, Plan, play_plan};
+use resilee_sim::{Fault, Plan, Process, When, play_plan};
 
-fn assert_billed(seed: u64, fault: Fault) -> usize {
-    let report = play_plan(Plan { fault, ..Plan::of(seed) }, true);
+fn assert_billed(seed: u64, faults: Vec<(When, Fault)>) -> usize {
+    let report = play_plan(Plan { faults, ..Plan::of(seed) }, true);
     let violation = &report.violation;
-    assert!(violation.is_none(), "seed {seed}, {fault:?}: {violation:?}");
+    assert!(violation.is_none(), "seed {seed}, {:?}: {violation:?}", report.plan.faults);
     let alarms = report.lines.iter().filter(|line| line.contains("AlarmRaised"));
     alarms.filter(|line| line.contains("tried again")).count()
 }
@@ -14,8 +14,8 @@ fn assert_billed(seed: u64, fault: Fault) -> usize {
 fn each_call_has_its_bill_when_billing_fails_at_any_time() {
     let mut alarms = 0;
     for seed in 0..32 {
-        let fault = Fault::BillingFails { at_step: seed * 20, for_ms: 50 + seed * 90, kill: None };
-        alarms += assert_billed(seed, fault);
+        let fault = Fault::BillingFails { for_ms: 50 + seed * 90 };
+        alarms += assert_billed(seed, vec![(When::Step(seed * 20), fault)]);
     }
     assert!(alarms > 15, "it did fail: {alarms}");
 }
@@ -23,8 +23,9 @@ fn each_call_has_its_bill_when_billing_fails_at_any_time() {
 #[test]
 fn the_survivor_tries_again_what_waited_at_the_dead_node() {
     for seed in 0..32 {
-        let kill = Some(((seed % 3 == 0) as usize, seed * 12));
-        let fault = Fault::BillingFails { at_step: seed % 7, for_ms: 3_000, kill };
-        assert_billed(seed, fault);
+        let process = Process::Node(usize::from(seed % 3 == 0));
+        let kill = (When::Step(seed * 12), Fault::Kill { process, restart_ms: None });
+        let fails = (When::Step(seed % 7), Fault::BillingFails { for_ms: 3_000 });
+        assert_billed(seed, vec![fails, kill]);
     }
 }

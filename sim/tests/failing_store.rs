@@ -1,11 +1,11 @@
 //! A store that takes nothing any more: calls go on, and their bills are somewhere.
 
-use resilee_sim::{Fault, Plan, play_plan};
+use resilee_sim::{Fault, Plan, Process, When, play_plan};
 
-fn assert_kept(seed: u64, fault: Fault) -> Vec<String> {
-    let report = play_plan(Plan { fault, ..Plan::of(seed) }, true);
+fn assert_kept(seed: u64, faults: Vec<(When, Fault)>) -> Vec<String> {
+    let report = play_plan(Plan { faults, ..Plan::of(seed) }, true);
     let violation = &report.violation;
-    assert!(violation.is_none(), "seed {seed}, {fault:?}: {violation:?}");
+    assert!(violation.is_none(), "seed {seed}, {:?}: {violation:?}", report.plan.faults);
     report.lines
 }
 
@@ -13,7 +13,7 @@ fn assert_kept(seed: u64, fault: Fault) -> Vec<String> {
 fn in_a_pair_the_other_node_has_everything() {
     for seed in 0..24 {
         for node in 0..2 {
-            assert_kept(seed, Fault::StoreFails { node, at_step: seed * 25, other: None });
+            assert_kept(seed, vec![(When::Step(seed * 25), Fault::StoreFails { node })]);
         }
     }
 }
@@ -22,9 +22,11 @@ fn in_a_pair_the_other_node_has_everything() {
 fn a_joiner_gets_calls_and_bills_from_a_member_without_a_store() {
     let mut told = 0;
     for seed in 0..24 {
-        let node = (seed % 2) as usize;
-        let other = Some((seed * 12, 100 + seed * 25));
-        let lines = assert_kept(seed, Fault::StoreFails { node, at_step: seed * 25, other });
+        let node = usize::from(seed % 2 == 1);
+        let other = Process::Node(1 - node);
+        let kill = Fault::Kill { process: other, restart_ms: Some(100 + seed * 25) };
+        let fails = (When::Step(seed * 25), Fault::StoreFails { node });
+        let lines = assert_kept(seed, vec![fails, (When::Step(seed * 12), kill)]);
         told += lines.iter().filter(|line| line.contains("JoinerSynced")).count();
     }
     assert!(told > 24, "the joiner became a member: {told}");

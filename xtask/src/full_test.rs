@@ -25,7 +25,8 @@ Steps:
                    RESILEE_SKIP_CHROMEDRIVER=1, and leave out what needs it. Set by hand, outside
                    CI, such a variable leaves a program out though it is there.
   crates           cargo test of every crate but `resilee-examples`, in the dev profile.
-  seeds            the simulator's fixed range of seeds and sim/seeds.txt, in the release profile.
+  seeds            the simulator's fixed range of seeds and sim/seeds.txt, in the release profile;
+                   then each planted fault, which it must find.
   end-to-end       release binaries, then the tests of `resilee-examples` (examples/tests/*.rs) one
                    after another. They start those binaries, listen on real ports and measure
                    time, so they run neither in the dev profile nor beside other tests.
@@ -87,6 +88,7 @@ fn run_steps(root: &Path, only: &[TestStep], mode: Mode, tally: &mut Tally) -> R
     }
     if wanted(TestStep::Seeds) {
         steps.run("seeds", || run_command(simulator(root, &["check".to_owned()]), mode))?;
+        steps.run("planted faults", || run_tests(cargo(root, &PLANTED_FAULTS), mode, tally))?;
     }
     if wanted(TestStep::EndToEnd) {
         steps.run("release binaries", || run_command(cargo(root, &RELEASE_BINARIES), mode))?;
@@ -146,6 +148,19 @@ const RELEASE_BINARIES: [&str; 10] = [
     "resilee-examples",
     "--bins",
     "--examples",
+];
+
+/// The feature is on for this one test, and for nothing that is built for use.
+const PLANTED_FAULTS: [&str; 9] = [
+    "test",
+    "--release",
+    "-p",
+    "resilee-sim",
+    "--features",
+    "planted-faults",
+    "--test",
+    "planted",
+    "--no-fail-fast",
 ];
 
 /// One thread: the tests share the machine's time, ports and attention.

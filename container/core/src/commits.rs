@@ -18,7 +18,7 @@ use crate::management::Notice;
 use crate::resource_adaptor::{Egress, Scope};
 use crate::store::{Progress, StoreBatch, StoreOp, Tree};
 use crate::timers::Due;
-use resilee_membership::{MemberInput, seal_sip};
+use resilee_membership::{MemberInput, PlantedFault, seal_sip};
 use resilee_sbb::{CellId, Timestamp, encode};
 
 impl Core {
@@ -74,6 +74,7 @@ impl Core {
         if changes.is_empty() && !over && turn.rows.is_empty() && turn.records.is_empty() {
             // Rows outlive the cells that wrote them: what speaks of rows waits for all of them.
             let last = match cell.head.scope {
+                Scope::Tables if self.planted.is(PlantedFault::AnswerRowsAtOnce) => 0,
                 Scope::Tables => self.gate.last_commit(),
                 Scope::Call => cell.last_commit,
             };
@@ -162,6 +163,15 @@ impl Core {
         let others: Vec<_> = members.filter(|member| **member != self.config.me).collect();
         let stored = if self.writes.failed { last } else { self.writes.stored_commit };
         let local = if joint.is_some() || others.is_empty() { stored } else { last };
+        if !others.is_empty() && self.planted.is(PlantedFault::SendBeforeAck) {
+            return Some(last);
+        }
+        if !others.is_empty() && self.planted.is(PlantedFault::StoreGatesPair) {
+            return Some(stored);
+        }
+        let voting = joint.is_some() && self.view.members.len() == 1;
+        let no_store = voting && self.planted.is(PlantedFault::StoreNoGateWhileVoting);
+        let local = if no_store { last } else { local };
         let acknowledged = others.iter().map(|member| match self.links.get(&member.node) {
             Some(link) if link.run.as_ref() == Some(*member) && link.replicates() => {
                 link.held(last)
@@ -195,7 +205,7 @@ impl Core {
     fn store_commit(&mut self, commit: &Commit) {
         self.store_changes(commit);
         for record in &commit.records {
-            if self.is_alone() {
+            if self.is_alone() || self.planted.is(PlantedFault::RecordBeforeHeld) {
                 self.journal(commit.cell, record.clone());
             } else {
                 let key = Part::Record.store_key(commit.cell);
@@ -235,6 +245,9 @@ impl Core {
     }
 
     pub(crate) fn remove_stored(&mut self, id: CellId, parts: &[Part]) {
+        if self.planted.is(PlantedFault::StoreKeepsOver) {
+            return;
+        }
         for part in parts {
             let key = part.store_key(id);
             self.writes.ops.push(StoreOp::Remove { tree: Tree::Cells, key });

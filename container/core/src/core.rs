@@ -19,8 +19,8 @@ use crate::store::{Restored, StoreOp};
 use crate::timers::{Due, Timers};
 use crate::wall_clock::WallClockWatch;
 use resilee_membership::{
-    Control, ControlBody, Destination, Member, MemberConfig, MemberInput, NodeName, Packet, RunId,
-    View, VoterId, open,
+    Control, ControlBody, Destination, Member, MemberConfig, MemberInput, NodeName, Packet,
+    Planted, RunId, View, VoterId, open,
 };
 use resilee_sbb::{CellId, CohortId, DeliveryId, Descriptor, LinkedSbb, Tables, Timestamp, decode};
 use std::cmp::Ordering;
@@ -95,6 +95,11 @@ pub struct Core {
     pub(crate) outputs: VecDeque<Output>,
     /// What happened inside, if somebody watches.
     pub(crate) observed: Option<Vec<Observed>>,
+    /// What is done wrong on purpose.
+    pub(crate) planted: Planted,
+    /// Updates that were acknowledged before they are applied.
+    #[cfg(feature = "planted-faults")]
+    pub(crate) unapplied: Vec<(RunId, crate::frame::Update)>,
 }
 
 /// Messages that wait for the view they were sent by; a view is adopted in milliseconds.
@@ -229,6 +234,9 @@ impl Core {
             dropped: BTreeMap::new(),
             outputs: VecDeque::new(),
             observed: None,
+            planted: Planted::NONE,
+            #[cfg(feature = "planted-faults")]
+            unapplied: Vec::new(),
         };
         core.tell_member(MemberInput::CommitsStored(restored.commits()));
         core.restore(now, restored);
@@ -380,7 +388,17 @@ impl Core {
         self.member.handle_input(self.clock.local(), input);
     }
 
+    /// Does something wrong on purpose from now on.
+    #[cfg(feature = "planted-faults")]
+    pub fn plant(&mut self, planted: Planted) {
+        self.planted = planted;
+        self.member.plant(planted);
+        self.links.values_mut().for_each(|link| link.planted = planted);
+    }
+
     fn on_timeout(&mut self, now: Timestamp) {
+        #[cfg(feature = "planted-faults")]
+        self.apply_late(now);
         self.note_finished_cohorts();
         self.tell_member(MemberInput::Timeout);
         self.ask_again_to_join();

@@ -15,6 +15,7 @@ use crate::cell::{Cell, CellInput, INBOX_MAX};
 use crate::core::{Core, Drain};
 use crate::frame::Extra;
 use crate::resource_adaptor::{Ingress, Route, Scope};
+use resilee_membership::PlantedFault;
 use resilee_sbb::{CellId, CohortId, Timestamp};
 
 /// Cells that a node holds, owned and as backup; further calls are refused at the entrance.
@@ -56,7 +57,9 @@ impl Core {
     fn on_routed(&mut self, now: Timestamp, ingress: Ingress, relayed: bool, routed: Routed) {
         let owner = routed.cohort.and_then(|cohort| self.view.owner(cohort)).cloned();
         match (owner, routed.known) {
-            (Some(owner), _) if owner != self.config.me => {
+            (Some(owner), _)
+                if owner != self.config.me && !self.planted.is(PlantedFault::OwnerByArrival) =>
+            {
                 self.relay(&owner.node, ingress, relayed);
             }
             (Some(_), _) if routed.cohort.is_some_and(|cohort| self.rests(cohort)) => {
@@ -76,6 +79,7 @@ impl Core {
             return self.count_drop("relayed message for a cell of a third node");
         }
         match self.links.get_mut(owner) {
+            Some(_) if self.planted.is(PlantedFault::ForgetRelay) => {}
             Some(link) if link.up => link.say(Extra::Relay(ingress)),
             _ => self.count_drop("message for a node that is out of reach"),
         }
@@ -115,7 +119,7 @@ impl Core {
 
     /// Puts an input behind the cell's current turn, or begins a turn with it.
     pub(crate) fn enqueue(&mut self, now: Timestamp, id: CellId, input: CellInput) {
-        if !self.owns(id) {
+        if !self.owns(id) && !self.planted.is(PlantedFault::OwnerByArrival) {
             return;
         }
         let rests = self.rests(id.cohort);

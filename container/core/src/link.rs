@@ -13,7 +13,7 @@
 //! What an update means is not here; nor is the transport, which keeps order while it lives.
 
 use crate::frame::{Extra, Frame, Update};
-use resilee_membership::{NodeName, RunId};
+use resilee_membership::{NodeName, Planted, PlantedFault, RunId};
 use resilee_sbb::{CellId, Timestamp, encode};
 use serde_bytes::ByteBuf;
 use std::collections::VecDeque;
@@ -79,6 +79,8 @@ pub(crate) struct Link {
     done_told: u64,
     /// The first kept update, and since when it is that one.
     oldest: Option<(u64, Timestamp)>,
+    /// What is done wrong on purpose.
+    pub planted: Planted,
 }
 
 impl Link {
@@ -101,13 +103,16 @@ impl Link {
             announced: false,
             done_told: 0,
             oldest: None,
+            planted: Planted::NONE,
         }
     }
 
     /// The transport has a new connection: what is kept is sent again.
     pub fn on_up(&mut self) {
         self.up = true;
-        self.sent = self.next - 1 - self.kept.len() as u64;
+        if !self.planted.is(PlantedFault::LinkForgetsWindow) {
+            self.sent = self.next - 1 - self.kept.len() as u64;
+        }
         self.acknowledgement_due = true;
         self.extras.clear();
         self.say(Extra::Hello);
@@ -127,7 +132,9 @@ impl Link {
         match self.oldest {
             Some((sequence, since)) if sequence == first => {
                 if now.since(since) >= RESEND_AFTER {
-                    self.sent = first - 1;
+                    if !self.planted.is(PlantedFault::LinkForgetsWindow) {
+                        self.sent = first - 1;
+                    }
                     self.oldest = Some((first, now));
                 }
             }
@@ -143,7 +150,8 @@ impl Link {
     /// Another run of the peer speaks: forget the old one.
     pub fn on_new_run(&mut self, run: RunId) {
         let up = self.up;
-        *self = Link { run: Some(run), up, ..Link::new(self.peer.clone()) };
+        let planted = self.planted;
+        *self = Link { run: Some(run), up, planted, ..Link::new(self.peer.clone()) };
         self.acknowledgement_due = true;
     }
 
@@ -195,6 +203,10 @@ impl Link {
     pub fn push(&mut self, update: &Update, commit: u64) -> Result<u64, &'static str> {
         if self.kept.len() >= UNACKNOWLEDGED_MAX {
             return Err("too many updates without acknowledgement");
+        }
+        let syncing = !matches!(self.mode, Mode::Live | Mode::Idle);
+        if commit > 0 && syncing && self.planted.is(PlantedFault::LoseSnapshotTail) {
+            return Ok(self.next - 1);
         }
         let bytes = encode(update).expect("plain data can be encoded");
         let sequence = self.next;
@@ -263,6 +275,7 @@ impl Link {
         }
         self.acknowledgement_due = true;
         let known = usize::try_from(self.received + 1 - frame.first).unwrap_or(usize::MAX);
+        let known = if self.planted.is(PlantedFault::LinkTakesTwice) { 0 } else { known };
         Ok(std::mem::take(&mut frame.updates).into_iter().skip(known).collect())
     }
 

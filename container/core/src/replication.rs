@@ -14,7 +14,7 @@ use crate::link::Mode;
 use crate::management::Notice;
 use crate::offer::Offer;
 use crate::store::{Progress, StoreOp, StoredRecord, Tree};
-use resilee_membership::{Destination, MemberInput, NodeName, RunId};
+use resilee_membership::{Destination, MemberInput, NodeName, PlantedFault, RunId};
 use resilee_sbb::{CellId, CodecError, Timestamp, decode, encode};
 use serde_bytes::ByteBuf;
 use std::time::Duration;
@@ -91,10 +91,17 @@ impl Core {
         }
         let Some(link) = self.links.get_mut(peer) else { return Ok(()) };
         link.on_acknowledgement(frame.ack_stream, frame.ack);
-        if self.view.contains(&frame.from) || joined {
+        let outsiders = self.planted.is(PlantedFault::HearOutsiders);
+        if self.view.contains(&frame.from) || joined || outsiders {
             for update in link.accept(&mut frame)? {
                 let update: Update = decode(&update).map_err(|error| error.to_string())?;
                 self.check_update(frame.view, &update)?;
+                #[cfg(feature = "planted-faults")]
+                if self.planted.is(PlantedFault::AckBeforeApplying) {
+                    self.unapplied.push((frame.from.clone(), update));
+                    self.links.get_mut(peer).into_iter().for_each(|link| link.on_applied());
+                    continue;
+                }
                 self.apply_update(now, &frame.from, update).map_err(|error| error.to_string())?;
                 if let Some(link) = self.links.get_mut(peer) {
                     link.on_applied();
@@ -107,6 +114,14 @@ impl Core {
             self.refuse_old(Destination::Node(peer.clone()));
         }
         Ok(())
+    }
+
+    /// Applies what was acknowledged before.
+    #[cfg(feature = "planted-faults")]
+    pub(crate) fn apply_late(&mut self, now: Timestamp) {
+        for (from, update) in std::mem::take(&mut self.unapplied) {
+            self.apply_update(now, &from, update).expect("a node of this test wrote it");
+        }
     }
 
     fn on_extra(&mut self, now: Timestamp, from: &RunId, view: u64, extra: Extra) {
@@ -193,7 +208,8 @@ impl Core {
             return;
         }
         // A stream of its own for each try: what is left of an earlier one is not mistaken.
-        *stream += 1;
+        let same = *stream > 0 && self.planted.is(PlantedFault::JoinSameStream);
+        *stream += u64::from(!same);
         link.expect(*stream);
         link.say(Extra::Join { stream: *stream });
         self.cells.clear();
@@ -257,7 +273,9 @@ impl Core {
         self.applied.insert(from.clone(), commit.number);
         self.apply_changes(commit.cell, &commit.changes)?;
         self.store_changes(&commit);
-        self.apply_rows(&commit.rows);
+        if !self.planted.is(PlantedFault::LoseRows) {
+            self.apply_rows(&commit.rows);
+        }
         for record in &commit.records {
             self.journal(commit.cell, record.clone());
         }
@@ -313,6 +331,15 @@ impl Core {
     /// Gives an update to every node that gets them.
     pub(crate) fn replicate(&mut self, update: &Update, commit: u64) {
         let mut broken = Vec::new();
+        let mut shortened = None;
+        if self.planted.is(PlantedFault::LosePart)
+            && let Update::Commit(commit) = update
+        {
+            let mut commit = commit.clone();
+            commit.changes.pop();
+            shortened = Some(Update::Commit(commit));
+        }
+        let update = shortened.as_ref().unwrap_or(update);
         for link in self.links.values_mut().filter(|link| link.replicates()) {
             if let Err(reason) = link.push(update, commit) {
                 link.stop();

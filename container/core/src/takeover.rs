@@ -17,8 +17,8 @@ use crate::resource_adaptor::Adoption;
 use crate::store::{StoreOp, Tree, VOTER_KEY};
 use crate::timers::Due;
 use resilee_membership::{
-    Control, ControlBody, Destination, MemberInput, MemberNotice, MemberOutput, RunId, View,
-    VoterState, seal_control,
+    Control, ControlBody, Destination, MemberInput, MemberNotice, MemberOutput, PlantedFault,
+    RunId, View, VoterState, seal_control,
 };
 use resilee_sbb::{CellId, CohortId, EntityId, Timestamp, encode};
 
@@ -35,6 +35,7 @@ impl Core {
                 MemberOutput::Adopt(view) => self.adopt(now, view),
                 MemberOutput::Join { member } => self.join(member),
                 MemberOutput::Proposing(view) => self.proposing = Some(view),
+                MemberOutput::VotedOut(_) if self.planted.is(PlantedFault::IgnoreVotedOut) => {}
                 MemberOutput::VotedOut(view) => {
                     self.view = view;
                     self.outputs.push_back(Output::Rejoin);
@@ -127,6 +128,7 @@ impl Core {
             let Some(run) = link.run.clone() else { continue };
             match self.view.contains(&run) {
                 true if link.mode == Mode::Idle => link.mode = Mode::Live,
+                false if self.planted.is(PlantedFault::StreamNotStopped) => {}
                 false if old.contains(&run) => link.stop(),
                 _ => {}
             }
@@ -177,14 +179,15 @@ impl Core {
         let mut effects = 0;
         for run in dead {
             let outbox = self.outbox.remove(&run).unwrap_or_default();
-            if heir {
+            if heir && !self.planted.is(PlantedFault::DropOutbox) {
                 let cell = CellId { cohort: run.cohort(), number: 0 };
                 let egress: Vec<_> = outbox.into_values().flatten().collect();
                 effects += egress.len();
                 self.commit_effects(cell, egress);
             }
         }
-        for id in &dormant {
+        let sleeps = self.planted.is(PlantedFault::NoAdoption);
+        for id in dormant.iter().filter(|_| !sleeps) {
             self.wake(now, *id, adoption);
         }
         // Only a run that starts from its own store, not by a snapshot, still has these.

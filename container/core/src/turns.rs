@@ -13,6 +13,7 @@ use crate::io::Output;
 use crate::management::Notice;
 use crate::resource_adaptor::{Adoption, Endpoint, Scope, Steps};
 use crate::timers::Due;
+use resilee_membership::PlantedFault;
 use resilee_sbb::{
     ActivityEnd, ActivityId, CellId, Deliver, DeliveryId, Effect, EntityId, Event, Outcome,
     StateBytes, TimerFired, TimerId, Timestamp,
@@ -81,17 +82,21 @@ impl Core {
         }
         turn.events.extend(steps.events.into_iter().map(|event| (event, Audience::All)));
         turn.ended.extend(steps.ended.iter().map(|activity| activity.number));
+        if self.planted.is(PlantedFault::SendBeforeTurnEnds) {
+            return self.send_at_once(steps.egress);
+        }
         turn.egress.extend(steps.egress);
     }
 
     fn fire_timer(&mut self, id: CellId, entity: EntityId, timer: TimerId) {
         let Some(cell) = self.cells.get_mut(&id) else { return };
-        if cell.timers.remove(&(entity.number, timer)).is_none() {
-            return;
-        }
+        let Some(due) = cell.timers.remove(&(entity.number, timer)) else { return };
         let activity = cell.attachments(entity.number).next();
         let Some(turn) = cell.turn.as_mut() else { return };
         turn.touched.insert(Part::Timer(entity.number, timer));
+        if self.planted.is(PlantedFault::TimerStays) {
+            cell.timers.insert((entity.number, timer), due);
+        }
         if let Some(number) = activity {
             let activity = ActivityId { cell: id, number };
             let event = Event::new(activity, &TimerFired { timer }).expect("plain data");
@@ -363,6 +368,9 @@ impl Core {
             Effect::CancelTimer { timer } => self.set_timer(id, number, timer, None),
             Effect::Record { .. } | Effect::SetAttribute { .. } | Effect::Detach => {
                 let Some(cell) = self.cells.get_mut(&id) else { return };
+                if self.planted.is(PlantedFault::RecordTwice) {
+                    cell.head.recorded.clear();
+                }
                 change_context(cell, context, number, effect);
             }
         }

@@ -9,6 +9,7 @@ mod envelope;
 mod failure_detector;
 mod member;
 mod persist_queue;
+mod planted;
 mod seat;
 mod view;
 mod view_on_wire;
@@ -24,6 +25,7 @@ pub use member::{
     Destination, Member, MemberConfig, MemberInput, MemberNotice, MemberOutput, PeerLoss,
     PeerStatus, Unclean,
 };
+pub use planted::{Planted, PlantedFault};
 pub use seat::{Seat, SeatConfig, SeatInput, SeatNotice, SeatOutput};
 pub use view::{COHORTS_MAX, NodeName, ParseNodeNameError, RunId, View};
 pub use voter::{Circumstances, Grant, Proposal, Refusal, VoterState, majority};

@@ -49,6 +49,7 @@ pub use peer::PeerLoss;
 
 use crate::control::{Control, ControlBody, SeatProcess, Verdict, VoterId};
 use crate::persist_queue::PersistQueue;
+use crate::planted::Planted;
 use crate::voter::{Circumstances, Proposal, VoterState};
 use crate::{FailureDetector, NodeName, RunId, View};
 use cold_start::{ASK_EVERY, ColdStart};
@@ -99,6 +100,7 @@ pub struct Member {
     /// The last number for which a conflict was noticed.
     noticed_conflict: u64,
     outputs: VecDeque<MemberOutput>,
+    planted: Planted,
 }
 
 impl Member {
@@ -136,10 +138,17 @@ impl Member {
             ask_view_at: now,
             noticed_conflict: 0,
             outputs: VecDeque::new(),
+            planted: Planted::default(),
             config,
         };
         member.pursue(now);
         member
+    }
+
+    /// Does something wrong on purpose from now on.
+    #[cfg(feature = "planted-faults")]
+    pub fn plant(&mut self, planted: Planted) {
+        self.planted = planted;
     }
 
     /// Takes in what happened.
@@ -302,6 +311,7 @@ impl Member {
         let circumstances = Circumstances {
             voters: self.voters(),
             cold_start: outsider && (all_new || self.cold.is_quiet(now)),
+            planted: self.planted,
             burnt: self.asking.as_ref().filter(|a| a.burnt_until.is_some()).map(|a| a.view.number),
         };
         let proposal = Proposal { proposer: &proposer, base, view };

@@ -18,6 +18,7 @@
 
 use crate::control::{Control, ControlBody, SeatProcess, Verdict, VoterId};
 use crate::persist_queue::PersistQueue;
+use crate::planted::Planted;
 use crate::voter::{Circumstances, Grant, Proposal, VoterState};
 use crate::{FailureDetector, Loss, NodeName, RunId, View};
 use resilee_sbb::Timestamp;
@@ -147,6 +148,7 @@ pub struct Seat {
     process: (SeatProcess, Timestamp),
     noticed_conflict: u64,
     outputs: VecDeque<SeatOutput>,
+    planted: Planted,
 }
 
 impl Seat {
@@ -172,8 +174,15 @@ impl Seat {
             process: (SeatProcess::default(), now),
             noticed_conflict: 0,
             outputs: VecDeque::new(),
+            planted: Planted::NONE,
             config,
         }
+    }
+
+    /// Does something wrong on purpose from now on.
+    #[cfg(feature = "planted-faults")]
+    pub fn plant(&mut self, planted: Planted) {
+        self.planted = planted;
     }
 
     /// Takes in what happened.
@@ -274,6 +283,7 @@ impl Seat {
             voters: self.nodes.len() + 1,
             cold_start: self.is_quiet(now) || self.all_new(),
             burnt: None,
+            planted: self.planted,
         };
         let proposal = Proposal { proposer: &proposer, base, view };
         let verdict = match self.voter.handle_proposal(proposal, circumstances) {

@@ -28,6 +28,7 @@
 //! member (`member.rs`, `seat.rs`), and asking for votes (`member/proposal.rs`).
 
 use crate::control::Verdict;
+use crate::planted::{Planted, PlantedFault};
 use crate::{RunId, View};
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +62,8 @@ pub struct Circumstances {
     /// The number of a proposal of this voter itself that can't be decided any more; its own
     /// vote for it does not lock it.
     pub burnt: Option<u64>,
+    /// What it does wrong on purpose.
+    pub planted: Planted,
 }
 
 /// A yes, and whether the state changed with it.
@@ -127,7 +130,11 @@ impl VoterState {
         if self.has_granted(proposal.view) {
             return Ok(Grant::Again);
         }
-        self.check(proposal, circumstances)?;
+        let again = circumstances.planted.is(PlantedFault::VoteTwice)
+            && proposal.view.number == self.highest.number;
+        if !again {
+            self.check(proposal, circumstances)?;
+        }
         self.vote = Some(proposal.view.clone());
         if majority(circumstances.voters) <= 2 {
             self.highest = proposal.view.clone();
@@ -216,9 +223,13 @@ fn descends(view: &View, run: &RunId) -> bool {
 mod tests {
     use super::*;
 
-    const PAIR: Circumstances = Circumstances { voters: 3, cold_start: false, burnt: None };
-    const COLD: Circumstances = Circumstances { voters: 3, cold_start: true, burnt: None };
-    const FOUR: Circumstances = Circumstances { voters: 4, cold_start: false, burnt: None };
+    const fn circumstances(voters: usize, cold_start: bool) -> Circumstances {
+        Circumstances { voters, cold_start, burnt: None, planted: Planted::NONE }
+    }
+
+    const PAIR: Circumstances = circumstances(3, false);
+    const COLD: Circumstances = circumstances(3, true);
+    const FOUR: Circumstances = circumstances(4, false);
 
     fn run(node: &str, incarnation: u64) -> RunId {
         RunId { node: node.parse().expect("a name"), incarnation }

@@ -16,6 +16,8 @@ use crate::route::route;
 use crate::secret::Secret;
 use crate::step::Step;
 use resilee_core::{Adoption, Egress, Endpoint, Ingress, ResourceAdaptor, Route};
+#[cfg(feature = "planted-faults")]
+use resilee_membership::{Planted, PlantedFault};
 use resilee_sbb::{ActivityId, CellId, CohortId, Failure, Timestamp, decode};
 use resilee_sip_api::{Algorithm, SipCommand};
 use resilee_sip_proto::{BranchKey, Message, TimerConfig};
@@ -50,6 +52,8 @@ pub struct SipRa {
     algorithms: Vec<Algorithm>,
     /// The activities on cells that this node owns.
     activities: BTreeMap<ActivityId, Activity>,
+    #[cfg(feature = "planted-faults")]
+    planted: Planted,
 }
 
 impl SipRa {
@@ -70,7 +74,15 @@ impl SipRa {
             nonces: NonceSource::new(config.seed ^ config.cohort.0.rotate_left(32)),
             algorithms: vec![Algorithm::Md5],
             activities: BTreeMap::new(),
+            #[cfg(feature = "planted-faults")]
+            planted: Planted::NONE,
         }
+    }
+
+    /// Does something wrong on purpose from now on.
+    #[cfg(feature = "planted-faults")]
+    pub fn plant(&mut self, planted: Planted) {
+        self.planted = planted;
     }
 
     /// Offers these algorithms in challenges, the preferred one first (RFC 8760 §2.3).
@@ -246,6 +258,12 @@ impl ResourceAdaptor for SipRa {
     ) -> Result<(), Failure> {
         let mut adopted = Activity::unmarshal(state)?;
         let mut step = Step { endpoint, element: &self.element, activity };
+        #[cfg(feature = "planted-faults")]
+        if self.planted.is(PlantedFault::LookUpAgain)
+            && let Activity::Call(call) = &mut adopted
+        {
+            call.look_up_again(&mut step);
+        }
         adopted.resume(&mut step);
         match adoption {
             Adoption::Takeover => {}

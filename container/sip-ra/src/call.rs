@@ -312,6 +312,20 @@ impl Call {
         self.own_requests.iter_mut().for_each(|own| own.resume(step));
     }
 
+    /// Forgets where a pending INVITE went, and asks services again.
+    #[cfg(feature = "planted-faults")]
+    pub(crate) fn look_up_again(&mut self, step: &mut Step<'_>) {
+        if self.invite.is_pending() && !self.invite.has_no_targets() {
+            let bytes = self.invite.request().to_vec();
+            let Ok(message) = Message::parse(&bytes) else { return };
+            let incoming = Incoming { message: &message, flow: self.caller.flow };
+            self.invite.forget_targets();
+            self.decide_by = Some(decision_deadline(step));
+            let event = party::invite(step, &incoming);
+            step.fire(&event);
+        }
+    }
+
     /// When [`Self::on_timeout`] is next due.
     pub(crate) fn next_timeout(&self) -> Option<Timestamp> {
         let reinvites = self.reinvites.iter().filter_map(|it| it.invite.next_timeout());

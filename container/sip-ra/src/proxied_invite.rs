@@ -129,6 +129,12 @@ impl ProxiedInvite {
         &self.request
     }
 
+    /// As if no service had said where it goes.
+    #[cfg(feature = "planted-faults")]
+    pub(crate) fn forget_targets(&mut self) {
+        self.branches.clear();
+    }
+
     /// All transactions are over.
     pub(crate) fn is_terminated(&self) -> bool {
         self.server.is_terminated() && self.branches.iter().all(Branch::is_terminated)

@@ -1,18 +1,53 @@
-//! What goes wrong besides datagrams: deaths, drains, pauses, cuts.
+//! What goes wrong besides datagrams: deaths, drains, pauses, cuts, resets.
 
-use super::{Action, World};
-use crate::plan::Process;
+use super::{Action, World, balancer_socket};
+use crate::plan::{Cut, Fault, Process};
 use resilee_core::Input;
 use resilee_core::management::Command;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-/// So long nobody serves a call at most, before somebody else does.
+/// So long nobody serves a call at most, before somebody else does, in milliseconds.
 const OUTAGE_MS: u64 = 1_000;
+/// The same when nothing breaks and heartbeats must tell, or their echo through the balancer.
+const OUTAGE_BY_SILENCE_MS: u64 = 1_600;
 
 impl World {
+    /// Something goes wrong, now.
+    pub fn fail(&mut self, fault: Fault) {
+        self.trace.add(self.now, "FAULT", &[], || format!("{fault:?}"));
+        match fault {
+            Fault::Kill { process, restart_ms } => {
+                self.kill(process);
+                self.restart(process, restart_ms);
+            }
+            Fault::Drain { node, restart_ms } => {
+                self.drain_node(node);
+                self.restart(Process::Node(node), restart_ms);
+            }
+            Fault::Pause { node, for_ms } => self.pause(node, for_ms),
+            Fault::Cut { what, for_ms } => self.cut(what, for_ms),
+            Fault::HandOverStorm { every_ms, times } => self.hand_over(0, every_ms, times),
+            Fault::StoreFails { node } => self.fail_store(node),
+            Fault::BillingFails { for_ms } => {
+                self.billing_fails_until = self.now + Duration::from_millis(for_ms);
+            }
+            Fault::Reset => {
+                self.lateness.trouble(self.now, 0, OUTAGE_MS);
+                self.unlink();
+            }
+        }
+    }
+
+    fn restart(&mut self, process: Process, after_ms: Option<u64>) {
+        if let Some(delay) = after_ms {
+            self.lateness.trouble(self.now, delay, OUTAGE_MS);
+            self.start_after(process, delay);
+        }
+    }
+
     /// `kill -9`, now.
     pub fn kill(&mut self, process: Process) {
-        self.trace.add(self.now, "KILL", &[], || format!("{process:?}"));
         self.lateness.trouble(self.now, 0, OUTAGE_MS);
         match process {
             Process::Balancer => {
@@ -36,19 +71,17 @@ impl World {
     }
 
     /// SIGTERM, now.
-    pub fn drain_node(&mut self, node: usize) {
-        self.trace.add(self.now, "DRAIN", &[], || format!("{node}"));
+    fn drain_node(&mut self, node: usize) {
         self.lateness.trouble(self.now, 0, OUTAGE_MS);
         self.feed(node, Input::Drain);
     }
 
     /// SIGSTOP now, SIGCONT later: what comes meanwhile waits in its sockets.
-    pub fn pause(&mut self, node: usize, for_ms: u64) {
+    fn pause(&mut self, node: usize, for_ms: u64) {
         if self.nodes[node].core.is_none() {
             return;
         }
-        self.lateness.trouble(self.now, for_ms, OUTAGE_MS);
-        self.trace.add(self.now, "PAUSE", &[], || format!("{node}"));
+        self.lateness.trouble(self.now, for_ms, OUTAGE_BY_SILENCE_MS);
         self.nodes[node].paused = Some(Vec::new());
         let life = self.nodes[node].life;
         self.schedule(for_ms * 1000, Action::Wake { node, life });
@@ -65,7 +98,7 @@ impl World {
     }
 
     /// All that a node owns goes to the other one, and back after a while.
-    pub fn hand_over(&mut self, node: usize, every_ms: u64, times: u64) {
+    pub(super) fn hand_over(&mut self, node: usize, every_ms: u64, times: u64) {
         let to = self.nodes[1 - node].name.clone();
         self.trace.add(self.now, "HAND OVER", &[], || format!("{node}"));
         self.feed(node, Input::Command(Command::HandOver { cohort: None, to }));
@@ -76,38 +109,65 @@ impl World {
     }
 
     /// The disk of a node is full, or broken, from now on until the node starts again.
-    pub fn fail_store(&mut self, node: usize) {
-        self.trace.add(self.now, "STORE FAILS", &[], || format!("{node}"));
+    fn fail_store(&mut self, node: usize) {
         self.nodes[node].disk.failed = true;
         self.nodes[node].disk.lose_unflushed();
         self.watch_store_failing(node);
         self.feed(node, Input::StoreFailed { reason: "no space left on device".to_owned() });
     }
 
-    /// Every delivery to call billing rolls back for a while, on both nodes.
-    pub fn fail_billing(&mut self, for_ms: u64) {
-        self.trace.add(self.now, "BILLING FAILS", &[], String::new);
-        self.billing_fails_until = self.now + Duration::from_millis(for_ms);
-    }
-
-    /// Cuts all between the nodes now, heals it later: the link repeats what it held back.
-    pub fn cut(&mut self, for_ms: u64) {
-        self.lateness.trouble(self.now, for_ms, OUTAGE_MS);
-        self.trace.add(self.now, "CUT", &[], String::new);
-        let [a, b] = [self.nodes[0].cluster, self.nodes[1].cluster];
-        self.network.cut(a, b);
-        self.network.cut(b, a);
-        self.held_back = Some(Vec::new());
-        self.schedule(for_ms * 1000, Action::Heal);
-    }
-
-    pub(super) fn heal(&mut self) {
-        self.trace.add(self.now, "HEAL", &[], String::new);
-        let [a, b] = [self.nodes[0].cluster, self.nodes[1].cluster];
-        self.network.heal(a, b);
-        self.network.heal(b, a);
-        for frame in self.held_back.take().unwrap_or_default() {
-            self.act(frame);
+    /// Cuts something now, heals it later: a link repeats what it held back.
+    fn cut(&mut self, what: Cut, for_ms: u64) {
+        self.lateness.trouble(self.now, for_ms, OUTAGE_BY_SILENCE_MS);
+        for (from, to) in self.datagrams_of(what) {
+            self.network.cut(from, to);
         }
+        for to in frames_of(what) {
+            self.held_back[*to].get_or_insert_default();
+        }
+        self.schedule(for_ms * 1000, Action::Heal(what));
+    }
+
+    pub(super) fn heal(&mut self, what: Cut) {
+        self.trace.add(self.now, "HEAL", &[], || format!("{what:?}"));
+        for (from, to) in self.datagrams_of(what) {
+            self.network.heal(from, to);
+        }
+        for to in frames_of(what) {
+            for frame in self.held_back[*to].take().unwrap_or_default() {
+                self.act(frame);
+            }
+        }
+    }
+
+    /// Directions of datagrams that a cut stops.
+    fn datagrams_of(&self, what: Cut) -> Vec<(SocketAddr, SocketAddr)> {
+        let [a, b] = [self.nodes[0].cluster, self.nodes[1].cluster];
+        let outer = |node: usize| (balancer_socket(node), self.nodes[node].sip);
+        match what {
+            Cut::Nodes => vec![(a, b), (b, a)],
+            Cut::NodesOneWay { to: 0 } => vec![(b, a)],
+            Cut::NodesOneWay { .. } => vec![(a, b)],
+            Cut::Frames { .. } => Vec::new(),
+            Cut::Balancer { node } => {
+                let (balancer, sip) = outer(node);
+                vec![(balancer, sip), (sip, balancer)]
+            }
+            Cut::FromBalancer { node } => vec![outer(node)],
+            Cut::ToBalancer { node } => {
+                let (balancer, sip) = outer(node);
+                vec![(sip, balancer)]
+            }
+        }
+    }
+}
+
+/// Receivers whose frames a cut holds back.
+fn frames_of(what: Cut) -> &'static [usize] {
+    match what {
+        Cut::Nodes => &[0, 1],
+        Cut::NodesOneWay { to: 0 } | Cut::Frames { to: 0 } => &[0],
+        Cut::NodesOneWay { .. } | Cut::Frames { .. } => &[1],
+        Cut::Balancer { .. } | Cut::FromBalancer { .. } | Cut::ToBalancer { .. } => &[],
     }
 }

@@ -25,10 +25,11 @@ impl World {
         if self.current_lives() != lives || self.linked {
             return;
         }
-        if self.held_back.is_some() {
+        if self.held_back.iter().any(Option::is_some) {
             return self.schedule(100_000, Action::Dial { lives });
         }
         self.linked = true;
+        self.connection += 1;
         self.last_frame = [self.now; 2];
         for node in 0..2 {
             let peer = self.nodes[1 - node].name.clone();
@@ -57,6 +58,6 @@ impl World {
         let arrival = arrival.max(self.last_frame[to]);
         self.last_frame[to] = arrival;
         let delay = u64::try_from(arrival.since(self.now).as_micros()).unwrap_or(u64::MAX);
-        self.schedule(delay, Action::Frame { to, lives: self.current_lives(), bytes });
+        self.schedule(delay, Action::Frame { to, connection: self.connection, bytes });
     }
 }

@@ -17,7 +17,7 @@ mod watching;
 use crate::checks::{Lateness, OutputCommit, Violation};
 use crate::local_clock::LocalClock;
 use crate::node::{Cluster, Node, run, timers};
-use crate::plan::{Plan, Process};
+use crate::plan::{Cut, Plan, Process};
 use crate::trace::{Trace, describe};
 use resilee_balancer::{
     Algorithm, Balancer, BalancerConfig, BalancerInput, BalancerOutput, Server,
@@ -35,21 +35,25 @@ use std::time::Duration;
 
 /// When the simulated world begins.
 pub const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+/// From a flush to the process that hears of it, in microseconds.
+const TELL_US: u64 = 20;
+
 /// Something that will happen.
 #[derive(Debug)]
 enum Action {
     Outcome { node: usize, life: u64, delivery: DeliveryId, outcome: Outcome },
     Flushed { node: usize, life: u64, number: u64 },
     Input { node: usize, life: u64, input: Input },
-    Frame { to: usize, lives: (u64, u64), bytes: Vec<u8> },
+    Frame { to: usize, connection: u64, bytes: Vec<u8> },
     Dial { lives: (u64, u64) },
     LinkDown { node: usize, life: u64 },
     Refused { server: usize, life: u64 },
     SeatPersisted { life: u64, number: u64, state: VoterState },
+    SeatTold { life: u64, number: u64 },
     Start(Process),
     Command { phone: usize, command: PhoneCommand },
     Wake { node: usize, life: u64 },
-    Heal,
+    Heal(Cut),
     HandOver { node: usize, every_ms: u64, times: u64 },
 }
 
@@ -79,8 +83,10 @@ pub struct World {
     /// When the last frame of each direction arrives: they keep their order.
     last_frame: [Timestamp; 2],
     linked: bool,
-    /// What the link holds back while nothing gets through.
-    held_back: Option<Vec<Action>>,
+    /// Counts the connections between the nodes: what is on its way on one that broke is lost.
+    connection: u64,
+    /// What the link holds back while nothing gets through, by receiver.
+    held_back: [Option<Vec<Action>>; 2],
     flush_us_max: u64,
     algorithm: Algorithm,
     /// Datagrams that the balancer sent to phones.
@@ -128,6 +134,7 @@ impl World {
                 seed: plan.seed,
                 advertise: balancer_address(),
                 users,
+                planted: plan.planted,
             },
             balancer: None,
             balancer_life: 0,
@@ -138,7 +145,8 @@ impl World {
             next_action: 0,
             last_frame: [START; 2],
             linked: false,
-            held_back: None,
+            connection: 0,
+            held_back: [None, None],
             flush_us_max: plan.flush_us_max,
             algorithm: plan.algorithm,
             forwarded: 0,
@@ -152,6 +160,15 @@ impl World {
         let core = |index: usize| self.nodes[index].core.as_ref();
         let member = |index| core(index).is_some_and(|core| core.view().members.len() == 2);
         member(0) && member(1) && core(0).map(|c| c.view()) == core(1).map(|c| c.view())
+    }
+
+    /// True if a living node is about to become a member.
+    pub fn is_joining(&self) -> bool {
+        let joins = |node: &Node| {
+            let core = node.core.as_ref().zip(node.run.as_ref());
+            core.is_some_and(|(core, run)| !core.view().contains(run))
+        };
+        self.linked && self.nodes.iter().any(joins)
     }
 
     /// Starts a process, now or later.
@@ -228,15 +245,17 @@ impl World {
                 if self.nodes[node].life == life && !self.nodes[node].disk.failed {
                     self.nodes[node].disk.flush(number);
                     self.watch_flush(node, number);
-                    self.feed(node, Input::Stored { number });
+                    // It may die in between.
+                    let input = Input::Stored { number };
+                    self.schedule(TELL_US, Action::Input { node, life, input });
                 }
             }
             Action::Input { node, life, input } => self.feed_life(node, life, input),
-            Action::Frame { .. } if self.held_back.is_some() => {
-                self.held_back.get_or_insert_default().push(action);
+            Action::Frame { to, .. } if self.held_back[to].is_some() => {
+                self.held_back[to].get_or_insert_default().push(action);
             }
-            Action::Frame { to, lives, bytes } => {
-                if self.linked && self.current_lives() == lives {
+            Action::Frame { to, connection, bytes } => {
+                if self.linked && self.connection == connection {
                     let peer = self.nodes[1 - to].name.clone();
                     self.feed(to, Input::Frame { peer, bytes });
                 }
@@ -254,12 +273,17 @@ impl World {
             Action::SeatPersisted { life, number, state } => {
                 if self.balancer_life == life {
                     self.seat_state = Some(state);
+                    self.schedule(TELL_US, Action::SeatTold { life, number });
+                }
+            }
+            Action::SeatTold { life, number } => {
+                if self.balancer_life == life {
                     self.feed_balancer(BalancerInput::Persisted(number));
                 }
             }
             Action::Start(process) => self.start(process),
             Action::Wake { node, life } => self.wake(node, life),
-            Action::Heal => self.heal(),
+            Action::Heal(what) => self.heal(what),
             Action::HandOver { node, every_ms, times } => self.hand_over(node, every_ms, times),
             Action::Command { phone, command } => {
                 self.trace.add(self.now, "USER", &[phone as u8], || format!("{phone} {command:?}"));
@@ -282,6 +306,8 @@ impl World {
                 };
                 let (key, stored) = (self.cluster.key.clone(), self.seat_state.clone());
                 self.balancer = Some(Balancer::new(self.now, config, key, stored));
+                #[cfg(feature = "planted-faults")]
+                self.balancer.iter_mut().for_each(|it| it.plant(self.cluster.planted));
                 self.drain_balancer();
             }
             // A node that is still draining ends before it starts again.

@@ -136,6 +136,12 @@ impl World {
                 let detail = format!("{run}: {members} members, {} live", living.len());
                 return Err(Violation::new("who lives is a member", detail));
             }
+            let status = core.status(self.now);
+            let kept = status.peers.iter().map(|peer| peer.unacknowledged).sum::<u64>();
+            if kept > 0 {
+                let detail = format!("{run}: {kept} updates");
+                return Err(Violation::new("nothing is kept for who does not want it", detail));
+            }
             self.watch.check_rest(run)?;
         }
         Ok(())
@@ -145,6 +151,7 @@ impl World {
     pub fn is_quiet_between_nodes(&self) -> bool {
         let frame = |action: &super::Action| matches!(action, super::Action::Frame { .. });
         let paused = self.nodes.iter().any(|node| node.paused.is_some());
-        self.linked && !paused && self.held_back.is_none() && !self.actions.values().any(frame)
+        let held_back = self.held_back.iter().any(Option::is_some);
+        self.linked && !paused && !held_back && !self.actions.values().any(frame)
     }
 }

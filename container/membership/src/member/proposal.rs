@@ -30,9 +30,10 @@
 use super::cold_start::Candidate;
 use super::{Member, MemberNotice, MemberOutput};
 use crate::control::{ControlBody, Verdict};
+use crate::planted::PlantedFault;
 use crate::voter::majority;
 use crate::{COHORTS_MAX, NodeName, RunId, View};
-use resilee_sbb::Timestamp;
+use resilee_sbb::{CohortId, Timestamp};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -119,7 +120,8 @@ impl Member {
         if self.persist.stored().vote.as_ref() != Some(&asking.view) {
             return;
         }
-        let majority = if asking.forced { 1 } else { majority(voters) };
+        let alone = asking.forced || self.planted.is(PlantedFault::MajorityOfOne);
+        let majority = if alone { 1 } else { majority(voters) };
         if asking.burnt_until.is_none() && 1 + asking.granted.len() >= majority {
             let view = asking.view.clone();
             if asking.forced {
@@ -174,6 +176,10 @@ impl Member {
         view.cohorts.retain(|cohort, _| {
             !self.finished.contains(cohort) || !self.view.may_forget(*cohort, me)
         });
+        if self.planted.is(PlantedFault::ForgetCohort) {
+            let lives = |cohort: &CohortId| view.members.iter().any(|run| run.cohort() == *cohort);
+            view.cohorts.retain(|cohort, _| *cohort == CohortId::TABLES || lives(cohort));
+        }
         View { number: self.voter.next_number(), ..view }
     }
 

@@ -1,0 +1,133 @@
+//! Faults that can be planted, one at a time, to see that the simulator finds them.
+//!
+//! Without the feature `planted-faults` nothing can be planted: [`Planted::is`] is then always
+//! false, and what stands behind it is not compiled into anything. Only the simulator's own test
+//! has the feature on.
+
+/// What the code does wrong on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum PlantedFault {
+    /// Messages leave before the backup has acknowledged their commit.
+    SendBeforeAck,
+    /// Messages leave while their turn still runs.
+    SendBeforeTurnEnds,
+    /// In a pair the local store is the gate.
+    StoreGatesPair,
+    /// While a joiner is voted on, the local store is no gate.
+    StoreNoGateWhileVoting,
+    /// Updates are acknowledged, and applied later.
+    AckBeforeApplying,
+    /// A link hands on updates that it has handed on before.
+    LinkTakesTwice,
+    /// A link does not send again what was lost.
+    LinkForgetsWindow,
+    /// What a dead run wanted sent is forgotten.
+    DropOutbox,
+    /// Cells of a dead run are not woken.
+    NoAdoption,
+    /// A timer that fired is still set.
+    TimerStays,
+    /// A message for another member's cell is dropped silently.
+    ForgetRelay,
+    /// A message for another member's cell is dealt with here.
+    OwnerByArrival,
+    /// Commits made while a joiner gets its snapshot are not sent to it.
+    LoseSnapshotTail,
+    /// Who is voted out still gets all commits.
+    StreamNotStopped,
+    /// A commit's last change does not reach the backup.
+    LosePart,
+    /// Rows of a commit are not applied by the backup.
+    LoseRows,
+    /// A second record of a cell is written.
+    RecordTwice,
+    /// In a pair a record is seen at once.
+    RecordBeforeHeld,
+    /// What speaks of rows does not wait for them.
+    AnswerRowsAtOnce,
+    /// What is over stays in the store.
+    StoreKeepsOver,
+    /// Commits of a run that was voted out are applied.
+    HearOutsiders,
+    /// A run that was voted out goes on.
+    IgnoreVotedOut,
+    /// A dead run's row is missing from the next view.
+    ForgetCohort,
+    /// A joiner that asks again names the same stream.
+    JoinSameStream,
+    /// A voter votes for two views of one number.
+    VoteTwice,
+    /// A run's own vote decides.
+    MajorityOfOne,
+    /// A survivor asks services again where a pending call goes.
+    LookUpAgain,
+}
+
+impl PlantedFault {
+    /// All of them.
+    pub const ALL: [PlantedFault; 27] = {
+        use PlantedFault::*;
+        [
+            SendBeforeAck,
+            SendBeforeTurnEnds,
+            StoreGatesPair,
+            StoreNoGateWhileVoting,
+            AckBeforeApplying,
+            LinkTakesTwice,
+            LinkForgetsWindow,
+            DropOutbox,
+            NoAdoption,
+            TimerStays,
+            ForgetRelay,
+            OwnerByArrival,
+            LoseSnapshotTail,
+            StreamNotStopped,
+            LosePart,
+            LoseRows,
+            RecordTwice,
+            RecordBeforeHeld,
+            AnswerRowsAtOnce,
+            StoreKeepsOver,
+            HearOutsiders,
+            IgnoreVotedOut,
+            ForgetCohort,
+            JoinSameStream,
+            VoteTwice,
+            MajorityOfOne,
+            LookUpAgain,
+        ]
+    };
+}
+
+/// The fault that is planted, if any. Without the feature `planted-faults` it has no size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Planted {
+    #[cfg(feature = "planted-faults")]
+    fault: Option<PlantedFault>,
+}
+
+impl Planted {
+    /// Nothing is.
+    pub const NONE: Planted = Planted {
+        #[cfg(feature = "planted-faults")]
+        fault: None,
+    };
+
+    /// That fault is planted from now on.
+    #[cfg(feature = "planted-faults")]
+    pub fn new(fault: PlantedFault) -> Self {
+        Planted { fault: Some(fault) }
+    }
+
+    /// True if that fault is planted.
+    #[inline(always)]
+    pub fn is(self, fault: PlantedFault) -> bool {
+        #[cfg(feature = "planted-faults")]
+        return self.fault == Some(fault);
+        #[cfg(not(feature = "planted-faults"))]
+        {
+            let _ = fault;
+            false
+        }
+    }
+}
