@@ -179,13 +179,17 @@ impl Link {
         (self.peer_stream, self.received) = (stream, 0);
     }
 
-    /// True if updates of that stream have come.
+    /// True if updates of that stream have come; stream 0 is nobody's wish.
     pub fn is_receiving(&self, stream: u64) -> bool {
-        self.peer_stream == stream && self.received > 0
+        stream > 0 && self.peer_stream == stream && self.received > 0
     }
 
     /// Says something that needs no order.
     pub fn say(&mut self, extra: Extra) {
+        // The reader takes one wish to join from a frame: the last one counts.
+        if matches!(extra, Extra::Join { .. }) {
+            self.extras.retain(|said| !matches!(said, Extra::Join { .. }));
+        }
         if self.up && self.extras.len() < EXTRAS_MAX {
             self.extras.push(extra);
         }

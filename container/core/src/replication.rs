@@ -81,9 +81,10 @@ impl Core {
                 extra => self.on_extra(now, &frame.from, frame.view, extra),
             }
         }
-        // Updates are taken from members, and by a joiner from the member it joins. What a run
-        // says that was voted out changes nothing here (its cells are owned by others now). A
-        // member whose frame is of an older view owns what it speaks of in this one too.
+        // Updates are taken by members from members, and by a joiner from the member it joins: to a
+        // new run a peer may still say what its old one was to hear. What a run says that was voted
+        // out changes nothing here (its cells are owned by others now). A member whose frame is of
+        // an older view owns what it speaks of in this one too.
         let joined = self.joining.as_ref().is_some_and(|joining| joining.member == frame.from);
         if let Some(sent_at) = frame.sent_at.filter(|_| joined) {
             self.clock.handle_frame(&frame.from, sent_at);
@@ -92,7 +93,8 @@ impl Core {
         let Some(link) = self.links.get_mut(peer) else { return Ok(()) };
         link.on_acknowledgement(frame.ack_stream, frame.ack);
         let outsiders = self.planted.is(PlantedFault::HearOutsiders);
-        if self.view.contains(&frame.from) || joined || outsiders {
+        let member = self.view.contains(&self.config.me) && self.view.contains(&frame.from);
+        if member || joined || outsiders {
             for update in link.accept(&mut frame)? {
                 let update: Update = decode(&update).map_err(|error| error.to_string())?;
                 self.check_update(frame.view, &update)?;
@@ -286,6 +288,7 @@ impl Core {
             from: from.clone(),
             number: commit.number,
             cell: commit.cell,
+            records_only: commit.is_records_only(),
             egress: commit.egress.clone(),
             over: commit.over,
             only_records,
