@@ -407,7 +407,10 @@ impl World {
                 self.watch_frame(&bytes);
                 self.send_frame(1 - node, bytes);
             }
-            Output::CloseLink { .. } => self.unlink(),
+            Output::CloseLink { reason, .. } => {
+                self.trace.add(self.now, "CLOSE", &[], || format!("{node}: {reason}"));
+                self.unlink();
+            }
             Output::Store(batch) => {
                 let number = batch.number;
                 self.watch_batch(node, &batch);
