@@ -216,7 +216,7 @@ impl Core {
     }
 
     /// A record becomes a bill: it is appended to its journal.
-    fn publish(&mut self, cell: CellId, record: Record) {
+    pub(crate) fn publish(&mut self, cell: CellId, record: Record) {
         self.journal(cell, record);
         let key = Part::Record.store_key(cell);
         self.writes.ops.push(StoreOp::Remove { tree: Tree::Cells, key });

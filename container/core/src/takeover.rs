@@ -193,7 +193,7 @@ impl Core {
         // Only a run that starts from its own store, not by a snapshot, still has these.
         for (cell, record) in std::mem::take(&mut self.unpublished) {
             if self.owns(cell) {
-                self.journal(cell, record);
+                self.publish(cell, record);
             }
         }
         if heir {
