@@ -14,6 +14,7 @@ use crate::plan::Ending;
 use crate::world::World;
 use resilee_call_billing::{BILLS, Bill};
 use resilee_sbb::{Timestamp, decode};
+use resilee_sip_api::EndCause;
 use resilee_test_kit::PhoneEvent;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -76,8 +77,9 @@ impl Calls {
     }
 
     /// True if all calls were made and are over.
-    pub fn all_over(&self) -> bool {
-        self.calls.iter().all(|call| call.over.iter().all(Option::is_some))
+    pub fn all_over(&self, world: &World) -> bool {
+        let over = |call: &Call| call.over.iter().all(Option::is_some);
+        self.calls.iter().all(|call| over(call) || world.watch.is_lost(&call.call_id))
     }
 
     /// Takes in what a phone said.
@@ -107,6 +109,15 @@ impl Calls {
             // Nobody but a memory would hold the call: it is refused (design §8).
             PhoneEvent::CallFailed(503) if world.nodes.iter().any(|node| node.disk.failed) => {
                 call.over = [Some(world.now); 2];
+            }
+            PhoneEvent::CallFailed(_) | PhoneEvent::HangUpFailed(_)
+                if world.watch.is_lost(&call.call_id) => {}
+            // Nobody lived for too long: the phone gave up.
+            PhoneEvent::CallFailed(408) if world.power_cut => call.over = [Some(world.now); 2],
+            PhoneEvent::HangUpFailed(408) if world.power_cut => call.over[side] = Some(world.now),
+            // A node that asked for the call in vain ended it meanwhile, at the other end.
+            PhoneEvent::HangUpFailed(481 | 500) if world.power_cut => {
+                call.over[side] = Some(world.now);
             }
             PhoneEvent::CallFailed(status) | PhoneEvent::HangUpFailed(status) => {
                 let detail = format!("phone {phone}: {status}");
@@ -156,13 +167,15 @@ impl Calls {
                 .into_iter()
                 .map(|(_, record)| decode(record).expect("billing wrote it"))
                 .collect();
-            for call in &self.calls {
+            for call in self.calls.iter().filter(|call| !world.watch.is_lost(&call.call_id)) {
                 let of_call: Vec<_> =
                     bills.iter().filter(|bill| bill.call_id == call.call_id).collect();
                 let call_id = call.call_id.clone();
                 let who = || format!("{call_id} on {}", node.name);
                 match of_call[..] {
                     [] if call.up[0].is_none() => {}
+                    // Flushed before that disk broke, and not read since: it stands there.
+                    [] if on_broken_disk(world, &call_id) => {}
                     [] => return Err(Violation::new("each answered call has a bill", who())),
                     [bill] => {
                         call.check_duration(bill, &world.lateness)?;
@@ -177,7 +190,8 @@ impl Calls {
                 }
             }
             let known = |bill: &&Bill| {
-                self.calls.iter().any(|c| c.call_id == bill.call_id && c.up[0].is_some())
+                world.watch.is_lost(&bill.call_id)
+                    || self.calls.iter().any(|c| c.call_id == bill.call_id && c.up[0].is_some())
             };
             if let Some(bill) = bills.iter().find(|bill| !known(bill)) {
                 return Err(Violation::new("only answered calls are billed", bill.call_id.clone()));
@@ -199,16 +213,25 @@ impl Calls {
             let status = core.status(node.clock.at(world.now));
             let stored = if node.disk.failed { 0 } else { node.disk.cells() as u64 };
             let cells = status.cells.values().sum::<u64>() + stored;
-            if cells > 0 || status.gated > 0 {
+            if (cells > 0 && !world.watch.is_any_lost()) || status.gated > 0 {
                 let detail = format!("{}: {cells} cells, {} gated", node.name, status.gated);
                 return Err(Violation::new("nothing is left of calls that are over", detail));
             }
         }
-        match world.phones.iter().position(|phone| !phone.is_idle()) {
+        let kept = |phone: &usize| !world.watch.is_lost(&self.calls[phone / 2].call_id);
+        let mut busy = (0..world.phones.len()).filter(|phone| !world.phones[*phone].is_idle());
+        match busy.find(kept) {
             Some(phone) => Err(Violation::new("phones come to rest", format!("phone {phone}"))),
             None => Ok(()),
         }
     }
+}
+
+/// True if a disk that gives nothing any more has the bill of that call.
+fn on_broken_disk(world: &World, call_id: &str) -> bool {
+    let broken = world.nodes.iter().filter(|node| node.disk.failed);
+    let mut bills = broken.flat_map(|node| node.disk.journal(BILLS));
+    bills.any(|(_, record)| decode::<Bill>(record).is_ok_and(|bill| bill.call_id == call_id))
 }
 
 /// Members of one view have the same cluster time, whatever their machines' clocks show.
@@ -231,7 +254,11 @@ impl Call {
         let (Some(up), Some(over)) = (moment(self.up), moment(self.over)) else { return Ok(()) };
         let talked = over.since(up);
         let billed = bill.ended_at.since(bill.answered_at);
-        let difference = talked.abs_diff(billed);
+        let difference = match bill.end_cause {
+            EndCause::Bye => talked.abs_diff(billed),
+            // Nobody lived when it ended: it is billed for as long as it was known to live.
+            EndCause::LastProofOfLife => billed.saturating_sub(talked),
+        };
         let allowed = lateness.at(up) + lateness.at(over);
         if difference > allowed {
             let call_id = &self.call_id;

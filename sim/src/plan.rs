@@ -55,6 +55,22 @@ pub enum Fault {
         /// When it starts again, in milliseconds after its death; `None`: never.
         restart_ms: Option<u64>,
     },
+    /// Both nodes die, the second while the first is dead, and start again.
+    KillBoth {
+        /// The first.
+        first: usize,
+        /// From its death to the other's, in milliseconds.
+        apart_ms: u64,
+        /// From the first death to the starts, in milliseconds.
+        restart_ms: [u64; 2],
+    },
+    /// A node dies, and starts again with an empty store.
+    LoseStore {
+        /// Which.
+        node: usize,
+        /// When it starts again, in milliseconds.
+        restart_ms: u64,
+    },
     /// One node is told to hand over and end (SIGTERM).
     Drain {
         /// Which.
@@ -215,7 +231,12 @@ fn faults(random: &mut Random) -> Vec<(When, Fault)> {
         times: random.between(1, 12),
     };
     let later = When::Step(random.between(0, STEPS_OF_A_CALL));
-    match random.between(0, 39) {
+    let both = Fault::KillBoth {
+        first: node,
+        apart_ms: [0, random.between(0, 30), random.between(0, 600)][random.between(0, 2) as usize],
+        restart_ms: [random.between(1, 600), random.between(1, 600)],
+    };
+    match random.between(0, 43) {
         0..=1 => vec![],
         2..=9 => vec![(at, kill(node, restart_ms))],
         10..=11 => vec![(at, balancer)],
@@ -235,6 +256,8 @@ fn faults(random: &mut Random) -> Vec<(When, Fault)> {
         35 => vec![(at, Fault::StoreFails { node }), (later, kill(1 - node, soon))],
         36 => vec![(at, Fault::BillingFails { for_ms })],
         37 => vec![(at, Fault::BillingFails { for_ms }), (When::Step(after), kill(node, None))],
+        38..=40 => vec![(at, both)],
+        41 => vec![(at, Fault::LoseStore { node, restart_ms: for_ms })],
         // What the first got while it joined is then all there is.
         _ => vec![(at, kill(node, soon)), (When::Pair(after), kill(1 - node, None))],
     }

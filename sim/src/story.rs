@@ -74,7 +74,7 @@ impl Story {
             self.world.command_after(pair * 2, 20 + pair as u64 * 7, PhoneCommand::Call { to });
         }
         let limit = CALL_MS + self.plan.ring_ms + self.plan.talk_ms;
-        self.until(limit, "every call is over", |_, calls| calls.all_over())?;
+        self.until(limit, "every call is over", |world, calls| calls.all_over(world))?;
         // What was planned for a step that the calls did not reach happens now.
         if let Some((When::Step(steps), _)) = self.faults.front_mut() {
             *steps = 0;

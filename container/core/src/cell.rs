@@ -263,12 +263,6 @@ impl Commit {
         }
     }
 
-    /// True if it changes nothing and sends nothing: an offer of records (`offer.rs`).
-    pub fn is_records_only(&self) -> bool {
-        let changes = self.over || !self.changes.is_empty() || !self.rows.is_empty();
-        !changes && self.egress.is_empty() && !self.records.is_empty()
-    }
-
     /// What a watcher learns of it.
     pub fn observed(&self) -> Observed {
         Observed::Committed {

@@ -47,8 +47,6 @@ pub enum Observed {
         number: u64,
         /// The cell it changed.
         cell: CellId,
-        /// True if it only offers records: for that nobody needs to own the cell.
-        records_only: bool,
         /// What it wants sent, should its run die.
         egress: Vec<Egress>,
         /// True if the cell is over with it.

@@ -288,7 +288,6 @@ impl Core {
             from: from.clone(),
             number: commit.number,
             cell: commit.cell,
-            records_only: commit.is_records_only(),
             egress: commit.egress.clone(),
             over: commit.over,
             only_records,

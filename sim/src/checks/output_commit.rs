@@ -26,9 +26,9 @@ use crate::checks::run::{Run, Ticket, said};
 use crate::checks::{Violation, views::Views};
 use resilee_core::{Observed, StoreBatch, StoreOp};
 use resilee_membership::{RunId, View};
-use resilee_sbb::CellId;
+use resilee_sbb::{CellId, CohortId};
 use resilee_sip_proto::Message;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 /// Watches all runs of all nodes.
@@ -36,6 +36,8 @@ use std::net::SocketAddr;
 pub struct OutputCommit {
     runs: BTreeMap<RunId, Run>,
     pub views: Views,
+    /// Cells of which something is lost, because both nodes died before it was flushed.
+    lost: BTreeSet<CellId>,
 }
 
 impl OutputCommit {
@@ -51,10 +53,40 @@ impl OutputCommit {
         }
     }
 
+    /// A run dies, and nobody takes over: what its disk has not flushed is lost (promise P8).
+    pub fn loses(&mut self, run: &RunId) {
+        let unstored = self.runs.get(run).into_iter().flat_map(Run::unstored);
+        self.lost.extend(unstored);
+    }
+
+    /// True if something of the call is lost: it was changed in the last moments before.
+    pub fn is_lost(&self, call_id: &str) -> bool {
+        let mut calls = self.runs.values().flat_map(Run::calls);
+        let rows = self.lost.iter().any(|cell| cell.cohort == CohortId::TABLES);
+        rows || calls.any(|(call, cell)| call == call_id && self.lost.contains(cell))
+    }
+
+    /// True if something of any call is lost.
+    pub fn is_any_lost(&self) -> bool {
+        !self.lost.is_empty()
+    }
+
     /// A run's disk has flushed a batch.
     pub fn flushed(&mut self, run: &RunId, batch: u64) {
         if let Some(run) = self.runs.get_mut(run) {
             run.flushed(batch);
+        }
+        self.note_held(run);
+    }
+
+    /// Commits of a run that are held by now, by the rule of the moment, stay so.
+    fn note_held(&mut self, id: &RunId) {
+        let Some(run) = self.runs.get(id) else { return };
+        let (view, held) = (run.view.number, run.held);
+        let last = (held + 1..=run.last()).take_while(|n| self.lacks(id, view, *n).is_none());
+        let last = last.last().unwrap_or(held);
+        if let Some(run) = self.runs.get_mut(id) {
+            run.held = last;
         }
     }
 
@@ -96,6 +128,11 @@ impl OutputCommit {
                 Observed::Batch(number) => run.batch(number),
                 Observed::SnapshotSent { to, last_commit } => {
                     run.snapshots.insert(to, last_commit);
+                }
+                Observed::Applied { ref from, .. } | Observed::SnapshotApplied { ref from } => {
+                    let from = from.clone();
+                    run.applied(what, |_| upto);
+                    self.note_held(&from);
                 }
                 what => run.applied(what, |_| upto),
             }
@@ -199,7 +236,7 @@ impl OutputCommit {
     /// Who should hold the commit and does not.
     fn lacks(&self, id: &RunId, view: u64, commit: u64) -> Option<String> {
         let run = self.runs.get(id)?;
-        if commit <= run.released {
+        if commit <= run.held {
             return None;
         }
         let members = &self.views.get(view)?.members;
@@ -271,7 +308,7 @@ impl OutputCommit {
         for run in self.runs.values() {
             for (key, commit) in &run.records {
                 let held = self.runs.values().any(|other| other.has(&run.id, *commit));
-                if !held {
+                if !held || self.lost.contains(&key.0) {
                     continue;
                 }
                 if let Some(first) = seen.insert(key, &run.id) {

@@ -48,6 +48,8 @@ pub struct Run {
     pub left: BTreeSet<(u64, Said)>,
     /// The highest commit of which something left.
     pub released: u64,
+    /// All commits up to this one were held at some time.
+    pub held: u64,
     /// Commits with a record, by cell and journal.
     pub records: BTreeMap<(CellId, String), u64>,
     /// What it holds of others, by run.
@@ -67,6 +69,8 @@ pub struct Run {
     batches: VecDeque<(u64, u64)>,
     flushed: u64,
     store_failed: bool,
+    /// Cells with a commit, its own or applied, that its disk has not flushed; the batch with it.
+    unstored: Vec<(Option<u64>, CellId)>,
 }
 
 impl Run {
@@ -79,6 +83,7 @@ impl Run {
             due: BTreeMap::new(),
             left: BTreeSet::new(),
             released: 0,
+            held: 0,
             records: BTreeMap::new(),
             holds: BTreeMap::new(),
             snapshots: BTreeMap::new(),
@@ -92,6 +97,7 @@ impl Run {
             batches: VecDeque::new(),
             flushed: 0,
             store_failed: false,
+            unstored: Vec::new(),
         }
     }
 
@@ -105,6 +111,7 @@ impl Run {
     ) -> bool {
         let mut first = true;
         self.last = number;
+        self.unstored.push((None, cell));
         self.last_of_cell.insert(cell, number);
         if rows {
             self.last_rows = number;
@@ -148,6 +155,7 @@ impl Run {
         self.debts.remove(&what);
         self.left.insert((commit, what));
         self.released = self.released.max(commit);
+        self.held = self.held.max(commit);
         let Some(tickets) = self.due.get_mut(&what) else { return };
         tickets.remove(at);
         if tickets.is_empty() {
@@ -160,9 +168,25 @@ impl Run {
         self.cell_of_call.get(call_id).copied()
     }
 
+    /// Its last commit.
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Calls that it committed something of, with their cells.
+    pub fn calls(&self) -> impl Iterator<Item = (&String, &CellId)> {
+        self.cell_of_call.iter()
+    }
+
+    /// Cells that lose something if this run dies now and nobody else has them.
+    pub fn unstored(&self) -> impl Iterator<Item = CellId> {
+        self.unstored.iter().map(|(_, cell)| *cell)
+    }
+
     /// A batch covers all commits so far.
     pub fn batch(&mut self, number: u64) {
         self.batches.push_back((number, self.last));
+        self.unstored.iter_mut().for_each(|(batch, _)| *batch = batch.or(Some(number)));
     }
 
     /// A batch, and all before it, are on the disk.
@@ -170,6 +194,7 @@ impl Run {
         while let Some((_, commit)) = self.batches.pop_front_if(|batch| batch.0 <= number) {
             self.flushed = commit;
         }
+        self.unstored.retain(|(batch, _)| batch.is_none_or(|batch| batch > number));
     }
 
     /// Nothing is stored any more: memory is what there is.
@@ -196,6 +221,7 @@ impl Run {
                     false if only_records => {}
                     false => drop(self.knows.insert(cell)),
                 }
+                self.unstored.push((None, cell));
                 let holding = self.holds.entry(from).or_default();
                 holding.commits.insert(number);
                 let said = |egress: &Egress| (number, said(egress.flow.remote, &egress.bytes));

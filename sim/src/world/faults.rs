@@ -1,6 +1,7 @@
 //! What goes wrong besides datagrams: deaths, drains, pauses, cuts, resets.
 
 use super::{Action, World, balancer_socket};
+use crate::disk::Disk;
 use crate::plan::{Cut, Fault, Process};
 use resilee_core::Input;
 use resilee_core::management::Command;
@@ -12,6 +13,9 @@ const OUTAGE_MS: u64 = 1_000;
 /// The same when nothing breaks and heartbeats must tell, or their echo through the balancer.
 const OUTAGE_BY_SILENCE_MS: u64 = 1_600;
 
+/// The same when nobody lives, from the moment at which both nodes are started again.
+const OUTAGE_BY_COLD_START_MS: u64 = 5_000;
+
 impl World {
     /// Something goes wrong, now.
     pub fn fail(&mut self, fault: Fault) {
@@ -20,6 +24,21 @@ impl World {
             Fault::Kill { process, restart_ms } => {
                 self.kill(process);
                 self.restart(process, restart_ms);
+            }
+            Fault::KillBoth { first, apart_ms, restart_ms } => {
+                self.power_cut = true;
+                self.lose(first);
+                self.schedule(apart_ms * 1000, Action::KillOther(1 - first));
+                let latest = restart_ms[0].max(restart_ms[1]);
+                self.lateness.trouble(self.now, latest, latest + OUTAGE_BY_COLD_START_MS);
+                for (node, delay) in restart_ms.into_iter().enumerate() {
+                    self.start_after(Process::Node(node), delay.max(apart_ms + 1));
+                }
+            }
+            Fault::LoseStore { node, restart_ms } => {
+                self.kill(Process::Node(node));
+                self.nodes[node].disk = Disk::default();
+                self.restart(Process::Node(node), Some(restart_ms));
             }
             Fault::Drain { node, restart_ms } => {
                 self.drain_node(node);
@@ -68,6 +87,15 @@ impl World {
                 }
             }
         }
+    }
+
+    /// A node dies, and the other one with it.
+    pub(super) fn lose(&mut self, node: usize) {
+        if let Some(run) = self.nodes[node].run.as_ref().filter(|_| self.nodes[node].core.is_some())
+        {
+            self.watch.loses(run);
+        }
+        self.kill(Process::Node(node));
     }
 
     /// SIGTERM, now.

@@ -53,6 +53,7 @@ enum Action {
     Start(Process),
     Command { phone: usize, command: PhoneCommand },
     Wake { node: usize, life: u64 },
+    KillOther(usize),
     Heal(Cut),
     HandOver { node: usize, every_ms: u64, times: u64 },
 }
@@ -72,6 +73,8 @@ pub struct World {
     pub violation: Option<Violation>,
     /// How late bills may be.
     pub lateness: Lateness,
+    /// True once both nodes died.
+    pub power_cut: bool,
     cluster: Cluster,
     balancer: Option<Balancer>,
     balancer_life: u64,
@@ -129,6 +132,7 @@ impl World {
             watch: OutputCommit::default(),
             violation: None,
             lateness: Lateness::new(&plan.network),
+            power_cut: false,
             cluster: Cluster {
                 key: Key::from_file_bytes(&[b'k'; 32]).expect("32 bytes are enough"),
                 seed: plan.seed,
@@ -282,6 +286,7 @@ impl World {
                 }
             }
             Action::Start(process) => self.start(process),
+            Action::KillOther(node) => self.lose(node),
             Action::Wake { node, life } => self.wake(node, life),
             Action::Heal(what) => self.heal(what),
             Action::HandOver { node, every_ms, times } => self.hand_over(node, every_ms, times),
