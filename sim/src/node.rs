@@ -61,6 +61,10 @@ pub struct Cluster {
     pub advertise: SocketAddr,
     pub users: Vec<String>,
     /// What the nodes do wrong on purpose.
+    #[cfg_attr(
+        not(feature = "planted-faults"),
+        expect(dead_code, reason = "nothing can be planted without the feature")
+    )]
     pub planted: Planted,
 }
 
