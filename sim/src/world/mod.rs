@@ -12,19 +12,20 @@
 
 mod faults;
 mod links;
+mod outputs;
 mod watching;
 
 use crate::checks::{Lateness, OutputCommit, Violation};
 use crate::local_clock::LocalClock;
-use crate::node::{Cluster, Node, run, timers};
+use crate::node::{Cluster, Node, timers};
 use crate::plan::{Cut, Plan, Process};
 use crate::trace::{Trace, describe};
 use resilee_balancer::{
     Algorithm, Balancer, BalancerConfig, BalancerInput, BalancerOutput, Server,
 };
-use resilee_core::{Input, Output, Peer};
+use resilee_core::{Input, Peer};
 use resilee_membership::{Key, VoterState};
-use resilee_sbb::{Deliver, DeliveryId, Outcome, Timestamp};
+use resilee_sbb::{DeliveryId, Outcome, Timestamp};
 use resilee_test_kit::{
     AnswerPolicy, Network, Packet, Phone, PhoneCommand, PhoneConfig, PhoneEvent, PhoneInput,
     PhoneOutput, Random,
@@ -383,75 +384,6 @@ impl World {
             self.drain(node);
             self.look(node);
             self.watch_done(node);
-        }
-    }
-
-    fn drain(&mut self, node: usize) {
-        while let Some(output) = self.nodes[node].core.as_mut().and_then(|c| c.poll_output()) {
-            self.carry_out(node, output);
-        }
-    }
-
-    fn carry_out(&mut self, node: usize, output: Output) {
-        let life = self.nodes[node].life;
-        match output {
-            Output::Deliver(deliver) => {
-                let delay = self.random.between(1, 500);
-                let (delivery, outcome) = (deliver.id, self.invoke(&deliver));
-                self.schedule(delay, Action::Outcome { node, life, delivery, outcome });
-            }
-            Output::Packet { destination, bytes } => {
-                let own = &self.nodes[node];
-                let to_node = self.nodes.iter().any(|node| node.cluster == destination);
-                let source = if to_node { own.cluster } else { own.sip };
-                self.watch_leaving(node, &bytes);
-                self.network.handle_send(self.now, Packet { source, destination, bytes });
-            }
-            Output::Datagram { .. } | Output::Abandon { .. } => {}
-            Output::Frame { bytes, .. } => {
-                self.watch_frame(&bytes);
-                self.send_frame(1 - node, bytes);
-            }
-            Output::CloseLink { reason, .. } => {
-                self.trace.add(self.now, "CLOSE", &[], || format!("{node}: {reason}"));
-                self.unlink();
-            }
-            Output::Store(batch) => {
-                let number = batch.number;
-                self.watch_batch(node, &batch);
-                self.nodes[node].disk.write(batch);
-                let delay = self.random.between(100, self.flush_us_max);
-                self.schedule(delay, Action::Flushed { node, life, number });
-            }
-            Output::LoadRecords { token, .. } if self.nodes[node].disk.failed => {
-                let input = Input::RecordsFailed { token, reason: "it is broken".to_owned() };
-                self.schedule(200, Action::Input { node, life, input });
-            }
-            Output::LoadRecords { token, journal, from, limit } => {
-                let records = self.nodes[node].disk.records(&journal, from, limit);
-                let input = Input::Records { token, records };
-                self.schedule(200, Action::Input { node, life, input });
-            }
-            Output::Notice(notice) => {
-                let name = self.nodes[node].name.clone();
-                self.trace.add(self.now, "NOTICE", &[], || format!("{name}: {notice:?}"));
-                self.watch_notice(&notice);
-            }
-            Output::Rejoin => {
-                self.kill(Process::Node(node));
-                self.schedule(2_000, Action::Start(Process::Node(node)));
-            }
-            Output::Drained => self.kill(Process::Node(node)),
-        }
-    }
-
-    fn invoke(&self, deliver: &Deliver) -> Outcome {
-        match deliver.service == "call-billing" && self.now < self.billing_fails_until {
-            true => {
-                let reason = "as the plan wants it".to_owned();
-                Outcome::RolledBack { reason, effects: Vec::new() }
-            }
-            false => run(deliver),
         }
     }
 
