@@ -1,10 +1,10 @@
 //! Development tasks: what a person and continuous integration run, and nothing else.
 //!
 //! This file is the command line. What each task does is in the file of its name: [`lint`],
-//! [`tidy`], [`full_test`], [`bench`], [`soak`]; the last two share [`pair`] (the processes under
-//! load), [`phones`], [`own_network`] and [`figures`]. The rest are [`steps`], [`command`] (child
-//! processes), [`system_programs`], [`libtest_tally`] and [`deny`]. Nothing here is part of Resilee
-//! itself.
+//! [`tidy`], [`full_test`], [`mod@bench`], [`soak`]; the last two share [`pair`] (the processes
+//! under load), [`phones`], [`own_network`] and [`figures`]. The rest are [`steps`], [`command`]
+//! (child processes), [`system_programs`], [`libtest_tally`] and [`deny`]. Nothing here is part of
+//! Resilee itself.
 
 mod bench;
 mod command;
