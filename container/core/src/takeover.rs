@@ -191,10 +191,13 @@ impl Core {
             self.wake(now, *id, adoption);
         }
         // Only a run that starts from its own store, not by a snapshot, still has these.
-        for (cell, record) in std::mem::take(&mut self.unpublished) {
-            if self.owns(cell) {
-                self.publish(cell, record);
-            }
+        // An outsider may adopt older views first, by which it owns nothing yet.
+        let unpublished = std::mem::take(&mut self.unpublished);
+        let (owned, rest): (Vec<_>, Vec<_>) =
+            unpublished.into_iter().partition(|(cell, _)| self.owns(*cell));
+        self.unpublished = rest;
+        for (cell, record) in owned {
+            self.publish(cell, record);
         }
         if heir {
             let cells = dormant.len();
