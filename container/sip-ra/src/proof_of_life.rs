@@ -5,6 +5,8 @@
 //! |---------------------------|-----------------------------------------------------------------|
 //! | 481, 408, nothing         | the dialog is over since its last proof of life; BYE to the     |
 //! |                           | other end                                                       |
+//! | 481, the caller, shortly  | nothing: the 2xx may be lost with the node that had it, and the |
+//! | after the answer (64*T1)  | callee still repeats it until the ACK (RFC 3261 §13.3.1.4)      |
 //! | anything else             | it lives                                                        |
 //! | both ends 2xx             | it lives, and that is a proof of life                           |
 //! | a BYE, before its answer  | the call ends by the BYE, as always                             |
@@ -19,6 +21,7 @@ use crate::step::Step;
 use resilee_sbb::Timestamp;
 use resilee_sip_api::{EndCause, Side};
 use resilee_sip_proto::Message;
+use std::time::Duration;
 
 /// An end that answers so has no such dialog (RFC 3261 §12.2.1.2).
 const GONE: [u16; 2] = [408, 481];
@@ -79,6 +82,7 @@ impl Call {
         let Some(dialog) = found.filter(is_up) else { return };
         step.changed();
         let is_gone = match own.outcome {
+            Outcome::Answered(481) if self.may_lack_answer(step, own.receiver) => false,
             Outcome::Answered(status) => GONE.contains(&status),
             Outcome::Silent => true,
             Outcome::Pending => false,
@@ -88,6 +92,12 @@ impl Call {
         } else if self.both_live(dialog) {
             self.seen_at = step.now();
         }
+    }
+
+    /// The caller may not have got the 2xx yet, so it has no such dialog yet.
+    fn may_lack_answer(&self, step: &Step<'_>, asked: Side) -> bool {
+        let repeated_for = Duration::from_millis(step.element.timers.long_ms());
+        asked == Side::Caller && step.now().since(self.answered_at()) < repeated_for
     }
 
     /// The other end of an end that is gone still waits: it is told.

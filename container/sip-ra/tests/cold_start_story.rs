@@ -160,6 +160,18 @@ fn a_bye_that_is_still_repeated_ends_the_call_as_always() {
 }
 
 #[test]
+fn a_caller_that_has_not_got_the_answer_yet_is_not_gone() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    node.receive(BOB, bob_answers(&at_bob, 200));
+    let probes = node.cold_start();
+    node.receive(ALICE, answer(&probes.only(ALICE), 481, "", ALICE_CONTACT));
+    assert_eq!(node.count("sip.ended"), 0);
+    let again = node.receive(BOB, bob_answers(&at_bob, 200));
+    assert_eq!(again.lines(ALICE), ["200"]);
+}
+
+#[test]
 fn a_call_that_rings_is_not_asked() {
     let mut node = Node::for_bob();
     let at_bob = node.receive(ALICE, invite()).only(BOB);

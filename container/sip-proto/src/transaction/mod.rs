@@ -62,7 +62,7 @@ impl Default for TimerConfig {
 
 impl TimerConfig {
     /// 64*T1: timers B, F, H, L, M, and J over UDP.
-    fn long_ms(&self) -> u64 {
+    pub fn long_ms(&self) -> u64 {
         self.t1_ms.saturating_mul(64)
     }
 }
