@@ -139,7 +139,7 @@ fn replay(seed: u64) -> bool {
 #[cfg(feature = "planted-faults")]
 fn planted() -> bool {
     let mut all = true;
-    for fault in resilee_membership::PlantedFault::ALL {
+    for &fault in resilee_membership::PlantedFault::ALL {
         match resilee_sim::planted::find(fault) {
             Ok(found) => println!("{fault:?}: {} runs: {}", found.runs, found.rule),
             Err(reason) => {

@@ -4,9 +4,23 @@
 //! false, and what stands behind it is not compiled into anything. Only the simulator's own test
 //! has the feature on.
 
-/// What the code does wrong on purpose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum PlantedFault {
+/// Each fault is written once: the list of all is made of the same names.
+macro_rules! planted_faults {
+    ($($(#[$meaning:meta])* $name:ident,)*) => {
+        /// What the code does wrong on purpose.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum PlantedFault {
+            $($(#[$meaning])* $name,)*
+        }
+
+        impl PlantedFault {
+            /// All of them.
+            pub const ALL: &[PlantedFault] = &[$(PlantedFault::$name,)*];
+        }
+    };
+}
+
+planted_faults! {
     /// Messages leave before the backup has acknowledged their commit.
     SendBeforeAck,
     /// Messages leave while their turn still runs.
@@ -61,42 +75,6 @@ pub enum PlantedFault {
     MajorityOfOne,
     /// A survivor asks services again where a pending call goes.
     LookUpAgain,
-}
-
-impl PlantedFault {
-    /// All of them.
-    pub const ALL: [PlantedFault; 27] = {
-        use PlantedFault::*;
-        [
-            SendBeforeAck,
-            SendBeforeTurnEnds,
-            StoreGatesPair,
-            StoreNoGateWhileVoting,
-            AckBeforeApplying,
-            LinkTakesTwice,
-            LinkForgetsWindow,
-            DropOutbox,
-            NoAdoption,
-            TimerStays,
-            ForgetRelay,
-            OwnerByArrival,
-            LoseSnapshotTail,
-            StreamNotStopped,
-            LosePart,
-            LoseRows,
-            RecordTwice,
-            RecordBeforeHeld,
-            AnswerRowsAtOnce,
-            StoreKeepsOver,
-            HearOutsiders,
-            IgnoreVotedOut,
-            ForgetCohort,
-            JoinSameStream,
-            VoteTwice,
-            MajorityOfOne,
-            LookUpAgain,
-        ]
-    };
 }
 
 /// The fault that is planted, if any. Without the feature `planted-faults` it has no size.
