@@ -1,0 +1,5 @@
+//! A node alone on real sockets, threads and disks.
+
+mod faults;
+mod life;
+mod node;
