@@ -13,12 +13,16 @@ use anyhow::{Context, Result};
 const LEFT_OUT_FOLDERS: [&str; 3] = [".git", "target", "node_modules"];
 /// Files written by a tool.
 const LEFT_OUT_FILES: [&str; 1] = ["Cargo.lock"];
+/// Folders that every machine has: a text may name one although this checkout stands in it.
+const COMMON_FOLDERS: [&str; 7] = ["/", "/mnt", "/opt", "/srv", "/tmp", "/usr/src", "/var"];
 /// The rules' own folder quotes what the rules look for.
 const RULES_FOLDER: &str = "xtask/src/tidy/";
 
 /// All text files.
 pub struct SourceTree {
     files: Vec<SourceFile>,
+    /// Where this checkout stands, with a `/` at the end.
+    surroundings: Vec<String>,
 }
 
 /// One text file.
@@ -46,7 +50,12 @@ impl SourceTree {
         let mut files = Vec::new();
         read_folder(root, "", &mut files)?;
         files.sort_by(|one, other| one.path.cmp(&other.path));
-        Ok(Self { files })
+        Ok(Self { files, surroundings: surroundings(root)? })
+    }
+
+    /// The folder of this checkout and the one around it: what is there on this machine only.
+    pub fn surroundings(&self) -> &[String] {
+        &self.surroundings
     }
 
     /// Every file.
@@ -74,21 +83,52 @@ impl SourceTree {
         self.files().find(|file| file.path == path)
     }
 
+    /// Whether a folder, given with a `/` at the end, has a file or folder of that name.
+    pub fn has(&self, folder: &str, name: &str) -> bool {
+        let is_it = |rest: &str| rest == name || rest.starts_with(&format!("{name}/"));
+        self.files().any(|file| file.path.strip_prefix(folder).is_some_and(is_it))
+    }
+
     /// A tree for tests of the rules.
     #[cfg(test)]
     pub fn of(files: &[(&str, &str)]) -> Self {
+        Self::standing_in("/checkouts/resilee", files)
+    }
+
+    /// The same, in a folder of the machine.
+    #[cfg(test)]
+    pub fn standing_in(root: &str, files: &[(&str, &str)]) -> Self {
         let file = |&(path, text): &(&str, &str)| SourceFile {
             path: path.to_owned(),
             text: text.to_owned(),
         };
-        Self { files: files.iter().map(file).collect() }
+        let surroundings = around(Path::new(root));
+        Self { files: files.iter().map(file).collect(), surroundings }
     }
+}
+
+fn surroundings(root: &Path) -> Result<Vec<String>> {
+    let root = root.canonicalize().with_context(|| format!("cannot find {}", root.display()))?;
+    Ok(around(&root))
+}
+
+fn around(root: &Path) -> Vec<String> {
+    let folders = [Some(root), root.parent()].into_iter().flatten();
+    let own = folders.map(|folder| folder.display().to_string());
+    own.filter(|folder| !COMMON_FOLDERS.contains(&folder.as_str()))
+        .map(|folder| folder + "/")
+        .collect()
 }
 
 impl SourceFile {
     /// Lines with their numbers, counted from 1.
     pub fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
         self.text.lines().enumerate().map(|(index, line)| (index + 1, line))
+    }
+
+    /// How many folders lie between the root of the repository and this file.
+    pub fn depth(&self) -> usize {
+        self.path.matches('/').count()
     }
 
     /// A problem at a line of this file.
@@ -111,7 +151,8 @@ impl SourceFile {
         None
     }
 
-    fn is_rust(&self) -> bool {
+    /// Whether it is Rust.
+    pub fn is_rust(&self) -> bool {
         self.path.ends_with(".rs")
     }
 
