@@ -3,17 +3,20 @@
 //! Order, repetition and acknowledgement of updates are in `link.rs`.
 
 use crate::commit::{Change, Commit, RowChange};
+use crate::format::FORMAT;
 use crate::management::Alarm;
 use crate::resource_adaptor::Ingress;
 use crate::store::StoredRecord;
 use resilee_membership::RunId;
-use resilee_sbb::{CellId, Timestamp};
+use resilee_sbb::{CellId, Timestamp, decode};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
 /// One frame.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Frame {
+    /// [`FORMAT`] of the writer.
+    pub format: u32,
     /// The run that speaks.
     pub from: RunId,
     /// Number of its view.
@@ -67,4 +70,50 @@ pub(crate) enum Extra {
     Alarms(Vec<Alarm>),
     /// A client's message for a cell that the reader owns.
     Relay(Ingress),
+}
+
+/// The one field that frames of all formats have.
+#[derive(Deserialize)]
+struct Speaker {
+    format: u32,
+}
+
+/// Why a frame is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum FrameError {
+    /// Its writer is another version of this program.
+    #[error("it speaks format {0}, this node {FORMAT}")]
+    Format(u32),
+    /// Something is wrong with it.
+    #[error("{0}")]
+    Bad(String),
+}
+
+impl From<String> for FrameError {
+    fn from(reason: String) -> Self {
+        FrameError::Bad(reason)
+    }
+}
+
+impl From<&str> for FrameError {
+    fn from(reason: &str) -> Self {
+        FrameError::Bad(reason.to_owned())
+    }
+}
+
+impl Frame {
+    /// Reads a frame, if it is of this format.
+    pub fn read(bytes: &[u8]) -> Result<Frame, FrameError> {
+        let frame: Result<Frame, _> = decode(bytes);
+        let format = match &frame {
+            Ok(frame) => frame.format,
+            // What cannot be read may be of a later format, which says so all the same.
+            Err(_) => decode(bytes).map_or(FORMAT, |speaker: Speaker| speaker.format),
+        };
+        match frame {
+            _ if format != FORMAT => Err(FrameError::Format(format)),
+            Ok(frame) => Ok(frame),
+            Err(error) => Err(FrameError::Bad(error.to_string())),
+        }
+    }
 }

@@ -18,6 +18,7 @@
 //! | `takeover.rs`      | what a new view means for cells, timers and gates                   |
 //! | `hand_over.rs`     | how cells rest until another member owns them                       |
 //! | `store_failure.rs` | what goes on without a store                                        |
+//! | `format.rs`        | what may change in frames and stored records                         |
 //! | `conditions.rs`    | what is an alarm as long as it lasts                                |
 //! | `finished_cohorts.rs` | which cohorts a view need not name any more                      |
 //! | `cluster_clock.rs` | which time it is in the cluster                                     |
@@ -35,6 +36,7 @@ mod config;
 mod core;
 mod event_router;
 mod finished_cohorts;
+mod format;
 mod frame;
 mod gate;
 mod hand_over;

@@ -12,6 +12,7 @@
 //!
 //! What an update means is not here; nor is the transport, which keeps order while it lives.
 
+use crate::format::FORMAT;
 use crate::frame::{Extra, Frame, Update};
 use resilee_membership::{NodeName, Planted, PlantedFault, RunId};
 use resilee_sbb::{CellId, Timestamp, encode};
@@ -318,6 +319,7 @@ impl Link {
         self.acknowledgement_due = false;
         self.done_told = done;
         Some(Frame {
+            format: FORMAT,
             from: me.clone(),
             view,
             stream: self.stream,

@@ -7,7 +7,7 @@
 use crate::cell::{apply, check_readable};
 use crate::commit::{Change, Commit, RowChange};
 use crate::core::{Core, Joining};
-use crate::frame::{Extra, Frame, Update};
+use crate::frame::{Extra, Frame, FrameError, Update};
 use crate::inspection::Observed;
 use crate::io::Output;
 use crate::link::Mode;
@@ -48,19 +48,28 @@ impl Core {
 
     /// A frame from a peer; a bad one closes the link with a reason.
     pub(crate) fn on_frame(&mut self, now: Timestamp, peer: &NodeName, bytes: &[u8]) {
-        if let Err(reason) = self.read_frame(now, peer, bytes) {
+        if let Err(error) = self.read_frame(now, peer, bytes) {
             self.count_drop("bad frame of a peer");
             // One alarm for each peer, whatever is wrong: the log has the reasons.
-            self.raise_alarm(now, "cluster", &format!("bad frames of {peer}: its link is closed"));
-            let reason = reason.chars().take(REASON_CHARS_MAX).collect();
+            let text = match &error {
+                FrameError::Bad(_) => format!("bad frames of {peer}: its link is closed"),
+                other => format!("{peer}: {other}: run the same version of Resilee on both"),
+            };
+            self.raise_alarm(now, "cluster", &text);
+            let reason = error.to_string().chars().take(REASON_CHARS_MAX).collect();
             self.outputs.push_back(Output::CloseLink { peer: peer.clone(), reason });
         }
     }
 
-    fn read_frame(&mut self, now: Timestamp, peer: &NodeName, bytes: &[u8]) -> Result<(), String> {
-        let mut frame: Frame = decode(bytes).map_err(|error| error.to_string())?;
+    fn read_frame(
+        &mut self,
+        now: Timestamp,
+        peer: &NodeName,
+        bytes: &[u8],
+    ) -> Result<(), FrameError> {
+        let mut frame = Frame::read(bytes)?;
         if frame.from.node != *peer {
-            return Err(format!("a frame of {} on the link to {peer}", frame.from));
+            return Err(format!("a frame of {} on the link to {peer}", frame.from).into());
         }
         let Some(link) = self.links.get_mut(peer) else { return Ok(()) };
         if link.run.as_ref().is_some_and(|run| run.incarnation > frame.from.incarnation) {

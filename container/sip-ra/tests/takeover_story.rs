@@ -5,6 +5,7 @@ mod harness;
 use harness::phone::{self, ALICE, BOB, Dialog, bob_answers, follow_up, invite};
 use harness::{Node, Turn};
 use resilee_sip_api::{Ended, Side};
+use resilee_test_kit::kept_records;
 
 /// Bob's phone and Alice's, as far as they get by answering what they are sent.
 #[derive(Default)]
@@ -69,6 +70,29 @@ fn a_call_survives_the_death_of_its_node_after_any_step() {
         assert_eq!(node.history(), WHOLE_CALL, "death after step {death}");
         node.wait(200_000);
         assert_eq!(node.living_activities(), 0, "death after step {death}");
+    }
+}
+
+/// What earlier versions committed is adopted for ever; a file has the states of one format.
+#[test]
+fn a_call_of_the_first_format_goes_on() {
+    let file = include_str!("kept_states/first.txt");
+    for (name, death) in [("invited", 0), ("ringing", 2), ("talking", 5), ("hanging-up", 6)] {
+        let mut node = Node::for_bob();
+        let mut phones = Phones::default();
+        for step in 0..STEPS {
+            node.wait(100);
+            phones.step(&mut node, step);
+            if step == death {
+                let state = node.held_state();
+                let kept = kept_records::bytes_of(file, name);
+                *state = kept.unwrap_or_else(|| {
+                    panic!("not kept yet: add the line\n{}", kept_records::line(name, state))
+                });
+                node.take_over();
+            }
+        }
+        assert_eq!(node.history(), WHOLE_CALL, "{name}");
     }
 }
 

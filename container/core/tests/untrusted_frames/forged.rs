@@ -7,6 +7,7 @@ use serde_bytes::ByteBuf;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Frame {
+    pub format: u32,
     pub from: RunId,
     pub view: u64,
     pub stream: u64,

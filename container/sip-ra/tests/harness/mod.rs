@@ -158,6 +158,12 @@ impl Node {
         self.adopt(Adoption::Takeover)
     }
 
+    /// Marshalled state of the only activity, as the backup has it.
+    pub fn held_state(&mut self) -> &mut Vec<u8> {
+        assert_eq!(self.held.states.len(), 1, "one activity");
+        self.held.states.values_mut().next().expect("one activity")
+    }
+
     /// All nodes were dead; one starts from its store.
     pub fn cold_start(&mut self) -> Turn {
         self.adopt(Adoption::ColdStart)

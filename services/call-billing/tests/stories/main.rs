@@ -6,12 +6,17 @@ use harness::{Call, at, money, party};
 use resilee_call_billing::{Bill, CallBilling, TARIFFS, TEXT_BYTES_MAX, Tariff};
 use resilee_sbb::{ActivityEnd, Sbb};
 use resilee_sip_api::{Answered, EndCause, Ended, Side};
+use resilee_test_kit::kept_records::assert_read;
+
+/// Bills and states of the first format: they are read for ever.
+const KEPT: &str = include_str!("../kept_records/first.txt");
 
 #[test]
 fn an_answered_call_is_billed_with_all_its_facts() {
     let mut call = Call::with_tariffs(&[("", "0.12")]);
     call.invite("bob");
     call.answer(105, "node-1");
+    assert_read(KEPT, "state", &call.shown());
     call.end(170, "node-2");
     let bill = Bill {
         call_id: "call-1".to_owned(),
@@ -35,6 +40,7 @@ fn an_answered_call_is_billed_with_all_its_facts() {
         ended_by: Side::Caller,
         end_cause: EndCause::Bye,
     };
+    assert_read(KEPT, "bill", &bill);
     assert_eq!(call.bills, [bill]);
     assert_eq!((call.detached, call.alarms.len()), (1, 0));
 }

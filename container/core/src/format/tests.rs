@@ -1,0 +1,157 @@
+//! Examples of everything that the core writes, as they were in the first format.
+
+use crate::commit::{Activity, Change, Commit, Entity, Head, Part, Record, Retry, RowChange};
+use crate::format::FORMAT;
+use crate::frame::{Extra, Frame, FrameError, Update};
+use crate::management::Alarm;
+use crate::resource_adaptor::{Egress, Ingress, Scope};
+use crate::store::{Progress, StoredRecord};
+use resilee_membership::{Flow, RunId, Transport};
+use resilee_sbb::{ActivityId, CellId, CohortId, Event, StateBytes, TimerId, Timestamp, encode};
+use resilee_test_kit::kept_records::assert_read;
+use serde::Serialize;
+use serde_bytes::ByteBuf;
+
+const KEPT: &str = include_str!("first.txt");
+
+const CELL: CellId = CellId { cohort: CohortId(0x0102_0304_0506_0708), number: 9 };
+const TIME: Timestamp = Timestamp::from_millis(1_700_000_000_123);
+
+fn run() -> RunId {
+    RunId { node: "server1".parse().expect("a name"), incarnation: 1_700_000_000_000 }
+}
+
+fn flow() -> Flow {
+    let address = |text: &str| text.parse().expect("an address");
+    let (remote, local) = (address("192.0.2.1:5062"), address("[2001:db8::1]:5060"));
+    Flow { remote, local, transport: Transport::Udp }
+}
+
+fn bytes(text: &str) -> ByteBuf {
+    ByteBuf::from(text)
+}
+
+fn event() -> Event {
+    let activity = ActivityId { cell: CELL, number: 1 };
+    Event { event_type: "sip.ended".to_owned(), activity, payload: b"payload".to_vec() }
+}
+
+fn row(row: Option<ByteBuf>) -> RowChange {
+    RowChange { table: "registrations".to_owned(), key: "sip:a@b".to_owned(), row }
+}
+
+fn commit() -> Commit {
+    let change = |part, value| Change { part, value };
+    Commit {
+        number: 7,
+        cell: CELL,
+        changes: vec![
+            change(Part::Head, Some(bytes("head"))),
+            change(Part::Activity(1), None),
+            change(Part::Entity(2), Some(bytes("entity"))),
+            change(Part::Timer(2, TimerId(3)), Some(bytes("timer"))),
+            change(Part::Record, Some(bytes("record"))),
+            change(Part::Retry(2), None),
+        ],
+        over: true,
+        rows: vec![row(Some(bytes("row"))), row(None)],
+        records: vec![Record { journal: "bills".to_owned(), record: b"bill".to_vec() }],
+        egress: vec![Egress { flow: flow(), bytes: b"BYE".to_vec() }],
+    }
+}
+
+fn frame() -> Frame {
+    let alarm = Alarm {
+        source: "store".to_owned(),
+        text: "nothing is stored".to_owned(),
+        raised_at: TIME,
+        count: 2,
+    };
+    Frame {
+        format: 1,
+        from: run(),
+        view: 3,
+        stream: 4,
+        first: 5,
+        updates: vec![bytes("update")],
+        ack_stream: 6,
+        ack: 7,
+        done: 8,
+        sent_at: Some(TIME),
+        extras: vec![
+            Extra::Hello,
+            Extra::Join { stream: 9 },
+            Extra::JoinFailed { stream: 9 },
+            Extra::Alarms(vec![alarm]),
+            Extra::Relay(Ingress { flow: flow(), bytes: b"INVITE".to_vec() }),
+        ],
+    }
+}
+
+#[test]
+fn frames_and_updates_of_the_first_format_are_read() {
+    assert_read(KEPT, "frame", &frame());
+    assert_read(KEPT, "update.commit", &Update::Commit(commit()));
+    let parts = vec![Change { part: Part::Head, value: Some(bytes("head")) }];
+    assert_read(KEPT, "update.cell", &Update::Cell { id: CELL, parts });
+    assert_read(KEPT, "update.rows", &Update::Rows(vec![row(Some(bytes("row")))]));
+    let records = vec![StoredRecord { sequence: 1, cell: CELL, record: b"bill".to_vec() }];
+    let journal = "bills".to_owned();
+    assert_read(KEPT, "update.records", &Update::Records { journal, records });
+    assert_read(KEPT, "update.snapshot-end", &Update::SnapshotEnd);
+}
+
+#[test]
+fn what_the_first_format_stored_is_read() {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let head = Head {
+        key: 1,
+        scope: Scope::Call,
+        born_at: TIME,
+        next_activity: 2,
+        next_entity: 3,
+        recorded: names(&["bills"]),
+        quarantined: names(&["call-guard"]),
+    };
+    assert_read(KEPT, "head", &head);
+    let activity = Activity {
+        state: b"state".to_vec(),
+        attributes: [("tariff".to_owned(), bytes("attribute"))].into(),
+        attached: [1, 2].into(),
+        ending: true,
+    };
+    assert_read(KEPT, "activity", &activity);
+    let state = StateBytes { version: 1, bytes: b"state".to_vec() };
+    assert_read(KEPT, "entity", &Entity { service: "call-billing".to_owned(), state });
+    assert_read(KEPT, "timer", &TIME);
+    let retry = Retry {
+        service: "call-billing".to_owned(),
+        events: vec![event()],
+        tries: 1,
+        due: TIME,
+        alarm: "rolled back".to_owned(),
+    };
+    assert_read(KEPT, "retry", &retry);
+    let progress = Progress { time: TIME, commits: vec![(run(), 8)], joining: true };
+    assert_read(KEPT, "progress", &progress);
+    let record = StoredRecord { sequence: 1, cell: CELL, record: b"bill".to_vec() };
+    assert_read(KEPT, "record", &record);
+}
+
+#[test]
+fn a_frame_of_another_format_is_told_from_a_bad_one_even_if_nothing_else_can_be_read() {
+    #[derive(Serialize)]
+    struct Later {
+        format: u32,
+        all_else: &'static str,
+    }
+    let other = Frame { format: FORMAT + 1, ..frame() };
+    let later = Later { format: FORMAT + 1, all_else: "is different" };
+    for bytes in [encode(&other), encode(&later)] {
+        let refused = Frame::read(&bytes.expect("plain data")).expect_err("refused");
+        assert_eq!(refused, FrameError::Format(FORMAT + 1));
+    }
+    let bad = Later { format: FORMAT, all_else: "is different" };
+    let refused = Frame::read(&encode(&bad).expect("plain data")).expect_err("refused");
+    assert!(matches!(refused, FrameError::Bad(_)), "{refused}");
+}
