@@ -91,6 +91,7 @@ impl FakeNode {
             dropped: BTreeMap::new(),
             alarms: Vec::new(),
             peer_alarms: BTreeMap::new(),
+            orphans: 0,
         };
         let tariff = Tariff {
             prefix: String::new(),

@@ -29,6 +29,8 @@ pub(crate) enum CellInput {
     Timer(EntityId, TimerId),
     /// The cell was taken over.
     Adopt(Adoption),
+    /// A request came while nobody had the cell (`orphans.rs`).
+    Missed,
     /// Events that wait for this entity are due again.
     Retry(u32),
     /// A handler of this service does not return.

@@ -108,7 +108,7 @@ impl Core {
     }
 
     /// Sends what changes nothing: behind the cell's last commit, or at once.
-    fn send_behind(&mut self, last_commit: u64, egress: Vec<Egress>) {
+    pub(crate) fn send_behind(&mut self, last_commit: u64, egress: Vec<Egress>) {
         if egress.is_empty() {
             return;
         }
@@ -299,7 +299,8 @@ impl Core {
         let own = (self.config.me.clone(), self.gate.last_commit());
         let others = self.applied.iter().map(|(run, number)| (run.clone(), *number));
         let commits = others.chain([own]).collect();
-        let progress = Progress { time: self.clock.now(), commits, joining: false };
+        let (time, view) = (self.clock.now(), self.view.number);
+        let progress = Progress { time, commits, joining: false, view };
         progress.store_op()
     }
 

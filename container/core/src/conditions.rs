@@ -6,6 +6,7 @@
 //! | a link is down that was up                 | `cluster`  | link down         | link up        |
 //! | a view was forced                          | `cluster`  | that view         | with this run  |
 //! | there is no backup                         | `cluster`  | `takeover.rs`     | a pair again   |
+//! | ends of calls wait for a store             | `cluster`  | `orphans.rs`      | none waits     |
 //! | nothing is stored                          | `store`    | the store failed  | with this run  |
 //! | a service rolled back, an adaptor refused  | its name   | where it happens  | see there      |
 //!
@@ -28,6 +29,7 @@ impl Core {
             MemberNotice::SeatLost => self.raise_alarm(now, BALANCER, NOT_HEARD),
             MemberNotice::SeatBack => self.clear_alarm(BALANCER, NOT_HEARD),
             MemberNotice::Forced { number } => {
+                self.orphans.forced = true;
                 let text = format!(
                     "view {number} was forced: no other vote stands behind it, so another node \
                      may serve and bill the same calls; start this node again when all is well"

@@ -13,9 +13,11 @@ use crate::io::{Input, Output};
 use crate::link::Link;
 use crate::management::Notice;
 use crate::offer::Offer;
+use crate::orphans::Orphans;
 use crate::resource_adaptor::{Ingress, ResourceAdaptor, Scope};
 use crate::retry::RetryAlarms;
 use crate::store::{Restored, StoreOp};
+use crate::stranded::Stranded;
 use crate::timers::{Due, Timers};
 use crate::wall_clock::WallClockWatch;
 use resilee_membership::{
@@ -82,6 +84,9 @@ pub struct Core {
     pub(crate) applied: BTreeMap<RunId, u64>,
     /// Records of this node that the others may lack, since it asked for a snapshot.
     pub(crate) offer: Option<Offer>,
+    pub(crate) orphans: Orphans,
+    /// Calls of the own store that the others may lack, while this run joins.
+    pub(crate) stranded: Stranded,
     /// Cohorts of dead runs that have nothing left, and the commit by which that is so.
     pub(crate) finished: BTreeMap<CohortId, u64>,
     /// Those of them that the membership knows.
@@ -225,6 +230,8 @@ impl Core {
             outbox: BTreeMap::new(),
             applied: BTreeMap::new(),
             offer: None,
+            orphans: Orphans::default(),
+            stranded: Stranded::of_store(restored.progress.view),
             finished: BTreeMap::new(),
             finished_told: BTreeSet::new(),
             writes: Writes { next_batch: 1, ..Writes::default() },
@@ -400,6 +407,7 @@ impl Core {
         #[cfg(feature = "planted-faults")]
         self.apply_late(now);
         self.note_finished_cohorts();
+        self.tend_orphans(now);
         self.tell_member(MemberInput::Timeout);
         self.ask_again_to_join();
         if let Some(alarms) = self.alarms.take_news(now) {

@@ -4,6 +4,7 @@
 //! |--------------------------------------|-----------------------------------------------------|
 //! | of a member, or the shared tables'   | nothing: cells are born in it                       |
 //! | has a cell, or a record that waits   | nothing                                             |
+//! | may have one in a store that is away | nothing (`orphans.rs`)                              |
 //! | has none any more                    | the number of the last commit made by now is noted  |
 //! | has none, and that commit is held    | the membership is told                              |
 //!
@@ -26,7 +27,10 @@ impl Core {
         let me = &self.config.me;
         let rows = self.view.cohorts.keys().copied();
         let mine = rows.filter(|cohort| self.view.may_forget(*cohort, me));
-        let empty: BTreeSet<_> = mine.filter(|cohort| self.is_empty(*cohort)).collect();
+        let mut empty: BTreeSet<_> = mine.filter(|cohort| self.is_empty(*cohort)).collect();
+        if !empty.is_empty() {
+            empty.retain(|cohort| !self.may_be_lost(*cohort));
+        }
         let last = self.gate.last_commit();
         self.finished.retain(|cohort, _| empty.contains(cohort));
         for cohort in empty {

@@ -49,6 +49,8 @@ pub(crate) enum Update {
     Commit(Commit),
     /// A whole cell of the writer's snapshot; replaces what the reader has of it.
     Cell { id: CellId, parts: Vec<Change> },
+    /// A whole cell of the writer's store that the reader, who owns it, may lack.
+    Stranded { id: CellId, parts: Vec<Change> },
     /// Rows of the writer's snapshot.
     Rows(Vec<RowChange>),
     /// Records that the reader may lack.

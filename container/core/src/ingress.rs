@@ -5,7 +5,8 @@
 //! | a living cell                  | this node        | waits for its turn in the cell          |
 //! | a cohort that is handed over   | this node        | waits for the view                      |
 //! | a living cell                  | another member   | relayed; a relayed one is dropped       |
-//! | a cohort, no living cell       | this node        | the adaptor answers: it is over         |
+//! | a cohort, no living cell       | this node        | the adaptor answers: it is over; or     |
+//! |                                |                  | nobody has it (`orphans.rs`)            |
 //! | a cohort, no living cell       | another member   | relayed                                 |
 //! | nothing, and may begin a call  | this node        | a cell is born, or it is refused        |
 //! | nothing, and may change tables | owner of tables  | a cell is born there                    |
@@ -67,14 +68,17 @@ impl Core {
             }
             (Some(_), Some(cell)) => self.enqueue(now, cell, CellInput::Message(ingress)),
             (Some(_), None) if routed.creates => self.give_birth(now, ingress, &routed),
-            _ => {
-                let answers = self.adaptor.unknown(now, &ingress);
-                self.answer(answers);
-            }
+            _ => self.on_unknown(now, ingress, relayed, &routed),
         }
     }
 
-    fn relay(&mut self, owner: &resilee_membership::NodeName, ingress: Ingress, relayed: bool) {
+    /// Sends a message on to its owner; one that another node has sent on is dropped.
+    pub(crate) fn relay(
+        &mut self,
+        owner: &resilee_membership::NodeName,
+        ingress: Ingress,
+        relayed: bool,
+    ) {
         if relayed {
             return self.count_drop("relayed message for a cell of a third node");
         }
@@ -135,10 +139,12 @@ impl Core {
 }
 
 /// What is known of a message's cell.
-struct Routed {
+pub(crate) struct Routed {
     known: Option<CellId>,
-    cohort: Option<CohortId>,
+    /// Where it belongs, or will.
+    pub cohort: Option<CohortId>,
     creates: bool,
     scope: Scope,
-    key: u64,
+    /// What its messages share.
+    pub key: u64,
 }

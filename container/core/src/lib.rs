@@ -15,6 +15,8 @@
 //! | `retry.rs`         | what a service rolled back and gets again                           |
 //! | `replication.rs`   | what the other node gets, and what is done with what it sends       |
 //! | `offer.rs`         | which records a rejoiner has that the others lack                   |
+//! | `orphans.rs`       | what becomes of requests whose call no living node has              |
+//! | `stranded.rs`      | which calls a rejoiner has that the others lack                     |
 //! | `takeover.rs`      | what a new view means for cells, timers and gates                   |
 //! | `hand_over.rs`     | how cells rest until another member owns them                       |
 //! | `store_failure.rs` | what goes on without a store                                        |
@@ -46,12 +48,14 @@ mod io;
 mod link;
 pub mod management;
 mod offer;
+mod orphans;
 mod replication;
 mod resource_adaptor;
 mod retry;
 mod status;
 mod store;
 mod store_failure;
+mod stranded;
 mod takeover;
 mod timers;
 mod turns;
@@ -63,7 +67,10 @@ pub use config::{CoreConfig, Peer};
 pub use ingress::CELLS_MAX;
 pub use inspection::{Durable, Observed};
 pub use io::{Input, Output};
-pub use resource_adaptor::{Adoption, Egress, Endpoint, Ingress, ResourceAdaptor, Route, Scope};
+pub use orphans::ORPHANS_MAX;
+pub use resource_adaptor::{
+    Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdaptor, Route, Scope,
+};
 pub use store::{
     PROGRESS_KEY, Progress, Restored, StoreBatch, StoreOp, StoredRecord, Tree, VOTER_KEY,
 };

@@ -145,6 +145,8 @@ pub struct Status {
     pub commits: u64,
     /// Effects that wait for an acknowledgement.
     pub gated: u64,
+    /// Ends of calls that wait for a store that has their call.
+    pub orphans: u64,
     /// Dropped messages by reason.
     pub dropped: BTreeMap<String, u64>,
     /// Alarms that are raised here.

@@ -68,6 +68,12 @@ impl Offer {
 }
 
 impl Core {
+    /// True if the others have a record of the cell.
+    pub(crate) fn is_recorded(&self, cell: CellId) -> bool {
+        let noted = self.offer.iter().flat_map(|offer| offer.noted.values());
+        noted.into_iter().any(|keys| keys.contains(&cell))
+    }
+
     /// Loads what may be offered next, if it is time.
     pub(crate) fn advance_offer(&mut self) {
         let held = self.gate.held();

@@ -223,18 +223,17 @@ impl Core {
         *stream += u64::from(!same);
         link.expect(*stream);
         link.say(Extra::Join { stream: *stream });
-        self.cells.clear();
+        self.set_aside();
         self.index.clear();
         self.outbox.clear();
-        self.unpublished.clear();
-        self.from_store = false;
         self.tables = self.configured.clone();
         self.applied.clear();
         self.observe(|| Observed::Dropped);
         self.offer = Some(Offer::default());
         self.writes.ops.push(StoreOp::Clear { tree: Tree::Cells });
         self.writes.ops.push(StoreOp::Clear { tree: Tree::Tables });
-        let joining = Progress { time: self.clock.now(), commits: Vec::new(), joining: true };
+        let time = self.clock.now();
+        let joining = Progress { time, joining: true, ..Progress::default() };
         self.writes.ops.push(joining.store_op());
     }
 
@@ -254,6 +253,7 @@ impl Core {
                 self.store_changes(&commit);
                 Ok(())
             }
+            Update::Stranded { id, parts } => self.on_stranded(now, id, &parts),
             Update::Rows(rows) => {
                 self.apply_rows(&rows);
                 Ok(())
@@ -269,7 +269,6 @@ impl Core {
                 self.observe(|| Observed::SnapshotApplied { from: from.clone() });
                 self.outputs.push_back(Output::Notice(Notice::Synced));
                 self.clear_alarm("cluster", "not a member yet");
-                let _ = now;
                 Ok(())
             }
         }
@@ -280,6 +279,7 @@ impl Core {
         if !only_records {
             // It acts by a view that gives it the cell, and that this node is about to adopt.
             self.let_go(commit.cell);
+            self.stranded.forget(commit.cell);
         }
         self.applied.insert(from.clone(), commit.number);
         self.apply_changes(commit.cell, &commit.changes)?;
@@ -320,7 +320,7 @@ impl Core {
         Ok(())
     }
 
-    fn apply_rows(&mut self, rows: &[RowChange]) {
+    pub(crate) fn apply_rows(&mut self, rows: &[RowChange]) {
         for row in rows {
             match &row.row {
                 Some(value) => self.tables.put(&row.table, &row.key, value.to_vec()),

@@ -66,6 +66,18 @@ pub enum Adoption {
     /// The cell comes from this run's own store, and there was no living member: clients may have
     /// sent what nobody received.
     ColdStart,
+    /// The cell comes from a store that may be an old one: others went on without it. What the
+    /// adaptor would only repeat is out of date, and clients may be asked what happened.
+    Stranded,
+}
+
+/// A request of a call that no living node has, as it goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PassedOn {
+    /// What is sent.
+    pub egress: Vec<Egress>,
+    /// What its cell must hear of it one day ([`ResourceAdaptor::missed`]), if it must.
+    pub missed: Option<Vec<u8>>,
 }
 
 /// A protocol.
@@ -78,6 +90,19 @@ pub trait ResourceAdaptor: Send {
 
     /// A message that names a cell which is over, or which never was. The answers leave at once.
     fn unknown(&mut self, now: Timestamp, ingress: &Ingress) -> Vec<Egress>;
+
+    /// A message that names a cell which no living node has, though it may not be over: it goes on
+    /// without state. `None`, also by default: it is treated as [`ResourceAdaptor::unknown`].
+    fn pass_on(&mut self, now: Timestamp, ingress: &Ingress) -> Option<PassedOn> {
+        let _ = (now, ingress);
+        None
+    }
+
+    /// The cell is here now, and its activities are adopted: what came for it at a time when
+    /// nobody had it ([`PassedOn::missed`]).
+    fn missed(&mut self, endpoint: &mut Endpoint, at: Timestamp, missed: &[u8]) {
+        let _ = (endpoint, at, missed);
+    }
 
     /// A message that would begin a cell, while none may begin: it is refused, and may come
     /// again after `retry_after_s` seconds. The answers leave at once; by default there is none.

@@ -28,6 +28,7 @@ impl Core {
             activities: self.cells.values().map(|cell| cell.activities.len() as u64).sum(),
             commits: self.gate.last_commit(),
             gated: self.gate.len() as u64,
+            orphans: self.orphans_waiting() as u64,
             dropped: self.dropped.iter().map(|(why, count)| ((*why).to_owned(), *count)).collect(),
             alarms: self.alarms.raised(),
             peer_alarms: self.alarms.of_peers(),

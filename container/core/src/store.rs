@@ -95,6 +95,9 @@ pub struct Progress {
     /// in the store is not a state of the cluster.
     #[serde(default)]
     pub joining: bool,
+    /// Number of the view by which a member wrote it; 0 if none did.
+    #[serde(default)]
+    pub view: u64,
 }
 
 impl Progress {

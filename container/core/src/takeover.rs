@@ -118,8 +118,10 @@ impl Core {
         }
         self.fall_back();
         self.take_over(now, &old);
+        self.note_gap(now, &old);
         self.end_hand_over(now);
         self.take_in_early(now);
+        self.bring_stranded(now);
     }
 
     /// Members get every commit; who was voted out gets nothing. A joiner goes on as it is.
@@ -171,9 +173,10 @@ impl Core {
         let gone = |run: &RunId| !self.view.contains(run);
         let dead: Vec<_> = self.outbox.keys().filter(|run| gone(run)).cloned().collect();
         let heir = self.inherits(old);
-        let adoption = match self.from_store {
-            true => Adoption::ColdStart,
-            false => Adoption::Takeover,
+        let adoption = match (self.from_store, self.orphans.forced) {
+            (true, false) => Adoption::ColdStart,
+            (true, true) => Adoption::Stranded,
+            (false, _) => Adoption::Takeover,
         };
         self.from_store &= !self.view.contains(&self.config.me);
         let mut effects = 0;
@@ -188,7 +191,7 @@ impl Core {
         }
         let sleeps = self.planted.is(PlantedFault::NoAdoption);
         for id in dormant.iter().filter(|_| !sleeps) {
-            self.wake(now, *id, adoption);
+            self.wake(now, *id, adoption, 0);
         }
         // Only a run that starts from its own store, not by a snapshot, still has these.
         // An outsider may adopt older views first, by which it owns nothing yet.
@@ -214,15 +217,17 @@ impl Core {
         self.view.contains(me) && self.view.cohorts.iter().any(newly)
     }
 
-    fn wake(&mut self, now: Timestamp, id: CellId, adoption: Adoption) {
+    /// A cell is owned here from now on; what it says waits for that commit of this run.
+    pub(crate) fn wake(&mut self, now: Timestamp, id: CellId, adoption: Adoption, behind: u64) {
         let Some(cell) = self.cells.get_mut(&id) else { return };
         cell.live = true;
-        cell.last_commit = 0;
+        cell.last_commit = behind;
         for ((entity, timer), due) in &cell.timers {
             let entity = EntityId { cell: id, number: *entity };
             self.timers.set(Due::Sbb(entity, *timer), Some(*due));
         }
         self.adopt_retries(now, id);
         self.enqueue(now, id, CellInput::Adopt(adoption));
+        self.tell_missed(now, id);
     }
 }

@@ -35,6 +35,7 @@ impl Core {
             }
             CellInput::Timer(entity, timer) => self.fire_timer(id, entity, timer),
             CellInput::Adopt(adoption) => self.adopt_activities(now, id, adoption),
+            CellInput::Missed => self.hear_missed(now, id),
             CellInput::Retry(entity) => self.try_again(id, entity),
             CellInput::Quarantine(service) => self.quarantine(id, service),
         }
@@ -52,7 +53,7 @@ impl Core {
     }
 
     /// Lets the adaptor do one step in the cell's turn, and takes in what it did.
-    fn adaptor_step<R>(
+    pub(crate) fn adaptor_step<R>(
         &mut self,
         now: Timestamp,
         id: CellId,
@@ -376,7 +377,7 @@ impl Core {
         }
     }
 
-    fn put_row(&mut self, id: CellId, table: String, key: String, row: Option<Vec<u8>>) {
+    pub(crate) fn put_row(&mut self, id: CellId, table: String, key: String, row: Option<Vec<u8>>) {
         match &row {
             Some(row) => self.tables.put(&table, &key, row.clone()),
             None => drop(self.tables.remove(&table, &key)),

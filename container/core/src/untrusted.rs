@@ -41,6 +41,8 @@ impl Core {
             Update::Commit(commit) if commit.is_only_records() => return Ok(()),
             Update::Commit(commit) => commit.cell,
             Update::Cell { id, .. } => *id,
+            // What is owned here already is left as it is.
+            Update::Stranded { .. } => return Ok(()),
             Update::Rows(_) | Update::Records { .. } | Update::SnapshotEnd => return Ok(()),
         };
         // While the views differ one of the two has not adopted a hand-over yet.

@@ -14,6 +14,7 @@
 //! | member      | a joiner is ready                   | Proposing; own vote; Propose | same   |
 //! | member      | drain, and another member lives     | Proposing; own vote; Propose | same   |
 //! | member      | hand over, and the heir lives       | Proposing; own vote; Propose | same   |
+//! | member      | it found cohorts of no view         | Proposing; own vote; Propose | same   |
 //! | any         | force; no other voter, as set       | own vote decides; Forced     | same   |
 //! | any         | its proposal has a majority         | store it as highest          | same   |
 //! | any         | Propose (answered by `voter.rs`)    | store the vote; Vote         | same   |
@@ -167,6 +168,7 @@ impl Member {
             MemberInput::Persisted(number) => self.on_persisted(number),
             MemberInput::CommitsStored(number) => self.last_commit = number,
             MemberInput::Finished(cohorts) => self.finished = cohorts,
+            MemberInput::Found(cohorts) => self.orders.found = cohorts,
             MemberInput::OldView(from) => self.on_old_view(now, from),
             MemberInput::Timeout => {}
             MemberInput::Drain => self.on_drain(),

@@ -75,6 +75,12 @@ planted_faults! {
     MajorityOfOne,
     /// A survivor asks services again where a pending call goes.
     LookUpAgain,
+    /// What a call that nobody has must hear of is not kept.
+    ForgetOrphan,
+    /// What a call has heard of is kept.
+    OrphanStays,
+    /// Calls of a rejoiner that nobody else has are dropped.
+    DropStranded,
 }
 
 /// The fault that is planted, if any. Without the feature `planted-faults` it has no size.

@@ -59,6 +59,14 @@ impl Activity {
         }
     }
 
+    /// It has not come to an answer yet: long after, nothing of it is worth to be gone on with.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        match self {
+            Activity::Call(call) => call.is_unanswered(),
+            Activity::Exchange(_) => true,
+        }
+    }
+
     /// Its Call-ID, for the log.
     pub(crate) fn call_id(&self) -> String {
         match self {

@@ -11,11 +11,12 @@ use crate::element::Element;
 use crate::exchange::Exchange;
 use crate::incoming::{Incoming, amended};
 use crate::nonce::NonceSource;
+use crate::orphan::{MissedBye, pass_back, pass_on};
 use crate::refusal::Refusal;
 use crate::route::route;
 use crate::secret::Secret;
 use crate::step::Step;
-use resilee_core::{Adoption, Egress, Endpoint, Ingress, ResourceAdaptor, Route};
+use resilee_core::{Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdaptor, Route};
 #[cfg(feature = "planted-faults")]
 use resilee_membership::{Planted, PlantedFault};
 use resilee_sbb::{ActivityId, CellId, CohortId, Failure, Timestamp, decode};
@@ -47,6 +48,8 @@ pub struct SipRaConfig {
 #[derive(Debug)]
 pub struct SipRa {
     element: Element,
+    /// The cohort of this run.
+    cohort: CohortId,
     nonces: NonceSource,
     /// Algorithms of a challenge, the preferred one first.
     algorithms: Vec<Algorithm>,
@@ -70,6 +73,7 @@ impl SipRa {
                 secret: Secret::new(config.key),
                 timers: config.timers,
             },
+            cohort: config.cohort,
             // Two runs with one seed still make different nonces.
             nonces: NonceSource::new(config.seed ^ config.cohort.0.rotate_left(32)),
             algorithms: vec![Algorithm::Md5],
@@ -173,7 +177,10 @@ impl ResourceAdaptor for SipRa {
         let Ok(received) = Message::parse(&ingress.bytes) else { return };
         if !received.is_request() {
             // RFC 6026 §7.3: a response that no transaction knows is not forwarded.
-            self.first_of_cell(endpoint, |activity, step| activity.on_response(step, &received));
+            let taken = self
+                .first_of_cell(endpoint, |activity, step| activity.on_response(step, &received));
+            let back = (!taken).then(|| pass_back(&self.element, &received, &ingress.flow));
+            back.flatten().into_iter().for_each(|back| endpoint.send(back.flow, back.bytes));
             return;
         }
         let bytes = amended(&received, &ingress.flow);
@@ -184,12 +191,26 @@ impl ResourceAdaptor for SipRa {
     fn unknown(&mut self, _now: Timestamp, ingress: &Ingress) -> Vec<Egress> {
         let Ok(message) = Message::parse(&ingress.bytes) else { return Vec::new() };
         match message.method() {
-            None | Some("ACK") => Vec::new(),
+            None => pass_back(&self.element, &message, &ingress.flow).into_iter().collect(),
+            Some("ACK") => Vec::new(),
             Some(_) => {
                 let answer = Refusal::new(481).answer_ingress(&self.element, ingress);
                 answer.into_iter().collect()
             }
         }
+    }
+
+    fn pass_on(&mut self, now: Timestamp, ingress: &Ingress) -> Option<PassedOn> {
+        pass_on(&self.element, self.cohort, now, ingress)
+    }
+
+    fn missed(&mut self, endpoint: &mut Endpoint, at: Timestamp, missed: &[u8]) {
+        // One that cannot be read says nothing; the call is asked for as any other.
+        let Ok(missed) = decode::<MissedBye>(missed) else { return };
+        self.first_of_cell(endpoint, |activity, step| match activity {
+            Activity::Call(call) => call.on_missed_bye(step, &missed, at),
+            Activity::Exchange(_) => false,
+        });
     }
 
     fn refuse(&mut self, _now: Timestamp, ingress: &Ingress, retry_after_s: u32) -> Vec<Egress> {
@@ -264,12 +285,17 @@ impl ResourceAdaptor for SipRa {
         {
             call.look_up_again(&mut step);
         }
-        adopted.resume(&mut step);
-        match adoption {
-            Adoption::Takeover => {}
-            Adoption::ColdStart => adopted.ask_for_life(&mut step),
+        if adoption == Adoption::Stranded && adopted.is_unanswered() {
+            // Its caller has given up since, or was served without it.
+            endpoint.end_activity(activity);
+        } else {
+            adopted.resume(&mut step);
+            match adoption {
+                Adoption::Takeover => {}
+                Adoption::ColdStart | Adoption::Stranded => adopted.ask_for_life(&mut step),
+            }
+            end_if_over(endpoint, activity, &adopted);
         }
-        end_if_over(endpoint, activity, &adopted);
         self.activities.insert(activity, adopted);
         Ok(())
     }

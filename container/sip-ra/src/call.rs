@@ -12,6 +12,7 @@
 //! A retransmission changes none of it and is no commit. Not here: requests within the dialogs
 //! (`in_dialog.rs`), transactions and forking (`proxied_invite.rs`).
 
+use crate::ends::Ends;
 use crate::in_dialog::{InDialogRequest, Reinvite};
 use crate::incoming::Incoming;
 use crate::leg::Leg;
@@ -185,6 +186,11 @@ impl Call {
         self.facts.rejected.is_some()
     }
 
+    /// Nobody has answered it yet.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        self.facts.answered.is_none()
+    }
+
     /// Over, and nothing is left to be repeated or to be remembered.
     pub(crate) fn is_over(&self) -> bool {
         self.spent_nonce.is_none()
@@ -207,7 +213,8 @@ impl Call {
         let bytes = self.invite.request().to_vec();
         let request = Message::parse(&bytes).map_err(|error| Failure::new(error.to_string()))?;
         for (index, (target, flow)) in (0..).zip(targets.iter().zip(destinations)) {
-            let outgoing = Outgoing::to_target(step, &request, index, &target.uri);
+            let ends = Some(Ends { caller: self.caller.flow.remote, callee: flow.remote });
+            let outgoing = Outgoing::to_target(step, &request, index, &target.uri, ends);
             self.invite.forward(step, outgoing, flow);
         }
         self.decide_by = None;

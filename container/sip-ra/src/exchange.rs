@@ -118,7 +118,7 @@ impl Exchange {
             return Err(Failure::new("a REGISTER is not proxied"));
         }
         for (index, (target, flow)) in (0..).zip(targets.iter().zip(destinations)) {
-            let outgoing = Outgoing::to_target(step, &request, index, &target.uri);
+            let outgoing = Outgoing::to_target(step, &request, index, &target.uri, None);
             self.proxied.forward(step, outgoing, flow);
         }
         self.decided(step);

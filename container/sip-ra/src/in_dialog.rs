@@ -85,10 +85,10 @@ struct Refresh {
 }
 
 /// Which way a request goes.
-struct Way {
+pub(crate) struct Way {
     /// Index of the dialog.
-    dialog: usize,
-    sender: Side,
+    pub(crate) dialog: usize,
+    pub(crate) sender: Side,
 }
 
 impl Call {
@@ -215,15 +215,19 @@ impl Call {
 
     /// The dialog with the tags of a request, and who sent it.
     fn way(&self, request: &Message<'_>) -> Option<Way> {
-        let (from, to) = (request.from_tag()?, request.to_tag()?);
+        self.way_between(&request.from_tag()?, &request.to_tag()?)
+    }
+
+    /// The dialog with these tags, and who sends from the first to the second.
+    pub(crate) fn way_between(&self, from: &str, to: &str) -> Option<Way> {
         let caller = self.caller.tag.as_str();
         let dialog_of = |tag: &str| self.dialogs.iter().position(|it| it.callee.tag == tag);
         if from == caller
-            && let Some(dialog) = dialog_of(&to)
+            && let Some(dialog) = dialog_of(to)
         {
             return Some(Way { dialog, sender: Side::Caller });
         }
-        let dialog = dialog_of(&from).filter(|_| to == caller)?;
+        let dialog = dialog_of(from).filter(|_| to == caller)?;
         Some(Way { dialog, sender: Side::Callee })
     }
 
@@ -319,7 +323,7 @@ impl Call {
     }
 
     /// Ends a dialog; false if it has not begun, or is over.
-    fn end_dialog(&mut self, step: &mut Step<'_>, dialog_tag: &str) -> bool {
+    pub(crate) fn end_dialog(&mut self, step: &mut Step<'_>, dialog_tag: &str) -> bool {
         let found = self.dialogs.iter_mut().find(|dialog| dialog.callee.tag == dialog_tag);
         // A BYE of an early dialog ends nothing that is billed; its INVITE still gets a final.
         let open = found.filter(|dialog| dialog.state == DialogState::Confirmed);

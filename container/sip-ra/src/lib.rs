@@ -16,6 +16,8 @@
 //! | `leg.rs`              | where an end of a call is, and what comes from it    |
 //! | `proof_of_life.rs`    | which calls are still up after nobody lived          |
 //! | `farewell.rs`         | who else must hear that a call is over               |
+//! | `orphan.rs`           | requests of a call that no living node has           |
+//! | `ends.rs`             | where the ends of a call were, by its Record-Route   |
 //! | `own_request.rs`      | OPTIONS and BYE of our own within a call             |
 //! | `exchange.rs`         | requests outside a call                              |
 //! | `proxied_invite.rs`   | an INVITE on its way through, forked                 |
@@ -29,12 +31,14 @@ mod authentication;
 mod best_response;
 mod call;
 mod element;
+mod ends;
 mod exchange;
 mod farewell;
 mod in_dialog;
 mod incoming;
 mod leg;
 mod nonce;
+mod orphan;
 mod outgoing;
 mod own_request;
 mod party;

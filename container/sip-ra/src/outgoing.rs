@@ -4,6 +4,7 @@
 //! Not here: where it goes (`leg.rs`), and loops (RFC 5393), which are not looked for.
 
 use crate::authentication::strip_credentials;
+use crate::ends::{ENDS_PARAMETER, Ends};
 use crate::leg::{Leg, is_same_place};
 use crate::step::Step;
 use resilee_sip_proto::branch::ROUTE_PARAMETER;
@@ -20,17 +21,18 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     /// A request outside a dialog, for the target of this index. A service chose the target, so
-    /// the client's own Routes end here. An INVITE gets our Record-Route.
+    /// the client's own Routes end here. One that begins a call gets our Record-Route, with its ends.
     pub(crate) fn to_target(
         step: &Step<'_>,
         request: &Message<'_>,
         index: u32,
         uri: &str,
+        ends: Option<Ends>,
     ) -> Outgoing {
         let mut edit = Edit::new(request);
         edit.request_uri(uri).remove(HeaderName::Route.long());
-        if request.method() == Some("INVITE") {
-            edit.push_record_route(&record_route(step, request.call_id()));
+        if let Some(ends) = ends {
+            edit.push_record_route(&record_route(step, request, ends));
         }
         finish(step, request, index, edit)
     }
@@ -90,8 +92,12 @@ fn branch(step: &Step<'_>, request: &Message<'_>, target: u32) -> String {
     step.element.branches.branch(step.cohort(), &identity, uri_and_routes.as_bytes())
 }
 
-/// The cohort in it, signed, leads requests of the dialog to the call's owner.
-fn record_route(step: &Step<'_>, call_id: &str) -> String {
-    let token = step.element.branches.route_token(step.cohort(), call_id);
-    format!("<sip:{};lr;{ROUTE_PARAMETER}={token}>", step.element.advertise)
+/// The cohort in it, signed, leads requests of the dialog to the call's owner; the ends, to the
+/// other end if no node has the call any more.
+fn record_route(step: &Step<'_>, invite: &Message<'_>, ends: Ends) -> String {
+    let (element, call_id) = (step.element, invite.call_id());
+    let token = element.branches.route_token(step.cohort(), call_id);
+    let ends = ends.token(element, call_id, &invite.from_tag().unwrap_or_default());
+    let address = element.advertise;
+    format!("<sip:{address};lr;{ROUTE_PARAMETER}={token};{ENDS_PARAMETER}={ends}>")
 }

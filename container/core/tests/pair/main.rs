@@ -1,6 +1,7 @@
 //! Stories of two nodes and a seat: their time, their stores, the records that one of
 //! them lacks. Deaths at every step, and what phones see, are the simulator's.
 
+mod orphans;
 mod pair;
 #[path = "../single_node/toy.rs"]
 mod toy;

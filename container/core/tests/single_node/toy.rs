@@ -2,14 +2,15 @@
 //!
 //! A message is `cell verb [word]`: `begin` starts the activity, `say` fires an event, `ping` is
 //! answered `pong` and changes nothing, `end` ends the activity, `ask` is answered in a turn that
-//! leaves nothing behind. The cell `table` belongs to the
-//! shared tables.
+//! leaves nothing behind. The cell `table` belongs to the shared tables. The word of `end` and `ping`
+//! is the cohort that the message names; both are passed on if nobody has their call, and of an
+//! `end` it must hear.
 
-use resilee_core::{Adoption, Egress, Endpoint, Ingress, ResourceAdaptor, Route, Scope};
+use resilee_core::{Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdaptor, Route, Scope};
 use resilee_membership::Flow;
 use resilee_sbb::{
-    ActivityId, Context, Descriptor, Event, EventPayload, Failure, OnRollBack, Sbb, TimerId,
-    Timestamp,
+    ActivityId, CohortId, Context, Descriptor, Event, EventPayload, Failure, OnRollBack, Sbb,
+    TimerId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -46,10 +47,15 @@ impl Toy {
 
 impl ResourceAdaptor for Toy {
     fn route(&self, _now: Timestamp, ingress: &Ingress) -> Route {
-        let (cell, verb, _) = text(ingress);
+        let (cell, verb, word) = text(ingress);
         let key = cell.bytes().fold(7, |hash: u64, byte| hash.wrapping_mul(31) + u64::from(byte));
         let scope = if cell == "table" { Scope::Tables } else { Scope::Call };
-        Route::Cell { key, scope, creates: verb == "begin" || verb == "ask", cohort: None }
+        Route::Cell {
+            key,
+            scope,
+            creates: verb == "begin" || verb == "ask",
+            cohort: word.parse().ok().map(CohortId),
+        }
     }
 
     fn receive(&mut self, endpoint: &mut Endpoint, ingress: &Ingress) {
@@ -79,6 +85,24 @@ impl ResourceAdaptor for Toy {
     fn unknown(&mut self, _now: Timestamp, ingress: &Ingress) -> Vec<Egress> {
         let bytes = format!("{} unknown", text(ingress).0).into_bytes();
         vec![Egress { flow: ingress.flow, bytes }]
+    }
+
+    fn pass_on(&mut self, _now: Timestamp, ingress: &Ingress) -> Option<PassedOn> {
+        let (cell, verb, _) = text(ingress);
+        let bytes = format!("{cell} {verb} passed on").into_bytes();
+        let missed = (verb == "end").then(|| cell.into_bytes());
+        Some(PassedOn { egress: vec![Egress { flow: ingress.flow, bytes }], missed })
+    }
+
+    fn missed(&mut self, endpoint: &mut Endpoint, at: Timestamp, missed: &[u8]) {
+        let id = endpoint.cell();
+        let Some(activity) = self.calls.keys().find(|it| it.cell == id).copied() else { return };
+        let (name, flow) = self.calls[&activity].clone();
+        assert_eq!(missed, name.as_bytes());
+        let late_ms = endpoint.now().since(at).as_millis();
+        self.say(endpoint, &name, flow, &format!("ended {late_ms} ms ago"));
+        endpoint.fire(activity, &Said { word: "record".to_owned() });
+        endpoint.end_activity(activity);
     }
 
     fn refuse(&mut self, _: Timestamp, ingress: &Ingress, retry_after_s: u32) -> Vec<Egress> {
@@ -111,6 +135,7 @@ impl ResourceAdaptor for Toy {
         let how = match adoption {
             Adoption::Takeover => "adopted",
             Adoption::ColdStart => "adopted after a cold start",
+            Adoption::Stranded => "adopted from an old store",
         };
         self.say(endpoint, &name, flow, how);
         self.calls.insert(activity, (name, flow));

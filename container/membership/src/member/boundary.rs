@@ -86,6 +86,9 @@ pub enum MemberInput {
     /// These cohorts of dead runs have no cell any more, and all members hold that: the next view
     /// that this run proposes leaves out those that it owns.
     Finished(BTreeSet<CohortId>),
+    /// This run has cells of these cohorts, which the view does not name: it wants to own them.
+    /// It stands until the next view.
+    Found(BTreeSet<CohortId>),
     /// Somebody sent something by an older view.
     OldView(Destination),
     /// The moment of `poll_timeout` has come.

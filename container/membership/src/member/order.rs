@@ -1,10 +1,12 @@
-//! What an operator may order: an end, a hand-over of cohorts, a forced start; and when a node
+//! What may be ordered: an end, a hand-over of cohorts, a forced start, a name for cohorts that were
+//! found; and when a node
 //! that may not wait for votes (`unclean = "serve"`) does without them.
 //!
 //! | order     | it stands until         | what it changes                                  |
 //! |-----------|-------------------------|--------------------------------------------------|
 //! | drain     | the end                 | the view wanted is without this run              |
 //! | hand over | the next view           | the view wanted has the cohorts at their heir    |
+//! | find      | the next view           | the view wanted names the cohorts, owned here    |
 //! | force     | the next view           | this run's own vote decides its proposal         |
 //!
 //! **What a forced view gives up.** Without a majority the other side may do the same: both then
@@ -30,6 +32,8 @@ const FORCED_STEP: u64 = 100;
 #[derive(Debug, Default)]
 pub(super) struct Orders {
     hand_over: Option<(BTreeSet<CohortId>, RunId)>,
+    /// Cohorts of which this run has cells.
+    pub(super) found: BTreeSet<CohortId>,
     force: bool,
     /// Since when no other voter is heard.
     alone_since: Option<Timestamp>,
@@ -39,6 +43,7 @@ impl Orders {
     /// A view was adopted: what was ordered before it is done or void.
     pub(super) fn clear(&mut self) {
         (self.hand_over, self.force) = (None, false);
+        self.found.clear();
     }
 }
 
@@ -80,6 +85,13 @@ impl Member {
             view.cohorts.insert(*cohort, heir.clone());
         }
         (view.cohorts != self.view.cohorts).then_some(view)
+    }
+
+    /// The view with the cohorts that were found, if it lacks one.
+    pub(super) fn with_found(&self) -> Option<View> {
+        let view = self.next_view(self.view.members.clone(), &self.config.me);
+        let lacks = |cohort: &CohortId| self.view.owner(*cohort).is_none();
+        self.orders.found.iter().any(lacks).then_some(view)
     }
 
     /// Keeps the time since when no other voter is heard.

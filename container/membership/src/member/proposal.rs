@@ -6,6 +6,7 @@
 //! | a member    | and with the runs that are ready to join | they live and hear the seat |
 //! | a member    | when draining: the others without itself | another one is left         |
 //! | a member    | its cohorts at another member, as told   | that one lives; `order.rs`  |
+//! | a member    | and with the cohorts that it found       |                             |
 //! | no member   | itself alone                             | `cold_start.rs`             |
 //! | any         | the same without other votes, as told    | `order.rs`                  |
 //!
@@ -159,7 +160,7 @@ impl Member {
         }
         members.sort();
         if members == self.view.members {
-            return self.handed_over(now);
+            return self.handed_over(now).or_else(|| self.with_found());
         }
         Some(self.next_view(members, &heir))
     }
@@ -173,9 +174,15 @@ impl Member {
     pub(super) fn next_view(&self, members: Vec<RunId>, heir: &RunId) -> View {
         let mut view = self.view.next(members, heir);
         let me = &self.config.me;
+        let stays = view.contains(me);
         view.cohorts.retain(|cohort, _| {
             !self.finished.contains(cohort) || !self.view.may_forget(*cohort, me)
         });
+        for cohort in self.orders.found.iter().filter(|_| stays) {
+            if view.cohorts.len() < COHORTS_MAX {
+                view.cohorts.entry(*cohort).or_insert_with(|| me.clone());
+            }
+        }
         if self.planted.is(PlantedFault::ForgetCohort) {
             let lives = |cohort: &CohortId| view.members.iter().any(|run| run.cohort() == *cohort);
             view.cohorts.retain(|cohort, _| *cohort == CohortId::TABLES || lives(cohort));

@@ -4,7 +4,7 @@
 
 pub mod phone;
 
-use resilee_core::{Adoption, Egress, Endpoint, Ingress, ResourceAdaptor, Route};
+use resilee_core::{Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdaptor, Route};
 use resilee_membership::{Flow, Transport};
 use resilee_sbb::{ActivityId, CellId, CohortId, Event, EventPayload, Timestamp, encode};
 use resilee_sip_api::{Invite, OtherRequest, Register, SipCommand, Target};
@@ -75,10 +75,31 @@ impl Turn {
         assert_eq!((self.types(), self.commits), (Vec::<&str>::new(), 0));
     }
 
+    /// Nothing new for services or phones.
+    #[track_caller]
+    pub fn assert_changes_nothing_but_its_state(&self) {
+        assert_eq!((self.types(), self.sent.len()), (Vec::<&str>::new(), 0));
+    }
+
     fn add(&mut self, other: Turn) {
         self.sent.extend(other.sent);
         self.events.extend(other.events);
         self.commits += other.commits;
+    }
+}
+
+/// What became of a message of a call that no node has.
+pub struct Passed {
+    turn: Turn,
+    /// What the call must hear of.
+    pub missed: Option<Vec<u8>>,
+}
+
+impl std::ops::Deref for Passed {
+    type Target = Turn;
+
+    fn deref(&self) -> &Turn {
+        &self.turn
     }
 }
 
@@ -167,6 +188,24 @@ impl Node {
     /// All nodes were dead; one starts from its store.
     pub fn cold_start(&mut self) -> Turn {
         self.adopt(Adoption::ColdStart)
+    }
+
+    /// The store that has the calls was away while others lived.
+    pub fn take_over_from_an_old_store(&mut self) -> Turn {
+        self.adopt(Adoption::Stranded)
+    }
+
+    /// A message of a call that no node has; none if it is not passed on.
+    pub fn pass_on(&mut self, from: &str, message: impl AsRef<[u8]>) -> Option<Passed> {
+        let ingress = Ingress { flow: flow(from), bytes: message.as_ref().to_vec() };
+        let PassedOn { egress, missed } = self.ra.pass_on(self.now, &ingress)?;
+        Some(Passed { turn: Turn { sent: egress, ..Turn::default() }, missed })
+    }
+
+    /// The only call hears of what came while nobody had it.
+    pub fn missed(&mut self, at: Timestamp, missed: &[u8]) -> Turn {
+        let activity = *self.held.states.keys().next_back().expect("an activity");
+        self.step(activity.cell, |ra, endpoint| ra.missed(endpoint, at, missed))
     }
 
     fn adopt(&mut self, adoption: Adoption) -> Turn {

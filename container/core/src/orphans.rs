@@ -1,0 +1,218 @@
+//! Orphans: requests of calls that no living node has. They are passed on, and what their call must
+//! hear of them is kept until a store comes that has the call (`stranded.rs`).
+//!
+//! A node that starts from a store while no member lives may lack what others had: a *gap*. The
+//! cohorts that its first view names besides its own are noted, as a row; only what is of them, or
+//! of a cohort that no view names, can be an orphan. So without a gap a request of a call that is
+//! over is answered as ever.
+//!
+//! | a request that the adaptor can pass on, whose cell is not known | what happens               |
+//! |------------------------------------------------------------------|----------------------------|
+//! | of a cohort of no gap                                            | the adaptor answers        |
+//! | of a cohort that the view does not name, not at the tables' owner | relayed to that one       |
+//! | the cell must hear of it                                         | a row; it leaves behind it |
+//! | the same again                                                   | it leaves behind that row  |
+//! | the cell need not hear of it                                     | it leaves at once          |
+//!
+//! The owner of a cohort is the only one who writes the rows of its calls. Rows of both tables are
+//! removed after [`KEPT`] by the owner of the shared tables, and an orphan's when it was used.
+
+use crate::commit::{Commit, RowChange};
+use crate::core::Core;
+use crate::frame::Update;
+use crate::ingress::Routed;
+use crate::inspection::Observed;
+use crate::resource_adaptor::{Egress, Ingress, PassedOn};
+use resilee_membership::{PlantedFault, View};
+use resilee_sbb::{CellId, CohortId, Timestamp, decode, encode};
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Requests that wait for a store that has their call; further ones are passed on and not kept.
+pub const ORPHANS_MAX: usize = 100_000;
+/// Bytes that are kept of one request.
+const ORPHAN_BYTES_MAX: usize = 1_024;
+/// So long a store may be away.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Rows that are too old are looked for this often, and so many removed at a time.
+const TEND_EVERY: Duration = Duration::from_secs(10);
+const REMOVED_AT_A_TIME: usize = 256;
+
+/// What waits, by key of the call.
+const ORPHANS: &str = "slee.orphans";
+/// The last gap, under one key.
+const GAP: (&str, &str) = ("slee.gap", "last");
+
+/// A start from a store while no member lived.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Gap {
+    /// The view that began.
+    pub view: u64,
+    /// When it began.
+    at: Timestamp,
+    /// Cohorts of which cells may be missing.
+    cohorts: BTreeSet<CohortId>,
+}
+
+/// What a cell must hear of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Orphan {
+    /// When the request came first.
+    pub at: Timestamp,
+    /// The adaptor's account of it.
+    #[serde(with = "serde_bytes")]
+    pub missed: Vec<u8>,
+}
+
+/// What this node remembers of orphans besides the rows.
+#[derive(Debug, Default)]
+pub(crate) struct Orphans {
+    /// This run began without another vote: its store may be an old one.
+    pub forced: bool,
+    /// Text of the alarm, while something waits.
+    alarm: Option<String>,
+    tended_at: Timestamp,
+}
+
+impl Core {
+    /// Notes a gap if the adopted view is a start from nothing but a store.
+    pub(crate) fn note_gap(&mut self, now: Timestamp, old: &View) {
+        let me = &self.config.me;
+        let begins = self.view.members == [me.clone()] && !old.contains(me);
+        let born_since = [CohortId::TABLES, me.cohort()];
+        let named = self.view.cohorts.keys().copied();
+        let cohorts: BTreeSet<_> = named.filter(|cohort| !born_since.contains(cohort)).collect();
+        if !begins || self.config.peers.is_empty() || cohorts.is_empty() {
+            return;
+        }
+        let gap = Gap { view: self.view.number, at: now, cohorts };
+        let row = Some(ByteBuf::from(encode(&gap).expect("plain data can be encoded")));
+        let (table, key) = (GAP.0.to_owned(), GAP.1.to_owned());
+        self.commit_rows(vec![RowChange { table, key, row }], Vec::new());
+    }
+
+    /// The last gap, while it is remembered.
+    pub(crate) fn gap(&self) -> Option<Gap> {
+        decode(self.tables.get(GAP.0, GAP.1)?).ok()
+    }
+
+    /// True if a cell of the cohort may be in a store that is away.
+    pub(crate) fn may_be_lost(&self, cohort: CohortId) -> bool {
+        let unnamed = self.view.owner(cohort).is_none();
+        self.gap().is_some_and(|gap| unnamed || gap.cohorts.contains(&cohort))
+    }
+
+    /// A message for a cell that is not known, at whoever owns its cohort, or of no cohort.
+    pub(crate) fn on_unknown(
+        &mut self,
+        now: Timestamp,
+        ingress: Ingress,
+        relayed: bool,
+        routed: &Routed,
+    ) {
+        let lost = routed.cohort.filter(|cohort| self.may_be_lost(*cohort));
+        let passed = lost.and_then(|_| self.adaptor.pass_on(now, &ingress));
+        let Some(PassedOn { egress, missed }) = passed else {
+            let answers = self.adaptor.unknown(now, &ingress);
+            return self.answer(answers);
+        };
+        let unnamed = routed.cohort.is_none_or(|cohort| self.view.owner(cohort).is_none());
+        let tables = self.view.owner(CohortId::TABLES).filter(|_| unnamed).cloned();
+        match (tables.filter(|owner| *owner != self.config.me), missed) {
+            (Some(owner), _) => self.relay(&owner.node, ingress, relayed),
+            (None, Some(missed)) => self.keep_orphan(now, routed.key, egress, missed),
+            (None, None) => self.answer(egress),
+        }
+    }
+
+    fn keep_orphan(&mut self, now: Timestamp, key: u64, egress: Vec<Egress>, missed: Vec<u8>) {
+        if self.orphan(key).is_some() {
+            self.observe(|| Observed::Said { cell: None, egress: egress.clone() });
+            return self.send_behind(self.gate.last_commit(), egress);
+        }
+        let full = self.tables.len(ORPHANS) >= ORPHANS_MAX || missed.len() > ORPHAN_BYTES_MAX;
+        if full || self.planted.is(PlantedFault::ForgetOrphan) {
+            self.count_drop("end of a lost call that could not be kept");
+            return self.answer(egress);
+        }
+        let orphan = Orphan { at: now, missed };
+        let row = Some(ByteBuf::from(encode(&orphan).expect("plain data can be encoded")));
+        let row = RowChange { table: ORPHANS.to_owned(), key: row_key(key), row };
+        self.commit_rows(vec![row], egress);
+    }
+
+    /// What the call with this key must hear of.
+    pub(crate) fn orphan(&self, key: u64) -> Option<Orphan> {
+        decode(self.tables.get(ORPHANS, &row_key(key))?).ok()
+    }
+
+    /// Table and key of the row of a call.
+    pub(crate) fn orphan_row(key: u64) -> (String, String) {
+        (ORPHANS.to_owned(), row_key(key))
+    }
+
+    /// Requests that wait for a store that has their call.
+    pub(crate) fn orphans_waiting(&self) -> usize {
+        self.tables.len(ORPHANS)
+    }
+
+    /// Keeps the alarm, and removes what is too old.
+    pub(crate) fn tend_orphans(&mut self, now: Timestamp) {
+        let due = now.since(self.orphans.tended_at) >= TEND_EVERY;
+        if due || self.orphans.alarm.is_some() != (self.orphans_waiting() > 0) {
+            self.keep_alarm(now);
+        }
+        let tables = self.view.owner(CohortId::TABLES) == Some(&self.config.me);
+        if !due || !tables || !self.is_member() {
+            return;
+        }
+        self.orphans.tended_at = now;
+        let old = |at: Timestamp| now.since(at) >= KEPT;
+        let orphans = self.tables.rows(ORPHANS);
+        let orphans = orphans.filter(|(_, row)| decode(row).map_or(true, |it: Orphan| old(it.at)));
+        let mut rows: Vec<_> = orphans.map(|(key, _)| removed(ORPHANS, key)).collect();
+        rows.truncate(REMOVED_AT_A_TIME);
+        if self.gap().is_some_and(|gap| old(gap.at)) {
+            rows.push(removed(GAP.0, GAP.1));
+        }
+        if !rows.is_empty() {
+            self.commit_rows(rows, Vec::new());
+        }
+    }
+
+    fn keep_alarm(&mut self, now: Timestamp) {
+        let text = match self.orphans_waiting() {
+            0 => None,
+            1 => Some("1 ended call waits for a store that has it, to be billed".to_owned()),
+            n => Some(format!("{n} ended calls wait for a store that has them, to be billed")),
+        };
+        if text == self.orphans.alarm {
+            return;
+        }
+        if let Some(old) = std::mem::replace(&mut self.orphans.alarm, text.clone()) {
+            self.clear_alarm("cluster", &old);
+        }
+        text.iter().for_each(|text| self.raise_alarm(now, "cluster", text));
+    }
+
+    /// Commits rows outside any cell, with what may leave behind them.
+    fn commit_rows(&mut self, rows: Vec<RowChange>, egress: Vec<Egress>) {
+        let number = self.gate.next_commit();
+        let cell = CellId { cohort: self.config.me.cohort(), number: 0 };
+        let commit = Commit { rows, egress, ..Commit::empty(number, cell) };
+        self.apply_rows(&commit.rows);
+        self.replicate(&Update::Commit(commit.clone()), number);
+        self.observe(|| commit.observed());
+        self.gate.behind(number).egress.extend(commit.egress);
+    }
+}
+
+fn row_key(key: u64) -> String {
+    format!("{key:016x}")
+}
+
+fn removed(table: &str, key: &str) -> RowChange {
+    RowChange { table: table.to_owned(), key: key.to_owned(), row: None }
+}

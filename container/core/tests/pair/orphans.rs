@@ -1,0 +1,159 @@
+//! Stories of calls that only a store knows which is away: what comes for them is kept, and they
+//! come back with that store.
+
+use super::{Pair, records};
+use resilee_core::Input;
+use resilee_core::management::Command;
+use resilee_sbb::CohortId;
+
+/// Node 0 dies, a call begins at node 1, which dies too; node 0 goes on alone, by force. The
+/// cohort of the call.
+fn lost_call(pair: &mut Pair) -> CohortId {
+    pair.kill(0);
+    pair.pass_ms(600);
+    pair.say(1, "c1 begin");
+    let cohort = pair.status(1).run.cohort();
+    pair.kill(1);
+    pair.pass_ms(500);
+    go_on_alone(pair, 0);
+    cohort
+}
+
+fn go_on_alone(pair: &mut Pair, node: usize) {
+    pair.start(node);
+    pair.feed(node, Input::Command(Command::Force));
+    pair.pass_ms(300);
+    assert!(pair.status(node).member);
+}
+
+fn come_back(pair: &mut Pair, node: usize) {
+    pair.start(node);
+    pair.until_whole();
+    pair.pass_ms(100);
+}
+
+fn waits(pair: &Pair, node: usize) -> (u64, usize) {
+    let status = pair.status(node);
+    let alarms = status.alarms.iter().filter(|alarm| alarm.text.contains("for a store that has"));
+    (status.orphans, alarms.count())
+}
+
+fn say_end(pair: &mut Pair, node: usize, cohort: CohortId) -> Vec<String> {
+    pair.nodes[node].sent.clear();
+    pair.say(node, &format!("c1 end {}", cohort.0));
+    pair.nodes[node].sent.clone()
+}
+
+#[test]
+fn the_end_of_a_call_that_nobody_has_is_passed_on_and_delivered_when_its_store_is_back() {
+    let mut pair = Pair::up();
+    let cohort = lost_call(&mut pair);
+    assert_eq!(say_end(&mut pair, 0, cohort), ["c1 end passed on"]);
+    assert_eq!(say_end(&mut pair, 0, cohort), ["c1 end passed on"], "also when it is repeated");
+    pair.pass_ms(1_000);
+    assert_eq!(waits(&pair, 0), (1, 1));
+    pair.nodes[0].sent.clear();
+    come_back(&mut pair, 1);
+    assert_eq!(pair.nodes[0].sent.len(), 2, "{:?}", pair.nodes[0].sent);
+    assert_eq!(pair.nodes[0].sent[0], "c1 adopted");
+    let late_ms = pair.nodes[0].sent[1].strip_prefix("c1 ended ").expect("it heard of it");
+    let late_ms: u64 = late_ms.trim_end_matches(" ms ago").parse().expect("a number");
+    assert!((1_000..3_000).contains(&late_ms), "by the time of the first: {late_ms}");
+    assert_eq!((records(&pair, 0).len(), records(&pair, 1).len()), (1, 1));
+    assert_eq!((waits(&pair, 0), waits(&pair, 1)), ((0, 0), (0, 0)));
+    assert_eq!(pair.status(1).cells.values().sum::<u64>(), 0);
+}
+
+#[test]
+fn what_waits_survives_its_node() {
+    let mut pair = Pair::up();
+    let cohort = lost_call(&mut pair);
+    say_end(&mut pair, 0, cohort);
+    pair.kill(0);
+    pair.pass_ms(500);
+    pair.start(0);
+    pair.pass_ms(4_000);
+    assert_eq!(waits(&pair, 0), (1, 1));
+    come_back(&mut pair, 1);
+    assert_eq!(records(&pair, 0).len(), 1);
+}
+
+#[test]
+fn nothing_is_passed_on_before_the_row_is_stored() {
+    let mut pair = Pair::up();
+    let cohort = lost_call(&mut pair);
+    pair.nodes[0].slow_disk = true;
+    assert!(say_end(&mut pair, 0, cohort).is_empty());
+    assert!(say_end(&mut pair, 0, cohort).is_empty(), "nor when it is repeated");
+    pair.flush(0);
+    pair.settle();
+    assert_eq!(pair.nodes[0].sent, ["c1 end passed on", "c1 end passed on"]);
+}
+
+#[test]
+fn what_its_call_need_not_hear_of_is_passed_on_and_forgotten() {
+    let mut pair = Pair::up();
+    let cohort = lost_call(&mut pair);
+    pair.nodes[0].sent.clear();
+    pair.say(0, &format!("c1 ping {}", cohort.0));
+    assert_eq!(pair.nodes[0].sent, ["c1 ping passed on"]);
+    pair.pass_ms(1_000);
+    assert_eq!(waits(&pair, 0), (0, 0));
+}
+
+#[test]
+fn a_call_that_goes_on_comes_back_with_its_store() {
+    let mut pair = Pair::up();
+    let cohort = lost_call(&mut pair);
+    pair.nodes[0].sent.clear();
+    come_back(&mut pair, 1);
+    assert_eq!(pair.nodes[0].sent, ["c1 adopted from an old store"]);
+    assert_eq!(pair.status(1).cells.values().sum::<u64>(), 1, "both have it");
+    pair.nodes[0].sent.clear();
+    pair.say(0, &format!("c1 ping {}", cohort.0));
+    assert_eq!(pair.nodes[0].sent, ["c1 pong"]);
+}
+
+#[test]
+fn without_a_gap_a_call_that_is_over_is_over() {
+    let mut pair = Pair::up();
+    pair.say(1, "c1 begin");
+    let cohort = pair.status(1).run.cohort();
+    pair.kill(1);
+    pair.pass_ms(600);
+    assert_eq!(say_end(&mut pair, 0, cohort), Vec::<String>::new());
+    assert_eq!(say_end(&mut pair, 0, cohort), ["c1 unknown"]);
+    come_back(&mut pair, 1);
+    assert_eq!(pair.status(0).cells.values().sum::<u64>(), 0, "its store has it, and is behind");
+    assert_eq!(waits(&pair, 0), (0, 0));
+}
+
+#[test]
+fn what_the_others_have_recorded_does_not_come_back() {
+    let mut pair = Pair::up();
+    pair.say(1, "c1 begin");
+    let cohort = pair.status(1).run.cohort();
+    pair.kill(0);
+    pair.pass_ms(600);
+    pair.kill(1);
+    pair.pass_ms(500);
+    go_on_alone(&mut pair, 0);
+    pair.say(0, "c1 say record");
+    pair.say(0, &format!("c1 end {}", cohort.0));
+    come_back(&mut pair, 1);
+    assert_eq!(pair.status(0).cells.values().sum::<u64>(), 0);
+    assert_eq!(records(&pair, 0).len(), 1);
+}
+
+#[test]
+fn what_waits_is_given_up_after_30_days() {
+    let mut pair = Pair::up();
+    let cohort = lost_call(&mut pair);
+    say_end(&mut pair, 0, cohort);
+    pair.pass_ms(1_000);
+    assert_eq!(waits(&pair, 0), (1, 1));
+    pair.now = pair.now + std::time::Duration::from_secs(30 * 24 * 3600);
+    pair.pass_ms(1_000);
+    assert_eq!(waits(&pair, 0), (0, 0));
+    assert_eq!(say_end(&mut pair, 0, cohort), ["c1 unknown"], "the gap is over as well");
+}

@@ -1,0 +1,160 @@
+//! Requests within a call that no living node has (RFC 3261 §16.11): they go on without state.
+//!
+//! | a request with our signed Route         | what happens                                      |
+//! |-----------------------------------------|---------------------------------------------------|
+//! | from the address of one end (`ends.rs`) | it goes to the address of the other one           |
+//! | a BYE of those                          | the same, and its call must hear of it            |
+//! | from elsewhere, or without the ends     | not passed on: it gets 481                        |
+//!
+//! | a response                              | what happens                                      |
+//! |-----------------------------------------|---------------------------------------------------|
+//! | whose branch says that we passed on its | back to where that request came from              |
+//! | request, for just the Via below         |                                                   |
+//! | any other                               | dropped                                           |
+//!
+//! The branch is of the run that passes it on, since no view may name the cohort of the call; a
+//! repeated request gets the same one, so it stays a retransmission.
+//!
+//! When a store that has the call is back, the call ends at the time of that BYE. Whether the other
+//! end took it is not known: it gets one of ours (`farewell.rs`).
+
+use crate::authentication::strip_credentials;
+use crate::call::{Bye, Call};
+use crate::element::{DEFAULT_PORT, Element};
+use crate::ends::Ends;
+use crate::incoming::amended;
+use crate::proxied_invite::without_our_via;
+use crate::step::Step;
+use resilee_core::{Egress, Ingress, PassedOn};
+use resilee_membership::Flow;
+use resilee_sbb::{CohortId, Timestamp, encode};
+use resilee_sip_api::EndCause;
+use resilee_sip_proto::build::MAX_FORWARDS;
+use resilee_sip_proto::{BranchIdentity, Edit, HeaderName, Message, Via, parse_branch};
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+
+/// Tells the branches of what is passed on from all others: no request is tried that often.
+const PASSED_ON: u32 = u32::MAX;
+
+/// Stands for the answer to a BYE that was passed on, which nobody read: as if it was refused.
+const NOT_KNOWN: u16 = 500;
+
+/// A BYE that its call has not heard of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct MissedBye {
+    from_tag: String,
+    to_tag: String,
+}
+
+/// A request as it goes on, if it is of one end of a call of ours.
+pub(crate) fn pass_on(
+    element: &Element,
+    cohort: CohortId,
+    now: Timestamp,
+    ingress: &Ingress,
+) -> Option<PassedOn> {
+    let received = Message::parse(&ingress.bytes).ok().filter(Message::is_request)?;
+    let bytes = amended(&received, &ingress.flow);
+    let request = Message::parse(&bytes).ok()?;
+    let between = Ends::of(element, &request)?;
+    let source = ingress.flow.remote.ip().to_canonical();
+    if between.sender.ip().to_canonical() != source {
+        return None;
+    }
+    let method = request.method().unwrap_or_default();
+    let tags = (method == "BYE").then(|| {
+        let (from_tag, to_tag) = (request.from_tag()?.into_owned(), request.to_tag()?.into_owned());
+        Some(encode(&MissedBye { from_tag, to_tag }).expect("plain data can be encoded"))
+    });
+    // Only ACK and CANCEL come so far without a hop left, and are not answered.
+    if request.max_forwards() == Some(0) {
+        return Some(PassedOn { egress: Vec::new(), missed: None });
+    }
+    let branch = branch(element, cohort, &request, request.top_via())?;
+    let mut edit = Edit::new(&request);
+    for route in request.values(HeaderName::Route) {
+        if !element.is_our_route(&route, request.call_id()) {
+            break;
+        }
+        edit.pop_route();
+    }
+    edit.max_forwards(request.max_forwards().map_or(MAX_FORWARDS, |hops| hops.saturating_sub(1)));
+    strip_credentials(&element.secret, now, &request, &mut edit);
+    edit.push_via(&format!("SIP/2.0/UDP {};branch={branch};rport", element.advertise));
+    let flow = Flow { remote: between.receiver, ..ingress.flow };
+    Some(PassedOn { egress: vec![Egress { flow, bytes: edit.finish() }], missed: tags.flatten() })
+}
+
+/// The response to a request that was passed on, on its way back.
+pub(crate) fn pass_back(
+    element: &Element,
+    response: &Message<'_>,
+    arrived: &Flow,
+) -> Option<Egress> {
+    let branch = response.top_via().branch().and_then(parse_branch)?;
+    let vias = response.values(HeaderName::Via);
+    let below = Via::parse(vias.get(1)?.clone())?;
+    let reply_to = reply_to(&below)?;
+    let mac = element.branches.mac1(&identity(response, &below, &sent_by(&below, reply_to)));
+    let flow = Flow { remote: reply_to, ..*arrived };
+    (mac == branch.mac1).then(|| Egress { flow, bytes: without_our_via(response) })
+}
+
+fn branch(
+    element: &Element,
+    cohort: CohortId,
+    request: &Message<'_>,
+    via: &Via<'_>,
+) -> Option<String> {
+    let sent_by = sent_by(via, reply_to(via)?);
+    let identity = identity(request, via, &sent_by);
+    Some(element.branches.branch(cohort.0, &identity, b"passed on"))
+}
+
+/// What the MAC of the branch is about: also where the response goes, which nobody may change.
+fn identity<'a>(
+    message: &'a Message<'_>,
+    via: &'a Via<'_>,
+    sent_by: &'a str,
+) -> BranchIdentity<'a> {
+    BranchIdentity {
+        received_branch: via.branch().unwrap_or_default(),
+        received_sent_by: sent_by,
+        call_id: message.call_id(),
+        cseq_number: message.cseq().0,
+        target: 0,
+        attempt: PASSED_ON,
+    }
+}
+
+fn sent_by(via: &Via<'_>, reply_to: SocketAddr) -> String {
+    format!("{} {reply_to}", via.sent_by())
+}
+
+/// Where a response goes by the Via that we amended (RFC 3261 §18.2.2, RFC 3581 §4).
+fn reply_to(via: &Via<'_>) -> Option<SocketAddr> {
+    let ip = via.received().unwrap_or(via.host()).parse().ok()?;
+    let port = via.rport().flatten().or(via.port()).unwrap_or(DEFAULT_PORT);
+    Some(SocketAddr::new(ip, port))
+}
+
+impl Call {
+    /// A BYE came while no living node had the call; false if it is for another one.
+    pub(crate) fn on_missed_bye(
+        &mut self,
+        step: &mut Step<'_>,
+        missed: &MissedBye,
+        at: Timestamp,
+    ) -> bool {
+        let Some(way) = self.way_between(&missed.from_tag, &missed.to_tag) else { return false };
+        let dialog = &mut self.dialogs[way.dialog];
+        let tag = dialog.callee.tag.clone();
+        dialog.bye.get_or_insert(Bye { at, by: way.sender, cause: EndCause::Bye });
+        step.changed();
+        if self.end_dialog(step, &tag) {
+            self.say_farewell(step, &tag, (way.sender, false), Some(NOT_KNOWN));
+        }
+        true
+    }
+}

@@ -1,0 +1,145 @@
+//! Requests within a call that no living node has: they go to the other end of the call and nowhere
+//! else, their responses find back, and a call that comes back ends when its BYE came.
+
+mod harness;
+
+use harness::phone::{ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, Dialog, answer, bob_answers, invite};
+use harness::{Node, Policy, parse};
+use resilee_sip_proto::HeaderName;
+
+const MALLORY: &str = "203.0.113.66:5060";
+
+fn answered_call(node: &mut Node) -> Dialog {
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 200)).only(ALICE))
+}
+
+/// A call, and a node of the same cluster that has no idea of it.
+fn lost_call() -> (Node, Node, Dialog) {
+    let mut had_it = Node::for_bob();
+    let dialog = answered_call(&mut had_it);
+    (had_it, Node::new(Policy::Say(Vec::new())), dialog)
+}
+
+#[test]
+fn a_bye_goes_to_the_other_end_and_its_answer_back() {
+    let (_, mut node, dialog) = lost_call();
+    let passed = node.pass_on(ALICE, dialog.by_alice("BYE", 2)).expect("an end of the call");
+    assert!(passed.missed.is_some());
+    let at_bob = passed.only(BOB);
+    assert!(parse(&at_bob).values(HeaderName::Route).is_empty());
+    assert_eq!(parse(&at_bob).max_forwards(), Some(69));
+    let ok = node.receive(BOB, bob_answers(&at_bob, 200)).only(ALICE);
+    assert_eq!((parse(&ok).status(), parse(&ok).values(HeaderName::Via).len()), (Some(200), 1));
+}
+
+#[test]
+fn the_callee_is_heard_as_well() {
+    let (_, mut node, dialog) = lost_call();
+    let at_alice = node.pass_on(BOB, dialog.by_bob("BYE", 1)).expect("an end").only(ALICE);
+    let ok = answer(&at_alice, 200, "", ALICE_CONTACT);
+    assert_eq!(node.receive(ALICE, ok).lines(BOB), ["200"]);
+}
+
+#[test]
+fn a_repeated_request_is_a_retransmission_to_its_receiver() {
+    let (_, mut node, dialog) = lost_call();
+    let bye = dialog.by_alice("BYE", 2);
+    let first = node.pass_on(ALICE, &bye).expect("an end").only(BOB);
+    assert_eq!(node.pass_on(ALICE, &bye).expect("an end").only(BOB), first);
+}
+
+#[test]
+fn only_a_bye_must_be_heard_of() {
+    for method in ["INVITE", "ACK", "UPDATE", "INFO", "CANCEL"] {
+        let (_, mut node, dialog) = lost_call();
+        let passed = node.pass_on(ALICE, dialog.by_alice(method, 2)).expect("an end");
+        assert_eq!((passed.sent.len(), passed.missed), (1, None), "{method}");
+    }
+}
+
+#[test]
+fn nothing_goes_where_its_sender_wants() {
+    for method in ["INVITE", "BYE", "INFO"] {
+        let (_, mut node, dialog) = lost_call();
+        let request = dialog.by_alice(method, 2).replace(BOB_CONTACT, "sip:x@203.0.113.66");
+        let routed = "Route: <sip:203.0.113.66;lr>\r\nFrom:";
+        let passed = node.pass_on(ALICE, request.replacen("From:", routed, 1)).expect("an end");
+        assert_eq!(passed.sent.len(), 1);
+        passed.only(BOB);
+    }
+}
+
+#[test]
+fn nobody_else_ends_a_lost_call() {
+    let (_, mut node, dialog) = lost_call();
+    assert!(node.pass_on(MALLORY, dialog.by_alice("BYE", 2)).is_none());
+    assert!(node.pass_on(ALICE, dialog.by_bob("BYE", 2)).is_none(), "in the other one's name");
+    let another_call = dialog.by_alice("BYE", 2).replace("call-1", "call-2");
+    assert!(node.pass_on(ALICE, another_call).is_none());
+    let other_tag = dialog.by_alice("BYE", 2).replace("tag=a\r", "tag=c\r");
+    assert!(node.pass_on(ALICE, other_tag).is_none());
+}
+
+#[test]
+fn ends_that_we_did_not_sign_are_none() {
+    let (_, mut node, dialog) = lost_call();
+    let bye = dialog.by_alice("BYE", 2);
+    let at = bye.find(";e=").expect("the ends") + 3;
+    // Each digit of caller, callee and signature, one after the other.
+    for digit in at..at + 12 + 1 + 12 + 1 + 16 {
+        let mut forged = bye.clone().into_bytes();
+        forged[digit] = if forged[digit] == b'0' { b'1' } else { b'0' };
+        assert!(node.pass_on(ALICE, forged).is_none(), "{digit}");
+    }
+}
+
+#[test]
+fn a_response_that_leads_elsewhere_is_dropped() {
+    let (_, mut node, dialog) = lost_call();
+    let at_bob = node.pass_on(ALICE, dialog.by_alice("BYE", 2)).expect("an end").only(BOB);
+    let ok = String::from_utf8(bob_answers(&at_bob, 200)).expect("text");
+    for forged in [
+        ok.replace("received=192.0.2.10", "received=203.0.113.66"),
+        ok.replace("rport=40000", "rport=40001"),
+        ok.replace("call-1", "call-2"),
+    ] {
+        assert_ne!(forged, ok);
+        assert!(node.receive(BOB, forged).sent.is_empty());
+    }
+}
+
+#[test]
+fn a_call_that_is_back_ends_when_its_bye_came() {
+    let (mut had_it, mut node, dialog) = lost_call();
+    let passed = node.pass_on(ALICE, dialog.by_alice("BYE", 2)).expect("an end");
+    let missed = passed.missed.expect("its call must hear of it");
+    let at = had_it.now;
+    had_it.wait(120_000);
+    had_it.take_over();
+    let turn = had_it.missed(at, &missed);
+    let ended: resilee_sip_api::Ended = turn.event();
+    assert_eq!((ended.at, ended.by), (at, resilee_sip_api::Side::Caller));
+    assert_eq!(turn.lines(BOB), ["BYE"], "who knows what the callee made of the first one");
+    had_it.missed(at, &missed).assert_changes_nothing_but_its_state();
+    had_it.wait(60_000);
+    assert_eq!((had_it.living_activities(), had_it.count("sip.ended")), (0, 1));
+}
+
+#[test]
+fn an_old_call_that_was_not_answered_ends_without_a_word() {
+    let mut node = Node::for_bob();
+    node.receive(ALICE, invite()).only(BOB);
+    let turn = node.take_over_from_an_old_store();
+    assert!(turn.sent.is_empty(), "{:?}", turn.sent);
+    assert_eq!(node.living_activities(), 0);
+}
+
+#[test]
+fn an_old_call_that_was_answered_is_asked_for() {
+    let mut node = Node::for_bob();
+    answered_call(&mut node);
+    let turn = node.take_over_from_an_old_store();
+    assert!(turn.lines(BOB).contains(&"OPTIONS".to_owned()), "{:?}", turn.sent);
+    assert!(turn.lines(ALICE).contains(&"OPTIONS".to_owned()), "{:?}", turn.sent);
+}
