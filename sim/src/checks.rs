@@ -1,6 +1,7 @@
 //! The rules a run must keep. Each is a promise, or follows from one.
 
 mod lateness;
+mod old_store;
 mod output_commit;
 mod replicas;
 mod run;
@@ -49,6 +50,8 @@ impl fmt::Display for Violation {
 #[derive(Clone, Debug, Default)]
 struct Call {
     call_id: String,
+    /// A BYE of one of its phones was answered with a 2xx.
+    hung_up: bool,
     rang: bool,
     up: [Option<Timestamp>; 2],
     over: [Option<Timestamp>; 2],
@@ -99,7 +102,8 @@ impl Calls {
         }
         match event {
             PhoneEvent::Answered { .. } => call.up[side] = Some(world.now),
-            PhoneEvent::HungUp { .. } => {
+            PhoneEvent::HungUp { by_remote } => {
+                call.hung_up |= !by_remote;
                 let status = world.phones[phone].call().and_then(|call| call.ended_at);
                 call.over[side] = Some(status.unwrap_or(world.now));
             }
@@ -179,6 +183,7 @@ impl Calls {
                     [] => return Err(Violation::new("each answered call has a bill", who())),
                     [bill] => {
                         call.check_duration(bill, &world.lateness)?;
+                        call.check_cause(bill, world)?;
                         let known = first.entry(call_id.clone()).or_insert_with(|| bill.clone());
                         if known != bill {
                             return Err(Violation::new("all nodes have the same bill", who()));
@@ -213,7 +218,12 @@ impl Calls {
             let status = core.status(node.clock.at(world.now));
             let stored = if node.disk.failed { 0 } else { node.disk.cells() as u64 };
             let cells = status.cells.values().sum::<u64>() + stored;
-            if (cells > 0 && !world.watch.is_any_lost()) || status.gated > 0 {
+            let kept = !world.watch.is_any_lost();
+            if status.orphans > 0 && kept {
+                let detail = format!("{}: {}", node.name, status.orphans);
+                return Err(Violation::new("no request waits whose call is back", detail));
+            }
+            if (cells > 0 && kept) || status.gated > 0 {
                 let detail = format!("{}: {cells} cells, {} gated", node.name, status.gated);
                 return Err(Violation::new("nothing is left of calls that are over", detail));
             }

@@ -64,6 +64,14 @@ pub enum Fault {
         /// From the first death to the starts, in milliseconds.
         restart_ms: [u64; 2],
     },
+    /// A node dies, then the other one; the first goes on alone, by force, with its older store,
+    /// and the other one comes back later.
+    OldStore {
+        /// Who dies first, and goes on.
+        first: usize,
+        /// From its death to the other's, to its start, to the other's, in milliseconds.
+        at_ms: [u64; 3],
+    },
     /// A node dies, and starts again with an empty store.
     LoseStore {
         /// Which.
@@ -162,6 +170,8 @@ pub struct Plan {
 
 /// A call of the story takes fewer steps than this; a kill is planned within them.
 const STEPS_OF_A_CALL: u64 = 700;
+/// Seeds in which an older store goes on.
+const OLD_STORE_PERMILLE: u32 = 25;
 
 impl Plan {
     /// One call in a perfect network: the plain story, for a kill at each of its steps.
@@ -196,7 +206,7 @@ impl Plan {
             1..=4 => Ending::Caller,
             _ => Ending::Callee,
         };
-        Plan {
+        let mut plan = Plan {
             seed,
             network,
             faults,
@@ -211,6 +221,28 @@ impl Plan {
                 _ => Algorithm::FirstAlive,
             },
             planted: Planted::NONE,
+        };
+        // Drawn apart, so that all other seeds stay as they are.
+        let mut random = Random::of(seed, "old store");
+        if random.chance(OLD_STORE_PERMILLE) {
+            plan.go_on_with_old_store(&mut random);
+        }
+        plan
+    }
+
+    /// Both nodes die in the middle of calls, and the older store goes on.
+    pub fn go_on_with_old_store(&mut self, random: &mut Random) {
+        let first = random.between(0, 1) as usize;
+        let other_dies = random.between(500, 3_000);
+        let forced = other_dies + random.between(1, 1_500);
+        let back = forced + random.between(2_000, 8_000);
+        let fault = Fault::OldStore { first, at_ms: [other_dies, forced, back] };
+        let step = random.between(0, STEPS_OF_A_CALL / 2);
+        self.faults = vec![(When::Step(step), fault)];
+        // Some end while nobody lives, most at the older store, some at the one that came back.
+        self.talk_ms = random.between(2_000, 10_000);
+        if self.ending == Ending::Cancel {
+            self.ending = Ending::Caller;
         }
     }
 }

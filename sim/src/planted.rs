@@ -7,7 +7,7 @@ use crate::plan::{Cut, Fault, Plan, Process, When};
 use crate::{Report, play_plan};
 use resilee_balancer::Algorithm;
 use resilee_membership::{Planted, PlantedFault};
-use resilee_test_kit::Random;
+use resilee_test_kit::{NetworkConfig, Random};
 
 /// Plans that may be played until a fault is found.
 pub const RUNS_MAX: u64 = 300;
@@ -64,6 +64,11 @@ pub fn sharpened(fault: PlantedFault, seed: u64) -> Plan {
                 JoinSameStream => vec![(When::Step(step), kill(Some(few))), (join, stall)],
                 _ => vec![(When::Step(step), kill(Some(few)))],
             }
+        }
+        ForgetOrphan | OrphanStays | DropStranded => {
+            plan.network = NetworkConfig::default();
+            plan.go_on_with_old_store(&mut random);
+            plan.faults
         }
         LinkTakesTwice => vec![(When::Step(step), cut(Cut::Frames { to: node }, 600 + step))],
         LinkForgetsWindow => {

@@ -86,6 +86,9 @@ impl Story {
 
     /// Waits until all is quiet, then looks at what is left.
     fn rest(&mut self) -> Result<(), Violation> {
+        if self.world.old_store.is_some() {
+            self.until(SET_UP_MS, "the other store is back", |world, _| world.is_pair())?;
+        }
         let end = self.world.now + Duration::from_millis(REST_MS);
         self.until(REST_MS * 2, "all comes to rest", |world, _| world.now >= end)?;
         self.world.check_rest()?;
@@ -107,6 +110,9 @@ impl Story {
             }
             self.react()?;
             self.fail_if_due();
+            if self.world.old_store_is_all_there_is() {
+                self.calls.give_up_what_is_not_up(&mut self.world);
+            }
             if let Some(violation) = self.world.violation.take() {
                 return Err(violation);
             }

@@ -99,10 +99,11 @@ impl Core {
             self.clock.handle_frame(&frame.from, sent_at);
             self.follow_clock();
         }
+        let theirs = self.view.contains(&frame.from) || self.is_let_in(&frame);
         let Some(link) = self.links.get_mut(peer) else { return Ok(()) };
         link.on_acknowledgement(frame.ack_stream, frame.ack);
         let outsiders = self.planted.is(PlantedFault::HearOutsiders);
-        let member = self.view.contains(&self.config.me) && self.view.contains(&frame.from);
+        let member = self.view.contains(&self.config.me) && theirs;
         if member || joined || outsiders {
             for update in link.accept(&mut frame)? {
                 let update: Update = decode(&update).map_err(|error| error.to_string())?;
@@ -125,6 +126,13 @@ impl Core {
             self.refuse_old(Destination::Node(peer.clone()));
         }
         Ok(())
+    }
+
+    /// The joiner that this run proposes goes by that view already, so it is decided: what it says
+    /// may come before this run has stored it.
+    fn is_let_in(&self, frame: &Frame) -> bool {
+        let proposing = self.proposing.as_ref();
+        proposing.is_some_and(|it| it.number == frame.view && it.contains(&frame.from))
     }
 
     /// Applies what was acknowledged before.

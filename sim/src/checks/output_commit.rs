@@ -38,6 +38,8 @@ pub struct OutputCommit {
     pub views: Views,
     /// Cells of which something is lost, because both nodes died before it was flushed.
     lost: BTreeSet<CellId>,
+    /// Calls that nothing is promised for.
+    given_up: BTreeSet<String>,
 }
 
 impl OutputCommit {
@@ -59,16 +61,22 @@ impl OutputCommit {
         self.lost.extend(unstored);
     }
 
+    /// Nothing is promised for the call any more.
+    pub fn gives_up(&mut self, call_id: &str) {
+        self.given_up.insert(call_id.to_owned());
+    }
+
     /// True if something of the call is lost: it was changed in the last moments before.
     pub fn is_lost(&self, call_id: &str) -> bool {
         let mut calls = self.runs.values().flat_map(Run::calls);
         let rows = self.lost.iter().any(|cell| cell.cohort == CohortId::TABLES);
-        rows || calls.any(|(call, cell)| call == call_id && self.lost.contains(cell))
+        rows || self.given_up.contains(call_id)
+            || calls.any(|(call, cell)| call == call_id && self.lost.contains(cell))
     }
 
     /// True if something of any call is lost.
     pub fn is_any_lost(&self) -> bool {
-        !self.lost.is_empty()
+        !self.lost.is_empty() || !self.given_up.is_empty()
     }
 
     /// A run's disk has flushed a batch.

@@ -35,6 +35,7 @@ impl World {
                     self.start_after(Process::Node(node), delay.max(apart_ms + 1));
                 }
             }
+            Fault::OldStore { first, at_ms } => self.go_on_with_old_store(first, at_ms),
             Fault::LoseStore { node, restart_ms } => {
                 self.kill(Process::Node(node));
                 self.nodes[node].disk = Disk::default();

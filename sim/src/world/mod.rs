@@ -12,6 +12,7 @@
 
 mod faults;
 mod links;
+mod old_store;
 mod outputs;
 mod watching;
 
@@ -20,6 +21,7 @@ use crate::local_clock::LocalClock;
 use crate::node::{Cluster, Node, timers};
 use crate::plan::{Cut, Plan, Process};
 use crate::trace::{Trace, describe};
+pub use old_store::OldStore;
 use resilee_balancer::{
     Algorithm, Balancer, BalancerConfig, BalancerInput, BalancerOutput, Server,
 };
@@ -57,6 +59,7 @@ enum Action {
     KillOther(usize),
     Heal(Cut),
     HandOver { node: usize, every_ms: u64, times: u64 },
+    Force(usize),
 }
 
 /// Two nodes, a balancer, phones, and all between them.
@@ -76,6 +79,8 @@ pub struct World {
     pub lateness: Lateness,
     /// True once both nodes died.
     pub power_cut: bool,
+    /// The node with the older store went on alone.
+    pub old_store: Option<OldStore>,
     cluster: Cluster,
     balancer: Option<Balancer>,
     balancer_life: u64,
@@ -134,6 +139,7 @@ impl World {
             violation: None,
             lateness: Lateness::new(&plan.network),
             power_cut: false,
+            old_store: None,
             cluster: Cluster {
                 key: Key::from_file_bytes(&[b'k'; 32]).expect("32 bytes are enough"),
                 seed: plan.seed,
@@ -288,6 +294,7 @@ impl World {
             }
             Action::Start(process) => self.start(process),
             Action::KillOther(node) => self.lose(node),
+            Action::Force(node) => self.force(node),
             Action::Wake { node, life } => self.wake(node, life),
             Action::Heal(what) => self.heal(what),
             Action::HandOver { node, every_ms, times } => self.hand_over(node, every_ms, times),

@@ -114,6 +114,29 @@ fn a_call_that_goes_on_comes_back_with_its_store() {
     assert_eq!(pair.nodes[0].sent, ["c1 pong"]);
 }
 
+/// The balancer has lost its memory as well.
+#[test]
+fn a_cohort_that_no_view_names_comes_back_with_its_store() {
+    let mut pair = Pair::up();
+    pair.kill(0);
+    pair.pass_ms(600);
+    pair.kill(1);
+    pair.pass_ms(500);
+    pair.start(1);
+    pair.pass_ms(4_000);
+    pair.say(1, "c1 begin");
+    let cohort = pair.status(1).run.cohort();
+    pair.kill(1);
+    pair.replace_seat();
+    go_on_alone(&mut pair, 0);
+    assert_eq!(pair.status(0).view.owner(cohort), None);
+    assert_eq!(say_end(&mut pair, 0, cohort), ["c1 end passed on"]);
+    come_back(&mut pair, 1);
+    assert_eq!(pair.status(0).view.owner(cohort), Some(&pair.status(1).run));
+    assert_eq!((records(&pair, 0).len(), records(&pair, 1).len()), (1, 1));
+    assert_eq!((waits(&pair, 0), waits(&pair, 1)), ((0, 0), (0, 0)));
+}
+
 #[test]
 fn without_a_gap_a_call_that_is_over_is_over() {
     let mut pair = Pair::up();

@@ -55,6 +55,13 @@ fn address(node: usize) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, 7001 + node as u16))
 }
 
+/// A seat that has stored nothing.
+fn seat(now: Timestamp) -> Seat {
+    let nodes = [0, 1].map(|node| name(node).parse().expect("a name")).to_vec();
+    let config = SeatConfig { nodes, heartbeat_ms: 50, missed: 6, cold_start_ms: 3_000 };
+    Seat::new(now, config, None)
+}
+
 pub fn key() -> Key {
     Key::from_file_bytes(&[b'k'; 32]).expect("32 bytes are enough")
 }
@@ -69,11 +76,14 @@ impl Pair {
     /// Two nodes that were never started.
     pub fn new() -> Self {
         let now = Timestamp::from_millis(1_700_000_000_000);
-        let nodes = [0, 1].map(|node| name(node).parse().expect("a name")).to_vec();
-        let config = SeatConfig { nodes, heartbeat_ms: 50, missed: 6, cold_start_ms: 3_000 };
-        let seat = Seat::new(now, config, None);
+        let seat = seat(now);
         let (nodes, on_its_way) = (Default::default(), VecDeque::new());
         Pair { now, nodes, seat, on_its_way, linked: false }
+    }
+
+    /// The balancer starts anew, and has lost what it had stored.
+    pub fn replace_seat(&mut self) {
+        self.seat = seat(self.now);
     }
 
     /// Both are started and are members.
