@@ -7,20 +7,26 @@
 //! | a view was forced                          | `cluster`  | that view         | with this run  |
 //! | there is no backup                         | `cluster`  | `takeover.rs`     | a pair again   |
 //! | ends of calls wait for a store             | `cluster`  | `orphans.rs`      | none waits     |
+//! | this run is no member                      | `cluster`  | after a second    | it is one      |
 //! | nothing is stored                          | `store`    | the store failed  | with this run  |
 //! | a service rolled back, an adaptor refused  | its name   | where it happens  | see there      |
 //!
 //! What the alarm table does with them is in `alarms.rs`.
 
-use crate::core::Core;
+use crate::core::{Core, Drain};
 use crate::io::Output;
 use resilee_membership::{MemberNotice, NodeName, PeerLoss};
 use resilee_sbb::Timestamp;
+use std::time::Duration;
 
 const BALANCER: &str = "balancer";
 /// While the seat is not heard.
 const NOT_HEARD: &str =
     "the balancer is not heard: no calls come in, and no other node can take over";
+/// While this run waits to be a member.
+const OUTSIDE: &str = "no member of the view: this node serves no calls";
+/// Who starts beside a member is one before that, if there is not much to get.
+const OUTSIDE_MAX: Duration = Duration::from_secs(1);
 
 impl Core {
     /// What the membership noticed, if it lasts.
@@ -44,6 +50,19 @@ impl Core {
                 self.outputs.push_back(Output::CloseLink { peer: run.node.clone(), reason });
             }
             _ => {}
+        }
+    }
+
+    /// A node that waits, for a member to join or for votes, looks well from outside.
+    pub(crate) fn note_outside(&mut self, now: Timestamp) {
+        let outside = !self.view.contains(&self.config.me);
+        let waits = self.clock.local().since(self.adopted_at) >= OUTSIDE_MAX;
+        if !outside {
+            self.told_outside = false;
+            self.clear_alarm("cluster", OUTSIDE);
+        } else if waits && self.draining == Drain::No && !self.told_outside {
+            self.told_outside = true;
+            self.raise_alarm(now, "cluster", OUTSIDE);
         }
     }
 

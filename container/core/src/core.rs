@@ -78,6 +78,8 @@ pub struct Core {
     pub(crate) hand_over: Option<HandOver>,
     /// Messages that wait for the next view, or for the end of a hand-over.
     pub(crate) early: Vec<Ingress>,
+    /// Updates that do.
+    pub(crate) early_frames: Vec<crate::frame::Frame>,
     /// Effects of other runs' commits, until they are known to be done.
     pub(crate) outbox: BTreeMap<RunId, BTreeMap<u64, Vec<crate::resource_adaptor::Egress>>>,
     /// Number of the last commit of each other member run that was applied here.
@@ -94,6 +96,8 @@ pub struct Core {
     pub(crate) writes: Writes,
     pub(crate) draining: Drain,
     pub(crate) alarms: Alarms,
+    /// The alarm that this run serves nothing is raised.
+    pub(crate) told_outside: bool,
     pub(crate) retry_alarms: RetryAlarms,
     pub(crate) dropped: BTreeMap<&'static str, u64>,
     pub(crate) counters: BTreeMap<&'static str, ServiceCounters>,
@@ -227,6 +231,7 @@ impl Core {
             proposing: None,
             hand_over: None,
             early: Vec::new(),
+            early_frames: Vec::new(),
             outbox: BTreeMap::new(),
             applied: BTreeMap::new(),
             offer: None,
@@ -237,6 +242,7 @@ impl Core {
             writes: Writes { next_batch: 1, ..Writes::default() },
             draining: Drain::No,
             alarms: Alarms::default(),
+            told_outside: false,
             retry_alarms: RetryAlarms::default(),
             dropped: BTreeMap::new(),
             outputs: VecDeque::new(),
@@ -409,6 +415,7 @@ impl Core {
         self.note_finished_cohorts();
         self.tend_orphans(now);
         self.tell_member(MemberInput::Timeout);
+        self.note_outside(now);
         self.ask_again_to_join();
         if let Some(alarms) = self.alarms.take_news(now) {
             let links = self.links.values_mut();

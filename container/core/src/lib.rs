@@ -40,6 +40,7 @@ mod event_router;
 mod finished_cohorts;
 mod format;
 mod frame;
+mod frame_updates;
 mod gate;
 mod hand_over;
 mod ingress;

@@ -15,7 +15,7 @@ use crate::management::Notice;
 use crate::offer::Offer;
 use crate::store::{Progress, StoreOp, StoredRecord, Tree};
 use resilee_membership::{Destination, MemberInput, NodeName, PlantedFault, RunId};
-use resilee_sbb::{CellId, CodecError, Timestamp, decode, encode};
+use resilee_sbb::{CellId, CodecError, Timestamp, encode};
 use serde_bytes::ByteBuf;
 use std::time::Duration;
 
@@ -49,16 +49,22 @@ impl Core {
     /// A frame from a peer; a bad one closes the link with a reason.
     pub(crate) fn on_frame(&mut self, now: Timestamp, peer: &NodeName, bytes: &[u8]) {
         if let Err(error) = self.read_frame(now, peer, bytes) {
-            self.count_drop("bad frame of a peer");
-            // One alarm for each peer, whatever is wrong: the log has the reasons.
-            let text = match &error {
-                FrameError::Bad(_) => format!("bad frames of {peer}: its link is closed"),
-                other => format!("{peer}: {other}: run the same version of Resilee on both"),
-            };
-            self.raise_alarm(now, "cluster", &text);
-            let reason = error.to_string().chars().take(REASON_CHARS_MAX).collect();
-            self.outputs.push_back(Output::CloseLink { peer: peer.clone(), reason });
+            self.refuse_frame(now, peer, &error);
         }
+    }
+
+    pub(crate) fn refuse_frame(&mut self, now: Timestamp, peer: &NodeName, error: &FrameError) {
+        self.count_drop("bad frame of a peer");
+        // One alarm for each peer, whatever is wrong: the log has the reasons.
+        let text = match error {
+            FrameError::Bad(_) => format!("bad frames of {peer}: its link is closed"),
+            FrameError::Format(_) => {
+                format!("{peer}: {error}: run the same version of Resilee on both")
+            }
+        };
+        self.raise_alarm(now, "cluster", &text);
+        let reason = error.to_string().chars().take(REASON_CHARS_MAX).collect();
+        self.outputs.push_back(Output::CloseLink { peer: peer.clone(), reason });
     }
 
     fn read_frame(
@@ -90,49 +96,14 @@ impl Core {
                 extra => self.on_extra(now, &frame.from, frame.view, extra),
             }
         }
-        // Updates are taken by members from members, and by a joiner from the member it joins: to a
-        // new run a peer may still say what its old one was to hear. What a run says that was voted
-        // out changes nothing here (its cells are owned by others now). A member whose frame is of
-        // an older view owns what it speaks of in this one too.
         let joined = self.joining.as_ref().is_some_and(|joining| joining.member == frame.from);
         if let Some(sent_at) = frame.sent_at.filter(|_| joined) {
             self.clock.handle_frame(&frame.from, sent_at);
             self.follow_clock();
         }
-        let theirs = self.view.contains(&frame.from) || self.is_let_in(&frame);
         let Some(link) = self.links.get_mut(peer) else { return Ok(()) };
         link.on_acknowledgement(frame.ack_stream, frame.ack);
-        let outsiders = self.planted.is(PlantedFault::HearOutsiders);
-        let member = self.view.contains(&self.config.me) && theirs;
-        if member || joined || outsiders {
-            for update in link.accept(&mut frame)? {
-                let update: Update = decode(&update).map_err(|error| error.to_string())?;
-                self.check_update(frame.view, &update)?;
-                #[cfg(feature = "planted-faults")]
-                if self.planted.is(PlantedFault::AckBeforeApplying) {
-                    self.unapplied.push((frame.from.clone(), update));
-                    self.links.get_mut(peer).into_iter().for_each(|link| link.on_applied());
-                    continue;
-                }
-                self.apply_update(now, &frame.from, update).map_err(|error| error.to_string())?;
-                if let Some(link) = self.links.get_mut(peer) {
-                    link.on_applied();
-                }
-            }
-            if let Some(outbox) = self.outbox.get_mut(&frame.from) {
-                *outbox = outbox.split_off(&frame.done.saturating_add(1));
-            }
-        } else if outdated && !frame.updates.is_empty() {
-            self.refuse_old(Destination::Node(peer.clone()));
-        }
-        Ok(())
-    }
-
-    /// The joiner that this run proposes goes by that view already, so it is decided: what it says
-    /// may come before this run has stored it.
-    fn is_let_in(&self, frame: &Frame) -> bool {
-        let proposing = self.proposing.as_ref();
-        proposing.is_some_and(|it| it.number == frame.view && it.contains(&frame.from))
+        self.take_updates(now, peer, frame)
     }
 
     /// Applies what was acknowledged before.
@@ -245,7 +216,7 @@ impl Core {
         self.writes.ops.push(joining.store_op());
     }
 
-    fn apply_update(
+    pub(crate) fn apply_update(
         &mut self,
         now: Timestamp,
         from: &RunId,
@@ -276,7 +247,6 @@ impl Core {
             Update::SnapshotEnd => {
                 self.observe(|| Observed::SnapshotApplied { from: from.clone() });
                 self.outputs.push_back(Output::Notice(Notice::Synced));
-                self.clear_alarm("cluster", "not a member yet");
                 Ok(())
             }
         }

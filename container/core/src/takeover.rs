@@ -35,6 +35,7 @@ impl Core {
                 MemberOutput::Adopt(view) => self.adopt(now, view),
                 MemberOutput::Join { member } => self.join(member),
                 MemberOutput::Proposing(view) => self.proposing = Some(view),
+                MemberOutput::NotProposing => self.proposing = None,
                 MemberOutput::VotedOut(_) if self.planted.is(PlantedFault::IgnoreVotedOut) => {}
                 MemberOutput::VotedOut(view) => {
                     self.view = view;
@@ -120,6 +121,8 @@ impl Core {
         self.take_over(now, &old);
         self.note_gap(now, &old);
         self.end_hand_over(now);
+        self.note_outside(now);
+        self.take_in_early_frames(now);
         self.take_in_early(now);
         self.bring_stranded(now);
     }

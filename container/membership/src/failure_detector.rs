@@ -6,7 +6,7 @@
 //! | state | input                                    | next                          |
 //! |-------|------------------------------------------|-------------------------------|
 //! | any   | heartbeat with a newer sequence          | heard now                     |
-//! | any   | its echo is newer, and of ours           | echoed now                    |
+//! | any   | its echo is newer, and of this run       | echoed now                    |
 //! | any   | heartbeat with an old sequence           | ignored                       |
 //! | lost  | heartbeat with an old sequence, silent   | heard now (its clock went back) |
 //! | any   | another run speaks                       | never heard, full time to live |
@@ -65,8 +65,9 @@ impl FailureDetector {
             heard_at: None,
             echoed_at: None,
             heard_sequence: 0,
-            echo: 0,
             // Above all sequences of our earlier runs, which had fewer than one per millisecond.
+            // An echo of those proves nothing: that run was heard, this one may not be.
+            echo: now.as_millis(),
             sent_sequence: now.as_millis(),
         }
     }
@@ -183,6 +184,18 @@ mod tests {
         }
         assert_eq!(detector.loss(at(351)), Some(Loss::Deaf));
         assert!(!detector.is_alive(at(351)));
+    }
+
+    #[test]
+    fn an_echo_of_an_earlier_run_proves_nothing() {
+        let mut earlier = detector();
+        let sent = earlier.next_sequence();
+        let mut detector = FailureDetector::new(at(10_000), 50, 6);
+        for tick in 1..8 {
+            detector.handle_heartbeat(at(10_000 + 50 * tick), tick, sent);
+            assert!(!detector.is_alive(at(10_000 + 50 * tick)));
+        }
+        assert_eq!(detector.loss(at(10_400)), Some(Loss::Deaf));
     }
 
     #[test]

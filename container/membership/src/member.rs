@@ -77,8 +77,8 @@ pub struct Member {
     seat: FailureDetector,
     /// What the seat said last of its process.
     seat_process: Option<SeatProcess>,
-    /// What the last notice said about the seat.
-    seat_noticed_alive: bool,
+    /// What the last notice said about the seat; none before the first.
+    seat_noticed_alive: Option<bool>,
     /// The view that this run asks votes for.
     asking: Option<Asking>,
     /// Runs that have acked the snapshot and all that was let out since, by node.
@@ -123,7 +123,7 @@ impl Member {
             peers: config.peers.iter().map(peer).collect(),
             seat: detector.clone(),
             seat_process: None,
-            seat_noticed_alive: false,
+            seat_noticed_alive: None,
             asking: None,
             joiners: BTreeMap::new(),
             joining: None,

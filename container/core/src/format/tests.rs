@@ -93,7 +93,8 @@ fn frames_and_updates_of_the_first_format_are_read() {
     assert_read(KEPT, "frame", &frame());
     assert_read(KEPT, "update.commit", &Update::Commit(commit()));
     let parts = vec![Change { part: Part::Head, value: Some(bytes("head")) }];
-    assert_read(KEPT, "update.cell", &Update::Cell { id: CELL, parts });
+    assert_read(KEPT, "update.cell", &Update::Cell { id: CELL, parts: parts.clone() });
+    assert_read(KEPT, "update.stranded", &Update::Stranded { id: CELL, parts });
     assert_read(KEPT, "update.rows", &Update::Rows(vec![row(Some(bytes("row")))]));
     let records = vec![StoredRecord { sequence: 1, cell: CELL, record: b"bill".to_vec() }];
     let journal = "bills".to_owned();
@@ -132,8 +133,9 @@ fn what_the_first_format_stored_is_read() {
         alarm: "rolled back".to_owned(),
     };
     assert_read(KEPT, "retry", &retry);
-    let progress = Progress { time: TIME, commits: vec![(run(), 8)], joining: true };
+    let progress = Progress { time: TIME, commits: vec![(run(), 8)], joining: true, view: 0 };
     assert_read(KEPT, "progress", &progress);
+    assert_read(KEPT, "progress.view", &Progress { view: 5, ..progress });
     let record = StoredRecord { sequence: 1, cell: CELL, record: b"bill".to_vec() };
     assert_read(KEPT, "record", &record);
 }

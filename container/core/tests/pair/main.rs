@@ -7,7 +7,8 @@ mod pair;
 mod toy;
 
 use pair::Pair;
-use resilee_core::management::Notice;
+use resilee_core::Input;
+use resilee_core::management::{Command, Notice};
 use resilee_membership::MemberNotice;
 use resilee_sbb::{CellId, CohortId};
 
@@ -136,6 +137,70 @@ fn a_record_of_a_cell_that_another_node_owns_is_taken_and_the_link_stays() {
     let links = |node: usize| pair.status(node).alarms.into_iter().map(|alarm| alarm.text);
     let closed: Vec<_> = (0..2).flat_map(links).filter(|text| text.contains("link")).collect();
     assert_eq!(closed, Vec::<String>::new());
+}
+
+#[test]
+fn what_a_new_member_commits_waits_for_a_node_that_has_not_stored_the_view_yet() {
+    let mut pair = Pair::new();
+    pair.start(0);
+    pair.until_member(0);
+    pair.nodes[0].slow_disk = true;
+    pair.start(1);
+    while pair.seat_members() < 2 {
+        pair.flush(0);
+        pair.pass_ms(1);
+    }
+    pair.until_member(1);
+    assert_eq!(pair.status(0).view.members.len(), 1, "its disk has not got that far");
+    pair.say(1, "c1 begin");
+    assert_eq!(pair.nodes[1].sent, Vec::<String>::new(), "the other has not applied it");
+    pair.nodes[0].slow_disk = false;
+    pair.flush(0);
+    pair.settle();
+    pair.say(1, "c2 begin");
+    assert_eq!(pair.nodes[1].sent.len(), 2, "{:?}", pair.nodes[1].sent);
+    assert!(pair.is_whole());
+    assert_eq!(pair.status(0).dropped.get("bad frame of a peer"), None);
+}
+
+#[test]
+fn a_link_that_is_down_for_a_moment_leaves_no_proposal_behind() {
+    let mut pair = Pair::up();
+    let peer = |node: usize| ["server2", "server1"][node].parse().unwrap();
+    for node in [0, 1] {
+        pair.nodes[node].slow_disk = true;
+        pair.feed(node, Input::LinkDown { peer: peer(node) });
+    }
+    let hand_over = Command::HandOver { cohort: None, to: peer(0) };
+    let check = |pair: &Pair| pair.nodes[0].core.as_ref().unwrap().check_command(&hand_over);
+    assert!(check(&pair).is_err());
+    for node in [0, 1] {
+        pair.feed(node, Input::LinkUp { peer: peer(node) });
+    }
+    pair.settle();
+    for node in [0, 1] {
+        pair.nodes[node].slow_disk = false;
+        pair.flush(node);
+    }
+    pair.pass_ms(200);
+    assert_eq!(check(&pair), Ok(()));
+    assert!(pair.is_whole());
+}
+
+#[test]
+fn a_node_that_waits_to_be_a_member_says_that_it_serves_nothing() {
+    let mut pair = Pair::new();
+    pair.start(0);
+    let says = |pair: &Pair| {
+        let alarms = pair.status(0).alarms;
+        alarms.iter().any(|alarm| alarm.text.contains("serves no calls"))
+    };
+    pair.pass_ms(900);
+    assert!(!says(&pair));
+    pair.pass_ms(200);
+    assert!(says(&pair));
+    pair.until_member(0);
+    assert!(!says(&pair));
 }
 
 /// Node 1 dies and comes back.

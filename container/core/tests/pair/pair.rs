@@ -196,6 +196,22 @@ impl Pair {
         panic!("not both are members within 10 s");
     }
 
+    /// Lets time pass until this one is a member.
+    pub fn until_member(&mut self, node: usize) {
+        for _ in 0..10_000 {
+            if self.status(node).member {
+                return;
+            }
+            self.pass_ms(1);
+        }
+        panic!("no member within 10 s");
+    }
+
+    /// Members of the view that the seat has.
+    pub fn seat_members(&self) -> usize {
+        self.seat.view().members.len()
+    }
+
     pub fn is_whole(&self) -> bool {
         let views = self.nodes.each_ref().map(|node| node.core.as_ref().map(Core::view));
         views[0].is_some_and(|view| view.members.len() == 2) && views[0] == views[1]

@@ -136,6 +136,9 @@ pub enum MemberOutput {
     /// This run is about to ask for votes for this view: gates hold for both views from now on,
     /// until the next [`MemberOutput::Adopt`].
     Proposing(View),
+    /// What the last [`MemberOutput::Proposing`] named is not wanted any more, and nobody was
+    /// asked for it: it will never hold.
+    NotProposing,
     /// This run was a member and is not in this newer view: it may do nothing any more. The
     /// machine has ended; the shell builds a new run.
     VotedOut(View),

@@ -20,8 +20,10 @@ impl Member {
 
     pub(super) fn notice_seat(&mut self, now: Timestamp) {
         let alive = self.hears_seat(now);
-        if self.config.seat && alive != self.seat_noticed_alive {
-            self.seat_noticed_alive = alive;
+        // A run that begins has not lost the seat before it had the time to hear it.
+        let judged = alive || self.seat.loss(now).is_some();
+        if self.config.seat && judged && self.seat_noticed_alive != Some(alive) {
+            self.seat_noticed_alive = Some(alive);
             // The others may hear it a moment later than we do: their time counts from ours.
             self.peers.values_mut().for_each(|peer| peer.handle_seat_back(now));
             self.notice(if alive { MemberNotice::SeatBack } else { MemberNotice::SeatLost });

@@ -13,6 +13,7 @@
 //! | proposal | input                               | output                           | next   |
 //! |----------|-------------------------------------|----------------------------------|--------|
 //! | none     | a view is wanted                    | Proposing; own vote to the store | voted  |
+//! | voted    | other members are wanted, or none   | NotProposing                     | none   |
 //! | voted    | own vote is stored                  | Propose to all                   | asking |
 //! | asking   | one heartbeat interval passed       | Propose to all                   | same   |
 //! | asking   | granted by a majority, own included | the view is decided              | none   |
@@ -56,6 +57,8 @@ pub(super) struct Asking {
     pub(super) burnt_until: Option<Timestamp>,
     /// This run's own vote decides it.
     forced: bool,
+    /// Others were asked for it: it may be granted from now on.
+    asked: bool,
 }
 
 impl Member {
@@ -68,6 +71,7 @@ impl Member {
             self.asking.iter_mut().for_each(|asking| asking.forced = true);
             return;
         }
+        self.drop_unasked_proposal(wanted.as_ref());
         let Some(asking) = &self.asking else {
             if let Some(view) = wanted {
                 self.start_proposal(now, view);
@@ -87,6 +91,20 @@ impl Member {
         let own_vote_stored = self.persist.stored().vote.as_ref() == Some(&asking.view);
         if own_vote_stored && (joint || wanted.is_some()) && now >= asking.ask_at {
             self.ask_for_votes(now);
+        }
+    }
+
+    /// A link that was down for a moment leaves no proposal behind, which would hold up all that
+    /// waits for the next view.
+    fn drop_unasked_proposal(&mut self, wanted: Option<&View>) {
+        let Some(asking) = self.asking.as_ref().filter(|it| !it.asked && !it.forced) else {
+            return;
+        };
+        if wanted.is_none_or(|view| view.members != asking.view.members) {
+            self.asking = None;
+            if self.view.contains(&self.config.me) {
+                self.outputs.push_back(MemberOutput::NotProposing);
+            }
         }
     }
 
@@ -218,6 +236,7 @@ impl Member {
             ask_at: now,
             burnt_until: None,
             forced: false,
+            asked: false,
         });
         self.store();
     }
@@ -225,7 +244,7 @@ impl Member {
     fn ask_for_votes(&mut self, now: Timestamp) {
         let interval = Duration::from_millis(self.config.heartbeat_ms);
         let Some(asking) = &mut self.asking else { return };
-        asking.ask_at = now + interval;
+        (asking.ask_at, asking.asked) = (now + interval, true);
         let body = ControlBody::Propose { base: asking.base, view: asking.view.clone() };
         self.send_to_all(&body);
     }

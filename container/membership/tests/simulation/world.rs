@@ -393,6 +393,10 @@ impl World {
                     self.log(format!("{me} proposes {}", show(&view)));
                     self.nodes[place].joint = view.members != [me];
                 }
+                MemberOutput::NotProposing => {
+                    self.log(format!("{me} proposes nothing any more"));
+                    self.nodes[place].joint = false;
+                }
                 MemberOutput::Join { member } => {
                     self.log(format!("{me} joins {member}"));
                     let wait = 5 + self.random.below(40);
