@@ -64,12 +64,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// All alarms of the cluster with the node where they are raised, the newest first.
     pub fn alarms(&self) -> Vec<(&str, &Alarm)> {
-        let own = self.status.alarms.iter().map(|alarm| (self.cluster.this.as_str(), alarm));
-        let others = self.status.peer_alarms.iter();
-        let others = others.flat_map(|(node, all)| all.iter().map(|alarm| (node.as_str(), alarm)));
-        let mut alarms: Vec<_> = own.chain(others).collect();
-        alarms.sort_by_key(|(node, alarm)| (std::cmp::Reverse(alarm.raised_at), *node));
-        alarms
+        alarms(&self.status)
     }
 
     /// The cell with this id.
@@ -77,6 +72,16 @@ impl Snapshot {
         let id = id.to_string();
         self.cells.iter().find(|cell| cell.id == id)
     }
+}
+
+/// All alarms in `status` with the node where they are raised, the newest first.
+pub fn alarms(status: &Status) -> Vec<(&str, &Alarm)> {
+    let own = status.alarms.iter().map(|alarm| (status.run.node.as_str(), alarm));
+    let others = status.peer_alarms.iter();
+    let others = others.flat_map(|(node, all)| all.iter().map(|alarm| (node.as_str(), alarm)));
+    let mut alarms: Vec<_> = own.chain(others).collect();
+    alarms.sort_by_key(|(node, alarm)| (std::cmp::Reverse(alarm.raised_at), *node));
+    alarms
 }
 
 /// The node, as pages and REST see it.

@@ -2,7 +2,7 @@
 
 use crate::moment;
 use crate::problem::RestProblem;
-use crate::system::System;
+use crate::system::{self, System};
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 
@@ -23,10 +23,10 @@ struct AlarmRow<'a> {
     count: u64,
 }
 
-/// The newest first.
+/// The newest first. Scripts ask often: no cell is looked at for it.
 pub async fn alarms(system: web::Data<System>) -> Result<HttpResponse, RestProblem> {
-    let snapshot = system.snapshot().await?;
-    let rows = snapshot.alarms().into_iter().map(|(node, alarm)| AlarmRow {
+    let status = system.status().await?;
+    let rows = system::alarms(&status).into_iter().map(|(node, alarm)| AlarmRow {
         node,
         source: &alarm.source,
         text: &alarm.text,
@@ -34,8 +34,8 @@ pub async fn alarms(system: web::Data<System>) -> Result<HttpResponse, RestProbl
         count: alarm.count,
     });
     Ok(HttpResponse::Ok().json(Alarms {
-        now: moment::iso(snapshot.status.now),
-        node: &snapshot.cluster.this,
+        now: moment::iso(status.now),
+        node: status.run.node.as_str(),
         alarms: rows.collect(),
     }))
 }
