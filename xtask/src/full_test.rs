@@ -30,8 +30,9 @@ Steps:
   end-to-end       release binaries, then the tests of `resilee-examples` (examples/tests/*.rs) one
                    after another. They start those binaries, listen on real ports and measure
                    time, so they run neither in the dev profile nor beside other tests.
-                   Then two short runs of `cargo xtask soak`: server1 is killed under calls, for
-                   good and to come back. They are judged by their calls and bills, not by times.
+                   Then two short runs of `cargo xtask soak`: server1 is killed under calls and
+                   comes back, and the link between the servers is cut one way. They are judged
+                   by their calls, bills and alarms, not by times.
                    A system that gives no namespace has this left out, and is told so.
 
 The last lines are libtest's results added up, and the time in all.";
@@ -126,7 +127,7 @@ const SOAK: [&str; 15] = [
     "--seed",
     "1",
     "--kind",
-    "kill1",
+    "cut-cluster-1to2",
     "--kind",
     "restart1",
     "--rate=50",

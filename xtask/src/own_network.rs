@@ -1,5 +1,5 @@
-//! A network of the task's own: bench and soak run in a network and process namespace, where all
-//! ports are free, firewall rules hurt nobody else, and nothing outlives the task.
+//! A network of the task's own: bench and soak run in a network, process and mount namespace, where
+//! all ports are free, firewall rules and mounts hurt nobody else, and nothing outlives the task.
 //!
 //! The task starts itself again inside. Rules and processes are gone when it ends, however it ends.
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -38,10 +38,40 @@ struct Bills {
     unreadable: u64,
 }
 
+/// An alarm, as any server tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Alarm {
+    /// Where it is raised.
+    pub node: String,
+    /// What it is about.
+    pub source: String,
+    /// What an operator reads.
+    pub text: String,
+}
+
+/// What became of an order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// It is carried out.
+    Done,
+    /// It cannot be carried out now; why.
+    Refused(String),
+}
+
+#[derive(Deserialize)]
+struct Alarms {
+    alarms: Vec<Alarm>,
+}
+
 #[derive(Deserialize)]
 struct Nodes {
-    members: usize,
     protection: String,
+}
+
+#[derive(Deserialize)]
+struct Health {
+    member: bool,
+    members: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -56,10 +86,21 @@ impl Management {
         Management { base: format!("http://{address}/api/v1"), agent: config.into() }
     }
 
-    /// True if the server says that two members hold every call.
+    /// True if the server says that two members hold every call. Asked often, so it costs the
+    /// server little.
     pub fn is_backed(&self) -> bool {
-        let nodes: Result<Nodes> = self.get("nodes");
-        nodes.is_ok_and(|nodes| nodes.members == 2 && nodes.protection == "backed")
+        let health: Result<Health> = self.get("health");
+        health.is_ok_and(|health| health.member && health.members.len() == 2)
+    }
+
+    /// What the server says of the protection of calls: `backed`, `degraded`, `outside`.
+    pub fn protection(&self) -> Result<String> {
+        Ok(self.get::<Nodes>("nodes")?.protection)
+    }
+
+    /// All alarms that the server knows of.
+    pub fn alarms(&self) -> Result<Vec<Alarm>> {
+        Ok(self.get::<Alarms>("alarms")?.alarms)
     }
 
     /// Calls in progress.
@@ -84,13 +125,19 @@ impl Management {
     }
 
     /// Orders the server to give all its calls to another one; returns when that is done.
-    pub fn hand_over(&self, to: &str) -> Result<()> {
+    pub fn hand_over(&self, to: &str) -> Result<Order> {
         let address = format!("{}/cluster/hand-over", self.base);
         let order = self.agent.post(&address).header("Authorization", format!("Bearer {TOKEN}"));
-        order
-            .send_json(serde_json::json!({ "to": to }))
-            .with_context(|| format!("POST {address}"))?;
-        Ok(())
+        let order = order.config().http_status_as_error(false).build();
+        let send = || {
+            let mut answer = order.send_json(serde_json::json!({ "to": to }))?;
+            Ok::<_, ureq::Error>((answer.status().as_u16(), answer.body_mut().read_to_string()?))
+        };
+        match send().with_context(|| format!("POST {address}"))? {
+            (200, _) => Ok(Order::Done),
+            (409, why) => Ok(Order::Refused(why)),
+            (status, why) => bail!("POST {address}: {status} {why}"),
+        }
     }
 
     fn get<T: DeserializeOwned>(&self, noun: &str) -> Result<T> {

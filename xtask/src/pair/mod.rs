@@ -12,11 +12,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::Signal;
 
 pub use log::first_line;
-pub use management::{Bill, Management};
+pub use management::{Alarm, Bill, Management, Order};
 pub use process::{Process, Usage};
 pub use property_files::{DOMAIN, SIP, USERS, user};
 
@@ -30,6 +30,11 @@ pub const NAMES: [&str; 3] = ["balancer", "server1", "server2"];
 const START_MAX: Duration = Duration::from_secs(60);
 /// How often a condition is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// Where server 1 or 2 of a pair in `folder` stores what it has.
+pub fn data_dir(folder: &Path, server: usize) -> PathBuf {
+    folder.join(format!("{}.data", NAMES[server]))
+}
 
 /// See the module.
 pub struct Pair {
@@ -73,6 +78,15 @@ impl Pair {
         self.processes[index].take().context("it is dead already")?.kill()
     }
 
+    /// SIGTERM, as an operator ends it; returns when it has ended.
+    pub fn end(&mut self, index: usize, within: Duration) -> Result<()> {
+        let mut process = self.processes[index].take().context("it is dead already")?;
+        process.signal(Signal::SIGTERM)?;
+        let status = process.wait(within)?;
+        ensure!(status.success(), "{} ended with {status}", NAMES[index]);
+        Ok(())
+    }
+
     /// Sends a signal that it survives.
     pub fn signal(&self, index: usize, signal: Signal) -> Result<()> {
         self.processes[index].as_ref().context("it is dead")?.signal(signal)
@@ -101,6 +115,11 @@ impl Pair {
     /// Management of server 1 or 2.
     pub fn management(&self, server: usize) -> Management {
         Management::new(property_files::ADMIN[server - 1])
+    }
+
+    /// Where server 1 or 2 stores what it has.
+    pub fn data_dir(&self, server: usize) -> PathBuf {
+        data_dir(&self.folder, server)
     }
 
     /// Waits until both servers are members and hold every call twice.

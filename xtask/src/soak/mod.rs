@@ -1,14 +1,21 @@
 //! `cargo xtask soak`: a pair under calls, a fault at a random moment, every bill checked.
 //!
-//! This file is the command: which runs there are. A run is in `run`, what is broken in `fault`,
-//! the bills in `verdict`, the row in `record`, all rows in `summary`.
+//! This file is the command: which runs there are. A run is in `run`, what can break in `kind`,
+//! how in `fault`, what is promised in `limits`, what must show in `signs`, the bills in
+//! `verdict`, the row in `record`, all rows in `summary`.
 
 mod fault;
+mod kind;
+mod limits;
 mod random;
 mod record;
 mod run;
+mod signs;
+mod small_disk;
+mod store_damage;
 mod summary;
 mod verdict;
+mod watch;
 mod witness;
 
 use std::path::{Path, PathBuf};
@@ -19,7 +26,7 @@ use clap::{Args, ValueEnum};
 use crate::bench::{binaries, provide_binaries};
 use crate::own_network;
 use crate::phones::Load;
-use fault::Kind;
+use kind::Kind;
 use record::Record;
 
 /// Shown by `cargo xtask soak --help`.
@@ -31,11 +38,14 @@ next one goes on with the next number. The number is the seed of the run: it cho
 and the kind unless --kind does.
 
 A run is bad if a call failed, a bill is lost, doubled or wrong, a call is left over, the servers
-disagree, or a limit of time is exceeded. Its files are kept in target/soak, and the exit code is 1.
+disagree, the fault did not show, an alarm is left when all is well again, or a limit of time is
+exceeded. Its files are kept in target/soak (but for what was on a disk that was full), and the exit
+code is 1. alarm_ms of a row is the time from the fault to the first alarm of it at /api/v1/alarms;
+a dash says that not all of what a person must see was to be seen.
 disk_max_ms and wait_max_ms of a row are the machine's own: the slowest flushed write, and the
 longest that a thread which wanted to run had to wait.
 
-Needs root or a system that lets users have namespaces; SIPp, unshare, ip and iptables.";
+Needs root or a system that lets users have namespaces; SIPp, unshare, mount, ip and iptables.";
 
 /// Where the rows go, from the root of the repository.
 const FILE: &str = "bench/failover.csv";
@@ -59,7 +69,7 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 20)]
     seconds: u32,
     /// From answer to BYE
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 30)]
     talk_s: u32,
     /// Append nothing and judge no times: the machine may be anything
     #[arg(long)]

@@ -6,13 +6,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::fault::{Kind, Moments};
+use super::fault::{Moments, Stage};
+use super::kind::Kind;
 use super::random::Random;
 use super::record::{Record, Times};
+use super::small_disk::SmallDisk;
 use super::verdict::Verdict;
+use super::watch::{Shown, Watch, alarms_left};
 use super::witness::Witness;
 use crate::figures::load_average;
-use crate::pair::{Bill, Pair, first_line};
+use crate::pair::{Bill, Pair, data_dir, first_line};
 use crate::phones::{Load, Phones};
 
 /// How much longer than planned the calls may take: all repeats of a lost message.
@@ -35,6 +38,8 @@ pub fn run(
     let mut random = Random::new(seed);
     let loaded = load_average();
     let witness = Witness::start(folder)?;
+    let disk = kind.small_disk().map(|server| SmallDisk::mount(&data_dir(folder, server)));
+    let disk = disk.transpose()?;
     let mut pair = Pair::start(binaries, folder)?;
     let mut phones = Phones::start(root, folder, load)?;
     let started = Instant::now();
@@ -42,18 +47,17 @@ pub fn run(
     let end_ms = u64::try_from(load.duration().as_millis())?.saturating_sub(1_000);
     let fault_at_ms = random.between(CALLS_FIRST_MS, end_ms.max(CALLS_FIRST_MS));
     sleep(Duration::from_millis(fault_at_ms).saturating_sub(started.elapsed()));
-    let moments = kind.play(&mut pair, &mut random);
+    let watch = Watch::start(&pair, kind);
+    let stage = Stage { pair: &mut pair, random: &mut random, disk: disk.as_ref() };
+    let moments = played(stage, kind, seed);
+    let shown = watch.shown();
+    for missing in &shown.missing {
+        println!("run {seed}: never seen: {missing}");
+    }
     let left = (load.duration() + LATE_MAX).saturating_sub(started.elapsed());
     phones.wait(left.max(OVER_MAX))?;
     let loaded = loaded.max(load_average());
     let seen = witness.seen();
-    let (moments, whole) = match moments {
-        Ok(moments) => (Some(moments), true),
-        Err(error) => {
-            println!("run {seed}: {error:#}");
-            (None, false)
-        }
-    };
     let left_over = left_over(&pair, kind)?;
     let repeats = phones.repeats()?;
     let calls = phones.calls()?;
@@ -63,6 +67,7 @@ pub fn run(
     for problem in &verdict.problems {
         println!("run {seed}: {problem}");
     }
+    let alarms_left = told_alarms_left(&pair, kind, seed);
     let differ = bills.iter().any(|others| !same_bills(&bills[0], others));
     Ok(Record {
         seed,
@@ -76,9 +81,33 @@ pub fn run(
         repeats,
         verdict: verdict.figures,
         left_over,
-        differ: differ || !whole,
-        times: moments.map(|moments| times(&pair, kind, &moments)).unwrap_or_default(),
+        differ: differ || moments.is_none(),
+        alarms_left,
+        times: moments.map(|moments| times(&pair, kind, &moments, &shown)).unwrap_or_default(),
     })
+}
+
+/// Plays the fault; nothing if the pair did not become whole again.
+fn played(mut stage: Stage<'_>, kind: Kind, seed: u64) -> Option<Moments> {
+    match stage.play(kind) {
+        Ok(moments) => Some(moments),
+        Err(error) => {
+            println!("run {seed}: {error:#}");
+            None
+        }
+    }
+}
+
+/// How many alarms are left although all is well again.
+fn told_alarms_left(pair: &Pair, kind: Kind, seed: u64) -> u64 {
+    if kind.survivors().len() < 2 {
+        return 0;
+    }
+    let left = alarms_left(pair, kind);
+    for alarm in &left {
+        println!("run {seed}: an alarm is left: {alarm:?}");
+    }
+    left.len() as u64
 }
 
 /// Calls that are still in progress although no phone knows of them.
@@ -114,7 +143,7 @@ fn same_bills(one: &[Bill], other: &[Bill]) -> bool {
 }
 
 /// Reads the logs.
-fn times(pair: &Pair, kind: Kind, moments: &Moments) -> Times {
+fn times(pair: &Pair, kind: Kind, moments: &Moments, shown: &Shown) -> Times {
     let logs: Vec<String> = (0..3).map(|index| pair.log(index)).collect();
     let first = |logs: &[String], since, wanted: fn(&str) -> bool| {
         let found = logs.iter().filter_map(|log| first_line(log, since, wanted));
@@ -128,6 +157,7 @@ fn times(pair: &Pair, kind: Kind, moments: &Moments) -> Times {
     Times {
         balancer_ms: first(&logs[..1], broken, noticed),
         cluster_ms: first(&logs[1..], broken, noticed),
+        alarm_ms: shown.after_ms(broken),
         takeover_ms: takeover,
         resync_ms: moments.mended.and_then(|mended| first(&logs[1..], mended, both)),
     }

@@ -21,13 +21,23 @@ struct Sum {
     counts: [u64; COUNTS.len()],
     off_max_ms: Option<u64>,
     set_up_max_ms: Option<u64>,
-    takeover_ms: Vec<u64>,
-    resync_ms: Vec<u64>,
+    /// The times of [`TIMES`].
+    times_ms: [Vec<u64>; TIMES.len()],
 }
 
 /// Columns that are added up.
-const COUNTS: [&str; 8] =
-    ["calls", "failed", "lost", "double", "stray", "wrong", "left_over", "differ"];
+const COUNTS: [&str; 9] =
+    ["calls", "failed", "lost", "double", "stray", "wrong", "left_over", "differ", "alarms_left"];
+
+/// Columns of which the summary says median, 99th percentile and the longest, and what it calls
+/// them.
+const TIMES: [(&str, &str); 5] = [
+    ("balancer_notice_ms", "balancer notices"),
+    ("cluster_notice_ms", "a server notices"),
+    ("alarm_ms", "alarm seen"),
+    ("takeover_ms", "takeover"),
+    ("resync_ms", "resync"),
+];
 
 impl Row {
     fn number(&self, column: &str) -> Option<u64> {
@@ -70,9 +80,13 @@ pub fn summary(rows: &[Row]) -> String {
     }
     let mut text = String::from(
         "| kind | runs | good | calls | failed | lost | double | stray | wrong | left over \
-         | differ | worst duration, ms off | slowest set-up ms | takeover p50/p99/max ms \
-         | resync max ms |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n",
+         | differ | alarms left | worst duration, ms off | slowest set-up ms |",
     );
+    for (_, name) in TIMES {
+        let _ = write!(text, " {name}: p50/p99/max ms |");
+    }
+    let columns = text.matches('|').count() - 1;
+    let _ = writeln!(text, "\n|{}", "---|".repeat(columns));
     for (kind, sum) in sums.into_iter().chain([("all", all)]) {
         let _ = writeln!(text, "| {kind} | {} |", sum.line());
     }
@@ -88,18 +102,19 @@ impl Sum {
         }
         self.off_max_ms = self.off_max_ms.max(row.number("off_max_ms"));
         self.set_up_max_ms = self.set_up_max_ms.max(row.number("set_up_max_ms"));
-        self.takeover_ms.extend(row.number("takeover_ms"));
-        self.resync_ms.extend(row.number("resync_ms"));
+        for (times, (column, _)) in self.times_ms.iter_mut().zip(TIMES) {
+            times.extend(row.number(column));
+        }
     }
 
     fn line(mut self) -> String {
         let mut cells = vec![self.runs.to_string(), self.good.to_string()];
         cells.extend(self.counts.map(|count| count.to_string()));
         cells.extend([self.off_max_ms, self.set_up_max_ms].map(or_dash));
-        let takeover =
-            [50, 99, 100].map(|percent| or_dash(percentile(&mut self.takeover_ms, percent)));
-        cells.push(takeover.join("/"));
-        cells.push(or_dash(percentile(&mut self.resync_ms, 100)));
+        for times in &mut self.times_ms {
+            let values = [50, 99, 100].map(|percent| or_dash(percentile(times, percent)));
+            cells.push(values.join("/"));
+        }
         cells.join(" | ")
     }
 }
@@ -111,8 +126,8 @@ mod tests {
     #[test]
     fn rows_add_up_by_kind_and_in_all() {
         let rows = parse(
-            "seed,kind,calls,failed,good,takeover_ms,set_up_max_ms\n\
-             1,kill1,100,0,1,20,30\n2,kill1,100,2,0,40,900\n3,pause1,50,0,1,-,10\n",
+            "seed,kind,calls,failed,good,takeover_ms,set_up_max_ms,alarm_ms\n\
+             1,kill1,100,0,1,20,30,70\n2,kill1,100,2,0,40,900,90\n3,pause1,50,0,1,-,10,-\n",
         );
         let text = summary(&rows);
         let line = |kind: &str| {
@@ -120,8 +135,14 @@ mod tests {
             text.lines().find(|line| line.starts_with(&start)).unwrap().to_owned()
         };
         assert!(line("kill1").starts_with("| kill1 | 2 | 1 | 200 | 2 | 0 |"), "{text}");
-        assert!(line("kill1").ends_with("| - | 900 | 20/40/40 | - |"), "{text}");
-        assert!(line("pause1").ends_with("| - | 10 | -/-/- | - |"), "{text}");
+        assert!(
+            line("kill1").ends_with("| - | 900 | -/-/- | -/-/- | 70/90/90 | 20/40/40 | -/-/- |"),
+            "{text}"
+        );
+        assert!(
+            line("pause1").ends_with("| - | 10 | -/-/- | -/-/- | -/-/- | -/-/- | -/-/- |"),
+            "{text}"
+        );
         assert!(line("all").starts_with("| all | 3 | 2 | 250 | 2 |"), "{text}");
         assert_eq!(rows[2].seed(), 3);
     }
