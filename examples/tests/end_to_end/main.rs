@@ -17,6 +17,7 @@
 
 mod baresip_call;
 mod chromium;
+mod faults;
 mod own_service;
 mod restart;
 mod sipp_load;

@@ -169,6 +169,37 @@ impl Cluster {
         node
     }
 
+    /// SIGSTOP to `server`: it stands still, and answers nothing.
+    #[track_caller]
+    pub fn pause_node(&self, server: usize) {
+        self.node(server).signal(Signal::SIGSTOP);
+    }
+
+    /// SIGCONT to `server`.
+    #[track_caller]
+    pub fn wake_node(&self, server: usize) {
+        self.node(server).signal(Signal::SIGCONT);
+    }
+
+    /// Where `server` stores what it has.
+    pub fn data_dir(&self, server: usize) -> PathBuf {
+        self.folder.path().join(format!("{}.data", SERVERS[server - 1]))
+    }
+
+    /// Starts `server` by a command that is given its own: what it runs in is the caller's.
+    #[track_caller]
+    pub fn start_node_in(&mut self, server: usize, mut around: Command) -> u32 {
+        let name = SERVERS[server - 1];
+        around.arg(binary("resilee")).args(["node", "--config"]).arg(format!("{name}.toml"));
+        let node = Process::start(name, self.folder.path(), &mut around);
+        self.nodes[server - 1].insert(node).id()
+    }
+
+    #[track_caller]
+    fn node(&self, server: usize) -> &Process {
+        self.nodes[server - 1].as_ref().expect("the node runs")
+    }
+
     #[track_caller]
     fn take_node(&mut self, server: usize) -> Process {
         let mut node = self.nodes[server - 1].take().expect("the node runs");

@@ -8,6 +8,7 @@ pub mod ports;
 pub mod process;
 pub mod rest;
 pub mod sipp;
+pub mod small_disk;
 pub mod softphone;
 pub mod system_program;
 pub mod web_driver;

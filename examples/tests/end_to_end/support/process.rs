@@ -38,6 +38,11 @@ impl Process {
         Process { name: name.to_owned(), child, log }
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// All it wrote so far, also in earlier lives of the same name.
     pub fn output(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
@@ -68,8 +73,9 @@ impl Process {
         wait_for(&what, within, || self.child.try_wait().ok().flatten())
     }
 
+    /// Sends a signal.
     #[track_caller]
-    fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.id()).expect("a process id has 31 bits");
         kill(Pid::from_raw(id), signal)
             .unwrap_or_else(|error| panic!("{signal} to {}: {error}", self.name));

@@ -95,6 +95,22 @@ impl Bill {
     }
 }
 
+/// One row of `GET /api/v1/alarms`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Alarm {
+    /// Where it is raised.
+    pub node: String,
+    /// What it is about.
+    pub source: String,
+    /// What an operator reads.
+    pub text: String,
+}
+
+#[derive(Deserialize)]
+struct Alarms {
+    alarms: Vec<Alarm>,
+}
+
 #[derive(Deserialize)]
 struct Calls {
     calls: Vec<LiveCall>,
@@ -128,6 +144,17 @@ impl Rest {
     /// True if the node says of itself that it serves.
     pub fn is_healthy(&self) -> bool {
         self.get::<serde_json::Value>("health").is_ok()
+    }
+
+    /// All alarms of the cluster, as far as the node hears of them; none while it does not answer.
+    pub fn alarms(&self) -> Vec<Alarm> {
+        self.get::<Alarms>("alarms").map(|answer| answer.alarms).unwrap_or_default()
+    }
+
+    /// The overview as the node makes it; empty while it does not answer.
+    pub fn overview(&self) -> String {
+        let answer = self.agent.get(self.page("/")).call();
+        answer.and_then(|mut answer| answer.body_mut().read_to_string()).unwrap_or_default()
     }
 
     /// Calls in progress.
