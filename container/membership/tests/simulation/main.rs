@@ -56,9 +56,12 @@ fn a_joiner_that_never_heard_of_its_membership_begins_anew() {
     world.start(1);
     let proposed = |world: &World| world.trace.iter().any(|line| line.contains("proposes 4"));
     assert!(world.run_until(1_000, proposed).is_some());
+    // Its own vote is stored by then, and the others are asked.
+    world.run(3);
     world.set_cut(0, 1, true);
     world.set_cut(SEAT, 1, true);
     assert!(world.run_until(1_000, |world| world.adopted.contains_key(&5)).is_some());
+    assert_eq!(world.member_view(1), None, "it never heard of view 4");
     world.heal();
     assert!(world.run_until(1_000, World::is_whole).is_some(), "{:#?}", world.trace);
 }
