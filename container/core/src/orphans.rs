@@ -6,13 +6,13 @@
 //! of a cohort that no view names, can be an orphan. So without a gap a request of a call that is
 //! over is answered as ever.
 //!
-//! | a request that the adaptor can pass on, whose cell is not known | what happens               |
-//! |------------------------------------------------------------------|----------------------------|
-//! | of a cohort of no gap                                            | the adaptor answers        |
-//! | of a cohort that the view does not name, not at the tables' owner | relayed to that one       |
-//! | the cell must hear of it                                         | a row; it leaves behind it |
-//! | the same again                                                   | it leaves behind that row  |
-//! | the cell need not hear of it                                     | it leaves at once          |
+//! | a request that can be passed on, whose cell is not known      | what happens               |
+//! |---------------------------------------------------------------|----------------------------|
+//! | of a cohort of no gap                                         | the adaptor answers        |
+//! | of a cohort that no view names, not at the tables' owner      | relayed to that one        |
+//! | the cell must hear of it                                      | a row; it leaves behind it |
+//! | the same again                                                | it leaves behind that row  |
+//! | the cell need not hear of it                                  | it leaves at once          |
 //!
 //! The owner of a cohort is the only one who writes the rows of its calls. Rows of both tables are
 //! removed after [`KEPT`] by the owner of the shared tables, and an orphan's when it was used.

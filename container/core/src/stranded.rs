@@ -1,21 +1,22 @@
 //! Cells that only the store of a rejoiner has: the others went on from an older one (a gap).
 //!
-//! | the rejoiner                             | what happens with the cells of its store              |
-//! |------------------------------------------|-------------------------------------------------------|
-//! | asks for a snapshot                      | they are set aside                                    |
-//! | is a member; no gap since it was one     | they are dropped: the others went on with them        |
-//! | is a member; there was a gap since       | those that the others neither have nor have a record  |
-//! |                                          | of are given to the owner of their cohort             |
-//! | applies a commit of such a cell          | it is forgotten: the owner has it                     |
+//! | the rejoiner                           | what happens with the cells of its store           |
+//! |----------------------------------------|----------------------------------------------------|
+//! | asks for a snapshot                    | they are set aside                                 |
+//! | is a member; no gap since it was one   | they are dropped: the others went on with them     |
+//! | is a member; there was a gap since     | those that the others neither have nor have a      |
+//! |                                        | record of are given to the owner of their cohort   |
+//! | applies a commit of such a cell        | it is forgotten: the owner has it                  |
 //!
-//! | the owner gets such a cell               | what happens                                          |
-//! |------------------------------------------|-------------------------------------------------------|
-//! | and has it, or another one of its call   | nothing                                               |
-//! | and an orphan waits for it               | commits and wakes it; the adaptor hears what it missed |
-//! | and none does                            | commits and wakes it; the adaptor asks what became of it |
+//! | the owner gets such a cell             | what happens                                       |
+//! |----------------------------------------|----------------------------------------------------|
+//! | and has it, or another one of its call | nothing                                            |
+//! | and an orphan waits for it             | commits and wakes it; it hears what it missed      |
+//! | and none does                          | commits and wakes it; the adaptor asks its clients |
 //!
 //! The cell keeps its name, which is the key of its records: if it was billed before, that stands.
-//! What was set aside is in memory alone: a rejoiner that dies before it is a member loses it.
+//! What was set aside is in memory alone: a rejoiner that dies, or is cut off, before
+//! the owner has committed it loses it.
 
 use crate::cell::{Cell, CellInput, apply, check_readable};
 use crate::commit::{Change, Commit, Record};
@@ -80,7 +81,7 @@ impl Core {
                 Some(owner) if owner == self.config.me => self.take_in(now, *id, &cell.snapshot()),
                 Some(owner) => {
                     let update = Update::Stranded { id: *id, parts: cell.snapshot() };
-                    // A link that takes no more is cut off with the next commit, and the view changes.
+                    // A link that takes no more is cut off with the next commit: the view changes.
                     if let Some(link) = self.links.get_mut(&owner.node).filter(|l| l.replicates()) {
                         let _ = link.push(&update, 0);
                     }

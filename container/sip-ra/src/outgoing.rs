@@ -21,7 +21,8 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     /// A request outside a dialog, for the target of this index. A service chose the target, so
-    /// the client's own Routes end here. One that begins a call gets our Record-Route, with its ends.
+    /// the client's own Routes end here. One that begins a call gets our Record-Route, with its
+    /// ends.
     pub(crate) fn to_target(
         step: &Step<'_>,
         request: &Message<'_>,

@@ -77,6 +77,8 @@ pub struct World {
     pub violation: Option<Violation>,
     /// How late bills may be.
     pub lateness: Lateness,
+    /// No datagram is lost, or overtakes another.
+    pub in_order: bool,
     /// True once both nodes died.
     pub power_cut: bool,
     /// The node with the older store went on alone.
@@ -138,6 +140,7 @@ impl World {
             watch: OutputCommit::default(),
             violation: None,
             lateness: Lateness::new(&plan.network),
+            in_order: plan.network.loss_permille == 0 && plan.network.reorder_permille == 0,
             power_cut: false,
             old_store: None,
             cluster: Cluster {

@@ -2,9 +2,9 @@
 //!
 //! A message is `cell verb [word]`: `begin` starts the activity, `say` fires an event, `ping` is
 //! answered `pong` and changes nothing, `end` ends the activity, `ask` is answered in a turn that
-//! leaves nothing behind. The cell `table` belongs to the shared tables. The word of `end` and `ping`
-//! is the cohort that the message names; both are passed on if nobody has their call, and of an
-//! `end` it must hear.
+//! leaves nothing behind. The cell `table` belongs to the shared tables. The word of `end` and
+//! `ping` is the cohort that the message names; both are passed on if nobody has their call, and of
+//! an `end` it must hear.
 
 use resilee_core::{Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdaptor, Route, Scope};
 use resilee_membership::Flow;

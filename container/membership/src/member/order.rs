@@ -1,6 +1,5 @@
-//! What may be ordered: an end, a hand-over of cohorts, a forced start, a name for cohorts that were
-//! found; and when a node
-//! that may not wait for votes (`unclean = "serve"`) does without them.
+//! What may be ordered: an end, a hand-over of cohorts, a forced start, a name for cohorts that
+//! were found; and when a node that may not wait for votes (`unclean = "serve"`) does without them.
 //!
 //! | order     | it stands until         | what it changes                                  |
 //! |-----------|-------------------------|--------------------------------------------------|
