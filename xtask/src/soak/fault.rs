@@ -78,7 +78,7 @@ impl Stage<'_> {
                 store_damage::remove_all(&stage.pair.data_dir(server))
             })?,
             Kind::SpoilStore1 => self.restart(&[server], 200, 3_000, |stage| {
-                store_damage::overwrite(&stage.pair.data_dir(server), stage.random)
+                store_damage::overwrite(&stage.pair.data_dir(server))
             })?,
             // Less than 300 ms is noticed by nobody, and is no fault.
             Kind::KillBalancer => self.restart(&[BALANCER], 500, 1_200, |_| Ok(()))?,

@@ -50,7 +50,7 @@ pub enum Kind {
     LoseStore1,
     /// SIGKILL to server1, whose whole data_dir is removed before it starts again
     LoseData1,
-    /// SIGKILL to server1, whose store is overwritten in part before it starts again
+    /// SIGKILL to server1, whose store is overwritten before it starts again
     SpoilStore1,
     /// All calls change their owner every 500 ms for some seconds; nothing breaks
     HandOvers,
@@ -84,6 +84,12 @@ impl Kind {
     /// The server that has a disk of its own, which can be full.
     pub fn small_disk(self) -> Option<usize> {
         matches!(self, Kind::FullDisk1 | Kind::FullDisk2).then(|| self.server())
+    }
+
+    /// True if what must show of it needs a bill first: before one is written, a store that is
+    /// gone looks like a first start.
+    pub fn needs_bills(self) -> bool {
+        matches!(self, Kind::LoseStore1 | Kind::SpoilStore1)
     }
 
     /// True if the next view comes without one of the two servers.

@@ -16,7 +16,7 @@ use super::watch::{Shown, Watch, alarms_left};
 use super::witness::Witness;
 use crate::figures::load_average;
 use crate::pair::{Bill, Pair, data_dir, first_line};
-use crate::phones::{Load, Phones};
+use crate::phones::{Load, Phones, RING_MS};
 
 /// How much longer than planned the calls may take: all repeats of a lost message.
 const LATE_MAX: Duration = Duration::from_secs(45);
@@ -45,7 +45,9 @@ pub fn run(
     let started = Instant::now();
     // The last second of calls is left out: whatever broke needs calls that show it.
     let end_ms = u64::try_from(load.duration().as_millis())?.saturating_sub(1_000);
-    let fault_at_ms = random.between(CALLS_FIRST_MS, end_ms.max(CALLS_FIRST_MS));
+    let bill_ms = if kind.needs_bills() { u64::from(load.talk_ms) + RING_MS } else { 0 };
+    let first_ms = CALLS_FIRST_MS + bill_ms;
+    let fault_at_ms = random.between(first_ms, end_ms.max(first_ms));
     sleep(Duration::from_millis(fault_at_ms).saturating_sub(started.elapsed()));
     let watch = Watch::start(&pair, kind);
     let stage = Stage { pair: &mut pair, random: &mut random, disk: disk.as_ref() };
