@@ -91,6 +91,8 @@ pub struct Core {
     pub(crate) stranded: Stranded,
     /// Cohorts of dead runs that have nothing left, and the commit by which that is so.
     pub(crate) finished: BTreeMap<CohortId, u64>,
+    /// Cohorts that the next view may leave out if they have nothing left, by the view's number.
+    pub(crate) forgettable: (u64, Vec<CohortId>),
     /// Those of them that the membership knows.
     pub(crate) finished_told: BTreeSet<CohortId>,
     pub(crate) writes: Writes,
@@ -238,6 +240,7 @@ impl Core {
             orphans: Orphans::default(),
             stranded: Stranded::of_store(restored.progress.view),
             finished: BTreeMap::new(),
+            forgettable: (0, Vec::new()),
             finished_told: BTreeSet::new(),
             writes: Writes { next_batch: 1, ..Writes::default() },
             draining: Drain::No,

@@ -24,9 +24,16 @@ use std::collections::BTreeSet;
 impl Core {
     /// Looks for cohorts that ended, and tells the membership of those that are held to be.
     pub(crate) fn note_finished_cohorts(&mut self) {
-        let me = &self.config.me;
-        let rows = self.view.cohorts.keys().copied();
-        let mine = rows.filter(|cohort| self.view.may_forget(*cohort, me));
+        if self.forgettable.0 != self.view.number {
+            let rows = self.view.cohorts.keys().copied();
+            let mine = rows.filter(|cohort| self.view.may_forget(*cohort, &self.config.me));
+            self.forgettable = (self.view.number, mine.collect());
+        }
+        if self.forgettable.1.is_empty() && self.finished_told.is_empty() {
+            self.finished.clear();
+            return;
+        }
+        let mine = self.forgettable.1.iter().copied();
         let mut empty: BTreeSet<_> = mine.filter(|cohort| self.is_empty(*cohort)).collect();
         if !empty.is_empty() {
             empty.retain(|cohort| !self.may_be_lost(*cohort));

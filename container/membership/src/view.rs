@@ -151,8 +151,8 @@ impl View {
     /// message that names it belongs to a call that is over, and is answered so.
     pub fn may_forget(&self, cohort: CohortId, proposer: &RunId) -> bool {
         let born = |member: &RunId| member.cohort() == cohort;
-        let finished = cohort != CohortId::TABLES && !self.members.iter().any(born);
-        finished && self.owner(cohort) == Some(proposer)
+        let own = cohort != CohortId::TABLES && self.owner(cohort) == Some(proposer);
+        own && !self.members.iter().any(born)
     }
 }
 

@@ -4,6 +4,9 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+/// Room for most of what is written, so that it is not moved again and again while it grows.
+const USUAL_BYTES: usize = 128;
+
 /// Bytes that could not be written or read as the expected type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -21,7 +24,18 @@ impl CodecError {
 /// # Errors
 /// A type whose `Serialize` fails, or a map whose length is not known in advance.
 pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
-    rmp_serde::to_vec_named(value).map_err(|error| CodecError(format!("cannot encode: {error}")))
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
+    encode_into(&mut bytes, value)?;
+    Ok(bytes)
+}
+
+/// Writes `value` as [`encode`] does, behind what is in `bytes`.
+///
+/// # Errors
+/// As [`encode`]; what is in `bytes` then is of no use.
+pub fn encode_into<T: Serialize>(bytes: &mut Vec<u8>, value: &T) -> Result<(), CodecError> {
+    let written = rmp_serde::encode::write_named(bytes, value);
+    written.map_err(|error| CodecError(format!("cannot encode: {error}")))
 }
 
 /// Reads what [`encode`] wrote; unknown fields are skipped.

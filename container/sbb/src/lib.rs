@@ -16,7 +16,7 @@ mod sbb;
 mod tables;
 mod time;
 
-pub use codec::{CodecError, decode, encode};
+pub use codec::{CodecError, decode, encode, encode_into};
 pub use context::Context;
 pub use delivery::{
     ATTRIBUTE_BYTES_MAX, Deliver, EFFECTS_MAX, Effect, LinkedSbb, Outcome, STATE_BYTES_MAX,
