@@ -6,7 +6,7 @@
 //! | frame with updates in order | handed on once each; an acknowledgement is due             |
 //! | frame behind, or ahead      | what is known is skipped; a hole is refused, link closed   |
 //! | acknowledgement             | kept updates up to it are dropped                          |
-//! | link down, then up again    | all kept updates are sent again                            |
+//! | link down, then up again    | all kept updates are sent again, once the peer has spoken  |
 //! | nothing acknowledged a while| the same                                                   |
 //! | another run of the peer     | everything of the old run is forgotten                     |
 //!
@@ -62,6 +62,9 @@ pub(crate) struct Link {
     pub run: Option<RunId>,
     /// True while the transport has a connection.
     pub up: bool,
+    /// The peer spoke on this connection. Before, another run of it may be at the other end, which
+    /// would take what its old run was to hear for its own.
+    heard: bool,
     pub mode: Mode,
     /// Our stream, as the peer named it.
     stream: u64,
@@ -91,6 +94,7 @@ impl Link {
             peer,
             run: None,
             up: false,
+            heard: false,
             mode: Mode::Idle,
             stream: 0,
             next: 1,
@@ -110,7 +114,7 @@ impl Link {
 
     /// The transport has a new connection: what is kept is sent again.
     pub fn on_up(&mut self) {
-        self.up = true;
+        (self.up, self.heard) = (true, false);
         if !self.planted.is(PlantedFault::LinkForgetsWindow) {
             self.sent = self.next - 1 - self.kept.len() as u64;
         }
@@ -146,6 +150,11 @@ impl Link {
     /// The connection is gone.
     pub fn on_down(&mut self) {
         self.up = false;
+    }
+
+    /// The run that is known is at the other end of this connection.
+    pub fn on_heard(&mut self) {
+        self.heard = true;
     }
 
     /// Another run of the peer speaks: forget the old one.
@@ -245,6 +254,8 @@ impl Link {
         while self.kept.front().is_some_and(|kept| kept.sequence <= ack) {
             if let Some(kept) = self.kept.pop_front() {
                 self.kept_bytes -= kept.bytes.len();
+                // What was to be sent again need not be.
+                self.sent = self.sent.max(kept.sequence);
             }
         }
         if matches!(self.mode, Mode::Ending(end) if ack >= end) {
@@ -300,7 +311,7 @@ impl Link {
 
     /// The next frame, if there is anything to say.
     pub fn poll_frame(&mut self, me: &RunId, view: u64, done: u64) -> Option<Frame> {
-        let unsent = self.next - 1 > self.sent;
+        let unsent = self.heard && self.next - 1 > self.sent;
         if !self.up || !(unsent || self.acknowledgement_due || !self.extras.is_empty()) {
             return None;
         }
@@ -308,7 +319,7 @@ impl Link {
         let mut updates = Vec::new();
         let mut size = 0;
         let skipped = self.kept.partition_point(|kept| kept.sequence < first);
-        for kept in self.kept.iter().skip(skipped) {
+        for kept in self.kept.iter().skip(skipped).take_while(|_| unsent) {
             if size > 0 && size + kept.bytes.len() > FRAME_BYTES_MAX {
                 break;
             }
@@ -345,8 +356,10 @@ mod tests {
     fn pair() -> (Link, Link) {
         let mut a = Link::new("b".parse().expect("a name"));
         let mut b = Link::new("a".parse().expect("a name"));
-        a.on_up();
-        b.on_up();
+        for link in [&mut a, &mut b] {
+            link.on_up();
+            link.on_heard();
+        }
         (a, b)
     }
 
@@ -365,10 +378,44 @@ mod tests {
         assert_eq!(apply(&mut b, &mut frame.clone()), 1);
         a.on_down();
         a.on_up();
+        a.on_heard();
         a.push(&Update::SnapshotEnd, 2).expect("room");
         let mut again = a.poll_frame(&run("a"), 1, 0).expect("both updates");
         assert_eq!((again.first, again.updates.len()), (1, 2));
         assert_eq!(apply(&mut b, &mut again), 1);
+    }
+
+    #[test]
+    fn what_is_kept_waits_until_the_peer_has_spoken_on_the_new_connection() {
+        let (mut a, _) = pair();
+        a.push(&Update::SnapshotEnd, 1).expect("room");
+        a.on_down();
+        a.on_up();
+        let greeting = a.poll_frame(&run("a"), 1, 0).expect("the first word");
+        assert_eq!((greeting.updates.len(), greeting.extras), (0, vec![Extra::Hello]));
+        a.on_heard();
+        let again = a.poll_frame(&run("a"), 1, 0).expect("the update");
+        assert_eq!((again.first, again.updates.len()), (1, 1));
+    }
+
+    #[test]
+    fn what_the_peers_first_word_acknowledges_is_not_sent_again() {
+        let (mut a, mut b) = pair();
+        a.push(&Update::SnapshotEnd, 1).expect("room");
+        a.push(&Update::SnapshotEnd, 2).expect("room");
+        let mut lost = a.poll_frame(&run("a"), 1, 0).expect("updates");
+        lost.updates.pop();
+        assert_eq!(apply(&mut b, &mut lost), 1);
+        for link in [&mut a, &mut b] {
+            link.on_down();
+            link.on_up();
+        }
+        let word = b.poll_frame(&run("b"), 1, 0).expect("the first word");
+        a.on_heard();
+        a.on_acknowledgement(word.ack_stream, word.ack);
+        let again = a.poll_frame(&run("a"), 1, 0).expect("the other update");
+        assert_eq!((again.first, again.updates.len()), (2, 1));
+        assert!(a.poll_frame(&run("a"), 1, 0).is_none());
     }
 
     #[test]

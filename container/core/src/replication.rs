@@ -81,8 +81,12 @@ impl Core {
         if link.run.as_ref().is_some_and(|run| run.incarnation > frame.from.incarnation) {
             return Ok(());
         }
-        if link.run.as_ref() != Some(&frame.from) {
+        let new = link.run.as_ref() != Some(&frame.from);
+        if new {
             link.on_new_run(frame.from.clone());
+        }
+        link.on_heard();
+        if new {
             self.tell_member(MemberInput::LinkUp(frame.from.clone()));
             self.ask_to_join();
         }
