@@ -70,6 +70,9 @@ pub struct Core {
     pub(crate) links: BTreeMap<NodeName, Link>,
     /// The member whose snapshot is wanted.
     pub(crate) joining: Option<Joining>,
+    /// Number of the first view with this run that it adopted. What is sent by an older one is
+    /// for an earlier run, and goes to that one's heir as well.
+    pub(crate) member_since: u64,
     /// Local time at which the view was adopted.
     pub(crate) adopted_at: Timestamp,
     /// The view that is being voted on: gates hold for both.
@@ -229,6 +232,7 @@ impl Core {
             next_cell: 1,
             gate: Gate::default(),
             joining: None,
+            member_since: u64::MAX,
             adopted_at: local,
             proposing: None,
             hand_over: None,
@@ -348,7 +352,7 @@ impl Core {
                 match view.cmp(&self.view.number) {
                     Ordering::Greater => self.keep_early(ingress),
                     Ordering::Equal => self.on_message(now, ingress, false),
-                    Ordering::Less if self.adopted_lately() => {
+                    Ordering::Less if self.adopted_lately() && view >= self.member_since => {
                         self.tell_member(MemberInput::OldView(Destination::Seat));
                         self.on_message(now, ingress, false);
                     }

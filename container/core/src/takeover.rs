@@ -100,6 +100,9 @@ impl Core {
         let old = std::mem::replace(&mut self.view, view);
         self.proposing = None;
         self.adopted_at = self.clock.local();
+        if self.view.contains(&self.config.me) {
+            self.member_since = self.member_since.min(self.view.number);
+        }
         self.follow_clock();
         self.applied.retain(|run, _| self.view.contains(run));
         if self.view.contains(&self.config.me) && self.joining.take().is_some() {
