@@ -18,7 +18,7 @@ use crate::management::Notice;
 use crate::resource_adaptor::{Egress, Scope};
 use crate::store::{Progress, StoreBatch, StoreOp, Tree};
 use crate::timers::Due;
-use resilee_membership::{MemberInput, PlantedFault, seal_sip};
+use resilee_membership::{MemberInput, PlantedFault, RunId, seal_sip};
 use resilee_sbb::{CellId, Timestamp, encode};
 
 impl Core {
@@ -298,13 +298,22 @@ impl Core {
     fn progress(&self) -> StoreOp {
         let own = (self.config.me.clone(), self.gate.last_commit());
         let others = self.applied.iter().map(|(run, number)| (run.clone(), *number));
-        let commits = others.chain([own]).collect();
-        let (time, view) = (self.clock.now(), self.view.number);
-        let progress = Progress { time, commits, joining: false, view };
-        progress.store_op()
+        self.progress_of(others.chain([own]).collect()).store_op()
+    }
+
+    pub(crate) fn progress_of(&self, commits: Vec<(RunId, u64)>) -> Progress {
+        let (time, run, view) = (self.clock.now(), self.config.me.incarnation, self.view.number);
+        Progress { time, run, commits, joining: false, view }
+    }
+
+    /// Others may hear of this run: the store knows it, so that the next one is a later one, also
+    /// if the wall clock is set back meanwhile.
+    pub(crate) fn may_speak(&self) -> bool {
+        self.writes.flushed || self.writes.failed
     }
 
     pub(crate) fn on_stored(&mut self, number: u64) {
+        self.writes.flushed = true;
         while let Some((batch, commit)) = self.writes.under_way.front().copied() {
             if batch > number {
                 break;

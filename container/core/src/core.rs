@@ -16,7 +16,7 @@ use crate::offer::Offer;
 use crate::orphans::Orphans;
 use crate::resource_adaptor::{Ingress, ResourceAdaptor, Scope};
 use crate::retry::RetryAlarms;
-use crate::store::{Restored, StoreOp};
+use crate::store::{Progress, Restored, StoreOp};
 use crate::stranded::Stranded;
 use crate::timers::{Due, Timers};
 use crate::wall_clock::WallClockWatch;
@@ -160,6 +160,8 @@ pub(crate) struct Writes {
     pub votes: VecDeque<(u64, u64)>,
     /// Voter states in `ops`.
     pub pending_votes: Vec<u64>,
+    /// A batch of this run is flushed: the first one names it.
+    pub flushed: bool,
     /// Journals that have records.
     pub journals: Vec<String>,
     /// True once the store failed: memory is the gate, with an alarm.
@@ -258,6 +260,8 @@ impl Core {
             #[cfg(feature = "planted-faults")]
             unapplied: Vec::new(),
         };
+        let named = Progress { run: core.config.me.incarnation, ..restored.progress.clone() };
+        core.writes.ops.push(named.store_op());
         core.tell_member(MemberInput::CommitsStored(restored.commits()));
         core.restore(now, restored);
         core.drive_member(now);

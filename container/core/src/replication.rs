@@ -215,8 +215,7 @@ impl Core {
         self.offer = Some(Offer::default());
         self.writes.ops.push(StoreOp::Clear { tree: Tree::Cells });
         self.writes.ops.push(StoreOp::Clear { tree: Tree::Tables });
-        let time = self.clock.now();
-        let joining = Progress { time, joining: true, ..Progress::default() };
+        let joining = Progress { joining: true, view: 0, ..self.progress_of(Vec::new()) };
         self.writes.ops.push(joining.store_op());
     }
 
@@ -467,6 +466,9 @@ impl Core {
 
     /// Emits what the links have to say.
     pub(crate) fn flush_links(&mut self) {
+        if !self.may_speak() {
+            return;
+        }
         let (view, done) = (self.view.number, self.gate.held());
         let sent_at = self.is_member().then(|| self.clock.now());
         for link in self.links.values_mut() {

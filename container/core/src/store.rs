@@ -2,7 +2,7 @@
 //!
 //! The engine behind it (sled, or a map in the simulator) is not here.
 
-use resilee_membership::{RunId, VoterState};
+use resilee_membership::{NodeName, RunId, VoterState};
 use resilee_sbb::{CellId, Timestamp, encode};
 use serde::{Deserialize, Serialize};
 
@@ -87,6 +87,9 @@ pub struct Progress {
     /// Cluster time of the last batch: a cold start goes on from there at least.
     #[serde(default)]
     pub time: Timestamp,
+    /// Incarnation of the run that wrote it: the next one is greater, whatever the clock shows.
+    #[serde(default)]
+    pub run: u64,
     /// Number of the last commit of each member run that is in the store. Of two stores of one
     /// view, the one with more commits has all that the other has, and begins a cold start.
     #[serde(default)]
@@ -134,8 +137,43 @@ impl Restored {
         nothing || self.progress.joining
     }
 
+    /// The next run of the node. It is named by the milliseconds since the epoch, but higher than
+    /// any run of the node that the store knows: the wall clock may have been set back.
+    pub fn next_run(&self, node: &NodeName, now: Timestamp) -> RunId {
+        let voter = self.voter.as_ref();
+        let views = voter.iter().flat_map(|voter| voter.vote.iter().chain([&voter.highest]));
+        let runs = views.flat_map(|view| view.members.iter().chain(view.cohorts.values()));
+        let runs = runs.filter(|run| run.node == *node).map(|run| run.incarnation);
+        let known = runs.chain([self.progress.run]).max().unwrap_or_default();
+        let incarnation = now.as_millis().max(known + 1);
+        RunId { node: node.clone(), incarnation }
+    }
+
     /// How much is in the store, to compare with another store of the same view.
     pub fn commits(&self) -> u64 {
         self.progress.commits.iter().fold(0, |sum, (_, number)| sum.saturating_add(*number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use resilee_membership::View;
+
+    #[test]
+    fn a_run_is_later_than_any_that_the_store_knows_even_if_the_clock_was_set_back() {
+        let node: NodeName = "server1".parse().unwrap();
+        let now = Timestamp::from_millis(1000);
+        assert_eq!(Restored::default().next_run(&node, now).incarnation, 1000);
+        let run = |node: &NodeName, incarnation| RunId { node: node.clone(), incarnation };
+        let other = run(&"server2".parse().unwrap(), 9000);
+        let view = View::default().next(vec![run(&node, 5000), other.clone()], &other);
+        let vote = view.next(vec![run(&node, 6000), other.clone()], &other);
+        let voter = Some(VoterState { highest: view, vote: Some(vote) });
+        let restored = Restored { voter, ..Restored::default() };
+        assert_eq!(restored.next_run(&node, now), run(&node, 6001));
+        let progress = Progress { run: 7000, ..Progress::default() };
+        let died_before_any_view = Restored { progress, ..restored };
+        assert_eq!(died_before_any_view.next_run(&node, now), run(&node, 7001));
     }
 }

@@ -76,9 +76,9 @@ impl Core {
                 peer.map(|peer| peer.address)
             }
         };
-        // Before the balancer's first heartbeat there is nowhere to send to; it will be asked
-        // again.
-        let Some(destination) = destination else { return };
+        // Before the balancer's first heartbeat there is nowhere to send to, and before the store
+        // has this run's name nothing may be said; whoever is asked will be asked again.
+        let Some(destination) = destination.filter(|_| self.may_speak()) else { return };
         if let ControlBody::Heartbeat { sent_at, .. } = &mut control.body {
             *sent_at = self.clock.now();
         }

@@ -4,7 +4,7 @@ use crate::config::{Parts, RuntimeConfig, RuntimeError};
 use crate::links::EVENTS_MAX;
 use resilee_cluster::{Cluster, ClusterConfig, ClusterEvent, ClusterHandle, Limits};
 use resilee_core::{Core, CoreConfig, Restored};
-use resilee_membership::{NodeName, RunId};
+use resilee_membership::RunId;
 use resilee_sbb::Timestamp;
 use std::rc::Rc;
 use tokio::sync::mpsc;
@@ -41,8 +41,7 @@ impl RunFactory {
     ) -> Result<(Fresh, Option<mpsc::Receiver<ClusterEvent>>), RuntimeError> {
         let config = &self.config;
         restored.notices.extend(self.store_notices.iter().cloned());
-        let incarnation = incarnation(now, &config.node, &restored);
-        let me = RunId { node: config.node.clone(), incarnation };
+        let me = restored.next_run(&config.node, now);
         let (links, events) = self.start_links(&me).await?.unzip();
         let adaptor = (self.parts.adaptor)(&me);
         let core_config = CoreConfig {
@@ -77,35 +76,5 @@ impl RunFactory {
         };
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         Ok(Some((Cluster::start(config, sender).await?, events)))
-    }
-}
-
-/// Milliseconds since the epoch, but more than any run of this node that the store knows: the
-/// wall clock may have been set back.
-fn incarnation(now: Timestamp, node: &NodeName, restored: &Restored) -> u64 {
-    let voter = restored.voter.as_ref();
-    let views = voter.iter().flat_map(|voter| voter.vote.iter().chain([&voter.highest]));
-    let runs = views.flat_map(|view| view.members.iter().chain(view.cohorts.values()));
-    let known = runs.filter(|run| run.node == *node).map(|run| run.incarnation).max();
-    now.as_millis().max(known.map_or(0, |known| known + 1))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use resilee_membership::{View, VoterState};
-
-    #[test]
-    fn a_run_is_later_than_any_that_the_store_knows_even_if_the_clock_was_set_back() {
-        let node: NodeName = "server1".parse().unwrap();
-        let now = Timestamp::from_millis(1000);
-        assert_eq!(incarnation(now, &node, &Restored::default()), 1000);
-        let run = |node: &NodeName, incarnation| RunId { node: node.clone(), incarnation };
-        let other = run(&"server2".parse().unwrap(), 9000);
-        let view = View::default().next(vec![run(&node, 5000), other.clone()], &other);
-        let vote = view.next(vec![run(&node, 6000), other.clone()], &other);
-        let voter = Some(VoterState { highest: view, vote: Some(vote) });
-        let restored = Restored { voter, ..Restored::default() };
-        assert_eq!(incarnation(now, &node, &restored), 6001);
     }
 }
