@@ -34,9 +34,9 @@ use crate::boundary::{
 use crate::drops::{DropReason, Drops};
 use crate::recent::RecentDatagrams;
 use resilee_membership::{
-    Control, EnvelopeError, Flow, Key, NodeName, Packet, SIP_BYTES_MAX, Seat, SeatConfig,
-    SeatInput, SeatOutput, SeatProcess, Transport, View, VoterId, VoterState, open, seal_control,
-    seal_sip,
+    Control, EnvelopeError, Flow, Key, NodeName, Packet, Planted, PlantedFault, SIP_BYTES_MAX,
+    Seat, SeatConfig, SeatInput, SeatOutput, SeatProcess, Transport, View, VoterId, VoterState,
+    open, seal_control, seal_sip,
 };
 use resilee_sbb::{CohortId, Timestamp};
 use resilee_sip_proto::message::is_keepalive;
@@ -69,6 +69,8 @@ pub struct Balancer {
     turns: u64,
     drops: Drops,
     outputs: VecDeque<BalancerOutput>,
+    /// What is done wrong on purpose.
+    planted: Planted,
 }
 
 impl Balancer {
@@ -96,6 +98,7 @@ impl Balancer {
             turns: 0,
             drops: Drops::default(),
             outputs: VecDeque::new(),
+            planted: Planted::NONE,
             config,
         }
     }
@@ -105,9 +108,10 @@ impl Balancer {
         self.seat.describe(process);
     }
 
-    /// Its seat does something wrong on purpose from now on.
+    /// Does something wrong on purpose from now on.
     #[cfg(feature = "planted-faults")]
-    pub fn plant(&mut self, planted: resilee_membership::Planted) {
+    pub fn plant(&mut self, planted: Planted) {
+        self.planted = planted;
         self.seat.plant(planted);
     }
 
@@ -268,7 +272,7 @@ impl Balancer {
 
     fn on_sip(&mut self, now: Timestamp, server: usize, (view, flow, bytes): (u64, Flow, &[u8])) {
         let name = self.config.servers[server].name.clone();
-        if view < self.view.number {
+        if view < self.view.number && !self.planted.is(PlantedFault::TakeOldView) {
             self.drop(DropReason::OldView);
             self.seat.tell_view(name);
             self.drain_seat(now);

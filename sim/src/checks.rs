@@ -194,9 +194,14 @@ impl Calls {
                     }
                 }
             }
+            // While nobody lived its caller may have given up, and the callee answers all the same.
+            let answered = |call: &Call| match world.power_cut {
+                true => call.up.iter().any(Option::is_some),
+                false => call.up[0].is_some(),
+            };
             let known = |bill: &&Bill| {
                 world.watch.is_lost(&bill.call_id)
-                    || self.calls.iter().any(|c| c.call_id == bill.call_id && c.up[0].is_some())
+                    || self.calls.iter().any(|c| c.call_id == bill.call_id && answered(c))
             };
             if let Some(bill) = bills.iter().find(|bill| !known(bill)) {
                 return Err(Violation::new("only answered calls are billed", bill.call_id.clone()));
@@ -260,14 +265,18 @@ fn check_clocks(world: &World) -> Result<(), Violation> {
 
 impl Call {
     fn check_duration(&self, bill: &Bill, lateness: &Lateness) -> Result<(), Violation> {
-        let moment = |times: [Option<Timestamp>; 2]| times.into_iter().flatten().min();
-        let (Some(up), Some(over)) = (moment(self.up), moment(self.over)) else { return Ok(()) };
+        // Who never had it answered, because it gave up before, does not say how long it was.
+        let had = self.up.iter().zip(self.over).filter(|(up, _)| up.is_some());
+        let over = had.filter_map(|(_, over)| over).min();
+        let (Some(up), Some(over)) = (self.up.into_iter().flatten().min(), over) else {
+            return Ok(());
+        };
         let talked = over.since(up);
         let billed = bill.ended_at.since(bill.answered_at);
         let difference = match bill.end_cause {
-            EndCause::Bye => talked.abs_diff(billed),
+            EndCause::Bye if !lateness.time_stands => talked.abs_diff(billed),
             // Nobody lived when it ended: it is billed for as long as it was known to live.
-            EndCause::LastProofOfLife => billed.saturating_sub(talked),
+            EndCause::Bye | EndCause::LastProofOfLife => billed.saturating_sub(talked),
         };
         let allowed = lateness.at(up) + lateness.at(over);
         if difference > allowed {

@@ -1,8 +1,9 @@
 //! A disk that loses what was not flushed.
 
-use resilee_core::VOTER_KEY;
-use resilee_core::{Durable, PROGRESS_KEY, Restored, StoreBatch, StoreOp, StoredRecord, Tree};
+use resilee_core::{Durable, Progress, Restored, StoreBatch, StoreOp, StoredRecord, Tree};
+use resilee_core::{PROGRESS_KEY, VOTER_KEY};
 use resilee_sbb::{CellId, decode};
+use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, VecDeque};
 
 /// What survives a death, and what is still on its way.
@@ -21,12 +22,15 @@ impl Disk {
         self.unflushed.push_back(batch);
     }
 
-    /// Makes all batches up to `number` durable.
-    pub fn flush(&mut self, number: u64) {
-        while self.unflushed.front().is_some_and(|batch| batch.number <= number) {
-            let Some(batch) = self.unflushed.pop_front() else { return };
+    /// Makes all batches up to `number` durable; how many states of the voter are in them.
+    pub fn flush(&mut self, number: u64) -> u64 {
+        let mut votes = 0;
+        while let Some(batch) = self.unflushed.pop_front_if(|batch| batch.number <= number) {
+            let voter = |op: &&StoreOp| matches!(op, StoreOp::Put { key, .. } if key == VOTER_KEY);
+            votes += batch.ops.iter().filter(voter).count() as u64;
             batch.ops.into_iter().for_each(|op| self.apply(op));
         }
+        votes
     }
 
     /// Sudden death.
@@ -59,17 +63,24 @@ impl Disk {
             let values = self.trees.get(&tree).into_iter().flatten();
             values.map(|(key, value)| (key.clone(), value.clone())).collect()
         };
-        let single = |key| self.trees.get(&Tree::Meta).and_then(|meta| meta.get(key));
         Restored {
-            voter: single(VOTER_KEY).map(|bytes| decode(bytes).expect("a node wrote it")),
-            progress: single(PROGRESS_KEY)
-                .map(|bytes| decode(bytes).expect("a node wrote it"))
-                .unwrap_or_default(),
+            voter: self.single(VOTER_KEY),
+            progress: self.progress(),
             cells: tree(Tree::Cells),
             tables: tree(Tree::Tables),
             journals: self.journals.keys().cloned().collect(),
             notices: Vec::new(),
         }
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        self.single(PROGRESS_KEY).unwrap_or_default()
+    }
+
+    fn single<T: DeserializeOwned>(&self, key: &[u8]) -> Option<T> {
+        let bytes = self.trees.get(&Tree::Meta)?.get(key)?;
+        Some(decode(bytes).expect("a node wrote it"))
     }
 
     /// All that was written to cells and tables, flushed or not.

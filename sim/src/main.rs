@@ -2,12 +2,21 @@
 //! failures, `replay` shows one seed step by step.
 
 use clap::{Parser, Subcommand};
-use resilee_sim::{Ending, Fault, Plan, Process, Report, When, play, play_plan};
+use resilee_sim::{Ending, Fault, Plan, Process, Report, Violation, When, play, play_plan};
+use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+/// The allocator of the nodes themselves; all that happens in memory takes less time with it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Seeds of the test run, besides the committed ones.
-const CHECKED_SEEDS: std::ops::Range<u64> = 0..2_000;
+const CHECKED_SEEDS: std::ops::Range<u64> = 0..5_000;
+/// Seeds of a sweep that are played before their failures are told.
+const SEEDS_AT_ONCE: u64 = 256;
 /// Seeds that failed once.
 const COMMITTED_SEEDS: &str = include_str!("../seeds.txt");
 
@@ -23,11 +32,14 @@ struct Arguments {
 enum Command {
     /// Plays the fixed range and the committed seeds, some of them twice.
     Check,
-    /// Plays new seeds for some minutes and says which fail.
+    /// Plays new seeds for some minutes, or so many, and says which fail.
     Sweep {
         /// How long.
         #[arg(long, default_value_t = 5)]
         minutes: u64,
+        /// How many, instead of how long.
+        #[arg(long)]
+        seeds: Option<u64>,
         /// The first seed; by default one that the clock gives.
         #[arg(long)]
         from: Option<u64>,
@@ -37,7 +49,7 @@ enum Command {
         /// The seed.
         seed: u64,
     },
-    /// Kills each process at each step of the plain call.
+    /// Kills and stops each process at each step of the plain call.
     Steps,
     /// Plants one fault after the other, and says which rule finds it.
     #[cfg(feature = "planted-faults")]
@@ -47,9 +59,9 @@ enum Command {
 fn main() -> ExitCode {
     let passed = match Arguments::parse().command {
         Command::Check => check(),
-        Command::Sweep { minutes, from } => sweep(minutes, from),
+        Command::Sweep { minutes, seeds, from } => sweep(minutes, seeds, from),
         Command::Replay { seed } => replay(seed),
-        Command::Steps => kill_at_every_step().1 == 0,
+        Command::Steps => steps(),
         #[cfg(feature = "planted-faults")]
         Command::Planted => planted(),
     };
@@ -64,61 +76,143 @@ fn committed_seeds() -> impl Iterator<Item = u64> {
 #[expect(clippy::disallowed_methods, reason = "how fast the simulator is, not what it decides")]
 fn check() -> bool {
     let started = Instant::now();
-    let (mut played, mut failed, mut steps) = (0u64, 0u64, 0u64);
-    for seed in committed_seeds().chain(CHECKED_SEEDS) {
-        let report = play(seed, false);
-        played += 1;
-        steps += report.steps;
-        failed += u64::from(!passes(&report));
-        if seed % 100 == 0 && play(seed, false).fingerprint != report.fingerprint {
-            failed += 1;
-            println!("seed {seed}: played twice, two traces");
-        }
-    }
-    let (at_steps, lost) = kill_at_every_step();
-    let seconds = started.elapsed().as_secs_f64();
-    (played, failed) = (played + at_steps, failed + lost);
-    let rate = played as f64 / seconds;
-    println!("{played} seeds, {steps} steps in {seconds:.1} s: {rate:.0} seeds per second");
-    println!("{} passed, {failed} failed", played - failed.min(played));
-    failed == 0
+    let seeds: BTreeSet<_> = committed_seeds().chain(CHECKED_SEEDS).collect();
+    let seeds: Vec<_> = seeds.into_iter().collect();
+    let mut tally = Tally::default();
+    tally.add(&seeds, play_all(&seeds, twice_if_hundredth));
+    tally.add_plans(&plans_of_steps());
+    tally.print(started.elapsed());
+    tally.failed == 0
 }
 
-/// Kills each process at each step of the plain call, however it ends. Plans played, and failed.
-fn kill_at_every_step() -> (u64, u64) {
-    let (mut played, mut failed) = (0, 0);
+/// Plays a seed; each hundredth one again, which must give the same trace.
+fn twice_if_hundredth(seed: &u64) -> Report {
+    let mut report = play(*seed, false);
+    if seed.is_multiple_of(100) && play(*seed, false).fingerprint != report.fingerprint {
+        let violation = Violation::new("same seed, same trace", "played twice, two traces");
+        report.violation.get_or_insert(violation);
+    }
+    report
+}
+
+fn steps() -> bool {
+    let mut tally = Tally::default();
+    tally.add_plans(&plans_of_steps());
+    tally.failed == 0
+}
+
+/// Kills each process at each step of the plain call, or has it stand still, however it ends.
+fn plans_of_steps() -> Vec<Plan> {
+    let mut plans = Vec::new();
     for ending in [Ending::Caller, Ending::Callee, Ending::Cancel] {
         let steps = play_plan(Plan::plain(ending, Vec::new()), false).steps_of_calls;
         for process in [Process::Node(0), Process::Node(1), Process::Balancer] {
-            for at_step in 0..=steps {
-                let restart_ms = (process == Process::Balancer).then_some(20);
-                let kill = (When::Step(at_step), Fault::Kill { process, restart_ms });
-                let report = play_plan(Plan::plain(ending, vec![kill]), false);
-                played += 1;
-                if let Some(violation) = report.violation {
-                    failed += 1;
-                    println!("{ending:?}, {process:?} killed at step {at_step}: {violation}");
-                }
-            }
+            let restart_ms = (process == Process::Balancer).then_some(20);
+            let kill = Fault::Kill { process, restart_ms };
+            // Longer than it takes to be taken for dead.
+            let pause = Fault::Pause { process, for_ms: 400 };
+            let faults = (0..=steps).flat_map(|step| [(step, kill), (step, pause)]);
+            plans.extend(
+                faults.map(|(at, fault)| Plan::plain(ending, vec![(When::Step(at), fault)])),
+            );
         }
     }
-    println!("a kill at every step of the plain call: {played} runs, {failed} failed");
-    (played, failed)
+    plans
+}
+
+/// What was played so far.
+#[derive(Default)]
+struct Tally {
+    played: u64,
+    failed: u64,
+    steps: u64,
+}
+
+impl Tally {
+    /// Seeds that were played; no report: it panicked.
+    fn add(&mut self, seeds: &[u64], reports: Vec<Option<Report>>) {
+        for (seed, report) in seeds.iter().zip(reports) {
+            self.played += 1;
+            self.steps += report.as_ref().map_or(0, |report| report.steps);
+            if report.is_none() {
+                println!("seed {seed}: nothing panics: it does");
+            }
+            self.failed += u64::from(!report.is_some_and(|report| passes(&report)));
+        }
+    }
+
+    fn add_plans(&mut self, plans: &[Plan]) {
+        let mut failed = 0;
+        for (plan, report) in
+            plans.iter().zip(play_all(plans, |plan| play_plan(plan.clone(), false)))
+        {
+            self.steps += report.as_ref().map_or(0, |report| report.steps);
+            let violation = match report {
+                Some(Report { violation: None, .. }) => continue,
+                Some(Report { violation: Some(violation), .. }) => violation.to_string(),
+                None => "nothing panics: it does".to_owned(),
+            };
+            failed += 1;
+            println!("{:?}, {:?}: {violation}", plan.ending, plan.faults);
+        }
+        let played = plans.len();
+        println!("a fault at every step of the plain call: {played} runs, {failed} failed");
+        self.played += played as u64;
+        self.failed += failed;
+    }
+
+    fn print(&self, took: Duration) {
+        let Tally { played, failed, steps } = self;
+        let seconds = took.as_secs_f64();
+        let rate = *played as f64 / seconds;
+        println!("{played} seeds, {steps} steps in {seconds:.1} s: {rate:.0} seeds per second");
+        println!("{} passed, {failed} failed", played - failed);
+    }
+}
+
+/// Plays on all processors. The reports are in the order of what was asked for, whoever played it:
+/// threads share nothing but the place of what is next. No report: it panicked.
+fn play_all<T: Sync>(all: &[T], play: impl Fn(&T) -> Report + Sync) -> Vec<Option<Report>> {
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut reports = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(what) = all.get(at) else { return reports };
+            let report = std::panic::catch_unwind(AssertUnwindSafe(|| play(what)));
+            reports.push((at, report.ok()));
+        }
+    };
+    let threads = std::thread::available_parallelism().map_or(1, |count| count.get());
+    let mut reports = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
+        let reports = workers.into_iter().map(|worker| worker.join().expect("it catches panics"));
+        reports.flatten().collect::<Vec<_>>()
+    });
+    reports.sort_by_key(|(at, _)| *at);
+    reports.into_iter().map(|(_, report)| report).collect()
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long to sweep is asked in minutes")]
-fn sweep(minutes: u64, from: Option<u64>) -> bool {
+fn sweep(minutes: u64, seeds: Option<u64>, from: Option<u64>) -> bool {
     let clock = || std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
     let first = from.unwrap_or_else(|| clock() << 20);
     let started = Instant::now();
     let limit = Duration::from_secs(minutes * 60);
-    let (mut played, mut failed) = (0u64, 0u64);
-    while started.elapsed() < limit {
-        failed += u64::from(!passes(&play(first + played, false)));
-        played += 1;
+    let mut tally = Tally::default();
+    let goes_on = |played| match seeds {
+        Some(seeds) => played < seeds,
+        None => started.elapsed() < limit,
+    };
+    while goes_on(tally.played) {
+        let left = seeds.map_or(SEEDS_AT_ONCE, |seeds| SEEDS_AT_ONCE.min(seeds - tally.played));
+        let next = first + tally.played;
+        let seeds: Vec<_> = (next..next + left).collect();
+        tally.add(&seeds, play_all(&seeds, |seed| play(*seed, false)));
     }
-    println!("{played} seeds from {first}: {failed} failed");
-    failed == 0
+    println!("from seed {first}:");
+    tally.print(started.elapsed());
+    tally.failed == 0
 }
 
 fn passes(report: &Report) -> bool {

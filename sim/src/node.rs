@@ -49,6 +49,8 @@ pub struct Node {
     pub core: Option<Core>,
     /// What came while it stood still; `None`: it runs.
     pub paused: Option<Vec<Input>>,
+    /// The moment of the world at which the core wants to be woken.
+    due: Option<Timestamp>,
     /// Counts its lives: what was on its way to an earlier one is lost.
     pub life: u64,
 }
@@ -73,14 +75,17 @@ impl Node {
     pub fn new(name: &str, sip: SocketAddr, cluster: SocketAddr, clock: LocalClock) -> Self {
         let name = name.parse().expect("a node name");
         let disk = Disk::default();
-        Node { name, sip, cluster, disk, clock, run: None, core: None, paused: None, life: 0 }
+        let (run, core, paused, due) = (None, None, None, None);
+        Node { name, sip, cluster, disk, clock, run, core, paused, due, life: 0 }
     }
 
     /// Starts a new run at a moment of the world.
     pub fn start(&mut self, now: Timestamp, cluster: &Cluster, peer: Peer) {
         self.life += 1;
+        self.clock.begin_run();
         let now = self.clock.at(now);
-        let me = RunId { node: self.name.clone(), incarnation: now.as_millis() };
+        let restored = self.disk.restore();
+        let me = restored.next_run(&self.name, now);
         self.run = Some(me.clone());
         #[cfg_attr(
             not(feature = "planted-faults"),
@@ -106,7 +111,6 @@ impl Node {
             unclean: Unclean::Refuse,
         };
         let tables = configured_tables(&cluster.users);
-        let restored = self.disk.restore();
         let mut core = Core::new(now, config, &SERVICES, Box::new(adaptor), tables, restored);
         core.watch();
         #[cfg(feature = "planted-faults")]
@@ -116,8 +120,13 @@ impl Node {
 
     /// The moment of the world at which the core wants to be woken; none while it stands still.
     pub fn timeout(&self) -> Option<Timestamp> {
-        let core = self.core.as_ref().filter(|_| self.paused.is_none());
-        core.and_then(Core::poll_timeout).map(|local| self.clock.world(local))
+        self.due.filter(|_| self.core.is_some() && self.paused.is_none())
+    }
+
+    /// To be called whenever the core was told something.
+    pub fn note_timeout(&mut self) {
+        let due = self.core.as_ref().and_then(Core::poll_timeout);
+        self.due = due.map(|local| self.clock.world(local));
     }
 
     /// `kill -9`.

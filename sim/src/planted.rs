@@ -75,7 +75,12 @@ pub fn sharpened(fault: PlantedFault, seed: u64) -> Plan {
             plan.pairs = 3;
             vec![(When::Step(step), kill(Some(few))), (When::Joining(few / 2), Fault::Reset)]
         }
-        DropOutbox | NoAdoption | ForgetCohort | StreamNotStopped => {
+        DropOutbox => {
+            // The other has its commits, and it does not know that.
+            let stall = cut(Cut::Frames { to: node }, 250);
+            vec![(When::Step(step), stall), (When::Step(few), kill(None))]
+        }
+        NoAdoption | ForgetCohort | StreamNotStopped => {
             vec![(When::Step(step), kill(None))]
         }
         TimerStays => {
@@ -91,7 +96,14 @@ pub fn sharpened(fault: PlantedFault, seed: u64) -> Plan {
             plan.pairs = 3;
             vec![(When::Step(step), balancer)]
         }
-        HearOutsiders | IgnoreVotedOut | VoteTwice | MajorityOfOne => {
+        FollowWallClock => vec![(When::Step(step), Fault::SetClocks { by_ms: [300, 0] })],
+        ForgetStoredTime => {
+            let set = Fault::SetClocks { by_ms: [-20_000, -30_000] };
+            let restart_ms = [few + 1, 2 * few + 1];
+            let both = Fault::KillBoth { first: node, apart_ms: few, restart_ms };
+            vec![(When::Step(step), set), (When::Step(few), both)]
+        }
+        HearOutsiders | IgnoreVotedOut | VoteTwice | MajorityOfOne | TakeOldView => {
             // The news of a view takes long, so that both nodes act before they have it.
             plan.algorithm = Algorithm::RoundRobin;
             plan.pairs = 3;

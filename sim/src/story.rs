@@ -29,7 +29,7 @@ pub struct Story {
     calls: Calls,
     /// What is still to go wrong, the next first.
     faults: VecDeque<(When, Fault)>,
-    /// The step from which the next fault counts.
+    /// The step, delivery or vote from which the next fault counts.
     since: Option<u64>,
     /// The step at which the first call was made.
     call_at_step: Option<u64>,
@@ -127,15 +127,18 @@ impl Story {
     /// Lets the next fault happen when its time has come. Each waits for the one before.
     fn fail_if_due(&mut self) {
         let Some((when, fault)) = self.faults.front().copied() else { return };
-        let (ready, steps) = match when {
-            When::Step(steps) => (self.call_at_step.is_some(), steps),
-            When::Joining(steps) => (self.world.is_joining(), steps),
-            When::Pair(steps) => (self.world.is_pair(), steps),
+        let steps = self.world.steps;
+        let (ready, count, wanted) = match when {
+            When::Step(wanted) => (true, steps, wanted),
+            When::Joining(wanted) => (self.world.is_joining(), steps, wanted),
+            When::Pair(wanted) => (self.world.is_pair(), steps, wanted),
+            When::Delivering { node, number } => (true, self.world.deliveries[node], number + 1),
+            When::Voting(number) => (true, self.world.votes, number + 1),
         };
         if self.since.is_none() && ready && self.call_at_step.is_some() {
-            self.since = Some(self.world.steps);
+            self.since = Some(count);
         }
-        if self.since.is_some_and(|since| self.world.steps >= since.saturating_add(steps)) {
+        if self.since.is_some_and(|since| count >= since.saturating_add(wanted)) {
             self.world.fail(fault);
             self.faults.pop_front();
             self.since = None;

@@ -52,6 +52,10 @@ impl Core {
             let text = format!("the wall clock jumped by {millis:+} ms; cluster time did not");
             self.raise_alarm(now, "clock", &text);
             self.wall_clock_alarm = Some(text);
+            #[cfg(feature = "planted-faults")]
+            if self.planted.is(resilee_membership::PlantedFault::FollowWallClock) {
+                self.clock.jump(millis);
+            }
         }
     }
 }

@@ -417,6 +417,9 @@ impl Core {
     pub fn plant(&mut self, planted: Planted) {
         self.planted = planted;
         self.member.plant(planted);
+        if planted.is(resilee_membership::PlantedFault::ForgetStoredTime) {
+            self.clock = ClusterClock::new(self.clock.local(), Timestamp::ZERO);
+        }
         self.links.values_mut().for_each(|link| link.planted = planted);
     }
 

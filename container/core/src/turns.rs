@@ -101,6 +101,9 @@ impl Core {
         if let Some(number) = activity {
             let activity = ActivityId { cell: id, number };
             let event = Event::new(activity, &TimerFired { timer }).expect("plain data");
+            if self.planted.is(PlantedFault::FireTimerTwice) {
+                turn.events.push_back((event.clone(), Audience::Entity(entity.number)));
+            }
             turn.events.push_back((event, Audience::Entity(entity.number)));
         }
     }

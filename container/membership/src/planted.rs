@@ -41,6 +41,8 @@ planted_faults! {
     NoAdoption,
     /// A timer that fired is still set.
     TimerStays,
+    /// A timer that is due fires twice.
+    FireTimerTwice,
     /// A message for another member's cell is dropped silently.
     ForgetRelay,
     /// A message for another member's cell is dealt with here.
@@ -73,6 +75,12 @@ planted_faults! {
     VoteTwice,
     /// A run's own vote decides.
     MajorityOfOne,
+    /// The balancer takes what is said by an older view.
+    TakeOldView,
+    /// Cluster time jumps with the wall clock.
+    FollowWallClock,
+    /// A start goes by the wall clock alone.
+    ForgetStoredTime,
     /// A survivor asks services again where a pending call goes.
     LookUpAgain,
     /// What a call that nobody has must hear of is not kept.

@@ -6,6 +6,7 @@
 //! | always                            | two hops of the slowest datagram, and clock error        |
 //! | a network that loses              | repeats until losing them all is less likely than 1e-6   |
 //! | a fault around that moment        | the client's next repeat after the takeover              |
+//! | both nodes die, a clock is behind | any time at all may be missing, but none is too much     |
 
 use resilee_sbb::Timestamp;
 use resilee_test_kit::NetworkConfig;
@@ -24,6 +25,8 @@ pub struct Lateness {
     usual: Duration,
     /// From when to when, and how late.
     troubles: Vec<(Timestamp, Timestamp, Duration)>,
+    /// While nobody lived, time may have stood: the wall clock did not say how long that was.
+    pub time_stands: bool,
 }
 
 impl Lateness {
@@ -35,7 +38,7 @@ impl Lateness {
         let repeats = (0..REPEATS_MS.len() - 1).find(|n| lost.powi(*n as i32 + 1) < 1e-6);
         let repeats = REPEATS_MS[repeats.unwrap_or(REPEATS_MS.len() - 1)];
         let usual = hops + CLOCK_ERROR + Duration::from_millis(repeats);
-        Lateness { usual, troubles: Vec::new() }
+        Lateness { usual, troubles: Vec::new(), time_stands: false }
     }
 
     /// For so long from now on something is wrong, and nobody serves for `outage_ms`.

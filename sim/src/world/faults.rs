@@ -19,14 +19,17 @@ const OUTAGE_BY_COLD_START_MS: u64 = 5_000;
 impl World {
     /// Something goes wrong, now.
     pub fn fail(&mut self, fault: Fault) {
-        self.trace.add(self.now, "FAULT", &[], || format!("{fault:?}"));
+        let moment = self.moment();
+        self.trace.add(self.now, "FAULT", &[], || format!("{fault:?} {moment}"));
         match fault {
+            Fault::Kill { process, .. } if !self.lives(process) => {}
             Fault::Kill { process, restart_ms } => {
                 self.kill(process);
                 self.restart(process, restart_ms);
             }
             Fault::KillBoth { first, apart_ms, restart_ms } => {
                 self.power_cut = true;
+                self.lateness.time_stands |= self.nodes.iter().any(|node| node.clock.is_behind());
                 self.lose(first);
                 self.schedule(apart_ms * 1000, Action::KillOther(1 - first));
                 let latest = restart_ms[0].max(restart_ms[1]);
@@ -45,7 +48,7 @@ impl World {
                 self.drain_node(node);
                 self.restart(Process::Node(node), restart_ms);
             }
-            Fault::Pause { node, for_ms } => self.pause(node, for_ms),
+            Fault::Pause { process, for_ms } => self.pause(process, for_ms),
             Fault::Cut { what, for_ms } => self.cut(what, for_ms),
             Fault::HandOverStorm { every_ms, times } => self.hand_over(0, every_ms, times),
             Fault::StoreFails { node } => self.fail_store(node),
@@ -56,6 +59,32 @@ impl World {
                 self.lateness.trouble(self.now, 0, OUTAGE_MS);
                 self.unlink();
             }
+            Fault::SetClocks { by_ms } => self.set_clocks(by_ms),
+        }
+    }
+
+    /// What there is between question and answer.
+    fn moment(&self) -> String {
+        let of = |node: usize, life: u64| self.nodes[node].life == life;
+        let handlers = self.actions.values().filter(|action| match action {
+            Action::Outcome { node, life, .. } => of(*node, *life),
+            _ => false,
+        });
+        let votes = self.actions.values().filter(|action| match action {
+            Action::SeatTold { life, .. } => *life == self.balancer_life,
+            Action::Input { node, life, input: Input::Stored { number } } => {
+                of(*node, *life) && self.voted[*node] == *number
+            }
+            _ => false,
+        });
+        let (handlers, votes) = (handlers.count(), votes.count());
+        format!("while {handlers} handlers run, {votes} votes stored and not told")
+    }
+
+    fn lives(&self, process: Process) -> bool {
+        match process {
+            Process::Balancer => self.balancer.is_some(),
+            Process::Node(node) => self.nodes[node].core.is_some(),
         }
     }
 
@@ -72,6 +101,7 @@ impl World {
         match process {
             Process::Balancer => {
                 self.balancer = None;
+                self.balancer_paused = None;
                 self.balancer_life += 1;
             }
             Process::Node(node) => {
@@ -106,23 +136,51 @@ impl World {
     }
 
     /// SIGSTOP now, SIGCONT later: what comes meanwhile waits in its sockets.
-    fn pause(&mut self, node: usize, for_ms: u64) {
-        if self.nodes[node].core.is_none() {
+    fn pause(&mut self, process: Process, for_ms: u64) {
+        if !self.lives(process) {
             return;
         }
-        self.lateness.trouble(self.now, for_ms, OUTAGE_BY_SILENCE_MS);
-        self.nodes[node].paused = Some(Vec::new());
-        let life = self.nodes[node].life;
-        self.schedule(for_ms * 1000, Action::Wake { node, life });
+        // Without a second node nobody serves meanwhile, nor does anything without the balancer.
+        let waits = process == Process::Balancer || !self.is_pair();
+        let outage_ms = OUTAGE_BY_SILENCE_MS + if waits { for_ms } else { 0 };
+        self.lateness.trouble(self.now, for_ms, outage_ms);
+        let life = match process {
+            Process::Balancer => {
+                self.balancer_paused.get_or_insert_default();
+                self.balancer_life
+            }
+            Process::Node(node) => {
+                self.nodes[node].paused.get_or_insert_default();
+                self.nodes[node].life
+            }
+        };
+        self.schedule(for_ms * 1000, Action::Wake { process, life });
     }
 
-    pub(super) fn wake(&mut self, node: usize, life: u64) {
-        if self.nodes[node].life != life {
-            return;
+    pub(super) fn wake(&mut self, process: Process, life: u64) {
+        match process {
+            Process::Balancer if self.balancer_life == life => {
+                self.trace.add(self.now, "WAKE", &[], || format!("{process:?}"));
+                for action in self.balancer_paused.take().unwrap_or_default() {
+                    self.act(action);
+                }
+            }
+            Process::Node(node) if self.nodes[node].life == life => {
+                self.trace.add(self.now, "WAKE", &[], || format!("{process:?}"));
+                for input in self.nodes[node].paused.take().unwrap_or_default() {
+                    self.feed_life(node, life, input);
+                }
+            }
+            _ => {}
         }
-        self.trace.add(self.now, "WAKE", &[], || format!("{node}"));
-        for input in self.nodes[node].paused.take().unwrap_or_default() {
-            self.feed_life(node, life, input);
+    }
+
+    /// The wall clocks are set; the nodes read them before and afterwards, as once a second.
+    fn set_clocks(&mut self, by_ms: [i64; 2]) {
+        for (node, by_ms) in by_ms.into_iter().enumerate() {
+            self.feed(node, Input::WallClock(self.nodes[node].clock.wall(self.now)));
+            self.nodes[node].clock.set(by_ms);
+            self.feed(node, Input::WallClock(self.nodes[node].clock.wall(self.now)));
         }
     }
 

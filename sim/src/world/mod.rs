@@ -10,6 +10,7 @@
 //!
 //! What is done in it, and what is checked, is in `story.rs` and `checks.rs`.
 
+mod balancer;
 mod faults;
 mod links;
 mod old_store;
@@ -22,11 +23,9 @@ use crate::node::{Cluster, Node, timers};
 use crate::plan::{Cut, Plan, Process};
 use crate::trace::{Trace, describe};
 pub use old_store::OldStore;
-use resilee_balancer::{
-    Algorithm, Balancer, BalancerConfig, BalancerInput, BalancerOutput, Server,
-};
+use resilee_balancer::{Algorithm, Balancer, BalancerInput};
 use resilee_core::{Input, Peer};
-use resilee_membership::{Key, VoterState};
+use resilee_membership::{Key, View, VoterState};
 use resilee_sbb::{DeliveryId, Outcome, Timestamp};
 use resilee_test_kit::{
     AnswerPolicy, Network, Packet, Phone, PhoneCommand, PhoneConfig, PhoneEvent, PhoneInput,
@@ -44,21 +43,65 @@ const TELL_US: u64 = 20;
 /// Something that will happen.
 #[derive(Debug)]
 enum Action {
-    Outcome { node: usize, life: u64, delivery: DeliveryId, outcome: Outcome },
-    Flushed { node: usize, life: u64, number: u64 },
-    Input { node: usize, life: u64, input: Input },
-    Frame { to: usize, connection: u64, bytes: Vec<u8> },
-    Dial { lives: (u64, u64) },
-    LinkDown { node: usize, life: u64 },
-    Refused { server: usize, life: u64 },
-    SeatPersisted { life: u64, number: u64, state: VoterState },
-    SeatTold { life: u64, number: u64 },
+    Outcome {
+        node: usize,
+        life: u64,
+        delivery: DeliveryId,
+        outcome: Outcome,
+    },
+    Flushed {
+        node: usize,
+        life: u64,
+        number: u64,
+    },
+    Input {
+        node: usize,
+        life: u64,
+        input: Input,
+    },
+    Frame {
+        to: usize,
+        connection: u64,
+        bytes: Vec<u8>,
+    },
+    Dial {
+        lives: (u64, u64),
+    },
+    LinkDown {
+        node: usize,
+        life: u64,
+    },
+    /// A datagram waits in a socket of the balancer.
+    Arrived(Packet),
+    Refused {
+        server: usize,
+        life: u64,
+    },
+    SeatPersisted {
+        life: u64,
+        number: u64,
+        state: VoterState,
+    },
+    SeatTold {
+        life: u64,
+        number: u64,
+    },
     Start(Process),
-    Command { phone: usize, command: PhoneCommand },
-    Wake { node: usize, life: u64 },
+    Command {
+        phone: usize,
+        command: PhoneCommand,
+    },
+    Wake {
+        process: Process,
+        life: u64,
+    },
     KillOther(usize),
     Heal(Cut),
-    HandOver { node: usize, every_ms: u64, times: u64 },
+    HandOver {
+        node: usize,
+        every_ms: u64,
+        times: u64,
+    },
     Force(usize),
 }
 
@@ -69,6 +112,8 @@ pub struct World {
     pub trace: Trace,
     pub nodes: [Node; 2],
     pub phones: Vec<Phone>,
+    /// When each phone wants to be woken.
+    phones_due: Vec<Option<Timestamp>>,
     /// What phones said since it was last read.
     pub events: Vec<(usize, PhoneEvent)>,
     /// Watches what leaves the nodes.
@@ -83,9 +128,17 @@ pub struct World {
     pub power_cut: bool,
     /// The node with the older store went on alone.
     pub old_store: Option<OldStore>,
+    /// Handlers that each node had run so far.
+    pub deliveries: [u64; 2],
+    /// Voter states that were stored so far.
+    pub votes: u64,
+    /// The last batch of each node with one.
+    voted: [u64; 2],
     cluster: Cluster,
     balancer: Option<Balancer>,
     balancer_life: u64,
+    /// What came to the balancer while it stood still; `None`: it runs.
+    balancer_paused: Option<Vec<Action>>,
     seat_state: Option<VoterState>,
     network: Network,
     random: Random,
@@ -130,12 +183,15 @@ impl World {
             Node::new(&name, sip, cluster, LocalClock::of(plan.seed, index.into()))
         };
         let phones = users.iter().enumerate();
+        let phones = phones.map(|(i, user)| Phone::new(phone(plan, i, user), START));
+        let phones: Vec<_> = phones.collect();
         World {
             now: START,
             steps: 0,
             trace: Trace::new(START, verbose),
             nodes: [node(0), node(1)],
-            phones: phones.map(|(i, user)| Phone::new(phone(plan, i, user), START)).collect(),
+            phones_due: phones.iter().map(Phone::poll_timeout).collect(),
+            phones,
             events: Vec::new(),
             watch: OutputCommit::default(),
             violation: None,
@@ -143,6 +199,9 @@ impl World {
             in_order: plan.network.loss_permille == 0 && plan.network.reorder_permille == 0,
             power_cut: false,
             old_store: None,
+            deliveries: [0; 2],
+            votes: 0,
+            voted: [0; 2],
             cluster: Cluster {
                 key: Key::from_file_bytes(&[b'k'; 32]).expect("32 bytes are enough"),
                 seed: plan.seed,
@@ -152,6 +211,7 @@ impl World {
             },
             balancer: None,
             balancer_life: 0,
+            balancer_paused: None,
             seat_state: None,
             network: Network::new(plan.network.clone(), plan.seed),
             random: Random::of(plan.seed, "world"),
@@ -169,11 +229,14 @@ impl World {
         }
     }
 
-    /// True if both nodes are members of one view.
+    /// True if both nodes, as they run now, are the members of one view.
     pub fn is_pair(&self) -> bool {
-        let core = |index: usize| self.nodes[index].core.as_ref();
-        let member = |index| core(index).is_some_and(|core| core.view().members.len() == 2);
-        member(0) && member(1) && core(0).map(|c| c.view()) == core(1).map(|c| c.view())
+        fn view(node: &Node) -> Option<&View> {
+            let (core, run) = (node.core.as_ref()?, node.run.as_ref()?);
+            Some(core.view()).filter(|view| view.members.len() == 2 && view.contains(run))
+        }
+        let [a, b] = &self.nodes;
+        view(a).is_some_and(|first| view(b) == Some(first))
     }
 
     /// True if a living node is about to become a member.
@@ -227,8 +290,8 @@ impl World {
 
     fn machine_timeout(&self) -> Option<Timestamp> {
         let nodes = self.nodes.iter().filter_map(Node::timeout);
-        let balancer = self.balancer.as_ref().map(Balancer::poll_timeout);
-        let phones = self.phones.iter().filter_map(Phone::poll_timeout);
+        let balancer = self.balancer_timeout();
+        let phones = self.phones_due.iter().copied().flatten();
         nodes.chain(balancer).chain(phones).min()
     }
 
@@ -238,13 +301,11 @@ impl World {
                 self.feed(node, Input::Timeout);
             }
         }
-        if let Some(at) = self.balancer.as_ref().map(Balancer::poll_timeout)
-            && at <= self.now
-        {
+        if self.balancer_timeout().is_some_and(|at| at <= self.now) {
             self.feed_balancer(BalancerInput::Timeout);
         }
         for phone in 0..self.phones.len() {
-            if self.phones[phone].poll_timeout().is_some_and(|at| at <= self.now) {
+            if self.phones_due[phone].is_some_and(|at| at <= self.now) {
                 self.feed_phone(phone, PhoneInput::Timeout);
             }
         }
@@ -252,12 +313,22 @@ impl World {
 
     fn act(&mut self, action: Action) {
         match action {
+            Action::Arrived(_) | Action::Refused { .. } | Action::SeatTold { .. }
+                if self.balancer_paused.is_some() =>
+            {
+                self.balancer_paused.get_or_insert_default().push(action);
+            }
+            Action::Arrived(packet) => self.arrive_at_balancer(packet),
             Action::Outcome { node, life, delivery, outcome } => {
                 self.feed_life(node, life, Input::Outcome { delivery, outcome });
             }
             Action::Flushed { node, life, number } => {
                 if self.nodes[node].life == life && !self.nodes[node].disk.failed {
-                    self.nodes[node].disk.flush(number);
+                    let votes = self.nodes[node].disk.flush(number);
+                    if votes > 0 {
+                        self.votes += votes;
+                        self.voted[node] = number;
+                    }
                     self.watch_flush(node, number);
                     // It may die in between.
                     let input = Input::Stored { number };
@@ -287,6 +358,7 @@ impl World {
             Action::SeatPersisted { life, number, state } => {
                 if self.balancer_life == life {
                     self.seat_state = Some(state);
+                    self.votes += 1;
                     self.schedule(TELL_US, Action::SeatTold { life, number });
                 }
             }
@@ -298,7 +370,7 @@ impl World {
             Action::Start(process) => self.start(process),
             Action::KillOther(node) => self.lose(node),
             Action::Force(node) => self.force(node),
-            Action::Wake { node, life } => self.wake(node, life),
+            Action::Wake { process, life } => self.wake(process, life),
             Action::Heal(what) => self.heal(what),
             Action::HandOver { node, every_ms, times } => self.hand_over(node, every_ms, times),
             Action::Command { phone, command } => {
@@ -311,21 +383,7 @@ impl World {
     fn start(&mut self, process: Process) {
         self.trace.add(self.now, "START", &[], || format!("{process:?}"));
         match process {
-            Process::Balancer => {
-                self.balancer_life += 1;
-                let config = BalancerConfig {
-                    listen: vec![balancer_address()],
-                    servers: self.nodes.iter().map(server).collect(),
-                    algorithm: self.algorithm,
-                    heartbeat_ms: 50,
-                    missed: 6,
-                };
-                let (key, stored) = (self.cluster.key.clone(), self.seat_state.clone());
-                self.balancer = Some(Balancer::new(self.now, config, key, stored));
-                #[cfg(feature = "planted-faults")]
-                self.balancer.iter_mut().for_each(|it| it.plant(self.cluster.planted));
-                self.drain_balancer();
-            }
+            Process::Balancer => self.start_balancer(),
             // A node that is still draining ends before it starts again.
             Process::Node(node) if self.nodes[node].core.is_some() => {
                 self.schedule(50_000, Action::Start(process));
@@ -337,6 +395,7 @@ impl World {
                 self.watch_start(node);
                 self.dial();
                 self.drain(node);
+                self.nodes[node].note_timeout();
             }
         }
     }
@@ -344,16 +403,11 @@ impl World {
     fn arrive(&mut self, packet: Packet) {
         let Packet { source, destination, bytes } = packet;
         self.trace.add(self.now, "DATAGRAM", &bytes, || describe(source, destination, &bytes));
-        if destination == balancer_address() {
-            let local = destination;
-            return self.feed_balancer(BalancerInput::FromClient { source, local, bytes: &bytes });
+        let sockets = [balancer_address(), balancer_socket(0), balancer_socket(1)];
+        if sockets.contains(&destination) {
+            return self.act(Action::Arrived(Packet { source, destination, bytes }));
         }
         for node in 0..2 {
-            if destination == balancer_socket(node) {
-                let before = self.forwarded;
-                self.feed_balancer(BalancerInput::FromNode { server: node, bytes: &bytes });
-                return self.watch_balancer(node, &bytes, self.forwarded > before);
-            }
             if [self.nodes[node].sip, self.nodes[node].cluster].contains(&destination) {
                 return self.arrive_at_node(node, source, bytes);
             }
@@ -394,38 +448,7 @@ impl World {
             self.drain(node);
             self.look(node);
             self.watch_done(node);
-        }
-    }
-
-    fn feed_balancer(&mut self, input: BalancerInput<'_>) {
-        if let Some(balancer) = self.balancer.as_mut() {
-            balancer.handle_input(self.now, input);
-            self.drain_balancer();
-        }
-    }
-
-    fn drain_balancer(&mut self) {
-        while let Some(output) = self.balancer.as_mut().and_then(Balancer::poll_output) {
-            match output {
-                BalancerOutput::ToClient { destination, bytes, .. } => {
-                    self.forwarded += 1;
-                    let source = balancer_address();
-                    self.network.handle_send(self.now, Packet { source, destination, bytes });
-                }
-                BalancerOutput::ToNode { server, bytes } => {
-                    let source = balancer_socket(server);
-                    let destination = self.nodes[server].sip;
-                    self.network.handle_send(self.now, Packet { source, destination, bytes });
-                }
-                BalancerOutput::Persist { number, state } => {
-                    let delay = self.random.between(100, self.flush_us_max);
-                    let life = self.balancer_life;
-                    self.schedule(delay, Action::SeatPersisted { life, number, state });
-                }
-                BalancerOutput::Notice(notice) => {
-                    self.trace.add(self.now, "BALANCER", &[], || format!("{notice:?}"));
-                }
-            }
+            self.nodes[node].note_timeout();
         }
     }
 
@@ -444,11 +467,8 @@ impl World {
                 }
             }
         }
+        self.phones_due[phone] = self.phones[phone].poll_timeout();
     }
-}
-
-fn server(node: &Node) -> Server {
-    Server { name: node.name.clone(), address: node.sip }
 }
 
 fn phone(plan: &Plan, index: usize, user: &str) -> PhoneConfig {

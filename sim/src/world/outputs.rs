@@ -21,6 +21,7 @@ impl World {
         let life = self.nodes[node].life;
         match output {
             Output::Deliver(deliver) => {
+                self.deliveries[node] += 1;
                 let delay = self.random.between(1, 500);
                 let (delivery, outcome) = (deliver.id, self.invoke(&deliver));
                 self.schedule(delay, Action::Outcome { node, life, delivery, outcome });

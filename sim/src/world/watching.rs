@@ -23,6 +23,14 @@ impl World {
         if let Some(run) = &self.nodes[node].run {
             self.watch.starts(run);
         }
+        let node_of = &self.nodes[node];
+        let begins =
+            node_of.core.as_ref().map(|core| core.cluster_time(node_of.clock.at(self.now)));
+        let stored = node_of.disk.progress().time;
+        if begins.is_some_and(|begins| begins < stored) {
+            let detail = format!("{} at {begins:?}, stored {stored}", node_of.name);
+            self.note(Err(Violation::new("a run begins no earlier than what is stored", detail)));
+        }
         self.look(node);
     }
 
