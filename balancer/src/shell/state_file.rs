@@ -112,7 +112,7 @@ mod tests {
         let file = StateFile::new(config.state_file);
         assert!(file.load().unwrap().is_none());
         let highest = View { number: 7, ..View::default() };
-        let state = VoterState { highest, vote: None };
+        let state = VoterState { highest, ..Default::default() };
         file.save(&state).unwrap();
         assert_eq!(file.load().unwrap(), Some(state));
         fs::write(directory.join("balancer.state"), b"damage").unwrap();

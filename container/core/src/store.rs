@@ -169,7 +169,7 @@ mod tests {
         let other = run(&"server2".parse().unwrap(), 9000);
         let view = View::default().next(vec![run(&node, 5000), other.clone()], &other);
         let vote = view.next(vec![run(&node, 6000), other.clone()], &other);
-        let voter = Some(VoterState { highest: view, vote: Some(vote) });
+        let voter = Some(VoterState { highest: view, vote: Some(vote), forgetful: false });
         let restored = Restored { voter, ..Restored::default() };
         assert_eq!(restored.next_run(&node, now), run(&node, 6001));
         let progress = Progress { run: 7000, ..Progress::default() };

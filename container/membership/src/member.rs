@@ -112,7 +112,7 @@ impl Member {
         stored: Option<VoterState>,
         store_empty: bool,
     ) -> Self {
-        let voter = stored.unwrap_or_default();
+        let voter = stored.unwrap_or_else(VoterState::forgetful);
         let detector = FailureDetector::new(now, config.heartbeat_ms, config.missed);
         let peer = |node: &NodeName| (node.clone(), Peer::new(detector.clone()));
         let mut member = Member {
@@ -273,6 +273,8 @@ impl Member {
                 let answer = (view.number, last_commit, store_empty);
                 self.cold.handle_answer(now, from.node().cloned(), answer);
                 self.learn(&view);
+                // Stored with whatever comes next: a run that does not get there asks again.
+                self.voter.forgetful &= !self.cold.all_told(self.voters() - 1);
             }
             ControlBody::Propose { base, view } => {
                 if let VoterId::Run(proposer) = from {

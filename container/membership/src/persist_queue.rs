@@ -100,7 +100,7 @@ mod tests {
     use crate::View;
 
     fn state(number: u64) -> VoterState {
-        VoterState { highest: View { number, ..View::default() }, vote: None }
+        VoterState { highest: View { number, ..View::default() }, ..Default::default() }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! | is the highest view, or the one voted for and not yet superseded    | granted      |
 //! | has a number up to the highest view's                               | `Stale`      |
 //! | has a number up to that of a vote for another view                  | `Voted`      |
+//! | comes to a voter that has no memory, and was not told by all others | `Forgetful`  |
 //! | follows a view that this voter does not know yet                    | `Behind`     |
 //! | follows a view older than the highest                               | `Stale`      |
 //! | has no members, or a cohort without a member as owner               | `Malformed`  |
@@ -24,6 +25,15 @@
 //! the grant: nothing can get lost between the vote and the news of it. With more voters it is
 //! locked until it learns a higher view.
 //!
+//! **A voter without a memory** (a first start, or a store and its vote that are both gone: it
+//! cannot tell) may have voted for a view that it does not know, and must not help to decide
+//! another one of that number. It grants nothing until every other voter has told its highest view
+//! since this run began. That is enough with up to three voters: whatever was decided with its
+//! lost vote was decided with the vote of one of those, who stores it. A question of its own that
+//! was never answered died with the run that asked. If one of the others is silent, the remaining
+//! votes must do. Until then the lack is part of the state, so that a restart does not end it. With
+//! more voters the others would have to tell their votes, too; no cluster has so many today.
+//!
 //! Not here: storing the state before the answer leaves (`persist_queue.rs`), who is a living
 //! member (`member.rs`, `seat.rs`), and asking for votes (`member/proposal.rs`).
 
@@ -39,6 +49,9 @@ pub struct VoterState {
     pub highest: View,
     /// The last view that this voter voted for.
     pub vote: Option<View>,
+    /// It began without a memory, and was not told by all others yet what they remember.
+    #[serde(default)]
+    pub forgetful: bool,
 }
 
 /// A question to a voter.
@@ -87,6 +100,9 @@ pub enum Refusal {
     /// The voter's last vote may have decided a view without this proposer.
     #[error("an earlier vote for another view may have decided it")]
     Locked,
+    /// The voter may have voted for what it does not know.
+    #[error("the voter has lost its memory, and was not told by all others")]
+    Forgetful,
     /// The voter must learn the base first.
     #[error("the view it follows is not known here")]
     Behind,
@@ -107,7 +123,7 @@ impl Refusal {
         match self {
             Refusal::Stale | Refusal::Voted => Verdict::Never,
             Refusal::Locked | Refusal::Behind | Refusal::MembersLive => Verdict::NotNow,
-            Refusal::Malformed | Refusal::Stranger => Verdict::NotNow,
+            Refusal::Forgetful | Refusal::Malformed | Refusal::Stranger => Verdict::NotNow,
         }
     }
 }
@@ -118,6 +134,11 @@ pub fn majority(voters: usize) -> usize {
 }
 
 impl VoterState {
+    /// Of a voter that has nothing stored.
+    pub fn forgetful() -> Self {
+        VoterState { forgetful: true, ..VoterState::default() }
+    }
+
     /// Answers a proposal of another voter.
     ///
     /// # Errors
@@ -175,6 +196,9 @@ impl VoterState {
         }
         if self.vote.as_ref().is_some_and(|vote| vote.number >= view.number) {
             return Err(Refusal::Voted);
+        }
+        if self.forgetful {
+            return Err(Refusal::Forgetful);
         }
         if base > self.highest.number {
             return Err(Refusal::Behind);
@@ -240,7 +264,7 @@ mod tests {
         let (a, b) = (run("a", 1), run("b", 1));
         let first = View::default().next(vec![a.clone()], &a);
         let highest = first.next(vec![a.clone(), b.clone()], &a);
-        (VoterState { highest, vote: None }, a, b)
+        (VoterState { highest, ..VoterState::default() }, a, b)
     }
 
     fn ask(
@@ -307,6 +331,16 @@ mod tests {
         assert_eq!(empty.handle_proposal(proposal, PAIR), Err(Refusal::Behind));
         empty.learn(&known.highest);
         assert_eq!(empty.handle_proposal(proposal, PAIR), Ok(Grant::New));
+    }
+
+    #[test]
+    fn a_voter_without_a_memory_grants_nothing() {
+        let (known, a, _) = voter();
+        let view = known.highest.next(vec![a.clone()], &a);
+        let mut voter = VoterState { highest: known.highest, ..VoterState::forgetful() };
+        assert_eq!(ask(&mut voter, &a, &view, PAIR), Err(Refusal::Forgetful));
+        voter.forgetful = false;
+        assert_eq!(ask(&mut voter, &a, &view, PAIR), Ok(Grant::New));
     }
 
     #[test]

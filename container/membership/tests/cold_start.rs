@@ -59,7 +59,7 @@ impl Start {
             cold_start_ms: 3_000,
             unclean: Unclean::Refuse,
         };
-        let voter = VoterState { highest: view(store.view), vote: None };
+        let voter = VoterState { highest: view(store.view), ..Default::default() };
         let mut member = Member::new(began, config, Some(voter), store.empty);
         member.handle_input(began, MemberInput::CommitsStored(store.commits));
         Start { member, now: began, began, other: None, seat: None, proposed: false }

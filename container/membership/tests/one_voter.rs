@@ -42,7 +42,8 @@ fn it_adopts_a_view_of_itself_at_once_but_not_before_it_is_stored() {
 fn its_next_run_inherits_everything() {
     let mut member = Member::new(NOW, config(1), None, true);
     settle(&mut member);
-    let stored = resilee_membership::VoterState { highest: member.view().clone(), vote: None };
+    let stored =
+        resilee_membership::VoterState { highest: member.view().clone(), ..Default::default() };
     let mut again = Member::new(NOW, config(2), Some(stored), false);
     let (adopted, _) = settle(&mut again);
     let view = adopted.expect("a view");

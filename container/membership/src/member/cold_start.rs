@@ -18,8 +18,8 @@
 //! number of that run's last commit that it has; a node says the sum. Commits of a run come to a
 //! store in their order, so of two stores of one view the one with the greater sum has what the
 //! other has; unless each has last commits that the other lacks, the last milliseconds before both
-//! died: then it lacks fewer. *No store* is one without a voter's state, and one whose run dropped
-//! its cells for a snapshot and died before it was a member.
+//! died: then it lacks fewer. *No store* is one that no member ever wrote to, whatever its voter
+//! remembers, and one whose run dropped its cells for a snapshot and died before it was a member.
 //!
 //! **Why "at once" is safe.** A decided view is stored by a majority before any member acts on
 //! it. When every voter says that it stores none, then either none was decided, so no living
@@ -27,6 +27,10 @@
 //! living member would itself have been asked, and its answer is its view. Silence is no answer:
 //! with one voter silent the wait stays. The voters that grant it check the same
 //! (`Circumstances::cold_start`), and give one vote for number 1.
+//!
+//! **A missing data directory** looks like a first start. The rows above keep such a run from
+//! proposing itself while anybody knows a view; what it may grant is in `voter.rs` (*a voter
+//! without a memory*).
 //!
 //! Not here: how the proposal is voted on (`proposal.rs`, `voter.rs`).
 
@@ -116,6 +120,11 @@ impl ColdStart {
         let valid = self.answers.values().filter(|answer| answer.is_valid(now));
         self.member_heard_at.is_none()
             && valid.filter(|answer| answer.number == 0).count() == others
+    }
+
+    /// All `others` voters have told their highest view since this run began.
+    pub(super) fn all_told(&self, others: usize) -> bool {
+        self.answers.len() >= others
     }
 
     /// This run may propose itself now.
