@@ -42,8 +42,9 @@ pub(crate) enum CellInput {
 pub(crate) struct Cell {
     pub id: CellId,
     pub head: Head,
-    pub activities: BTreeMap<u32, Activity>,
-    pub entities: BTreeMap<u32, Entity>,
+    // Boxed, since a tree has room for eleven values where a call has one or two.
+    pub activities: BTreeMap<u32, Box<Activity>>,
+    pub entities: BTreeMap<u32, Box<Entity>>,
     pub timers: BTreeMap<(u32, TimerId), Timestamp>,
     /// Events that wait for a service, by its entity.
     pub retries: BTreeMap<u32, Retry>,
@@ -58,7 +59,7 @@ pub(crate) struct Cell {
     /// Inputs behind the current turn.
     pub inbox: VecDeque<CellInput>,
     /// The current turn.
-    pub turn: Option<Turn>,
+    pub turn: Option<Box<Turn>>,
 }
 
 impl Cell {
@@ -140,7 +141,7 @@ impl Cell {
 
     /// Activities that the entity is attached to.
     pub fn attachments(&self, entity: u32) -> impl Iterator<Item = u32> {
-        let attached = move |activity: &&Activity| activity.attached.contains(&entity);
+        let attached = move |activity: &Activity| activity.attached.contains(&entity);
         let activities = self.activities.iter();
         activities.filter(move |(_, activity)| attached(activity)).map(|(number, _)| *number)
     }
@@ -149,10 +150,12 @@ impl Cell {
         match change {
             ReadChange::Head(head) => self.head = head,
             ReadChange::Activity(number, Some(activity)) => {
-                self.activities.insert(number, activity);
+                self.activities.insert(number, Box::new(activity));
             }
             ReadChange::Activity(number, None) => drop(self.activities.remove(&number)),
-            ReadChange::Entity(number, Some(entity)) => drop(self.entities.insert(number, entity)),
+            ReadChange::Entity(number, Some(entity)) => {
+                drop(self.entities.insert(number, Box::new(entity)))
+            }
             ReadChange::Entity(number, None) => drop(self.entities.remove(&number)),
             ReadChange::Timer(key, Some(due)) => drop(self.timers.insert(key, due)),
             ReadChange::Timer(key, None) => drop(self.timers.remove(&key)),

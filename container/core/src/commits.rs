@@ -40,7 +40,7 @@ impl Core {
             let activity = cell.activity_id(*number);
             self.timers.set(Due::Adaptor(activity), self.adaptor.next_timeout(activity));
         }
-        self.commit(id, turn, over);
+        self.commit(id, *turn, over);
         if over {
             self.bury(now, id);
         } else if self.rests(id.cohort) {

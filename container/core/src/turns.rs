@@ -6,9 +6,9 @@
 //! not end the call (`retry.rs` has what is tried again).
 
 use crate::cell::{Cell, CellInput};
-use crate::commit::{Activity, Entity, Part, Record, RowChange};
+use crate::commit::{Entity, Part, Record, RowChange};
 use crate::core::{Core, DELIVERY_DEADLINE_MS, DELIVERY_GRACE_MS};
-use crate::event_router::{Audience, Awaiting, EVENTS_PER_TURN_MAX, Recipient, Routing, Turn};
+use crate::event_router::{Audience, Awaiting, EVENTS_PER_TURN_MAX, Recipient, Routing};
 use crate::io::Output;
 use crate::management::Notice;
 use crate::resource_adaptor::{Adoption, Endpoint, Scope, Steps};
@@ -25,7 +25,7 @@ impl Core {
     /// Begins a turn with one input; the cell has none running.
     pub(crate) fn begin_turn(&mut self, now: Timestamp, id: CellId, input: CellInput) {
         let Some(cell) = self.cells.get_mut(&id) else { return };
-        cell.turn = Some(Turn::default());
+        cell.turn = Some(Box::default());
         match input {
             CellInput::Message(ingress) => {
                 self.adaptor_step(now, id, |adaptor, endpoint| adaptor.receive(endpoint, &ingress));
@@ -72,12 +72,13 @@ impl Core {
         let Some(turn) = cell.turn.as_mut() else { return };
         for activity in steps.started {
             cell.head.next_activity = cell.head.next_activity.max(activity.number + 1);
-            cell.activities.insert(activity.number, Activity::default());
+            cell.activities.insert(activity.number, Box::default());
             turn.touched.insert(Part::Head);
         }
         for activity in steps.changed {
             if let Some(known) = cell.activities.get_mut(&activity.number) {
-                known.state = self.adaptor.marshal(activity);
+                // Copied: as it grew while it was written, it has room to spare.
+                known.state = self.adaptor.marshal(activity).as_slice().to_vec();
                 turn.touched.insert(Part::Activity(activity.number));
             }
         }
@@ -297,7 +298,8 @@ impl Core {
         let number = awaiting.entity;
         let Some(routing) = turn.current.as_ref() else { return };
         let activity = routing.event.activity.number;
-        let old = cell.entities.insert(number, Entity { service: service.to_owned(), state });
+        let old =
+            cell.entities.insert(number, Box::new(Entity { service: service.to_owned(), state }));
         if old.as_ref() != cell.entities.get(&number) {
             turn.touched.insert(Part::Entity(number));
         }

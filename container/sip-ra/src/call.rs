@@ -419,6 +419,8 @@ impl Call {
         let Some(dialog) = self.dialogs.iter_mut().find(|dialog| dialog.callee.tag == tag) else {
             if self.dialogs.len() < DIALOGS_MAX {
                 let callee = Leg::callee(step.element, response, flow);
+                // As with the branches of the INVITE.
+                self.dialogs.reserve_exact(1);
                 self.dialogs.push(Dialog { callee, state, bye: None });
                 step.changed();
             }

@@ -145,6 +145,8 @@ impl ProxiedInvite {
         let (client, outputs) = ClientInvite::start(step.now(), step.timers(), outgoing.bytes);
         step.send_all(flow, &outputs);
         step.changed();
+        // Most have one, and room for four would be kept as long as the call.
+        self.branches.reserve_exact(1);
         self.branches.push(Branch {
             via_branch: outgoing.via_branch,
             flow,

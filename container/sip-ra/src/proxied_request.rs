@@ -102,6 +102,7 @@ impl ProxiedRequest {
         let (client, outputs) = ClientNonInvite::start(step.now(), step.timers(), outgoing.bytes);
         step.send_all(flow, &outputs);
         let via_branch = outgoing.via_branch;
+        self.branches.reserve_exact(1);
         self.branches.push(Branch { via_branch, flow, client, failure: None });
     }
 
