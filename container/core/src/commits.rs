@@ -289,9 +289,8 @@ impl Core {
         }
         self.writes.under_way.push_back((number, self.gate.last_commit()));
         let votes = std::mem::take(&mut self.writes.pending_votes);
-        let awaited = !votes.is_empty() || self.is_alone() || self.proposing.is_some();
         self.writes.votes.extend(votes.into_iter().map(|vote| (number, vote)));
-        self.outputs.push_back(Output::Store(StoreBatch { number, ops, awaited }));
+        self.outputs.push_back(Output::Store(StoreBatch { number, ops }));
     }
 
     /// How far the store is with this batch.

@@ -7,7 +7,7 @@ use resilee_sbb::{CellId, Timestamp, encode};
 use serde::{Deserialize, Serialize};
 
 /// A part of the store with keys of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Tree {
     /// Parts of cells, by cell and part.
     Cells,
@@ -18,15 +18,17 @@ pub enum Tree {
 }
 
 /// One write.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StoreOp {
     /// Add or replace a value.
     Put {
         /// Where.
         tree: Tree,
         /// Key.
+        #[serde(with = "serde_bytes")]
         key: Vec<u8>,
         /// Value.
+        #[serde(with = "serde_bytes")]
         value: Vec<u8>,
     },
     /// Remove a value, if there is one.
@@ -34,6 +36,7 @@ pub enum StoreOp {
         /// Where.
         tree: Tree,
         /// Key.
+        #[serde(with = "serde_bytes")]
         key: Vec<u8>,
     },
     /// Remove all values of a tree (a joiner starts from the member's state).
@@ -48,6 +51,7 @@ pub enum StoreOp {
         /// Key of the record.
         cell: CellId,
         /// The record.
+        #[serde(with = "serde_bytes")]
         record: Vec<u8>,
     },
 }
@@ -59,8 +63,6 @@ pub struct StoreBatch {
     pub number: u64,
     /// The writes, in order.
     pub ops: Vec<StoreOp>,
-    /// True if something waits until it is on disk: messages of a node alone, or a vote.
-    pub awaited: bool,
 }
 
 /// A record as it stands in a journal.
@@ -133,8 +135,9 @@ impl Restored {
     /// True if there is nothing to start from: a new node, one that lost its disk, or one that
     /// died while it joined.
     pub fn is_empty(&self) -> bool {
-        let nothing = self.voter.is_none() && self.cells.is_empty() && self.tables.is_empty();
-        nothing || self.progress.joining
+        // What the voter remembers outlives a store, and is nothing to start from.
+        let never = self.progress.commits.is_empty();
+        (never && self.cells.is_empty() && self.tables.is_empty()) || self.progress.joining
     }
 
     /// The next run of the node. It is named by the milliseconds since the epoch, but higher than

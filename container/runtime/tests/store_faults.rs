@@ -1,6 +1,7 @@
 //! A store under damage: each fault is said, none takes the node down or a bill away.
 
-use resilee_core::{StoreBatch, StoreOp, Tree};
+use resilee_core::{StoreBatch, StoreOp, Tree, VOTER_KEY};
+use resilee_membership::{RunId, View, VoterState};
 use resilee_runtime::store::{self, Opened, StoreEvent};
 use resilee_sbb::{CellId, CohortId};
 use std::fs::{self, OpenOptions};
@@ -37,7 +38,7 @@ fn start(opened: Opened) -> (store::Store, Receiver<StoreEvent>) {
 fn fill(dir: &Path) {
     let (store, events) = start(store::open(dir).unwrap());
     let ops = (1..=10).flat_map(|number| [put(number, 2_000), bill(number)]).collect();
-    store.handle().write(1, StoreBatch { number: 1, awaited: true, ops }).unwrap();
+    store.handle().write(1, StoreBatch { number: 1, ops }).unwrap();
     assert!(matches!(events.recv_timeout(DEADLINE), Ok(StoreEvent::Stored { .. })));
 }
 
@@ -81,6 +82,80 @@ fn a_store_that_is_gone_is_made_anew_from_the_journal_and_said() {
     assert_eq!(bills(opened), (1..=10).collect::<Vec<_>>());
 }
 
+/// What the node's voter remembers after so many views.
+fn voter(number: u64) -> VoterState {
+    let run = RunId { node: "a".parse().unwrap(), incarnation: number };
+    let vote = View { number: number + 1, ..View::default().next(vec![run.clone()], &run) };
+    VoterState { highest: View { number, ..View::default() }, vote: Some(vote), forgetful: false }
+}
+
+fn vote(number: u64) -> StoreOp {
+    let value = resilee_sbb::encode(&voter(number)).unwrap();
+    StoreOp::Put { tree: Tree::Meta, key: VOTER_KEY.to_vec(), value }
+}
+
+#[test]
+fn a_vote_survives_its_store_and_its_file_but_not_both() {
+    let dir = tempfile::tempdir().unwrap();
+    for number in 1..=2 {
+        let (store, events) = start(store::open(dir.path()).unwrap());
+        let batch = StoreBatch { number: 1, ops: vec![vote(number), bill(number)] };
+        store.handle().write(1, batch).unwrap();
+        assert!(matches!(events.recv_timeout(DEADLINE), Ok(StoreEvent::Stored { .. })));
+    }
+    let remembered = || store::open(dir.path()).unwrap().restored.voter;
+    assert_eq!(remembered(), Some(voter(2)));
+    damage(&dir.path().join("voter"), 9, 5);
+    let opened = store::open(dir.path()).unwrap();
+    assert!(opened.restored.notices[0].contains("voter"), "{:?}", opened.restored.notices);
+    assert_eq!(opened.restored.voter, Some(voter(2)));
+    let (store, events) = start(opened);
+    store.handle().write(1, StoreBatch { number: 1, ops: vec![vote(3)] }).unwrap();
+    assert!(matches!(events.recv_timeout(DEADLINE), Ok(StoreEvent::Stored { .. })));
+    drop(store);
+    fs::write(dir.path().join("store/conf"), b"this was a store").unwrap();
+    let opened = store::open(dir.path()).unwrap();
+    assert!(opened.notices.iter().any(|notice| notice.contains("moved to")));
+    assert!(opened.restored.is_empty(), "a vote is nothing to start from");
+    assert_eq!(opened.restored.voter, Some(voter(3)));
+    drop(opened);
+    fs::remove_dir_all(dir.path().join("store")).unwrap();
+    assert_eq!(remembered(), Some(voter(3)));
+    fs::remove_dir_all(dir.path().join("store")).unwrap();
+    fs::remove_file(dir.path().join("voter")).unwrap();
+    assert_eq!(remembered(), None);
+}
+
+#[test]
+fn a_store_that_lacks_what_was_before_its_log_is_moved_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path());
+    // Each start is a checkpoint.
+    drop(store::open(dir.path()).unwrap());
+    fs::remove_file(dir.path().join("store/db")).unwrap();
+    let opened = store::open(dir.path()).unwrap();
+    assert!(opened.restored.is_empty());
+    assert!(opened.notices.iter().any(|notice| notice.contains("moved to")));
+    assert_eq!(bills(opened), (1..=10).collect::<Vec<_>>());
+}
+
+#[test]
+fn of_a_damaged_log_the_state_before_the_damage_and_all_bills_count() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, events) = start(store::open(dir.path()).unwrap());
+    for number in 1..=4 {
+        let ops = vec![put(number, 2_000), bill(number)];
+        store.handle().write(1, StoreBatch { number, ops }).unwrap();
+        assert!(matches!(events.recv_timeout(DEADLINE), Ok(StoreEvent::Stored { .. })));
+    }
+    drop(store);
+    damage(&dir.path().join("store/log/000000000001.log"), 3_000, 10);
+    let opened = store::open(dir.path()).unwrap();
+    assert_eq!(opened.restored.cells.len(), 1);
+    assert!(opened.notices.iter().any(|notice| notice.contains("log is damaged")));
+    assert_eq!(bills(opened), (1..=4).collect::<Vec<_>>());
+}
+
 #[test]
 fn a_first_start_is_nothing_to_be_told() {
     let dir = tempfile::tempdir().unwrap();
@@ -95,7 +170,7 @@ fn the_process_on_a_full_disk() {
     let (store, events) = start(store::open(Path::new(&dir)).unwrap());
     for number in 1.. {
         let ops = vec![put(number, 100_000), bill(number)];
-        let refused = store.handle().write(1, StoreBatch { number, awaited: true, ops });
+        let refused = store.handle().write(1, StoreBatch { number, ops });
         match events.recv_timeout(DEADLINE).unwrap() {
             StoreEvent::Stored { number, .. } => eprintln!("stored {number}"),
             StoreEvent::Failed { reason, .. } => return eprintln!("failed {refused:?} {reason}"),

@@ -1,29 +1,38 @@
-//! The engine: sled for keys and values and as the index of the journals. The only file that
-//! knows sled.
+//! The engine: a log that takes each group of writes, and sled, into which checkpoints bring what
+//! they came to.
 //!
-//! A store that does not open is moved aside and a fresh one made, indexed from the journal
-//! files; the rest comes from the other node. Threads and grouping are not here (`writer`).
+//! | where            | what                                             | on disk            |
+//! |------------------|--------------------------------------------------|--------------------|
+//! | `store/log/`     | all writes since the last checkpoint (`log.rs`)  | with each group    |
+//! | `store/` (sled)  | cells, tables, single values as of a checkpoint  | with a checkpoint  |
+//! | `journal/`       | records, for ever (`journal.rs`)                 | with a checkpoint  |
+//! | `voter`          | the voter's state once more (`voter_file.rs`)    | before its group   |
+//!
+//! A store that does not open is moved aside and a fresh one made; records stand in the journals,
+//! and what a log has of them is brought there before. Threads and grouping are not here
+//! (`writer`), nor how a checkpoint gets into sled (`trees`).
 
-use super::group::{Group, Writes};
-use super::journal::{JournalFile, Place, RECORD_BYTES_MAX, Scan};
-use resilee_core::{PROGRESS_KEY, VOTER_KEY};
-use resilee_core::{Restored, StoreBatch, StoreOp, StoredRecord, Tree};
+use super::journal::JournalFile;
+use super::log::{self, Log};
+use super::trees::{Trees, WriteError};
+use super::voter_file::{VoterFile, later};
+use resilee_core::{Restored, StoreBatch, StoreOp, StoredRecord, Tree, VOTER_KEY};
 use resilee_sbb::CellId;
-use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional};
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// sled's cache; its own default of 1 GB is not for us.
-const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// A segment of the log that is so large ends with a checkpoint.
+const SEGMENT_BYTES: u64 = 8 * 1024 * 1024;
+/// If the last checkpoint takes so long that a segment gets so large, writing waits for it.
+const SEGMENT_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
 /// Where the contents of a fresh store come from.
 const REBUILT: &str = "bills come from the journal, calls and registrations from the other node";
-/// The store opened, but not with all it had.
-const INDEX_LOST: &str = "the store lost the index of journal";
 
 /// Why a store cannot be opened at all.
 #[derive(Debug, thiserror::Error)]
@@ -47,21 +56,6 @@ pub enum StoreError {
         /// What sled says.
         reason: String,
     },
-}
-
-/// Why a write or a read failed. The store is of no use afterwards.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum WriteError {
-    #[error("{0}")]
-    Sled(#[from] sled::Error),
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    #[error("{0}")]
-    Codec(#[from] resilee_sbb::CodecError),
-    #[error("the engine panicked")]
-    Panicked,
-    #[error("a record of {0} bytes is larger than {RECORD_BYTES_MAX}")]
-    RecordTooLarge(usize),
 }
 
 /// An open store, and what it held.
@@ -95,26 +89,27 @@ pub fn open(data_dir: &Path) -> Result<Opened, StoreError> {
         Err(TryLockError::Error(error)) => return Err(at(&lock_path)(error)),
     }
     let store = data_dir.join("store");
-    let gone = !store.exists() && !names_in(&folder).map_err(at(&folder))?.is_empty();
-    let reason = match open_guarded(&store, &folder) {
+    let known = !names_in(&folder).map_err(at(&folder))?.is_empty();
+    let gone = !store.exists() && (known || VoterFile::of(data_dir).exists());
+    let reason = match open_guarded(data_dir) {
         Ok((engine, restored, mut notices)) => {
             if gone {
                 let path = store.display();
-                notices.retain(|notice| !notice.contains(INDEX_LOST));
                 notices.push(format!("the store {path} was gone: a fresh one is used; {REBUILT}"));
             }
             return Ok(Opened { engine, lock, restored, notices });
         }
-        Err(WriteError::Io(reason)) => return Err(StoreError::Io { path: folder, reason }),
+        Err(WriteError::Io(reason)) => {
+            return Err(StoreError::Io { path: data_dir.to_owned(), reason });
+        }
         Err(damage) => damage.to_string(),
     };
     let millis = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis());
     let aside = data_dir.join(format!("store.broken-{millis}"));
     fs::rename(&store, &aside).map_err(at(&store))?;
-    let fresh = open_guarded(&store, &folder);
+    let fresh = open_guarded(data_dir);
     let (engine, restored, mut notices) =
         fresh.map_err(|error| StoreError::Fresh { path: store, reason: error.to_string() })?;
-    notices.retain(|notice| !notice.contains(INDEX_LOST));
     notices.push(format!(
         "the store did not open ({reason}): it was moved to {} and a fresh one is used; {REBUILT}",
         aside.display()
@@ -123,286 +118,203 @@ pub fn open(data_dir: &Path) -> Result<Opened, StoreError> {
 }
 
 /// What [`Engine::open`] gives; sled panics on some kinds of damage.
-fn open_guarded(
-    store: &Path,
-    folder: &Path,
-) -> Result<(Engine, Restored, Vec<String>), WriteError> {
+fn open_guarded(data_dir: &Path) -> Result<(Engine, Restored, Vec<String>), WriteError> {
     catch_unwind(AssertUnwindSafe(|| {
         let mut notices = Vec::new();
-        let mut engine = Engine::open(store, folder)?;
-        for name in names_in(folder)? {
-            engine.journal(&name, &mut notices)?;
-        }
+        let mut engine = Engine::open(data_dir, &mut notices)?;
         let restored = engine.restore()?;
         Ok((engine, restored, notices))
     }))
     .unwrap_or(Err(WriteError::Panicked))
 }
 
-fn index(tree: Tree) -> usize {
-    match tree {
-        Tree::Cells => 0,
-        Tree::Tables => 1,
-        Tree::Meta => 2,
-    }
-}
-
-/// sled and the journals.
+/// The log, sled and the journals.
 #[derive(Debug)]
 pub(super) struct Engine {
-    db: sled::Db,
-    trees: [sled::Tree; 3],
-    /// For each journal the length of the file that its index describes.
-    places: sled::Tree,
-    disk: File,
+    trees: Trees,
+    log: Log,
+    checkpoint: Checkpoint,
     folder: PathBuf,
-    journals: BTreeMap<String, Journal>,
-}
-
-/// A journal file with its index.
-#[derive(Debug)]
-struct Journal {
-    file: JournalFile,
-    /// Place by sequence.
-    by_sequence: sled::Tree,
-    /// Sequence by cell.
-    by_cell: sled::Tree,
-    next_sequence: u64,
+    journals: BTreeMap<String, JournalFile>,
+    voter: VoterFile,
 }
 
 impl Engine {
-    fn open(store: &Path, folder: &Path) -> Result<Engine, WriteError> {
-        let config = sled::Config::new().path(store).cache_capacity(CACHE_BYTES);
-        // Calls come and go: to pack what is left of old segments tightly is work for nothing.
-        let db = config.mode(sled::Mode::HighThroughput).open()?;
-        let trees = [db.open_tree("cells")?, db.open_tree("tables")?, db.open_tree("meta")?];
-        let places = db.open_tree("places")?;
-        // sled's flush() does not reach the disk; this descriptor is for fdatasync.
-        let disk = File::open(store.join("db"))?;
-        let (folder, journals) = (folder.to_owned(), BTreeMap::new());
-        Ok(Engine { db, trees, places, disk, folder, journals })
+    fn open(data_dir: &Path, notices: &mut Vec<String>) -> Result<Engine, WriteError> {
+        let (store, folder) = (data_dir.join("store"), data_dir.join("journal"));
+        let mut journals = BTreeMap::new();
+        for name in names_in(&folder)? {
+            journals.insert(name.clone(), open_journal(&folder, &name, notices)?);
+        }
+        let log_folder = store.join("log");
+        let existed = store.join("db").exists();
+        fs::create_dir_all(&log_folder)?;
+        let mut segments = log::read(&log_folder)?;
+        // Bills first: whatever is wrong with the rest, they are kept.
+        for segment in &mut segments {
+            for (name, cell, record) in std::mem::take(&mut segment.records) {
+                journal(&mut journals, &folder, &name)?.append(vec![(cell, record)])?;
+            }
+        }
+        let trees = Trees::open(&store)?;
+        let last = trees.take_in(segments, existed, &journals, notices)?;
+        let done = log::numbers(&log_folder)?;
+        let log = Log::begin(&log_folder, last + 1)?;
+        for number in done {
+            log::remove(&log_folder, number)?;
+        }
+        let (voter, checkpoint) = (VoterFile::of(data_dir), Checkpoint::default());
+        Ok(Engine { trees, log, checkpoint, folder, journals, voter })
     }
 
-    /// Applies batches in order and waits for the disk.
+    /// Writes batches in order and waits for the disk.
     pub fn write(&mut self, batches: Vec<StoreBatch>) -> Result<(), WriteError> {
-        let mut group = Group::default();
-        let mut records: BTreeMap<String, Vec<(CellId, Vec<u8>)>> = BTreeMap::new();
-        for op in batches.into_iter().flat_map(|batch| batch.ops) {
+        if self.checkpoint.failed {
+            return Err(WriteError::Checkpoint);
+        }
+        let ops: Vec<_> = batches.into_iter().flat_map(|batch| batch.ops).collect();
+        let mut records: BTreeMap<&str, Vec<(CellId, Vec<u8>)>> = BTreeMap::new();
+        for op in &ops {
             match op {
-                StoreOp::Put { tree, key, value } => group.put(tree, key, value),
-                StoreOp::Remove { tree, key } => group.remove(tree, key),
-                StoreOp::Clear { tree } => group.clear(tree),
-                StoreOp::Record { journal, cell, record } => {
-                    records.entry(journal).or_default().push((cell, record));
+                StoreOp::Put { tree: Tree::Meta, key, value } if key == VOTER_KEY => {
+                    self.voter.save(value)?;
                 }
+                StoreOp::Record { journal, cell, record } => {
+                    records.entry(journal).or_default().push((*cell, record.clone()));
+                }
+                _ => {}
             }
         }
-        let mut writes = Vec::new();
         for (name, records) in records {
-            self.append(&name, records, &mut writes)?;
+            journal(&mut self.journals, &self.folder, name)?.append(records)?;
         }
-        for (tree, (cleared, pending)) in group.trees {
-            let tree = &self.trees[index(tree)];
-            if cleared {
-                tree.clear()?;
-            }
-            writes.push((tree.clone(), pending));
+        if !ops.is_empty() {
+            self.log.append(&ops)?;
         }
-        apply(writes)?;
-        self.db.flush()?;
-        self.disk.sync_data()?;
+        let under_way = self.checkpoint.is_under_way() && self.log.length() < SEGMENT_BYTES_MAX;
+        if self.log.length() >= SEGMENT_BYTES && !under_way {
+            self.begin_checkpoint()?;
+        }
         Ok(())
     }
 
     /// Records of a journal from a sequence on.
     pub fn read(
-        &mut self,
+        &self,
         journal: &str,
         from: u64,
         limit: usize,
     ) -> Result<Vec<StoredRecord>, WriteError> {
-        let Some(journal) = self.journals.get(journal) else { return Ok(Vec::new()) };
-        let places = journal.by_sequence.range(from.to_be_bytes()..).values().take(limit);
-        places.map(|place| Ok(journal.file.read(decode_place(&place?)?)?)).collect()
+        let journal = self.journals.get(journal);
+        Ok(journal.map_or(Ok(Vec::new()), |journal| journal.read(from, limit))?)
     }
 
     /// What the store holds now.
-    pub fn restore(&self) -> Result<Restored, WriteError> {
-        let all = |tree: Tree| -> Result<Vec<_>, WriteError> {
-            let pairs = self.trees[index(tree)].iter().map(|pair| {
-                let (key, value) = pair?;
-                Ok((key.to_vec(), value.to_vec()))
-            });
-            pairs.collect()
-        };
-        let meta = &self.trees[index(Tree::Meta)];
-        let (voter, progress) = (meta.get(VOTER_KEY)?, meta.get(PROGRESS_KEY)?);
-        let filled = self.journals.iter().filter(|(_, journal)| journal.next_sequence > 1);
-        Ok(Restored {
-            voter: voter.map(|bytes| resilee_sbb::decode(&bytes)).transpose()?,
-            progress: match progress {
-                Some(bytes) => resilee_sbb::decode(&bytes)?,
-                None => Default::default(),
-            },
-            cells: all(Tree::Cells)?,
-            tables: all(Tree::Tables)?,
-            journals: filled.map(|(name, _)| name.clone()).collect(),
-            notices: Vec::new(),
-        })
-    }
-
-    /// Appends the records whose cell has none yet: file first, the index goes with the group.
-    fn append(
-        &mut self,
-        name: &str,
-        records: Vec<(CellId, Vec<u8>)>,
-        writes: &mut Vec<(sled::Tree, Writes)>,
-    ) -> Result<(), WriteError> {
-        let mut notices = Vec::new();
-        let places = self.places.clone();
-        let journal = self.journal(name, &mut notices)?;
-        let (mut by_cell, mut by_sequence) = (Writes::new(), Writes::new());
-        let (mut encoded, mut sequences) = (Vec::new(), Vec::new());
-        for (cell, record) in records {
-            let key = cell_key(cell);
-            if by_cell.contains_key(&key) || journal.by_cell.contains_key(&key)? {
-                continue;
+    pub fn restore(&mut self) -> Result<Restored, WriteError> {
+        let whole = self.checkpoint.finish();
+        let mut restored = self.trees.restore(&self.log.written()?)?;
+        if let Err(error) = whole {
+            tracing::error!(%error, "a checkpoint failed: calls are to come from the other node");
+            restored.progress.joining = true;
+        }
+        let filled = self.journals.iter().filter(|(_, journal)| !journal.is_empty());
+        restored.journals = filled.map(|(name, _)| name.clone()).collect();
+        match self.voter.load() {
+            Ok(saved) => restored.voter = later(saved, restored.voter),
+            Err(reason) => {
+                let notice =
+                    format!("the voter's file is of no use ({reason}): the store's counts");
+                restored.notices.push(notice);
             }
-            let sequence = journal.next_sequence + encoded.len() as u64;
-            let bytes = resilee_sbb::encode(&StoredRecord { sequence, cell, record })?;
-            if bytes.len() > RECORD_BYTES_MAX {
-                return Err(WriteError::RecordTooLarge(bytes.len()));
-            }
-            encoded.push(bytes);
-            sequences.push(sequence);
-            by_cell.insert(key, Some(sequence.to_be_bytes().to_vec()));
         }
-        if encoded.is_empty() {
-            return Ok(());
-        }
-        for (sequence, place) in sequences.iter().zip(journal.file.append(&encoded)?) {
-            by_sequence.insert(sequence.to_be_bytes().to_vec(), Some(encode_place(place)));
-        }
-        journal.next_sequence += encoded.len() as u64;
-        let length = journal.file.length().to_be_bytes().to_vec();
-        let indexed = Writes::from([(name.as_bytes().to_vec(), Some(length))]);
-        writes.push((journal.by_cell.clone(), by_cell));
-        writes.push((journal.by_sequence.clone(), by_sequence));
-        merge(writes, places, indexed);
-        Ok(())
+        Ok(restored)
     }
 
-    /// The journal, opened and with an index that agrees with its file.
-    fn journal(
-        &mut self,
-        name: &str,
-        notices: &mut Vec<String>,
-    ) -> Result<&mut Journal, WriteError> {
-        if !self.journals.contains_key(name) {
-            let journal = self.open_journal(name, notices)?;
-            self.journals.insert(name.to_owned(), journal);
-        }
-        Ok(self.journals.get_mut(name).expect("inserted above"))
-    }
-
-    fn open_journal(&self, name: &str, notices: &mut Vec<String>) -> Result<Journal, WriteError> {
-        let (file, scan) = JournalFile::open(&self.folder.join(file_name(name)))?;
-        // The file's name must be on disk as well, before a record in it counts as stored.
-        File::open(&self.folder)?.sync_all()?;
-        if scan.torn_bytes > 0 {
-            let bytes = scan.torn_bytes;
-            notices.push(format!("journal {name}: {bytes} bytes of a torn record were cut off"));
-        }
-        if scan.damaged_bytes > 0 {
-            let bytes = scan.damaged_bytes;
-            notices.push(format!("journal {name}: {bytes} bytes are damaged and were left as is"));
-        }
-        let by_sequence = self.db.open_tree(format!("journal.{name}.sequence"))?;
-        let by_cell = self.db.open_tree(format!("journal.{name}.cell"))?;
-        let last = scan.records.iter().map(|(record, _)| record.sequence).max().unwrap_or(0);
-        let journal = Journal { file, by_sequence, by_cell, next_sequence: last + 1 };
-        self.reindex(name, &journal, &scan, notices)?;
-        Ok(journal)
-    }
-
-    /// Makes the index anew unless it describes this very file.
-    fn reindex(
-        &self,
-        name: &str,
-        journal: &Journal,
-        scan: &Scan,
-        notices: &mut Vec<String>,
-    ) -> Result<(), WriteError> {
-        let length = journal.file.length().to_be_bytes();
-        let place = self.places.get(name)?;
-        // A death may leave an index that is behind its file, but not a file without any.
-        if place.is_none() && !scan.records.is_empty() {
-            notices.push(format!("{INDEX_LOST} {name}, and may have lost calls; {REBUILT}"));
-        }
-        let indexed = place.is_some_and(|indexed| indexed == length)
-            && journal.by_sequence.len() == scan.records.len();
-        if indexed {
-            return Ok(());
-        }
-        journal.by_sequence.clear()?;
-        journal.by_cell.clear()?;
-        for (record, place) in &scan.records {
-            let sequence = record.sequence.to_be_bytes();
-            journal.by_sequence.insert(sequence, encode_place(*place))?;
-            journal.by_cell.insert(cell_key(record.cell), &sequence)?;
-        }
-        self.places.insert(name, &length)?;
-        self.db.flush()?;
+    /// Begins the next segment, and brings this one into sled on a thread of its own. It is read
+    /// again for that: to keep it in memory until then costs more than to read what the system
+    /// has at hand.
+    fn begin_checkpoint(&mut self) -> Result<(), WriteError> {
+        self.checkpoint.finish()?;
+        let handles = self.journals.values().map(JournalFile::handle);
+        let journals = handles.collect::<io::Result<Vec<_>>>()?;
+        let complete = self.log.turn()?;
+        let trees = self.trees.clone();
+        let thread = std::thread::Builder::new().name("checkpoint".to_owned());
+        let thread = thread.spawn(move || {
+            let number = complete.number();
+            trees.apply(complete.written()?, number, &journals)?;
+            Ok(log::remove(complete.folder(), number)?)
+        });
+        self.checkpoint.failed = thread.is_err();
+        self.checkpoint.thread = Some(thread?);
         Ok(())
     }
 }
 
-/// Applies all writes as one transaction.
-fn apply(writes: Vec<(sled::Tree, Writes)>) -> Result<(), WriteError> {
-    let (trees, writes): (Vec<_>, Vec<_>) =
-        writes.into_iter().filter(|(_, writes)| !writes.is_empty()).unzip();
-    if trees.is_empty() {
-        return Ok(());
+/// A checkpoint that is under way; its end is awaited with it.
+#[derive(Debug, Default)]
+struct Checkpoint {
+    thread: Option<JoinHandle<Result<(), WriteError>>>,
+    /// One failed: sled lacks a segment, and may take none that follows.
+    failed: bool,
+}
+
+impl Checkpoint {
+    fn is_under_way(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
-    let result = trees.as_slice().transaction(|views| {
-        for (view, writes) in views.iter().zip(&writes) {
-            for (key, value) in writes {
-                match value {
-                    Some(value) => view.insert(key.as_slice(), value.as_slice())?,
-                    None => view.remove(key.as_slice())?,
-                };
-            }
+
+    /// Waits for it.
+    fn finish(&mut self) -> Result<(), WriteError> {
+        if self.failed {
+            return Err(WriteError::Checkpoint);
         }
-        Ok::<(), ConflictableTransactionError<std::convert::Infallible>>(())
-    });
-    match result {
-        Ok(()) => Ok(()),
-        Err(TransactionError::Storage(error)) => Err(error.into()),
-        Err(TransactionError::Abort(never)) => match never {},
+        let Some(thread) = self.thread.take() else { return Ok(()) };
+        // sled panics on some errors of the disk.
+        let ended = thread.join().unwrap_or(Err(WriteError::Panicked));
+        self.failed = ended.is_err();
+        ended
     }
 }
 
-/// A transaction must not name one tree twice.
-fn merge(writes: &mut Vec<(sled::Tree, Writes)>, tree: sled::Tree, more: Writes) {
-    match writes.iter_mut().find(|(known, _)| known.name() == tree.name()) {
-        Some((_, pending)) => pending.extend(more),
-        None => writes.push((tree, more)),
+impl Drop for Checkpoint {
+    fn drop(&mut self) {
+        // The log has what one that failed was to bring.
+        let _ = self.finish();
     }
 }
 
-fn cell_key(cell: CellId) -> Vec<u8> {
-    [cell.cohort.0.to_be_bytes(), cell.number.to_be_bytes()].concat()
+/// The journal, opened if it is not.
+fn journal<'a>(
+    journals: &'a mut BTreeMap<String, JournalFile>,
+    folder: &Path,
+    name: &str,
+) -> Result<&'a mut JournalFile, WriteError> {
+    if !journals.contains_key(name) {
+        // A new one has nothing to tell of.
+        let journal = open_journal(folder, name, &mut Vec::new())?;
+        journals.insert(name.to_owned(), journal);
+    }
+    Ok(journals.get_mut(name).expect("inserted above"))
 }
 
-fn encode_place(place: Place) -> Vec<u8> {
-    [&place.offset.to_be_bytes()[..], &place.length.to_be_bytes()[..]].concat()
-}
-
-fn decode_place(bytes: &[u8]) -> io::Result<Place> {
-    let wrong = || io::Error::new(io::ErrorKind::InvalidData, "the index of a journal is damaged");
-    let (offset, length) = bytes.split_first_chunk::<8>().ok_or_else(wrong)?;
-    let length = u32::from_be_bytes(length.try_into().map_err(|_| wrong())?);
-    Ok(Place { offset: u64::from_be_bytes(*offset), length })
+fn open_journal(
+    folder: &Path,
+    name: &str,
+    notices: &mut Vec<String>,
+) -> Result<JournalFile, WriteError> {
+    let (journal, found) = JournalFile::open(&folder.join(file_name(name)))?;
+    // The file's name must be on disk as well, before a record in it counts as stored.
+    File::open(folder)?.sync_all()?;
+    if found.torn_bytes > 0 {
+        let bytes = found.torn_bytes;
+        notices.push(format!("journal {name}: {bytes} bytes of a torn record were cut off"));
+    }
+    if found.damaged_bytes > 0 {
+        let bytes = found.damaged_bytes;
+        notices.push(format!("journal {name}: {bytes} bytes are damaged and were left as is"));
+    }
+    Ok(journal)
 }
 
 /// Names of the journals in a folder.

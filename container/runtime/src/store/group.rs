@@ -1,11 +1,11 @@
-//! A group of batches on its way to the disk: the last write of each key, tree by tree.
+//! Writes on their way into sled: the last write of each key, tree by tree.
 //!
-//! Only the order within a key matters once the group is applied as one transaction.
+//! Only the order within a key matters, since all of them count or none.
 
-use resilee_core::Tree;
+use resilee_core::{StoreOp, Tree};
 use std::collections::BTreeMap;
 
-/// Writes to one part of the store; `None` removes.
+/// Writes to one tree; `None` removes.
 pub type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// Writes by tree.
@@ -16,18 +16,30 @@ pub struct Group {
 }
 
 impl Group {
-    /// Adds or replaces a value.
-    pub fn put(&mut self, tree: Tree, key: Vec<u8>, value: Vec<u8>) {
-        self.trees.entry(tree).or_default().1.insert(key, Some(value));
+    /// Adds a write behind those that are there. Records are not for sled.
+    pub fn add(&mut self, op: StoreOp) {
+        match op {
+            StoreOp::Put { tree, key, value } => self.tree(tree).insert(key, Some(value)),
+            StoreOp::Remove { tree, key } => self.tree(tree).insert(key, None),
+            StoreOp::Clear { tree } => {
+                self.trees.insert(tree, (true, Writes::new()));
+                None
+            }
+            StoreOp::Record { .. } => None,
+        };
     }
 
-    /// Removes a value.
-    pub fn remove(&mut self, tree: Tree, key: Vec<u8>) {
-        self.trees.entry(tree).or_default().1.insert(key, None);
+    /// Adds what was written after it.
+    pub fn extend(&mut self, later: Group) {
+        for (tree, (cleared, writes)) in later.trees {
+            if cleared {
+                self.add(StoreOp::Clear { tree });
+            }
+            self.tree(tree).extend(writes);
+        }
     }
 
-    /// Empties a tree.
-    pub fn clear(&mut self, tree: Tree) {
-        self.trees.insert(tree, (true, Writes::new()));
+    fn tree(&mut self, tree: Tree) -> &mut Writes {
+        &mut self.trees.entry(tree).or_default().1
     }
 }

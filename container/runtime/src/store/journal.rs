@@ -1,36 +1,41 @@
-//! One journal: an append-only file of records, each framed with its length and checksum.
+//! One journal: an append-only file of records, each in a frame.
 //!
-//! The file is the truth about what was billed; the index in sled is made from it. A torn last
-//! frame (the process died while it was written) is cut off: nobody was told that it is stored.
-//! Damage in the middle is stepped over, never cut: the records behind it are bills.
+//! The file is the truth about what was billed; what is found in it quickly is made from it when
+//! it is opened. A torn end is cut off: nobody was told that it is stored. Damage in the middle is
+//! stepped over, never cut: the records behind it are bills.
 
+use super::frames::{Framing, HEADER_BYTES};
+use super::recorded_cells::RecordedCells;
 use resilee_core::StoredRecord;
+use resilee_sbb::{CellId, decode, encode};
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Starts each frame; a reader finds the next one behind damage.
-const MAGIC: [u8; 4] = *b"RJ1\n";
-/// Magic, length and checksum.
-const HEADER_BYTES: usize = 12;
-/// Longest encoded record; a longer length is damage.
-pub const RECORD_BYTES_MAX: usize = 1024 * 1024;
+/// Longest encoded record.
+const RECORD_BYTES_MAX: usize = 1024 * 1024;
+const FRAMING: Framing = Framing { magic: *b"RJ1\n", bytes_max: RECORD_BYTES_MAX };
 
-/// Where a record stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// Offset of its frame in the file.
-    pub offset: u64,
-    /// Length of the encoded record, without the frame's header.
-    pub length: u32,
+/// Records that are read together.
+const RUN_RECORDS: usize = 64;
+/// A longer run takes no more.
+const RUN_BYTES: u64 = 256 * 1024;
+
+/// Records that follow each other in the file.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    /// Sequence of the first.
+    first: u64,
+    records: usize,
+    /// Where they stand.
+    start: u64,
+    end: u64,
 }
 
-/// What a scan of the file found.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Scan {
-    /// Each readable record and its place.
-    pub records: Vec<(StoredRecord, Place)>,
+/// What was wrong with the file when it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Found {
     /// Bytes of a torn frame that were cut off at the end.
     pub torn_bytes: u64,
     /// Bytes that are unreadable, with readable records behind them.
@@ -42,164 +47,155 @@ pub struct Scan {
 pub struct JournalFile {
     file: File,
     length: u64,
+    next_sequence: u64,
+    runs: Vec<Run>,
+    cells: RecordedCells,
 }
 
 impl JournalFile {
-    /// Opens or makes the file, reads it whole and cuts off a torn tail.
-    pub fn open(path: &Path) -> io::Result<(JournalFile, Scan)> {
+    /// Opens or makes the file, reads it whole and cuts off a torn end.
+    pub fn open(path: &Path) -> io::Result<(JournalFile, Found)> {
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).open(path)?;
         let size = file.metadata()?.len();
-        let mut scan = Scan::default();
-        let end = scan_frames(&file, size, &mut scan)?;
-        if end < size {
-            scan.torn_bytes = size - end;
-            file.set_len(end)?;
-            file.sync_all()?;
+        let (runs, cells) = (Vec::new(), RecordedCells::default());
+        let mut journal = JournalFile { file, length: 0, next_sequence: 1, runs, cells };
+        let handle = journal.file.try_clone()?;
+        let scanned = FRAMING.scan(&handle, size, |start, content| {
+            let Ok(record) = decode::<StoredRecord>(content) else { return false };
+            let end = start + (HEADER_BYTES + content.len()) as u64;
+            journal.note(record.sequence, record.cell, start, end);
+            true
+        })?;
+        journal.length = scanned.end;
+        let torn_bytes = size - scanned.end;
+        if torn_bytes > 0 {
+            journal.file.set_len(scanned.end)?;
+            journal.file.sync_all()?;
         }
-        Ok((JournalFile { file, length: end }, scan))
+        Ok((journal, Found { torn_bytes, damaged_bytes: scanned.damaged }))
     }
 
-    /// Length of the file.
-    pub fn length(&self) -> u64 {
-        self.length
+    /// True if it has no record.
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
     }
 
-    /// Appends encoded records and waits for the disk. On an error the file is as before.
-    pub fn append(&mut self, records: &[Vec<u8>]) -> io::Result<Vec<Place>> {
+    /// Appends the records whose cell has none yet. Whether they are on disk is up to the system
+    /// until [`JournalFile::sync`]. On an error the file is as before.
+    pub fn append(&mut self, records: Vec<(CellId, Vec<u8>)>) -> io::Result<()> {
         let mut bytes = Vec::new();
         let mut places = Vec::with_capacity(records.len());
-        for record in records {
-            let length = u32::try_from(record.len()).map_err(io::Error::other)?;
-            places.push(Place { offset: self.length + bytes.len() as u64, length });
-            bytes.extend_from_slice(&MAGIC);
-            bytes.extend_from_slice(&length.to_be_bytes());
-            bytes.extend_from_slice(&crc32fast::hash(record).to_be_bytes());
-            bytes.extend_from_slice(record);
+        let mut new = RecordedCells::default();
+        for (cell, record) in records {
+            if self.cells.contains(cell) || !new.insert(cell) {
+                continue;
+            }
+            let sequence = self.next_sequence + places.len() as u64;
+            let record = encode(&StoredRecord { sequence, cell, record });
+            let start = self.length + bytes.len() as u64;
+            FRAMING.push(&record.map_err(io::Error::other)?, &mut bytes)?;
+            places.push((sequence, cell, start, self.length + bytes.len() as u64));
         }
-        self.file.seek(SeekFrom::Start(self.length))?;
-        let written = self.file.write_all(&bytes).and_then(|()| self.file.sync_data());
-        if let Err(error) = written {
+        if let Err(error) = self.file.write_all_at(&bytes, self.length) {
             // What could not be written must not be found later; the first error is the cause.
             let _ = self.file.set_len(self.length);
             return Err(error);
         }
-        self.length += bytes.len() as u64;
-        Ok(places)
+        for (sequence, cell, start, end) in places {
+            self.note(sequence, cell, start, end);
+        }
+        Ok(())
     }
 
-    /// Reads the record at a place.
-    pub fn read(&self, place: Place) -> io::Result<StoredRecord> {
-        let mut bytes = vec![0; HEADER_BYTES + place.length as usize];
-        self.file.read_exact_at(&mut bytes, place.offset)?;
-        let (record, _) = parse_frame(&bytes).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidData, "the journal has no record there")
-        })?;
-        Ok(record)
+    /// A handle to wait for the disk with.
+    pub fn handle(&self) -> io::Result<File> {
+        self.file.try_clone()
     }
-}
 
-/// Reads frames from the start; gives the end of the last readable one.
-fn scan_frames(file: &File, size: u64, scan: &mut Scan) -> io::Result<u64> {
-    let mut reader = BufReader::with_capacity(256 * 1024, file);
-    let mut offset = 0;
-    while let Some(bytes) = read_frame(&mut reader, size - offset)? {
-        let Some((record, length)) = parse_frame(&bytes) else {
-            return scan_behind_damage(file, offset, scan);
-        };
-        scan.records.push((record, Place { offset, length }));
-        offset += bytes.len() as u64;
-    }
-    if offset < size { scan_behind_damage(file, offset, scan) } else { Ok(offset) }
-}
-
-/// The next frame's bytes if its header is sound and the file is long enough.
-fn read_frame(reader: &mut impl Read, left: u64) -> io::Result<Option<Vec<u8>>> {
-    if left < HEADER_BYTES as u64 {
-        return Ok(None);
-    }
-    let mut bytes = vec![0; HEADER_BYTES];
-    reader.read_exact(&mut bytes)?;
-    let Some(length) = frame_length(&bytes).filter(|length| *length as u64 <= left) else {
-        return Ok(None);
-    };
-    bytes.resize(length, 0);
-    reader.read_exact(&mut bytes[HEADER_BYTES..])?;
-    Ok(Some(bytes))
-}
-
-/// Looks at every later offset for a sound frame. Rare, so the rest is read into memory.
-fn scan_behind_damage(mut file: &File, start: u64, scan: &mut Scan) -> io::Result<u64> {
-    let mut rest = Vec::new();
-    file.seek(SeekFrom::Start(start))?;
-    file.read_to_end(&mut rest)?;
-    let (mut at, mut end) = (0, 0);
-    while at + HEADER_BYTES <= rest.len() {
-        match parse_frame(&rest[at..]) {
-            Some((record, length)) => {
-                scan.damaged_bytes += (at - end) as u64;
-                scan.records.push((record, Place { offset: start + at as u64, length }));
-                at += HEADER_BYTES + length as usize;
-                end = at;
+    /// Records from a sequence on.
+    pub fn read(&self, from: u64, limit: usize) -> io::Result<Vec<StoredRecord>> {
+        let mut records = Vec::new();
+        let first = self.runs.partition_point(|run| run.first <= from).saturating_sub(1);
+        for run in &self.runs[first..] {
+            if records.len() >= limit {
+                break;
             }
-            None => at += 1,
+            let bytes = usize::try_from(run.end - run.start).map_err(io::Error::other)?;
+            let mut bytes = vec![0; bytes];
+            self.file.read_exact_at(&mut bytes, run.start)?;
+            let mut rest = bytes.as_slice();
+            while !rest.is_empty() {
+                let lost = || io::Error::other("the journal lost a record while it was open");
+                let content = FRAMING.content(rest).ok_or_else(lost)?;
+                let record: StoredRecord = decode(content).map_err(io::Error::other)?;
+                rest = &rest[HEADER_BYTES + content.len()..];
+                if record.sequence >= from && records.len() < limit {
+                    records.push(record);
+                }
+            }
+        }
+        Ok(records)
+    }
+
+    /// A record stands in the file.
+    fn note(&mut self, sequence: u64, cell: CellId, start: u64, end: u64) {
+        self.length = end;
+        self.next_sequence = self.next_sequence.max(sequence + 1);
+        self.cells.insert(cell);
+        match self.runs.last_mut() {
+            Some(run)
+                if run.end == start
+                    && run.records < RUN_RECORDS
+                    && run.end - run.start < RUN_BYTES =>
+            {
+                run.end = end;
+                run.records += 1;
+            }
+            _ => self.runs.push(Run { first: sequence, records: 1, start, end }),
         }
     }
-    Ok(start + end as u64)
-}
-
-fn frame_length(header: &[u8]) -> Option<usize> {
-    let rest = header.strip_prefix(&MAGIC)?;
-    let length = u32::from_be_bytes(*rest.first_chunk()?) as usize;
-    (length <= RECORD_BYTES_MAX).then_some(HEADER_BYTES + length)
-}
-
-/// The record at the start of `bytes`, and the length of its encoding.
-fn parse_frame(bytes: &[u8]) -> Option<(StoredRecord, u32)> {
-    let length = frame_length(bytes)?;
-    let record = bytes.get(HEADER_BYTES..length)?;
-    let crc = u32::from_be_bytes(*bytes[8..].first_chunk()?);
-    if crc32fast::hash(record) != crc {
-        return None;
-    }
-    Some((resilee_sbb::decode(record).ok()?, u32::try_from(record.len()).ok()?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use resilee_sbb::{CellId, CohortId};
+    use resilee_sbb::CohortId;
 
-    fn record(sequence: u64) -> StoredRecord {
-        let cell = CellId { cohort: CohortId(9), number: sequence };
-        StoredRecord { sequence, cell, record: vec![sequence as u8; 20] }
+    fn record(number: u64) -> (CellId, Vec<u8>) {
+        (CellId { cohort: CohortId(9), number }, vec![number as u8; 20])
     }
 
-    fn written(path: &Path, count: u64) -> Vec<Place> {
-        let (mut file, _) = JournalFile::open(path).unwrap();
-        let records: Vec<_> =
-            (1..=count).map(|n| resilee_sbb::encode(&record(n)).unwrap()).collect();
-        file.append(&records).unwrap()
+    /// Offsets of the records in a file with so many.
+    fn written(path: &Path, count: u64) -> Vec<usize> {
+        let (mut journal, _) = JournalFile::open(path).unwrap();
+        let append = |number| {
+            let start = journal.length as usize;
+            journal.append(vec![record(number)]).unwrap();
+            start
+        };
+        (1..=count).map(append).collect()
     }
 
-    fn sequences(scan: &Scan) -> Vec<u64> {
-        scan.records.iter().map(|(record, _)| record.sequence).collect()
+    fn sequences(journal: &JournalFile, from: u64, limit: usize) -> Vec<u64> {
+        let records = journal.read(from, limit).unwrap();
+        records.iter().for_each(|r| assert_eq!(record(r.sequence), (r.cell, r.record.clone())));
+        records.iter().map(|record| record.sequence).collect()
     }
 
     #[test]
-    fn a_tail_torn_at_any_byte_is_cut_off_and_the_next_record_follows_the_last_whole_one() {
+    fn an_end_torn_at_any_byte_is_cut_off_and_the_next_record_follows_the_last_whole_one() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("j.log");
-        let places = written(&path, 3);
+        let last = written(&path, 3)[2];
         let bytes = std::fs::read(&path).unwrap();
-        let last = places[2].offset as usize;
         for cut in last..bytes.len() {
             std::fs::write(&path, &bytes[..cut]).unwrap();
-            let (mut file, scan) = JournalFile::open(&path).unwrap();
-            assert_eq!(sequences(&scan), [1, 2], "cut at {cut}");
-            assert_eq!(scan.torn_bytes, (cut - last) as u64);
-            let again = file.append(&[resilee_sbb::encode(&record(3)).unwrap()]).unwrap();
-            assert_eq!(file.read(again[0]).unwrap(), record(3));
+            let (mut journal, found) = JournalFile::open(&path).unwrap();
+            assert_eq!(sequences(&journal, 1, 9), [1, 2], "cut at {cut}");
+            assert_eq!(found.torn_bytes, (cut - last) as u64);
+            journal.append(vec![record(3)]).unwrap();
+            assert_eq!(sequences(&journal, 3, 9), [3]);
             assert_eq!(std::fs::read(&path).unwrap(), bytes);
         }
     }
@@ -210,14 +206,27 @@ mod tests {
         let path = dir.path().join("j.log");
         let places = written(&path, 4);
         let whole = std::fs::read(&path).unwrap();
-        for at in places[1].offset..places[2].offset {
+        for at in places[1]..places[2] {
             let mut bytes = whole.clone();
-            bytes[at as usize] ^= 0x55;
+            bytes[at] ^= 0x55;
             std::fs::write(&path, &bytes).unwrap();
-            let (file, scan) = JournalFile::open(&path).unwrap();
-            assert_eq!(sequences(&scan), [1, 3, 4], "byte {at}");
-            assert_eq!(scan.damaged_bytes, places[2].offset - places[1].offset);
-            assert_eq!((file.length(), scan.torn_bytes), (whole.len() as u64, 0));
+            let (journal, found) = JournalFile::open(&path).unwrap();
+            assert_eq!(sequences(&journal, 1, 9), [1, 3, 4], "byte {at}");
+            assert_eq!(found.damaged_bytes, (places[2] - places[1]) as u64);
+            assert_eq!((journal.length, found.torn_bytes), (whole.len() as u64, 0));
+        }
+    }
+
+    #[test]
+    fn records_are_read_from_any_sequence_on_whatever_run_they_stand_in() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("j.log");
+        written(&path, 200);
+        let (journal, _) = JournalFile::open(&path).unwrap();
+        assert_eq!(journal.runs.len(), 4);
+        for from in [0, 1, 64, 65, 128, 199, 200, 201] {
+            let expected: Vec<u64> = (from.max(1)..=200).take(70).collect();
+            assert_eq!(sequences(&journal, from, 70), expected, "from {from}");
         }
     }
 }

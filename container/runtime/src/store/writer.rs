@@ -1,7 +1,8 @@
 //! The one thread that writes: it takes what waits, applies it as a group, waits for the disk,
 //! and says how far it came.
 
-use super::engine::{Engine, Opened, WriteError};
+use super::engine::{Engine, Opened};
+use super::trees::WriteError;
 use resilee_core::{Restored, StoreBatch, StoredRecord};
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,10 +20,8 @@ const GROUP_OPS_MIN: usize = 256;
 /// A group takes no batch beyond so many writes. It takes what waits: a disk that falls behind
 /// gets larger groups, and catches up.
 const GROUP_OPS_MAX: usize = 8_192;
-/// How long a small group waits for more if nobody waits for it.
-const GROUP_WAIT: Duration = Duration::from_millis(5);
-/// How long it waits if somebody does.
-const AWAITED_GROUP_WAIT: Duration = Duration::from_millis(2);
+/// How long a small group waits for more. Killed at the same moment, two nodes lose so much.
+const GROUP_WAIT: Duration = Duration::from_millis(2);
 
 /// What the store tells. `run` is the tag that came with the batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,10 +139,6 @@ impl StoreHandle {
     }
 }
 
-fn group_wait(batch: &StoreBatch) -> Duration {
-    if batch.awaited { AWAITED_GROUP_WAIT } else { GROUP_WAIT }
-}
-
 struct Writer {
     engine: Engine,
     /// Keeps other processes out.
@@ -171,7 +166,7 @@ impl Writer {
     /// Writes `first` with what follows; gives back the job that ended the group, if one did.
     fn write_group(&mut self, run: u64, first: StoreBatch, jobs: &Receiver<Job>) -> Option<Job> {
         let mut ops = first.ops.len();
-        let mut deadline = Instant::now() + group_wait(&first);
+        let deadline = Instant::now() + GROUP_WAIT;
         let mut group = vec![first];
         let mut next = None;
         while ops < GROUP_OPS_MAX && self.failed.is_none() {
@@ -183,7 +178,6 @@ impl Writer {
             match jobs.recv_timeout(wait) {
                 Ok(Job::Write { run: other, batch }) if other == run => {
                     ops += batch.ops.len();
-                    deadline = deadline.min(Instant::now() + group_wait(&batch));
                     group.push(batch);
                 }
                 Ok(other) => {

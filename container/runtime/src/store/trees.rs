@@ -1,0 +1,224 @@
+//! sled: cells, tables and single values as of the last checkpoint. The only file that knows sled.
+//!
+//! A checkpoint notes the number of its segment of the log: segments up to it are left out when the
+//! store is opened, and from the next one on there must be no gap.
+
+use super::group::{Group, Writes};
+use super::journal::JournalFile;
+use super::log::Segment;
+use resilee_core::{PROGRESS_KEY, Restored, Tree, VOTER_KEY};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// sled's cache. It is written by checkpoints and read at a start, so it needs little; its own
+/// default of 1 GB is not for us.
+const CACHE_BYTES: u64 = 4 * 1024 * 1024;
+/// Writes that sled gets at once.
+const CHECKPOINT_OPS: usize = 1_024;
+
+/// Number of the last segment that is in sled, in the tree of single values.
+const SEGMENT_KEY: &[u8] = b"segment";
+
+/// What an operator reads of it.
+const DAMAGED: &str = "the store's log is damaged: calls and registrations are those of some \
+                       seconds before the end; bills stand in their journal";
+
+/// Why a write or a read failed. The store is of no use afterwards.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum WriteError {
+    #[error("{0}")]
+    Sled(#[from] sled::Error),
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    #[error("{0}")]
+    Codec(#[from] resilee_sbb::CodecError),
+    #[error("the engine panicked")]
+    Panicked,
+    #[error("what it had before its log is lost")]
+    Lost,
+    #[error("an earlier checkpoint failed")]
+    Checkpoint,
+}
+
+/// sled.
+#[derive(Clone, Debug)]
+pub(super) struct Trees {
+    db: sled::Db,
+    cells: sled::Tree,
+    tables: sled::Tree,
+    meta: sled::Tree,
+    /// Its file.
+    path: PathBuf,
+}
+
+impl Trees {
+    pub fn open(store: &Path) -> Result<Trees, WriteError> {
+        let config = sled::Config::new().path(store).cache_capacity(CACHE_BYTES);
+        // Calls come and go: to pack what is left of old segments tightly is work for nothing.
+        let config = config.mode(sled::Mode::HighThroughput);
+        // A checkpoint flushes when it is done.
+        let db = config.flush_every_ms(None).open()?;
+        let (cells, tables) = (db.open_tree("cells")?, db.open_tree("tables")?);
+        let meta = db.open_tree("meta")?;
+        Ok(Trees { db, cells, tables, meta, path: store.join("db") })
+    }
+
+    /// Brings what the log has into sled; gives the number of the last segment.
+    pub fn take_in(
+        &self,
+        segments: Vec<Segment>,
+        existed: bool,
+        journals: &BTreeMap<String, JournalFile>,
+        notices: &mut Vec<String>,
+    ) -> Result<u64, WriteError> {
+        let known = self.segment()?;
+        // Before there was a log the journals had their index here.
+        let old = self.db.tree_names().iter().any(|name| name.as_ref() == b"places");
+        let done = known.unwrap_or(0);
+        let mut rest = segments.into_iter().filter(|segment| segment.number > done).peekable();
+        let unknown = known.is_none() && existed && !old && rest.peek().is_none();
+        if unknown || rest.peek().is_some_and(|segment| segment.number > done + 1) {
+            return Err(WriteError::Lost);
+        }
+        if done > 0 && rest.peek().is_none() {
+            notices.push("the store lost its log: the last seconds may be missing".to_owned());
+        }
+        let (mut group, mut last, mut whole) = (Group::default(), done, true);
+        while let Some(segment) = rest.next() {
+            let Segment { number, lost_bytes, torn_bytes, .. } = segment;
+            let follows = number == last + 1;
+            last = number;
+            if whole && follows {
+                group.extend(segment.group);
+            }
+            // A segment that has another one behind it was complete.
+            let sound = follows && lost_bytes == 0 && (torn_bytes == 0 || rest.peek().is_none());
+            if whole && !sound {
+                notices.push(DAMAGED.to_owned());
+            } else if whole && torn_bytes > 0 {
+                let torn = format!("the store: {torn_bytes} bytes of a torn write were cut off");
+                notices.push(torn);
+            }
+            whole &= sound;
+        }
+        let handles = journals.values().map(JournalFile::handle);
+        self.apply(group, last, &handles.collect::<io::Result<Vec<_>>>()?)?;
+        for name in self.db.tree_names() {
+            if name.as_ref() == b"places" || name.starts_with(b"journal.") {
+                self.db.drop_tree(name)?;
+            }
+        }
+        Ok(last)
+    }
+
+    /// Brings a segment into sled; the journals, which have its records, are synced as well.
+    pub fn apply(&self, group: Group, segment: u64, journals: &[File]) -> Result<(), WriteError> {
+        for journal in journals {
+            journal.sync_data()?;
+        }
+        for (tree, (cleared, writes)) in group.trees {
+            let tree = self.tree(tree);
+            if cleared {
+                tree.clear()?;
+            }
+            apply(tree, writes)?;
+        }
+        self.flush()?;
+        // The number counts once all before it is on disk.
+        self.meta.insert(SEGMENT_KEY, &segment.to_be_bytes())?;
+        self.flush()
+    }
+
+    fn flush(&self) -> Result<(), WriteError> {
+        self.db.flush()?;
+        // sled's flush() does not reach the disk.
+        Ok(File::open(&self.path)?.sync_data()?)
+    }
+
+    fn segment(&self) -> Result<Option<u64>, WriteError> {
+        let bytes = self.meta.get(SEGMENT_KEY)?;
+        let number = |bytes: sled::IVec| <[u8; 8]>::try_from(&bytes[..]).map(u64::from_be_bytes);
+        bytes.map(|bytes| number(bytes).map_err(|_| WriteError::Lost)).transpose()
+    }
+
+    /// What is in sled, with what was written since.
+    pub fn restore(&self, since: &Group) -> Result<Restored, WriteError> {
+        let (cells, tables) = (self.all(Tree::Cells, since)?, self.all(Tree::Tables, since)?);
+        let mut meta = self.all(Tree::Meta, since)?;
+        let progress = meta.remove(PROGRESS_KEY).map(|bytes| resilee_sbb::decode(&bytes));
+        let voter = meta.remove(VOTER_KEY).map(|bytes| resilee_sbb::decode(&bytes));
+        Ok(Restored {
+            voter: voter.transpose()?,
+            progress: progress.transpose()?.unwrap_or_default(),
+            cells: cells.into_iter().collect(),
+            tables: tables.into_iter().collect(),
+            ..Restored::default()
+        })
+    }
+
+    fn all(&self, tree: Tree, since: &Group) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, WriteError> {
+        let mut all = BTreeMap::new();
+        let written = since.trees.get(&tree);
+        if !written.is_some_and(|(cleared, _)| *cleared) {
+            for pair in self.tree(tree) {
+                let (key, value) = pair?;
+                all.insert(key.to_vec(), value.to_vec());
+            }
+        }
+        for (key, value) in written.into_iter().flat_map(|(_, writes)| writes) {
+            match value {
+                Some(value) => drop(all.insert(key.clone(), value.clone())),
+                None => drop(all.remove(key)),
+            }
+        }
+        Ok(all)
+    }
+
+    fn tree(&self, tree: Tree) -> &sled::Tree {
+        match tree {
+            Tree::Cells => &self.cells,
+            Tree::Tables => &self.tables,
+            Tree::Meta => &self.meta,
+        }
+    }
+}
+
+fn apply(tree: &sled::Tree, writes: Writes) -> Result<(), WriteError> {
+    let mut writes = writes.into_iter().peekable();
+    while writes.peek().is_some() {
+        let mut batch = sled::Batch::default();
+        for (key, value) in writes.by_ref().take(CHECKPOINT_OPS) {
+            match value {
+                Some(value) => batch.insert(key, value),
+                None => batch.remove(key),
+            }
+        }
+        tree.apply_batch(batch)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_from_before_there_was_a_log_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let db = sled::open(dir.path().join("store")).unwrap();
+        db.open_tree("cells").unwrap().insert(b"cell", b"state").unwrap();
+        db.open_tree("places").unwrap().insert(b"bills", b"length").unwrap();
+        db.open_tree("journal.bills.cell").unwrap().insert(b"cell", b"1").unwrap();
+        drop(db);
+        for _ in 0..2 {
+            let opened = super::super::open(dir.path()).unwrap();
+            assert_eq!(opened.restored.cells, [(b"cell".to_vec(), b"state".to_vec())]);
+            assert_eq!(opened.notices, Vec::<String>::new());
+            drop(opened);
+            let names = Trees::open(&dir.path().join("store")).unwrap().db.tree_names();
+            assert!(!names.iter().any(|name| name.as_ref() == b"places"));
+        }
+    }
+}
