@@ -21,7 +21,7 @@ fn view() -> View {
 #[test]
 fn a_voter_state_of_the_first_format_is_read() {
     let vote = View { number: 4, ..view() };
-    assert_read(KEPT, "voter", &VoterState { highest: view(), vote: Some(vote) });
+    assert_read(KEPT, "voter", &VoterState { highest: view(), vote: Some(vote), forgetful: false });
 }
 
 #[test]
