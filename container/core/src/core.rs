@@ -3,7 +3,7 @@
 use crate::alarms::Alarms;
 use crate::cell::{Cell, CellInput};
 use crate::cluster_clock::ClusterClock;
-use crate::commit::{Part, Record, RowChange};
+use crate::commit::Record;
 use crate::config::CoreConfig;
 use crate::frame::Extra;
 use crate::gate::Gate;
@@ -24,7 +24,7 @@ use resilee_membership::{
     Control, ControlBody, Destination, Member, MemberConfig, MemberInput, NodeName, Packet,
     Planted, RunId, View, VoterId, open,
 };
-use resilee_sbb::{CellId, CohortId, DeliveryId, Descriptor, LinkedSbb, Tables, Timestamp, decode};
+use resilee_sbb::{CellId, CohortId, DeliveryId, Descriptor, LinkedSbb, Tables, Timestamp};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -449,41 +449,6 @@ impl Core {
                     self.enqueue(now, entity.cell, CellInput::Retry(entity.number));
                 }
                 Due::Delivery(delivery) => self.on_delivery_deadline(now, delivery),
-            }
-        }
-    }
-
-    /// Loads what the store held; nothing of it is owned before a view says so.
-    fn restore(&mut self, now: Timestamp, restored: Restored) {
-        self.writes.journals = restored.journals;
-        for notice in restored.notices {
-            self.raise_alarm(now, "store", &notice);
-        }
-        let mut parts: BTreeMap<CellId, Vec<crate::commit::Change>> = BTreeMap::new();
-        for (key, value) in restored.cells {
-            match Part::from_store_key(&key) {
-                Some((cell, Part::Record)) => match decode(&value) {
-                    Ok(record) => self.unpublished.push((cell, record)),
-                    Err(_) => self.raise_alarm(now, "store", "a stored record cannot be read"),
-                },
-                Some((cell, part)) => {
-                    let value = Some(serde_bytes::ByteBuf::from(value));
-                    parts.entry(cell).or_default().push(crate::commit::Change { part, value });
-                }
-                None => self.raise_alarm(now, "store", "a stored cell has a key of no cell"),
-            }
-        }
-        for (cell, changes) in parts {
-            if self.apply_changes(cell, &changes).is_err() {
-                self.raise_alarm(now, "store", &format!("the stored cell {cell} cannot be read"));
-                self.cells.remove(&cell);
-            }
-        }
-        for (key, row) in restored.tables {
-            match RowChange::from_store_key(&key) {
-                Some((table, key)) if self.configured.get(&table, &key).is_some() => {}
-                Some((table, key)) => self.tables.put(&table, &key, row),
-                None => self.raise_alarm(now, "store", "a stored row has a key of no table"),
             }
         }
     }

@@ -17,6 +17,7 @@
 //! | `offer.rs`         | which records a rejoiner has that the others lack                   |
 //! | `orphans.rs`       | what becomes of requests whose call no living node has              |
 //! | `stranded.rs`      | which calls a rejoiner has that the others lack                     |
+//! | `restore.rs`       | what a store held becomes cells, rows and records again             |
 //! | `takeover.rs`      | what a new view means for cells, timers and gates                   |
 //! | `hand_over.rs`     | how cells rest until another member owns them                       |
 //! | `store_failure.rs` | what goes on without a store                                        |
@@ -52,6 +53,7 @@ mod offer;
 mod orphans;
 mod replication;
 mod resource_adaptor;
+mod restore;
 mod retry;
 mod status;
 mod store;
@@ -65,6 +67,7 @@ mod wall_clock;
 
 pub use self::core::Core;
 pub use config::{CoreConfig, Peer};
+pub use format::FORMAT;
 pub use ingress::CELLS_MAX;
 pub use inspection::{Durable, Observed};
 pub use io::{Input, Output};

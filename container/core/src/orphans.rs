@@ -51,9 +51,9 @@ pub(crate) struct Gap {
     /// The view that began.
     pub view: u64,
     /// When it began.
-    at: Timestamp,
+    pub at: Timestamp,
     /// Cohorts of which cells may be missing.
-    cohorts: BTreeSet<CohortId>,
+    pub cohorts: BTreeSet<CohortId>,
 }
 
 /// What a cell must hear of.

@@ -185,6 +185,22 @@ fn a_directory_has_one_node() {
     assert!(matches!(error, StoreError::InUse(_)), "{error}");
 }
 
+#[test]
+fn a_store_of_a_later_format_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::open(dir.path());
+    running.write(1, vec![put(1)]);
+    running.wait_stored(1);
+    drop(running);
+    let later = (resilee_core::FORMAT + 1).to_string();
+    fs::write(dir.path().join("format"), &later).unwrap();
+    let names = || fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let before: std::collections::BTreeSet<_> = names().collect();
+    let error = store::open(dir.path()).expect_err("refused").to_string();
+    assert!(error.contains(&later) && error.contains("another data_dir"), "{error}");
+    assert_eq!(before, names().collect(), "nothing was moved or made");
+}
+
 /// Not a test of its own: writes and reports until it is killed, if it was started to do so.
 #[test]
 fn the_writing_process() {

@@ -4,8 +4,9 @@ use crate::commit::{Activity, Change, Commit, Entity, Head, Part, Record, Retry,
 use crate::format::FORMAT;
 use crate::frame::{Extra, Frame, FrameError, Update};
 use crate::management::Alarm;
+use crate::orphans::{Gap, Orphan};
 use crate::resource_adaptor::{Egress, Ingress, Scope};
-use crate::store::{Progress, StoredRecord};
+use crate::store::{Progress, StoreOp, StoredRecord, Tree};
 use resilee_membership::{Flow, RunId, Transport};
 use resilee_sbb::{ActivityId, CellId, CohortId, Event, StateBytes, TimerId, Timestamp, encode};
 use resilee_test_kit::kept_records::assert_read;
@@ -139,6 +140,17 @@ fn what_the_first_format_stored_is_read() {
     assert_read(KEPT, "progress.whole", &Progress { view: 5, run: 6, ..progress });
     let record = StoredRecord { sequence: 1, cell: CELL, record: b"bill".to_vec() };
     assert_read(KEPT, "record", &record);
+    let (key, value, journal) = (b"key".to_vec(), b"value".to_vec(), "bills".to_owned());
+    let group = vec![
+        StoreOp::Put { tree: Tree::Cells, key: key.clone(), value },
+        StoreOp::Remove { tree: Tree::Tables, key },
+        StoreOp::Clear { tree: Tree::Meta },
+        StoreOp::Record { journal, cell: CELL, record: b"bill".to_vec() },
+    ];
+    assert_read(KEPT, "group", &group);
+    let missed = b"BYE".to_vec();
+    assert_read(KEPT, "orphan", &Orphan { at: TIME, missed });
+    assert_read(KEPT, "gap", &Gap { view: 3, at: TIME, cohorts: [CELL.cohort].into() });
 }
 
 #[test]

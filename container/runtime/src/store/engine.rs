@@ -7,16 +7,18 @@
 //! | `store/` (sled)  | cells, tables, single values as of a checkpoint  | with a checkpoint  |
 //! | `journal/`       | records, for ever (`journal.rs`)                 | with a checkpoint  |
 //! | `voter`          | the voter's state once more (`voter_file.rs`)    | before its group   |
+//! | `format`         | the format of all that (`format_file.rs`)        | when it is made    |
 //!
 //! A store that does not open is moved aside and a fresh one made; records stand in the journals,
 //! and what a log has of them is brought there before. Threads and grouping are not here
 //! (`writer`), nor how a checkpoint gets into sled (`trees`).
 
+use super::format_file;
 use super::journal::JournalFile;
 use super::log::{self, Log};
 use super::trees::{Trees, WriteError};
 use super::voter_file::{VoterFile, later};
-use resilee_core::{Restored, StoreBatch, StoreOp, StoredRecord, Tree, VOTER_KEY};
+use resilee_core::{FORMAT, Restored, StoreBatch, StoreOp, StoredRecord, Tree, VOTER_KEY};
 use resilee_sbb::CellId;
 use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
@@ -47,6 +49,17 @@ pub enum StoreError {
         path: PathBuf,
         /// What the system says.
         reason: io::Error,
+    },
+    /// Another version of this program wrote it, or nobody knows who.
+    #[error(
+        "{path} is of format {found:?}, and this version of Resilee reads format {FORMAT}: start the \
+         version that wrote it, or give this node another data_dir"
+    )]
+    Format {
+        /// The data directory.
+        path: PathBuf,
+        /// What its file `format` says.
+        found: String,
     },
     /// A fresh store could not be made either.
     #[error("cannot make a store in {path}: {reason}")]
@@ -88,6 +101,7 @@ pub fn open(data_dir: &Path) -> Result<Opened, StoreError> {
         Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(data_dir.to_owned())),
         Err(TryLockError::Error(error)) => return Err(at(&lock_path)(error)),
     }
+    format_file::check(data_dir)?;
     let store = data_dir.join("store");
     let known = !names_in(&folder).map_err(at(&folder))?.is_empty();
     let gone = !store.exists() && (known || VoterFile::of(data_dir).exists());
