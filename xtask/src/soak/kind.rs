@@ -86,10 +86,10 @@ impl Kind {
         matches!(self, Kind::FullDisk1 | Kind::FullDisk2).then(|| self.server())
     }
 
-    /// True if what must show of it needs a bill first: before one is written, a store that is
-    /// gone looks like a first start.
+    /// True if what must show of it needs calls that end. Before a bill is written, a store that is
+    /// gone looks like a first start; and that a disk is full shows when something is written to it.
     pub fn needs_bills(self) -> bool {
-        matches!(self, Kind::LoseStore1 | Kind::SpoilStore1)
+        matches!(self, Kind::LoseStore1 | Kind::SpoilStore1 | Kind::FullDisk1 | Kind::FullDisk2)
     }
 
     /// True if the next view comes without one of the two servers.
