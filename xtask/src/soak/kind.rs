@@ -86,8 +86,8 @@ impl Kind {
         matches!(self, Kind::FullDisk1 | Kind::FullDisk2).then(|| self.server())
     }
 
-    /// True if what must show of it needs calls that end. Before a bill is written, a store that is
-    /// gone looks like a first start; and that a disk is full shows when something is written to it.
+    /// True if what must show of it needs calls that end. Before a bill is written, a store that
+    /// is gone looks like a first start; and a full disk shows when something is written to it.
     pub fn needs_bills(self) -> bool {
         matches!(self, Kind::LoseStore1 | Kind::SpoilStore1 | Kind::FullDisk1 | Kind::FullDisk2)
     }

@@ -52,8 +52,8 @@ pub enum StoreError {
     },
     /// Another version of this program wrote it, or nobody knows who.
     #[error(
-        "{path} is of format {found:?}, and this version of Resilee reads format {FORMAT}: start the \
-         version that wrote it, or give this node another data_dir"
+        "{path} is of format {found:?}, and this version of Resilee reads format {FORMAT}: start \
+         the version that wrote it, or give this node another data_dir"
     )]
     Format {
         /// The data directory.
