@@ -68,7 +68,7 @@ impl Core {
             return;
         }
         let since = self.stranded.view;
-        if !self.gap().is_some_and(|gap| gap.view > since) {
+        if self.gap().is_none_or(|gap| gap.view <= since) {
             self.stranded = Stranded::default();
             return;
         }
