@@ -126,7 +126,7 @@ pub struct Restored {
     pub tables: Vec<(Vec<u8>, Vec<u8>)>,
     /// Names of the journals that have records.
     pub journals: Vec<String>,
-    /// What an operator should know of the store: damage, a tail that was cut off. Each is an
+    /// What an operator should know of the store: damage, a store that was moved aside. Each is an
     /// alarm as long as the run lasts.
     pub notices: Vec<String>,
 }

@@ -79,7 +79,7 @@ pub struct Opened {
     pub(super) lock: File,
     /// What it held.
     pub restored: Restored,
-    /// What an operator should know: a torn tail, damage, a store that was moved aside.
+    /// What an operator should know: damage, a store that was moved aside.
     pub notices: Vec<String>,
 }
 
@@ -321,8 +321,8 @@ fn open_journal(
     // The file's name must be on disk as well, before a record in it counts as stored.
     File::open(folder)?.sync_all()?;
     if found.torn_bytes > 0 {
-        let bytes = found.torn_bytes;
-        notices.push(format!("journal {name}: {bytes} bytes of a torn record were cut off"));
+        // No alarm: so ends a journal whose process was killed, and the log has the record.
+        tracing::info!(name, torn_bytes = found.torn_bytes, "the end of a journal was cut off");
     }
     if found.damaged_bytes > 0 {
         let bytes = found.damaged_bytes;
