@@ -36,6 +36,9 @@ const SEGMENT_BYTES_MAX: u64 = 128 * 1024 * 1024;
 /// Where the contents of a fresh store come from.
 const REBUILT: &str = "bills come from the journal, calls and registrations from the other node";
 
+/// What a journal lost at its end.
+const TORN: &str = "of a torn record were cut off";
+
 /// Why a store cannot be opened at all.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -156,14 +159,19 @@ pub(super) struct Engine {
 impl Engine {
     fn open(data_dir: &Path, notices: &mut Vec<String>) -> Result<Engine, WriteError> {
         let (store, folder) = (data_dir.join("store"), data_dir.join("journal"));
-        let mut journals = BTreeMap::new();
-        for name in names_in(&folder)? {
-            journals.insert(name.clone(), open_journal(&folder, &name, notices)?);
-        }
         let log_folder = store.join("log");
         let existed = store.join("db").exists();
         fs::create_dir_all(&log_folder)?;
         let mut segments = log::read(&log_folder)?;
+        let mut journals = BTreeMap::new();
+        for name in names_in(&folder)? {
+            let mut told = Vec::new();
+            journals.insert(name.clone(), open_journal(&folder, &name, &mut told)?);
+            let mut logged = segments.iter().flat_map(|segment| &segment.records);
+            // So ends a journal whose process was killed, if the log has records for it.
+            let killed = logged.any(|(journal, ..)| *journal == name);
+            notices.extend(told.into_iter().filter(|notice| !(killed && notice.contains(TORN))));
+        }
         // Bills first: whatever is wrong with the rest, they are kept.
         for segment in &mut segments {
             for (name, cell, record) in std::mem::take(&mut segment.records) {
@@ -321,8 +329,8 @@ fn open_journal(
     // The file's name must be on disk as well, before a record in it counts as stored.
     File::open(folder)?.sync_all()?;
     if found.torn_bytes > 0 {
-        // No alarm: so ends a journal whose process was killed, and the log has the record.
-        tracing::info!(name, torn_bytes = found.torn_bytes, "the end of a journal was cut off");
+        let bytes = found.torn_bytes;
+        notices.push(format!("journal {name}: {bytes} bytes {TORN}"));
     }
     if found.damaged_bytes > 0 {
         let bytes = found.damaged_bytes;
