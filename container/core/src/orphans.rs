@@ -164,16 +164,18 @@ impl Core {
         if due || self.orphans.alarm.is_some() != (self.orphans_waiting() > 0) {
             self.keep_alarm(now);
         }
-        let tables = self.view.owner(CohortId::TABLES) == Some(&self.config.me);
-        if !due || !tables || !self.is_member() {
+        if !due {
             return;
         }
         self.orphans.tended_at = now;
+        if self.view.owner(CohortId::TABLES) != Some(&self.config.me) || !self.is_member() {
+            return;
+        }
         let old = |at: Timestamp| now.since(at) >= KEPT;
         let orphans = self.tables.rows(ORPHANS);
         let orphans = orphans.filter(|(_, row)| decode(row).map_or(true, |it: Orphan| old(it.at)));
+        let orphans = orphans.take(REMOVED_AT_A_TIME);
         let mut rows: Vec<_> = orphans.map(|(key, _)| removed(ORPHANS, key)).collect();
-        rows.truncate(REMOVED_AT_A_TIME);
         if self.gap().is_some_and(|gap| old(gap.at)) {
             rows.push(removed(GAP.0, GAP.1));
         }

@@ -82,6 +82,37 @@ fn a_store_that_is_gone_is_made_anew_from_the_journal_and_said() {
     assert_eq!(bills(opened), (1..=10).collect::<Vec<_>>());
 }
 
+#[test]
+fn that_a_store_was_gone_is_said_also_after_a_death_while_it_was_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path());
+    let store = dir.path().join("store");
+    fs::remove_dir_all(&store).unwrap();
+    fs::create_dir_all(store.join("log")).unwrap();
+    let opened = store::open(dir.path()).unwrap();
+    assert!(opened.notices.iter().any(|notice| notice.contains("was gone")));
+}
+
+#[test]
+fn a_journal_that_lost_what_a_checkpoint_had_is_said() {
+    for kept_bytes in [0, 500] {
+        let dir = tempfile::tempdir().unwrap();
+        fill(dir.path());
+        // Each start is a checkpoint.
+        drop(store::open(dir.path()).unwrap());
+        let journal = dir.path().join("journal").join(format!("{BILLS}.log"));
+        match kept_bytes {
+            0 => fs::remove_file(&journal).unwrap(),
+            bytes => OpenOptions::new().write(true).open(&journal).unwrap().set_len(bytes).unwrap(),
+        }
+        let opened = store::open(dir.path()).unwrap();
+        assert!(opened.notices[0].contains("lost"), "{:?}", opened.notices);
+        drop(opened);
+        // The log has no part in it: that is told once, and the next bill follows what is there.
+        assert_eq!(store::open(dir.path()).unwrap().notices, Vec::<String>::new());
+    }
+}
+
 /// What the node's voter remembers after so many views.
 fn voter(number: u64) -> VoterState {
     let run = RunId { node: "a".parse().unwrap(), incarnation: number };
@@ -178,22 +209,48 @@ fn the_process_on_a_full_disk() {
     }
 }
 
+/// Not a test of its own: opens a store, if it was started to.
 #[test]
-fn a_full_disk_is_a_failed_store_and_no_dead_process() {
-    let dir = tempfile::tempdir().unwrap();
-    // A file may have 4,096 blocks of 512 bytes; the signal for more is ignored, so that writes
-    // fail as they do on a full disk.
-    let script = "trap '' XFSZ; ulimit -f 4096; exec \"$0\" \"$@\"";
+fn the_process_that_starts_on_a_full_disk() {
+    let Ok(dir) = std::env::var(CHILD) else { return };
+    eprintln!("refused: {}", store::open(Path::new(&dir)).expect_err("nothing can be written"));
+}
+
+/// What a child process says on a disk that takes files of so many blocks of 512 bytes.
+fn on_a_full_disk(dir: &Path, blocks: u32, test: &str) -> String {
+    // The signal for more is ignored, so that writes fail as they do on a full disk.
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
     let child = Command::new("sh")
-        .args(["-c", script])
+        .args(["-c", &script])
         .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "the_process_on_a_full_disk", "--nocapture"])
-        .env(CHILD, dir.path())
+        .args(["--exact", test, "--nocapture"])
+        .env(CHILD, dir)
         .stdout(Stdio::null())
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&child.stderr).into_owned();
     assert!(child.status.success(), "{text}");
+    text
+}
+
+#[test]
+fn a_sound_store_stays_where_it_is_when_a_node_starts_on_a_full_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    fill(dir.path());
+    let text = on_a_full_disk(dir.path(), 0, "the_process_that_starts_on_a_full_disk");
+    assert!(text.contains("refused: "), "{text}");
+    let names = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+    let names: Vec<_> = names.collect();
+    assert!(!names.iter().any(|name| name.to_string_lossy().contains("broken")), "{names:?}");
+    let opened = store::open(dir.path()).unwrap();
+    assert_eq!(opened.restored.cells.len(), 10, "{:?}", opened.notices);
+    assert_eq!(bills(opened), (1..=10).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_full_disk_is_a_failed_store_and_no_dead_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = on_a_full_disk(dir.path(), 4_096, "the_process_on_a_full_disk");
     assert!(text.contains("failed Ok(())"), "{text}");
     let stored = text.lines().filter(|line| line.starts_with("stored ")).count();
     assert!(stored > 3, "{text}");

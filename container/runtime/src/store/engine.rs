@@ -16,7 +16,7 @@
 use super::format_file;
 use super::journal::JournalFile;
 use super::log::{self, Log};
-use super::trees::{Trees, WriteError};
+use super::trees::{Synced, Trees, WriteError};
 use super::voter_file::{VoterFile, later};
 use resilee_core::{FORMAT, Restored, StoreBatch, StoreOp, StoredRecord, Tree, VOTER_KEY};
 use resilee_sbb::CellId;
@@ -35,9 +35,6 @@ const SEGMENT_BYTES_MAX: u64 = 128 * 1024 * 1024;
 
 /// Where the contents of a fresh store come from.
 const REBUILT: &str = "bills come from the journal, calls and registrations from the other node";
-
-/// What a journal lost at its end.
-const TORN: &str = "of a torn record were cut off";
 
 /// Why a store cannot be opened at all.
 #[derive(Debug, thiserror::Error)]
@@ -95,8 +92,7 @@ pub fn open(data_dir: &Path) -> Result<Opened, StoreError> {
         let path = path.to_owned();
         move |reason| StoreError::Io { path, reason }
     };
-    let folder = data_dir.join("journal");
-    fs::create_dir_all(&folder).map_err(at(&folder))?;
+    fs::create_dir_all(data_dir).map_err(at(data_dir))?;
     let lock_path = data_dir.join("lock");
     let lock = File::create(&lock_path).map_err(at(&lock_path))?;
     match lock.try_lock() {
@@ -105,9 +101,12 @@ pub fn open(data_dir: &Path) -> Result<Opened, StoreError> {
         Err(TryLockError::Error(error)) => return Err(at(&lock_path)(error)),
     }
     format_file::check(data_dir)?;
+    let folder = data_dir.join("journal");
+    fs::create_dir_all(&folder).map_err(at(&folder))?;
     let store = data_dir.join("store");
     let known = !names_in(&folder).map_err(at(&folder))?.is_empty();
-    let gone = !store.exists() && (known || VoterFile::of(data_dir).exists());
+    // Its file, not its folder: that is there while a fresh store is being made.
+    let gone = !store.join("db").exists() && (known || VoterFile::of(data_dir).exists());
     let reason = match open_guarded(data_dir) {
         Ok((engine, restored, mut notices)) => {
             if gone {
@@ -116,7 +115,7 @@ pub fn open(data_dir: &Path) -> Result<Opened, StoreError> {
             }
             return Ok(Opened { engine, lock, restored, notices });
         }
-        Err(WriteError::Io(reason)) => {
+        Err(WriteError::Io(reason) | WriteError::Disk(reason)) => {
             return Err(StoreError::Io { path: data_dir.to_owned(), reason });
         }
         Err(damage) => damage.to_string(),
@@ -124,9 +123,15 @@ pub fn open(data_dir: &Path) -> Result<Opened, StoreError> {
     let millis = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis());
     let aside = data_dir.join(format!("store.broken-{millis}"));
     fs::rename(&store, &aside).map_err(at(&store))?;
-    let fresh = open_guarded(data_dir);
-    let (engine, restored, mut notices) =
-        fresh.map_err(|error| StoreError::Fresh { path: store, reason: error.to_string() })?;
+    let (engine, restored, mut notices) = match open_guarded(data_dir) {
+        Ok(fresh) => fresh,
+        Err(error) => {
+            // It is the disk then: what was moved may be sound, and is all there is.
+            fs::remove_dir_all(&store).map_err(at(&store))?;
+            fs::rename(&aside, &store).map_err(at(&aside))?;
+            return Err(StoreError::Fresh { path: store, reason: error.to_string() });
+        }
+    };
     notices.push(format!(
         "the store did not open ({reason}): it was moved to {} and a fresh one is used; {REBUILT}",
         aside.display()
@@ -162,23 +167,28 @@ impl Engine {
         let log_folder = store.join("log");
         let existed = store.join("db").exists();
         fs::create_dir_all(&log_folder)?;
-        let mut segments = log::read(&log_folder)?;
+        // The names of what was just made must be on disk before anything in it counts as stored.
+        for made in [&store, &data_dir.to_owned()] {
+            File::open(made)?.sync_all()?;
+        }
         let mut journals = BTreeMap::new();
         for name in names_in(&folder)? {
-            let mut told = Vec::new();
-            journals.insert(name.clone(), open_journal(&folder, &name, &mut told)?);
-            let mut logged = segments.iter().flat_map(|segment| &segment.records);
-            // So ends a journal whose process was killed, if the log has records for it.
-            let killed = logged.any(|(journal, ..)| *journal == name);
-            notices.extend(told.into_iter().filter(|notice| !(killed && notice.contains(TORN))));
+            journals.insert(name.clone(), open_journal(&folder, &name, notices)?);
         }
+        let lengths: BTreeMap<_, _> =
+            journals.iter().map(|(name, journal)| (name.clone(), journal.length())).collect();
         // Bills first: whatever is wrong with the rest, they are kept.
+        let mut segments = log::read(&log_folder)?;
         for segment in &mut segments {
             for (name, cell, record) in std::mem::take(&mut segment.records) {
                 journal(&mut journals, &folder, &name)?.append(vec![(cell, record)])?;
             }
         }
+        for journal in journals.values() {
+            journal.handle()?.sync_data()?;
+        }
         let trees = Trees::open(&store)?;
+        trees.compare_journals(&lengths, notices)?;
         let last = trees.take_in(segments, existed, &journals, notices)?;
         let done = log::numbers(&log_folder)?;
         let log = Log::begin(&log_folder, last + 1)?;
@@ -191,8 +201,8 @@ impl Engine {
 
     /// Writes batches in order and waits for the disk.
     pub fn write(&mut self, batches: Vec<StoreBatch>) -> Result<(), WriteError> {
-        if self.checkpoint.failed {
-            return Err(WriteError::Checkpoint);
+        if !self.checkpoint.is_under_way() {
+            self.checkpoint.finish()?;
         }
         let ops: Vec<_> = batches.into_iter().flat_map(|batch| batch.ops).collect();
         let mut records: BTreeMap<&str, Vec<(CellId, Vec<u8>)>> = BTreeMap::new();
@@ -257,8 +267,7 @@ impl Engine {
     /// has at hand.
     fn begin_checkpoint(&mut self) -> Result<(), WriteError> {
         self.checkpoint.finish()?;
-        let handles = self.journals.values().map(JournalFile::handle);
-        let journals = handles.collect::<io::Result<Vec<_>>>()?;
+        let journals = synced(&self.journals)?;
         let complete = self.log.turn()?;
         let trees = self.trees.clone();
         let thread = std::thread::Builder::new().name("checkpoint".to_owned());
@@ -306,6 +315,14 @@ impl Drop for Checkpoint {
     }
 }
 
+/// The journals as a checkpoint takes them: it syncs at least what they have now.
+pub(super) fn synced(journals: &BTreeMap<String, JournalFile>) -> io::Result<Vec<Synced>> {
+    let synced = journals.iter().map(|(name, journal)| {
+        Ok(Synced { name: name.clone(), length: journal.length(), file: journal.handle()? })
+    });
+    synced.collect()
+}
+
 /// The journal, opened if it is not.
 fn journal<'a>(
     journals: &'a mut BTreeMap<String, JournalFile>,
@@ -329,8 +346,9 @@ fn open_journal(
     // The file's name must be on disk as well, before a record in it counts as stored.
     File::open(folder)?.sync_all()?;
     if found.torn_bytes > 0 {
-        let bytes = found.torn_bytes;
-        notices.push(format!("journal {name}: {bytes} bytes {TORN}"));
+        // No alarm: so ends a journal whose process was killed. What a checkpoint had of it is
+        // compared (`trees`).
+        tracing::info!(name, torn_bytes = found.torn_bytes, "the end of a journal was cut off");
     }
     if found.damaged_bytes > 0 {
         let bytes = found.damaged_bytes;

@@ -76,6 +76,11 @@ impl JournalFile {
         Ok((journal, Found { torn_bytes, damaged_bytes: scanned.damaged }))
     }
 
+    /// Length of its whole records.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
     /// True if it has no record.
     pub fn is_empty(&self) -> bool {
         self.runs.is_empty()

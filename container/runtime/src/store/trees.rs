@@ -3,6 +3,7 @@
 //! A checkpoint notes the number of its segment of the log: segments up to it are left out when the
 //! store is opened, and from the next one on there must be no gap.
 
+use super::engine::synced;
 use super::group::{Group, Writes};
 use super::journal::JournalFile;
 use super::log::Segment;
@@ -29,7 +30,10 @@ const DAMAGED: &str = "the store's log is damaged: calls and registrations are t
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WriteError {
     #[error("{0}")]
-    Sled(#[from] sled::Error),
+    Sled(sled::Error),
+    /// There is nothing wrong with the store: its disk takes nothing.
+    #[error("{0}")]
+    Disk(io::Error),
     #[error("{0}")]
     Io(#[from] io::Error),
     #[error("{0}")]
@@ -42,6 +46,38 @@ pub(super) enum WriteError {
     Checkpoint,
 }
 
+impl From<sled::Error> for WriteError {
+    fn from(error: sled::Error) -> Self {
+        use io::ErrorKind::{
+            FileTooLarge, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
+        };
+        match error {
+            sled::Error::Io(error)
+                if matches!(
+                    error.kind(),
+                    FileTooLarge
+                        | PermissionDenied
+                        | QuotaExceeded
+                        | ReadOnlyFilesystem
+                        | StorageFull
+                ) =>
+            {
+                WriteError::Disk(error)
+            }
+            // Damage is an I/O error to sled as well.
+            error => WriteError::Sled(error),
+        }
+    }
+}
+
+/// A journal, as long as it was when a checkpoint began.
+#[derive(Debug)]
+pub(super) struct Synced {
+    pub name: String,
+    pub length: u64,
+    pub file: File,
+}
+
 /// sled.
 #[derive(Clone, Debug)]
 pub(super) struct Trees {
@@ -49,6 +85,8 @@ pub(super) struct Trees {
     cells: sled::Tree,
     tables: sled::Tree,
     meta: sled::Tree,
+    /// How long each journal was at the last checkpoint.
+    journals: sled::Tree,
     /// Its file.
     path: PathBuf,
 }
@@ -62,7 +100,8 @@ impl Trees {
         let db = config.flush_every_ms(None).open()?;
         let (cells, tables) = (db.open_tree("cells")?, db.open_tree("tables")?);
         let meta = db.open_tree("meta")?;
-        Ok(Trees { db, cells, tables, meta, path: store.join("db") })
+        let journals = db.open_tree("lengths")?;
+        Ok(Trees { db, cells, tables, meta, journals, path: store.join("db") })
     }
 
     /// Brings what the log has into sled; gives the number of the last segment.
@@ -74,6 +113,7 @@ impl Trees {
         notices: &mut Vec<String>,
     ) -> Result<u64, WriteError> {
         let known = self.segment()?;
+        let no_log = segments.is_empty();
         // Before there was a log the journals had their index here.
         let old = self.db.tree_names().iter().any(|name| name.as_ref() == b"places");
         let done = known.unwrap_or(0);
@@ -82,7 +122,7 @@ impl Trees {
         if unknown || rest.peek().is_some_and(|segment| segment.number > done + 1) {
             return Err(WriteError::Lost);
         }
-        if done > 0 && rest.peek().is_none() {
+        if known.is_some() && no_log && (done > 0 || !journals.is_empty()) {
             notices.push("the store lost its log: the last seconds may be missing".to_owned());
         }
         let (mut group, mut last, mut whole) = (Group::default(), done, true);
@@ -103,8 +143,7 @@ impl Trees {
             }
             whole &= sound;
         }
-        let handles = journals.values().map(JournalFile::handle);
-        self.apply(group, last, &handles.collect::<io::Result<Vec<_>>>()?)?;
+        self.apply(group, last, &synced(journals)?)?;
         for name in self.db.tree_names() {
             if name.as_ref() == b"places" || name.starts_with(b"journal.") {
                 self.db.drop_tree(name)?;
@@ -114,9 +153,10 @@ impl Trees {
     }
 
     /// Brings a segment into sled; the journals, which have its records, are synced as well.
-    pub fn apply(&self, group: Group, segment: u64, journals: &[File]) -> Result<(), WriteError> {
+    pub fn apply(&self, group: Group, segment: u64, journals: &[Synced]) -> Result<(), WriteError> {
         for journal in journals {
-            journal.sync_data()?;
+            journal.file.sync_data()?;
+            self.journals.insert(&journal.name, &journal.length.to_be_bytes())?;
         }
         for (tree, (cleared, writes)) in group.trees {
             let tree = self.tree(tree);
@@ -129,6 +169,30 @@ impl Trees {
         // The number counts once all before it is on disk.
         self.meta.insert(SEGMENT_KEY, &segment.to_be_bytes())?;
         self.flush()
+    }
+
+    /// Tells of journals that are shorter than a checkpoint had them: what a kill tears off was
+    /// written after that.
+    pub fn compare_journals(
+        &self,
+        found: &BTreeMap<String, u64>,
+        notices: &mut Vec<String>,
+    ) -> Result<(), WriteError> {
+        for pair in &self.journals {
+            let (name, length) = pair?;
+            let name = String::from_utf8_lossy(&name).into_owned();
+            let had = <[u8; 8]>::try_from(&length[..]).map_or(0, u64::from_be_bytes);
+            let lost = had.saturating_sub(found.get(&name).copied().unwrap_or(0));
+            if lost > 0 {
+                if !found.contains_key(&name) {
+                    self.journals.remove(&name)?;
+                }
+                notices.push(format!(
+                    "journal {name} lost {lost} bytes at its end: bills come from the other node"
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn flush(&self) -> Result<(), WriteError> {
