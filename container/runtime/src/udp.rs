@@ -20,6 +20,10 @@ const RECEIVE_BUFFER_BYTES: usize = 4 * 1024 * 1024;
 const BATCH_MAX: usize = 64;
 /// No UDP datagram is larger.
 const DATAGRAM_BYTES_MAX: usize = 65_536;
+/// A socket is read again only so long after the last time: what comes meanwhile is one batch for
+/// the core, its workers and its links, which would else be woken for each datagram. The system
+/// keeps it until then; a datagram that comes alone is read at once.
+const READ_PAUSE: Duration = Duration::from_millis(1);
 /// A pause after an error that is not of a single datagram.
 const ERROR_PAUSE: Duration = Duration::from_millis(10);
 
@@ -93,8 +97,7 @@ pub(crate) async fn receive((socket, kind): Receiver, slee: Addr<Slee>) {
             }
             Err(actix::prelude::SendError::Closed(_)) => return,
         }
-        // The core runs on this thread: it comes before the next batch.
-        tokio::task::yield_now().await;
+        tokio::time::sleep(READ_PAUSE).await;
     }
 }
 

@@ -8,9 +8,9 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
+use std::sync::mpsc::{self, Receiver, SyncSender, TryRecvError, TrySendError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// Batches and questions that may wait; one more means that the disk has failed for us.
@@ -166,16 +166,14 @@ impl Writer {
     /// Writes `first` with what follows; gives back the job that ended the group, if one did.
     fn write_group(&mut self, run: u64, first: StoreBatch, jobs: &Receiver<Job>) -> Option<Job> {
         let mut ops = first.ops.len();
-        let deadline = Instant::now() + GROUP_WAIT;
+        if ops < GROUP_OPS_MIN && self.failed.is_none() {
+            // Asleep, not waiting for jobs: each of them would wake the thread.
+            std::thread::sleep(GROUP_WAIT);
+        }
         let mut group = vec![first];
         let mut next = None;
         while ops < GROUP_OPS_MAX && self.failed.is_none() {
-            let wait = if ops < GROUP_OPS_MIN {
-                deadline.saturating_duration_since(Instant::now())
-            } else {
-                Duration::ZERO
-            };
-            match jobs.recv_timeout(wait) {
+            match jobs.try_recv() {
                 Ok(Job::Write { run: other, batch }) if other == run => {
                     ops += batch.ops.len();
                     group.push(batch);
@@ -184,7 +182,7 @@ impl Writer {
                     next = Some(other);
                     break;
                 }
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
             }
         }
         self.write(run, group);

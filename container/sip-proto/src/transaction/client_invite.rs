@@ -36,7 +36,8 @@ use serde::{Deserialize, Serialize};
 pub struct ClientInvite {
     /// Where the transaction is.
     state: ClientInviteState,
-    /// The INVITE as sent: resent by timer A, and the source of the ACK.
+    /// The INVITE as sent: resent by timer A, and the source of the CANCEL and the ACK. Empty
+    /// after a final response, when none of them can follow: the state is kept for 32 s more.
     #[serde(with = "serde_bytes")]
     request: Vec<u8>,
     /// The ACK of the failure, from Completed on.
@@ -165,7 +166,7 @@ impl ClientInvite {
         self.state
     }
 
-    /// The INVITE as sent, from which its CANCEL is built.
+    /// The INVITE as sent, from which its CANCEL is built; empty after a final response.
     pub fn request(&self) -> &[u8] {
         &self.request
     }
@@ -233,6 +234,9 @@ impl ClientInvite {
 
     fn enter(&mut self, state: ClientInviteState, state_timer: Option<Timestamp>) {
         self.state = state;
+        if matches!(state, Accepted | Completed | Terminated) {
+            self.request = Vec::new();
+        }
         self.timer_a = None;
         self.state_timer = state_timer;
     }
@@ -313,6 +317,13 @@ mod tests {
         call.on_cancel_sent(at(1_000), &udp());
         call.on_cancel_sent(at(2_000), &udp());
         assert_eq!(told(&call.on_timeout(at(33_000), &udp())), ["timeout", "terminated"]);
+    }
+
+    #[test]
+    fn the_request_is_kept_until_nothing_can_be_made_of_it() {
+        for (status, kept) in [(180, invite()), (200, Vec::new()), (486, Vec::new())] {
+            assert_eq!(after_response(status).request(), kept, "after {status}");
+        }
     }
 
     #[test]
