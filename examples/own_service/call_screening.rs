@@ -3,8 +3,8 @@
 //! It gets each INVITE before call control does, because its priority is higher, and knows
 //! nothing of it. It keeps no state: one look, and it lets go of the call.
 
-use resilee_sbb::{Context, Descriptor, Event, EventPayload, Failure, OnRollBack, Sbb, TraceLevel};
-use resilee_sip_api::{Invite, refuse};
+use resilee_sbb::{Context, Descriptor, Event, EventPayload, Failure, Sbb, TraceLevel};
+use resilee_sip_api::{Invite, REFUSED_ALIAS, refuse};
 use serde::{Deserialize, Serialize};
 
 /// Callers that are not put through.
@@ -22,13 +22,12 @@ impl Sbb for CallScreening {
 
     fn descriptor() -> Descriptor {
         Descriptor {
-            name: "call-screening",
             vendor: "example",
             version: "1.0",
             priority: 100,
             initial_events: &[Invite::TYPE],
-            events: &[],
-            on_roll_back: OnRollBack::Drop,
+            attribute_aliases: &[REFUSED_ALIAS],
+            ..Descriptor::named("call-screening")
         }
     }
 

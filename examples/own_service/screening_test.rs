@@ -2,11 +2,9 @@
 
 use crate::call_screening::CallScreening;
 use resilee_sbb::{
-    ActivityId, CellId, CohortId, Deliver, DeliveryId, Effect, EntityId, Event, Outcome, Tables,
-    Timestamp, decode, invoke,
+    ActivityId, CellId, CohortId, Deliver, Effect, Event, Outcome, Timestamp, decode, invoke,
 };
 use resilee_sip_api::{Invite, Party, SipCommand};
-use std::collections::BTreeMap;
 
 fn party(user: &str) -> Party {
     let uri = format!("sip:{user}@resilee.example");
@@ -25,21 +23,12 @@ fn answer_to_call(caller: &str, callee: &str) -> Option<(u16, String)> {
         source: "192.0.2.1:5060".into(),
         credentials: None,
     };
-    let deliver = Deliver {
-        id: DeliveryId(1),
-        entity: EntityId { cell, number: 1 },
-        service: "call-screening",
-        event: Event::new(ActivityId { cell, number: 1 }, &invite).unwrap(),
-        state: None,
-        attributes: BTreeMap::new(),
-        tables: Tables::default(),
-        now: Timestamp::ZERO,
-        seed: 1,
-    };
+    let event = Event::new(ActivityId { cell, number: 1 }, &invite).unwrap();
+    let deliver = Deliver::first("call-screening", event);
     let Outcome::Delivered { effects, .. } = invoke::<CallScreening>(&deliver) else {
         panic!("rolled back");
     };
-    assert_eq!(effects.last(), Some(&Effect::Detach));
+    assert!(matches!(effects.last(), Some(Effect::Detach { .. })));
     effects.iter().find_map(|effect| match effect {
         Effect::Command { payload, .. } => match decode(payload).unwrap() {
             SipCommand::Respond { status, reason, .. } => Some((status, reason)),

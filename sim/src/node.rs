@@ -143,7 +143,7 @@ impl Node {
 pub fn run(deliver: &Deliver) -> Outcome {
     let service = SERVICES.iter().find(|service| (service.descriptor)().name == deliver.service);
     let service = service.expect("the core only delivers to services it was given");
-    (service.invoke)(deliver)
+    service.invoke(deliver)
 }
 
 fn configured_tables(users: &[String]) -> Tables {

@@ -11,8 +11,8 @@
 //! What a dead node counted and nobody held is forgotten with it, so a second count is an error.
 
 use resilee_sbb::{
-    ActivityEnd, Context, Descriptor, Event, EventPayload, Failure, OnRollBack, Sbb, TimerFired,
-    TimerId, TraceLevel,
+    ActivityEnd, Context, Descriptor, Event, EventPayload, Failure, Sbb, TimerFired, TimerId,
+    TraceLevel,
 };
 use resilee_sip_api::{Answered, Ended, Invite};
 use serde::{Deserialize, Serialize};
@@ -39,13 +39,12 @@ impl Sbb for Witness {
 
     fn descriptor() -> Descriptor {
         Descriptor {
-            name: NAME,
             vendor: "resilee",
             version: env!("CARGO_PKG_VERSION"),
             priority: -10,
             initial_events: &[Invite::TYPE],
             events: &[Answered::TYPE, Ended::TYPE],
-            on_roll_back: OnRollBack::Drop,
+            ..Descriptor::named(NAME)
         }
     }
 

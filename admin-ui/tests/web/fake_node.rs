@@ -10,8 +10,8 @@ use resilee_core::management::{
 };
 use resilee_membership::{RunId, SeatProcess, View};
 use resilee_sbb::{
-    ActivityId, CellId, Deliver, DeliveryId, Effect, EntityId, Event, EventPayload, Outcome,
-    StateBytes, Tables, Timestamp, encode, invoke,
+    ActivityId, CellId, Deliver, Effect, Event, EventPayload, Outcome, StateBytes, Tables,
+    Timestamp, encode, invoke,
 };
 use resilee_sip_api::{Answered, EndCause, Ended, Invite, Party, Side};
 use std::collections::BTreeMap;
@@ -305,27 +305,22 @@ impl FakeNode {
 impl FakeCall {
     fn deliver<E: EventPayload>(&mut self, payload: &E) {
         let activity = ActivityId { cell: self.id, number: 1 };
+        let event = Event::new(activity, payload).expect("an event");
         let deliver = Deliver {
-            id: DeliveryId(1),
-            entity: EntityId { cell: self.id, number: 1 },
-            service: "call-billing",
-            event: Event::new(activity, payload).expect("an event"),
-            state: self.state.take(),
-            attributes: BTreeMap::new(),
             tables: self.tables.clone(),
             now: NOW,
-            seed: 1,
+            ..Deliver::first("call-billing", event).with_state(self.state.take())
         };
         match invoke::<CallBilling>(&deliver) {
-            Outcome::Delivered { state, effects } => {
-                self.state = Some(state);
+            Outcome::Delivered { entities, effects, .. } => {
+                self.state = entities.into_iter().next().map(|entity| entity.state);
                 for effect in effects {
                     if let Effect::Record { record, .. } = effect {
                         self.bill = Some(record);
                     }
                 }
             }
-            Outcome::RolledBack { reason, .. } => panic!("billing rolled back: {reason}"),
+            other => panic!("billing was not delivered: {other:?}"),
         }
     }
 }

@@ -33,6 +33,8 @@ pub(crate) enum CellInput {
     Missed,
     /// Events that wait for this entity are due again.
     Retry(u32),
+    /// A suspended event of an activity goes on.
+    Resume(u32),
     /// A handler of this service does not return.
     Quarantine(&'static str),
 }

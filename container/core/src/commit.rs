@@ -109,6 +109,34 @@ pub(crate) struct Activity {
     /// True once it ends.
     #[serde(default)]
     pub ending: bool,
+    /// True for a null activity, which no adaptor has.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub null: bool,
+    /// Names bound to it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub names: BTreeSet<String>,
+    /// The event whose routing is suspended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<Box<Suspended>>,
+}
+
+/// An event that waits to be routed on, and what came behind it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Suspended {
+    /// The event.
+    pub event: Event,
+    /// Entities that had it.
+    pub delivered: BTreeSet<u32>,
+    /// Services whose initial event selector had it.
+    pub selected: BTreeSet<String>,
+    /// True once a delivery of it rolled back.
+    pub failed: bool,
+    /// When it goes on by itself.
+    pub until: Timestamp,
+    /// Later events of the same activity.
+    pub queue: Vec<Event>,
+    /// The activity is to end once they are routed.
+    pub ends: bool,
 }
 
 /// An SBB entity.
@@ -118,6 +146,34 @@ pub(crate) struct Entity {
     pub service: String,
     /// Its CMP state.
     pub state: StateBytes,
+    /// Its place in its tree; `None` for a root entity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub child: Option<Box<ChildOf>>,
+    /// Its priority, if it was set, or is that of a child.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<i8>,
+    /// Convergence name of a root entity, if a selector gave it one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub convergence_name: Option<Box<str>>,
+    /// Event types that it does not get, by activity.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub masks: BTreeMap<u32, BTreeSet<String>>,
+}
+
+/// Whose child an entity is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ChildOf {
+    /// Number of its parent.
+    pub parent: u32,
+    /// Name of the child relation.
+    pub relation: String,
+    /// Its name in the relation.
+    #[serde(default)]
+    pub name: Option<String>,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Commit {

@@ -34,9 +34,10 @@ impl Core {
         for number in turn.touched.iter().filter_map(ended) {
             let activity = cell.activity_id(number);
             self.timers.set(Due::Adaptor(activity), None);
+            self.timers.set(Due::Suspended(activity), None);
             self.adaptor.forget(activity);
         }
-        for number in cell.activities.keys() {
+        for number in cell.activities.iter().filter(|(_, a)| !a.null).map(|(number, _)| number) {
             let activity = cell.activity_id(*number);
             self.timers.set(Due::Adaptor(activity), self.adaptor.next_timeout(activity));
         }

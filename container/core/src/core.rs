@@ -448,6 +448,9 @@ impl Core {
                 Due::Retry(entity) => {
                     self.enqueue(now, entity.cell, CellInput::Retry(entity.number));
                 }
+                Due::Suspended(activity) => {
+                    self.enqueue(now, activity.cell, CellInput::Resume(activity.number));
+                }
                 Due::Delivery(delivery) => self.on_delivery_deadline(now, delivery),
             }
         }

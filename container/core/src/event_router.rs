@@ -1,15 +1,32 @@
-//! The event router: who gets an event next (JAIN SLEE 1.1 §8.4).
+//! The event router: who gets an event next.
 //!
 //! A turn is one message or timer with all events it causes and all their deliveries; its changes
-//! are one commit. Events are routed in the order they were fired. Each event goes, by priority,
-//! to every attached entity that receives its type, once, and to every service for which it is
-//! initial and which has no entity on that activity context yet. The choice is made anew before
-//! each delivery, so an entity that attaches late is not missed.
+//! are one commit. Events are routed in the order they were fired. The steps, for one event:
 //!
-//! Delivering and carrying out effects is not here (`turns.rs`).
+//! 1. *Candidates* are the entities attached to its activity context that receive its type, do not
+//!    mask it and have not had it; and the services for which it is initial and which were not
+//!    considered for it yet.
+//! 2. *The next one* is the candidate of the highest precedence (below).
+//! 3. A service whose descriptor says so is asked by its *initial event selector* which root entity
+//!    it is, or that the event is not initial after all. Without a selector the convergence name is
+//!    the activity context: a service that has a root entity there gets no second one.
+//! 4. A *root entity* that does not exist is created by its first delivery; one that exists is
+//!    attached.
+//! 5. The event is *delivered*; then again from 1, so an entity that attaches late is not missed.
+//! 6. When nobody is left, the activity's adaptor is told if a delivery failed; a suspended event
+//!    ends here for now (`suspension.rs`).
+//! 7. The *end of an activity* is the last event on it; then all entities are detached, and a tree
+//!    that is attached to nothing is reclaimed (`entity_tree.rs`).
+//!
+//! Precedence: a parent is before its children; siblings and roots go by priority, the highest
+//! first, then by age; two others go by their ancestors that are siblings. Roots of one priority go
+//! by service, in the order in which a node has them.
+//!
+//! Delivering is in `turns.rs`, what handlers ask for in `effects.rs`.
 
 use crate::cell::Cell;
 use crate::commit::{Part, Record, RowChange};
+use crate::entity_tree::{Precedence, descriptor_of, precedence, root_precedence};
 use crate::resource_adaptor::Egress;
 use resilee_sbb::{ActivityEnd, DeliveryId, Descriptor, Event, EventPayload, TimerFired};
 use std::collections::{BTreeSet, VecDeque};
@@ -26,6 +43,12 @@ pub(crate) struct Turn {
     pub current: Option<Routing>,
     /// The delivery that is out.
     pub awaiting: Option<Awaiting>,
+    /// A roll back that its entity is to hear of next.
+    pub rolled_back: Option<RolledBack>,
+    /// The delivery that is out tells an entity of a roll back.
+    pub tells_roll_back: bool,
+    /// Convergence name of the root entity that the delivery which is out creates.
+    pub new_root_name: Option<String>,
     /// Parts that the commit carries.
     pub touched: BTreeSet<Part>,
     /// Messages to send when it is held.
@@ -36,6 +59,8 @@ pub(crate) struct Turn {
     pub records: Vec<Record>,
     /// Activities whose end is still to be delivered.
     pub ended: VecDeque<u32>,
+    /// Activities whose suspended event goes on.
+    pub resumed: VecDeque<u32>,
     /// Events routed so far.
     pub routed: usize,
 }
@@ -59,10 +84,12 @@ pub(crate) struct Routing {
     pub audience: Audience,
     /// Entities that had it.
     pub delivered: BTreeSet<u32>,
-    /// Services that had their initial event selector asked.
+    /// Services that were considered as initial.
     pub selected: BTreeSet<usize>,
     /// True once a delivery of it rolled back.
     pub failed: bool,
+    /// When it goes on by itself, if a handler suspended it.
+    pub suspended_until: Option<resilee_sbb::Timestamp>,
 }
 
 /// A delivery whose answer is awaited.
@@ -75,6 +102,15 @@ pub(crate) struct Awaiting {
     pub created: bool,
 }
 
+/// A roll back that an entity hears of.
+#[derive(Debug)]
+pub(crate) struct RolledBack {
+    pub service: usize,
+    pub entity: u32,
+    pub event: Event,
+    pub reason: String,
+}
+
 /// Who is next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Recipient {
@@ -82,6 +118,8 @@ pub(crate) enum Recipient {
     Entity { service: usize, entity: u32 },
     /// A new root entity of a service.
     Root { service: usize },
+    /// The initial event selector of a service.
+    Selector { service: usize },
 }
 
 impl Routing {
@@ -92,59 +130,109 @@ impl Routing {
             delivered: BTreeSet::new(),
             selected: BTreeSet::new(),
             failed: false,
+            suspended_until: None,
         }
     }
 
     /// Who gets the event next; `services` are sorted by priority, the highest first.
     pub fn next(&self, cell: &Cell, services: &[Descriptor]) -> Option<Recipient> {
-        let serves = |(_, descriptor): &(usize, &Descriptor)| {
-            !cell.head.quarantined.contains(descriptor.name)
-        };
-        services.iter().enumerate().filter(serves).find_map(|(service, descriptor)| {
-            match self.attached(cell, descriptor.name) {
-                Some(entity) => {
-                    let receives = self.is_for_all() || descriptor.receives(self.event_type());
-                    let unserved = receives && !self.delivered.contains(&entity);
-                    unserved.then_some(Recipient::Entity { service, entity })
-                }
-                None => self.is_initial(service, descriptor).then_some(Recipient::Root { service }),
-            }
-        })
-    }
-
-    /// The service's entity on the event's activity context, or the only one addressed.
-    fn attached(&self, cell: &Cell, service: &str) -> Option<u32> {
-        let of_service = |number: &u32| {
-            cell.entities.get(number).is_some_and(|entity| entity.service == service)
-        };
-        let number = self.event.activity.number;
         match self.audience {
-            Audience::Entity(only) => Some(only).filter(of_service),
-            Audience::Retry(only) => {
-                let retry = cell.retries.get(&only)?;
-                (retry.service == service).then_some(only)
+            Audience::All => self.next_of_all(cell, services),
+            Audience::Entity(entity) => {
+                let service = self.service_of(cell, services, entity)?;
+                self.unserved(entity).then_some(Recipient::Entity { service, entity })
             }
-            Audience::All => {
-                let attached = cell.activities.get(&number).map(|activity| &activity.attached);
-                let attached = attached.into_iter().flatten().copied().find(of_service);
-                attached.or_else(|| cell.kept_for(service, number))
+            Audience::Retry(entity) => {
+                let name = &cell.retries.get(&entity)?.service;
+                let service = services.iter().position(|service| service.name == name)?;
+                let serves = self.unserved(entity) && !cell.head.quarantined.contains(name);
+                serves.then_some(Recipient::Entity { service, entity })
             }
         }
     }
 
-    fn event_type(&self) -> &str {
-        &self.event.event_type
+    fn next_of_all(&self, cell: &Cell, services: &[Descriptor]) -> Option<Recipient> {
+        let attached = cell.activities.get(&self.event.activity.number).map(|it| &it.attached);
+        let entities = attached.into_iter().flatten().filter_map(|entity| {
+            let service = self.service_of(cell, services, *entity)?;
+            let gets = self.unserved(*entity) && self.receives(cell, services, service, *entity);
+            let at = || precedence(cell, services, *entity);
+            gets.then(|| (at(), Recipient::Entity { service, entity: *entity }))
+        });
+        let kept = services.iter().enumerate().filter_map(|(service, descriptor)| {
+            let entity = self.kept_for_unattached(cell, descriptor)?;
+            let at = root_precedence(descriptor.priority, service, entity);
+            Some((at, Recipient::Entity { service, entity }))
+        });
+        let initial = services.iter().enumerate().filter_map(|(service, descriptor)| {
+            let initial = self.as_initial(cell, service, descriptor)?;
+            Some((root_precedence(descriptor.priority, service, u32::MAX), initial))
+        });
+        let candidates = entities.chain(kept).chain(initial);
+        let first: Option<(Precedence, Recipient)> = candidates.min_by(|a, b| a.0.cmp(&b.0));
+        first.map(|(_, recipient)| recipient)
     }
 
-    /// A timer, the end of an activity and what is tried again go to an entity whatever it
-    /// receives.
+    fn unserved(&self, entity: u32) -> bool {
+        !self.delivered.contains(&entity)
+    }
+
+    /// The index of an entity's service, if that is deployed and serves this cell.
+    fn service_of(&self, cell: &Cell, services: &[Descriptor], entity: u32) -> Option<usize> {
+        let name = &cell.entities.get(&entity)?.service;
+        let deployed = services.iter().position(|service| service.name == name)?;
+        (!cell.head.quarantined.contains(name)).then_some(deployed)
+    }
+
+    fn receives(&self, cell: &Cell, services: &[Descriptor], service: usize, entity: u32) -> bool {
+        if self.is_for_all() {
+            return true;
+        }
+        let event_type = self.event.event_type.as_str();
+        let mask = cell.entities.get(&entity).map(|entity| &entity.masks);
+        let mask = mask.and_then(|masks| masks.get(&self.event.activity.number));
+        let descriptor = descriptor_of(cell, &services[service], entity);
+        !mask.is_some_and(|mask| mask.contains(event_type))
+            && descriptor.is_some_and(|descriptor| descriptor.receives(event_type))
+    }
+
+    /// The end of an activity goes to each entity, whatever it receives.
     fn is_for_all(&self) -> bool {
-        matches!(self.audience, Audience::Retry(_))
-            || [ActivityEnd::TYPE, TimerFired::TYPE].contains(&self.event_type())
+        [ActivityEnd::TYPE, TimerFired::TYPE].contains(&self.event.event_type.as_str())
     }
 
-    fn is_initial(&self, service: usize, descriptor: &Descriptor) -> bool {
-        let unasked = !self.selected.contains(&service);
-        self.audience == Audience::All && unasked && descriptor.is_initial(self.event_type())
+    /// An entity that is not attached, or not there yet, since its first event waits to be tried
+    /// again: what it would get follows behind.
+    fn kept_for_unattached(&self, cell: &Cell, service: &Descriptor) -> Option<u32> {
+        let activity = self.event.activity.number;
+        let number = cell.kept_for(service.name, activity)?;
+        let attached = cell.activities.get(&activity).map(|activity| &activity.attached);
+        let waits = self.unserved(number) && !attached.is_some_and(|it| it.contains(&number));
+        let gets = self.is_for_all() || service.receives(&self.event.event_type);
+        (waits && gets && !cell.head.quarantined.contains(service.name)).then_some(number)
+    }
+
+    fn as_initial(
+        &self,
+        cell: &Cell,
+        service: usize,
+        descriptor: &Descriptor,
+    ) -> Option<Recipient> {
+        let asked = self.selected.contains(&service);
+        let quarantined = cell.head.quarantined.contains(descriptor.name);
+        if asked || quarantined || !descriptor.is_initial(&self.event.event_type) {
+            return None;
+        }
+        if descriptor.selects_initial_events {
+            return Some(Recipient::Selector { service });
+        }
+        let number = self.event.activity.number;
+        let attached = cell.activities.get(&number).map(|activity| &activity.attached);
+        let of_service = |entity: &&u32| {
+            cell.entities.get(entity).is_some_and(|it| it.service == descriptor.name)
+        };
+        let has_one = attached.into_iter().flatten().any(|entity| of_service(&entity))
+            || cell.kept_for(descriptor.name, number).is_some();
+        (!has_one).then_some(Recipient::Root { service })
     }
 }

@@ -233,6 +233,7 @@ impl Core {
             self.timers.set(Due::Sbb(entity, *timer), Some(*due));
         }
         self.adopt_retries(now, id);
+        self.adopt_suspended(id);
         self.enqueue(now, id, CellInput::Adopt(adoption));
         self.tell_missed(now, id);
     }

@@ -13,6 +13,8 @@ pub(crate) enum Due {
     Sbb(EntityId, TimerId),
     /// Events that wait for an entity. Replicated as a part of its cell.
     Retry(EntityId),
+    /// A suspended event goes on. Replicated as a part of its activity.
+    Suspended(ActivityId),
     /// The deadline of a delivery.
     Delivery(DeliveryId),
 }

@@ -183,7 +183,7 @@ impl Handler<Run> for CellWorker {
 
     fn handle(&mut self, run: Run, _: &mut Self::Context) {
         let service = run.deliver.service;
-        let Some(actor) = self.actor(run.deliver.entity, service) else {
+        let Some(actor) = self.actor(run.deliver.root(), service) else {
             let reason = format!("the service {service} is not deployed");
             return run.reply.answer(Outcome::RolledBack { reason, effects: Vec::new() });
         };

@@ -7,8 +7,6 @@ use crate::slee::Feed;
 use actix::{Actor, Context, Handler, Message, Recipient};
 use resilee_core::Input;
 use resilee_sbb::{Deliver, DeliveryId, LinkedSbb, Outcome};
-use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tracing::Span;
@@ -64,27 +62,17 @@ impl Handler<Run> for SbbEntityActor {
     }
 }
 
-/// Runs a handler; a panic is a roll back.
+/// Runs a handler, within the log's span of its delivery.
 fn invoke(sbb: &LinkedSbb, deliver: &Deliver) -> Outcome {
     let event = &deliver.event;
     let (service, entity) = (deliver.service, deliver.entity);
     let span = tracing::debug_span!("deliver", service, %entity, event = event.event_type);
     let _entered = span.enter();
-    // Nothing of a panicked handler is used again: its state is decoded anew each time.
-    let outcome =
-        catch_unwind(AssertUnwindSafe(|| (sbb.invoke)(deliver))).unwrap_or_else(|panic| {
-            let reason = format!("panicked: {}", panic_text(&*panic));
-            Outcome::RolledBack { reason, effects: Vec::new() }
-        });
+    let outcome = sbb.invoke(deliver);
     if let Outcome::RolledBack { reason, .. } = &outcome {
         tracing::debug!(reason, "rolled back");
     }
     outcome
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text")
 }
 
 /// Answers a delivery exactly once: if it is dropped unanswered, by a roll back.

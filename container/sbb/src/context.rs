@@ -1,26 +1,51 @@
 //! What a handler may read and ask for during one delivery.
+//!
+//! Here is what concerns the delivery itself and the shared tables; activity contexts are in
+//! `activity_contexts.rs`, the entity's tree is in `entity_tree.rs`.
 
 use crate::codec::{decode, encode};
-use crate::delivery::{ATTRIBUTE_BYTES_MAX, Deliver, Effect, TraceLevel};
+use crate::delivery::{ATTRIBUTE_BYTES_MAX, Deliver};
+use crate::effect::{Effect, TraceLevel};
 use crate::ids::{ActivityId, EntityId, TimerId};
+use crate::linked::{Done, LinkedSbb, Run};
 use crate::sbb::Failure;
 use crate::time::Timestamp;
+use crate::transaction::Transaction;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 
-/// The facilities, for one delivery. Requests are collected and carried out at commit.
+/// The facilities, for one entity in one delivery. Requests are collected and carried out at
+/// commit.
 #[derive(Debug)]
 pub struct Context<'d> {
-    deliver: &'d Deliver,
-    effects: Vec<Effect>,
-    random: u64,
+    pub(crate) deliver: &'d Deliver,
+    pub(crate) tx: &'d mut Transaction,
+    /// The service's root SBB.
+    pub(crate) root: LinkedSbb,
+    /// The entity whose handler runs.
+    pub(crate) number: u32,
 }
 
 impl<'d> Context<'d> {
-    /// The context of `deliver`.
-    pub fn new(deliver: &'d Deliver) -> Self {
-        Context { deliver, effects: Vec::new(), random: deliver.seed }
+    pub(crate) fn new(
+        deliver: &'d Deliver,
+        tx: &'d mut Transaction,
+        root: LinkedSbb,
+        number: u32,
+    ) -> Self {
+        Context { deliver, tx, root, number }
+    }
+
+    /// Runs a handler of the context's entity, and keeps its state.
+    pub(crate) fn run(&mut self, sbb: LinkedSbb, run: Run<'_>) -> Result<Done, Failure> {
+        let state = self.tx.state(self.deliver, self.number);
+        self.tx.running.push(self.number);
+        let result = sbb.handle(self, &state, run);
+        self.tx.running.pop();
+        let (state, done) = result?;
+        self.tx.write(self.number, state);
+        Ok(done)
     }
 
     /// Cluster time of this delivery.
@@ -30,7 +55,7 @@ impl<'d> Context<'d> {
 
     /// The entity that handles the event.
     pub fn entity(&self) -> EntityId {
-        self.deliver.entity
+        self.entity_id(self.number)
     }
 
     /// The activity of the event.
@@ -38,25 +63,41 @@ impl<'d> Context<'d> {
         self.deliver.event.activity
     }
 
+    pub(crate) fn entity_id(&self, number: u32) -> EntityId {
+        EntityId { number, ..self.deliver.entity }
+    }
+
     /// Sends a command to the resource adaptor of the event's activity.
     ///
     /// # Errors
     /// A command that cannot be encoded.
     pub fn send<C: Serialize>(&mut self, command: &C) -> Result<(), Failure> {
-        let activity = self.activity();
-        self.effects.push(Effect::Command { activity, payload: encode(command)? });
+        self.send_on(self.activity(), command)
+    }
+
+    /// Sends a command to the resource adaptor of an activity of this cell.
+    ///
+    /// # Errors
+    /// A command that cannot be encoded.
+    pub fn send_on<C: Serialize>(
+        &mut self,
+        activity: ActivityId,
+        command: &C,
+    ) -> Result<(), Failure> {
+        let payload = encode(command)?;
+        self.tx.ask(Effect::Command { activity, payload });
         Ok(())
     }
 
     /// Sets a timer of this entity `delay` from now; an id that is set already is moved.
     pub fn set_timer(&mut self, timer: TimerId, delay: Duration) {
-        let due = self.deliver.due(delay);
-        self.effects.push(Effect::SetTimer { timer, due });
+        let (entity, due) = (self.number, self.deliver.now + delay);
+        self.tx.ask(Effect::SetTimer { entity, timer, due });
     }
 
     /// Cancels a timer of this entity.
     pub fn cancel_timer(&mut self, timer: TimerId) {
-        self.effects.push(Effect::CancelTimer { timer });
+        self.tx.ask(Effect::CancelTimer { entity: self.number, timer });
     }
 
     /// A row of a shared table, as it was when the event was delivered.
@@ -84,13 +125,13 @@ impl<'d> Context<'d> {
         row: &T,
     ) -> Result<(), Failure> {
         let row = bounded(encode(row)?, "row")?;
-        self.effects.push(Effect::PutRow { table: table.to_owned(), key: key.to_owned(), row });
+        self.tx.ask(Effect::PutRow { table: table.to_owned(), key: key.to_owned(), row });
         Ok(())
     }
 
     /// Removes a row of a shared table; the same rule as for [`Context::put_row`].
     pub fn remove_row(&mut self, table: &str, key: &str) {
-        self.effects.push(Effect::RemoveRow { table: table.to_owned(), key: key.to_owned() });
+        self.tx.ask(Effect::RemoveRow { table: table.to_owned(), key: key.to_owned() });
     }
 
     /// Writes a record that is kept for ever. Its key is the cell: a second record of the same
@@ -100,66 +141,42 @@ impl<'d> Context<'d> {
     /// A record that cannot be encoded or is too large.
     pub fn record<T: Serialize>(&mut self, journal: &str, record: &T) -> Result<(), Failure> {
         let record = bounded(encode(record)?, "record")?;
-        self.effects.push(Effect::Record { journal: journal.to_owned(), record });
+        self.tx.ask(Effect::Record { journal: journal.to_owned(), record });
         Ok(())
-    }
-
-    /// An attribute of the event's activity context: what services of one call share.
-    ///
-    /// # Errors
-    /// An attribute of another type.
-    pub fn attribute<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Failure> {
-        let own = self.effects.iter().rev().find_map(|effect| match effect {
-            Effect::SetAttribute { name: set, value } if set == name => Some(value),
-            _ => None,
-        });
-        let value = own.or_else(|| self.deliver.attributes.get(name));
-        Ok(value.map(|value| decode(value)).transpose()?)
-    }
-
-    /// Sets an attribute of the event's activity context.
-    ///
-    /// # Errors
-    /// A value that cannot be encoded or is too large.
-    pub fn set_attribute<T: Serialize>(&mut self, name: &str, value: &T) -> Result<(), Failure> {
-        let value = bounded(encode(value)?, "attribute")?;
-        self.effects.push(Effect::SetAttribute { name: name.to_owned(), value });
-        Ok(())
-    }
-
-    /// Detaches this entity from the event's activity context. An entity that is attached to
-    /// none is removed.
-    pub fn detach(&mut self) {
-        self.effects.push(Effect::Detach);
     }
 
     /// Writes a line to the trace, also if the transaction rolls back.
     pub fn trace(&mut self, level: TraceLevel, text: impl Into<String>) {
-        self.effects.push(Effect::Trace { level, text: text.into() });
+        self.tx.ask(Effect::Trace { level, text: text.into() });
     }
 
     /// Raises an alarm, also if the transaction rolls back.
     pub fn raise_alarm(&mut self, text: impl Into<String>) {
-        self.effects.push(Effect::RaiseAlarm { text: text.into() });
+        self.tx.ask(Effect::RaiseAlarm { text: text.into() });
+    }
+
+    /// Rolls the transaction back, whatever this handler and its callers return.
+    pub fn set_rollback_only(&mut self, reason: impl Into<String>) {
+        self.tx.mark_for_roll_back(reason.into());
+    }
+
+    /// True if the transaction will be rolled back.
+    pub fn is_rollback_only(&self) -> bool {
+        self.tx.rollback_only.is_some()
     }
 
     /// The next number of a sequence that the delivery's seed determines (SplitMix64). Not for
     /// secrets.
     pub fn random(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.random;
+        self.tx.random = self.tx.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.tx.random;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }
-
-    /// What was asked for, in order.
-    pub(crate) fn into_effects(self) -> Vec<Effect> {
-        self.effects
-    }
 }
 
-fn bounded(bytes: Vec<u8>, what: &str) -> Result<Vec<u8>, Failure> {
+pub(crate) fn bounded(bytes: Vec<u8>, what: &str) -> Result<Vec<u8>, Failure> {
     if bytes.len() > ATTRIBUTE_BYTES_MAX {
         let size = bytes.len();
         let text = format!("{what} of {size} bytes, {ATTRIBUTE_BYTES_MAX} allowed");

@@ -1,145 +1,116 @@
-//! One delivery: an event handed to one SBB entity with all it may read, and its answer.
+//! One delivery: an event handed to one SBB entity with all that its tree may read, and its answer.
 //!
 //! The answer is a function of the delivery, so it can be computed by an actor, by a worker
-//! thread or by the simulator. What happens to it (commit, replication) is the container's.
+//! thread or by the simulator. What happens to it (commit, replication) is the container's; how
+//! it is computed is in `linked.rs`.
 
-use crate::context::Context;
-use crate::descriptor::Descriptor;
+use crate::effect::Effect;
 use crate::event::Event;
-use crate::ids::{ActivityId, DeliveryId, EntityId, TimerId};
-use crate::sbb::{Failure, Sbb};
+use crate::ids::{ActivityId, DeliveryId, EntityId};
 use crate::tables::Tables;
 use crate::time::Timestamp;
-use crate::{codec, sbb};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Effects of one delivery; one more rolls it back.
-pub const EFFECTS_MAX: usize = 256;
 /// Encoded CMP state of one entity; a larger one rolls the delivery back.
 pub const STATE_BYTES_MAX: usize = 64 * 1024;
 /// One attribute of an activity context, row of a table, or record; a larger one rolls the
 /// delivery back.
 pub const ATTRIBUTE_BYTES_MAX: usize = 16 * 1024;
+/// Entities of one tree, its root included; a further child rolls the delivery back.
+pub const ENTITIES_PER_TREE_MAX: usize = 64;
+/// Null activities that one tree's cell may have; a further one rolls the delivery back.
+pub const NULL_ACTIVITIES_MAX: usize = 64;
+/// Attributes of one activity context; a further one rolls the delivery back.
+pub const ATTRIBUTES_MAX: usize = 64;
+/// Names bound to one activity context; a further one rolls the delivery back.
+pub const NAMES_MAX: usize = 16;
+/// Bytes of a name, of a child or of an activity context.
+pub const NAME_BYTES_MAX: usize = 256;
 
 /// Encoded CMP state with the version of its layout.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StateBytes {
-    /// [`Sbb::STATE_VERSION`] of the writer.
+    /// [`Sbb::STATE_VERSION`](crate::Sbb::STATE_VERSION) of the writer.
     pub version: u32,
     /// The state in the container's codec.
     #[serde(with = "serde_bytes")]
     pub bytes: Vec<u8>,
 }
 
-/// An event for one entity, with everything its handler may read.
+/// An event for one entity, with everything its tree may read.
 #[derive(Clone, Debug)]
 pub struct Deliver {
     /// Comes back with the answer; a late answer to another id is refused.
     pub id: DeliveryId,
+    /// Why its handler runs.
+    pub task: Task,
     /// The entity.
     pub entity: EntityId,
     /// Name of its service.
     pub service: &'static str,
     /// The event.
     pub event: Event,
-    /// State before the event; `None` for an entity that is just being created.
-    pub state: Option<StateBytes>,
-    /// Attributes of the event's activity context.
-    pub attributes: BTreeMap<String, Vec<u8>>,
+    /// The entity's tree, by number; the entity is missing if it is a root that is being created.
+    pub tree: BTreeMap<u32, TreeEntity>,
+    /// The cell's activity contexts, by number.
+    pub contexts: BTreeMap<u32, ContextView>,
+    /// Number of the first entity that this delivery may create.
+    pub next_entity: u32,
+    /// Number of the first null activity that this delivery may start.
+    pub next_activity: u32,
     /// The shared tables.
     pub tables: Tables,
     /// Cluster time.
     pub now: Timestamp,
-    /// For [`Context::random`].
+    /// For [`Context::random`](crate::Context::random).
     pub seed: u64,
 }
 
-/// Severity of a trace line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum TraceLevel {
-    /// Of interest to the service's author.
-    Debug,
-    /// Of interest to an operator.
-    Info,
-    /// Something an operator should look at.
-    Warn,
-}
-
-/// What a handler asked for. It happens when the transaction commits.
+/// Which handler of the entity's SBB runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// A command to the resource adaptor of an activity.
-    Command {
-        /// The activity.
-        activity: ActivityId,
-        /// The adaptor's own command, encoded.
-        payload: Vec<u8>,
-    },
-    /// Set or move a timer of this entity.
-    SetTimer {
-        /// The service's id of it.
-        timer: TimerId,
-        /// When it is due.
-        due: Timestamp,
-    },
-    /// Cancel a timer; nothing if it is not set.
-    CancelTimer {
-        /// The service's id of it.
-        timer: TimerId,
-    },
-    /// Add or replace a row of a shared table. Only in a cell of the tables' cohort.
-    PutRow {
-        /// Table name.
-        table: String,
-        /// Row key.
-        key: String,
-        /// Encoded row.
-        row: Vec<u8>,
-    },
-    /// Remove a row of a shared table. Only in a cell of the tables' cohort.
-    RemoveRow {
-        /// Table name.
-        table: String,
-        /// Row key.
-        key: String,
-    },
-    /// Write a record that is kept for ever, once per cell and journal (a bill).
-    Record {
-        /// Journal name.
-        journal: String,
-        /// Encoded record.
-        record: Vec<u8>,
-    },
-    /// Set an attribute of the event's activity context.
-    SetAttribute {
-        /// Attribute name.
-        name: String,
-        /// Encoded value.
-        value: Vec<u8>,
-    },
-    /// Detach this entity from the event's activity context.
-    Detach,
-    /// A line in the trace. Stays when the transaction rolls back.
-    Trace {
-        /// Severity.
-        level: TraceLevel,
-        /// The line.
-        text: String,
-    },
-    /// Raise an alarm. Stays when the transaction rolls back.
-    RaiseAlarm {
-        /// What an operator reads.
-        text: String,
+pub enum Task {
+    /// [`Sbb::on_event`](crate::Sbb::on_event).
+    Event,
+    /// [`Sbb::initial_event`](crate::Sbb::initial_event): there is no entity yet.
+    Select,
+    /// [`Sbb::rolled_back`](crate::Sbb::rolled_back): the event's delivery was rolled back.
+    RolledBack {
+        /// Why.
+        reason: String,
     },
 }
 
-impl Effect {
-    /// Traces and alarms are not transactional (JAIN SLEE 1.1 §§12.2, 13.4).
-    pub fn survives_roll_back(&self) -> bool {
-        matches!(self, Effect::Trace { .. } | Effect::RaiseAlarm { .. })
-    }
+/// One entity of a tree.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TreeEntity {
+    /// Number of its parent; `None` for the root.
+    pub parent: Option<u32>,
+    /// Name of the child relation that it belongs to; empty for the root.
+    pub relation: String,
+    /// Its name in that relation, if it has one.
+    pub name: Option<String>,
+    /// Its priority.
+    pub priority: i8,
+    /// Its state.
+    pub state: StateBytes,
+}
+
+/// What a handler may read of an activity context.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContextView {
+    /// Attributes by the name under which they are kept.
+    pub attributes: BTreeMap<String, Vec<u8>>,
+    /// Entities that are attached, of this tree and of others.
+    pub attached: BTreeSet<u32>,
+    /// Names bound to it.
+    pub names: BTreeSet<String>,
+    /// True once the activity ends.
+    pub is_ending: bool,
+    /// True for a null activity.
+    pub is_null: bool,
+    /// True if an event of it is suspended.
+    pub is_suspended: bool,
 }
 
 /// The answer to a [`Deliver`].
@@ -147,9 +118,19 @@ impl Effect {
 pub enum Outcome {
     /// The handler returned `Ok`.
     Delivered {
-        /// State after the event.
-        state: StateBytes,
-        /// What it asked for, in order.
+        /// Entities that were created, called, or got the event: their states afterwards.
+        entities: Vec<EntityState>,
+        /// Entities that were removed, with all below them.
+        removed: Vec<u32>,
+        /// What was asked for, in order.
+        effects: Vec<Effect>,
+    },
+    /// The answer to [`Task::Select`]: the convergence name of the root entity that gets the event;
+    /// `None`: the event is not initial after all.
+    Selected {
+        /// The name.
+        convergence_name: Option<String>,
+        /// Traces and alarms.
         effects: Vec<Effect>,
     },
     /// The handler failed; only traces and alarms are kept.
@@ -161,58 +142,78 @@ pub enum Outcome {
     },
 }
 
-/// A service that is linked into the node.
-#[derive(Clone, Copy, Debug)]
-pub struct LinkedSbb {
-    /// [`Sbb::descriptor`].
-    pub descriptor: fn() -> Descriptor,
-    /// [`invoke`] for it.
-    pub invoke: fn(&Deliver) -> Outcome,
-}
-
-impl LinkedSbb {
-    /// The service `S`.
-    pub const fn of<S: Sbb>() -> Self {
-        LinkedSbb { descriptor: S::descriptor, invoke: invoke::<S> }
-    }
-}
-
-/// Runs the handler of `S` for one delivery. A panic is not caught here.
-pub fn invoke<S: Sbb>(deliver: &Deliver) -> Outcome {
-    let mut cx = Context::new(deliver);
-    let result = handle::<S>(deliver, &mut cx);
-    let mut effects = cx.into_effects();
-    match result {
-        Ok(state) if effects.len() <= EFFECTS_MAX => Outcome::Delivered { state, effects },
-        Ok(_) => roll_back(format!("more than {EFFECTS_MAX} effects"), &mut effects),
-        Err(failure) => roll_back(failure.to_string(), &mut effects),
-    }
-}
-
-fn handle<S: Sbb>(deliver: &Deliver, cx: &mut Context<'_>) -> Result<StateBytes, Failure> {
-    let mut sbb = match &deliver.state {
-        None => S::default(),
-        Some(state) if state.version == S::STATE_VERSION => codec::decode(&state.bytes)?,
-        Some(state) => S::migrate(state.version, &state.bytes)?,
-    };
-    sbb.on_event(cx, &deliver.event)?;
-    let bytes = codec::encode(&sbb)?;
-    if bytes.len() > STATE_BYTES_MAX {
-        let size = bytes.len();
-        return Err(sbb::Failure::new(format!("state of {size} bytes, {STATE_BYTES_MAX} allowed")));
-    }
-    Ok(StateBytes { version: S::STATE_VERSION, bytes })
-}
-
-fn roll_back(reason: String, effects: &mut Vec<Effect>) -> Outcome {
-    effects.retain(Effect::survives_roll_back);
-    effects.truncate(EFFECTS_MAX);
-    Outcome::RolledBack { reason, effects: std::mem::take(effects) }
+/// One entity after a delivery.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntityState {
+    /// Its number.
+    pub number: u32,
+    /// Its place in the tree, if it is a child that was created.
+    pub born: Option<TreeEntity>,
+    /// Its state.
+    pub state: StateBytes,
 }
 
 impl Deliver {
-    /// When a timer set now for `delay` is due.
-    pub(crate) fn due(&self, delay: Duration) -> Timestamp {
-        self.now + delay
+    /// The first event of a root entity without attributes or tables: for tests of services, which
+    /// fill in what they need.
+    pub fn first(service: &'static str, event: Event) -> Self {
+        let activity = event.activity;
+        let context = ContextView { attached: BTreeSet::from([1]), ..ContextView::default() };
+        Deliver {
+            id: DeliveryId(1),
+            task: Task::Event,
+            entity: EntityId { cell: activity.cell, number: 1 },
+            service,
+            event,
+            tree: BTreeMap::new(),
+            contexts: BTreeMap::from([(activity.number, context)]),
+            next_entity: 2,
+            next_activity: activity.number + 1,
+            tables: Tables::default(),
+            now: Timestamp::ZERO,
+            seed: 1,
+        }
+    }
+
+    /// The same entity with a state from earlier deliveries.
+    #[must_use]
+    pub fn with_state(mut self, state: Option<StateBytes>) -> Self {
+        if let Some(state) = state {
+            let entity = TreeEntity { state, ..TreeEntity::default() };
+            self.tree.insert(self.entity.number, entity);
+        }
+        self
+    }
+
+    /// The same with these attributes of the event's activity context, by the names under which
+    /// they are kept.
+    #[must_use]
+    pub fn with_attributes(mut self, attributes: BTreeMap<String, Vec<u8>>) -> Self {
+        if let Some(context) = self.contexts.get_mut(&self.event.activity.number) {
+            context.attributes = attributes;
+        }
+        self
+    }
+
+    /// The number of the root of the entity's tree: itself, if it is not there yet.
+    pub fn root(&self) -> EntityId {
+        let mut number = self.entity.number;
+        while let Some(parent) = self.tree.get(&number).and_then(|entity| entity.parent) {
+            number = parent;
+        }
+        EntityId { number, ..self.entity }
+    }
+
+    /// An activity of the delivery's cell.
+    pub(crate) fn activity(&self, number: u32) -> ActivityId {
+        ActivityId { cell: self.entity.cell, number }
+    }
+}
+
+impl Outcome {
+    /// The state of an entity after the delivery; `None` if it rolled back or is not touched.
+    pub fn state_of(&self, entity: EntityId) -> Option<&StateBytes> {
+        let Outcome::Delivered { entities, .. } = self else { return None };
+        entities.iter().find(|it| it.number == entity.number).map(|it| &it.state)
     }
 }

@@ -1,9 +1,11 @@
 //! The trait a service implements.
 
+use crate::call::{Answer, Call};
 use crate::codec::{CodecError, decode};
 use crate::context::Context;
 use crate::descriptor::Descriptor;
 use crate::event::Event;
+use crate::initial_event::InitialEvent;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,7 +17,7 @@ pub trait Sbb: Serialize + DeserializeOwned + Default {
     /// Version of the state's layout; see [`Sbb::migrate`].
     const STATE_VERSION: u32;
 
-    /// What the container must know to run the service.
+    /// What the container must know to run the SBB.
     fn descriptor() -> Descriptor;
 
     /// One event on an activity that this entity is attached to.
@@ -23,6 +25,50 @@ pub trait Sbb: Serialize + DeserializeOwned + Default {
     /// # Errors
     /// A failure rolls the transaction back.
     fn on_event(&mut self, cx: &mut Context<'_>, event: &Event) -> Result<(), Failure>;
+
+    /// The initial event selector (`javax.slee.InitialEventSelector`) of a root SBB whose
+    /// descriptor has `selects_initial_events`: which root entity of the service gets an initial
+    /// event. It may read, and write to the trace; whatever else it asks for is dropped.
+    ///
+    /// # Errors
+    /// A failure: the event is not initial.
+    fn initial_event(cx: &mut Context<'_>, event: &Event) -> Result<InitialEvent, Failure> {
+        let _ = (cx, event);
+        Ok(InitialEvent::by_activity_context())
+    }
+
+    /// A call by another entity of the same tree, in its transaction: the SBB local interface
+    /// (`javax.slee.SbbLocalObject`).
+    ///
+    /// # Errors
+    /// A failure rolls the caller's transaction back, whatever the caller makes of it.
+    fn on_call(&mut self, cx: &mut Context<'_>, call: &Call) -> Result<Answer, Failure> {
+        let _ = cx;
+        Err(Failure::new(format!("{} takes no call {}", Self::descriptor().name, call.name())))
+    }
+
+    /// The event's handler failed or panicked, and its transaction is being rolled back
+    /// (`javax.slee.Sbb.sbbExceptionThrown`, in the same transaction): only traces and alarms of
+    /// this are kept.
+    fn exception_thrown(&mut self, cx: &mut Context<'_>, event: &Event, failure: &Failure) {
+        let _ = (cx, event, failure);
+    }
+
+    /// The event's transaction was rolled back (`javax.slee.Sbb.sbbRolledBack`, in a new
+    /// transaction). Not called if the entity would have been created by that event, or gets it
+    /// again.
+    ///
+    /// # Errors
+    /// A failure rolls this transaction back, which is not reported again.
+    fn rolled_back(
+        &mut self,
+        cx: &mut Context<'_>,
+        event: &Event,
+        reason: &str,
+    ) -> Result<(), Failure> {
+        let _ = (cx, event, reason);
+        Ok(())
+    }
 
     /// State that was written by another version of this service.
     ///

@@ -1,11 +1,14 @@
 //! Commands to the SIP resource adaptor.
 
-use resilee_sbb::{Context, Failure};
+use resilee_sbb::{AttributeAlias, Context, Failure};
 use serde::{Deserialize, Serialize};
 
 /// Attribute of the activity context: the request was answered by a service, so services of
 /// lower priority leave it alone. Set by [`refuse`].
 pub const REFUSED: &str = "sip.refused";
+
+/// What the descriptor of a service has that sets or reads [`REFUSED`].
+pub const REFUSED_ALIAS: AttributeAlias = AttributeAlias { attribute: REFUSED, alias: REFUSED };
 
 /// Where a request is to be sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,8 +50,12 @@ pub enum SipCommand {
 /// Refuses the request of the event's activity and tells services of lower priority so.
 ///
 /// # Errors
-/// None for a status code and reason that can be encoded.
+/// An SBB whose descriptor lacks [`REFUSED_ALIAS`]: nobody else would hear of it.
 pub fn refuse(cx: &mut Context<'_>, status: u16, reason: &str) -> Result<(), Failure> {
+    if !cx.shares(REFUSED, REFUSED) {
+        let text = "add REFUSED_ALIAS to the attribute_aliases of the SBB's descriptor";
+        return Err(Failure::new(text));
+    }
     cx.set_attribute(REFUSED, &true)?;
     cx.send(&SipCommand::Respond { status, reason: reason.to_owned(), headers: Vec::new() })
 }

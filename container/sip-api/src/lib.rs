@@ -7,7 +7,7 @@ mod event;
 mod location;
 
 pub use account::{ACCOUNTS, Account, Algorithm, Credentials, QopAuth, REGISTER_NONCE_LIFETIME_S};
-pub use command::{REFUSED, SipCommand, Target, refuse};
+pub use command::{REFUSED, REFUSED_ALIAS, SipCommand, Target, refuse};
 pub use event::{
     Answered, Binding, EndCause, Ended, Invite, OtherRequest, Party, Progress, Register, Rejected,
     Side,

@@ -22,7 +22,7 @@ use crate::tariff::Tariff;
 use resilee_sbb::{
     ActivityEnd, Context, Descriptor, Event, EventPayload, Failure, OnRollBack, Sbb, Timestamp,
 };
-use resilee_sip_api::{Answered, Ended, Invite, Party, REFUSED, Rejected};
+use resilee_sip_api::{Answered, Ended, Invite, Party, REFUSED, REFUSED_ALIAS, Rejected};
 use serde::{Deserialize, Serialize};
 
 /// Bytes kept of a Call-ID or address; what is longer is cut. With it a bill always fits into a
@@ -67,13 +67,13 @@ impl Sbb for CallBilling {
 
     fn descriptor() -> Descriptor {
         Descriptor {
-            name: "call-billing",
             vendor: "resilee",
             version: env!("CARGO_PKG_VERSION"),
-            priority: 0,
             initial_events: &[Invite::TYPE],
             events: &[Answered::TYPE, Rejected::TYPE, Ended::TYPE],
             on_roll_back: OnRollBack::Retry,
+            attribute_aliases: &[REFUSED_ALIAS],
+            ..Descriptor::named("call-billing")
         }
     }
 

@@ -17,10 +17,10 @@
 
 use crate::admission::{Admission, account, admit, host};
 use crate::request_uri::Callee;
-use resilee_sbb::{Context, Descriptor, Event, EventPayload, Failure, OnRollBack, Sbb, TraceLevel};
+use resilee_sbb::{Context, Descriptor, Event, EventPayload, Failure, Sbb, TraceLevel};
 use resilee_sip_api::{
-    Credentials, Invite, OtherRequest, Party, REFUSED, REGISTRATIONS, Registrations, SipCommand,
-    Target,
+    Credentials, Invite, OtherRequest, Party, REFUSED, REFUSED_ALIAS, REGISTRATIONS, Registrations,
+    SipCommand, Target,
 };
 use serde::{Deserialize, Serialize};
 
@@ -42,13 +42,12 @@ impl Sbb for CallControl {
 
     fn descriptor() -> Descriptor {
         Descriptor {
-            name: "call-control",
             vendor: "resilee",
             version: env!("CARGO_PKG_VERSION"),
             priority: 10,
             initial_events: &[Invite::TYPE, OtherRequest::TYPE],
-            events: &[],
-            on_roll_back: OnRollBack::Drop,
+            attribute_aliases: &[REFUSED_ALIAS],
+            ..Descriptor::named("call-control")
         }
     }
 

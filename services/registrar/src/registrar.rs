@@ -23,9 +23,7 @@
 
 use crate::binding_update::{CALL_ID_BYTES_MAX, EXPIRES_MIN_S, Refusal, update};
 use crate::digest::{Authenticity, NONCE_MEMORY, Recurrence, authenticate, recurrence, remember};
-use resilee_sbb::{
-    Context, Descriptor, Event, EventPayload, Failure, OnRollBack, Sbb, Timestamp, TraceLevel,
-};
+use resilee_sbb::{Context, Descriptor, Event, EventPayload, Failure, Sbb, Timestamp, TraceLevel};
 use resilee_sip_api::{
     ACCOUNTS, Account, Contact, REGISTRATIONS, Register, Registrations, SipCommand,
 };
@@ -44,13 +42,10 @@ impl Sbb for Registrar {
 
     fn descriptor() -> Descriptor {
         Descriptor {
-            name: "registrar",
             vendor: "resilee",
             version: env!("CARGO_PKG_VERSION"),
-            priority: 0,
             initial_events: &[Register::TYPE],
-            events: &[],
-            on_roll_back: OnRollBack::Drop,
+            ..Descriptor::named("registrar")
         }
     }
 

@@ -121,10 +121,19 @@ fn what_the_first_format_stored_is_read() {
         attributes: [("tariff".to_owned(), bytes("attribute"))].into(),
         attached: [1, 2].into(),
         ending: true,
+        ..Activity::default()
     };
     assert_read(KEPT, "activity", &activity);
     let state = StateBytes { version: 1, bytes: b"state".to_vec() };
-    assert_read(KEPT, "entity", &Entity { service: "call-billing".to_owned(), state });
+    let entity = Entity {
+        service: "call-billing".to_owned(),
+        state,
+        child: None,
+        priority: None,
+        convergence_name: None,
+        masks: Default::default(),
+    };
+    assert_read(KEPT, "entity", &entity);
     assert_read(KEPT, "timer", &TIME);
     let retry = Retry {
         service: "call-billing".to_owned(),

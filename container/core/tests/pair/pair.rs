@@ -225,7 +225,7 @@ impl Pair {
                     own.delivered.push(*deliver.clone());
                     let service =
                         SERVICES.iter().find(|s| (s.descriptor)().name == deliver.service);
-                    let outcome = (service.expect("a known service").invoke)(&deliver);
+                    let outcome = service.expect("a known service").invoke(&deliver);
                     let input = Input::Outcome { delivery: deliver.id, outcome };
                     self.on_its_way.push_back((node, input));
                 }

@@ -116,7 +116,7 @@ impl House {
             Some(failing) if failing == deliver.service => {
                 Outcome::RolledBack { reason: "as it was told".to_owned(), effects: Vec::new() }
             }
-            _ => (service.expect("a known service").invoke)(deliver),
+            _ => service.expect("a known service").invoke(deliver),
         };
         self.core.handle_input(self.now, Input::Outcome { delivery: deliver.id, outcome });
     }

@@ -158,13 +158,11 @@ impl Sbb for Front {
 
     fn descriptor() -> Descriptor {
         Descriptor {
-            name: "front",
             vendor: "test",
             version: "1",
             priority: 10,
             initial_events: &[Said::TYPE],
-            events: &[],
-            on_roll_back: OnRollBack::Drop,
+            ..Descriptor::named("front")
         }
     }
 

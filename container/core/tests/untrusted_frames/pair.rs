@@ -185,7 +185,7 @@ impl Pair {
         match output {
             Output::Deliver(deliver) => {
                 let service = SERVICES.iter().find(|s| (s.descriptor)().name == deliver.service);
-                let outcome = (service.expect("a known service").invoke)(&deliver);
+                let outcome = service.expect("a known service").invoke(&deliver);
                 self.queue.push_back((node, Input::Outcome { delivery: deliver.id, outcome }));
             }
             Output::Packet { destination, bytes } => self.packet(node, destination, bytes),

@@ -5,7 +5,7 @@ use actix::{Message, System};
 use resilee_core::Input;
 use resilee_sbb::{
     ActivityEnd, ActivityId, CohortId, Context as SbbContext, Deliver, DeliveryId, Descriptor,
-    Event, Failure, OnRollBack, Sbb, Tables, Timestamp,
+    Event, Failure, Sbb,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::{Condvar, Mutex};
@@ -25,13 +25,10 @@ impl Sbb for Fragile {
 
     fn descriptor() -> Descriptor {
         Descriptor {
-            name: "fragile",
             vendor: "test",
             version: "1",
-            priority: 0,
             initial_events: &[],
-            events: &[],
-            on_roll_back: OnRollBack::Drop,
+            ..Descriptor::named("fragile")
         }
     }
 
@@ -62,17 +59,8 @@ impl Handler<Feed> for Sink {
 fn deliver(id: u64, service: &'static str) -> Box<Deliver> {
     let cell = CellId { cohort: CohortId(1), number: 1 };
     let activity = ActivityId { cell, number: 0 };
-    Box::new(Deliver {
-        id: DeliveryId(id),
-        entity: EntityId { cell, number: 0 },
-        service,
-        event: Event::new(activity, &ActivityEnd {}).unwrap(),
-        state: None,
-        attributes: BTreeMap::new(),
-        tables: Tables::default(),
-        now: Timestamp::ZERO,
-        seed: 1,
-    })
+    let event = Event::new(activity, &ActivityEnd {}).unwrap();
+    Box::new(Deliver { id: DeliveryId(id), ..Deliver::first(service, event) })
 }
 
 fn run(deliver: Box<Deliver>, to: &Recipient<Feed>) -> Run {
@@ -104,12 +92,11 @@ fn a_panic_rolls_back_and_the_next_delivery_runs() {
         let sink = Sink(sender).start().recipient();
         let mut workers = CellWorkers::start(2, &[LinkedSbb::of::<Fragile>()]);
         hand(&mut workers, deliver(1, "fragile"), &sink);
-        let Outcome::Delivered { state, .. } = outcome(&mut inputs, 1).await else {
-            panic!("delivered");
-        };
-        let mut second = deliver(2, "fragile");
-        second.state = Some(state);
-        hand(&mut workers, second, &sink);
+        let first = outcome(&mut inputs, 1).await;
+        let second = deliver(2, "fragile");
+        let state = first.state_of(second.entity).cloned();
+        assert!(state.is_some(), "{first:?}");
+        hand(&mut workers, Box::new(second.with_state(state)), &sink);
         let reason = reason(outcome(&mut inputs, 2).await);
         assert_eq!(reason, "panicked: one event is enough");
         hand(&mut workers, deliver(3, "fragile"), &sink);

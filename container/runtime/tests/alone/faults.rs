@@ -25,13 +25,11 @@ impl Sbb for Listener {
 
     fn descriptor() -> Descriptor {
         Descriptor {
-            name: "listener",
             vendor: "test",
             version: "1",
-            priority: 0,
             initial_events: &[Said::TYPE],
-            events: &[],
             on_roll_back: OnRollBack::Retry,
+            ..Descriptor::named("listener")
         }
     }
 

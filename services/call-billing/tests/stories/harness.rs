@@ -3,8 +3,8 @@
 
 use resilee_call_billing::{Bill, CallBilling, Money, TARIFFS, Tariff};
 use resilee_sbb::{
-    ActivityId, CellId, CohortId, Deliver, DeliveryId, Effect, EntityId, Event, EventPayload,
-    Outcome, StateBytes, Tables, Timestamp, decode, encode, invoke,
+    ActivityId, CellId, CohortId, Deliver, Effect, Event, EventPayload, Outcome, StateBytes,
+    Tables, Timestamp, decode, encode, invoke,
 };
 use resilee_sip_api::{Answered, EndCause, Ended, Invite, Party, REFUSED, Rejected, Side};
 use std::collections::BTreeMap;
@@ -93,24 +93,23 @@ impl Call {
     pub fn deliver<E: EventPayload>(&mut self, payload: &E) -> Result<(), String> {
         let cell = CellId { cohort: CohortId(7), number: 1 };
         let activity = ActivityId { cell, number: 0 };
+        let event = Event::new(activity, payload).expect("an event");
+        let deliver = Deliver::first("call-billing", event)
+            .with_attributes(self.attributes.clone())
+            .with_state(self.state.clone());
         let outcome = invoke::<CallBilling>(&Deliver {
-            id: DeliveryId(1),
-            entity: EntityId { cell, number: 0 },
-            service: "call-billing",
-            event: Event::new(activity, payload).expect("an event"),
-            state: self.state.clone(),
-            attributes: self.attributes.clone(),
             tables: self.tables.clone(),
             now: at(1000),
-            seed: 0,
+            ..deliver
         });
         match outcome {
-            Outcome::Delivered { state, effects } => {
-                self.state = Some(state);
+            Outcome::Delivered { entities, effects, .. } => {
+                self.state = entities.into_iter().next().map(|entity| entity.state);
                 effects.into_iter().for_each(|effect| self.on_effect(effect));
                 Ok(())
             }
             Outcome::RolledBack { reason, .. } => Err(reason),
+            other @ Outcome::Selected { .. } => panic!("{other:?}"),
         }
     }
 
@@ -121,7 +120,7 @@ impl Call {
                 self.bills.push(decode(&record).expect("a bill"));
             }
             Effect::RaiseAlarm { text } => self.alarms.push(text),
-            Effect::Detach => self.detached += 1,
+            Effect::Detach { .. } => self.detached += 1,
             other => panic!("billing has no use for {other:?}"),
         }
     }

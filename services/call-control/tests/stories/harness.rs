@@ -2,8 +2,8 @@
 
 use resilee_call_control::{CallControl, OPEN_CALLS, POLICY};
 use resilee_sbb::{
-    ActivityId, CellId, CohortId, Deliver, DeliveryId, Effect, EntityId, Event, EventPayload,
-    Outcome, Tables, Timestamp, decode, encode, invoke,
+    ActivityId, CellId, CohortId, Deliver, Effect, Event, EventPayload, Outcome, Tables, Timestamp,
+    decode, encode, invoke,
 };
 use resilee_sip_api::{
     ACCOUNTS, Account, Algorithm, Contact, Credentials, Invite, OtherRequest, Party, QopAuth,
@@ -91,19 +91,13 @@ impl Server {
     pub fn send<E: EventPayload>(&self, payload: &E) -> Reaction {
         let cell = CellId { cohort: CohortId(7), number: 1 };
         let activity = ActivityId { cell, number: 0 };
-        let outcome = invoke::<CallControl>(&Deliver {
-            id: DeliveryId(1),
-            entity: EntityId { cell, number: 0 },
-            service: "call-control",
-            event: Event::new(activity, payload).expect("an event"),
-            state: None,
-            attributes: self.attributes.clone(),
-            tables: self.tables.clone(),
-            now: NOW,
-            seed: 0,
-        });
+        let event = Event::new(activity, payload).expect("an event");
+        let deliver =
+            Deliver::first("call-control", event).with_attributes(self.attributes.clone());
+        let outcome =
+            invoke::<CallControl>(&Deliver { tables: self.tables.clone(), now: NOW, ..deliver });
         let Outcome::Delivered { effects, .. } = outcome else { panic!("{outcome:?}") };
-        assert_eq!(effects.last(), Some(&Effect::Detach));
+        assert!(matches!(effects.last(), Some(Effect::Detach { .. })));
         let (alarms, traces) = (Vec::new(), Vec::new());
         let mut reaction = Reaction { command: None, refused: false, alarms, traces };
         for effect in effects {
@@ -115,7 +109,7 @@ impl Server {
                 Effect::SetAttribute { name, .. } => reaction.refused |= name == REFUSED,
                 Effect::RaiseAlarm { text } => reaction.alarms.push(text),
                 Effect::Trace { text, .. } => reaction.traces.push(text),
-                Effect::Detach => {}
+                Effect::Detach { .. } => {}
                 other => panic!("call control has no use for {other:?}"),
             }
         }

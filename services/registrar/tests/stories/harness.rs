@@ -3,14 +3,13 @@
 
 use resilee_registrar::Registrar;
 use resilee_sbb::{
-    ActivityId, CellId, CohortId, Deliver, DeliveryId, Effect, EntityId, Event, Outcome, Tables,
-    Timestamp, decode, encode, invoke,
+    ActivityId, CellId, CohortId, Deliver, Effect, Event, Outcome, Tables, Timestamp, decode,
+    encode, invoke,
 };
 use resilee_sip_api::{
     ACCOUNTS, Account, Algorithm, Binding, Credentials, Party, QopAuth, REGISTRATIONS, Register,
     Registrations, SipCommand,
 };
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub const ALICE: &str = "sip:alice@example.com";
@@ -85,17 +84,10 @@ impl World {
     pub fn send(&mut self, register: &Register) -> SipCommand {
         let cell = CellId { cohort: CohortId::TABLES, number: 1 };
         let activity = ActivityId { cell, number: 0 };
-        let outcome = invoke::<Registrar>(&Deliver {
-            id: DeliveryId(1),
-            entity: EntityId { cell, number: 0 },
-            service: "registrar",
-            event: Event::new(activity, register).expect("an event"),
-            state: None,
-            attributes: BTreeMap::new(),
-            tables: self.tables.clone(),
-            now: self.now,
-            seed: 0,
-        });
+        let event = Event::new(activity, register).expect("an event");
+        let deliver = Deliver::first("registrar", event);
+        let outcome =
+            invoke::<Registrar>(&Deliver { tables: self.tables.clone(), now: self.now, ..deliver });
         let Outcome::Delivered { effects, .. } = outcome else { panic!("{outcome:?}") };
         let mut answers: Vec<SipCommand> = Vec::new();
         for effect in &effects {
@@ -110,11 +102,11 @@ impl World {
                     self.writes += 1;
                     assert!(self.tables.remove(table, key), "there was a row to remove");
                 }
-                Effect::Detach => {}
+                Effect::Detach { .. } => {}
                 other => panic!("a registrar has no use for {other:?}"),
             }
         }
-        assert_eq!(effects.last(), Some(&Effect::Detach));
+        assert!(matches!(effects.last(), Some(Effect::Detach { .. })));
         assert_eq!(answers.len(), 1, "one answer to each REGISTER");
         answers.remove(0)
     }

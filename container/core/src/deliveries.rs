@@ -1,0 +1,338 @@
+//! Deliveries: an event goes out to an entity, and an answer comes back.
+//!
+//! | answer                        | what happens                                              |
+//! |-------------------------------|-----------------------------------------------------------|
+//! | delivered                     | entities are created, changed, removed; effects follow    |
+//! | selected, by a known name     | that root entity is attached, and gets the event          |
+//! | selected, by a new name       | a root entity is created by its first delivery            |
+//! | selected: not initial         | the service does not get the event                        |
+//! | rolled back                   | nothing but traces and alarms is kept; then by the        |
+//! |                               | service's policy: dropped, tried again, or tree removed   |
+//! | rolled back, entity existed   | it hears of it in a new transaction (`rolled_back`)       |
+//! | none in time                  | as rolled back; the worker is given up                    |
+
+use crate::commit::{ChildOf, Entity, Part};
+use crate::core::{Core, DELIVERY_DEADLINE_MS, DELIVERY_GRACE_MS};
+use crate::event_router::{Audience, Awaiting, Recipient, RolledBack};
+use crate::io::Output;
+use crate::resource_adaptor::Scope;
+use crate::timers::Due;
+use resilee_sbb::{
+    CellId, ContextView, Deliver, DeliveryId, Effect, EntityId, EntityState, Event, OnRollBack,
+    Outcome, Task, Timestamp, TreeEntity,
+};
+use std::time::Duration;
+
+/// Reason of the roll back of a delivery whose answer names what it may not.
+const FORGED: &str = "an entity is created that its tree has no place for";
+
+impl Core {
+    /// Hands the routed event to its next recipient.
+    pub(crate) fn deliver(&mut self, now: Timestamp, id: CellId, recipient: Recipient) {
+        let Some(cell) = self.cells.get_mut(&id) else { return };
+        let Some(turn) = cell.turn.as_mut() else { return };
+        let Some(routing) = turn.current.as_mut() else { return };
+        let event = routing.event.clone();
+        let (service, entity, task) = match recipient {
+            Recipient::Entity { service, entity } => (service, entity, Task::Event),
+            Recipient::Root { service } => {
+                routing.selected.insert(service);
+                let entity = cell.head.next_entity;
+                cell.head.next_entity += 1;
+                turn.touched.insert(Part::Head);
+                (service, entity, Task::Event)
+            }
+            Recipient::Selector { service } => {
+                routing.selected.insert(service);
+                (service, cell.head.next_entity, Task::Select)
+            }
+        };
+        if task == Task::Event {
+            routing.delivered.insert(entity);
+        }
+        self.send_out(now, id, service, entity, event, task);
+    }
+
+    /// Tells an entity that its event was rolled back.
+    pub(crate) fn deliver_roll_back(&mut self, now: Timestamp, id: CellId, what: RolledBack) {
+        let task = Task::RolledBack { reason: what.reason };
+        let turn = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut());
+        turn.into_iter().for_each(|turn| turn.tells_roll_back = true);
+        self.send_out(now, id, what.service, what.entity, what.event, task);
+    }
+
+    fn send_out(
+        &mut self,
+        now: Timestamp,
+        id: CellId,
+        service: usize,
+        entity: u32,
+        event: Event,
+        task: Task,
+    ) {
+        let Some(cell) = self.cells.get_mut(&id) else { return };
+        let created = task == Task::Event && !cell.entities.contains_key(&entity);
+        let delivery = DeliveryId(self.next_delivery);
+        self.next_delivery += 1;
+        let mut contexts = cell.context_views();
+        // An event that is tried again may be about an activity that is over: it has no attributes.
+        let over = ContextView { is_ending: true, ..ContextView::default() };
+        let context = contexts.entry(event.activity.number).or_insert(over);
+        if created {
+            context.attached.insert(entity);
+        }
+        let root = cell.root_of(entity);
+        let deliver = Deliver {
+            id: delivery,
+            task,
+            entity: EntityId { cell: id, number: entity },
+            service: self.services[service].name,
+            event,
+            tree: cell.tree_view(root, self.services[service].priority),
+            contexts,
+            next_entity: cell.head.next_entity.max(entity + 1),
+            next_activity: cell.head.next_activity,
+            tables: self.tables.clone(),
+            now,
+            seed: delivery.0 ^ id.cohort.0.rotate_left(17) ^ id.number.rotate_left(40),
+        };
+        if let Some(turn) = cell.turn.as_mut() {
+            turn.awaiting = Some(Awaiting { delivery, service, entity, created });
+        }
+        self.deliveries.insert(delivery, id);
+        let deadline = now + Duration::from_millis(DELIVERY_DEADLINE_MS);
+        self.timers.set(Due::Delivery(delivery), Some(deadline));
+        self.outputs.push_back(Output::Deliver(Box::new(deliver)));
+    }
+
+    pub(crate) fn on_delivery_deadline(&mut self, now: Timestamp, delivery: DeliveryId) {
+        let reason = format!("the handler did not return within {DELIVERY_DEADLINE_MS} ms");
+        self.outputs.push_back(Output::Abandon { delivery });
+        // Others may have waited for the same thread, and are handed to another one now.
+        let grace = now + Duration::from_millis(DELIVERY_GRACE_MS);
+        for other in self.deliveries.keys().filter(|other| **other != delivery) {
+            self.timers.postpone(Due::Delivery(*other), grace);
+        }
+        self.on_outcome(now, delivery, Outcome::RolledBack { reason, effects: Vec::new() });
+    }
+
+    /// The answer to a delivery; a late or repeated one is refused.
+    pub(crate) fn on_outcome(&mut self, now: Timestamp, delivery: DeliveryId, outcome: Outcome) {
+        let Some(id) = self.deliveries.remove(&delivery) else {
+            return self.count_drop("late answer of a handler");
+        };
+        self.timers.set(Due::Delivery(delivery), None);
+        let Some(turn) = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut()) else {
+            return;
+        };
+        let Some(awaiting) = turn.awaiting.take_if(|awaiting| awaiting.delivery == delivery) else {
+            return;
+        };
+        match self.verify(id, awaiting, outcome) {
+            Outcome::Delivered { entities, removed, effects } => {
+                self.count_delivery(awaiting.service, true);
+                self.on_delivered(now, id, awaiting, entities, &removed, effects);
+            }
+            Outcome::Selected { convergence_name, effects } => {
+                self.on_selected(now, id, awaiting, convergence_name, effects);
+            }
+            Outcome::RolledBack { reason, effects } => {
+                self.count_delivery(awaiting.service, false);
+                self.on_rolled_back(now, id, awaiting, &reason, effects);
+            }
+        }
+        self.advance(now, id);
+    }
+
+    /// A delivery that asks for what it may not have is rolled back.
+    fn verify(&self, id: CellId, awaiting: Awaiting, outcome: Outcome) -> Outcome {
+        let Some(cell) = self.cells.get(&id) else { return outcome };
+        let Outcome::Delivered { entities, removed, effects } = outcome else { return outcome };
+        let writes = |e: &Effect| matches!(e, Effect::PutRow { .. } | Effect::RemoveRow { .. });
+        let is_placed = |state: &EntityState| match &state.born {
+            Some(child) => state.number >= cell.head.next_entity && child.parent.is_some(),
+            None => awaiting.entity == state.number || cell.entities.contains_key(&state.number),
+        };
+        let reason = if cell.head.scope != Scope::Tables && effects.iter().any(writes) {
+            "a shared table is written outside a cell of the tables' cohort"
+        } else if !entities.iter().all(is_placed) {
+            FORGED
+        } else {
+            return Outcome::Delivered { entities, removed, effects };
+        };
+        let effects = effects.into_iter().filter(Effect::survives_roll_back).collect();
+        Outcome::RolledBack { reason: reason.to_owned(), effects }
+    }
+
+    fn count_delivery(&mut self, service: usize, committed: bool) {
+        let counters = self.counters.entry(self.services[service].name).or_default();
+        match committed {
+            true => counters.delivered += 1,
+            false => counters.rolled_back += 1,
+        }
+    }
+
+    fn on_delivered(
+        &mut self,
+        now: Timestamp,
+        id: CellId,
+        awaiting: Awaiting,
+        entities: Vec<EntityState>,
+        removed: &[u32],
+        effects: Vec<Effect>,
+    ) {
+        let service = self.services[awaiting.service].name;
+        let Some(cell) = self.cells.get_mut(&id) else { return };
+        let number = awaiting.entity;
+        for state in entities {
+            cell.put_entity(service, state);
+        }
+        let Some(turn) = cell.turn.as_mut() else { return };
+        turn.tells_roll_back = false;
+        let routing = turn.current.as_mut();
+        let activity = routing.as_ref().map(|routing| routing.event.activity.number);
+        let audience = routing.map(|routing| routing.audience);
+        if let Some(activity) = activity.filter(|_| awaiting.created)
+            && let Some(context) = cell.activities.get_mut(&activity)
+        {
+            context.attached.insert(number);
+            turn.touched.insert(Part::Activity(activity));
+        }
+        for effect in effects {
+            self.carry_out(now, id, awaiting, effect);
+        }
+        if audience == Some(Audience::Retry(number)) {
+            self.retry_succeeded(id, number);
+        }
+        let Some(cell) = self.cells.get_mut(&id) else { return };
+        let removed: Vec<_> = removed.iter().flat_map(|entity| cell.subtree(*entity)).collect();
+        cell.remove_entities(&removed);
+        Self::reclaim(cell, number);
+    }
+
+    /// A selector said which root entity gets the event.
+    fn on_selected(
+        &mut self,
+        now: Timestamp,
+        id: CellId,
+        awaiting: Awaiting,
+        convergence_name: Option<String>,
+        effects: Vec<Effect>,
+    ) {
+        for effect in effects.into_iter().filter(Effect::survives_roll_back) {
+            self.carry_out(now, id, awaiting, effect);
+        }
+        let Some(convergence_name) = convergence_name else { return };
+        let service = self.services[awaiting.service].name;
+        let Some(cell) = self.cells.get_mut(&id) else { return };
+        let named = |entity: &Entity| {
+            entity.service == service
+                && entity.convergence_name.as_deref() == Some(convergence_name.as_str())
+        };
+        let known = cell.entities.iter().find(|(_, entity)| named(entity)).map(|(n, _)| *n);
+        let Some(turn) = cell.turn.as_mut() else { return };
+        let Some(routing) = turn.current.as_ref() else { return };
+        let activity = routing.event.activity.number;
+        let Some(known) = known else {
+            turn.new_root_name = Some(convergence_name);
+            return self.deliver(now, id, Recipient::Root { service: awaiting.service });
+        };
+        if let Some(context) = cell.activities.get_mut(&activity)
+            && context.attached.insert(known)
+        {
+            turn.touched.insert(Part::Activity(activity));
+        }
+    }
+
+    fn on_rolled_back(
+        &mut self,
+        now: Timestamp,
+        id: CellId,
+        awaiting: Awaiting,
+        reason: &str,
+        effects: Vec<Effect>,
+    ) {
+        for effect in effects.into_iter().filter(Effect::survives_roll_back) {
+            self.carry_out(now, id, awaiting, effect);
+        }
+        let Some(turn) = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut()) else {
+            return;
+        };
+        turn.new_root_name = None;
+        let policy = self.services[awaiting.service].on_roll_back;
+        let service = self.services[awaiting.service].name;
+        let Some(event) = turn.current.as_ref().map(|routing| routing.event.clone()) else {
+            return;
+        };
+        let is_told = std::mem::take(&mut turn.tells_roll_back);
+        if is_told || !self.retry_later(now, id, awaiting, &event, reason) {
+            self.raise_alarm(now, service, &format!("{} rolled back: {reason}", event.event_type));
+            self.after_roll_back(id, awaiting, event, reason, policy, is_told);
+        }
+        let turn = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut());
+        if let Some(routing) = turn.and_then(|turn| turn.current.as_mut()) {
+            routing.failed = true;
+        }
+    }
+
+    /// What the service's policy wants, when nothing is tried again.
+    fn after_roll_back(
+        &mut self,
+        id: CellId,
+        awaiting: Awaiting,
+        event: Event,
+        reason: &str,
+        policy: OnRollBack,
+        is_told: bool,
+    ) {
+        let Some(cell) = self.cells.get_mut(&id) else { return };
+        if !cell.entities.contains_key(&awaiting.entity) {
+            return;
+        }
+        if policy == OnRollBack::Remove {
+            let tree: Vec<_> = cell.tree(cell.root_of(awaiting.entity)).collect();
+            return cell.remove_entities(&tree);
+        }
+        let Some(turn) = cell.turn.as_mut().filter(|_| !is_told) else { return };
+        let (service, entity, reason) = (awaiting.service, awaiting.entity, reason.to_owned());
+        turn.rolled_back = Some(RolledBack { service, entity, event, reason });
+    }
+}
+
+impl crate::cell::Cell {
+    /// An entity as it is after a delivery.
+    fn put_entity(&mut self, service: &str, state: EntityState) {
+        let Some(turn) = self.turn.as_mut() else { return };
+        let EntityState { number, born, state } = state;
+        let Some(known) = self.entities.get_mut(&number) else {
+            self.head.next_entity = self.head.next_entity.max(number.saturating_add(1));
+            let priority = born.as_ref().map(|child| child.priority);
+            let convergence_name = match born {
+                None => turn.new_root_name.take().map(String::into_boxed_str),
+                Some(_) => None,
+            };
+            let entity = Entity {
+                service: service.to_owned(),
+                state,
+                child: born.and_then(ChildOf::of).map(Box::new),
+                priority,
+                convergence_name,
+                masks: Default::default(),
+            };
+            self.entities.insert(number, Box::new(entity));
+            turn.touched.extend([Part::Head, Part::Entity(number)]);
+            return;
+        };
+        if known.state != state {
+            known.state = state;
+            turn.touched.insert(Part::Entity(number));
+        }
+    }
+}
+
+impl ChildOf {
+    fn of(child: TreeEntity) -> Option<Self> {
+        let TreeEntity { parent, relation, name, .. } = child;
+        Some(ChildOf { parent: parent?, relation, name })
+    }
+}

@@ -1,0 +1,170 @@
+//! What a delivery asked for is carried out, once its transaction has committed, in order.
+//!
+//! What leaves the cell (messages, records) waits for the turn's commit and its gate
+//! (`commits.rs`). A request about an entity or an activity that is not there is dropped: the
+//! handler was told so already, or an earlier request of the same delivery took it away.
+
+use crate::cell::Cell;
+use crate::commit::{Activity, Part, Record, RowChange};
+use crate::core::Core;
+use crate::event_router::{Audience, Awaiting};
+use crate::io::Output;
+use crate::management::Notice;
+use crate::timers::Due;
+use resilee_membership::PlantedFault;
+use resilee_sbb::{CellId, Effect, EntityId, Event, TimerId, Timestamp};
+use serde_bytes::ByteBuf;
+
+impl Core {
+    /// Carries out one request of a delivery.
+    pub(crate) fn carry_out(
+        &mut self,
+        now: Timestamp,
+        id: CellId,
+        awaiting: Awaiting,
+        effect: Effect,
+    ) {
+        let service = self.services[awaiting.service].name;
+        match effect {
+            Effect::Command { activity, payload } => {
+                let result = self.adaptor_step(now, id, |adaptor, endpoint| {
+                    adaptor.command(endpoint, activity, &payload)
+                });
+                if let Some(Err(failure)) = result {
+                    self.raise_alarm(now, service, &format!("command refused: {failure}"));
+                }
+            }
+            Effect::Trace { level, text } => {
+                let notice = Notice::Trace { cell: id, service, level, text };
+                self.outputs.push_back(Output::Notice(notice));
+            }
+            Effect::RaiseAlarm { text } => self.raise_alarm(now, service, &text),
+            Effect::PutRow { table, key, row } => self.put_row(id, table, key, Some(row)),
+            Effect::RemoveRow { table, key } => self.put_row(id, table, key, None),
+            Effect::SetTimer { entity, timer, due } => {
+                self.set_timer(id, entity, timer, Some(due));
+            }
+            Effect::CancelTimer { entity, timer } => self.set_timer(id, entity, timer, None),
+            Effect::ResumeEvent { activity } => self.resume(id, activity),
+            effect => {
+                let Some(cell) = self.cells.get_mut(&id) else { return };
+                if self.planted.is(PlantedFault::RecordTwice) {
+                    cell.head.recorded.clear();
+                }
+                change_cell(cell, effect);
+            }
+        }
+    }
+
+    pub(crate) fn put_row(&mut self, id: CellId, table: String, key: String, row: Option<Vec<u8>>) {
+        match &row {
+            Some(row) => self.tables.put(&table, &key, row.clone()),
+            None => drop(self.tables.remove(&table, &key)),
+        }
+        let Some(turn) = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut()) else {
+            return;
+        };
+        turn.rows.push(RowChange { table, key, row: row.map(ByteBuf::from) });
+    }
+
+    fn set_timer(&mut self, id: CellId, entity: u32, timer: TimerId, due: Option<Timestamp>) {
+        let Some(cell) = self.cells.get_mut(&id) else { return };
+        let key = (entity, timer);
+        let changed = match due {
+            Some(due) => cell.timers.insert(key, due) != Some(due),
+            None => cell.timers.remove(&key).is_some(),
+        };
+        let Some(turn) = cell.turn.as_mut().filter(|_| changed) else { return };
+        turn.touched.insert(Part::Timer(entity, timer));
+        self.timers.set(Due::Sbb(EntityId { cell: id, number: entity }, timer), due);
+    }
+}
+
+/// Requests that concern the cell alone.
+fn change_cell(cell: &mut Cell, effect: Effect) {
+    match effect {
+        Effect::Record { journal, record } => {
+            let Some(turn) = cell.turn.as_mut() else { return };
+            if cell.head.recorded.insert(journal.clone()) {
+                turn.touched.insert(Part::Head);
+                turn.records.push(Record { journal, record });
+            }
+        }
+        Effect::SetPriority { entity, priority } => change_entity(cell, entity, |entity| {
+            entity.priority = Some(priority);
+        }),
+        Effect::Mask { entity, activity, events } => {
+            change_entity(cell, entity, |entity| match events.is_empty() {
+                true => drop(entity.masks.remove(&activity)),
+                false => drop(entity.masks.insert(activity, events)),
+            })
+        }
+        effect => change_activities(cell, effect),
+    }
+}
+
+fn change_entity(cell: &mut Cell, number: u32, change: impl FnOnce(&mut crate::commit::Entity)) {
+    let (Some(turn), Some(entity)) = (cell.turn.as_mut(), cell.entities.get_mut(&number)) else {
+        return;
+    };
+    change(entity);
+    turn.touched.insert(Part::Entity(number));
+}
+
+fn change_activities(cell: &mut Cell, effect: Effect) {
+    let Some(turn) = cell.turn.as_mut() else { return };
+    match effect {
+        Effect::StartActivity { activity } => {
+            cell.head.next_activity = cell.head.next_activity.max(activity.saturating_add(1));
+            let null = Activity { null: true, ..Activity::default() };
+            cell.activities.insert(activity, Box::new(null));
+            turn.touched.extend([Part::Head, Part::Activity(activity)]);
+        }
+        Effect::EndActivity { activity } => turn.ended.push_back(activity),
+        Effect::Fire { activity, event_type, payload } => {
+            let activity = resilee_sbb::ActivityId { cell: cell.id, number: activity };
+            turn.events.push_back((Event { event_type, activity, payload }, Audience::All));
+        }
+        Effect::SuspendEvent { until } => {
+            // Neither a timer nor the end of an activity waits.
+            let all = turn.current.as_mut().filter(|routing| routing.audience == Audience::All);
+            all.into_iter().for_each(|routing| routing.suspended_until = Some(until));
+        }
+        Effect::SetAttribute { activity, name, value } => change(cell, activity, |activity| {
+            activity.attributes.insert(name, ByteBuf::from(value));
+        }),
+        Effect::Attach { entity, activity } if cell.entities.contains_key(&entity) => {
+            change(cell, activity, |activity| {
+                activity.attached.insert(entity);
+            });
+        }
+        Effect::Detach { entity, activity } => {
+            change(cell, activity, |activity| {
+                activity.attached.remove(&entity);
+            });
+        }
+        Effect::BindName { activity, name } => {
+            change(cell, activity, |activity| {
+                activity.names.insert(name);
+            });
+        }
+        Effect::UnbindName { name } => {
+            let bound = cell.activities.iter().find(|(_, activity)| activity.names.contains(&name));
+            if let Some(number) = bound.map(|(number, _)| *number) {
+                change(cell, number, |activity| {
+                    activity.names.remove(&name);
+                });
+            }
+        }
+        _ => {}
+    }
+}
+
+fn change(cell: &mut Cell, number: u32, change: impl FnOnce(&mut Activity)) {
+    let (Some(turn), Some(activity)) = (cell.turn.as_mut(), cell.activities.get_mut(&number))
+    else {
+        return;
+    };
+    change(activity);
+    turn.touched.insert(Part::Activity(number));
+}

@@ -1,0 +1,170 @@
+//! SBB entity trees in a cell: what belongs together, who is before whom, and when a tree ends.
+//!
+//! | what                                    | then                                             |
+//! |-----------------------------------------|--------------------------------------------------|
+//! | a child is removed                      | so are those below it, with attachments, timers  |
+//! | no entity of a tree is attached         | the whole tree is removed (reclaimed)            |
+//! | events wait for an entity to be retried | its tree is kept meanwhile                       |
+//! | a service's policy says so, after a roll back | the tree is removed                        |
+
+use crate::cell::Cell;
+use crate::commit::Part;
+use crate::core::Core;
+use resilee_sbb::{CellId, ContextView, Descriptor, TreeEntity};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+/// Who is before whom: the priority and the age of each entity from the root down. A parent, whose
+/// path begins its children's, is before them.
+pub(crate) type Precedence = (Reverse<i8>, usize, u32, Vec<(Reverse<i8>, u32)>);
+
+/// Precedence of a root entity.
+pub(crate) fn root_precedence(priority: i8, service: usize, root: u32) -> Precedence {
+    (Reverse(priority), service, root, Vec::new())
+}
+
+/// Precedence of an entity of a deployed service.
+pub(crate) fn precedence(cell: &Cell, services: &[Descriptor], entity: u32) -> Precedence {
+    let mut path = Vec::new();
+    let mut number = entity;
+    while let Some((entity, child)) =
+        cell.entities.get(&number).and_then(|it| Some((it, it.child.as_ref()?)))
+    {
+        path.push((Reverse(entity.priority.unwrap_or_default()), number));
+        number = child.parent;
+    }
+    path.reverse();
+    let root = cell.entities.get(&number);
+    let name = root.map_or("", |root| &root.service);
+    let service = services.iter().position(|service| service.name == name).unwrap_or(usize::MAX);
+    let of_service = services.get(service).map_or(0, |service| service.priority);
+    let priority = root.and_then(|root| root.priority).unwrap_or(of_service);
+    (Reverse(priority), service, number, path)
+}
+
+/// The descriptor of an entity's SBB, found from its service's root SBB down.
+pub(crate) fn descriptor_of(cell: &Cell, service: &Descriptor, entity: u32) -> Option<Descriptor> {
+    let Some(child) = cell.entities.get(&entity)?.child.as_ref() else { return Some(*service) };
+    let parent = descriptor_of(cell, service, child.parent)?;
+    let relation = parent.child_relation(&child.relation)?;
+    Some((relation.sbb.descriptor)())
+}
+
+impl Cell {
+    /// The root of an entity's tree.
+    pub fn root_of(&self, entity: u32) -> u32 {
+        let mut number = entity;
+        while let Some(child) = self.entities.get(&number).and_then(|it| it.child.as_ref()) {
+            number = child.parent;
+        }
+        number
+    }
+
+    /// The numbers of a tree's entities.
+    pub fn tree(&self, root: u32) -> impl Iterator<Item = u32> {
+        self.entities.keys().copied().filter(move |number| self.root_of(*number) == root)
+    }
+
+    /// A tree as a delivery sees it.
+    pub fn tree_view(&self, root: u32, priority: i8) -> BTreeMap<u32, TreeEntity> {
+        let entities = self.tree(root).filter_map(|number| {
+            let entity = self.entities.get(&number)?;
+            let child = entity.child.as_ref();
+            let view = TreeEntity {
+                parent: child.map(|child| child.parent),
+                relation: child.map(|child| child.relation.clone()).unwrap_or_default(),
+                name: child.and_then(|child| child.name.clone()),
+                priority: entity.priority.unwrap_or(if child.is_some() { 0 } else { priority }),
+                state: entity.state.clone(),
+            };
+            Some((number, view))
+        });
+        entities.collect()
+    }
+
+    /// Activity contexts as a delivery sees them.
+    pub fn context_views(&self) -> BTreeMap<u32, ContextView> {
+        let contexts = self.activities.iter().map(|(number, activity)| {
+            let attributes = activity.attributes.iter();
+            let view = ContextView {
+                attributes: attributes.map(|(n, value)| (n.clone(), value.to_vec())).collect(),
+                attached: activity.attached.clone(),
+                names: activity.names.clone(),
+                is_ending: activity.ending,
+                is_null: activity.null,
+                is_suspended: activity.suspended.is_some(),
+            };
+            (*number, view)
+        });
+        contexts.collect()
+    }
+
+    /// Removes entities with their attachments and timers; the turn has them as touched.
+    pub fn remove_entities(&mut self, doomed: &[u32]) {
+        let Some(turn) = self.turn.as_mut() else { return };
+        for entity in doomed {
+            if self.entities.remove(entity).is_some() {
+                turn.touched.insert(Part::Entity(*entity));
+            }
+        }
+        for (number, activity) in &mut self.activities {
+            if doomed.iter().filter(|entity| activity.attached.remove(entity)).count() > 0 {
+                turn.touched.insert(Part::Activity(*number));
+            }
+        }
+        self.timers.retain(|(owner, timer), _| {
+            let kept = !doomed.contains(owner);
+            if !kept {
+                turn.touched.insert(Part::Timer(*owner, *timer));
+            }
+            kept
+        });
+    }
+
+    /// The entity and all below it.
+    pub fn subtree(&self, entity: u32) -> Vec<u32> {
+        let mut subtree = vec![entity];
+        let mut next = 0;
+        while let Some(parent) = subtree.get(next).copied() {
+            next += 1;
+            let child_of = |number: &&u32| {
+                let child = self.entities.get(number).and_then(|it| it.child.as_ref());
+                child.is_some_and(|child| child.parent == parent)
+            };
+            let children: Vec<_> = self.entities.keys().filter(child_of).copied().collect();
+            subtree.extend(children);
+        }
+        subtree
+    }
+}
+
+impl Core {
+    /// Removes the entity's tree if nothing of it is attached to anything any more.
+    pub(crate) fn reclaim(cell: &mut Cell, entity: u32) {
+        let root = cell.root_of(entity);
+        let is_kept = |number: u32| {
+            cell.retries.contains_key(&number) || cell.attachments(number).next().is_some()
+        };
+        let tree: Vec<_> = cell.tree(root).collect();
+        if !tree.iter().any(|number| is_kept(*number)) {
+            cell.remove_entities(&tree);
+        }
+    }
+
+    /// Null activities that nothing holds end by themselves: no entity is attached to them, no
+    /// name is bound to them, and no event of theirs waits.
+    pub(crate) fn end_idle_null_activities(&mut self, id: CellId) {
+        let Some(cell) = self.cells.get_mut(&id) else { return };
+        let Some(turn) = cell.turn.as_mut() else { return };
+        cell.activities.retain(|number, activity| {
+            let held = !activity.attached.is_empty()
+                || !activity.names.is_empty()
+                || activity.suspended.is_some();
+            let kept = !activity.null || held;
+            if !kept {
+                turn.touched.insert(Part::Activity(*number));
+            }
+            kept
+        });
+    }
+}

@@ -1,0 +1,134 @@
+//! Events whose routing is suspended (`javax.slee.EventContext`).
+//!
+//! | the activity's event | input                 | what happens                      |
+//! |----------------------|-----------------------|-----------------------------------|
+//! | none                 | a handler suspends it | kept once its transaction commits |
+//! | kept                 | another event comes   | kept behind it, in order          |
+//! | kept                 | the activity ends     | its end is kept behind them       |
+//! | kept                 | a handler resumes it  | routed on, then those behind it   |
+//! | kept                 | its time-out          | the same                          |
+//!
+//! It is a part of its activity: replicated, stored, taken over.
+
+use crate::cell::Cell;
+use crate::commit::{Part, Suspended};
+use crate::core::Core;
+use crate::event_router::{Audience, Routing, Turn};
+use crate::timers::Due;
+use resilee_sbb::{ActivityId, CellId, Descriptor, Event, Timestamp};
+
+/// Events that are kept behind a suspended one; further ones are lost, with an alarm.
+pub(crate) const SUSPENDED_EVENTS_MAX: usize = 64;
+
+impl Core {
+    /// A handler suspended the event that is being routed, and its transaction has committed.
+    pub(crate) fn suspend(&mut self, id: CellId) {
+        let services = &self.services;
+        let Some(cell) = self.cells.get_mut(&id) else { return };
+        let Some(turn) = cell.turn.as_mut() else { return };
+        let Some(until) = turn.current.as_ref().and_then(|routing| routing.suspended_until) else {
+            return;
+        };
+        let Some(routing) = turn.current.take() else { return };
+        let number = routing.event.activity.number;
+        let Some(activity) = cell.activities.get_mut(&number) else { return };
+        activity.suspended = Some(Box::new(Suspended::of(routing, services, until)));
+        turn.touched.insert(Part::Activity(number));
+        let activity = ActivityId { cell: id, number };
+        self.timers.set(Due::Suspended(activity), Some(until));
+    }
+
+    /// A suspended event goes on, with the turn's next step.
+    pub(crate) fn resume(&mut self, id: CellId, activity: u32) {
+        let Some(turn) = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut()) else {
+            return;
+        };
+        if !turn.resumed.contains(&activity) {
+            turn.resumed.push_back(activity);
+        }
+        self.timers.set(Due::Suspended(ActivityId { cell: id, number: activity }), None);
+    }
+
+    /// Takes the next suspended event that goes on; false if there is none.
+    pub(crate) fn next_resumed(cell: &mut Cell, services: &[Descriptor]) -> bool {
+        let Some(turn) = cell.turn.as_mut() else { return false };
+        let Some(number) = turn.resumed.pop_front() else { return false };
+        let Some(activity) = cell.activities.get_mut(&number) else { return true };
+        let Some(suspended) = activity.suspended.take() else { return true };
+        turn.touched.insert(Part::Activity(number));
+        let (routing, queue, ends) = suspended.into_routing(services);
+        for event in queue.into_iter().rev() {
+            turn.events.push_front((event, Audience::All));
+        }
+        if ends {
+            turn.ended.push_front(number);
+        }
+        turn.current = Some(routing);
+        true
+    }
+
+    /// Keeps an event behind the suspended one of its activity; gives it back if there is none.
+    pub(crate) fn keep_suspended(
+        &mut self,
+        now: Timestamp,
+        id: CellId,
+        event: Event,
+    ) -> Option<Event> {
+        let Some(cell) = self.cells.get_mut(&id) else { return Some(event) };
+        let number = event.activity.number;
+        let suspended = cell.activities.get_mut(&number).and_then(|it| it.suspended.as_mut());
+        let Some(suspended) = suspended else { return Some(event) };
+        if suspended.queue.len() < SUSPENDED_EVENTS_MAX {
+            suspended.queue.push(event);
+            touch(cell.turn.as_deref_mut(), number);
+        } else {
+            let text = format!("an event of call {id} is lost: too many wait for a suspended one");
+            self.raise_alarm(now, "slee", &text);
+        }
+        None
+    }
+
+    /// The cell is owned here from now on.
+    pub(crate) fn adopt_suspended(&mut self, id: CellId) {
+        let Some(cell) = self.cells.get(&id) else { return };
+        for (number, activity) in &cell.activities {
+            if let Some(suspended) = &activity.suspended {
+                let activity = cell.activity_id(*number);
+                self.timers.set(Due::Suspended(activity), Some(suspended.until));
+            }
+        }
+    }
+}
+
+impl Suspended {
+    fn of(routing: Routing, services: &[Descriptor], until: Timestamp) -> Self {
+        let Routing { event, delivered, selected, failed, .. } = routing;
+        let name = |service: &usize| Some(services.get(*service)?.name.to_owned());
+        Suspended {
+            event,
+            delivered,
+            selected: selected.iter().filter_map(name).collect(),
+            failed,
+            until,
+            queue: Vec::new(),
+            ends: false,
+        }
+    }
+
+    fn into_routing(self, services: &[Descriptor]) -> (Routing, Vec<Event>, bool) {
+        let index = |name: &String| services.iter().position(|service| service.name == name);
+        let routing = Routing {
+            delivered: self.delivered,
+            selected: self.selected.iter().filter_map(index).collect(),
+            failed: self.failed,
+            ..Routing::new(self.event, Audience::All)
+        };
+        (routing, self.queue, self.ends)
+    }
+}
+
+fn touch(turn: Option<&mut Turn>, activity: u32) {
+    if let Some(turn) = turn {
+        turn.touched.insert(Part::Activity(activity));
+    }
+}

@@ -1,0 +1,294 @@
+//! Activity contexts, as a handler sees them: attachments, attributes, masks, null activities,
+//! events, names.
+//!
+//! A handler reaches the activity contexts of its own cell.
+
+use crate::codec::{decode, encode};
+use crate::context::{Context, bounded};
+use crate::delivery::{
+    ATTRIBUTES_MAX, ContextView, NAME_BYTES_MAX, NAMES_MAX, NULL_ACTIVITIES_MAX,
+};
+use crate::effect::Effect;
+use crate::event::EventPayload;
+use crate::ids::{ActivityId, EntityId};
+use crate::sbb::Failure;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+/// How long an event stays suspended at most.
+pub const SUSPENDED_MAX: Duration = Duration::from_secs(3_600);
+
+impl Context<'_> {
+    /// Attaches an entity of this tree to an activity context: it gets its events from now on,
+    /// the one being routed included.
+    ///
+    /// # Errors
+    /// An unknown entity or activity; an activity that ends.
+    pub fn attach(&mut self, entity: EntityId, activity: ActivityId) -> Result<(), Failure> {
+        self.check_entity(entity)?;
+        let (deliver, number) = (self.deliver, activity.number);
+        let context = self.open_context(activity)?;
+        if context.is_ending {
+            return Err(Failure::new(format!("activity {activity} is ending")));
+        }
+        let context = self.tx.context_mut(deliver, number).expect("it was just looked at");
+        if context.attached.insert(entity.number) {
+            self.tx.ask(Effect::Attach { entity: entity.number, activity: number });
+        }
+        Ok(())
+    }
+
+    /// Detaches this entity from the event's activity context. A tree that is attached to
+    /// nothing is removed.
+    pub fn detach(&mut self) {
+        let (entity, activity) = (self.number, self.activity().number);
+        if let Some(context) = self.tx.context_mut(self.deliver, activity) {
+            context.attached.remove(&entity);
+        }
+        // Also of a root entity that is being created: it would be attached at commit.
+        self.tx.ask(Effect::Detach { entity, activity });
+    }
+
+    /// Detaches an entity of this tree from an activity context.
+    ///
+    /// # Errors
+    /// An unknown entity or activity.
+    pub fn detach_from(&mut self, entity: EntityId, activity: ActivityId) -> Result<(), Failure> {
+        self.check_entity(entity)?;
+        self.open_context(activity)?;
+        if let Some(context) = self.tx.context_mut(self.deliver, activity.number) {
+            context.attached.remove(&entity.number);
+        }
+        let activity = activity.number;
+        self.tx.ask(Effect::Detach { entity: entity.number, activity });
+        Ok(())
+    }
+
+    /// Activities that this entity is attached to.
+    pub fn activities(&self) -> Vec<ActivityId> {
+        let numbers = self.tx.context_numbers(self.deliver).into_iter();
+        let attached = numbers.filter(|number| {
+            let context = self.tx.context(self.deliver, *number);
+            context.is_some_and(|context| context.attached.contains(&self.number))
+        });
+        attached.map(|number| self.deliver.activity(number)).collect()
+    }
+
+    /// True if the activity ends or is over.
+    pub fn is_ending(&self, activity: ActivityId) -> bool {
+        self.open_context(activity).map_or(true, |context| context.is_ending)
+    }
+
+    /// Event types of an activity context that this entity does not get, instead of those it
+    /// masked before. What it masks it may still cause a root entity of its service to be created
+    /// for.
+    ///
+    /// # Errors
+    /// An unknown activity.
+    pub fn mask(&mut self, activity: ActivityId, events: &[&str]) -> Result<(), Failure> {
+        self.open_context(activity)?;
+        let (entity, activity) = (self.number, activity.number);
+        let events = events.iter().map(|event| (*event).to_owned()).collect();
+        self.tx.ask(Effect::Mask { entity, activity, events });
+        Ok(())
+    }
+
+    /// An attribute of the event's activity context: what the entities of one SBB share, and with
+    /// an alias those of several.
+    ///
+    /// # Errors
+    /// An attribute of another type.
+    pub fn attribute<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Failure> {
+        self.attribute_of(self.activity(), name)
+    }
+
+    /// An attribute of an activity context.
+    ///
+    /// # Errors
+    /// An unknown activity, or an attribute of another type.
+    pub fn attribute_of<T: DeserializeOwned>(
+        &self,
+        activity: ActivityId,
+        name: &str,
+    ) -> Result<Option<T>, Failure> {
+        let key = self.attribute_key(name)?;
+        let value = self.open_context(activity)?.attributes.get(&key);
+        Ok(value.map(|value| decode(value)).transpose()?)
+    }
+
+    /// Sets an attribute of the event's activity context.
+    ///
+    /// # Errors
+    /// As [`Context::set_attribute_of`].
+    pub fn set_attribute<T: Serialize>(&mut self, name: &str, value: &T) -> Result<(), Failure> {
+        self.set_attribute_of(self.activity(), name, value)
+    }
+
+    /// Sets an attribute of an activity context.
+    ///
+    /// # Errors
+    /// An unknown activity, too many attributes, a value that cannot be encoded or is too large.
+    pub fn set_attribute_of<T: Serialize>(
+        &mut self,
+        activity: ActivityId,
+        name: &str,
+        value: &T,
+    ) -> Result<(), Failure> {
+        let value = bounded(encode(value)?, "attribute")?;
+        let key = self.attribute_key(name)?;
+        let context = self.open_context(activity)?;
+        if context.attributes.len() >= ATTRIBUTES_MAX && !context.attributes.contains_key(&key) {
+            let text = format!("an activity context has {ATTRIBUTES_MAX} attributes at most");
+            return Err(Failure::new(text));
+        }
+        if let Some(context) = self.tx.context_mut(self.deliver, activity.number) {
+            context.attributes.insert(key.clone(), value.clone());
+        }
+        self.tx.ask(Effect::SetAttribute { activity: activity.number, name: key, value });
+        Ok(())
+    }
+
+    /// True if this SBB shares the attribute under `alias`.
+    pub fn shares(&self, attribute: &str, alias: &str) -> bool {
+        self.attribute_key(attribute).is_ok_and(|key| key == alias)
+    }
+
+    fn attribute_key(&self, name: &str) -> Result<String, Failure> {
+        let sbb = self.tx.sbb(self.deliver, self.root, self.number)?;
+        Ok((sbb.descriptor)().attribute_key(name))
+    }
+
+    /// Starts a null activity: one that no resource adaptor has, on which services fire events.
+    /// It ends by [`Context::end_activity`], or when no entity is attached to it and no name is
+    /// bound to it any more.
+    ///
+    /// # Errors
+    /// Too many of them in the cell.
+    pub fn create_null_activity(&mut self) -> Result<ActivityId, Failure> {
+        let numbers = self.tx.context_numbers(self.deliver).into_iter();
+        let contexts = numbers.filter_map(|number| self.tx.context(self.deliver, number));
+        if contexts.filter(|context| context.is_null).count() >= NULL_ACTIVITIES_MAX {
+            let text = format!("a cell has {NULL_ACTIVITIES_MAX} null activities at most");
+            return Err(Failure::new(text));
+        }
+        let activity = self.tx.start_activity();
+        self.tx.ask(Effect::StartActivity { activity });
+        Ok(self.deliver.activity(activity))
+    }
+
+    /// Ends a null activity; its end is the last event on it.
+    ///
+    /// # Errors
+    /// An unknown activity, or one that a resource adaptor has to end.
+    pub fn end_activity(&mut self, activity: ActivityId) -> Result<(), Failure> {
+        if !self.open_context(activity)?.is_null {
+            let text = format!("activity {activity} is its resource adaptor's to end");
+            return Err(Failure::new(text));
+        }
+        if let Some(context) = self.tx.context_mut(self.deliver, activity.number) {
+            context.is_ending = true;
+        }
+        self.tx.ask(Effect::EndActivity { activity: activity.number });
+        Ok(())
+    }
+
+    /// Fires an event on an activity. It is routed after those that were fired before it.
+    ///
+    /// # Errors
+    /// An unknown activity or one that ends; a payload that cannot be encoded or is too large.
+    pub fn fire<E: EventPayload>(
+        &mut self,
+        activity: ActivityId,
+        payload: &E,
+    ) -> Result<(), Failure> {
+        if self.open_context(activity)?.is_ending {
+            return Err(Failure::new(format!("activity {activity} is ending")));
+        }
+        let payload = bounded(encode(payload)?, "event")?;
+        let (activity, event_type) = (activity.number, E::TYPE.to_owned());
+        self.tx.ask(Effect::Fire { activity, event_type, payload });
+        Ok(())
+    }
+
+    /// Binds a name to an activity context, by which other entities of the cell find it.
+    ///
+    /// # Errors
+    /// An unknown activity; a name that is bound already, empty or too long; too many names.
+    pub fn bind_name(&mut self, activity: ActivityId, name: &str) -> Result<(), Failure> {
+        if name.is_empty() || name.len() > NAME_BYTES_MAX {
+            return Err(Failure::new(format!("a name has 1 to {NAME_BYTES_MAX} bytes")));
+        }
+        if let Some(bound) = self.look_up_name(name) {
+            return Err(Failure::new(format!("{name:?} is bound to activity {bound}")));
+        }
+        if self.open_context(activity)?.names.len() >= NAMES_MAX {
+            return Err(Failure::new(format!("an activity has {NAMES_MAX} names at most")));
+        }
+        if let Some(context) = self.tx.context_mut(self.deliver, activity.number) {
+            context.names.insert(name.to_owned());
+        }
+        self.tx.ask(Effect::BindName { activity: activity.number, name: name.to_owned() });
+        Ok(())
+    }
+
+    /// The activity that a name is bound to.
+    pub fn look_up_name(&self, name: &str) -> Option<ActivityId> {
+        let numbers = self.tx.context_numbers(self.deliver).into_iter();
+        let mut bound = numbers.filter(|number| {
+            let context = self.tx.context(self.deliver, *number);
+            context.is_some_and(|context| context.names.contains(name))
+        });
+        bound.next().map(|number| self.deliver.activity(number))
+    }
+
+    /// Takes a name away.
+    ///
+    /// # Errors
+    /// A name that is not bound.
+    pub fn unbind_name(&mut self, name: &str) -> Result<(), Failure> {
+        let Some(activity) = self.look_up_name(name) else {
+            return Err(Failure::new(format!("{name:?} is bound to no activity")));
+        };
+        if let Some(context) = self.tx.context_mut(self.deliver, activity.number) {
+            context.names.remove(name);
+        }
+        self.tx.ask(Effect::UnbindName { name: name.to_owned() });
+        Ok(())
+    }
+
+    /// Suspends the event that is being routed (`javax.slee.EventContext.suspendDelivery`): once
+    /// this transaction has committed nobody else gets it, nor a later event of its activity
+    /// context, before [`Context::resume_event`] or until `timeout` is over.
+    ///
+    /// # Errors
+    /// A time-out beyond [`SUSPENDED_MAX`].
+    pub fn suspend_event(&mut self, timeout: Duration) -> Result<(), Failure> {
+        if timeout > SUSPENDED_MAX {
+            let text = format!("an event is suspended for {SUSPENDED_MAX:?} at most");
+            return Err(Failure::new(text));
+        }
+        let until = self.deliver.now + timeout;
+        self.tx.ask(Effect::SuspendEvent { until });
+        Ok(())
+    }
+
+    /// Goes on with the event that is suspended on an activity context of this cell.
+    ///
+    /// # Errors
+    /// An unknown activity, or one without a suspended event.
+    pub fn resume_event(&mut self, activity: ActivityId) -> Result<(), Failure> {
+        if !self.open_context(activity)?.is_suspended {
+            let text = format!("no event of activity {activity} is suspended");
+            return Err(Failure::new(text));
+        }
+        self.tx.ask(Effect::ResumeEvent { activity: activity.number });
+        Ok(())
+    }
+
+    fn open_context(&self, activity: ActivityId) -> Result<&ContextView, Failure> {
+        let own = activity.cell == self.deliver.entity.cell;
+        let context = self.tx.context(self.deliver, activity.number).filter(|_| own);
+        context.ok_or_else(|| Failure::new(format!("there is no activity {activity} here")))
+    }
+}

@@ -1,0 +1,170 @@
+//! What a handler asked for, as plain data. It happens when the transaction commits.
+
+use crate::ids::{ActivityId, TimerId};
+use crate::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Effects of one delivery; one more rolls it back.
+pub const EFFECTS_MAX: usize = 256;
+
+/// Severity of a trace line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum TraceLevel {
+    /// Of interest to the service's author.
+    Debug,
+    /// Of interest to an operator.
+    Info,
+    /// Something an operator should look at.
+    Warn,
+}
+
+/// One request. Entities and activities are named by their number in the delivery's cell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// A command to the resource adaptor of an activity.
+    Command {
+        /// The activity.
+        activity: ActivityId,
+        /// The adaptor's own command, encoded.
+        payload: Vec<u8>,
+    },
+    /// Set or move a timer of an entity.
+    SetTimer {
+        /// Whose.
+        entity: u32,
+        /// The service's id of it.
+        timer: TimerId,
+        /// When it is due.
+        due: Timestamp,
+    },
+    /// Cancel a timer; nothing if it is not set.
+    CancelTimer {
+        /// Whose.
+        entity: u32,
+        /// The service's id of it.
+        timer: TimerId,
+    },
+    /// Add or replace a row of a shared table. Only in a cell of the tables' cohort.
+    PutRow {
+        /// Table name.
+        table: String,
+        /// Row key.
+        key: String,
+        /// Encoded row.
+        row: Vec<u8>,
+    },
+    /// Remove a row of a shared table. Only in a cell of the tables' cohort.
+    RemoveRow {
+        /// Table name.
+        table: String,
+        /// Row key.
+        key: String,
+    },
+    /// Write a record that is kept for ever, once per cell and journal (a bill).
+    Record {
+        /// Journal name.
+        journal: String,
+        /// Encoded record.
+        record: Vec<u8>,
+    },
+    /// Set an attribute of an activity context.
+    SetAttribute {
+        /// The context.
+        activity: u32,
+        /// Name under which it is kept.
+        name: String,
+        /// Encoded value.
+        value: Vec<u8>,
+    },
+    /// Attach an entity to an activity context; nothing if it is attached.
+    Attach {
+        /// Who.
+        entity: u32,
+        /// To what.
+        activity: u32,
+    },
+    /// Detach an entity from an activity context; nothing if it is not attached.
+    Detach {
+        /// Who.
+        entity: u32,
+        /// From what.
+        activity: u32,
+    },
+    /// Mask event types of an activity context for an entity; those masked before no longer are.
+    Mask {
+        /// For whom.
+        entity: u32,
+        /// On what.
+        activity: u32,
+        /// Event types that it does not get.
+        events: BTreeSet<String>,
+    },
+    /// Another priority of an entity among its siblings, or of a root entity among roots.
+    SetPriority {
+        /// Whose.
+        entity: u32,
+        /// The priority.
+        priority: i8,
+    },
+    /// Start a null activity.
+    StartActivity {
+        /// Its number, the next one of the cell.
+        activity: u32,
+    },
+    /// End a null activity; the end is its last event.
+    EndActivity {
+        /// Which.
+        activity: u32,
+    },
+    /// Fire an event, which is routed when the one being routed is done.
+    Fire {
+        /// On what.
+        activity: u32,
+        /// [`EventPayload::TYPE`](crate::EventPayload::TYPE).
+        event_type: String,
+        /// The encoded payload.
+        payload: Vec<u8>,
+    },
+    /// Bind a name to an activity context.
+    BindName {
+        /// The context.
+        activity: u32,
+        /// The name.
+        name: String,
+    },
+    /// Take a name from the activity context that has it.
+    UnbindName {
+        /// The name.
+        name: String,
+    },
+    /// Deliver the event no further for now, and no later one of its activity context.
+    SuspendEvent {
+        /// When it goes on by itself.
+        until: Timestamp,
+    },
+    /// Go on with the event that was suspended on an activity context.
+    ResumeEvent {
+        /// The context.
+        activity: u32,
+    },
+    /// A line in the trace. Stays when the transaction rolls back.
+    Trace {
+        /// Severity.
+        level: TraceLevel,
+        /// The line.
+        text: String,
+    },
+    /// Raise an alarm. Stays when the transaction rolls back.
+    RaiseAlarm {
+        /// What an operator reads.
+        text: String,
+    },
+}
+
+impl Effect {
+    /// Traces and alarms are not transactional (JAIN SLEE 1.1 §§12.2, 13.4).
+    pub fn survives_roll_back(&self) -> bool {
+        matches!(self, Effect::Trace { .. } | Effect::RaiseAlarm { .. })
+    }
+}
