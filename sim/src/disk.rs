@@ -33,6 +33,11 @@ impl Disk {
         votes
     }
 
+    /// Saves the voter's state beside the store.
+    pub fn save_vote(&mut self, state: Vec<u8>) {
+        self.trees.entry(Tree::Meta).or_default().insert(VOTER_KEY.to_vec(), state);
+    }
+
     /// Sudden death.
     pub fn lose_unflushed(&mut self) {
         self.unflushed.clear();

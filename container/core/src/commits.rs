@@ -18,7 +18,7 @@ use crate::management::Notice;
 use crate::resource_adaptor::{Egress, Scope};
 use crate::store::{Progress, StoreBatch, StoreOp, Tree};
 use crate::timers::Due;
-use resilee_membership::{MemberInput, PlantedFault, RunId, seal_sip};
+use resilee_membership::{PlantedFault, RunId, seal_sip};
 use resilee_sbb::{CellId, Timestamp, encode};
 
 impl Core {
@@ -289,8 +289,7 @@ impl Core {
             ops.push(self.progress());
         }
         self.writes.under_way.push_back((number, self.gate.last_commit()));
-        let votes = std::mem::take(&mut self.writes.pending_votes);
-        self.writes.votes.extend(votes.into_iter().map(|vote| (number, vote)));
+        self.votes.note_batch(number);
         self.outputs.push_back(Output::Store(StoreBatch { number, ops }));
     }
 
@@ -324,13 +323,7 @@ impl Core {
         while self.writes.unflushed.front().is_some_and(|(batch, ..)| *batch <= number) {
             self.writes.unflushed.pop_front();
         }
-        while let Some((batch, vote)) = self.writes.votes.front().copied() {
-            if batch > number {
-                break;
-            }
-            self.writes.votes.pop_front();
-            self.tell_member(MemberInput::Persisted(vote));
-        }
+        self.note_vote_flushed(number);
     }
 
     /// The cells that this node holds, by owner or not.

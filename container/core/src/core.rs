@@ -19,6 +19,7 @@ use crate::retry::RetryAlarms;
 use crate::store::{Progress, Restored, StoreOp};
 use crate::stranded::Stranded;
 use crate::timers::{Due, Timers};
+use crate::votes::VoteWrites;
 use crate::wall_clock::WallClockWatch;
 use resilee_membership::{
     Control, ControlBody, Destination, Member, MemberConfig, MemberInput, NodeName, Packet,
@@ -99,6 +100,7 @@ pub struct Core {
     /// Those of them that the membership knows.
     pub(crate) finished_told: BTreeSet<CohortId>,
     pub(crate) writes: Writes,
+    pub(crate) votes: VoteWrites,
     pub(crate) draining: Drain,
     pub(crate) alarms: Alarms,
     /// The alarm that this run serves nothing is raised.
@@ -156,10 +158,6 @@ pub(crate) struct Writes {
     pub under_way: VecDeque<(u64, u64)>,
     /// All commits up to this one are flushed.
     pub stored_commit: u64,
-    /// Voter states under way: batch and the membership's number.
-    pub votes: VecDeque<(u64, u64)>,
-    /// Voter states in `ops`.
-    pub pending_votes: Vec<u64>,
     /// A batch of this run is flushed: the first one names it.
     pub flushed: bool,
     /// Journals that have records.
@@ -249,6 +247,7 @@ impl Core {
             forgettable: (0, Vec::new()),
             finished_told: BTreeSet::new(),
             writes: Writes { next_batch: 1, ..Writes::default() },
+            votes: VoteWrites::default(),
             draining: Drain::No,
             alarms: Alarms::default(),
             told_outside: false,
@@ -285,6 +284,8 @@ impl Core {
             Input::Stuck { entity, service, fate } => self.on_stuck(now, entity, service, &fate),
             Input::Stored { number } => self.on_stored(number),
             Input::StoreFailed { reason } => self.on_store_failed(now, &reason),
+            Input::VoteSaved { number } => self.on_vote_saved(number),
+            Input::VoteNotSaved { number, reason } => self.on_vote_not_saved(now, number, &reason),
             Input::Records { token, records } => self.on_records(token, records),
             Input::RecordsFailed { token, reason } => self.on_records_failed(now, token, &reason),
             Input::WallClock(wall) => self.on_wall_clock(now, wall),
@@ -428,6 +429,7 @@ impl Core {
         self.apply_late(now);
         self.note_finished_cohorts();
         self.tend_orphans(now);
+        self.save_vote_again();
         self.tell_member(MemberInput::Timeout);
         self.note_outside(now);
         self.ask_again_to_join();

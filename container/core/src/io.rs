@@ -70,6 +70,18 @@ pub enum Input {
         /// What an operator reads in the alarm.
         reason: String,
     },
+    /// The answer to [`Output::SaveVote`]: the voter's state is on disk.
+    VoteSaved {
+        /// [`Output::SaveVote::number`].
+        number: u64,
+    },
+    /// The answer to [`Output::SaveVote`]: it is not.
+    VoteNotSaved {
+        /// [`Output::SaveVote::number`].
+        number: u64,
+        /// What an operator reads in the alarm.
+        reason: String,
+    },
     /// The answer to [`Output::LoadRecords`].
     Records {
         /// [`Output::LoadRecords::token`].
@@ -151,6 +163,14 @@ pub enum Output {
     },
     /// Write and flush; answer with [`Input::Stored`]. Batches are written in order.
     Store(StoreBatch),
+    /// Save the voter's state beside the store, which has failed, where a start looks for it;
+    /// answer with [`Input::VoteSaved`] or [`Input::VoteNotSaved`].
+    SaveVote {
+        /// Comes back with the answer.
+        number: u64,
+        /// As [`crate::VOTER_KEY`] has it.
+        state: Vec<u8>,
+    },
     /// Read records of a journal from the store; answer with [`Input::Records`]. Records of
     /// batches that were emitted before are among them, flushed or not.
     LoadRecords {

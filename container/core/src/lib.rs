@@ -67,6 +67,7 @@ mod takeover;
 mod timers;
 mod turns;
 mod untrusted;
+mod votes;
 mod wall_clock;
 
 pub use self::core::Core;

@@ -8,6 +8,8 @@
 //! There is an alarm all the time. A store that failed stays failed until the node starts again:
 //! what it would write now would follow a hole.
 //!
+//! Votes are stored nevertheless, or not given (`votes.rs`).
+//!
 //! Finding out is not here (the runtime's writer), nor moving a broken store aside (its engine).
 
 use crate::commit::Record;
@@ -15,7 +17,7 @@ use crate::core::Core;
 use crate::frame::{Extra, Update};
 use crate::link::Mode;
 use crate::store::StoredRecord;
-use resilee_membership::{MemberInput, NodeName};
+use resilee_membership::NodeName;
 use resilee_sbb::{CellId, Timestamp};
 
 /// Records that are kept in memory while they are not in the store; the oldest are given up.
@@ -33,11 +35,7 @@ impl Core {
         self.writes.failed = true;
         self.raise_alarm(now, "store", &format!("nothing is stored any more: {reason}"));
         self.writes.under_way.clear();
-        let pending = std::mem::take(&mut self.writes.pending_votes);
-        let asked: Vec<_> = self.writes.votes.drain(..).map(|(_, vote)| vote).collect();
-        for vote in asked.into_iter().chain(pending) {
-            self.tell_member(MemberInput::Persisted(vote));
-        }
+        self.save_vote();
     }
 
     /// A record is handed to the store: it is kept until it is flushed.

@@ -14,13 +14,12 @@ use crate::io::Output;
 use crate::link::Mode;
 use crate::management::Notice;
 use crate::resource_adaptor::Adoption;
-use crate::store::{StoreOp, Tree, VOTER_KEY};
 use crate::timers::Due;
 use resilee_membership::{
-    Control, ControlBody, Destination, MemberInput, MemberNotice, MemberOutput, PlantedFault,
-    RunId, View, VoterState, seal_control,
+    Control, ControlBody, Destination, MemberNotice, MemberOutput, PlantedFault, RunId, View,
+    seal_control,
 };
-use resilee_sbb::{CellId, CohortId, EntityId, Timestamp, encode};
+use resilee_sbb::{CellId, CohortId, EntityId, Timestamp};
 
 /// Text of the alarm while there is no backup.
 const NO_BACKUP: &str = "no backup: only one member is left";
@@ -84,16 +83,6 @@ impl Core {
         }
         let bytes = seal_control(&self.config.key, &control);
         self.outputs.push_back(Output::Packet { destination, bytes });
-    }
-
-    fn persist(&mut self, number: u64, state: &VoterState) {
-        let value = encode(state).expect("plain data can be encoded");
-        let key = VOTER_KEY.to_vec();
-        self.writes.ops.push(StoreOp::Put { tree: Tree::Meta, key, value });
-        match self.writes.failed {
-            true => self.tell_member(MemberInput::Persisted(number)),
-            false => self.writes.pending_votes.push(number),
-        }
     }
 
     fn adopt(&mut self, now: Timestamp, view: View) {

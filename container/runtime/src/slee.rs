@@ -237,6 +237,12 @@ impl Slee {
                     self.store_refused(reason, context);
                 }
             }
+            Output::SaveVote { number, state } => {
+                if let Err(reason) = self.store.handle().save_vote(self.run, number, state) {
+                    let input = Input::VoteNotSaved { number, reason };
+                    context.notify(Feed::inside(self.run, input));
+                }
+            }
             Output::LoadRecords { token, journal, from, limit } => {
                 let records = self.store.handle().read(journal, from, limit);
                 self.load(token, records, context);
@@ -346,6 +352,10 @@ impl Slee {
 pub(crate) fn store_feed(event: StoreEvent) -> Feed {
     match event {
         StoreEvent::Stored { run, number } => Feed::inside(run, Input::Stored { number }),
+        StoreEvent::VoteSaved { run, number } => Feed::inside(run, Input::VoteSaved { number }),
+        StoreEvent::VoteNotSaved { run, number, reason } => {
+            Feed::inside(run, Input::VoteNotSaved { number, reason })
+        }
         StoreEvent::Failed { run, reason } => Feed::inside(run, Input::StoreFailed { reason }),
     }
 }

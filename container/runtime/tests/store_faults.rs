@@ -126,7 +126,7 @@ fn vote(number: u64) -> StoreOp {
 }
 
 #[test]
-fn a_vote_survives_its_store_and_its_file_but_not_both() {
+fn a_vote_survives_its_store_and_its_files_but_not_both() {
     let dir = tempfile::tempdir().unwrap();
     for number in 1..=2 {
         let (store, events) = start(store::open(dir.path()).unwrap());
@@ -137,6 +137,7 @@ fn a_vote_survives_its_store_and_its_file_but_not_both() {
     let remembered = || store::open(dir.path()).unwrap().restored.voter;
     assert_eq!(remembered(), Some(voter(2)));
     damage(&dir.path().join("voter"), 9, 5);
+    damage(&dir.path().join("voter.other"), 9, 5);
     let opened = store::open(dir.path()).unwrap();
     assert!(opened.restored.notices[0].contains("voter"), "{:?}", opened.restored.notices);
     assert_eq!(opened.restored.voter, Some(voter(2)));
@@ -154,6 +155,7 @@ fn a_vote_survives_its_store_and_its_file_but_not_both() {
     assert_eq!(remembered(), Some(voter(3)));
     fs::remove_dir_all(dir.path().join("store")).unwrap();
     fs::remove_file(dir.path().join("voter")).unwrap();
+    fs::remove_file(dir.path().join("voter.other")).unwrap();
     assert_eq!(remembered(), None);
 }
 
@@ -200,13 +202,20 @@ fn the_process_on_a_full_disk() {
     let Ok(dir) = std::env::var(CHILD) else { return };
     let (store, events) = start(store::open(Path::new(&dir)).unwrap());
     for number in 1.. {
-        let ops = vec![put(number, 100_000), bill(number)];
+        let ops = vec![put(number, 100_000), bill(number), vote(1)];
         let refused = store.handle().write(1, StoreBatch { number, ops });
         match events.recv_timeout(DEADLINE).unwrap() {
             StoreEvent::Stored { number, .. } => eprintln!("stored {number}"),
-            StoreEvent::Failed { reason, .. } => return eprintln!("failed {refused:?} {reason}"),
+            StoreEvent::Failed { reason, .. } => {
+                eprintln!("failed {refused:?} {reason}");
+                break;
+            }
+            other => panic!("{other:?} was not asked for"),
         }
     }
+    let state = resilee_sbb::encode(&voter(7)).unwrap();
+    store.handle().save_vote(1, 3, state).unwrap();
+    assert_eq!(events.recv_timeout(DEADLINE).unwrap(), StoreEvent::VoteSaved { run: 1, number: 3 });
 }
 
 /// Not a test of its own: opens a store, if it was started to.
@@ -257,5 +266,22 @@ fn a_full_disk_is_a_failed_store_and_no_dead_process() {
     // With space again, what was reported as stored is there.
     let opened = store::open(dir.path()).unwrap();
     assert!(opened.restored.cells.len() >= stored, "{text}");
+    assert_eq!(opened.restored.voter, Some(voter(7)));
     assert!(bills(opened).len() >= stored, "{text}");
+}
+
+#[test]
+fn a_vote_that_no_file_takes_is_said_to_be_on_no_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, events) = start(store::open(dir.path()).unwrap());
+    fs::create_dir(dir.path().join("voter")).unwrap();
+    let state = resilee_sbb::encode(&voter(7)).unwrap();
+    store.handle().save_vote(1, 3, state.clone()).unwrap();
+    let event = events.recv_timeout(DEADLINE).unwrap();
+    assert!(matches!(event, StoreEvent::VoteNotSaved { run: 1, number: 3, .. }), "{event:?}");
+    fs::remove_dir(dir.path().join("voter")).unwrap();
+    store.handle().save_vote(1, 3, state).unwrap();
+    assert_eq!(events.recv_timeout(DEADLINE).unwrap(), StoreEvent::VoteSaved { run: 1, number: 3 });
+    drop(store);
+    assert_eq!(store::open(dir.path()).unwrap().restored.voter, Some(voter(7)));
 }

@@ -75,6 +75,7 @@ impl World {
             Action::Input { node, life, input: Input::Stored { number } } => {
                 of(*node, *life) && self.voted[*node] == *number
             }
+            Action::Input { node, life, input: Input::VoteSaved { .. } } => of(*node, *life),
             _ => false,
         });
         let (handlers, votes) = (handlers.count(), votes.count());

@@ -54,6 +54,12 @@ enum Action {
         life: u64,
         number: u64,
     },
+    VoteSaved {
+        node: usize,
+        life: u64,
+        number: u64,
+        state: Vec<u8>,
+    },
     Input {
         node: usize,
         life: u64,
@@ -334,6 +340,9 @@ impl World {
                     let input = Input::Stored { number };
                     self.schedule(TELL_US, Action::Input { node, life, input });
                 }
+            }
+            Action::VoteSaved { node, life, number, state } => {
+                self.save_vote(node, life, number, state);
             }
             Action::Input { node, life, input } => self.feed_life(node, life, input),
             Action::Frame { to, .. } if self.held_back[to].is_some() => {

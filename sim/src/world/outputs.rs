@@ -3,7 +3,7 @@
 //!
 //! What the balancer and the phones want is not here (`mod.rs`).
 
-use super::{Action, World};
+use super::{Action, TELL_US, World};
 use crate::node::run;
 use crate::plan::Process;
 use resilee_core::{Input, Output};
@@ -49,6 +49,10 @@ impl World {
                 let delay = self.random.between(100, self.flush_us_max);
                 self.schedule(delay, Action::Flushed { node, life, number });
             }
+            Output::SaveVote { number, state } => {
+                let delay = self.random.between(100, self.flush_us_max);
+                self.schedule(delay, Action::VoteSaved { node, life, number, state });
+            }
             Output::LoadRecords { token, .. } if self.nodes[node].disk.failed => {
                 let input = Input::RecordsFailed { token, reason: "it is broken".to_owned() };
                 self.schedule(200, Action::Input { node, life, input });
@@ -68,6 +72,16 @@ impl World {
                 self.schedule(2_000, Action::Start(Process::Node(node)));
             }
             Output::Drained => self.kill(Process::Node(node)),
+        }
+    }
+
+    pub(super) fn save_vote(&mut self, node: usize, life: u64, number: u64, state: Vec<u8>) {
+        if self.nodes[node].life == life {
+            self.nodes[node].disk.save_vote(state);
+            self.votes += 1;
+            // It may die in between.
+            let input = Input::VoteSaved { number };
+            self.schedule(TELL_US, Action::Input { node, life, input });
         }
     }
 

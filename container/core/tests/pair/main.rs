@@ -5,6 +5,7 @@ mod orphans;
 mod pair;
 #[path = "../single_node/toy.rs"]
 mod toy;
+mod votes;
 
 use pair::Pair;
 use resilee_core::Input;

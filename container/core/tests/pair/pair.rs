@@ -5,8 +5,8 @@ use resilee_core::management::{Notice, Status};
 use resilee_core::{Core, CoreConfig, Input, Output, PROGRESS_KEY, Peer, Restored, StoreBatch};
 use resilee_core::{StoreOp, StoredRecord, Tree, VOTER_KEY};
 use resilee_membership::{
-    Flow, Key, Packet, RunId, Seat, SeatConfig, SeatInput, SeatOutput, Transport, Unclean, open,
-    seal_control, seal_sip,
+    Flow, Key, Packet, RunId, Seat, SeatConfig, SeatInput, SeatOutput, Transport, Unclean, View,
+    VoterState, open, seal_control, seal_sip,
 };
 use resilee_sbb::{CellId, Deliver, LinkedSbb, Tables, Timestamp, decode};
 use std::collections::{BTreeMap, VecDeque};
@@ -26,6 +26,10 @@ pub struct Node {
     pub journals: BTreeMap<String, Vec<StoredRecord>>,
     disk: BTreeMap<(Tree, Vec<u8>), Vec<u8>>,
     unflushed: Vec<StoreBatch>,
+    /// The store takes nothing any more.
+    store_failed: bool,
+    /// Nor does the file of the vote.
+    pub vote_lost: bool,
     /// What it said, and what it was told by the core.
     pub sent: Vec<String>,
     pub notices: Vec<Notice>,
@@ -139,12 +143,21 @@ impl Pair {
     pub fn kill(&mut self, node: usize) {
         self.nodes[node].core = None;
         self.nodes[node].unflushed.clear();
+        self.nodes[node].store_failed = false;
         self.on_its_way.retain(|(to, _)| *to != node);
         if std::mem::take(&mut self.linked) {
             let peer = name(node).parse().expect("a name");
             self.feed(1 - node, Input::LinkDown { peer });
             self.settle();
         }
+    }
+
+    /// The node's store fails, until the node starts again.
+    pub fn fail_store(&mut self, node: usize) {
+        self.nodes[node].store_failed = true;
+        self.nodes[node].unflushed.clear();
+        self.feed(node, Input::StoreFailed { reason: "the disk is full".to_owned() });
+        self.settle();
     }
 
     /// A client says something to a node.
@@ -207,6 +220,22 @@ impl Pair {
         panic!("no member within 10 s");
     }
 
+    /// Lets time pass until this one is a member of a view with so many.
+    pub fn until_member_of(&mut self, node: usize, members: usize) {
+        for _ in 0..10_000 {
+            if self.status(node).member && self.view(node).members.len() == members {
+                return;
+            }
+            self.pass_ms(1);
+        }
+        panic!("no member of such a view within 10 s");
+    }
+
+    /// The view that a node has.
+    pub fn view(&self, node: usize) -> View {
+        self.nodes[node].core.as_ref().expect("it lives").view().clone()
+    }
+
     /// Members of the view that the seat has.
     pub fn seat_members(&self) -> usize {
         self.seat.view().members.len()
@@ -241,6 +270,15 @@ impl Pair {
                     let peer = name(node).parse().expect("a name");
                     self.on_its_way.push_back((1 - node, Input::Frame { peer, bytes }));
                 }
+                Output::SaveVote { number, .. } if own.vote_lost => {
+                    let reason = "the disk is full".to_owned();
+                    self.on_its_way.push_back((node, Input::VoteNotSaved { number, reason }));
+                }
+                Output::SaveVote { number, state } => {
+                    own.disk.insert((Tree::Meta, VOTER_KEY.to_vec()), state);
+                    self.on_its_way.push_back((node, Input::VoteSaved { number }));
+                }
+                Output::Store(_) if own.store_failed => {}
                 Output::Store(batch) => {
                     own.unflushed.push(batch);
                     if !own.slow_disk {
@@ -314,6 +352,11 @@ impl Node {
             let sequence = records.len() as u64 + 1;
             records.push(StoredRecord { sequence, cell, record });
         }
+    }
+
+    /// What its voter remembers on the disk.
+    pub fn voter(&self) -> VoterState {
+        self.restore().voter.expect("one was stored")
     }
 
     fn restore(&self) -> Restored {

@@ -6,7 +6,7 @@
 //! | `store/log/`     | all writes since the last checkpoint (`log.rs`)  | with each group    |
 //! | `store/` (sled)  | cells, tables, single values as of a checkpoint  | with a checkpoint  |
 //! | `journal/`       | records, for ever (`journal.rs`)                 | with a checkpoint  |
-//! | `voter`          | the voter's state once more (`voter_file.rs`)    | before its group   |
+//! | `voter`, `voter.other` | the voter's state once more (`voter_file.rs`) | before its group |
 //! | `format`         | the format of all that (`format_file.rs`)        | when it is made    |
 //!
 //! A store that does not open is moved aside and a fresh one made; records stand in the journals,
@@ -230,6 +230,11 @@ impl Engine {
         Ok(())
     }
 
+    /// Saves the voter's state alone.
+    pub fn save_vote(&mut self, state: &[u8]) -> io::Result<()> {
+        self.voter.save(state)
+    }
+
     /// Records of a journal from a sequence on.
     pub fn read(
         &self,
@@ -251,14 +256,8 @@ impl Engine {
         }
         let filled = self.journals.iter().filter(|(_, journal)| !journal.is_empty());
         restored.journals = filled.map(|(name, _)| name.clone()).collect();
-        match self.voter.load() {
-            Ok(saved) => restored.voter = later(saved, restored.voter),
-            Err(reason) => {
-                let notice =
-                    format!("the voter's file is of no use ({reason}): the store's counts");
-                restored.notices.push(notice);
-            }
-        }
+        let saved = self.voter.load(&mut restored.notices);
+        restored.voter = later(saved, restored.voter);
         Ok(restored)
     }
 

@@ -33,6 +33,22 @@ pub enum StoreEvent {
         /// [`StoreBatch::number`].
         number: u64,
     },
+    /// The voter's state of that number is on disk.
+    VoteSaved {
+        /// Tag that came with it.
+        run: u64,
+        /// Number that came with it.
+        number: u64,
+    },
+    /// It is not.
+    VoteNotSaved {
+        /// Tag that came with it.
+        run: u64,
+        /// Number that came with it.
+        number: u64,
+        /// Why.
+        reason: String,
+    },
     /// Nothing will be stored any more.
     Failed {
         /// Tag of the first batch of this run that was not stored.
@@ -44,6 +60,7 @@ pub enum StoreEvent {
 
 enum Job {
     Write { run: u64, batch: StoreBatch },
+    Vote { run: u64, number: u64, state: Vec<u8> },
     Read { journal: String, from: u64, limit: usize, answer: oneshot::Sender<Vec<StoredRecord>> },
     Restore { answer: oneshot::Sender<Restored> },
 }
@@ -117,6 +134,15 @@ impl StoreHandle {
         })
     }
 
+    /// Saves the voter's state in its own file alone: the store has failed.
+    ///
+    /// # Errors
+    /// Why it cannot be handed over.
+    pub fn save_vote(&self, run: u64, number: u64, state: Vec<u8>) -> Result<(), String> {
+        let refused = self.jobs.try_send(Job::Vote { run, number, state });
+        refused.map_err(|_| "the store's thread does not answer".to_owned())
+    }
+
     /// Reads records of a journal; nothing comes if the store is overloaded or has ended.
     pub fn read(
         &self,
@@ -157,6 +183,7 @@ impl Writer {
             while let Some(job) = next.take() {
                 match job {
                     Job::Write { run, batch } => next = self.write_group(run, batch, jobs),
+                    Job::Vote { run, number, state } => self.save_vote(run, number, &state),
                     other => self.answer(other),
                 }
             }
@@ -207,6 +234,13 @@ impl Writer {
         }
     }
 
+    fn save_vote(&mut self, run: u64, number: u64, state: &[u8]) {
+        (self.tell)(match self.engine.save_vote(state) {
+            Ok(()) => StoreEvent::VoteSaved { run, number },
+            Err(error) => StoreEvent::VoteNotSaved { run, number, reason: error.to_string() },
+        });
+    }
+
     fn answer(&mut self, job: Job) {
         let engine = &mut self.engine;
         let answered = catch_unwind(AssertUnwindSafe(|| match job {
@@ -221,7 +255,7 @@ impl Writer {
                 Ok(restored) => drop(answer.send(restored)),
                 Err(error) => tracing::error!(%error, "cannot read the store"),
             },
-            Job::Write { .. } => {}
+            Job::Write { .. } | Job::Vote { .. } => {}
         }));
         if answered.is_err() {
             tracing::error!("the store panicked while it was read");
