@@ -79,6 +79,8 @@ pub struct Member {
     seat_process: Option<SeatProcess>,
     /// What the last notice said about the seat; none before the first.
     seat_noticed_alive: Option<bool>,
+    /// Number of the last view that this run voted for as its own proposal.
+    proposed: u64,
     /// The view that this run asks votes for.
     asking: Option<Asking>,
     /// Runs that have acked the snapshot and all that was let out since, by node.
@@ -124,6 +126,7 @@ impl Member {
             seat: detector.clone(),
             seat_process: None,
             seat_noticed_alive: None,
+            proposed: 0,
             asking: None,
             joiners: BTreeMap::new(),
             joining: None,

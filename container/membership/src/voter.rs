@@ -172,6 +172,14 @@ impl VoterState {
         self.vote = Some(view);
     }
 
+    /// Takes back the vote for a proposal of its own that nobody was asked for; what stood before
+    /// it stands again. Nobody knows of it, so it can have decided nothing.
+    pub fn take_back(&mut self, view: &View, before: Option<View>) {
+        if self.vote.as_ref() == Some(view) {
+            self.vote = before;
+        }
+    }
+
     /// The lowest number that this voter has not used.
     pub fn next_number(&self) -> u64 {
         let voted = self.vote.as_ref().map_or(0, |vote| vote.number);

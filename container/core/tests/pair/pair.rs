@@ -42,6 +42,8 @@ pub struct Pair {
     pub now: Timestamp,
     pub nodes: [Node; 2],
     seat: Seat,
+    /// It hears nothing and says nothing.
+    pub seat_away: bool,
     on_its_way: VecDeque<(usize, Input)>,
     linked: bool,
 }
@@ -82,7 +84,7 @@ impl Pair {
         let now = Timestamp::from_millis(1_700_000_000_000);
         let seat = seat(now);
         let (nodes, on_its_way) = (Default::default(), VecDeque::new());
-        Pair { now, nodes, seat, on_its_way, linked: false }
+        Pair { now, nodes, seat, seat_away: false, on_its_way, linked: false }
     }
 
     /// The balancer starts anew, and has lost what it had stored.
@@ -310,6 +312,9 @@ impl Pair {
     }
 
     fn feed_seat(&mut self, input: SeatInput) {
+        if self.seat_away {
+            return;
+        }
         self.seat.handle_input(self.now, input);
         while let Some(output) = self.seat.poll_output() {
             match output {

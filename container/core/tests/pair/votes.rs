@@ -1,6 +1,9 @@
-//! Votes of a node whose store failed: they are stored, or not given.
+//! Votes: of a node whose store failed they are stored, or not given; and what nobody was asked for
+//! binds nobody.
 
 use crate::pair::Pair;
+use resilee_core::Input;
+use resilee_core::management::Command;
 
 /// Texts of the alarms that are raised at a node.
 fn alarms(pair: &Pair, node: usize) -> Vec<String> {
@@ -72,4 +75,29 @@ fn alone_without_a_store_and_without_a_vote_calls_go_on_and_nobody_joins() {
     assert!(says_that_it_cannot_vote(&pair, 0), "{:?}", alarms(&pair, 0));
     pair.nodes[0].vote_lost = false;
     pair.until_whole();
+}
+
+#[test]
+fn a_vote_that_nobody_was_asked_to_follow_is_taken_back_and_binds_to_nothing() {
+    let mut pair = Pair::up();
+    let name = |node: usize| ["server1", "server2"][node].parse().expect("a name");
+    pair.nodes[0].slow_disk = true;
+    pair.feed(0, Input::LinkDown { peer: name(1) });
+    for node in [0, 1] {
+        pair.feed(node, Input::LinkUp { peer: name(1 - node) });
+    }
+    pair.settle();
+    pair.nodes[0].slow_disk = false;
+    pair.flush(0);
+    pair.settle();
+    assert_eq!(pair.nodes[0].voter().vote.map(|view| view.members.len()), Some(2));
+    // The seat does not help: what the other one wants is decided by this vote.
+    pair.seat_away = true;
+    let number = pair.view(1).number;
+    pair.feed(1, Input::Command(Command::HandOver { cohort: None, to: name(0) }));
+    pair.settle();
+    pair.pass_ms(200);
+    assert_eq!(pair.view(0).number, number + 1);
+    assert!(pair.is_whole());
+    assert!(pair.view(0).cohorts.values().all(|owner| owner.node == name(0)));
 }

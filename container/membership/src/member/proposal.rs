@@ -13,7 +13,7 @@
 //! | proposal | input                               | output                           | next   |
 //! |----------|-------------------------------------|----------------------------------|--------|
 //! | none     | a view is wanted                    | Proposing; own vote to the store | voted  |
-//! | voted    | other members are wanted, or none   | NotProposing                     | none   |
+//! | voted    | other members are wanted, or none   | NotProposing; the vote taken back | none  |
 //! | voted    | own vote is stored                  | Propose to all                   | asking |
 //! | asking   | one heartbeat interval passed       | Propose to all                   | same   |
 //! | asking   | granted by a majority, own included | the view is decided              | none   |
@@ -59,6 +59,8 @@ pub(super) struct Asking {
     forced: bool,
     /// Others were asked for it: it may be granted from now on.
     asked: bool,
+    /// The vote that this one follows.
+    before: Option<View>,
 }
 
 impl Member {
@@ -101,10 +103,27 @@ impl Member {
             return;
         };
         if wanted.is_none_or(|view| view.members != asking.view.members) {
-            self.asking = None;
+            self.take_back_vote();
             if self.view.contains(&self.config.me) {
                 self.outputs.push_back(MemberOutput::NotProposing);
             }
+        }
+    }
+
+    /// The own vote for it would bind this voter to a view that nobody will ever ask for: without
+    /// the seat, others could decide nothing before it is back.
+    ///
+    /// A vote may be taken back because no message has named it, and none of what is stored counts
+    /// before others are asked. A start may still find it, if that comes before the next write, or
+    /// in the older one of two copies: then it binds as before. Its number is not used again by
+    /// this run (`proposed`), so a stored vote is never taken for a later one of that number.
+    fn take_back_vote(&mut self) {
+        let Some(Asking { view, before, .. }) = self.asking.take() else { return };
+        // With more voters two copies of the state, with votes for two views of one number, could
+        // not be told apart by what else is in them.
+        if majority(self.voters()) <= 2 {
+            self.voter.take_back(&view, before);
+            self.store();
         }
     }
 
@@ -205,7 +224,7 @@ impl Member {
             let lives = |cohort: &CohortId| view.members.iter().any(|run| run.cohort() == *cohort);
             view.cohorts.retain(|cohort, _| *cohort == CohortId::TABLES || lives(cohort));
         }
-        View { number: self.voter.next_number(), ..view }
+        View { number: self.voter.next_number().max(self.proposed + 1), ..view }
     }
 
     fn may_start_from_cold(&self, now: Timestamp) -> bool {
@@ -227,6 +246,8 @@ impl Member {
         } else if !self.config.peers.is_empty() {
             self.notice(MemberNotice::ColdStart { base: self.view.number });
         }
+        let before = self.voter.vote.clone();
+        self.proposed = view.number;
         self.voter.vote_for_own(view.clone());
         self.asking = Some(Asking {
             base: self.view.number,
@@ -237,6 +258,7 @@ impl Member {
             burnt_until: None,
             forced: false,
             asked: false,
+            before,
         });
         self.store();
     }
