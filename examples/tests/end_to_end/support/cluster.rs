@@ -27,6 +27,9 @@ const FORMED_WITHIN: Duration = Duration::from_secs(40);
 
 const KEY: &str = "end-to-end tests sign with this and nobody else does";
 
+/// The file of the token that orders need.
+const TOKEN: &str = "admin.token";
+
 /// Whether calls need a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Calls {
@@ -155,6 +158,17 @@ impl Cluster {
         self.nodes[server - 1] = Some(Process::start(name, self.folder.path(), &mut command));
     }
 
+    /// `server` is to go on without the others' votes, by the command that an operator uses.
+    #[track_caller]
+    pub fn force(&self, server: usize) {
+        let mut command = Command::new(binary("resilee"));
+        let address = self.rest(server).page("");
+        command.args(["ctl", "--admin", address.trim_start_matches("http://")]);
+        command.args(["cluster", "force", "--token-file", TOKEN]);
+        let forced = command.current_dir(self.folder.path()).output().expect("resilee starts");
+        assert!(forced.status.success(), "{}", String::from_utf8_lossy(&forced.stderr));
+    }
+
     /// SIGKILL to `server`.
     #[track_caller]
     pub fn kill_node(&mut self, server: usize) {
@@ -263,6 +277,7 @@ impl Plan {
             fs::write(folder.join(name), text).unwrap_or_else(|error| panic!("{name}: {error}"));
         };
         write("cluster.key", KEY);
+        write(TOKEN, "whoever reads this may give orders");
         write("balancer.toml", &self.balancer_toml());
         for (index, name) in SERVERS.iter().enumerate() {
             let mut text = self.node_toml(index, link);
@@ -300,7 +315,7 @@ impl Plan {
              [sip]\nlisten = \"{sip}\"\nbehind_balancer = \"{advertise}\"\n\n\
              [cluster]\nlisten = \"{cluster}\"\nkey_file = \"cluster.key\"\n\
              peers = [{{ name = \"{peer}\", address = \"{other}\" }}]\n{certificates}\n\
-             [admin]\nlisten = \"{admin}\"\n"
+             [admin]\nlisten = \"{admin}\"\ntoken_file = \"{TOKEN}\"\n"
         )
     }
 }
