@@ -192,7 +192,9 @@ fn log(notice: &BalancerNotice) {
         BalancerNotice::View { .. } | BalancerNotice::Seat(SeatNotice::NodeBack { .. }) => {
             tracing::info!("{notice}");
         }
-        BalancerNotice::Seat(SeatNotice::Conflict { .. }) => tracing::error!("{notice}"),
+        BalancerNotice::Seat(SeatNotice::Conflict { .. } | SeatNotice::Forgetful { .. }) => {
+            tracing::error!("{notice}");
+        }
         BalancerNotice::Seat(SeatNotice::NodeLost { .. })
         | BalancerNotice::Refused { .. }
         | BalancerNotice::Dropped { .. } => tracing::warn!("{notice}"),

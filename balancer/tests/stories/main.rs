@@ -194,6 +194,8 @@ fn another_clusters_datagrams_and_another_nodes_name_are_dropped() {
 #[test]
 fn the_seat_votes_only_when_its_vote_is_stored() {
     let mut stage = Stage::pair(Algorithm::FirstAlive);
+    // Both nodes have told it what they know.
+    stage.run(400);
     stage.slow_store = true;
     let two = run(1, 1);
     let view = stage.view.next(vec![two.clone()], &two);

@@ -14,7 +14,10 @@
 //! It grants a cold start when it has heard no member for `cold_start_ms` since its own start,
 //! or when it stores no view and all nodes say the same.
 //!
-//! Not here: sockets, the state file, and what the balancer does with SIP.
+//! Not here: sockets, the state file, what the balancer does with SIP, and when a seat votes that
+//! has no state file (`seat/lost_memory.rs`).
+
+mod lost_memory;
 
 use crate::control::{Control, ControlBody, SeatProcess, Verdict, VoterId};
 use crate::persist_queue::PersistQueue;
@@ -95,6 +98,11 @@ pub enum SeatNotice {
         /// The number.
         number: u64,
     },
+    /// This voter has lost its memory, and refuses until these nodes have told what they know.
+    Forgetful {
+        /// Nodes that have not.
+        untold: Vec<NodeName>,
+    },
 }
 
 impl fmt::Display for SeatNotice {
@@ -107,6 +115,16 @@ impl fmt::Display for SeatNotice {
                 write!(f, "{node} is lost: {why} (never heard)")
             }
             SeatNotice::NodeBack { run } => write!(f, "{run} is heard"),
+            SeatNotice::Forgetful { untold } => {
+                let names: Vec<_> = untold.iter().map(ToString::to_string).collect();
+                write!(
+                    f,
+                    "a vote is refused: there was no state file, so earlier votes are not known \
+                     before {} is heard; if it is dead for good, `resilee ctl cluster force` \
+                     starts the other one",
+                    names.join(", ")
+                )
+            }
             SeatNotice::Conflict { number } => {
                 write!(f, "two different views have the number {number}: a voter lost its memory")
             }
@@ -122,6 +140,8 @@ struct Node {
     run: Option<RunId>,
     /// The view number it said last.
     number: Option<u64>,
+    /// It has told its highest view to this process of the balancer, which knows that or a higher.
+    told: bool,
     /// It said that it is about to leave.
     draining: bool,
     /// What the last notice said.
@@ -147,6 +167,7 @@ pub struct Seat {
     /// What heartbeats say of the process, and since when it runs.
     process: (SeatProcess, Timestamp),
     noticed_conflict: u64,
+    noticed_forgetful: bool,
     outputs: VecDeque<SeatOutput>,
     planted: Planted,
 }
@@ -154,12 +175,19 @@ pub struct Seat {
 impl Seat {
     /// A seat that starts at `now` with the state it stored last.
     pub fn new(now: Timestamp, config: SeatConfig, stored: Option<VoterState>) -> Self {
-        let voter = stored.unwrap_or_default();
+        let voter = stored.unwrap_or_else(VoterState::forgetful);
         let node = |name: &NodeName| {
             let detector = FailureDetector::new(now, config.heartbeat_ms, config.missed);
             (
                 name.clone(),
-                Node { detector, run: None, number: None, draining: false, noticed_alive: false },
+                Node {
+                    detector,
+                    run: None,
+                    number: None,
+                    told: false,
+                    draining: false,
+                    noticed_alive: false,
+                },
             )
         };
         Seat {
@@ -173,6 +201,7 @@ impl Seat {
             heartbeat_at: now,
             process: (SeatProcess::default(), now),
             noticed_conflict: 0,
+            noticed_forgetful: false,
             outputs: VecDeque::new(),
             planted: Planted::NONE,
             config,
@@ -263,6 +292,8 @@ impl Seat {
             && node.detector.handle_heartbeat(now, sequence, echo)
         {
             node.draining = draining;
+            // An echo proves that it has heard this process, and what an earlier one said before.
+            node.told |= node.detector.echoed_at().is_some() && number <= self.view.number;
         }
         let tells = matches!(body, ControlBody::TellView { .. } | ControlBody::Vote { .. });
         if number > self.voter.highest.number && !tells {
@@ -286,13 +317,19 @@ impl Seat {
             planted: self.planted,
         };
         let proposal = Proposal { proposer: &proposer, base, view };
+        let forgetful = self.voter.forgetful && !self.all_told(now);
+        self.voter.forgetful = forgetful && !self.cannot_contradict(proposal);
         let verdict = match self.voter.handle_proposal(proposal, circumstances) {
             Ok(Grant::New) => {
                 self.store();
                 Verdict::Granted
             }
             Ok(Grant::Again) => Verdict::Granted,
-            Err(refusal) => refusal.verdict(),
+            Err(refusal) => {
+                self.voter.forgetful = forgetful;
+                self.notice_refusal(refusal);
+                refusal.verdict()
+            }
         };
         let to = proposer.node.clone();
         let highest = self.voter.highest.clone();

@@ -33,9 +33,8 @@
 //! was never answered died with the run that asked. If one of the others is silent, the remaining
 //! votes must do. Until then the lack is part of the state, so that a restart does not end it. With
 //! more voters the others would have to tell their votes, too; no cluster has so many today.
-//! The seat is excepted: a first start with one node would have to wait for the other one for ever.
-//! A balancer that lost its state file may so help to decide a second view of a number, if a node
-//! that was voted out meanwhile asks before it hears of that.
+//! The seat has a rule of its own (`seat/lost_memory.rs`): a first start with one node would have
+//! to wait for the other one for ever.
 //!
 //! Not here: storing the state before the answer leaves (`persist_queue.rs`), who is a living
 //! member (`member.rs`, `seat.rs`), and asking for votes (`member/proposal.rs`).

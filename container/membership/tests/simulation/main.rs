@@ -237,6 +237,56 @@ fn only_the_last_survivor_starts_from_cold() {
 }
 
 #[test]
+fn a_first_start_does_not_wait_for_a_node_that_never_was_there() {
+    let mut world = World::new(1, Weather::FAIR);
+    for _ in 0..3 {
+        world.start(0);
+        assert!(world.run_until(4_000, |world| world.is_alone(0)).is_some(), "{:#?}", world.trace);
+        world.kill(0);
+        world.restart_seat();
+    }
+}
+
+#[test]
+fn a_balancer_that_forgot_gives_no_second_view_to_a_node_that_was_voted_out() {
+    let mut world = pair();
+    for (from, to) in [(0, 1), (1, 0), (1, SEAT), (SEAT, 1)] {
+        world.set_cut(from, to, true);
+    }
+    assert!(world.run_until(1_000, |world| world.is_alone(0)).is_some());
+    world.set_cut(0, SEAT, true);
+    world.set_cut(SEAT, 0, true);
+    world.replace_seat();
+    world.set_cut(1, SEAT, false);
+    world.set_cut(SEAT, 1, false);
+    world.run(10_000);
+    assert!(!world.is_alone(1), "{:#?}", world.trace);
+    assert!(world.trace.iter().any(|line| line.contains("before a is heard")));
+    world.heal();
+    assert!(world.run_until(2_000, World::is_whole).is_some(), "{:#?}", world.trace);
+}
+
+#[test]
+fn a_balancer_that_forgot_votes_again_when_both_nodes_have_told() {
+    let mut world = pair();
+    world.replace_seat();
+    world.run(600);
+    world.kill(1);
+    assert!(world.run_until(500, |world| world.is_alone(0)).is_some(), "{:#?}", world.trace);
+}
+
+#[test]
+fn the_last_member_starts_again_although_the_balancer_forgot() {
+    let mut world = pair();
+    world.kill(1);
+    assert!(world.run_until(1_000, |world| world.is_alone(0)).is_some());
+    world.kill(0);
+    world.replace_seat();
+    world.start(0);
+    assert!(world.run_until(4_000, |world| world.is_alone(0)).is_some(), "{:#?}", world.trace);
+}
+
+#[test]
 fn views_do_not_grow_with_every_restart() {
     let mut world = pair();
     for _ in 0..40 {
@@ -251,34 +301,47 @@ fn views_do_not_grow_with_every_restart() {
 
 #[test]
 fn the_same_seed_gives_the_same_trace() {
-    assert_eq!(storm(7).trace, storm(7).trace);
+    let play = || storm(7, Balancer::Remembers).trace;
+    assert_eq!(play(), play());
 }
 
 #[test]
 fn storms_do_no_harm_and_pass_one() {
-    sweep(0);
+    sweep(0, Balancer::Remembers);
 }
 
 #[test]
 fn storms_do_no_harm_and_pass_two() {
-    sweep(1);
+    sweep(1, Balancer::Remembers);
 }
 
-fn sweep(half: u64) {
+#[test]
+fn storms_in_which_the_balancer_forgets_do_no_harm_and_pass() {
+    sweep(0, Balancer::Forgets);
+}
+
+/// What a balancer that starts again has of its state file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Balancer {
+    Remembers,
+    Forgets,
+}
+
+fn sweep(half: u64, balancer: Balancer) {
     if let Some(seed) = from_environment("RESILEE_SEED") {
-        println!("{}", storm(seed).trace.join("\n"));
+        println!("{}", storm(seed, balancer).trace.join("\n"));
         return;
     }
     let seeds = from_environment("RESILEE_SEEDS").unwrap_or(SEEDS);
     for seed in (0..seeds).filter(|seed| seed % 2 == half) {
-        let result = std::panic::catch_unwind(|| storm(seed));
+        let result = std::panic::catch_unwind(|| storm(seed, balancer));
         assert!(result.is_ok(), "RESILEE_SEED={seed} replays this");
     }
 }
 
 /// Faults at random for some seconds, in weather of the seed; then all is healed and the cluster
 /// must become whole.
-fn storm(seed: u64) -> World {
+fn storm(seed: u64, balancer: Balancer) -> World {
     let mut random = Random::new(seed ^ 0xfa17);
     let weather = Weather {
         loss_percent: random.below(25),
@@ -293,8 +356,13 @@ fn storm(seed: u64) -> World {
     if random.percent(70) {
         world.run(1_500);
     }
+    // A node without any past and a balancer that forgot take each other for new.
+    while balancer == Balancer::Forgets && world.run_until(1_000, World::is_whole).is_none() {
+        // Some crash with their votes.
+        [0, 1].into_iter().for_each(|place| world.start(place));
+    }
     for _ in 0..random.below(14) {
-        fault(&mut world, &mut random);
+        fault(&mut world, &mut random, balancer);
         let pause = [5, 60, 400, 1_200, 4_000][random.below(5) as usize];
         world.run(random.below(pause));
     }
@@ -309,7 +377,7 @@ fn storm(seed: u64) -> World {
     world
 }
 
-fn fault(world: &mut World, random: &mut Random) {
+fn fault(world: &mut World, random: &mut Random, balancer: Balancer) {
     let node = random.below(2) as usize;
     let (from, to) =
         [(0, 1), (1, 0), (0, SEAT), (SEAT, 0), (1, SEAT), (SEAT, 1)][random.below(6) as usize];
@@ -327,6 +395,7 @@ fn fault(world: &mut World, random: &mut Random) {
             world.set_cut(place, (place + 1) % 3, false);
             world.set_cut((place + 1) % 3, place, false);
         }),
+        11 if balancer == Balancer::Forgets => world.replace_seat(),
         11 => world.restart_seat(),
         _ => world.hand_over(node),
     }

@@ -210,6 +210,16 @@ impl World {
         self.seat = None;
     }
 
+    /// It starts again without its state file. A view that no node knows by then was decided for
+    /// nobody: whoever asked for it has not heard of it, and acts by it only if it still does.
+    pub fn replace_seat(&mut self) {
+        self.seat_stored = None;
+        let stored = self.nodes.iter().filter_map(|node| node.stored.as_ref());
+        let known = stored.map(|state| state.highest.number).max().unwrap_or(0);
+        self.adopted.retain(|number, _| *number <= known);
+        self.restart_seat();
+    }
+
     pub fn restart_seat(&mut self) {
         self.log("restart the seat".into());
         self.start_seat();
