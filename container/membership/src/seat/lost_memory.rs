@@ -11,14 +11,14 @@
 //! With a grant its memory is as good as whole.
 //!
 //! **Every node has told.** Whatever a lost vote decided, its proposer stores before it acts on
-//! it, and says in its heartbeats from then on. A heartbeat counts if it echoes one of this process: so
-//! its node has taken in all that earlier processes said before. What of that is still on its way
-//! then is given the time in which silence is a loss.
+//! it, and says in its heartbeats from then on. A heartbeat counts if it echoes one of this
+//! process: so its node has taken in all that earlier processes said before. What of that is still
+//! on its way then is given the time in which silence is a loss.
 //!
-//! **A first start** must not wait for a node that was never started, and nothing tells it from this:
-//! the other node has a past and is silent, the seat has lost its own, and the proposer has none
-//! (it lost it, or never was a member). Then a view of the silent node and the new one have the
-//! same number. Who is back later learns of the next view and joins.
+//! **A first start** must not wait for a node that was never started, and nothing tells it from
+//! this: the other node has a past and is silent, the seat has lost its own, and the proposer has
+//! none (it lost it, or never was a member). Then a view of the silent node and the new one have
+//! the same number. Who is back later learns of the next view and joins.
 //!
 //! **The proposer's node alone.** Only members propose what follows a view (`voter.rs`), and from
 //! cold only their nodes. If all members are of one node, nobody else can have asked for a vote
