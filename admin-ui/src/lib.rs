@@ -27,6 +27,7 @@
 //! |---------------------|--------------------------------------------------------------------|
 //! | `cluster/hand-over` | `{"to": node, "cohort": id}`: that node owns it (or all) from then |
 //! | `cluster/force`     | starts or goes on without the votes of others; gives P7 up         |
+//! | `cluster/forget-orphans` | forgets ends of calls that wait for a store that has those calls |
 //!
 //! An error is `{"error": what is wrong, "help": what to do}` with a fitting status. Anything
 //! but GET and HEAD needs `Authorization: Bearer TOKEN`: 401 without it, 403 with a wrong one or

@@ -1,5 +1,5 @@
-//! `POST /api/v1/cluster/hand-over` and `/cluster/force`: what an operator orders. Whether it can
-//! be done the node says; an answer of 200 means that it is done.
+//! `POST /api/v1/cluster/hand-over`, `/cluster/force` and `/cluster/forget-orphans`: what an
+//! operator orders. Whether it can be done the node says; an answer of 200 means that it is done.
 
 use crate::moment;
 use crate::problem::{Problem, RestProblem};
@@ -71,6 +71,12 @@ pub async fn force(system: web::Data<System>) -> Result<HttpResponse, RestProble
     command(&system, Command::Force).await?;
     let forced = |status: &Status| status.member && status.view.number > before.view.number;
     wait(&system, forced, "the node has no view of its own").await
+}
+
+/// Forgets the ends of calls that wait for a store that has those calls.
+pub async fn forget_orphans(system: web::Data<System>) -> Result<HttpResponse, RestProblem> {
+    command(&system, Command::ForgetOrphans).await?;
+    wait(&system, |status| status.orphans == 0, "some ends of calls still wait").await
 }
 
 fn read_cohort(text: &str) -> Result<CohortId, Problem> {

@@ -30,6 +30,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .route("/v1/alarms", read().to(alarms::alarms))
         .route("/v1/cluster/hand-over", web::post().to(cluster::hand_over))
         .route("/v1/cluster/force", web::post().to(cluster::force))
+        .route("/v1/cluster/forget-orphans", web::post().to(cluster::forget_orphans))
         .default_service(web::route().to(no_such_resource));
     config.service(api);
 }

@@ -153,6 +153,7 @@ impl FakeNode {
                 self.status.view.number += 1;
             }
             Command::Force => self.status.view = self.status.view.next(vec![this.clone()], &this),
+            Command::ForgetOrphans => self.status.orphans = 0,
         }
         Answer::Accepted
     }

@@ -218,3 +218,14 @@ async fn a_forced_view_is_an_order_too() {
     let done = order(&site, "/api/v1/cluster/force", Some(TOKEN), "").await;
     assert_eq!((done.status, done.json()["view"].as_u64()), (200, Some(3)));
 }
+
+#[actix_web::test]
+async fn what_waits_for_no_store_is_forgotten_by_an_order() {
+    let node = Arc::new(Mutex::new(FakeNode::new()));
+    node.lock().unwrap().status.orphans = 7;
+    let site = Site::new(Some(TOKEN.to_owned()), FakeNode::ask(&node));
+    let path = "/api/v1/cluster/forget-orphans";
+    assert_eq!(order(&site, path, None, "").await.status, 401);
+    assert_eq!(order(&site, path, Some(TOKEN), "").await.status, 200);
+    assert_eq!(node.lock().unwrap().status.orphans, 0);
+}

@@ -51,6 +51,7 @@ impl Core {
         match command {
             Command::HandOver { cohort, to } => self.cohorts_to_hand_over(*cohort, to).map(|_| ()),
             Command::Force => self.check_force(),
+            Command::ForgetOrphans => self.check_forget_orphans(),
         }
     }
 
@@ -64,6 +65,9 @@ impl Core {
                 })
             }
             Command::Force => self.check_force().map(|()| self.tell_member(MemberInput::Force)),
+            Command::ForgetOrphans => {
+                self.check_forget_orphans().map(|()| self.forget_orphans(now))
+            }
         };
         if let Err(reason) = done {
             self.outputs.push_back(Output::Notice(Notice::CommandRefused(reason)));

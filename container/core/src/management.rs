@@ -235,6 +235,8 @@ pub enum Command {
     },
     /// Start, or go on, without the votes of others: gives promise P7 up.
     Force,
+    /// No store will come that has the calls whose ends wait for one: forget those ends.
+    ForgetOrphans,
 }
 
 /// The answer to a [`Query`].

@@ -15,7 +15,8 @@
 //! | the cell need not hear of it                                  | it leaves at once          |
 //!
 //! The owner of a cohort is the only one who writes the rows of its calls. Rows of both tables are
-//! removed after [`KEPT`] by the owner of the shared tables, and an orphan's when it was used.
+//! removed after [`KEPT`] by the owner of the shared tables, and an orphan's when it was used, or
+//! when an operator knows that no store will come that has its call.
 
 use crate::commit::{Commit, RowChange};
 use crate::core::Core;
@@ -39,6 +40,9 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Rows that are too old are looked for this often, and so many removed at a time.
 const TEND_EVERY: Duration = Duration::from_secs(10);
 const REMOVED_AT_A_TIME: usize = 256;
+
+/// What an operator can do about what waits.
+const HELP: &str = "if that will never come: resilee ctl cluster forget-orphans";
 
 /// What waits, by key of the call.
 const ORPHANS: &str = "slee.orphans";
@@ -74,6 +78,10 @@ pub(crate) struct Orphans {
     /// Text of the alarm, while something waits.
     alarm: Option<String>,
     tended_at: Timestamp,
+    /// No row is too old before this. A row is never older than what was read before it came.
+    none_old_before: Timestamp,
+    /// Those that came up to then are to be forgotten.
+    forget_up_to: Option<Timestamp>,
 }
 
 impl Core {
@@ -164,31 +172,81 @@ impl Core {
         if due || self.orphans.alarm.is_some() != (self.orphans_waiting() > 0) {
             self.keep_alarm(now);
         }
-        if !due {
+        if due {
+            self.orphans.tended_at = now;
+        }
+        if (due && now >= self.orphans.none_old_before) || self.orphans.forget_up_to.is_some() {
+            self.remove_old(now);
+        }
+    }
+
+    /// Removes rows that are too old or to be forgotten; the rest of many the next time.
+    fn remove_old(&mut self, now: Timestamp) {
+        if self.check_tables_owner().is_err() {
+            self.orphans.forget_up_to = None;
             return;
         }
-        self.orphans.tended_at = now;
-        if self.view.owner(CohortId::TABLES) != Some(&self.config.me) || !self.is_member() {
-            return;
+        let forget = self.orphans.forget_up_to;
+        let (mut rows, mut none_old_before) = (Vec::new(), now + KEPT);
+        for (key, row) in self.tables.rows(ORPHANS) {
+            let at = decode(row).ok().map(|orphan: Orphan| orphan.at);
+            match at.filter(|at| now.since(*at) < KEPT && forget.is_none_or(|up_to| *at > up_to)) {
+                Some(at) => none_old_before = none_old_before.min(at + KEPT),
+                None => rows.push(removed(ORPHANS, key)),
+            }
+            if rows.len() == REMOVED_AT_A_TIME {
+                none_old_before = now;
+                break;
+            }
         }
-        let old = |at: Timestamp| now.since(at) >= KEPT;
-        let orphans = self.tables.rows(ORPHANS);
-        let orphans = orphans.filter(|(_, row)| decode(row).map_or(true, |it: Orphan| old(it.at)));
-        let orphans = orphans.take(REMOVED_AT_A_TIME);
-        let mut rows: Vec<_> = orphans.map(|(key, _)| removed(ORPHANS, key)).collect();
-        if self.gap().is_some_and(|gap| old(gap.at)) {
-            rows.push(removed(GAP.0, GAP.1));
+        if rows.len() < REMOVED_AT_A_TIME {
+            self.orphans.forget_up_to = None;
         }
+        match self.gap() {
+            Some(gap) if now.since(gap.at) >= KEPT => rows.push(removed(GAP.0, GAP.1)),
+            Some(gap) => none_old_before = none_old_before.min(gap.at + KEPT),
+            None => {}
+        }
+        self.orphans.none_old_before = none_old_before;
         if !rows.is_empty() {
             self.commit_rows(rows, Vec::new());
         }
     }
 
+    /// Whoever owns the shared tables removes from them.
+    fn check_tables_owner(&self) -> Result<(), String> {
+        let owner = self.view.owner(CohortId::TABLES);
+        match owner.filter(|owner| **owner != self.config.me) {
+            Some(owner) => Err(format!("{} owns the shared tables: ask that node", owner.node)),
+            None if !self.is_member() => {
+                Err(format!("{} is no member of the view: ask a member", self.config.me.node))
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) fn check_forget_orphans(&self) -> Result<(), String> {
+        self.check_tables_owner()?;
+        match self.orphans_waiting() {
+            0 => Err("no end of a call waits: there is nothing to forget".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Forgets all that waits now.
+    pub(crate) fn forget_orphans(&mut self, now: Timestamp) {
+        self.orphans.forget_up_to = Some(now);
+        self.remove_old(now);
+        self.keep_alarm(now);
+    }
+
     fn keep_alarm(&mut self, now: Timestamp) {
         let text = match self.orphans_waiting() {
             0 => None,
-            1 => Some("1 ended call waits for a store that has it, to be billed".to_owned()),
-            n => Some(format!("{n} ended calls wait for a store that has them, to be billed")),
+            1 => Some(format!("1 ended call waits for a store that has it, to be billed; {HELP}")),
+            n => Some(format!(
+                "{n} ended calls wait for a store that has them, to be billed; {HELP}"
+            )),
         };
         if text == self.orphans.alarm {
             return;

@@ -31,6 +31,13 @@ pub enum ClusterOrder {
         #[command(flatten)]
         token: Token,
     },
+    /// Forgets the ends of calls that wait for a store that has those calls. Only when that store
+    /// will never come: the calls are not billed then.
+    ForgetOrphans {
+        /// Proves that the order may be given.
+        #[command(flatten)]
+        token: Token,
+    },
 }
 
 /// What proves that the order may be given.
@@ -55,6 +62,7 @@ pub fn order(admin: &str, order: &ClusterOrder) -> Result<String, CtlError> {
             ("hand-over", token, body)
         }
         ClusterOrder::Force { token } => ("force", token, json!({})),
+        ClusterOrder::ForgetOrphans { token } => ("forget-orphans", token, json!({})),
     };
     let done = ctl::post(admin, &format!("cluster/{path}"), &read(&token.token_file)?, &body)?;
     Ok(account(&done))

@@ -169,14 +169,65 @@ fn what_the_others_have_recorded_does_not_come_back() {
 }
 
 #[test]
+fn each_end_that_waits_is_given_up_30_days_after_it_came() {
+    let mut pair = Pair::up();
+    let cohort = lost_call(&mut pair);
+    let day = std::time::Duration::from_secs(24 * 3600);
+    let end = |pair: &mut Pair, call: u64| pair.say(0, &format!("c{call} end {}", cohort.0));
+    end(&mut pair, 1);
+    // Several rows are read before the first is too old.
+    for call in 2..=4 {
+        pair.now = pair.now + day * 5;
+        pair.pass_ms(200);
+        end(&mut pair, call);
+    }
+    assert_eq!(waits(&pair, 0), (4, 1));
+    for left in (0..=3).rev() {
+        pair.now = pair.now + if left == 3 { day * 15 } else { day * 5 };
+        pair.pass_ms(200);
+        assert_eq!(waits(&pair, 0).0, left);
+    }
+}
+
+#[test]
+fn what_waits_is_forgotten_at_once_when_an_operator_says_so() {
+    let mut pair = Pair::up();
+    let cohort = lost_call(&mut pair);
+    let check = |pair: &Pair, node: usize| {
+        pair.nodes[node].core.as_ref().expect("it lives").check_command(&Command::ForgetOrphans)
+    };
+    assert!(check(&pair, 0).is_err(), "there is nothing");
+    for call in 1..=300 {
+        pair.say(0, &format!("c{call} end {}", cohort.0));
+    }
+    pair.pass_ms(100);
+    assert_eq!(waits(&pair, 0), (300, 1));
+    assert_eq!(check(&pair, 0), Ok(()));
+    pair.feed(0, Input::Command(Command::ForgetOrphans));
+    pair.pass_ms(1);
+    pair.say(0, &format!("c301 end {}", cohort.0));
+    pair.pass_ms(200);
+    assert_eq!(waits(&pair, 0), (1, 1), "what came later still waits");
+    // The other node gets the removals as well, and is not the one to be asked.
+    pair.start(1);
+    pair.until_whole();
+    pair.pass_ms(100);
+    let refused = check(&pair, 1).expect_err("it does not own the tables");
+    assert!(refused.contains("ask"), "{refused}");
+}
+
+#[test]
 fn what_waits_is_given_up_after_30_days() {
     let mut pair = Pair::up();
     let cohort = lost_call(&mut pair);
-    say_end(&mut pair, 0, cohort);
+    // More than are removed at a time.
+    for call in 1..=300 {
+        pair.say(0, &format!("c{call} end {}", cohort.0));
+    }
     pair.pass_ms(1_000);
-    assert_eq!(waits(&pair, 0), (1, 1));
+    assert_eq!(waits(&pair, 0), (300, 1));
     pair.now = pair.now + std::time::Duration::from_secs(30 * 24 * 3600);
-    pair.pass_ms(1_000);
+    pair.pass_ms(11_000);
     assert_eq!(waits(&pair, 0), (0, 0));
     assert_eq!(say_end(&mut pair, 0, cohort), ["c1 unknown"], "the gap is over as well");
 }
