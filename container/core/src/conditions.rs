@@ -4,6 +4,7 @@
 //! |--------------------------------------------|------------|-------------------|----------------|
 //! | the balancer is not heard                  | `balancer` | its loss          | it is heard    |
 //! | a link is down that was up                 | `cluster`  | link down         | link up        |
+//! | frames of a peer are refused               | `cluster`  | the first         | none for 60 s  |
 //! | a view was forced                          | `cluster`  | that view         | with this run  |
 //! | there is no backup                         | `cluster`  | `takeover.rs`     | a pair again   |
 //! | ends of calls wait for a store             | `cluster`  | `orphans.rs`      | none waits     |
@@ -14,6 +15,7 @@
 //! What the alarm table does with them is in `alarms.rs`.
 
 use crate::core::{Core, Drain};
+use crate::frame::FrameError;
 use crate::io::Output;
 use resilee_membership::{MemberNotice, NodeName, PeerLoss};
 use resilee_sbb::Timestamp;
@@ -28,7 +30,49 @@ const OUTSIDE: &str = "no member of the view: this node serves no calls";
 /// Who starts beside a member is one before that, if there is not much to get.
 const OUTSIDE_MAX: Duration = Duration::from_secs(1);
 
+/// Whoever says what is refused dials again at once, and says it again.
+const REFUSED_LASTS: Duration = Duration::from_secs(60);
+
+/// The alarm about frames of a peer.
+#[derive(Debug)]
+pub(crate) struct RefusedFrames {
+    /// When the last was refused, in local time.
+    at: Timestamp,
+    alarm: String,
+}
+
 impl Core {
+    /// One alarm for each peer, of what was wrong last: the log has the reasons.
+    pub(crate) fn note_refused_frame(
+        &mut self,
+        now: Timestamp,
+        peer: &NodeName,
+        error: &FrameError,
+    ) {
+        let alarm = match error {
+            FrameError::Bad(_) => format!("bad frames of {peer}: its link is closed"),
+            FrameError::Format(_) => {
+                format!("{peer}: {error}: run the same version of Resilee on both")
+            }
+        };
+        self.raise_alarm(now, "cluster", &alarm);
+        let refused = RefusedFrames { at: self.clock.local(), alarm: alarm.clone() };
+        let before = self.refused_frames.insert(peer.clone(), refused);
+        if let Some(before) = before.filter(|before| before.alarm != alarm) {
+            self.clear_alarm("cluster", &before.alarm);
+        }
+    }
+
+    /// The link works again, or the peer has left.
+    pub(crate) fn forget_refused_frames(&mut self) {
+        let now = self.clock.local();
+        let over =
+            |_: &NodeName, refused: &mut RefusedFrames| now.since(refused.at) >= REFUSED_LASTS;
+        for (_, refused) in self.refused_frames.extract_if(.., over).collect::<Vec<_>>() {
+            self.clear_alarm("cluster", &refused.alarm);
+        }
+    }
+
     /// What the membership noticed, if it lasts.
     pub(crate) fn note_condition(&mut self, now: Timestamp, notice: &MemberNotice) {
         match notice {

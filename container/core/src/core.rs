@@ -4,6 +4,7 @@ use crate::alarms::Alarms;
 use crate::cell::{Cell, CellInput};
 use crate::cluster_clock::ClusterClock;
 use crate::commit::Record;
+use crate::conditions::RefusedFrames;
 use crate::config::CoreConfig;
 use crate::frame::Extra;
 use crate::gate::Gate;
@@ -101,6 +102,8 @@ pub struct Core {
     pub(crate) finished_told: BTreeSet<CohortId>,
     pub(crate) writes: Writes,
     pub(crate) votes: VoteWrites,
+    /// Peers of which frames were refused lately.
+    pub(crate) refused_frames: BTreeMap<NodeName, RefusedFrames>,
     pub(crate) draining: Drain,
     pub(crate) alarms: Alarms,
     /// The alarm that this run serves nothing is raised.
@@ -248,6 +251,7 @@ impl Core {
             finished_told: BTreeSet::new(),
             writes: Writes { next_batch: 1, ..Writes::default() },
             votes: VoteWrites::default(),
+            refused_frames: BTreeMap::new(),
             draining: Drain::No,
             alarms: Alarms::default(),
             told_outside: false,
@@ -321,7 +325,7 @@ impl Core {
     /// When [`Input::Timeout`] is due, in local time.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         let timer = self.timers.next().map(|time| self.clock.local_at(time));
-        let times = [timer, self.member.poll_timeout()];
+        let times = [timer, self.member.poll_timeout(), self.votes.again_at()];
         times.into_iter().flatten().min()
     }
 
@@ -432,6 +436,7 @@ impl Core {
         self.save_vote_again();
         self.tell_member(MemberInput::Timeout);
         self.note_outside(now);
+        self.forget_refused_frames();
         self.ask_again_to_join();
         if let Some(alarms) = self.alarms.take_news(now) {
             let links = self.links.values_mut();

@@ -55,14 +55,7 @@ impl Core {
 
     pub(crate) fn refuse_frame(&mut self, now: Timestamp, peer: &NodeName, error: &FrameError) {
         self.count_drop("bad frame of a peer");
-        // One alarm for each peer, whatever is wrong: the log has the reasons.
-        let text = match error {
-            FrameError::Bad(_) => format!("bad frames of {peer}: its link is closed"),
-            FrameError::Format(_) => {
-                format!("{peer}: {error}: run the same version of Resilee on both")
-            }
-        };
-        self.raise_alarm(now, "cluster", &text);
+        self.note_refused_frame(now, peer, error);
         let reason = error.to_string().chars().take(REASON_CHARS_MAX).collect();
         self.outputs.push_back(Output::CloseLink { peer: peer.clone(), reason });
     }

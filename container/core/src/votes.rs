@@ -45,6 +45,11 @@ struct Vote {
 }
 
 impl VoteWrites {
+    /// When a state is tried again that could not be saved, in local time.
+    pub fn again_at(&self) -> Option<Timestamp> {
+        self.under_way.as_ref()?.again_at
+    }
+
     /// A batch takes all writes with it.
     pub fn note_batch(&mut self, number: u64) {
         if let Some(vote) = self.under_way.as_mut().filter(|vote| vote.batch.is_none()) {
@@ -82,8 +87,7 @@ impl Core {
     }
 
     pub(crate) fn save_vote_again(&mut self) {
-        let again_at = self.votes.under_way.as_ref().and_then(|vote| vote.again_at);
-        if again_at.is_some_and(|at| at <= self.clock.local()) {
+        if self.votes.again_at().is_some_and(|at| at <= self.clock.local()) {
             self.save_vote();
         }
     }

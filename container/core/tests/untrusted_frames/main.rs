@@ -85,6 +85,24 @@ fn a_peer_whose_heartbeats_are_missing_loses_its_link() {
 }
 
 #[test]
+fn that_frames_are_bad_is_an_alarm_until_none_came_for_a_minute() {
+    let (mut pair, _) = scene();
+    // Alone it is woken by its own time, and not by what the other one says.
+    pair.kill_first();
+    let told = |pair: &Pair| {
+        let alarms = pair.core(1).status(pair.now).alarms;
+        alarms.iter().filter(|alarm| alarm.text.contains("bad frames of server1")).count()
+    };
+    for _ in 0..2 {
+        pair.frame(b"noise".to_vec());
+        pair.pass_ms(59_900);
+        assert_eq!(told(&pair), 1);
+    }
+    pair.pass_ms(200);
+    assert_eq!(told(&pair), 0);
+}
+
+#[test]
 fn a_truncated_frame_closes_the_link() {
     let bytes = scene().1.bytes();
     for length in (0..bytes.len()).step_by(7) {

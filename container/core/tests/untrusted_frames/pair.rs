@@ -17,7 +17,7 @@ const SEAT: u16 = 9000;
 
 /// The pair and its world.
 pub struct Pair {
-    now: Timestamp,
+    pub now: Timestamp,
     /// Nothing: it was killed.
     nodes: [Option<Core>; 2],
     seat: Seat,
