@@ -10,6 +10,7 @@
 //! | ends of calls wait for a store             | `cluster`  | `orphans.rs`      | none waits     |
 //! | this run is no member                      | `cluster`  | after a second    | it is one      |
 //! | nothing is stored                          | `store`    | the store failed  | with this run  |
+//! | a node came back without its store         | `store`    | it joins so       | it joins with  |
 //! | a service rolled back, an adaptor refused  | its name   | where it happens  | see there      |
 //!
 //! What the alarm table does with them is in `alarms.rs`.
@@ -17,7 +18,7 @@
 use crate::core::{Core, Drain};
 use crate::frame::FrameError;
 use crate::io::Output;
-use resilee_membership::{MemberNotice, NodeName, PeerLoss};
+use resilee_membership::{MemberNotice, NodeName, PeerLoss, RunId};
 use resilee_sbb::Timestamp;
 use std::time::Duration;
 
@@ -60,6 +61,20 @@ impl Core {
         let before = self.refused_frames.insert(peer.clone(), refused);
         if let Some(before) = before.filter(|before| before.alarm != alarm) {
             self.clear_alarm("cluster", &before.alarm);
+        }
+    }
+
+    /// A node of which this run has known an earlier run wants to join, perhaps without a store:
+    /// whoever starts with an empty folder cannot tell that it is not for the first time.
+    pub(crate) fn note_empty_store(&mut self, now: Timestamp, joiner: &RunId, empty: bool) {
+        let node = &joiner.node;
+        let text = format!(
+            "{node} came back with an empty store: its data_dir is lost, or another one. Calls and \
+             bills come from here"
+        );
+        match empty && self.came_back.contains(node) {
+            true => self.raise_alarm(now, "store", &text),
+            false => self.clear_alarm("store", &text),
         }
     }
 

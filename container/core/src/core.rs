@@ -63,6 +63,10 @@ pub struct Core {
     pub(crate) unpublished: Vec<(CellId, Record)>,
     /// The cells are those of the own store: this run is no member yet and has joined nobody.
     pub(crate) from_store: bool,
+    /// The own store had nothing when this run started.
+    pub(crate) empty_store: bool,
+    /// Nodes of which this run has known an earlier run.
+    pub(crate) came_back: BTreeSet<NodeName>,
     pub(crate) timers: Timers,
     /// Deliveries that are out.
     pub(crate) deliveries: BTreeMap<DeliveryId, CellId>,
@@ -228,6 +232,8 @@ impl Core {
             configured: tables.clone(),
             unpublished: Vec::new(),
             from_store: !empty,
+            empty_store: empty,
+            came_back: BTreeSet::new(),
             tables,
             timers: Timers::default(),
             deliveries: BTreeMap::new(),

@@ -65,7 +65,12 @@ pub(crate) enum Extra {
     /// First word on a new link.
     Hello,
     /// The writer is no member: it dropped all it had and wants a snapshot on this stream.
-    Join { stream: u64 },
+    Join {
+        stream: u64,
+        /// Its store was empty when it started.
+        #[serde(default)]
+        empty: bool,
+    },
     /// The snapshot on this stream of the reader cannot be finished: it may ask for another.
     JoinFailed { stream: u64 },
     /// All alarms that are raised at the writer.

@@ -76,6 +76,9 @@ impl Core {
         }
         let new = link.run.as_ref() != Some(&frame.from);
         if new {
+            if link.run.is_some() {
+                self.came_back.insert(peer.clone());
+            }
             link.on_new_run(frame.from.clone());
         }
         link.on_heard();
@@ -119,7 +122,7 @@ impl Core {
             Extra::Relay(ingress) => self.on_message(now, ingress, true),
             Extra::Alarms(alarms) => self.alarms.set_peer(&from.node, alarms),
             Extra::JoinFailed { stream } => self.on_join_failed(&from.node, stream),
-            Extra::Join { stream } => {
+            Extra::Join { stream, empty } => {
                 if self.view.contains(from) {
                     // It dropped all it had: it is a member in name only.
                     return self.tell_member(MemberInput::LinkDown(from.clone()));
@@ -128,6 +131,7 @@ impl Core {
                 if !self.is_member() || proposed {
                     return;
                 }
+                self.note_empty_store(now, from, empty);
                 let rows = self.snapshot_rows();
                 let rows = rows.chunks(ROWS_PER_PIECE).map(|piece| Update::Rows(piece.to_vec()));
                 let records = self.waiting_records().into_iter().chain(self.records_in_memory());
@@ -198,7 +202,7 @@ impl Core {
         let same = *stream > 0 && self.planted.is(PlantedFault::JoinSameStream);
         *stream += u64::from(!same);
         link.expect(*stream);
-        link.say(Extra::Join { stream: *stream });
+        link.say(Extra::Join { stream: *stream, empty: self.empty_store });
         self.set_aside();
         self.index.clear();
         self.outbox.clear();

@@ -8,6 +8,7 @@
 //! | balancer and one server       | both      | there: the balancer is not heard; no backup     |
 //! | the balancer                  | both      | at both: the balancer is not heard              |
 //! | both servers                  | both      | when they are back: they serve nothing yet      |
+//! | a server lost all its files   | the other | as dead; then: it came back with an empty store |
 //! | a disk is full                | the other | there: nothing is stored any more               |
 //! | a store is gone, or spoilt    | the other | as dead; then there: where the bills come from  |
 //! | nothing (hand-overs)          |           |                                                 |
@@ -26,6 +27,7 @@ const NO_BACKUP: &str = "no backup";
 const NOT_HEARD: &str = "the balancer is not heard";
 const NOTHING_STORED: &str = "nothing is stored any more";
 const REBUILT: &str = "bills come from the journal";
+const CAME_BACK_EMPTY: &str = "came back with an empty store";
 const OUTSIDE: &str = "this node serves no calls";
 
 /// An alarm that must be seen.
@@ -104,9 +106,12 @@ impl Kind {
             | Kind::Kill2
             | Kind::Restart1
             | Kind::Restart2
-            | Kind::LoseData1
             | Kind::Pause1
             | Kind::Pause2 => vec![link(), no_backup()],
+            Kind::LoseData1 => {
+                let empty = Sign::new(Some(other), STORE, CAME_BACK_EMPTY);
+                vec![link(), no_backup(), Sign { lasts: true, ..empty }]
+            }
             Kind::LoseStore1 | Kind::SpoilStore1 => {
                 vec![link(), no_backup(), of_store(REBUILT, true)]
             }

@@ -81,7 +81,7 @@ fn frame() -> Frame {
         sent_at: Some(TIME),
         extras: vec![
             Extra::Hello,
-            Extra::Join { stream: 9 },
+            Extra::Join { stream: 9, empty: false },
             Extra::JoinFailed { stream: 9 },
             Extra::Alarms(vec![alarm]),
             Extra::Relay(Ingress { flow: flow(), bytes: b"INVITE".to_vec() }),

@@ -230,3 +230,24 @@ fn a_cohort_leaves_the_view_when_its_last_call_is_over() {
     pair.say(0, "c1 ping");
     assert_eq!(pair.nodes[0].sent, ["c1 unknown"]);
 }
+
+#[test]
+fn a_node_that_comes_back_without_its_files_is_an_alarm_at_the_other_one() {
+    let empty = |pair: &Pair| {
+        let alarms = pair.status(0).alarms;
+        alarms.iter().any(|alarm| alarm.text.contains("came back with an empty store"))
+    };
+    let mut pair = Pair::up();
+    assert!(!empty(&pair), "nobody starts for the second time");
+    pair.kill(1);
+    pair.until_member(0);
+    pair.nodes[1].lose_files();
+    pair.start(1);
+    pair.until_whole();
+    assert!(empty(&pair));
+    pair.kill(1);
+    pair.until_member(0);
+    pair.start(1);
+    pair.until_whole();
+    assert!(!empty(&pair));
+}

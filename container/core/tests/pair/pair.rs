@@ -350,6 +350,12 @@ impl Node {
         }
     }
 
+    /// All that it had stored is gone.
+    pub fn lose_files(&mut self) {
+        self.disk.clear();
+        self.journals.clear();
+    }
+
     /// Appends a record, unless there is one of the cell.
     pub fn append(&mut self, journal: &str, cell: CellId, record: Vec<u8>) {
         let records = self.journals.entry(journal.to_owned()).or_default();

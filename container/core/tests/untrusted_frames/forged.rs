@@ -23,7 +23,7 @@ pub struct Frame {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Extra {
     Hello,
-    Join { stream: u64 },
+    Join { stream: u64, empty: bool },
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

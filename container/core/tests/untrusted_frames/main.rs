@@ -148,7 +148,10 @@ fn wrong_numbers_close_the_link() {
         ("a sequence that is none", Frame { first: 0, ..frame.clone() }),
         ("what was never sent", Frame { ack: u64::MAX, ..frame.clone() }),
         ("too many words", Frame { extras: vec![Extra::Hello; 5_000], ..frame.clone() }),
-        ("two requests", Frame { extras: vec![Extra::Join { stream: 7 }; 2], ..frame.clone() }),
+        (
+            "two requests",
+            Frame { extras: vec![Extra::Join { stream: 7, empty: false }; 2], ..frame.clone() },
+        ),
         ("no update", Frame { updates: vec![ByteBuf::from(b"noise".to_vec())], ..frame.clone() }),
     ];
     for (what, frame) in wrong {
@@ -164,7 +167,7 @@ fn numbers_that_mean_nothing_do_no_harm() {
         Frame { view: u64::MAX, ..frame.clone() },
         Frame { stream: u64::MAX, ..frame.clone() },
         Frame { ack_stream: u64::MAX, ack: u64::MAX, ..frame.clone() },
-        Frame { extras: vec![Extra::Join { stream: u64::MAX }], ..frame.clone() },
+        Frame { extras: vec![Extra::Join { stream: u64::MAX, empty: false }], ..frame.clone() },
         frame.with(&Update::SnapshotEnd),
     ];
     for frame in harmless {
