@@ -34,7 +34,7 @@ impl Sbb for CallScreening {
     fn on_event(&mut self, cx: &mut Context<'_>, event: &Event) -> Result<(), Failure> {
         let Some(invite) = event.get::<Invite>()? else { return Ok(()) };
         if let Some(reason) = reason_to_refuse(&invite) {
-            cx.trace(TraceLevel::Info, format!("{} is refused: {reason}", invite.call_id));
+            cx.trace(TraceLevel::Info, format_args!("{} is refused: {reason}", invite.call_id));
             refuse(cx, 403, reason)?;
         }
         cx.detach();

@@ -62,14 +62,15 @@ impl Sbb for Witness {
             }
             TimerFired::TYPE => &mut self.fired,
             ActivityEnd::TYPE if self.answered > 0 && self.fired == 0 => {
-                cx.trace(TraceLevel::Warn, "the timer never came");
+                cx.trace(TraceLevel::Warning, "the timer never came");
                 return Ok(());
             }
             _ => return Ok(()),
         };
         *count += 1;
         if *count > 1 {
-            cx.trace(TraceLevel::Warn, format!("{} came {count} times", event.event_type));
+            let event_type = &event.event_type;
+            cx.trace(TraceLevel::Warning, format_args!("{event_type} came {count} times"));
         }
         Ok(())
     }

@@ -10,8 +10,8 @@ use resilee_core::management::{
 };
 use resilee_membership::{RunId, SeatProcess, View};
 use resilee_sbb::{
-    ActivityId, CellId, Deliver, Effect, Event, EventPayload, Outcome, StateBytes, Tables,
-    Timestamp, encode, invoke,
+    ActivityId, CellId, Deliver, Effect, Event, EventPayload, Outcome, Severity, StateBytes,
+    Tables, Timestamp, encode, invoke,
 };
 use resilee_sip_api::{Answered, EndCause, Ended, Invite, Party, Side};
 use std::collections::BTreeMap;
@@ -73,6 +73,7 @@ impl FakeNode {
             entities: 0,
             delivered: 0,
             rolled_back: 0,
+            usage: None,
         };
         let services =
             vec![service("registrar", 20), service("call-control", 10), service("call-billing", 0)];
@@ -90,6 +91,7 @@ impl FakeNode {
             gated: 0,
             dropped: BTreeMap::new(),
             alarms: Vec::new(),
+            tracers: Vec::new(),
             peer_alarms: BTreeMap::new(),
             orphans: 0,
         };
@@ -152,6 +154,8 @@ impl FakeNode {
                 }
                 self.status.view.number += 1;
             }
+            Command::ClearAlarm { id } => self.status.alarms.retain(|alarm| alarm.id != *id),
+            Command::SetTraceLevel { .. } | Command::ResetUsage { .. } => {}
             Command::Force => self.status.view = self.status.view.next(vec![this.clone()], &this),
             Command::ForgetOrphans => self.status.orphans = 0,
         }
@@ -208,7 +212,11 @@ impl FakeNode {
     pub fn alarm(&mut self, source: &str, text: &str, ago: Duration, count: u64) {
         let raised_at = self.status.now - ago;
         let (source, text) = (source.to_owned(), text.to_owned());
-        self.status.alarms.push(Alarm { source, text, raised_at, count });
+        let id = self.status.alarms.len() as u64 + 1;
+        let (severity, last_at) = (Severity::Major, raised_at);
+        let alarm =
+            Alarm { id, source, severity, text, raised_at, last_at, count, ..Alarm::default() };
+        self.status.alarms.push(alarm);
     }
 
     /// Raises an alarm at `server2`.
@@ -216,7 +224,8 @@ impl FakeNode {
         let raised_at = self.status.now - ago;
         let (source, text) = (source.to_owned(), text.to_owned());
         let alarms = self.status.peer_alarms.entry("server2".to_owned()).or_default();
-        alarms.push(Alarm { source, text, raised_at, count: 1 });
+        let (severity, count) = (Severity::Minor, 1);
+        alarms.push(Alarm { source, severity, text, raised_at, count, ..Alarm::default() });
     }
 
     /// `server2` dies, and `server1` goes on alone in the next view.

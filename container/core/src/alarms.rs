@@ -1,20 +1,67 @@
-//! Raised alarms: one for each source and text, counted; and those of the other nodes.
+//! The alarm facility (JAIN SLEE 1.1 chapter 12): what is raised here, and at the other nodes.
+//!
+//! | an alarm of            | is one by                     | is cleared by                        |
+//! |------------------------|-------------------------------|--------------------------------------|
+//! | a service              | its type and instance         | the service, an operator             |
+//! | the container          | its source and text           | an operator                          |
+//! | a condition that lasts | its source and text           | the container, when it is over       |
+//!
+//! Raised again it is counted, and keeps its severity and text. Alarms belong to the node where
+//! they are raised: they are told to the others, but a takeover does not bring them along. What a
+//! call itself waits for is raised anew by whoever owns it (`retry.rs`).
 
-use crate::management::Alarm;
+use crate::core::Core;
+use crate::io::Output;
+use crate::management::{Alarm, Notice};
 use resilee_membership::NodeName;
-use resilee_sbb::Timestamp;
+use resilee_sbb::{Cleared, Severity, Timestamp};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Different alarms that may be raised at once; further ones are only counted.
-const ALARMS_MAX: usize = 256;
+pub const ALARMS_MAX: usize = 256;
+/// Different alarms that one service may have raised.
+pub const ALARMS_PER_SERVICE_MAX: usize = 64;
+/// Room that services leave to the container.
+const ALARMS_OF_CONTAINER_MIN: usize = 64;
 /// Other nodes are told of changes this often.
 const TELL_EVERY: Duration = Duration::from_millis(500);
+
+/// What makes an alarm the same as another one: source, type, and instance or text.
+type Key = (String, String, String);
+
+/// An alarm as it is raised.
+#[derive(Debug)]
+pub(crate) struct Raise<'a> {
+    /// A service, or a part of the container.
+    pub source: &'a str,
+    /// A service's type and instance; none for the container's own.
+    pub about: Option<(&'a str, &'a str)>,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What an operator reads.
+    pub text: &'a str,
+    /// It lasts as long as a condition does, which the container sees end.
+    pub lasting: bool,
+}
+
+/// What became of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Raised {
+    /// It is a new one.
+    New(Alarm),
+    /// It was raised already.
+    Again,
+    /// There are too many.
+    TooMany,
+}
 
 /// The alarm facility's table.
 #[derive(Debug, Default)]
 pub(crate) struct Alarms {
-    raised: BTreeMap<(String, String), Alarm>,
+    raised: BTreeMap<Key, Alarm>,
+    /// Number of the last one.
+    last_id: u64,
     of_peers: BTreeMap<NodeName, Vec<Alarm>>,
     /// The other nodes know an older table; when they were told last.
     untold: bool,
@@ -22,28 +69,95 @@ pub(crate) struct Alarms {
 }
 
 impl Alarms {
-    /// Raises an alarm; `Some` if it was not raised before.
-    pub fn raise(&mut self, now: Timestamp, source: &str, text: &str) -> Option<Alarm> {
-        let key = (source.to_owned(), text.to_owned());
+    /// Raises an alarm.
+    pub fn raise(&mut self, now: Timestamp, raise: &Raise<'_>) -> Raised {
+        let Raise { source, about, severity, text, lasting } = *raise;
+        let key = key(source, about, text);
         self.untold = true;
         if let Some(alarm) = self.raised.get_mut(&key) {
             alarm.count += 1;
-            return None;
+            alarm.last_at = now;
+            return Raised::Again;
         }
-        if self.raised.len() >= ALARMS_MAX {
-            return None;
+        if !self.has_room(source, about.is_some()) {
+            return Raised::TooMany;
         }
-        let (source, text) = key.clone();
-        let alarm = Alarm { source, text, raised_at: now, count: 1 };
+        let (alarm_type, instance) = about.unwrap_or_default();
+        self.last_id += 1;
+        let alarm = Alarm {
+            id: self.last_id,
+            source: source.to_owned(),
+            alarm_type: alarm_type.to_owned(),
+            instance: instance.to_owned(),
+            severity,
+            text: text.to_owned(),
+            raised_at: now,
+            last_at: now,
+            count: 1,
+            lasting,
+        };
         self.raised.insert(key, alarm.clone());
-        Some(alarm)
+        Raised::New(alarm)
     }
 
-    /// Clears an alarm; true if it was raised.
+    fn has_room(&self, source: &str, of_service: bool) -> bool {
+        let own = || self.raised.values().filter(|it| it.is_of_service(source)).count();
+        match of_service {
+            true => {
+                let left = ALARMS_MAX - ALARMS_OF_CONTAINER_MIN;
+                self.raised.len() < left && own() < ALARMS_PER_SERVICE_MAX
+            }
+            false => self.raised.len() < ALARMS_MAX,
+        }
+    }
+
+    /// Clears an alarm of the container; true if it was raised.
     pub fn clear(&mut self, source: &str, text: &str) -> bool {
-        let cleared = self.raised.remove(&(source.to_owned(), text.to_owned())).is_some();
+        let cleared = self.raised.remove(&key(source, None, text)).is_some();
         self.untold |= cleared;
         cleared
+    }
+
+    /// Clears alarms of a service; those that were raised.
+    pub fn clear_of_service(&mut self, service: &str, which: &Cleared) -> Vec<Alarm> {
+        let meant = |alarm: &Alarm| {
+            alarm.is_of_service(service)
+                && match which {
+                    Cleared::One { alarm_type, instance } => {
+                        alarm.alarm_type == *alarm_type && alarm.instance == *instance
+                    }
+                    Cleared::OfType(alarm_type) => alarm.alarm_type == *alarm_type,
+                    Cleared::All => true,
+                }
+        };
+        let cleared: Vec<_> =
+            self.raised.extract_if(.., |_, alarm| meant(alarm)).map(|(_, alarm)| alarm).collect();
+        self.untold |= !cleared.is_empty();
+        cleared
+    }
+
+    /// The alarm that an operator may clear.
+    ///
+    /// # Errors
+    /// There is none, or it ends with its condition.
+    pub fn clearable(&self, id: u64) -> Result<&Alarm, String> {
+        let alarm = self.raised.values().find(|alarm| alarm.id == id);
+        let alarm = alarm.ok_or_else(|| format!("no alarm {id} is raised at this node"))?;
+        match alarm.lasting {
+            true => Err(format!("alarm {id} ends by itself, when what it speaks of is over")),
+            false => Ok(alarm),
+        }
+    }
+
+    /// Clears an alarm for an operator.
+    ///
+    /// # Errors
+    /// There is none, or it ends with its condition.
+    pub fn clear_by_id(&mut self, id: u64) -> Result<Alarm, String> {
+        let alarm = self.clearable(id)?.clone();
+        self.raised.retain(|_, raised| raised.id != id);
+        self.untold = true;
+        Ok(alarm)
     }
 
     /// A node must be told all that is raised here.
@@ -80,22 +194,110 @@ impl Alarms {
     }
 }
 
+fn key(source: &str, about: Option<(&str, &str)>, text: &str) -> Key {
+    let (alarm_type, instance) = about.unwrap_or(("", text));
+    (source.to_owned(), alarm_type.to_owned(), instance.to_owned())
+}
+
+impl Alarm {
+    fn is_of_service(&self, service: &str) -> bool {
+        self.source == service && !self.alarm_type.is_empty()
+    }
+}
+
+impl Core {
+    /// Something happened that an operator should look at, and clear.
+    pub(crate) fn raise_alarm(
+        &mut self,
+        now: Timestamp,
+        severity: Severity,
+        source: &str,
+        text: &str,
+    ) {
+        self.raise(now, &Raise { source, about: None, severity, text, lasting: false });
+    }
+
+    /// A condition began; [`Core::clear_alarm`] says when it is over.
+    pub(crate) fn raise_condition(
+        &mut self,
+        now: Timestamp,
+        severity: Severity,
+        source: &str,
+        text: &str,
+    ) {
+        self.raise(now, &Raise { source, about: None, severity, text, lasting: true });
+    }
+
+    pub(crate) fn raise(&mut self, now: Timestamp, raise: &Raise<'_>) {
+        match self.alarms.raise(now, raise) {
+            Raised::New(alarm) => {
+                self.outputs.push_back(Output::Notice(Notice::AlarmRaised(alarm)));
+            }
+            Raised::Again => {}
+            Raised::TooMany => self.count_drop("alarm beyond the number that may be raised"),
+        }
+    }
+
+    /// A condition is over.
+    pub(crate) fn clear_alarm(&mut self, source: &str, text: &str) {
+        if self.alarms.clear(source, text) {
+            self.outputs.push_back(Output::Notice(Notice::AlarmCleared(text.to_owned())));
+        }
+    }
+
+    /// A service clears alarms of its own.
+    pub(crate) fn clear_service_alarms(&mut self, service: &str, which: &Cleared) {
+        for alarm in self.alarms.clear_of_service(service, which) {
+            self.outputs.push_back(Output::Notice(Notice::AlarmCleared(alarm.text)));
+        }
+    }
+
+    /// An operator clears one.
+    pub(crate) fn clear_alarm_by_id(&mut self, id: u64) -> Result<(), String> {
+        let alarm = self.alarms.clear_by_id(id)?;
+        self.outputs.push_back(Output::Notice(Notice::AlarmCleared(alarm.text)));
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn at(millis: u64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    fn raise<'a>(source: &'a str, about: Option<(&'a str, &'a str)>, text: &'a str) -> Raise<'a> {
+        Raise { source, about, severity: Severity::Minor, text, lasting: false }
+    }
+
     #[test]
     fn other_nodes_are_told_of_each_change_but_not_of_each_count() {
-        let at = Timestamp::from_millis;
         let mut alarms = Alarms::default();
         assert_eq!(alarms.take_news(at(1_000)), None);
-        alarms.raise(at(1_000), "store", "full");
+        alarms.raise(at(1_000), &raise("store", None, "full"));
         assert_eq!(alarms.take_news(at(1_000)).map(|told| told.len()), Some(1));
-        alarms.raise(at(1_100), "store", "full");
+        alarms.raise(at(1_100), &raise("store", None, "full"));
         assert_eq!(alarms.take_news(at(1_100)), None, "not so soon again");
         assert_eq!(alarms.take_news(at(1_500)).map(|told| told[0].count), Some(2));
         alarms.clear("store", "full");
         assert_eq!(alarms.take_news(at(3_000)), Some(Vec::new()));
         assert_eq!(alarms.take_news(at(9_000)), None);
+    }
+
+    #[test]
+    fn services_leave_room_to_each_other_and_to_the_container() {
+        let mut alarms = Alarms::default();
+        let instances: Vec<_> = (0..ALARMS_MAX).map(|number| number.to_string()).collect();
+        for service in ["one", "two", "three", "four"] {
+            for instance in &instances {
+                alarms.raise(at(1), &raise(service, Some(("full", instance)), ""));
+            }
+        }
+        let of = |service| alarms.raised().iter().filter(|it| it.is_of_service(service)).count();
+        assert_eq!(of("two"), ALARMS_PER_SERVICE_MAX);
+        assert_eq!(alarms.raised().len(), ALARMS_MAX - ALARMS_OF_CONTAINER_MIN);
+        assert!(matches!(alarms.raise(at(1), &raise("store", None, "full")), Raised::New(_)));
     }
 }

@@ -7,6 +7,7 @@ use crate::commit::{Activity, Change, Commit, Entity, Head, Part, Retry};
 use crate::event_router::Turn;
 use crate::inspection::Observed;
 use crate::resource_adaptor::{Adoption, Ingress, Scope};
+use crate::timer_facility::ArmedTimer;
 use resilee_sbb::{ActivityId, CellId, CodecError, EntityId, TimerId, Timestamp, decode, encode};
 use serde_bytes::ByteBuf;
 use std::collections::btree_map::Entry;
@@ -47,7 +48,7 @@ pub(crate) struct Cell {
     // Boxed, since a tree has room for eleven values where a call has one or two.
     pub activities: BTreeMap<u32, Box<Activity>>,
     pub entities: BTreeMap<u32, Box<Entity>>,
-    pub timers: BTreeMap<(u32, TimerId), Timestamp>,
+    pub timers: BTreeMap<(u32, TimerId), ArmedTimer>,
     /// Events that wait for a service, by its entity.
     pub retries: BTreeMap<u32, Retry>,
     /// True where the cell is owned and its adaptor state is decoded.
@@ -113,7 +114,7 @@ impl Cell {
             Part::Head => encode(&self.head),
             Part::Activity(number) => encode(self.activities.get(&number)?),
             Part::Entity(number) => encode(self.entities.get(&number)?),
-            Part::Timer(entity, timer) => encode(self.timers.get(&(entity, timer))?),
+            Part::Timer(entity, timer) => self.timers.get(&(entity, timer))?.to_bytes(),
             Part::Retry(entity) => encode(self.retries.get(&entity)?),
             Part::Record => return None,
         };
@@ -159,7 +160,7 @@ impl Cell {
                 drop(self.entities.insert(number, Box::new(entity)))
             }
             ReadChange::Entity(number, None) => drop(self.entities.remove(&number)),
-            ReadChange::Timer(key, Some(due)) => drop(self.timers.insert(key, due)),
+            ReadChange::Timer(key, Some(timer)) => drop(self.timers.insert(key, timer)),
             ReadChange::Timer(key, None) => drop(self.timers.remove(&key)),
             ReadChange::Retry(number, Some(retry)) => drop(self.retries.insert(number, retry)),
             ReadChange::Retry(number, None) => drop(self.retries.remove(&number)),
@@ -173,7 +174,7 @@ enum ReadChange {
     Head(Head),
     Activity(u32, Option<Activity>),
     Entity(u32, Option<Entity>),
-    Timer((u32, TimerId), Option<Timestamp>),
+    Timer((u32, TimerId), Option<ArmedTimer>),
     Retry(u32, Option<Retry>),
     Nothing,
 }
@@ -201,8 +202,8 @@ impl ReadChange {
                 ReadChange::Entity(number(at)?, value.map(|value| decode(value)).transpose()?)
             }
             Part::Timer(entity, timer) => {
-                let due = value.map(|value| decode(value)).transpose()?;
-                ReadChange::Timer((number(entity)?, timer), due)
+                let armed = value.map(|value| ArmedTimer::from_bytes(value)).transpose()?;
+                ReadChange::Timer((number(entity)?, timer), armed)
             }
             Part::Retry(entity) => {
                 ReadChange::Retry(number(entity)?, value.map(|value| decode(value)).transpose()?)

@@ -7,7 +7,7 @@ use crate::cluster_clock::{Approach, DIFFERENCE_MAX_MS};
 use crate::core::Core;
 use crate::wall_clock::WallClockNews;
 use resilee_membership::{Control, ControlBody, RunId, VoterId};
-use resilee_sbb::Timestamp;
+use resilee_sbb::{Severity, Timestamp};
 
 impl Core {
     /// A heartbeat of a member says what time it is there.
@@ -37,7 +37,7 @@ impl Core {
         let difference = self.clock.difference_ms(run).unwrap_or_default();
         let members = self.is_member() && self.view.contains(run);
         match members && difference.abs() > DIFFERENCE_MAX_MS {
-            true => self.raise_alarm(self.clock.now(), "clock", &text),
+            true => self.raise_condition(self.clock.now(), Severity::Warning, "clock", &text),
             false => self.clear_alarm("clock", &text),
         }
     }
@@ -50,7 +50,7 @@ impl Core {
         }
         if let WallClockNews::Jumped(millis) = news {
             let text = format!("the wall clock jumped by {millis:+} ms; cluster time did not");
-            self.raise_alarm(now, "clock", &text);
+            self.raise_condition(now, Severity::Warning, "clock", &text);
             self.wall_clock_alarm = Some(text);
             #[cfg(feature = "planted-faults")]
             if self.planted.is(resilee_membership::PlantedFault::FollowWallClock) {

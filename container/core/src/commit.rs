@@ -42,7 +42,7 @@ pub(crate) enum Part {
     Activity(u32),
     /// [`Entity`], by number.
     Entity(u32),
-    /// Due time of a timer, by entity and id.
+    /// [`crate::timer_facility::ArmedTimer`], by entity and id.
     Timer(u32, TimerId),
     /// A [`Record`] that is not in its journal yet. In the store only.
     Record,

@@ -19,7 +19,7 @@ use crate::core::{Core, Drain};
 use crate::frame::FrameError;
 use crate::io::Output;
 use resilee_membership::{MemberNotice, NodeName, PeerLoss, RunId};
-use resilee_sbb::Timestamp;
+use resilee_sbb::{Severity, Timestamp};
 use std::time::Duration;
 
 const BALANCER: &str = "balancer";
@@ -56,7 +56,7 @@ impl Core {
                 format!("{peer}: {error}: run the same version of Resilee on both")
             }
         };
-        self.raise_alarm(now, "cluster", &alarm);
+        self.raise_condition(now, Severity::Major, "cluster", &alarm);
         let refused = RefusedFrames { at: self.clock.local(), alarm: alarm.clone() };
         let before = self.refused_frames.insert(peer.clone(), refused);
         if let Some(before) = before.filter(|before| before.alarm != alarm) {
@@ -73,7 +73,7 @@ impl Core {
              bills come from here"
         );
         match empty && self.came_back.contains(node) {
-            true => self.raise_alarm(now, "store", &text),
+            true => self.raise_condition(now, Severity::Major, "store", &text),
             false => self.clear_alarm("store", &text),
         }
     }
@@ -91,7 +91,9 @@ impl Core {
     /// What the membership noticed, if it lasts.
     pub(crate) fn note_condition(&mut self, now: Timestamp, notice: &MemberNotice) {
         match notice {
-            MemberNotice::SeatLost => self.raise_alarm(now, BALANCER, NOT_HEARD),
+            MemberNotice::SeatLost => {
+                self.raise_condition(now, Severity::Critical, BALANCER, NOT_HEARD);
+            }
             MemberNotice::SeatBack => self.clear_alarm(BALANCER, NOT_HEARD),
             MemberNotice::Forced { number } => {
                 self.orphans.forced = true;
@@ -99,7 +101,7 @@ impl Core {
                     "view {number} was forced: no other vote stands behind it, so another node \
                      may serve and bill the same calls; start this node again when all is well"
                 );
-                self.raise_alarm(now, "cluster", &text);
+                self.raise_condition(now, Severity::Critical, "cluster", &text);
             }
             // TCP alone notices a silent partition only when something stays unacknowledged.
             MemberNotice::PeerLost { run, why: PeerLoss::Silent | PeerLoss::Deaf, .. }
@@ -121,7 +123,7 @@ impl Core {
             self.clear_alarm("cluster", OUTSIDE);
         } else if waits && self.draining == Drain::No && !self.told_outside {
             self.told_outside = true;
-            self.raise_alarm(now, "cluster", OUTSIDE);
+            self.raise_condition(now, Severity::Critical, "cluster", OUTSIDE);
         }
     }
 
@@ -132,7 +134,7 @@ impl Core {
             true => self.clear_alarm("cluster", &text),
             false => {
                 self.alarms.set_peer(peer, Vec::new());
-                self.raise_alarm(now, "cluster", &text);
+                self.raise_condition(now, Severity::Major, "cluster", &text);
             }
         }
         self.alarms.tell_again();

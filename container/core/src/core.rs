@@ -20,6 +20,8 @@ use crate::retry::RetryAlarms;
 use crate::store::{Progress, Restored, StoreOp};
 use crate::stranded::Stranded;
 use crate::timers::{Due, Timers};
+use crate::tracers::Tracers;
+use crate::usage::Usage;
 use crate::votes::VoteWrites;
 use crate::wall_clock::WallClockWatch;
 use resilee_membership::{
@@ -110,6 +112,8 @@ pub struct Core {
     pub(crate) refused_frames: BTreeMap<NodeName, RefusedFrames>,
     pub(crate) draining: Drain,
     pub(crate) alarms: Alarms,
+    pub(crate) tracers: Tracers,
+    pub(crate) usage: Usage,
     /// The alarm that this run serves nothing is raised.
     pub(crate) told_outside: bool,
     pub(crate) retry_alarms: RetryAlarms,
@@ -214,6 +218,8 @@ impl Core {
         let mut services: Vec<_> = services.iter().map(|service| (service.descriptor)()).collect();
         services
             .sort_by_key(|descriptor| (std::cmp::Reverse(descriptor.priority), descriptor.name));
+        let tracers = Tracers::new(services.iter().map(|descriptor| descriptor.name));
+        let usage = Usage::new(now, &services);
         let name = |peer: &crate::Peer| (peer.name.clone(), Link::new(peer.name.clone()));
         let mut core = Core {
             links: config.peers.iter().map(name).collect(),
@@ -260,6 +266,8 @@ impl Core {
             refused_frames: BTreeMap::new(),
             draining: Drain::No,
             alarms: Alarms::default(),
+            tracers,
+            usage,
             told_outside: false,
             retry_alarms: RetryAlarms::default(),
             dropped: BTreeMap::new(),
@@ -299,7 +307,9 @@ impl Core {
             Input::Records { token, records } => self.on_records(token, records),
             Input::RecordsFailed { token, reason } => self.on_records_failed(now, token, &reason),
             Input::WallClock(wall) => self.on_wall_clock(now, wall),
-            Input::AlarmRaised { source, text } => self.raise_alarm(now, &source, &text),
+            Input::AlarmRaised { source, severity, text } => {
+                self.raise_condition(now, severity, &source, &text);
+            }
             Input::AlarmOver { source, text } => self.clear_alarm(&source, &text),
             Input::Timeout => self.on_timeout(now),
             Input::Command(command) => self.on_command(now, command),
@@ -473,17 +483,5 @@ impl Core {
     pub(crate) fn count_drop(&mut self, reason: &'static str) {
         *self.dropped.entry(reason).or_default() += 1;
         self.outputs.push_back(Output::Notice(Notice::Dropped(reason)));
-    }
-
-    pub(crate) fn raise_alarm(&mut self, now: Timestamp, source: &str, text: &str) {
-        if let Some(alarm) = self.alarms.raise(now, source, text) {
-            self.outputs.push_back(Output::Notice(Notice::AlarmRaised(alarm)));
-        }
-    }
-
-    pub(crate) fn clear_alarm(&mut self, source: &str, text: &str) {
-        if self.alarms.clear(source, text) {
-            self.outputs.push_back(Output::Notice(Notice::AlarmCleared(text.to_owned())));
-        }
     }
 }

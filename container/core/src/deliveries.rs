@@ -19,7 +19,7 @@ use crate::resource_adaptor::Scope;
 use crate::timers::Due;
 use resilee_sbb::{
     CellId, ContextView, Deliver, DeliveryId, Effect, EntityId, EntityState, Event, OnRollBack,
-    Outcome, Task, Timestamp, TreeEntity,
+    Outcome, Severity, Task, Timestamp, TreeEntity,
 };
 use std::time::Duration;
 
@@ -93,6 +93,7 @@ impl Core {
             next_entity: cell.head.next_entity.max(entity + 1),
             next_activity: cell.head.next_activity,
             tables: self.tables.clone(),
+            trace_levels: self.tracers.levels(),
             now,
             seed: delivery.0 ^ id.cohort.0.rotate_left(17) ^ id.number.rotate_left(40),
         };
@@ -154,14 +155,16 @@ impl Core {
             None => awaiting.entity == state.number || cell.entities.contains_key(&state.number),
         };
         let reason = if cell.head.scope != Scope::Tables && effects.iter().any(writes) {
-            "a shared table is written outside a cell of the tables' cohort"
+            "a shared table is written outside a cell of the tables' cohort".to_owned()
         } else if !entities.iter().all(is_placed) {
-            FORGED
+            FORGED.to_owned()
+        } else if let Some(reason) = self.refuse_of_facilities(id, awaiting, &effects) {
+            reason
         } else {
             return Outcome::Delivered { entities, removed, effects };
         };
         let effects = effects.into_iter().filter(Effect::survives_roll_back).collect();
-        Outcome::RolledBack { reason: reason.to_owned(), effects }
+        Outcome::RolledBack { reason, effects }
     }
 
     fn count_delivery(&mut self, service: usize, committed: bool) {
@@ -266,7 +269,8 @@ impl Core {
         };
         let is_told = std::mem::take(&mut turn.tells_roll_back);
         if is_told || !self.retry_later(now, id, awaiting, &event, reason) {
-            self.raise_alarm(now, service, &format!("{} rolled back: {reason}", event.event_type));
+            let text = format!("{} rolled back: {reason}", event.event_type);
+            self.raise_alarm(now, Severity::Major, service, &text);
             self.after_roll_back(id, awaiting, event, reason, policy, is_told);
         }
         let turn = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut());

@@ -8,11 +8,8 @@ use crate::cell::Cell;
 use crate::commit::{Activity, Part, Record, RowChange};
 use crate::core::Core;
 use crate::event_router::{Audience, Awaiting};
-use crate::io::Output;
-use crate::management::Notice;
-use crate::timers::Due;
 use resilee_membership::PlantedFault;
-use resilee_sbb::{CellId, Effect, EntityId, Event, TimerId, Timestamp};
+use resilee_sbb::{CellId, Effect, Event, Severity, Timestamp};
 use serde_bytes::ByteBuf;
 
 impl Core {
@@ -31,20 +28,18 @@ impl Core {
                     adaptor.command(endpoint, activity, &payload)
                 });
                 if let Some(Err(failure)) = result {
-                    self.raise_alarm(now, service, &format!("command refused: {failure}"));
+                    let text = format!("command refused: {failure}");
+                    self.raise_alarm(now, Severity::Minor, service, &text);
                 }
             }
-            Effect::Trace { level, text } => {
-                let notice = Notice::Trace { cell: id, service, level, text };
-                self.outputs.push_back(Output::Notice(notice));
-            }
-            Effect::RaiseAlarm { text } => self.raise_alarm(now, service, &text),
             Effect::PutRow { table, key, row } => self.put_row(id, table, key, Some(row)),
             Effect::RemoveRow { table, key } => self.put_row(id, table, key, None),
-            Effect::SetTimer { entity, timer, due } => {
-                self.set_timer(id, entity, timer, Some(due));
-            }
-            Effect::CancelTimer { entity, timer } => self.set_timer(id, entity, timer, None),
+            effect @ (Effect::SetTimer { .. }
+            | Effect::CancelTimer { .. }
+            | Effect::Trace { .. }
+            | Effect::RaiseAlarm { .. }
+            | Effect::ClearAlarms(_)
+            | Effect::Usage(_)) => self.ask_facility(now, id, awaiting, effect),
             Effect::ResumeEvent { activity } => self.resume(id, activity),
             effect => {
                 let Some(cell) = self.cells.get_mut(&id) else { return };
@@ -65,18 +60,6 @@ impl Core {
             return;
         };
         turn.rows.push(RowChange { table, key, row: row.map(ByteBuf::from) });
-    }
-
-    fn set_timer(&mut self, id: CellId, entity: u32, timer: TimerId, due: Option<Timestamp>) {
-        let Some(cell) = self.cells.get_mut(&id) else { return };
-        let key = (entity, timer);
-        let changed = match due {
-            Some(due) => cell.timers.insert(key, due) != Some(due),
-            None => cell.timers.remove(&key).is_some(),
-        };
-        let Some(turn) = cell.turn.as_mut().filter(|_| changed) else { return };
-        turn.touched.insert(Part::Timer(entity, timer));
-        self.timers.set(Due::Sbb(EntityId { cell: id, number: entity }, timer), due);
     }
 }
 

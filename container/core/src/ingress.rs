@@ -17,7 +17,7 @@ use crate::core::{Core, Drain};
 use crate::frame::Extra;
 use crate::resource_adaptor::{Ingress, Route, Scope};
 use resilee_membership::PlantedFault;
-use resilee_sbb::{CellId, CohortId, Timestamp};
+use resilee_sbb::{CellId, CohortId, Severity, Timestamp};
 
 /// Cells that a node holds, owned and as backup; further calls are refused at the entrance.
 pub const CELLS_MAX: usize = 500_000;
@@ -94,7 +94,8 @@ impl Core {
             return self.count_drop("new call while draining");
         }
         if self.cells.len() >= CELLS_MAX {
-            self.raise_alarm(now, "overload", "the number of calls has reached its limit");
+            let text = "the number of calls has reached its limit";
+            self.raise_alarm(now, Severity::Major, "overload", text);
             return self.refuse(now, &ingress, "new call over the limit");
         }
         if routed.scope == Scope::Call && self.is_memory_only() {

@@ -7,7 +7,7 @@ use crate::management::{Command, Notice};
 use crate::store::StoreBatch;
 use crate::store::StoredRecord;
 use resilee_membership::{Flow, NodeName};
-use resilee_sbb::{Deliver, DeliveryId, EntityId, Outcome, Timestamp};
+use resilee_sbb::{Deliver, DeliveryId, EntityId, Outcome, Severity, Timestamp};
 use std::net::SocketAddr;
 
 /// What arrives at a node.
@@ -103,6 +103,8 @@ pub enum Input {
     AlarmRaised {
         /// Where it comes from.
         source: String,
+        /// How bad it is.
+        severity: Severity,
         /// What is to be done.
         text: String,
     },

@@ -25,6 +25,11 @@
 //! | `conditions.rs`    | what is an alarm as long as it lasts                                |
 //! | `finished_cohorts.rs` | which cohorts a view need not name any more                      |
 //! | `cluster_clock.rs` | which time it is in the cluster                                     |
+//! | `alarms.rs`        | which alarms are raised, and who may clear them                     |
+//! | `timer_facility.rs` | when a timer fires, and what becomes of missed moments             |
+//! | `tracers.rs`       | which lines of services are written                                 |
+//! | `usage.rs`         | what services counted and measured                                  |
+//! | `facilities.rs`    | what a delivery asks the facilities for                             |
 //! | `inspection.rs`    | what a checker sees that no output says                             |
 //! | `status.rs`        | what operators see                                                  |
 
@@ -41,12 +46,14 @@ mod deliveries;
 mod effects;
 mod entity_tree;
 mod event_router;
+mod facilities;
 mod finished_cohorts;
 mod format;
 mod frame;
 mod frame_updates;
 mod gate;
 mod hand_over;
+mod histogram;
 mod ingress;
 mod inspection;
 mod io;
@@ -64,13 +71,17 @@ mod store_failure;
 mod stranded;
 mod suspension;
 mod takeover;
+mod timer_facility;
 mod timers;
+mod tracers;
 mod turns;
 mod untrusted;
+mod usage;
 mod votes;
 mod wall_clock;
 
 pub use self::core::Core;
+pub use alarms::{ALARMS_MAX, ALARMS_PER_SERVICE_MAX};
 pub use config::{CoreConfig, Peer};
 pub use format::FORMAT;
 pub use ingress::CELLS_MAX;
@@ -83,3 +94,6 @@ pub use resource_adaptor::{
 pub use store::{
     PROGRESS_KEY, Progress, Restored, StoreBatch, StoreOp, StoredRecord, Tree, VOTER_KEY,
 };
+pub use timer_facility::{MISSED_KEPT_MAX, TIMERS_PER_CELL_MAX};
+pub use tracers::{LINES_PER_SECOND_MAX, TRACERS_MAX};
+pub use usage::USAGE_SETS_MAX;

@@ -2,7 +2,7 @@
 //! the log; nothing here changes the core.
 
 use resilee_membership::{MemberNotice, NodeName, RunId, SeatProcess, View};
-use resilee_sbb::{CellId, CohortId, StateBytes, Timestamp, TraceLevel};
+use resilee_sbb::{CellId, CohortId, Severity, StateBytes, Timestamp, TraceLevel};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -42,9 +42,9 @@ pub enum Notice {
     Trace {
         /// The call.
         cell: CellId,
-        /// Service name.
-        service: &'static str,
-        /// Severity.
+        /// Name of the tracer: the service's, or one below it.
+        tracer: String,
+        /// How much it matters.
         level: TraceLevel,
         /// The line.
         text: String,
@@ -69,16 +69,34 @@ pub enum Notice {
 }
 
 /// A condition that an operator should look at.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alarm {
+    /// Names it at its node, as long as that runs.
+    #[serde(default)]
+    pub id: u64,
     /// What it is about, for example a service name or `cluster`.
     pub source: String,
+    /// A service's type of it; empty for the container's own.
+    #[serde(default)]
+    pub alarm_type: String,
+    /// What a service says it is about, in that type; empty for the container's own.
+    #[serde(default)]
+    pub instance: String,
+    /// How bad it is.
+    #[serde(default)]
+    pub severity: Severity,
     /// What an operator reads.
     pub text: String,
     /// When it was raised first.
     pub raised_at: Timestamp,
+    /// When it was raised last.
+    #[serde(default)]
+    pub last_at: Timestamp,
     /// How often it was raised.
     pub count: u64,
+    /// It is cleared when what it speaks of is over, not by operators.
+    #[serde(default)]
+    pub lasting: bool,
 }
 
 /// One other node or the balancer, as this node sees it.
@@ -118,6 +136,64 @@ pub struct ServiceStatus {
     pub delivered: u64,
     /// Deliveries that rolled back.
     pub rolled_back: u64,
+    /// What it counted and measured on this node, if it declares anything.
+    pub usage: Option<UsageStatus>,
+}
+
+/// What a service counted and measured on one node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct UsageStatus {
+    /// When the figures were all zero.
+    pub since: Timestamp,
+    /// The default set, which has no name, and the named ones.
+    pub sets: Vec<UsageSetStatus>,
+    /// Changes that were meant for sets beyond the limit.
+    pub refused: u64,
+}
+
+/// One set of a service's usage parameters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct UsageSetStatus {
+    /// Its name; empty for the default set.
+    pub set: String,
+    /// Counters by name.
+    pub counters: BTreeMap<String, i64>,
+    /// Samples by name.
+    pub samples: BTreeMap<String, SampleStatus>,
+}
+
+/// What is known of the values of one sample. Percentiles are at most 1/32 too high.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct SampleStatus {
+    /// Number of values.
+    pub count: u64,
+    /// The least.
+    pub min: u64,
+    /// The greatest.
+    pub max: u64,
+    /// The mean, in thousandths.
+    pub mean_milli: u64,
+    /// Half of the values are not above it.
+    pub p50: u64,
+    /// 95 of a hundred values are not above it.
+    pub p95: u64,
+    /// 99 of a hundred values are not above it.
+    pub p99: u64,
+}
+
+/// One tracer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TracerStatus {
+    /// `root`, a service's name, or one below it.
+    pub name: String,
+    /// The level that it was given; none: it has that of the name above it.
+    pub given: Option<TraceLevel>,
+    /// The level that it goes by.
+    pub effective: TraceLevel,
+    /// Lines that it wrote since this run began.
+    pub lines: u64,
+    /// Lines that were too many in their second.
+    pub left_out: u64,
 }
 
 /// One node's account of itself and of the cluster.
@@ -151,6 +227,8 @@ pub struct Status {
     pub dropped: BTreeMap<String, u64>,
     /// Alarms that are raised here.
     pub alarms: Vec<Alarm>,
+    /// Tracers: the root, those of services, and those that wrote or were given a level.
+    pub tracers: Vec<TracerStatus>,
     /// Alarms that are raised at other nodes, as far as links to them are up.
     pub peer_alarms: BTreeMap<String, Vec<Alarm>>,
 }
@@ -237,6 +315,23 @@ pub enum Command {
     Force,
     /// No store will come that has the calls whose ends wait for one: forget those ends.
     ForgetOrphans,
+    /// Clear an alarm of this node.
+    ClearAlarm {
+        /// [`Alarm::id`].
+        id: u64,
+    },
+    /// Give a tracer of this node a level, or let it have that of the name above it again.
+    SetTraceLevel {
+        /// Its name.
+        tracer: String,
+        /// The level; none: that of the name above it.
+        level: Option<TraceLevel>,
+    },
+    /// Let the usage figures of a service on this node begin at zero.
+    ResetUsage {
+        /// Its name.
+        service: String,
+    },
 }
 
 /// The answer to a [`Query`].

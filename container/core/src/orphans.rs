@@ -25,7 +25,7 @@ use crate::ingress::Routed;
 use crate::inspection::Observed;
 use crate::resource_adaptor::{Egress, Ingress, PassedOn};
 use resilee_membership::{PlantedFault, View};
-use resilee_sbb::{CellId, CohortId, Timestamp, decode, encode};
+use resilee_sbb::{CellId, CohortId, Severity, Timestamp, decode, encode};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::collections::BTreeSet;
@@ -254,7 +254,9 @@ impl Core {
         if let Some(old) = std::mem::replace(&mut self.orphans.alarm, text.clone()) {
             self.clear_alarm("cluster", &old);
         }
-        text.iter().for_each(|text| self.raise_alarm(now, "cluster", text));
+        if let Some(text) = text {
+            self.raise_condition(now, Severity::Warning, "cluster", &text);
+        }
     }
 
     /// Commits rows outside any cell, with what may leave behind them.

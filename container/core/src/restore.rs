@@ -6,7 +6,7 @@
 use crate::commit::{Change, Part, RowChange};
 use crate::core::Core;
 use crate::store::Restored;
-use resilee_sbb::{CellId, Timestamp, decode};
+use resilee_sbb::{CellId, Severity, Timestamp, decode};
 use serde_bytes::ByteBuf;
 use std::collections::BTreeMap;
 
@@ -15,25 +15,25 @@ impl Core {
     pub(crate) fn restore(&mut self, now: Timestamp, restored: Restored) {
         self.writes.journals = restored.journals;
         for notice in restored.notices {
-            self.raise_alarm(now, "store", &notice);
+            self.raise_alarm(now, Severity::Major, "store", &notice);
         }
         let mut parts: BTreeMap<CellId, Vec<Change>> = BTreeMap::new();
         for (key, value) in restored.cells {
             match Part::from_store_key(&key) {
                 Some((cell, Part::Record)) => match decode(&value) {
                     Ok(record) => self.unpublished.push((cell, record)),
-                    Err(_) => self.raise_alarm(now, "store", "a stored record cannot be read"),
+                    Err(_) => self.raise_unread(now, "a stored record cannot be read"),
                 },
                 Some((cell, part)) => {
                     let value = Some(ByteBuf::from(value));
                     parts.entry(cell).or_default().push(Change { part, value });
                 }
-                None => self.raise_alarm(now, "store", "a stored cell has a key of no cell"),
+                None => self.raise_unread(now, "a stored cell has a key of no cell"),
             }
         }
         for (cell, changes) in parts {
             if self.apply_changes(cell, &changes).is_err() {
-                self.raise_alarm(now, "store", &format!("the stored cell {cell} cannot be read"));
+                self.raise_unread(now, &format!("the stored cell {cell} cannot be read"));
                 self.cells.remove(&cell);
             }
         }
@@ -41,8 +41,12 @@ impl Core {
             match RowChange::from_store_key(&key) {
                 Some((table, key)) if self.configured.get(&table, &key).is_some() => {}
                 Some((table, key)) => self.tables.put(&table, &key, row),
-                None => self.raise_alarm(now, "store", "a stored row has a key of no table"),
+                None => self.raise_unread(now, "a stored row has a key of no table"),
             }
         }
+    }
+
+    fn raise_unread(&mut self, now: Timestamp, text: &str) {
+        self.raise_alarm(now, Severity::Major, "store", text);
     }
 }

@@ -20,7 +20,7 @@ use crate::commit::{Part, Retry};
 use crate::core::Core;
 use crate::event_router::{Audience, Awaiting};
 use crate::timers::Due;
-use resilee_sbb::{CellId, EntityId, Event, OnRollBack, Timestamp};
+use resilee_sbb::{CellId, EntityId, Event, OnRollBack, Severity, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ impl Core {
         } else {
             let text = format!("an event of call {id} is lost: too many wait already");
             let service = retry.service.clone();
-            self.raise_alarm(now, &service, &text);
+            self.raise_alarm(now, Severity::Major, &service, &text);
         }
     }
 
@@ -100,7 +100,7 @@ impl Core {
                 "{} of call {id} was given up after {TRIES_MAX} tries: {reason}",
                 event.event_type
             );
-            self.raise_alarm(now, service, &text);
+            self.raise_alarm(now, Severity::Major, service, &text);
             if let Some(cell) = self.cells.get_mut(&id) {
                 Self::reclaim(cell, entity);
             }
@@ -182,7 +182,7 @@ impl Core {
     ) {
         let id = entity.cell;
         let text = format!("a handler does not return in call {id}, which goes on without: {fate}");
-        self.raise_alarm(now, service, &text);
+        self.raise_alarm(now, Severity::Major, service, &text);
         self.enqueue(now, id, CellInput::Quarantine(service));
     }
 
@@ -206,7 +206,7 @@ impl Core {
     fn raise_retry_alarm(&mut self, now: Timestamp, service: &str, text: &str, entity: EntityId) {
         let key = (service.to_owned(), text.to_owned());
         self.retry_alarms.waiting.entry(key).or_default().insert(entity);
-        self.raise_alarm(now, service, text);
+        self.raise_condition(now, Severity::Minor, service, text);
     }
 
     fn release_retry_alarm(&mut self, service: &str, text: &str, entity: EntityId) {

@@ -31,6 +31,7 @@ impl Core {
             orphans: self.orphans_waiting() as u64,
             dropped: self.dropped.iter().map(|(why, count)| ((*why).to_owned(), *count)).collect(),
             alarms: self.alarms.raised(),
+            tracers: self.tracers.statuses(),
             peer_alarms: self.alarms.of_peers(),
         }
     }
@@ -76,6 +77,7 @@ impl Core {
             entities: entities.filter(|entity| entity.service == service.name).count() as u64,
             delivered: counters.delivered,
             rolled_back: counters.rolled_back,
+            usage: self.usage.status(service.name),
         }
     }
 

@@ -18,7 +18,7 @@ use crate::frame::{Extra, Update};
 use crate::link::Mode;
 use crate::store::StoredRecord;
 use resilee_membership::NodeName;
-use resilee_sbb::{CellId, Timestamp};
+use resilee_sbb::{CellId, Severity, Timestamp};
 
 /// Records that are kept in memory while they are not in the store; the oldest are given up.
 const UNFLUSHED_MAX: usize = 100_000;
@@ -33,7 +33,8 @@ impl Core {
 
     pub(crate) fn on_store_failed(&mut self, now: Timestamp, reason: &str) {
         self.writes.failed = true;
-        self.raise_alarm(now, "store", &format!("nothing is stored any more: {reason}"));
+        let text = format!("nothing is stored any more: {reason}");
+        self.raise_condition(now, Severity::Critical, STORE, &text);
         self.writes.under_way.clear();
         self.save_vote();
     }
@@ -61,7 +62,7 @@ impl Core {
     pub(crate) fn on_records_failed(&mut self, now: Timestamp, token: u64, reason: &str) {
         if self.end_offer(token) {
             let text = format!("records that only this node may have are not offered: {reason}");
-            return self.raise_alarm(now, STORE, &text);
+            return self.raise_alarm(now, Severity::Major, STORE, &text);
         }
         let Some((peer, stream)) = self.writes.loads.remove(&token) else { return };
         let Some(link) = self.links.get_mut(&peer).filter(|link| link.stream() == stream) else {
@@ -75,9 +76,10 @@ impl Core {
                 self.push_to(&peer, &update);
             }
             let text = format!("{peer} did not get the older records: {reason}");
-            return self.raise_alarm(now, STORE, &text);
+            return self.raise_alarm(now, Severity::Major, STORE, &text);
         }
-        self.raise_alarm(now, STORE, &format!("{peer} cannot get the records: {reason}"));
+        let text = format!("{peer} cannot get the records: {reason}");
+        self.raise_alarm(now, Severity::Major, STORE, &text);
         self.refuse_joiner(&peer);
     }
 

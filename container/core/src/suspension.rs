@@ -15,7 +15,7 @@ use crate::commit::{Part, Suspended};
 use crate::core::Core;
 use crate::event_router::{Audience, Routing, Turn};
 use crate::timers::Due;
-use resilee_sbb::{ActivityId, CellId, Descriptor, Event, Timestamp};
+use resilee_sbb::{ActivityId, CellId, Descriptor, Event, Severity, Timestamp};
 
 /// Events that are kept behind a suspended one; further ones are lost, with an alarm.
 pub(crate) const SUSPENDED_EVENTS_MAX: usize = 64;
@@ -83,7 +83,7 @@ impl Core {
             touch(cell.turn.as_deref_mut(), number);
         } else {
             let text = format!("an event of call {id} is lost: too many wait for a suspended one");
-            self.raise_alarm(now, "slee", &text);
+            self.raise_alarm(now, Severity::Major, "slee", &text);
         }
         None
     }

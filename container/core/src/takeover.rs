@@ -19,7 +19,7 @@ use resilee_membership::{
     Control, ControlBody, Destination, MemberNotice, MemberOutput, PlantedFault, RunId, View,
     seal_control,
 };
-use resilee_sbb::{CellId, CohortId, EntityId, Timestamp};
+use resilee_sbb::{CellId, CohortId, EntityId, Severity, Timestamp};
 
 /// Text of the alarm while there is no backup.
 const NO_BACKUP: &str = "no backup: only one member is left";
@@ -107,7 +107,7 @@ impl Core {
         if self.view.members.len() > 1 {
             self.clear_alarm("cluster", NO_BACKUP);
         } else if old.members.len() > 1 {
-            self.raise_alarm(now, "cluster", NO_BACKUP);
+            self.raise_condition(now, Severity::Major, "cluster", NO_BACKUP);
         }
         self.fall_back();
         self.take_over(now, &old);
@@ -217,9 +217,9 @@ impl Core {
         let Some(cell) = self.cells.get_mut(&id) else { return };
         cell.live = true;
         cell.last_commit = behind;
-        for ((entity, timer), due) in &cell.timers {
+        for ((entity, timer), armed) in &cell.timers {
             let entity = EntityId { cell: id, number: *entity };
-            self.timers.set(Due::Sbb(entity, *timer), Some(*due));
+            self.timers.set(Due::Sbb(entity, *timer), Some(armed.due));
         }
         self.adopt_retries(now, id);
         self.adopt_suspended(id);

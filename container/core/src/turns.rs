@@ -14,9 +14,7 @@ use crate::io::Output;
 use crate::management::Notice;
 use crate::resource_adaptor::{Adoption, Endpoint, Steps};
 use resilee_membership::PlantedFault;
-use resilee_sbb::{
-    ActivityEnd, ActivityId, CellId, EntityId, Event, EventPayload, TimerFired, TimerId, Timestamp,
-};
+use resilee_sbb::{ActivityEnd, ActivityId, CellId, Event, EventPayload, Severity, Timestamp};
 
 impl Core {
     /// Begins a turn with one input; the cell has none running.
@@ -30,7 +28,7 @@ impl Core {
             CellInput::AdaptorTimeout(activity) => {
                 self.adaptor_step(now, id, |adaptor, endpoint| adaptor.timeout(endpoint, activity));
             }
-            CellInput::Timer(entity, timer) => self.fire_timer(id, entity, timer),
+            CellInput::Timer(entity, timer) => self.fire_timer(now, id, entity, timer),
             CellInput::Adopt(adoption) => self.adopt_activities(now, id, adoption),
             CellInput::Missed => self.hear_missed(now, id),
             CellInput::Retry(entity) => self.try_again(id, entity),
@@ -88,25 +86,6 @@ impl Core {
         turn.egress.extend(steps.egress);
     }
 
-    fn fire_timer(&mut self, id: CellId, entity: EntityId, timer: TimerId) {
-        let Some(cell) = self.cells.get_mut(&id) else { return };
-        let Some(due) = cell.timers.remove(&(entity.number, timer)) else { return };
-        let activity = cell.attachments(entity.number).next();
-        let Some(turn) = cell.turn.as_mut() else { return };
-        turn.touched.insert(Part::Timer(entity.number, timer));
-        if self.planted.is(PlantedFault::TimerStays) {
-            cell.timers.insert((entity.number, timer), due);
-        }
-        if let Some(number) = activity {
-            let activity = ActivityId { cell: id, number };
-            let event = Event::new(activity, &TimerFired { timer }).expect("plain data");
-            if self.planted.is(PlantedFault::FireTimerTwice) {
-                turn.events.push_back((event.clone(), Audience::Entity(entity.number)));
-            }
-            turn.events.push_back((event, Audience::Entity(entity.number)));
-        }
-    }
-
     fn adopt_activities(&mut self, now: Timestamp, id: CellId, adoption: Adoption) {
         let Some(cell) = self.cells.get(&id) else { return };
         let adopted = cell.activities.iter().filter(|(_, activity)| !activity.null);
@@ -117,7 +96,12 @@ impl Core {
                 adaptor.adopt(endpoint, activity, &state, adoption)
             });
             if let Some(Err(failure)) = adopted {
-                self.raise_alarm(now, "takeover", &format!("activity {activity}: {failure}"));
+                self.raise_alarm(
+                    now,
+                    Severity::Major,
+                    "takeover",
+                    &format!("activity {activity}: {failure}"),
+                );
                 let steps = Steps { ended: vec![activity], ..Steps::default() };
                 self.absorb(id, steps);
             }

@@ -16,7 +16,7 @@ use crate::core::Core;
 use crate::io::Output;
 use crate::store::{StoreOp, Tree, VOTER_KEY};
 use resilee_membership::{MemberInput, VoterState};
-use resilee_sbb::{Timestamp, encode};
+use resilee_sbb::{Severity, Timestamp, encode};
 use std::time::Duration;
 
 /// A state that could not be saved is tried again after this time: there may be room by then.
@@ -115,6 +115,6 @@ impl Core {
         if let Some(before) = self.votes.alarm.replace(text.clone()) {
             self.clear_alarm(STORE, &before);
         }
-        self.raise_alarm(now, STORE, &text);
+        self.raise_alarm(now, Severity::Major, STORE, &text);
     }
 }

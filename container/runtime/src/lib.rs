@@ -30,4 +30,5 @@ mod udp;
 
 pub use clock::Clock;
 pub use config::{AdaptorFactory, Parts, RuntimeConfig, RuntimeError, WORKERS_DEFAULT};
+pub use notice_log::SERVICE_LINES;
 pub use runtime::{Asker, Failed, Runtime};

@@ -5,6 +5,7 @@ use actix::Addr;
 use resilee_cluster::{ClusterEvent, ClusterHandle};
 use resilee_core::Input;
 use resilee_membership::NodeName;
+use resilee_sbb::Severity;
 use tokio::sync::mpsc;
 
 /// Events of the links that wait for the core; the links wait when it is full.
@@ -61,7 +62,7 @@ fn input(event: ClusterEvent) -> Option<Input> {
         }
         ClusterEvent::Frame { peer, bytes } => Input::Frame { peer: node(peer)?, bytes },
         ClusterEvent::AlarmRaised { text } => {
-            Input::AlarmRaised { source: ALARM_SOURCE.to_owned(), text }
+            Input::AlarmRaised { source: ALARM_SOURCE.to_owned(), severity: Severity::Major, text }
         }
         ClusterEvent::AlarmOver { text } => {
             Input::AlarmOver { source: ALARM_SOURCE.to_owned(), text }

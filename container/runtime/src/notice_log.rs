@@ -4,11 +4,14 @@
 //! What is worth a notice is decided in the core; here it only gets its words and level.
 
 use resilee_core::CELLS_MAX;
-use resilee_core::management::Notice;
+use resilee_core::management::{Alarm, Notice};
 use resilee_membership::View;
-use resilee_sbb::{CellId, CohortId, TraceLevel};
+use resilee_sbb::{CellId, CohortId, Severity, TraceLevel};
 use std::collections::BTreeMap;
 use tracing::Span;
+
+/// Target of the lines that services write.
+pub const SERVICE_LINES: &str = "service";
 
 /// Writes the log; knows the calls that are owned here.
 #[derive(Debug, Default)]
@@ -47,12 +50,10 @@ impl NoticeLog {
                     _ => span.in_scope(|| tracing::info!(%cell, "over here")),
                 }
             }
-            Notice::Trace { cell, service, level, text } => {
-                self.span(*cell).in_scope(|| trace(service, *level, text));
+            Notice::Trace { cell, tracer, level, text } => {
+                self.span(*cell).in_scope(|| trace(tracer, *level, text));
             }
-            Notice::AlarmRaised(alarm) => {
-                tracing::error!(count = alarm.count, "alarm of {}: {}", alarm.source, alarm.text);
-            }
+            Notice::AlarmRaised(alarm) => raised(alarm),
             Notice::AlarmCleared(text) => tracing::info!("alarm cleared: {text}"),
             Notice::HandedOver { cohorts, to } => {
                 tracing::info!(cohorts, "handed over to {to}, as ordered");
@@ -79,11 +80,33 @@ impl NoticeLog {
     }
 }
 
-fn trace(service: &str, level: TraceLevel, text: &str) {
+fn raised(alarm: &Alarm) {
+    let Alarm { source, severity, text, .. } = alarm;
+    match severity {
+        Severity::Critical | Severity::Major => {
+            tracing::error!("{severity} alarm of {source}: {text}");
+        }
+        Severity::Minor | Severity::Warning | Severity::Indeterminate => {
+            tracing::warn!("{severity} alarm of {source}: {text}");
+        }
+    }
+}
+
+/// Lines of services have a target of their own: their tracers' levels are what counts, so the
+/// log's filter lets all of them through.
+fn trace(tracer: &str, level: TraceLevel, text: &str) {
     match level {
-        TraceLevel::Debug => tracing::debug!(service, "{text}"),
-        TraceLevel::Info => tracing::info!(service, "{text}"),
-        TraceLevel::Warn => tracing::warn!(service, "{text}"),
+        TraceLevel::Finest | TraceLevel::Finer => {
+            tracing::trace!(target: SERVICE_LINES, tracer, "{text}");
+        }
+        TraceLevel::Fine | TraceLevel::Config => {
+            tracing::debug!(target: SERVICE_LINES, tracer, "{text}");
+        }
+        TraceLevel::Info => tracing::info!(target: SERVICE_LINES, tracer, "{text}"),
+        TraceLevel::Warning => tracing::warn!(target: SERVICE_LINES, tracer, "{text}"),
+        TraceLevel::Severe | TraceLevel::Off => {
+            tracing::error!(target: SERVICE_LINES, tracer, "{text}");
+        }
     }
 }
 

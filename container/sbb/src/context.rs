@@ -1,19 +1,19 @@
 //! What a handler may read and ask for during one delivery.
 //!
 //! Here is what concerns the delivery itself and the shared tables; activity contexts are in
-//! `activity_contexts.rs`, the entity's tree is in `entity_tree.rs`.
+//! `activity_contexts.rs`, the entity's tree is in `entity_tree.rs`, and each facility has a file:
+//! `timer.rs`, `alarm.rs`, `trace.rs`, `usage.rs`.
 
 use crate::codec::{decode, encode};
 use crate::delivery::{ATTRIBUTE_BYTES_MAX, Deliver};
-use crate::effect::{Effect, TraceLevel};
-use crate::ids::{ActivityId, EntityId, TimerId};
+use crate::effect::Effect;
+use crate::ids::{ActivityId, EntityId};
 use crate::linked::{Done, LinkedSbb, Run};
 use crate::sbb::Failure;
 use crate::time::Timestamp;
 use crate::transaction::Transaction;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::time::Duration;
 
 /// The facilities, for one entity in one delivery. Requests are collected and carried out at
 /// commit.
@@ -63,6 +63,13 @@ impl<'d> Context<'d> {
         self.deliver.event.activity
     }
 
+    /// The SBB of the running entity, if it is a child.
+    pub(crate) fn child_sbb(&self) -> Option<&'static str> {
+        let sbb = self.tx.sbb(self.deliver, self.root, self.number).ok()?;
+        let (own, root) = ((sbb.descriptor)().name, (self.root.descriptor)().name);
+        (own != root).then_some(own)
+    }
+
     pub(crate) fn entity_id(&self, number: u32) -> EntityId {
         EntityId { number, ..self.deliver.entity }
     }
@@ -87,17 +94,6 @@ impl<'d> Context<'d> {
         let payload = encode(command)?;
         self.tx.ask(Effect::Command { activity, payload });
         Ok(())
-    }
-
-    /// Sets a timer of this entity `delay` from now; an id that is set already is moved.
-    pub fn set_timer(&mut self, timer: TimerId, delay: Duration) {
-        let (entity, due) = (self.number, self.deliver.now + delay);
-        self.tx.ask(Effect::SetTimer { entity, timer, due });
-    }
-
-    /// Cancels a timer of this entity.
-    pub fn cancel_timer(&mut self, timer: TimerId) {
-        self.tx.ask(Effect::CancelTimer { entity: self.number, timer });
     }
 
     /// A row of a shared table, as it was when the event was delivered.
@@ -143,16 +139,6 @@ impl<'d> Context<'d> {
         let record = bounded(encode(record)?, "record")?;
         self.tx.ask(Effect::Record { journal: journal.to_owned(), record });
         Ok(())
-    }
-
-    /// Writes a line to the trace, also if the transaction rolls back.
-    pub fn trace(&mut self, level: TraceLevel, text: impl Into<String>) {
-        self.tx.ask(Effect::Trace { level, text: text.into() });
-    }
-
-    /// Raises an alarm, also if the transaction rolls back.
-    pub fn raise_alarm(&mut self, text: impl Into<String>) {
-        self.tx.ask(Effect::RaiseAlarm { text: text.into() });
     }
 
     /// Rolls the transaction back, whatever this handler and its callers return.

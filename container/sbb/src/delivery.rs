@@ -9,8 +9,10 @@ use crate::event::Event;
 use crate::ids::{ActivityId, DeliveryId, EntityId};
 use crate::tables::Tables;
 use crate::time::Timestamp;
+use crate::trace::TraceLevels;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// Encoded CMP state of one entity; a larger one rolls the delivery back.
 pub const STATE_BYTES_MAX: usize = 64 * 1024;
@@ -65,6 +67,8 @@ pub struct Deliver {
     pub now: Timestamp,
     /// For [`Context::random`](crate::Context::random).
     pub seed: u64,
+    /// From which levels on tracers write lines.
+    pub trace_levels: Arc<TraceLevels>,
 }
 
 /// Which handler of the entity's SBB runs.
@@ -172,6 +176,7 @@ impl Deliver {
             tables: Tables::default(),
             now: Timestamp::ZERO,
             seed: 1,
+            trace_levels: Arc::default(),
         }
     }
 

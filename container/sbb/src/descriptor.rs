@@ -1,6 +1,7 @@
 //! What an SBB declares about itself: a root SBB for its service, a child SBB for its parent.
 
 use crate::linked::LinkedSbb;
+use crate::usage::UsageParameter;
 
 /// Name, version, priority, events and child relations of an SBB. Of a root SBB it describes the
 /// service, too.
@@ -42,6 +43,8 @@ pub struct Descriptor {
     pub children: &'static [ChildRelation],
     /// Attributes that it shares with other SBBs.
     pub attribute_aliases: &'static [AttributeAlias],
+    /// What it counts and measures.
+    pub usage: &'static [UsageParameter],
 }
 
 /// A child relation of an SBB (`javax.slee.ChildRelation`): child entities of one kind.
@@ -95,6 +98,7 @@ impl Descriptor {
             on_roll_back: OnRollBack::Drop,
             children: &[],
             attribute_aliases: &[],
+            usage: &[],
         }
     }
 

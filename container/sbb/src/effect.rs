@@ -1,23 +1,15 @@
 //! What a handler asked for, as plain data. It happens when the transaction commits.
 
+use crate::alarm::{Cleared, Severity};
 use crate::ids::{ActivityId, TimerId};
 use crate::time::Timestamp;
-use serde::{Deserialize, Serialize};
+use crate::timer::TimerSetting;
+use crate::trace::TraceLevel;
+use crate::usage::UsageUpdate;
 use std::collections::BTreeSet;
 
 /// Effects of one delivery; one more rolls it back.
 pub const EFFECTS_MAX: usize = 256;
-
-/// Severity of a trace line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum TraceLevel {
-    /// Of interest to the service's author.
-    Debug,
-    /// Of interest to an operator.
-    Info,
-    /// Something an operator should look at.
-    Warn,
-}
 
 /// One request. Entities and activities are named by their number in the delivery's cell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,14 +21,14 @@ pub enum Effect {
         /// The adaptor's own command, encoded.
         payload: Vec<u8>,
     },
-    /// Set or move a timer of an entity.
+    /// Set or replace a timer of an entity.
     SetTimer {
         /// Whose.
         entity: u32,
         /// The service's id of it.
         timer: TimerId,
-        /// When it is due.
-        due: Timestamp,
+        /// When and how it fires.
+        setting: TimerSetting,
     },
     /// Cancel a timer; nothing if it is not set.
     CancelTimer {
@@ -150,21 +142,33 @@ pub enum Effect {
     },
     /// A line in the trace. Stays when the transaction rolls back.
     Trace {
-        /// Severity.
+        /// Full name of the tracer.
+        tracer: String,
+        /// How much it matters.
         level: TraceLevel,
         /// The line.
         text: String,
     },
     /// Raise an alarm. Stays when the transaction rolls back.
     RaiseAlarm {
+        /// Its type.
+        alarm_type: String,
+        /// What it is about.
+        instance: String,
+        /// How bad it is.
+        severity: Severity,
         /// What an operator reads.
         text: String,
     },
+    /// Clear alarms of this service. Stays when the transaction rolls back.
+    ClearAlarms(Cleared),
+    /// Add to a usage parameter.
+    Usage(UsageUpdate),
 }
 
 impl Effect {
     /// Traces and alarms are not transactional (JAIN SLEE 1.1 §§12.2, 13.4).
     pub fn survives_roll_back(&self) -> bool {
-        matches!(self, Effect::Trace { .. } | Effect::RaiseAlarm { .. })
+        matches!(self, Effect::Trace { .. } | Effect::RaiseAlarm { .. } | Effect::ClearAlarms(_))
     }
 }

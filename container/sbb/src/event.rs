@@ -3,6 +3,7 @@
 use crate::codec::{CodecError, decode, encode};
 use crate::ids::{ActivityId, TimerId};
 use crate::sbb::Failure;
+use crate::time::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +52,23 @@ impl Event {
 pub struct TimerFired {
     /// The id the service gave it.
     pub timer: TimerId,
+    /// The moment it was set for.
+    #[serde(default)]
+    pub scheduled_at: Timestamp,
+    /// When it fired, which is later after a takeover.
+    #[serde(default)]
+    pub fired_at: Timestamp,
+    /// How often it will still fire; none: for ever.
+    #[serde(default = "never_again")]
+    pub remaining: Option<u32>,
+    /// Moments before this one that were dropped since it fired last.
+    #[serde(default)]
+    pub missed: u32,
+}
+
+/// What a record says that was written when timers fired once.
+fn never_again() -> Option<u32> {
+    Some(0)
 }
 
 impl EventPayload for TimerFired {

@@ -7,6 +7,7 @@
 //! seed come with each delivery.
 
 mod activity_contexts;
+mod alarm;
 mod call;
 mod codec;
 mod context;
@@ -21,9 +22,13 @@ mod linked;
 mod sbb;
 mod tables;
 mod time;
+mod timer;
+mod trace;
 mod transaction;
+mod usage;
 
 pub use activity_contexts::SUSPENDED_MAX;
+pub use alarm::{ALARM_NAME_MAX, ALARM_TEXT_MAX, Cleared, Severity};
 pub use call::{Answer, Call, LocalCall};
 pub use codec::{CodecError, decode, encode, encode_into};
 pub use context::Context;
@@ -33,7 +38,7 @@ pub use delivery::{
     TreeEntity,
 };
 pub use descriptor::{AttributeAlias, ChildRelation, Descriptor, OnRollBack};
-pub use effect::{EFFECTS_MAX, Effect, TraceLevel};
+pub use effect::{EFFECTS_MAX, Effect};
 pub use event::{ActivityEnd, Event, EventPayload, TimerFired};
 pub use ids::{ActivityId, CellId, CohortId, DeliveryId, EntityId, ParseCellIdError, TimerId};
 pub use initial_event::InitialEvent;
@@ -41,3 +46,8 @@ pub use linked::{LinkedSbb, invoke};
 pub use sbb::{Failure, Sbb};
 pub use tables::Tables;
 pub use time::Timestamp;
+pub use timer::{LATE_AFTER, PreserveMissed, TIMER_PERIOD_MIN, Timer, TimerSetting};
+pub use trace::{
+    ParseTraceLevelError, ROOT_TRACER, TRACE_TEXT_MAX, TRACER_NAME_MAX, TraceLevel, TraceLevels,
+};
+pub use usage::{USAGE_SET_NAME_MAX, UsageKind, UsageParameter, UsageSet, UsageUpdate, UsageValue};

@@ -20,7 +20,8 @@ use crate::money::Money;
 use crate::rating::whole_seconds;
 use crate::tariff::Tariff;
 use resilee_sbb::{
-    ActivityEnd, Context, Descriptor, Event, EventPayload, Failure, OnRollBack, Sbb, Timestamp,
+    ActivityEnd, Context, Descriptor, Event, EventPayload, Failure, OnRollBack, Sbb, Severity,
+    Timestamp, UsageParameter,
 };
 use resilee_sip_api::{Answered, Ended, Invite, Party, REFUSED, REFUSED_ALIAS, Rejected};
 use serde::{Deserialize, Serialize};
@@ -62,6 +63,10 @@ enum Phase {
     Closed,
 }
 
+/// Bills written, and how long was talked on each.
+const USAGE: &[UsageParameter] =
+    &[UsageParameter::counter("bills"), UsageParameter::sample("talk_s")];
+
 impl Sbb for CallBilling {
     const STATE_VERSION: u32 = 1;
 
@@ -72,6 +77,7 @@ impl Sbb for CallBilling {
             initial_events: &[Invite::TYPE],
             events: &[Answered::TYPE, Rejected::TYPE, Ended::TYPE],
             on_roll_back: OnRollBack::Retry,
+            usage: USAGE,
             attribute_aliases: &[REFUSED_ALIAS],
             ..Descriptor::named("call-billing")
         }
@@ -183,14 +189,18 @@ impl CallBilling {
             let call = &self.call_id;
             return Err(Failure::new(format!("call {call:?} ended without its answer: no bill")));
         };
-        cx.record(BILLS, &self.bill(answered, ended))?;
+        let bill = self.bill(answered, ended);
+        cx.record(BILLS, &bill)?;
+        cx.count("bills", 1);
+        cx.sample("talk_s", bill.seconds);
         self.close(cx);
         Ok(())
     }
 
     fn on_activity_end(&mut self, cx: &mut Context<'_>) {
         if self.phase == Phase::Talking {
-            cx.raise_alarm(format!("call {:?} is gone without its end: no bill", self.call_id));
+            let text = format!("call {:?} is gone without its end: no bill", self.call_id);
+            cx.raise_alarm("no_bill", &self.call_id, Severity::Major, text);
         }
         self.phase = Phase::Closed;
     }

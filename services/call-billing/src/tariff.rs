@@ -2,7 +2,7 @@
 //! it is in `rating`.
 
 use crate::money::Money;
-use resilee_sbb::Context;
+use resilee_sbb::{Context, Severity};
 use serde::{Deserialize, Serialize};
 
 /// Name of the table of tariffs; its key is [`Tariff::prefix`].
@@ -52,11 +52,15 @@ impl Tariff {
             match cx.row::<Tariff>(TARIFFS, prefix) {
                 Ok(Some(tariff)) => return tariff,
                 Ok(None) => {}
-                Err(failure) => cx.raise_alarm(format!("tariff {prefix:?} unread: {failure}")),
+                Err(failure) => {
+                    let text = format!("tariff {prefix:?} unread: {failure}");
+                    cx.raise_alarm("tariff_unread", prefix, Severity::Major, text);
+                }
             }
         }
         let called: String = user.chars().take(PREFIX_CHARS_MAX).collect();
-        cx.raise_alarm(format!("no tariff for {called:?}: the call is billed at zero"));
+        let text = format!("no tariff for {called:?}: the call is billed at zero");
+        cx.raise_alarm("no_tariff", &called, Severity::Major, text);
         Tariff::default()
     }
 }

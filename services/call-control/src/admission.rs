@@ -15,7 +15,7 @@
 //! Call-ID, whose cell remembers it. Limit: a request that is no INVITE leaves no cell behind, so
 //! the very same can be replayed for as long as its nonce stays fresh (8 s).
 
-use resilee_sbb::{Context, Failure};
+use resilee_sbb::{Context, Failure, Severity};
 use resilee_sip_api::{ACCOUNTS, Account, Credentials, Party};
 
 /// Name of the table of policies.
@@ -86,7 +86,8 @@ fn calls_are_open(cx: &mut Context<'_>) -> bool {
     match cx.row(POLICY, OPEN_CALLS) {
         Ok(open) => open == Some(true),
         Err(failure) => {
-            cx.raise_alarm(format!("policy {OPEN_CALLS:?} unread, calls stay closed: {failure}"));
+            let text = format!("policy {OPEN_CALLS:?} unread, calls stay closed: {failure}");
+            cx.raise_alarm("policy_unread", OPEN_CALLS, Severity::Major, text);
             false
         }
     }

@@ -17,7 +17,9 @@
 
 use crate::admission::{Admission, account, admit, host};
 use crate::request_uri::Callee;
-use resilee_sbb::{Context, Descriptor, Event, EventPayload, Failure, Sbb, TraceLevel};
+use resilee_sbb::{
+    Context, Descriptor, Event, EventPayload, Failure, Sbb, TraceLevel, UsageParameter,
+};
 use resilee_sip_api::{
     Credentials, Invite, OtherRequest, Party, REFUSED, REFUSED_ALIAS, REGISTRATIONS, Registrations,
     SipCommand, Target,
@@ -37,6 +39,9 @@ const TRACED_CHARS_MAX: usize = 64;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallControl {}
 
+/// Requests of senders who are not let in.
+const USAGE: &[UsageParameter] = &[UsageParameter::counter("requests_forbidden")];
+
 impl Sbb for CallControl {
     const STATE_VERSION: u32 = 1;
 
@@ -47,6 +52,7 @@ impl Sbb for CallControl {
             priority: 10,
             initial_events: &[Invite::TYPE, OtherRequest::TYPE],
             attribute_aliases: &[REFUSED_ALIAS],
+            usage: USAGE,
             ..Descriptor::named("call-control")
         }
     }
@@ -108,7 +114,8 @@ fn route(
         }
         Admission::Forbidden(why) => {
             let sender: String = sender.uri.chars().take(TRACED_CHARS_MAX).collect();
-            cx.trace(TraceLevel::Info, format!("request of {sender:?} forbidden: {why}"));
+            cx.trace(TraceLevel::Info, format_args!("request of {sender:?} forbidden: {why}"));
+            cx.count("requests_forbidden", 1);
             Ok(respond(403, Vec::new()))
         }
     }

@@ -143,6 +143,6 @@ fn respond(status: u16, reason: &str, headers: Vec<(String, String)>) -> SipComm
 fn trace(cx: &mut Context<'_>, register: &Register, what: &str) {
     let address = register.to.address_of_record.chars().take(TRACED_CHARS_MAX);
     let address: String = address.collect();
-    let text = format!("REGISTER of {address:?} from {}: {what}", register.source);
-    cx.trace(TraceLevel::Info, text);
+    let source = &register.source;
+    cx.trace(TraceLevel::Info, format_args!("REGISTER of {address:?} from {source}: {what}"));
 }

@@ -106,7 +106,9 @@ impl World {
         if matches!(notice, Notice::Dropped(_)) {
             self.to_relay = None;
         }
-        if let Notice::Trace { cell, service: witness::NAME, text, .. } = notice {
+        if let Notice::Trace { cell, tracer, text, .. } = notice
+            && tracer == witness::NAME
+        {
             let detail = format!("{cell}: {text}");
             self.note(Err(Violation::new("events and timers come once", detail)));
         }

@@ -67,6 +67,7 @@ fn frame() -> Frame {
         text: "nothing is stored".to_owned(),
         raised_at: TIME,
         count: 2,
+        ..Alarm::default()
     };
     Frame {
         format: 1,

@@ -11,12 +11,14 @@ mod view_rules;
 
 use house::House;
 use resilee_core::{Input, Restored, StoreOp};
+use resilee_sbb::Severity;
 
 #[test]
 fn what_is_wrong_around_the_core_is_an_alarm_until_it_is_over() {
     let mut house = House::new();
     let (source, text) = ("cluster".to_owned(), "the certificate ends soon".to_owned());
-    house.feed(Input::AlarmRaised { source: source.clone(), text: text.clone() });
+    let severity = Severity::Major;
+    house.feed(Input::AlarmRaised { source: source.clone(), severity, text: text.clone() });
     let alarms = house.core.status(house.now).alarms;
     assert_eq!((alarms[0].source.as_str(), alarms[0].text.as_str()), (&*source, &*text));
     house.feed(Input::AlarmOver { source, text });

@@ -28,6 +28,8 @@ pub struct Call {
     pub tables: Tables,
     pub bills: Vec<Bill>,
     pub alarms: Vec<String>,
+    /// Names of the usage parameters that it changed.
+    pub usage: Vec<String>,
     pub detached: u32,
     attributes: BTreeMap<String, Vec<u8>>,
 }
@@ -119,7 +121,8 @@ impl Call {
                 assert_eq!(journal, "bills");
                 self.bills.push(decode(&record).expect("a bill"));
             }
-            Effect::RaiseAlarm { text } => self.alarms.push(text),
+            Effect::RaiseAlarm { text, .. } => self.alarms.push(text),
+            Effect::Usage(update) => self.usage.push(update.parameter),
             Effect::Detach { .. } => self.detached += 1,
             other => panic!("billing has no use for {other:?}"),
         }

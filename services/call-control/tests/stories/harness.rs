@@ -107,9 +107,9 @@ impl Server {
                     reaction.command = Some(decode(&payload).expect("a command"));
                 }
                 Effect::SetAttribute { name, .. } => reaction.refused |= name == REFUSED,
-                Effect::RaiseAlarm { text } => reaction.alarms.push(text),
+                Effect::RaiseAlarm { text, .. } => reaction.alarms.push(text),
                 Effect::Trace { text, .. } => reaction.traces.push(text),
-                Effect::Detach { .. } => {}
+                Effect::Detach { .. } | Effect::Usage(_) => {}
                 other => panic!("call control has no use for {other:?}"),
             }
         }

@@ -1,0 +1,135 @@
+//! The trace facility (JAIN SLEE 1.1 chapter 13) on this node: tracers by name, their levels, and
+//! how many lines each of them may write.
+//!
+//! Levels are this node's, until it starts again. They travel with each delivery, so a line below
+//! its tracer's level is not made. Which lines a service asks for is in `resilee_sbb`.
+
+use crate::management::TracerStatus;
+use resilee_sbb::{ROOT_TRACER, TRACER_NAME_MAX, Timestamp, TraceLevel, TraceLevels};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Lines that one tracer writes in a second; further ones are counted.
+pub const LINES_PER_SECOND_MAX: u32 = 100;
+/// Tracers that are known by name; lines of further ones are written by that of their service.
+pub const TRACERS_MAX: usize = 256;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// All tracers.
+#[derive(Debug, Default)]
+pub(crate) struct Tracers {
+    levels: Arc<TraceLevels>,
+    known: BTreeMap<String, Tracer>,
+}
+
+/// What one tracer wrote.
+#[derive(Debug, Default)]
+struct Tracer {
+    /// Lines since this run began.
+    lines: u64,
+    /// Lines that were too many.
+    left_out: u64,
+    /// The second that runs, and how many lines were written in it.
+    second: Timestamp,
+    in_second: u32,
+    /// Lines of that second that were too many.
+    not_told: u64,
+}
+
+/// What becomes of a line.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Admitted {
+    /// Who writes it.
+    pub tracer: String,
+    /// How many lines were left out before it, if any.
+    pub left_out: u64,
+}
+
+impl Tracers {
+    /// A tracer for each service.
+    pub fn new<'s>(services: impl Iterator<Item = &'s str>) -> Self {
+        let known = services.map(|name| (name.to_owned(), Tracer::default())).collect();
+        Tracers { levels: Arc::default(), known }
+    }
+
+    /// The levels as they are now, for a delivery.
+    pub fn levels(&self) -> Arc<TraceLevels> {
+        Arc::clone(&self.levels)
+    }
+
+    /// A line that a service asked for; `None`: there are too many in this second.
+    pub fn admit(&mut self, now: Timestamp, service: &str, tracer: String) -> Option<Admitted> {
+        let full = self.known.len() >= TRACERS_MAX && !self.known.contains_key(&tracer);
+        let tracer = if full { service.to_owned() } else { tracer };
+        let own = self.known.entry(tracer.clone()).or_default();
+        if now.since(own.second) >= SECOND {
+            (own.second, own.in_second) = (now, 0);
+        }
+        if own.in_second >= LINES_PER_SECOND_MAX {
+            own.left_out += 1;
+            own.not_told += 1;
+            return None;
+        }
+        own.in_second += 1;
+        own.lines += 1;
+        Some(Admitted { tracer, left_out: std::mem::take(&mut own.not_told) })
+    }
+
+    /// Gives a tracer a level, or takes it away.
+    ///
+    /// # Errors
+    /// A name of no tracer, or one too many.
+    pub fn set_level(&mut self, tracer: &str, level: Option<TraceLevel>) -> Result<(), String> {
+        self.check(tracer)?;
+        Arc::make_mut(&mut self.levels).set(tracer, level);
+        Ok(())
+    }
+
+    /// That a tracer may be given a level.
+    ///
+    /// # Errors
+    /// A name of no tracer, or one too many.
+    pub fn check(&self, tracer: &str) -> Result<(), String> {
+        if tracer == ROOT_TRACER || self.names().contains(tracer) {
+            return Ok(());
+        }
+        let service = tracer.split('.').next().unwrap_or_default();
+        if !self.known.contains_key(service) {
+            return Err(format!(
+                "there is no tracer {tracer:?}: take {ROOT_TRACER:?}, a service's name, or one \
+                 below it after a dot"
+            ));
+        }
+        if tracer.len() > TRACER_NAME_MAX || tracer.split('.').any(str::is_empty) {
+            return Err(format!(
+                "{tracer:?} is no name of a tracer: words with dots between them are expected, at \
+                 most {TRACER_NAME_MAX} bytes"
+            ));
+        }
+        match self.names().len() >= TRACERS_MAX {
+            true => Err(format!("{TRACERS_MAX} tracers are known already: name one of them")),
+            false => Ok(()),
+        }
+    }
+
+    fn names(&self) -> BTreeSet<&str> {
+        self.known.keys().map(String::as_str).chain(self.levels.names()).collect()
+    }
+
+    /// What operators see: the root first, then by name.
+    pub fn statuses(&self) -> Vec<TracerStatus> {
+        let status = |name: &str| {
+            let wrote = self.known.get(name);
+            TracerStatus {
+                name: name.to_owned(),
+                given: self.levels.given(name),
+                effective: self.levels.effective(name),
+                lines: wrote.map_or(0, |tracer| tracer.lines),
+                left_out: wrote.map_or(0, |tracer| tracer.left_out),
+            }
+        };
+        [ROOT_TRACER].into_iter().chain(self.names()).map(status).collect()
+    }
+}

@@ -1,0 +1,135 @@
+//! The usage facility (JAIN SLEE 1.1 chapter 11): what services counted and measured on this node.
+//!
+//! It is no state of a call: it is not replicated, and a node that starts begins at zero. What a
+//! delivery adds is added when it commits, so that a delivery which is tried again counts once.
+
+use crate::histogram::Histogram;
+use crate::management::{SampleStatus, UsageSetStatus, UsageStatus};
+use resilee_sbb::{Descriptor, Timestamp, USAGE_SET_NAME_MAX, UsageKind, UsageUpdate, UsageValue};
+use std::collections::BTreeMap;
+
+/// Sets of one service, with the default set; what is meant for more is only counted.
+pub const USAGE_SETS_MAX: usize = 64;
+
+/// The figures of all services.
+#[derive(Debug, Default)]
+pub(crate) struct Usage {
+    services: BTreeMap<&'static str, ServiceUsage>,
+}
+
+/// The figures of one service.
+#[derive(Debug, Default)]
+struct ServiceUsage {
+    /// What it declares, with what its child SBBs declare.
+    declared: BTreeMap<String, UsageKind>,
+    /// When they began at zero.
+    since: Timestamp,
+    /// By name of the set; the default set has none.
+    sets: BTreeMap<String, Set>,
+    /// Updates of sets beyond the limit, or of a name that is too long.
+    refused: u64,
+}
+
+/// The figures of one set, by parameter.
+#[derive(Debug, Default)]
+struct Set {
+    counters: BTreeMap<String, i64>,
+    samples: BTreeMap<String, Histogram>,
+}
+
+impl Set {
+    /// A set with all that is declared, at zero.
+    fn of(declared: &BTreeMap<String, UsageKind>) -> Self {
+        let mut set = Set::default();
+        for (name, kind) in declared {
+            match kind {
+                UsageKind::Counter => drop(set.counters.insert(name.clone(), 0)),
+                UsageKind::Sample => drop(set.samples.insert(name.clone(), Histogram::default())),
+            }
+        }
+        set
+    }
+}
+
+impl ServiceUsage {
+    fn new(now: Timestamp, declared: BTreeMap<String, UsageKind>) -> Self {
+        let sets = [(String::new(), Set::of(&declared))].into();
+        ServiceUsage { declared, since: now, sets, refused: 0 }
+    }
+}
+
+impl Usage {
+    /// Figures at zero for services that declare any.
+    pub fn new(now: Timestamp, services: &[Descriptor]) -> Self {
+        let declared = services.iter().map(|service| (service.name, service.usage_parameters()));
+        let services = declared.filter(|(_, declared)| !declared.is_empty());
+        let services = services.map(|(name, declared)| (name, ServiceUsage::new(now, declared)));
+        Usage { services: services.collect() }
+    }
+
+    /// What is kept of a parameter of a service; none if it is not declared.
+    pub fn kind(&self, service: &str, parameter: &str) -> Option<UsageKind> {
+        self.services.get(service)?.declared.get(parameter).copied()
+    }
+
+    /// A service begins at zero again, with its default set alone.
+    pub fn reset(&mut self, now: Timestamp, service: &str) {
+        if let Some(own) = self.services.get_mut(service) {
+            *own = ServiceUsage::new(now, std::mem::take(&mut own.declared));
+        }
+    }
+
+    /// True if the service declares usage parameters.
+    pub fn counts(&self, service: &str) -> bool {
+        self.services.contains_key(service)
+    }
+
+    /// Adds what a committed delivery asked for; a parameter that is not declared was refused
+    /// before.
+    pub fn update(&mut self, service: &str, update: UsageUpdate) {
+        let Some(own) = self.services.get_mut(service) else { return };
+        if !own.sets.contains_key(&update.set) {
+            if own.sets.len() >= USAGE_SETS_MAX || update.set.len() > USAGE_SET_NAME_MAX {
+                own.refused += 1;
+                return;
+            }
+            own.sets.insert(update.set.clone(), Set::of(&own.declared));
+        }
+        let Some(set) = own.sets.get_mut(&update.set) else { return };
+        match update.value {
+            UsageValue::Count(increment) => {
+                if let Some(counter) = set.counters.get_mut(&update.parameter) {
+                    *counter = counter.saturating_add(increment);
+                }
+            }
+            UsageValue::Sample(value) => {
+                if let Some(sample) = set.samples.get_mut(&update.parameter) {
+                    sample.record(value);
+                }
+            }
+        }
+    }
+
+    /// What operators see of a service; nothing if it declares nothing.
+    pub fn status(&self, service: &str) -> Option<UsageStatus> {
+        let own = self.services.get(service)?;
+        let sets = own.sets.iter().map(|(name, set)| UsageSetStatus {
+            set: name.clone(),
+            counters: set.counters.clone(),
+            samples: set.samples.iter().map(|(name, of)| (name.clone(), sample(of))).collect(),
+        });
+        Some(UsageStatus { since: own.since, refused: own.refused, sets: sets.collect() })
+    }
+}
+
+fn sample(histogram: &Histogram) -> SampleStatus {
+    SampleStatus {
+        count: histogram.count(),
+        min: histogram.min(),
+        max: histogram.max(),
+        mean_milli: histogram.mean_milli(),
+        p50: histogram.percentile(50),
+        p95: histogram.percentile(95),
+        p99: histogram.percentile(99),
+    }
+}
