@@ -7,9 +7,12 @@ use crate::management::Alarm;
 use crate::orphans::{Gap, Orphan};
 use crate::resource_adaptor::{Egress, Ingress, Scope};
 use crate::store::{Progress, StoreOp, StoredRecord, Tree};
+use crate::timer_facility::{ArmedTimer, Course};
 use resilee_membership::{Flow, RunId, Transport};
-use resilee_sbb::{ActivityId, CellId, CohortId, Event, StateBytes, TimerId, Timestamp, encode};
-use resilee_test_kit::kept_records::assert_read;
+use resilee_sbb::{
+    ActivityId, CellId, CohortId, Event, PreserveMissed, StateBytes, TimerId, Timestamp, encode,
+};
+use resilee_test_kit::kept_records::{assert_read, bytes_of, line};
 use serde::Serialize;
 use serde_bytes::ByteBuf;
 
@@ -135,7 +138,7 @@ fn what_the_first_format_stored_is_read() {
         masks: Default::default(),
     };
     assert_read(KEPT, "entity", &entity);
-    assert_read(KEPT, "timer", &TIME);
+    assert_timer_is_read();
     let retry = Retry {
         service: "call-billing".to_owned(),
         events: vec![event()],
@@ -161,6 +164,21 @@ fn what_the_first_format_stored_is_read() {
     let missed = b"BYE".to_vec();
     assert_read(KEPT, "orphan", &Orphan { at: TIME, missed });
     assert_read(KEPT, "gap", &Gap { view: 3, at: TIME, cohorts: [CELL.cohort].into() });
+}
+
+/// A timer that fires once is its due time; the course of another one stands behind that.
+fn assert_timer_is_read() {
+    assert_read(KEPT, "timer", &TIME);
+    let (preserve_missed, period_us) = (PreserveMissed::All, Some(1_000_000));
+    let course =
+        Course { period_us, left: Some(7), preserve_missed, late_after_us: 200_000, missed: 3 };
+    let once = ArmedTimer { due: TIME, course: None };
+    let periodic = ArmedTimer { course: Some(Box::new(course)), ..once.clone() };
+    for (name, timer) in [("timer", once), ("timer.periodic", periodic)] {
+        let written = timer.to_bytes().expect("plain data");
+        let kept = bytes_of(KEPT, name).unwrap_or_else(|| panic!("add {}", line(name, &written)));
+        assert_eq!(ArmedTimer::from_bytes(&kept), Ok(timer), "{name}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! One node with a virtual clock, a disk that flushes when told, and handlers that answer at once.
 
 use crate::toy::{Back, Front, Toy};
+use resilee_core::management::Notice;
 use resilee_core::{Core, CoreConfig, Input, Output, Restored, StoreBatch, StoreOp, Tree};
 use resilee_core::{PROGRESS_KEY, VOTER_KEY};
 use resilee_membership::{Flow, Key, RunId, Transport, Unclean, seal_sip};
@@ -29,6 +30,7 @@ pub struct House {
     failed: bool,
     sent: Vec<String>,
     pub drained: bool,
+    pub notices: Vec<Notice>,
 }
 
 fn key() -> Key {
@@ -84,6 +86,7 @@ impl House {
             failed: false,
             sent: Vec::new(),
             drained: false,
+            notices: Vec::new(),
         }
     }
 
@@ -139,6 +142,7 @@ impl House {
                 }
                 Output::Abandon { delivery } => self.abandoned.push(delivery),
                 Output::Drained => self.drained = true,
+                Output::Notice(notice) => self.notices.push(notice),
                 _ => {}
             }
         }

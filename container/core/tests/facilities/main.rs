@@ -1,0 +1,14 @@
+//! The facilities: timer, alarm, trace and usage (JAIN SLEE 1.1 chapters 11 to 13), a file for
+//! each. On one node, and on a pair where a takeover must keep something.
+
+mod alarms;
+#[path = "../single_node/house.rs"]
+#[allow(dead_code, reason = "other tests use more of it")]
+mod house;
+#[path = "../pair/pair.rs"]
+#[allow(dead_code, reason = "other tests use more of it")]
+mod pair;
+mod timers;
+mod toy;
+mod traces;
+mod usage;
