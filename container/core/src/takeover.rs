@@ -217,6 +217,9 @@ impl Core {
         let Some(cell) = self.cells.get_mut(&id) else { return };
         cell.live = true;
         cell.last_commit = behind;
+        if self.planted.is(PlantedFault::ForgetMissed) {
+            cell.timers.values_mut().for_each(|armed| armed.forget_missed(now));
+        }
         for ((entity, timer), armed) in &cell.timers {
             let entity = EntityId { cell: id, number: *entity };
             self.timers.set(Due::Sbb(entity, *timer), Some(armed.due));

@@ -95,6 +95,13 @@ impl ArmedTimer {
         Ok(ArmedTimer { due, course })
     }
 
+    /// Does wrong on purpose: moments up to `now` have never been.
+    pub fn forget_missed(&mut self, now: Timestamp) {
+        if let Some(course) = self.course.as_ref().filter(|_| self.due < now) {
+            self.due = course.moment(self.due, course.passed(now.since(self.due)));
+        }
+    }
+
     /// Its next moment has come; `timer` is its id.
     pub fn fire(self, now: Timestamp, timer: TimerId) -> Fired {
         let due = self.due;

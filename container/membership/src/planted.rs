@@ -43,6 +43,8 @@ planted_faults! {
     TimerStays,
     /// A timer that is due fires twice.
     FireTimerTwice,
+    /// A survivor forgets the moments that a periodic timer missed.
+    ForgetMissed,
     /// A message for another member's cell is dropped silently.
     ForgetRelay,
     /// A message for another member's cell is dealt with here.
