@@ -9,7 +9,7 @@ mod fake_node;
 
 use fake_node::{FakeNode, seconds};
 use resilee_admin_ui::Ask;
-use resilee_sbb::Timestamp;
+use resilee_sbb::{Severity, Timestamp};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -66,6 +66,7 @@ fn wall_clock() -> Timestamp {
 }
 
 fn make_failing(node: &mut FakeNode) {
+    let conditions = node.status.alarms.len();
     node.alarm(
         "balancer",
         "the balancer is not heard: no calls come in, and no other node can take over",
@@ -79,6 +80,13 @@ fn make_failing(node: &mut FakeNode) {
         seconds(190),
         1,
     );
+    for (alarm, severity) in node.status.alarms[conditions..].iter_mut().zip([
+        Severity::Critical,
+        Severity::Major,
+        Severity::Critical,
+    ]) {
+        (alarm.severity, alarm.lasting) = (severity, true);
+    }
     node.peer_alarm(
         "call-billing",
         "a handler does not return in call 0f3c9a1b2d4e5f60-17, which goes on without: its \
@@ -130,4 +138,8 @@ fn make_busy(node: &mut FakeNode) {
         seconds(540),
         4,
     );
+    if let Some(alarm) = node.status.alarms.last_mut() {
+        (alarm.alarm_type, alarm.instance) = ("no_tariff".to_owned(), "0190".to_owned());
+        alarm.last_at = alarm.last_at + seconds(500);
+    }
 }

@@ -1,4 +1,4 @@
-//! The style sheet, the two scripts and the icon, embedded in the binary.
+//! The style sheet, the scripts and the icon, embedded in the binary.
 
 use actix_web::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -10,7 +10,7 @@ struct Asset {
     bytes: &'static [u8],
 }
 
-const ASSETS: [Asset; 4] = [
+const ASSETS: [Asset; 5] = [
     Asset {
         name: "app.css",
         content_type: "text/css; charset=utf-8",
@@ -20,6 +20,11 @@ const ASSETS: [Asset; 4] = [
         name: "live.js",
         content_type: "text/javascript; charset=utf-8",
         bytes: include_bytes!("../assets/live.js"),
+    },
+    Asset {
+        name: "orders.js",
+        content_type: "text/javascript; charset=utf-8",
+        bytes: include_bytes!("../assets/orders.js"),
     },
     Asset {
         name: "theme.js",

@@ -20,12 +20,17 @@
 //! | `bills`      | one page, the newest first; `party`, `from`, `to`, `page`, `per_page`     |
 //! | `bills/{id}` | the bill of one call                                                      |
 //! | `services`   | deployed services with entities and deliveries                            |
+//! | `services/{name}/usage` | what a service counted and measured on this node               |
+//! | `tracers`    | tracers of this node with their levels                                    |
 //! | `activities` | activities of all cells with attributes and attached services             |
 //! | `alarms`     | alarms of the cluster, as far as this node hears of them                  |
 //!
 //! | POST to             | what it does, and answers when it is done                          |
 //! |---------------------|--------------------------------------------------------------------|
 //! | `cluster/hand-over` | `{"to": node, "cohort": id}`: that node owns it (or all) from then |
+//! | `alarms/{id}/clear` | that alarm of this node is cleared                                 |
+//! | `tracers/{name}`    | `{"level": level}`, or null for that of the name above              |
+//! | `services/{name}/usage/reset` | its figures begin at zero                                |
 //! | `cluster/force`     | starts or goes on without the votes of others; gives P7 up         |
 //! | `cluster/forget-orphans` | forgets ends of calls that wait for a store that has those calls |
 //!

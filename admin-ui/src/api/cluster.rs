@@ -1,9 +1,10 @@
 //! `POST /api/v1/cluster/hand-over`, `/cluster/force` and `/cluster/forget-orphans`: what an
 //! operator orders. Whether it can be done the node says; an answer of 200 means that it is done.
 
+use super::obey;
 use crate::moment;
 use crate::problem::{Problem, RestProblem};
-use crate::system::{System, SystemError};
+use crate::system::System;
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 use resilee_core::management::{Command, Status};
@@ -15,6 +16,8 @@ use tokio::time::{Instant, sleep};
 
 /// How long the view may take; longer than the node itself tries.
 const DONE_WITHIN: Duration = Duration::from_secs(4);
+/// Where to look when an order is refused.
+const HELP: &str = "see /api/v1/nodes for the members and what they own";
 /// How often the node is asked whether it is done.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -56,7 +59,7 @@ pub async fn hand_over(
     let owned = |(id, owner): &(&CohortId, &_)| cohort.is_none_or(|c| c == **id) && *owner == me;
     let wanted: Vec<CohortId> =
         before.view.cohorts.iter().filter(owned).map(|(id, _)| *id).collect();
-    command(&system, Command::HandOver { cohort, to: order.to.clone() }).await?;
+    obey(&system, Command::HandOver { cohort, to: order.to.clone() }, HELP).await?;
     let to = order.to;
     let given = |status: &Status| {
         let owner = |id: &CohortId| status.view.owner(*id).map(|run| &run.node);
@@ -68,14 +71,14 @@ pub async fn hand_over(
 /// Starts, or goes on, without the votes of others.
 pub async fn force(system: web::Data<System>) -> Result<HttpResponse, RestProblem> {
     let before = system.status().await?;
-    command(&system, Command::Force).await?;
+    obey(&system, Command::Force, HELP).await?;
     let forced = |status: &Status| status.member && status.view.number > before.view.number;
     wait(&system, forced, "the node has no view of its own").await
 }
 
 /// Forgets the ends of calls that wait for a store that has those calls.
 pub async fn forget_orphans(system: web::Data<System>) -> Result<HttpResponse, RestProblem> {
-    command(&system, Command::ForgetOrphans).await?;
+    obey(&system, Command::ForgetOrphans, HELP).await?;
     wait(&system, |status| status.orphans == 0, "some ends of calls still wait").await
 }
 
@@ -85,16 +88,6 @@ fn read_cohort(text: &str) -> Result<CohortId, Problem> {
     id.ok_or_else(|| {
         let help = "a cohort is 16 hex digits; take one from /api/v1/nodes";
         Problem::bad_request(format!("{text:?} is no cohort"), help)
-    })
-}
-
-async fn command(system: &System, command: Command) -> Result<(), Problem> {
-    system.command(command).await.map_err(|error| match error {
-        SystemError::Refused(reason) => {
-            let help = "see /api/v1/nodes for the members and what they own";
-            Problem::new(StatusCode::CONFLICT, reason, help)
-        }
-        other => other.into(),
     })
 }
 

@@ -9,11 +9,16 @@ mod cluster;
 mod health;
 mod nodes;
 mod services;
+mod tracers;
+mod usage;
 
 use crate::problem::{Problem, RestProblem};
+use crate::system::{System, SystemError};
 use crate::write_guard::{guard_writes, no_such_method};
+use actix_web::http::StatusCode;
 use actix_web::middleware::from_fn;
 use actix_web::{HttpRequest, HttpResponse, guard, web};
+use resilee_core::management::Command;
 
 /// All resources.
 pub fn configure(config: &mut web::ServiceConfig) {
@@ -26,8 +31,13 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .route("/v1/bills", read().to(bills::bills))
         .route("/v1/bills/{id}", read().to(bills::bill))
         .route("/v1/services", read().to(services::services))
+        .route("/v1/services/{name}/usage", read().to(usage::usage))
+        .route("/v1/services/{name}/usage/reset", web::post().to(usage::reset))
+        .route("/v1/tracers", read().to(tracers::tracers))
+        .route("/v1/tracers/{name}", web::post().to(tracers::set_level))
         .route("/v1/activities", read().to(activities::activities))
         .route("/v1/alarms", read().to(alarms::alarms))
+        .route("/v1/alarms/{id}/clear", web::post().to(alarms::clear))
         .route("/v1/cluster/hand-over", web::post().to(cluster::hand_over))
         .route("/v1/cluster/force", web::post().to(cluster::force))
         .route("/v1/cluster/forget-orphans", web::post().to(cluster::forget_orphans))
@@ -35,11 +45,23 @@ pub fn configure(config: &mut web::ServiceConfig) {
     config.service(api);
 }
 
+/// Gives the node an order; one that it cannot carry out now is a 409 with `help`.
+async fn obey(system: &System, command: Command, help: &'static str) -> Result<(), Problem> {
+    system.command(command).await.map_err(|error| match error {
+        SystemError::Refused(reason) => Problem::new(StatusCode::CONFLICT, reason, help),
+        other => other.into(),
+    })?;
+    // Whoever asks next sees what the order did.
+    system.forget_snapshot().await;
+    Ok(())
+}
+
 async fn no_such_resource(request: HttpRequest) -> Result<HttpResponse, RestProblem> {
     if !matches!(request.method().as_str(), "GET" | "HEAD") {
         return Ok(no_such_method());
     }
     let help = "under /api/v1 there are health, nodes, calls, bills, bills/{id}, services, \
-                activities and alarms; the page /rest explains them";
+                services/{name}/usage, tracers, activities and alarms; the page /rest explains \
+                them";
     Err(Problem::not_found("there is no such resource", help).into())
 }

@@ -1,5 +1,5 @@
-//! `/alarms`: what an operator should look at, the newest first. Alarms are cleared by what
-//! raised them, not from here.
+//! `/alarms`: what an operator should look at, the newest first. Those of this node that do not
+//! end by themselves may be cleared.
 
 use super::{Fragment, Frame, count, html};
 use crate::moment::Moment;
@@ -7,6 +7,7 @@ use crate::problem::{PageProblem, Problem};
 use crate::system::{Snapshot, System};
 use actix_web::{HttpResponse, web};
 use askama::Template;
+use resilee_sbb::Severity;
 
 #[derive(Template)]
 #[template(path = "alarms.html")]
@@ -40,9 +41,15 @@ struct AlarmList<'a> {
 pub struct AlarmRow<'a> {
     pub node: &'a str,
     pub source: &'a str,
+    pub severity: Severity,
     pub text: &'a str,
+    /// Type and instance, of a service's alarm.
+    pub about: String,
     pub raised: Moment,
+    pub last: Moment,
     pub count: String,
+    /// Its id, if it may be cleared here.
+    pub clearable: Option<u64>,
 }
 
 impl<'a> AlarmList<'a> {
@@ -58,9 +65,13 @@ pub fn rows(snapshot: &Snapshot, limit: usize) -> Vec<AlarmRow<'_>> {
     let rows = alarms.map(|(node, alarm)| AlarmRow {
         node,
         source: &alarm.source,
+        severity: alarm.severity,
         text: &alarm.text,
+        about: [&*alarm.alarm_type, &*alarm.instance].join(" ").trim().to_owned(),
         raised: Moment::new(now, alarm.raised_at),
+        last: Moment::new(now, alarm.last_at.max(alarm.raised_at)),
         count: count(alarm.count),
+        clearable: (node == snapshot.cluster.this && !alarm.lasting).then_some(alarm.id),
     });
     rows.collect()
 }

@@ -9,6 +9,8 @@ mod call;
 mod overview;
 mod rest;
 mod services;
+mod tracers;
+mod usage;
 
 pub use bill::find as find_bill;
 
@@ -33,6 +35,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .route("/calls/{id}", read().to(call::page))
         .route("/alarms", read().to(alarms::page))
         .route("/services", read().to(services::page))
+        .route("/tracers", read().to(tracers::page))
         .route("/rest", read().to(rest::page))
         .default_service(web::route().to(no_such_page));
 }
@@ -73,6 +76,8 @@ pub enum Watch {
     Alarms,
     /// `/services`.
     Services,
+    /// `/tracers`.
+    Tracers,
     /// A page that never changes: only its frame does.
     Frame,
 }
@@ -88,11 +93,13 @@ impl Watch {
             Some("overview") => Ok(Watch::Overview),
             Some("alarms") => Ok(Watch::Alarms),
             Some("services") => Ok(Watch::Services),
+            Some("tracers") => Ok(Watch::Tracers),
             Some("frame") => Ok(Watch::Frame),
             Some("call") => Ok(Watch::Call(read_cell_id(&take("id").unwrap_or_default())?)),
             Some("bills") => Ok(Watch::Bills(Selection::read(&pairs, bills::PER_PAGE)?)),
             _ => {
-                let help = "watch is one of overview, bills, call, alarms, services and frame";
+                let help = "watch is one of overview, bills, call, alarms, services, tracers and \
+                            frame";
                 Err(Problem::bad_request("there is no such page to watch", help))
             }
         }
@@ -115,6 +122,7 @@ pub async fn fragments(watch: &Watch, system: &System) -> Result<Vec<Fragment>, 
         Watch::Call(id) => parts.extend(call::fragments(system, &snapshot, *id).await?),
         Watch::Alarms => parts.extend(alarms::fragments(&snapshot)?),
         Watch::Services => parts.extend(services::fragments(&snapshot)?),
+        Watch::Tracers => parts.extend(tracers::fragments(&snapshot)?),
         Watch::Frame => {}
     }
     Ok(parts)

@@ -1,6 +1,7 @@
 //! `/services`: what is deployed and how it does, and the container beneath it. Deploying is not
 //! done from here.
 
+use super::usage::{self, ServiceUsage};
 use super::{Fragment, Frame, count, html};
 use crate::problem::{PageProblem, Problem};
 use crate::system::{Snapshot, System};
@@ -33,6 +34,7 @@ pub fn fragments(snapshot: &Snapshot) -> Result<Vec<Fragment>, Problem> {
 struct ServiceList<'a> {
     node: &'a str,
     rows: Vec<ServiceRow<'a>>,
+    usages: Vec<ServiceUsage<'a>>,
     run: String,
     cells: String,
     activities: String,
@@ -67,6 +69,7 @@ impl<'a> ServiceList<'a> {
         ServiceList {
             node: &snapshot.cluster.this,
             rows: status.services.iter().map(row).collect(),
+            usages: status.services.iter().filter_map(|it| usage::of(status.now, it)).collect(),
             run: status.run.to_string(),
             cells: count(status.cells.values().sum::<u64>()),
             activities: count(status.activities),

@@ -16,7 +16,7 @@ async fn each_node_shows_its_role_and_the_age_of_its_heartbeat() {
 
 #[actix_web::test]
 async fn a_dead_node_is_silent_and_the_cluster_is_degraded_on_every_page() {
-    for path in ["/", "/bills", "/alarms", "/services", "/rest"] {
+    for path in ["/", "/bills", "/alarms", "/services", "/tracers", "/rest"] {
         let mut node = FakeNode::new();
         node.server2_dies();
         let page = get(node, path).await;

@@ -106,7 +106,7 @@ async fn every_page_can_be_watched_and_its_parts_have_their_ids() {
     let mut node = FakeNode::new();
     let id = node.talking("alice@example.org", "bob@example.org", seconds(75));
     drop(node);
-    for watch in ["overview", "bills", "alarms", "services", &format!("call&id={id}")] {
+    for watch in ["overview", "bills", "alarms", "services", "tracers", &format!("call&id={id}")] {
         let mut node = FakeNode::new();
         node.talking("alice@example.org", "bob@example.org", seconds(75));
         let (_, parts) = Watched::open(node, watch).await.next().await;

@@ -6,12 +6,12 @@ use resilee_call_billing::{CallBilling, TARIFFS, Tariff};
 use resilee_core::StoredRecord;
 use resilee_core::management::{
     ActivitySnapshot, Alarm, Answer, CellSnapshot, Command, EntitySnapshot, PeerStatus, Query,
-    ServiceStatus, Status,
+    SampleStatus, ServiceStatus, Status, TracerStatus, UsageSetStatus, UsageStatus,
 };
 use resilee_membership::{RunId, SeatProcess, View};
 use resilee_sbb::{
     ActivityId, CellId, Deliver, Effect, Event, EventPayload, Outcome, Severity, StateBytes,
-    Tables, Timestamp, encode, invoke,
+    Tables, Timestamp, TraceLevel, encode, invoke,
 };
 use resilee_sip_api::{Answered, EndCause, Ended, Invite, Party, Side};
 use std::collections::BTreeMap;
@@ -25,6 +25,34 @@ const STARTED: u64 = NOW.as_millis() - 86_400_000;
 
 pub fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
+}
+
+/// The tracers of a node: one with a level of its own, one that writes too much.
+fn tracers() -> Vec<TracerStatus> {
+    let tracer = |name: &str, given: Option<TraceLevel>, lines, left_out| {
+        let (name, effective) = (name.to_owned(), given.unwrap_or_default());
+        TracerStatus { name, given, effective, lines, left_out }
+    };
+    vec![
+        tracer("root", Some(TraceLevel::Info), 0, 0),
+        tracer("call-billing", None, 12, 0),
+        tracer("call-billing.rating", Some(TraceLevel::Fine), 48_211, 310),
+        tracer("call-control", None, 7, 0),
+        tracer("registrar", None, 1_204, 0),
+    ]
+}
+
+/// What billing counted and measured, in two sets.
+fn usage() -> UsageStatus {
+    let (count, min, max, mean_milli) = (31_872, 1, 14_016, 74_251);
+    let talk = SampleStatus { count, min, max, mean_milli, p50: 61, p95: 263, p99: 1_119 };
+    let set = |set: &str, bills, talk| UsageSetStatus {
+        set: set.to_owned(),
+        counters: [("bills".to_owned(), bills)].into(),
+        samples: [("talk_s".to_owned(), talk)].into(),
+    };
+    let sets = vec![set("", 31_872, talk), set("gold", 0, SampleStatus::default())];
+    UsageStatus { since: NOW - seconds(86_400), sets, refused: 0 }
 }
 
 /// What the node would answer.
@@ -73,7 +101,7 @@ impl FakeNode {
             entities: 0,
             delivered: 0,
             rolled_back: 0,
-            usage: None,
+            usage: (name == "call-billing").then(usage),
         };
         let services =
             vec![service("registrar", 20), service("call-control", 10), service("call-billing", 0)];
@@ -91,7 +119,7 @@ impl FakeNode {
             gated: 0,
             dropped: BTreeMap::new(),
             alarms: Vec::new(),
-            tracers: Vec::new(),
+            tracers: tracers(),
             peer_alarms: BTreeMap::new(),
             orphans: 0,
         };
@@ -154,8 +182,27 @@ impl FakeNode {
                 }
                 self.status.view.number += 1;
             }
-            Command::ClearAlarm { id } => self.status.alarms.retain(|alarm| alarm.id != *id),
-            Command::SetTraceLevel { .. } | Command::ResetUsage { .. } => {}
+            Command::ClearAlarm { id } => {
+                let before = self.status.alarms.len();
+                self.status.alarms.retain(|alarm| alarm.id != *id || alarm.lasting);
+                if self.status.alarms.len() == before {
+                    return Answer::Refused(format!("no alarm {id} is raised at this node"));
+                }
+            }
+            Command::SetTraceLevel { tracer, level } => {
+                let known = self.status.tracers.iter_mut().find(|known| known.name == *tracer);
+                let Some(known) = known else {
+                    return Answer::Refused(format!("there is no tracer {tracer:?}"));
+                };
+                known.given = *level;
+                known.effective = level.unwrap_or_default();
+            }
+            Command::ResetUsage { service } => {
+                let known = self.status.services.iter_mut().find(|known| known.name == *service);
+                if let Some(known) = known {
+                    known.usage = Some(UsageStatus::default());
+                }
+            }
             Command::Force => self.status.view = self.status.view.next(vec![this.clone()], &this),
             Command::ForgetOrphans => self.status.orphans = 0,
         }

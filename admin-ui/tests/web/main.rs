@@ -5,6 +5,7 @@ mod fake_node;
 mod bills;
 mod cluster;
 mod events;
+mod facilities;
 mod hostile;
 mod overview;
 mod rest;

@@ -120,7 +120,8 @@ async fn errors_are_json_with_what_and_help() {
 
 #[actix_web::test]
 async fn a_node_that_cannot_answer_is_a_503_in_json() {
-    for noun in ["health", "nodes", "calls", "bills", "services", "activities", "alarms"] {
+    for noun in ["health", "nodes", "calls", "bills", "services", "tracers", "activities", "alarms"]
+    {
         let mut node = FakeNode::new();
         node.unavailable = Some("it is stopping".to_owned());
         let answer = get(node, &format!("/api/v1/{noun}")).await;

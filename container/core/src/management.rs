@@ -137,6 +137,7 @@ pub struct ServiceStatus {
     /// Deliveries that rolled back.
     pub rolled_back: u64,
     /// What it counted and measured on this node, if it declares anything.
+    #[serde(skip)]
     pub usage: Option<UsageStatus>,
 }
 

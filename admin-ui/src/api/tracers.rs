@@ -1,0 +1,51 @@
+//! `GET /api/v1/tracers`: tracers of this node with their levels. `POST /api/v1/tracers/{name}`
+//! gives one a level, or takes it away again.
+
+use super::obey;
+use crate::moment;
+use crate::problem::{Problem, RestProblem};
+use crate::system::System;
+use actix_web::{HttpResponse, web};
+use resilee_core::management::{Command, TracerStatus};
+use resilee_sbb::TraceLevel;
+use serde::{Deserialize, Serialize};
+
+#[derive(Serialize)]
+struct Tracers<'a> {
+    now: String,
+    node: &'a str,
+    tracers: &'a [TracerStatus],
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Order {
+    /// None: that of the name above it.
+    level: Option<TraceLevel>,
+}
+
+/// The root first, then by name.
+pub async fn tracers(system: web::Data<System>) -> Result<HttpResponse, RestProblem> {
+    let status = system.status().await?;
+    Ok(HttpResponse::Ok().json(Tracers {
+        now: moment::iso(status.now),
+        node: status.run.node.as_str(),
+        tracers: &status.tracers,
+    }))
+}
+
+/// An answer of 200 means that it is done.
+pub async fn set_level(
+    system: web::Data<System>,
+    name: web::Path<String>,
+    body: web::Bytes,
+) -> Result<HttpResponse, RestProblem> {
+    let order: Order = serde_json::from_slice(&body).map_err(|error| {
+        let help = "send {\"level\": LEVEL} with finest, finer, fine, config, info, warning, \
+                    severe or off, or null for that of the name above";
+        Problem::bad_request(format!("the order cannot be read: {error}"), help)
+    })?;
+    let command = Command::SetTraceLevel { tracer: name.into_inner(), level: order.level };
+    obey(&system, command, "see /api/v1/tracers for the tracers of this node").await?;
+    tracers(system).await
+}
