@@ -4,7 +4,7 @@
 
 use crate::ctl::{self, CtlError};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// An order.
 #[derive(Debug, clap::Subcommand)]
@@ -45,7 +45,22 @@ pub enum ClusterOrder {
 pub struct Token {
     /// The node's [admin] token_file, or a copy of it.
     #[arg(long, value_name = "FILE")]
-    token_file: PathBuf,
+    pub(crate) token_file: PathBuf,
+}
+
+impl Token {
+    /// The token itself.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub(crate) fn read(&self) -> Result<String, CtlError> {
+        let file = &self.token_file;
+        let text = std::fs::read_to_string(file).map_err(|error| CtlError::Token {
+            file: file.to_owned(),
+            reason: error.to_string(),
+        })?;
+        Ok(text.trim().to_owned())
+    }
 }
 
 /// Gives the order to the node at `admin`; what came of it, for people.
@@ -64,14 +79,8 @@ pub fn order(admin: &str, order: &ClusterOrder) -> Result<String, CtlError> {
         ClusterOrder::Force { token } => ("force", token, json!({})),
         ClusterOrder::ForgetOrphans { token } => ("forget-orphans", token, json!({})),
     };
-    let done = ctl::post(admin, &format!("cluster/{path}"), &read(&token.token_file)?, &body)?;
+    let done = ctl::post(admin, &format!("cluster/{path}"), &token.read()?, &body)?;
     Ok(account(&done))
-}
-
-fn read(file: &Path) -> Result<String, CtlError> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| CtlError::Token { file: file.to_owned(), reason: error.to_string() })?;
-    Ok(text.trim().to_owned())
 }
 
 /// The view as it is now, and who owns what.

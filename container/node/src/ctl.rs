@@ -18,6 +18,8 @@ pub enum Subject {
     Bills,
     /// Raised alarms.
     Alarms,
+    /// Tracers of the asked node with their levels.
+    Tracers,
 }
 
 /// Why there is no answer.
@@ -64,6 +66,7 @@ impl Subject {
             Subject::Calls => "calls",
             Subject::Bills => "bills",
             Subject::Alarms => "alarms",
+            Subject::Tracers => "tracers",
         }
     }
 
@@ -80,7 +83,11 @@ impl Subject {
                 "bills",
                 &["ended_at", "caller", "callee", "seconds", "total", "currency", "call_id"],
             ),
-            Subject::Alarms => ("alarms", &["raised_at", "node", "source", "count", "text"]),
+            Subject::Alarms => (
+                "alarms",
+                &["raised_at", "node", "id", "severity", "source", "count", "last_at", "text"],
+            ),
+            Subject::Tracers => ("tracers", &["name", "given", "effective", "lines", "left_out"]),
         }
     }
 }
@@ -107,7 +114,7 @@ pub fn report(admin: &str, subject: Subject) -> Result<String, CtlError> {
 }
 
 /// The interface's address with its scheme, which may be left out.
-fn base(admin: &str) -> Result<String, CtlError> {
+pub(crate) fn base(admin: &str) -> Result<String, CtlError> {
     let wrong = || CtlError::Address { given: admin.to_owned() };
     let rest = match admin.split_once("://") {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
@@ -141,7 +148,7 @@ fn agent() -> ureq::Agent {
         .new_agent()
 }
 
-fn get(url: &str) -> Result<Value, CtlError> {
+pub(crate) fn get(url: &str) -> Result<Value, CtlError> {
     read(url, agent().get(url).call())
 }
 

@@ -13,10 +13,12 @@
 mod cluster_ctl;
 mod config;
 mod ctl;
+mod facility_ctl;
 mod logging;
 mod node;
 
 pub use cluster_ctl::{ClusterOrder, Token, order};
 pub use config::{AdminConfig, ConfigError, NodeConfig};
 pub use ctl::{CtlError, Subject, report};
+pub use facility_ctl::{FacilityOrder, facility};
 pub use node::{Node, NodeBuilder, load, run_from_file};

@@ -5,7 +5,9 @@ use clap::{Parser, Subcommand};
 use mimalloc::MiMalloc;
 use resilee_cluster::{TRIAL_DAYS, make_certificates};
 use resilee_membership::NodeName;
-use resilee_node::{ClusterOrder, Subject, load, order, report, run_from_file};
+use resilee_node::{
+    ClusterOrder, FacilityOrder, Subject, facility, load, order, report, run_from_file,
+};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -47,6 +49,8 @@ enum Command {
 enum Ctl {
     #[command(flatten)]
     Ask(Subject),
+    #[command(flatten)]
+    Facility(FacilityOrder),
     /// What concerns the whole cluster.
     #[command(subcommand)]
     Cluster(Cluster),
@@ -93,6 +97,9 @@ fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Node { config, check: false } => run_from_file(&config)?,
         Command::Ctl { admin, what: Ctl::Ask(subject) } => print!("{}", report(&admin, subject)?),
+        Command::Ctl { admin, what: Ctl::Facility(given) } => {
+            print!("{}", facility(&admin, &given)?);
+        }
         Command::Ctl { admin, what: Ctl::Cluster(Cluster::Order(given)) } => {
             print!("{}", order(&admin, &given)?);
         }
