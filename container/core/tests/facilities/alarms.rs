@@ -59,6 +59,15 @@ fn the_same_type_and_instance_of_another_service_is_another_alarm() {
 }
 
 #[test]
+fn an_alarm_of_a_child_is_its_services() {
+    let mut house = house();
+    house.say("c1 say child:raise:full:disk");
+    house.say("c1 say raise:full:disk");
+    let alarms = alarms(&house);
+    assert_eq!((alarms.len(), alarms[0].source.as_str(), alarms[0].count), (1, "worker", 2));
+}
+
+#[test]
 fn a_service_clears_one_alarm_those_of_a_type_or_all() {
     let mut house = house();
     for word in ["raise:full:a", "raise:full:b", "raise:slow:a", "raise:slow:b", "raise:odd:c"] {

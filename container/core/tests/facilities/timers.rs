@@ -128,6 +128,16 @@ fn one_timer_more_than_a_cell_may_have_rolls_back_with_a_clear_reason() {
     assert_eq!(fired(&house, house.now).len(), TIMERS_PER_CELL_MAX);
 }
 
+#[test]
+fn a_timer_of_a_child_fires_at_the_child_also_if_it_is_attached_to_nothing() {
+    let mut house = house();
+    house.say("c1 say child:once:1000");
+    house.pass_seconds(2);
+    let last = house.delivered.last().expect("a timer");
+    assert_eq!(last.event.event_type, "slee.timer");
+    assert_eq!(last.tree[&last.entity.number].relation, "helpers");
+}
+
 /// A node that is down from 1.5 s after the timer was set until 4.2 s after it; what fires.
 fn after_a_pause(word: &str) -> Vec<Told> {
     let mut house = house();

@@ -1,6 +1,6 @@
 //! The toy protocol with two services that use the facilities as they are told: `say` a word of
 //! `worker`, and it does what the word's parts, with colons between them, say. A word that ends
-//! with `!` makes the delivery fail after that.
+//! with `!` makes the delivery fail after that; one that begins with `child:` is for its child.
 
 #[path = "../single_node/toy.rs"]
 #[allow(dead_code, reason = "the protocol is used, its services are not")]
@@ -10,8 +10,9 @@ pub use protocol::Toy;
 
 use protocol::Said;
 use resilee_sbb::{
-    Context, Descriptor, Event, EventPayload, Failure, PreserveMissed, Sbb, Severity, Timer,
-    TimerFired, TimerId, TraceLevel, UsageParameter,
+    Answer, Call, ChildRelation, Context, Descriptor, Event, EventPayload, Failure, LinkedSbb,
+    LocalCall, PreserveMissed, Sbb, Severity, Timer, TimerFired, TimerId, TraceLevel,
+    UsageParameter,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -36,6 +37,7 @@ impl Sbb for Front {
             priority: 10,
             initial_events: &[Said::TYPE],
             usage: USAGE,
+            children: CHILDREN,
             ..Descriptor::named("worker")
         }
     }
@@ -46,7 +48,14 @@ impl Sbb for Front {
         }
         let Some(said) = event.get::<Said>()? else { return Ok(()) };
         let word = said.word.trim_end_matches('!');
-        obey(cx, &word.split(':').collect::<Vec<_>>())?;
+        match word.strip_prefix("child:") {
+            Some(word) => {
+                let known = cx.child("helpers", "one");
+                let child = known.map_or_else(|| cx.create_named_child("helpers", "one"), Ok)?;
+                cx.call(child, &Tell { word: word.to_owned() })?;
+            }
+            None => obey(cx, word)?,
+        }
         match said.word.ends_with('!') {
             true => Err(Failure::new("as it was told")),
             false => Ok(()),
@@ -54,8 +63,8 @@ impl Sbb for Front {
     }
 }
 
-fn obey(cx: &mut Context<'_>, parts: &[&str]) -> Result<(), Failure> {
-    match parts {
+fn obey(cx: &mut Context<'_>, word: &str) -> Result<(), Failure> {
+    match word.split(':').collect::<Vec<_>>().as_slice() {
         ["once", ms] => cx.set_timer(TimerId(1), millis(ms)),
         ["once", ms, missed] => {
             let timer = Timer::after(millis(ms)).preserve_missed(preserve(missed));
@@ -117,6 +126,44 @@ fn level_of(text: &str) -> TraceLevel {
     text.parse().expect("a level")
 }
 
+/// The worker's only child: it is attached to nothing, and does what it is told, too.
+const CHILDREN: &[ChildRelation] =
+    &[ChildRelation { name: "helpers", sbb: LinkedSbb::of::<Helper>(), priority: 0 }];
+
+/// What a helper is told.
+#[derive(Serialize, Deserialize)]
+pub struct Tell {
+    word: String,
+}
+
+impl LocalCall for Tell {
+    type Answer = ();
+    const NAME: &'static str = "toy.tell";
+}
+
+/// A child of the worker.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Helper {}
+
+impl Sbb for Helper {
+    const STATE_VERSION: u32 = 1;
+
+    fn descriptor() -> Descriptor {
+        Descriptor { usage: USAGE, ..Descriptor::named("helper") }
+    }
+
+    fn on_event(&mut self, _: &mut Context<'_>, _: &Event) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn on_call(&mut self, cx: &mut Context<'_>, call: &Call) -> Result<Answer, Failure> {
+        if let Some(tell) = call.get::<Tell>()? {
+            obey(cx, &tell.word)?;
+        }
+        call.answer::<Tell>(&())
+    }
+}
+
 /// Another service, which only raises an alarm when it is told to.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Back {}
@@ -125,7 +172,7 @@ impl Sbb for Back {
     const STATE_VERSION: u32 = 1;
 
     fn descriptor() -> Descriptor {
-        Descriptor { name: "other", priority: -1, usage: &[], ..Front::descriptor() }
+        Descriptor { name: "other", priority: -1, usage: &[], children: &[], ..Front::descriptor() }
     }
 
     fn on_event(&mut self, cx: &mut Context<'_>, event: &Event) -> Result<(), Failure> {

@@ -41,6 +41,18 @@ fn a_line_has_the_name_of_its_services_tracer_or_of_one_below() {
 }
 
 #[test]
+fn a_child_writes_below_its_service_by_the_name_of_its_sbb() {
+    let mut house = house();
+    house.say("c1 say child:trace:info:hello");
+    house.say("c1 say child:trace:rating:info:hello");
+    let tracers: Vec<_> = lines(&house).into_iter().map(|(tracer, _)| tracer).collect();
+    assert_eq!(tracers, ["worker.helper", "worker.helper.rating"]);
+    set(&mut house, "worker.helper", Some(TraceLevel::Off));
+    house.say("c1 say child:trace:rating:severe:quiet");
+    assert_eq!(lines(&house).len(), 2);
+}
+
+#[test]
 fn a_line_below_the_level_of_its_tracer_is_not_made() {
     let mut house = house();
     house.say("c1 say trace:fine:quiet");

@@ -44,6 +44,15 @@ fn a_counter_is_the_sum_of_its_increments() {
 }
 
 #[test]
+fn what_a_child_counts_is_its_services_by_the_name_of_the_childs_sbb() {
+    let mut house = house();
+    house.say("c1 say child:count:2");
+    let set = set(&usage(&house), "").expect("the default set");
+    assert_eq!((set.counters["helper.words"], set.counters["words"]), (2, 0));
+    assert!(set.samples.contains_key("helper.ring_ms"));
+}
+
+#[test]
 fn a_sample_has_count_least_greatest_mean_and_percentiles() {
     let mut house = house();
     for value in 1..=20 {
