@@ -4,6 +4,9 @@
 //! (records that cannot be read) and `empty`. No node runs behind it; the token for writes is
 //! `preview`.
 
+#[path = "../tests/web/fake_profiles.rs"]
+mod fake_profiles;
+
 #[path = "../tests/web/fake_node.rs"]
 mod fake_node;
 

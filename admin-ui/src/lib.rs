@@ -19,9 +19,11 @@
 //! | `calls`      | calls in progress with state, node, seconds and cost so far               |
 //! | `bills`      | one page, the newest first; `party`, `from`, `to`, `page`, `per_page`     |
 //! | `bills/{id}` | the bill of one call                                                      |
-//! | `services`   | deployed services with entities and deliveries                            |
+//! | `services`   | deployed services with state, unit, entities and deliveries               |
 //! | `services/{name}/usage` | what a service counted and measured on this node               |
 //! | `tracers`    | tracers of this node with their levels                                    |
+//! | `slee`       | whether the SLEE takes calls                                              |
+//! | `profiles`   | profile tables with schema; `profiles/{table}`, `profiles/{table}/{name}` |
 //! | `activities` | activities of all cells with attributes and attached services             |
 //! | `alarms`     | alarms of the cluster, as far as this node hears of them                  |
 //!
@@ -33,6 +35,11 @@
 //! | `services/{name}/usage/reset` | its figures begin at zero                                |
 //! | `cluster/force`     | starts or goes on without the votes of others; gives P7 up         |
 //! | `cluster/forget-orphans` | forgets ends of calls that wait for a store that has those calls |
+//! | `services`          | `{"activate": [name], "deactivate": [name]}`, in one step          |
+//! | `slee`              | `{"state": "running"}`, or `"stopped"`: it takes no new calls      |
+//!
+//! `PUT profiles/{table}/{name}` adds or replaces a profile, DELETE removes it, or puts back with
+//! `reset=true` what the configuration says. The answer comes when the change is held.
 //!
 //! An error is `{"error": what is wrong, "help": what to do}` with a fitting status. Anything
 //! but GET and HEAD needs `Authorization: Bearer TOKEN`: 401 without it, 403 with a wrong one or
@@ -48,6 +55,7 @@ mod live_call;
 mod moment;
 mod pages;
 mod problem;
+mod profile_view;
 mod selection;
 mod system;
 mod write_guard;

@@ -1,16 +1,20 @@
 //! The one module that asks the node. It keeps the last snapshot for a moment, so that many
 //! readers cost one question, and fills the bill book. What a page makes of the answers is the
-//! page's. Only [`System::command`] changes anything.
+//! page's. Only [`System::command`] and [`System::change`] change anything.
 
 use crate::Ask;
 use crate::bill_book::BillBook;
 use crate::cluster::Cluster;
 use crate::live_call::LiveCalls;
 use crate::problem::Problem;
+use actix_web::http::StatusCode;
 use resilee_call_billing::BILLS;
 use resilee_core::StoredRecord;
-use resilee_core::management::{Alarm, Answer, CellSnapshot, Command, Query, Status};
-use resilee_sbb::CellId;
+use resilee_core::management::{
+    Alarm, Answer, CellSnapshot, Changed, Command, ProfileStatus, ProfileTableStatus, Query,
+    Status, TableChange,
+};
+use resilee_sbb::{CellId, ProfileTable};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard};
@@ -22,6 +26,8 @@ pub const CELLS_MAX: usize = 10_000;
 pub const RECORDS_PER_ASK: usize = 1_000;
 /// How long the node may take for an answer; after that the reader gets a 503.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+/// How long a change may take; the node itself gives up before that.
+const CHANGED_WITHIN: Duration = Duration::from_secs(4);
 /// How old a snapshot may be that is given to another reader.
 const SNAPSHOT_AGE_MAX: Duration = Duration::from_millis(200);
 
@@ -137,6 +143,70 @@ impl System {
         }
     }
 
+    /// Changes shared tables; it is done, and held, when this returns.
+    pub async fn change(&self, change: TableChange) -> Result<(), Problem> {
+        let asked = timeout(CHANGED_WITHIN, (self.ask)(Query::Change(change))).await;
+        self.forget_snapshot().await;
+        let help = "look whether the change is made before you ask again";
+        let unknown = |reason| Problem::new(StatusCode::GATEWAY_TIMEOUT, reason, help);
+        match asked {
+            Ok(Answer::Changed(Changed::Done)) => Ok(()),
+            Ok(Answer::Changed(Changed::Refused(reason))) => {
+                let help = "nothing was changed; /rest explains what may be sent";
+                Err(Problem::new(StatusCode::CONFLICT, reason, help))
+            }
+            Ok(Answer::Changed(Changed::Unknown(reason))) => Err(unknown(reason)),
+            Ok(Answer::Unavailable(reason)) => Err(Problem::unavailable(reason)),
+            Ok(_) => Err(SystemError::Mismatched("a change").into()),
+            Err(_) => Err(unknown("the node gave no answer in time".to_owned())),
+        }
+    }
+
+    /// The profile tables.
+    pub async fn profile_tables(&self) -> Result<Vec<ProfileTableStatus>, SystemError> {
+        match self.answer(Query::ProfileTables).await? {
+            Answer::ProfileTables(tables) => Ok(tables),
+            _ => Err(SystemError::Mismatched("its profile tables")),
+        }
+    }
+
+    /// One profile table.
+    pub async fn profile_table(&self, name: &str) -> Result<ProfileTableStatus, Problem> {
+        let tables = self.profile_tables().await?;
+        let found = tables.into_iter().find(|known| known.table.name == name);
+        found.ok_or_else(|| no_table(name))
+    }
+
+    /// Profiles from a name on.
+    pub async fn profiles(
+        &self,
+        table: &str,
+        from: &str,
+        limit: usize,
+    ) -> Result<Vec<ProfileStatus>, Problem> {
+        let query = Query::Profiles { table: table.to_owned(), from: from.to_owned(), limit };
+        match self.answer(query).await? {
+            Answer::Profiles(Some(profiles)) => Ok(profiles),
+            Answer::Profiles(None) => Err(no_table(table)),
+            _ => Err(SystemError::Mismatched("its profiles").into()),
+        }
+    }
+
+    /// One profile with its table.
+    pub async fn profile(
+        &self,
+        table: &str,
+        name: &str,
+    ) -> Result<(ProfileTable, ProfileStatus), Problem> {
+        let table = self.profile_table(table).await?.table;
+        let found = self.profiles(table.name, name, 1).await?.pop();
+        let found = found.filter(|row| row.name == name).ok_or_else(|| {
+            let help = format!("the names are at /api/v1/profiles/{}", table.name);
+            Problem::not_found(format!("{} has no profile {name:?}", table.name), help)
+        })?;
+        Ok((table, found))
+    }
+
     /// The bills, up to the end of the journal.
     pub async fn book(&self) -> Result<MutexGuard<'_, BillBook>, SystemError> {
         let mut book = self.book.lock().await;
@@ -173,4 +243,8 @@ impl System {
             Err(_) => Err(SystemError::Late),
         }
     }
+}
+
+fn no_table(name: &str) -> Problem {
+    Problem::not_found(format!("there is no profile table {name:?}"), "see /api/v1/profiles")
 }

@@ -8,7 +8,9 @@ mod calls;
 mod cluster;
 mod health;
 mod nodes;
+mod profiles;
 mod services;
+mod slee;
 mod tracers;
 mod usage;
 
@@ -35,6 +37,14 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .route("/v1/services/{name}/usage/reset", web::post().to(usage::reset))
         .route("/v1/tracers", read().to(tracers::tracers))
         .route("/v1/tracers/{name}", web::post().to(tracers::set_level))
+        .route("/v1/services", web::post().to(slee::order_services))
+        .route("/v1/slee", read().to(slee::slee))
+        .route("/v1/slee", web::post().to(slee::order_slee))
+        .route("/v1/profiles", read().to(profiles::tables))
+        .route("/v1/profiles/{table}", read().to(profiles::profiles))
+        .route("/v1/profiles/{table}/{name:.*}", read().to(profiles::profile))
+        .route("/v1/profiles/{table}/{name:.*}", web::put().to(profiles::put))
+        .route("/v1/profiles/{table}/{name:.*}", web::delete().to(profiles::remove))
         .route("/v1/activities", read().to(activities::activities))
         .route("/v1/alarms", read().to(alarms::alarms))
         .route("/v1/alarms/{id}/clear", web::post().to(alarms::clear))
@@ -61,7 +71,7 @@ async fn no_such_resource(request: HttpRequest) -> Result<HttpResponse, RestProb
         return Ok(no_such_method());
     }
     let help = "under /api/v1 there are health, nodes, calls, bills, bills/{id}, services, \
-                services/{name}/usage, tracers, activities and alarms; the page /rest explains \
-                them";
+                services/{name}/usage, slee, profiles, tracers, activities and alarms; the page \
+                /rest explains them";
     Err(Problem::not_found("there is no such resource", help).into())
 }

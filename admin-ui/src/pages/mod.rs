@@ -7,6 +7,7 @@ mod bill;
 mod bills;
 mod call;
 mod overview;
+mod profiles;
 mod rest;
 mod services;
 mod tracers;
@@ -36,6 +37,10 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .route("/alarms", read().to(alarms::page))
         .route("/services", read().to(services::page))
         .route("/tracers", read().to(tracers::page))
+        .route("/profiles", read().to(profiles::tables))
+        .route("/profiles/{table}", read().to(profiles::table))
+        .route("/profiles/{table}/{name:.*}", read().to(profiles::profile))
+        .route("/new-profile/{table}", read().to(profiles::new_profile))
         .route("/rest", read().to(rest::page))
         .default_service(web::route().to(no_such_page));
 }

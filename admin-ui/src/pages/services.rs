@@ -1,5 +1,5 @@
-//! `/services`: what is deployed and how it does, and the container beneath it. Deploying is not
-//! done from here.
+//! `/services`: what is deployed and how it does, and the container beneath it. Services are activated
+//! and deactivated here, and the SLEE stopped and started; deploying is not done from here.
 
 use super::usage::{self, ServiceUsage};
 use super::{Fragment, Frame, count, html};
@@ -7,12 +7,15 @@ use crate::problem::{PageProblem, Problem};
 use crate::system::{Snapshot, System};
 use actix_web::{HttpResponse, web};
 use askama::Template;
+use resilee_core::management::{ServiceState, SleeState};
 
 #[derive(Template)]
 #[template(path = "services.html")]
 struct ServicesPage<'a> {
     frame: Frame<'a>,
     list: ServiceList<'a>,
+    names: Vec<&'a str>,
+    is_running: bool,
 }
 
 /// The page.
@@ -21,6 +24,8 @@ pub async fn page(system: web::Data<System>) -> Result<HttpResponse, PageProblem
     html(&ServicesPage {
         frame: Frame::new("Services", "services", "watch=services", &snapshot),
         list: ServiceList::new(&snapshot),
+        names: snapshot.status.services.iter().map(|it| it.name.as_str()).collect(),
+        is_running: matches!(snapshot.status.slee, SleeState::Running | SleeState::Starting),
     })
 }
 
@@ -35,6 +40,7 @@ struct ServiceList<'a> {
     node: &'a str,
     rows: Vec<ServiceRow<'a>>,
     usages: Vec<ServiceUsage<'a>>,
+    slee: &'static str,
     run: String,
     cells: String,
     activities: String,
@@ -48,6 +54,10 @@ struct ServiceRow<'a> {
     vendor: &'a str,
     version: &'a str,
     priority: i8,
+    unit: &'a str,
+    state: &'static str,
+    is_active: bool,
+    needed_by: String,
     entities: String,
     delivered: String,
     rolled_back: u64,
@@ -61,6 +71,10 @@ impl<'a> ServiceList<'a> {
             vendor: &service.vendor,
             version: &service.version,
             priority: service.priority,
+            unit: &service.unit,
+            state: state_word(service.state),
+            is_active: service.state == ServiceState::Active,
+            needed_by: service.needed_by.join(", "),
             entities: count(service.entities),
             delivered: count(service.delivered),
             rolled_back: service.rolled_back,
@@ -70,6 +84,7 @@ impl<'a> ServiceList<'a> {
             node: &snapshot.cluster.this,
             rows: status.services.iter().map(row).collect(),
             usages: status.services.iter().filter_map(|it| usage::of(status.now, it)).collect(),
+            slee: slee_word(status.slee),
             run: status.run.to_string(),
             cells: count(status.cells.values().sum::<u64>()),
             activities: count(status.activities),
@@ -77,5 +92,22 @@ impl<'a> ServiceList<'a> {
             gated: count(status.gated),
             dropped: dropped.collect(),
         }
+    }
+}
+
+fn state_word(state: ServiceState) -> &'static str {
+    match state {
+        ServiceState::Active => "active",
+        ServiceState::Stopping => "stopping",
+        ServiceState::Inactive => "inactive",
+    }
+}
+
+fn slee_word(state: SleeState) -> &'static str {
+    match state {
+        SleeState::Starting => "starting",
+        SleeState::Running => "running",
+        SleeState::Stopping => "stopping",
+        SleeState::Stopped => "stopped",
     }
 }

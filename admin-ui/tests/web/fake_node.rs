@@ -1,16 +1,18 @@
 //! A node that exists only as what it answers: for tests of the site, and for the preview that a
 //! designer looks at. States and bills are made by the real billing service.
 
+use crate::fake_profiles::{self, Profiles};
 use resilee_admin_ui::Ask;
 use resilee_call_billing::{CallBilling, TARIFFS, Tariff};
 use resilee_core::StoredRecord;
 use resilee_core::management::{
-    ActivitySnapshot, Alarm, Answer, CellSnapshot, Command, EntitySnapshot, PeerStatus, Query,
-    SampleStatus, ServiceStatus, Status, TracerStatus, UsageSetStatus, UsageStatus,
+    ActivitySnapshot, Alarm, Answer, CellSnapshot, Changed, Command, EntitySnapshot, PeerStatus,
+    Query, SampleStatus, ServiceState, ServiceStatus, SleeState, Status, TracerStatus,
+    UsageSetStatus, UsageStatus,
 };
 use resilee_membership::{RunId, SeatProcess, View};
 use resilee_sbb::{
-    ActivityId, CellId, Deliver, Effect, Event, EventPayload, Outcome, Severity, StateBytes,
+    ActivityId, CellId, Deliver, Effect, Event, EventPayload, Outcome, Sbb, Severity, StateBytes,
     Tables, Timestamp, TraceLevel, encode, invoke,
 };
 use resilee_sip_api::{Answered, EndCause, Ended, Invite, Party, Side};
@@ -63,6 +65,10 @@ pub struct FakeNode {
     /// Why it answers nothing.
     pub unavailable: Option<String>,
     pub tariff: Tariff,
+    /// Profiles by table and name.
+    pub profiles: Profiles,
+    /// What it answers to changes, instead of making them.
+    pub changed: Option<Changed>,
     next_call: u64,
 }
 
@@ -98,6 +104,11 @@ impl FakeNode {
             vendor: "resilee".to_owned(),
             version: "0.1.0".to_owned(),
             priority,
+            state: ServiceState::Active,
+            unit: "telephony".to_owned(),
+            needs: Vec::new(),
+            needed_by: Vec::new(),
+            entities_in_cluster: 0,
             entities: 0,
             delivered: 0,
             rolled_back: 0,
@@ -111,6 +122,7 @@ impl FakeNode {
             view,
             member: true,
             draining: false,
+            slee: SleeState::Running,
             peers: vec![peer("server2", true), peer("balancer", false)],
             services,
             cells: BTreeMap::new(),
@@ -131,7 +143,9 @@ impl FakeNode {
             increment_s: 1,
         };
         let (cells, records) = (Vec::new(), Vec::new());
-        FakeNode { status, cells, records, unavailable: None, tariff, next_call: 1 }
+        let profiles = fake_profiles::configured(&tariff);
+        let (unavailable, changed) = (None, None);
+        FakeNode { status, cells, records, unavailable, tariff, profiles, changed, next_call: 1 }
     }
 
     /// The function that the site asks.
@@ -141,6 +155,7 @@ impl FakeNode {
             let mut node = node.lock().expect("no test panics while it holds it");
             let answer = match query {
                 Query::Command(command) => node.obey(&command),
+                Query::Change(change) => node.change(change),
                 query => node.answer(query),
             };
             Box::pin(async move { answer })
@@ -162,7 +177,9 @@ impl FakeNode {
                 Answer::Records(wanted.take(limit).cloned().collect())
             }
             Query::Records { .. } => Answer::Records(Vec::new()),
-            Query::Rows { .. } => Answer::Rows(Vec::new()),
+            Query::ProfileTables => self.profile_tables(),
+            Query::Profiles { table, from, limit } => self.profiles_of(&table, &from, limit),
+            Query::Change(_) => Answer::Refused("it is told through change()".to_owned()),
             Query::Command(_) => Answer::Refused("it is told through obey()".to_owned()),
         }
     }
@@ -320,7 +337,7 @@ impl FakeNode {
     }
 
     fn invite(&mut self, caller: &str, callee: &str, set_up_at: Timestamp) -> FakeCall {
-        let mut tables = Tables::default();
+        let mut tables = Tables::of(&[CallBilling::descriptor()]);
         tables.put(TARIFFS, "", encode(&self.tariff).expect("a row"));
         let mut call = FakeCall { id: self.next_id(), state: None, tables, bill: None };
         let (caller, callee) = (party(caller), party(callee));

@@ -1,6 +1,7 @@
 //! The site against a made-up node: each page and each resource, without sockets or a browser.
 
 mod fake_node;
+mod fake_profiles;
 
 mod bills;
 mod cluster;
@@ -8,6 +9,7 @@ mod events;
 mod facilities;
 mod hostile;
 mod overview;
+mod profiles;
 mod rest;
 mod serving;
 mod site;

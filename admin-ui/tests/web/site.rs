@@ -78,10 +78,20 @@ pub async fn request_of(
     Page { status, headers, body }
 }
 
+/// A write with the token.
+pub async fn order_by(site: &Site, method: Method, path: &str, body: &str) -> Page {
+    let request = test::TestRequest::default().method(method).uri(path);
+    send(site, request.set_payload(body.to_owned()), Some(TOKEN)).await
+}
+
 /// An order, with the bearer token if there is one.
 pub async fn order(site: &Site, path: &str, token: Option<&str>, body: &str) -> Page {
+    let request = test::TestRequest::post().uri(path).set_payload(body.to_owned());
+    send(site, request, token).await
+}
+
+async fn send(site: &Site, mut request: test::TestRequest, token: Option<&str>) -> Page {
     let app = test::init_service(App::new().configure(|config| site.configure(config))).await;
-    let mut request = test::TestRequest::post().uri(path).set_payload(body.to_owned());
     if let Some(token) = token {
         request = request.insert_header(("authorization", format!("Bearer {token}")));
     }

@@ -11,14 +11,17 @@ use crate::gate::Gate;
 use crate::hand_over::HandOver;
 use crate::inspection::Observed;
 use crate::io::{Input, Output};
+use crate::life_cycles::LifeCycles;
 use crate::link::Link;
 use crate::management::Notice;
 use crate::offer::Offer;
 use crate::orphans::Orphans;
 use crate::resource_adaptor::{Ingress, ResourceAdaptor, Scope};
 use crate::retry::RetryAlarms;
+use crate::shared_tables::{WrittenOver, with_profiles};
 use crate::store::{Progress, Restored, StoreOp};
 use crate::stranded::Stranded;
+use crate::table_changes::Changes;
 use crate::timers::{Due, Timers};
 use crate::tracers::Tracers;
 use crate::usage::Usage;
@@ -61,6 +64,10 @@ pub struct Core {
     pub(crate) tables: Tables,
     /// Rows of the configuration: every node has its own, they are neither replicated nor stored.
     pub(crate) configured: Tables,
+    /// Where something else was written than what is read (`shared_tables.rs`).
+    pub(crate) written_over: WrittenOver,
+    pub(crate) changes: Changes,
+    pub(crate) life_cycles: LifeCycles,
     /// Records of an earlier run that were not held when it ended.
     pub(crate) unpublished: Vec<(CellId, Record)>,
     /// The cells are those of the own store: this run is no member yet and has joined nobody.
@@ -224,6 +231,8 @@ impl Core {
         let mut core = Core {
             links: config.peers.iter().map(name).collect(),
             counters: services.iter().map(|d| (d.name, ServiceCounters::default())).collect(),
+            life_cycles: LifeCycles::new(&services),
+            tables: with_profiles(&tables, &services),
             config,
             services,
             adaptor,
@@ -235,12 +244,13 @@ impl Core {
             seat_address: None,
             cells: BTreeMap::new(),
             index: BTreeMap::new(),
-            configured: tables.clone(),
+            configured: tables,
+            written_over: WrittenOver::new(),
+            changes: Changes::default(),
             unpublished: Vec::new(),
             from_store: !empty,
             empty_store: empty,
             came_back: BTreeSet::new(),
-            tables,
             timers: Timers::default(),
             deliveries: BTreeMap::new(),
             next_delivery: 1,
@@ -313,6 +323,7 @@ impl Core {
             Input::AlarmOver { source, text } => self.clear_alarm(&source, &text),
             Input::Timeout => self.on_timeout(now),
             Input::Command(command) => self.on_command(now, command),
+            Input::Change { token, change } => self.on_change(now, token, change),
             Input::Drain => {
                 self.draining = Drain::Asked;
                 self.tell_member(MemberInput::Drain);
@@ -325,6 +336,7 @@ impl Core {
         self.note_joiners_behind();
         self.advance_hand_over(now);
         self.advance_offer();
+        self.advance_changes(now);
         self.end_drain();
     }
 
@@ -340,9 +352,9 @@ impl Core {
 
     /// When [`Input::Timeout`] is due, in local time.
     pub fn poll_timeout(&self) -> Option<Timestamp> {
-        let timer = self.timers.next().map(|time| self.clock.local_at(time));
-        let times = [timer, self.member.poll_timeout(), self.votes.again_at()];
-        times.into_iter().flatten().min()
+        let times = [self.timers.next(), self.next_change_end()].into_iter().flatten();
+        let times = times.map(|time| self.clock.local_at(time));
+        times.chain(self.member.poll_timeout()).chain(self.votes.again_at()).min()
     }
 
     /// Cluster time at a local time, as far as it is known now.

@@ -154,8 +154,11 @@ impl Core {
             Some(child) => state.number >= cell.head.next_entity && child.parent.is_some(),
             None => awaiting.entity == state.number || cell.entities.contains_key(&state.number),
         };
+        let wrong = |effect| self.check_profile_effect(effect);
         let reason = if cell.head.scope != Scope::Tables && effects.iter().any(writes) {
             "a shared table is written outside a cell of the tables' cohort".to_owned()
+        } else if let Some(wrong) = effects.iter().find_map(wrong) {
+            wrong
         } else if !entities.iter().all(is_placed) {
             FORGED.to_owned()
         } else if let Some(reason) = self.refuse_of_facilities(id, awaiting, &effects) {
@@ -233,10 +236,15 @@ impl Core {
                 && entity.convergence_name.as_deref() == Some(convergence_name.as_str())
         };
         let known = cell.entities.iter().find(|(_, entity)| named(entity)).map(|(n, _)| *n);
+        let routing = cell.turn.as_ref().and_then(|turn| turn.current.as_ref());
+        let Some(activity) = routing.map(|routing| routing.event.activity.number) else { return };
+        // A service that stops starts nothing new, whatever its selector says.
+        let admitted = self.life_cycles.entrances[awaiting.service].admits(cell, activity);
         let Some(turn) = cell.turn.as_mut() else { return };
-        let Some(routing) = turn.current.as_ref() else { return };
-        let activity = routing.event.activity.number;
         let Some(known) = known else {
+            if !admitted {
+                return;
+            }
             turn.new_root_name = Some(convergence_name);
             return self.deliver(now, id, Recipient::Root { service: awaiting.service });
         };

@@ -52,10 +52,7 @@ impl Core {
     }
 
     pub(crate) fn put_row(&mut self, id: CellId, table: String, key: String, row: Option<Vec<u8>>) {
-        match &row {
-            Some(row) => self.tables.put(&table, &key, row.clone()),
-            None => drop(self.tables.remove(&table, &key)),
-        }
+        self.write_row(&table, &key, row.as_deref());
         let Some(turn) = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut()) else {
             return;
         };

@@ -6,6 +6,7 @@
 //! 1. *Candidates* are the entities attached to its activity context that receive its type, do not
 //!    mask it and have not had it; and the services for which it is initial and which were not
 //!    considered for it yet.
+//!    A service that is not active starts no root entity (`life_cycles.rs`).
 //! 2. *The next one* is the candidate of the highest precedence (below).
 //! 3. A service whose descriptor says so is asked by its *initial event selector* which root entity
 //!    it is, or that the event is not initial after all. Without a selector the convergence name is
@@ -25,8 +26,9 @@
 //! Delivering is in `turns.rs`, what handlers ask for in `effects.rs`.
 
 use crate::cell::Cell;
-use crate::commit::{Part, Record, RowChange};
+use crate::commit::{Entity, Part, Record, RowChange};
 use crate::entity_tree::{Precedence, descriptor_of, precedence, root_precedence};
+use crate::life_cycles::Entrance;
 use crate::resource_adaptor::Egress;
 use resilee_sbb::{ActivityEnd, DeliveryId, Descriptor, Event, EventPayload, TimerFired};
 use std::collections::{BTreeSet, VecDeque};
@@ -134,10 +136,16 @@ impl Routing {
         }
     }
 
-    /// Who gets the event next; `services` are sorted by priority, the highest first.
-    pub fn next(&self, cell: &Cell, services: &[Descriptor]) -> Option<Recipient> {
+    /// Who gets the event next; `services` are sorted by priority, the highest first, and
+    /// `entrances` say of each which root entities it may start.
+    pub fn next(
+        &self,
+        cell: &Cell,
+        services: &[Descriptor],
+        entrances: &[Entrance],
+    ) -> Option<Recipient> {
         match self.audience {
-            Audience::All => self.next_of_all(cell, services),
+            Audience::All => self.next_of_all(cell, services, entrances),
             Audience::Entity(entity) => {
                 let service = self.service_of(cell, services, entity)?;
                 self.unserved(entity).then_some(Recipient::Entity { service, entity })
@@ -151,7 +159,12 @@ impl Routing {
         }
     }
 
-    fn next_of_all(&self, cell: &Cell, services: &[Descriptor]) -> Option<Recipient> {
+    fn next_of_all(
+        &self,
+        cell: &Cell,
+        services: &[Descriptor],
+        entrances: &[Entrance],
+    ) -> Option<Recipient> {
         let attached = cell.activities.get(&self.event.activity.number).map(|it| &it.attached);
         let entities = attached.into_iter().flatten().filter_map(|entity| {
             let service = self.service_of(cell, services, *entity)?;
@@ -165,7 +178,7 @@ impl Routing {
             Some((at, Recipient::Entity { service, entity }))
         });
         let initial = services.iter().enumerate().filter_map(|(service, descriptor)| {
-            let initial = self.as_initial(cell, service, descriptor)?;
+            let initial = self.as_initial(cell, service, descriptor, &entrances[service])?;
             Some((root_precedence(descriptor.priority, service, u32::MAX), initial))
         });
         let candidates = entities.chain(kept).chain(initial);
@@ -217,6 +230,7 @@ impl Routing {
         cell: &Cell,
         service: usize,
         descriptor: &Descriptor,
+        entrance: &Entrance,
     ) -> Option<Recipient> {
         let asked = self.selected.contains(&service);
         let quarantined = cell.head.quarantined.contains(descriptor.name);
@@ -224,15 +238,38 @@ impl Routing {
             return None;
         }
         if descriptor.selects_initial_events {
-            return Some(Recipient::Selector { service });
+            // One that is not active may still name a root entity that it has.
+            let of_service = |entity: &Entity| entity.service == descriptor.name;
+            let may = entrance.open || cell.entities.values().any(|entity| of_service(entity));
+            return may.then_some(Recipient::Selector { service });
         }
+        let admitted = entrance.admits(cell, self.event.activity.number);
+        (admitted && !self.has_root(cell, descriptor)).then_some(Recipient::Root { service })
+    }
+
+    /// True if the service has a root entity on the event's activity context.
+    fn has_root(&self, cell: &Cell, descriptor: &Descriptor) -> bool {
         let number = self.event.activity.number;
         let attached = cell.activities.get(&number).map(|activity| &activity.attached);
         let of_service = |entity: &&u32| {
             cell.entities.get(entity).is_some_and(|it| it.service == descriptor.name)
         };
-        let has_one = attached.into_iter().flatten().any(|entity| of_service(&entity))
-            || cell.kept_for(descriptor.name, number).is_some();
-        (!has_one).then_some(Recipient::Root { service })
+        attached.into_iter().flatten().any(|entity| of_service(&entity))
+            || cell.kept_for(descriptor.name, number).is_some()
+    }
+
+    /// True if a service that is not active would have started an entity for the event.
+    pub fn is_declined(
+        &self,
+        cell: &Cell,
+        services: &[Descriptor],
+        entrances: &[Entrance],
+    ) -> bool {
+        let declines = |(service, (descriptor, entrance)): (usize, (&Descriptor, &Entrance))| {
+            let initial = descriptor.is_initial(&self.event.event_type);
+            let starts = !entrance.open && initial && !self.selected.contains(&service);
+            starts && !self.has_root(cell, descriptor)
+        };
+        self.audience == Audience::All && services.iter().zip(entrances).enumerate().any(declines)
     }
 }

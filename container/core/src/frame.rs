@@ -37,9 +37,35 @@ pub(crate) struct Frame {
     /// Cluster time at which a member sends it to a joiner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_at: Option<Timestamp>,
+    /// Changes of shared tables that the writer asks of their owner.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<AskedChange>,
+    /// What became of changes that the reader asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answered: Vec<AnsweredChange>,
     /// What needs no order and is not repeated.
     #[serde(default)]
     pub extras: Vec<Extra>,
+}
+
+/// A change of shared tables.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AskedChange {
+    /// Comes back with the answer.
+    pub token: u64,
+    /// Cluster time at which nobody waits for it any more: it is not begun after that.
+    pub until: Timestamp,
+    /// The change, encoded, so that one of a newer version spoils no frame.
+    pub change: ByteBuf,
+}
+
+/// What became of a change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AnsweredChange {
+    /// [`AskedChange::token`].
+    pub token: u64,
+    /// What became of it, encoded.
+    pub changed: ByteBuf,
 }
 
 /// What is applied in order, once.

@@ -93,6 +93,9 @@ impl Core {
         if self.draining != Drain::No {
             return self.count_drop("new call while draining");
         }
+        if !self.life_cycles.running {
+            return self.refuse(now, &ingress, "new call while the SLEE is stopped");
+        }
         if self.cells.len() >= CELLS_MAX {
             let text = "the number of calls has reached its limit";
             self.raise_alarm(now, Severity::Major, "overload", text);
@@ -102,17 +105,23 @@ impl Core {
             return self.refuse(now, &ingress, "new call while nothing holds it but memory");
         }
         let cohort = routed.cohort.unwrap_or_else(|| self.config.me.cohort());
-        // Cells of the tables' cohort are numbered by its owner of the day: the view's number
-        // keeps the numbers of two owners apart.
-        let epoch = if cohort == CohortId::TABLES { self.view.number << 40 } else { 0 };
-        let id = CellId { cohort, number: epoch | self.next_cell };
-        self.next_cell += 1;
+        let id = self.next_cell_of(cohort);
         let mut cell = Cell::born(id, routed.key, routed.scope, now);
         cell.committed = false;
         self.index.insert((routed.scope, routed.key), id);
         let replaced = self.cells.insert(id, cell);
         assert!(replaced.is_none(), "a cell's number is given once");
         self.enqueue(now, id, CellInput::Message(ingress));
+    }
+
+    /// The name of a new cell.
+    pub(crate) fn next_cell_of(&mut self, cohort: CohortId) -> CellId {
+        // Cells of the tables' cohort are numbered by its owner of the day: the view's number
+        // keeps the numbers of two owners apart.
+        let epoch = if cohort == CohortId::TABLES { self.view.number << 40 } else { 0 };
+        let number = epoch | self.next_cell;
+        self.next_cell += 1;
+        CellId { cohort, number }
     }
 
     /// No cell is born: whoever asked is told when to try again.

@@ -3,7 +3,7 @@
 //! A reader who knows these two enums knows what a node does. There is no socket, clock, actor or
 //! store here; the runtime's shell and the simulator feed and drain the same values.
 
-use crate::management::{Command, Notice};
+use crate::management::{Changed, Command, Notice, TableChange};
 use crate::store::StoreBatch;
 use crate::store::StoredRecord;
 use resilee_membership::{Flow, NodeName};
@@ -121,6 +121,13 @@ pub enum Input {
     Drain,
     /// An operator wants something done; [`crate::Core::check_command`] says whether it can be.
     Command(Command),
+    /// An operator wants shared tables changed; answered by [`Output::Changed`], in any case.
+    Change {
+        /// Comes back with the answer; another one for each change of a run.
+        token: u64,
+        /// The change.
+        change: TableChange,
+    },
 }
 
 /// What a node wants done.
@@ -187,6 +194,13 @@ pub enum Output {
     },
     /// Something an operator may want to know: for the log and the pages.
     Notice(Notice),
+    /// The answer to [`Input::Change`].
+    Changed {
+        /// Which change.
+        token: u64,
+        /// What became of it.
+        changed: Changed,
+    },
     /// This run was voted out, or could not join. Build a new core with a new incarnation.
     Rejoin,
     /// All is handed over: the process may end.

@@ -22,6 +22,10 @@
 //! | `hand_over.rs`     | how cells rest until another member owns them                       |
 //! | `store_failure.rs` | what goes on without a store                                        |
 //! | `format.rs`        | what may change in frames and stored records                         |
+//! | `shared_tables.rs` | which row is read: the configuration's or a written one             |
+//! | `table_changes.rs` | how an operator's change of shared tables becomes a commit          |
+//! | `profiles.rs`      | what may be written into profile tables, and what is shown          |
+//! | `life_cycles.rs`   | whether the SLEE runs, and which services start entities            |
 //! | `conditions.rs`    | what is an alarm as long as it lasts                                |
 //! | `finished_cohorts.rs` | which cohorts a view need not name any more                      |
 //! | `cluster_clock.rs` | which time it is in the cluster                                     |
@@ -57,19 +61,23 @@ mod histogram;
 mod ingress;
 mod inspection;
 mod io;
+mod life_cycles;
 mod link;
 pub mod management;
 mod offer;
 mod orphans;
+mod profiles;
 mod replication;
 mod resource_adaptor;
 mod restore;
 mod retry;
+mod shared_tables;
 mod status;
 mod store;
 mod store_failure;
 mod stranded;
 mod suspension;
+mod table_changes;
 mod takeover;
 mod timer_facility;
 mod timers;

@@ -205,6 +205,11 @@ impl Link {
         }
     }
 
+    /// There is something to say besides: the next frame comes at once.
+    pub fn speak(&mut self) {
+        self.acknowledgement_due = true;
+    }
+
     /// True if the peer gets our updates.
     pub fn replicates(&self) -> bool {
         self.mode != Mode::Idle
@@ -340,6 +345,8 @@ impl Link {
             ack: self.received,
             done,
             sent_at: None,
+            asked: Vec::new(),
+            answered: Vec::new(),
             extras: self.next_extras(),
         })
     }

@@ -2,7 +2,9 @@
 //! the log; nothing here changes the core.
 
 use resilee_membership::{MemberNotice, NodeName, RunId, SeatProcess, View};
-use resilee_sbb::{CellId, CohortId, Severity, StateBytes, Timestamp, TraceLevel};
+use resilee_sbb::{
+    CellId, CohortId, Profile, ProfileTable, Severity, StateBytes, Timestamp, TraceLevel,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -130,6 +132,16 @@ pub struct ServiceStatus {
     pub version: String,
     /// Priority.
     pub priority: i8,
+    /// Where it is in its life.
+    pub state: ServiceState,
+    /// Its deployable unit.
+    pub unit: String,
+    /// Services that it cannot do without.
+    pub needs: Vec<String>,
+    /// Active services that cannot do without it: it can be neither deactivated nor removed.
+    pub needed_by: Vec<String>,
+    /// Its entities in the cluster: those it must have none of, to be removed.
+    pub entities_in_cluster: u64,
     /// Live entities on cells that this node owns.
     pub entities: u64,
     /// Deliveries that committed.
@@ -197,6 +209,32 @@ pub struct TracerStatus {
     pub left_out: u64,
 }
 
+/// Where a service is in its life (JAIN SLEE 1.1 §2.2.17).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ServiceState {
+    /// It starts root entities.
+    Active,
+    /// It starts none any more; those that are there finish.
+    Stopping,
+    /// It has none.
+    Inactive,
+}
+
+/// Where the SLEE is in its life (JAIN SLEE 1.1 §14.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SleeState {
+    /// It is to run, and this node is no member yet.
+    Starting,
+    /// It takes calls.
+    Running,
+    /// It takes no new calls; those that are there finish.
+    Stopping,
+    /// It has none, and takes none.
+    Stopped,
+}
+
 /// One node's account of itself and of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Status {
@@ -210,6 +248,8 @@ pub struct Status {
     pub member: bool,
     /// True while the node hands over.
     pub draining: bool,
+    /// Where the SLEE is in its life.
+    pub slee: SleeState,
     /// Other nodes, and the balancer if there is one.
     pub peers: Vec<PeerStatus>,
     /// Deployed services, the highest priority first.
@@ -295,10 +335,18 @@ pub enum Query {
     },
     /// Carry this out; [`Answer::Accepted`] or [`Answer::Refused`].
     Command(Command),
-    /// One row set of a shared table; [`Answer::Rows`].
-    Rows {
-        /// Table name.
+    /// Change shared tables; [`Answer::Changed`], when the change is held.
+    Change(TableChange),
+    /// [`Answer::ProfileTables`].
+    ProfileTables,
+    /// Profiles in the order of their names; [`Answer::Profiles`].
+    Profiles {
+        /// The profile table.
         table: String,
+        /// The first name wanted, or the next one that there is.
+        from: String,
+        /// At most so many.
+        limit: usize,
     },
 }
 
@@ -335,6 +383,88 @@ pub enum Command {
     },
 }
 
+/// How an operator wants rows of shared tables to be. Making it twice is as good as once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TableChange {
+    /// A profile is added or replaced. A secret attribute that is not given stays as it is.
+    PutProfile {
+        /// The profile table.
+        table: String,
+        /// Name of the profile.
+        name: String,
+        /// Its attributes.
+        profile: Profile,
+    },
+    /// A profile is not there any more, also if the configuration has it.
+    RemoveProfile {
+        /// The profile table.
+        table: String,
+        /// Name of the profile.
+        name: String,
+    },
+    /// A profile is what the configuration says, whatever was written.
+    ResetProfile {
+        /// The profile table.
+        table: String,
+        /// Name of the profile.
+        name: String,
+    },
+    /// Services are activated and deactivated, in one step. A name may be a deployable unit's.
+    Services {
+        /// These start root entities from now on.
+        activate: Vec<String>,
+        /// These do not any more.
+        deactivate: Vec<String>,
+    },
+    /// The SLEE runs, or is stopped.
+    Slee {
+        /// True: it takes calls.
+        running: bool,
+    },
+}
+
+/// What became of a [`TableChange`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Changed {
+    /// It is made, and outlives the node.
+    Done,
+    /// It is not made; why, and what to do instead.
+    Refused(String),
+    /// It may be made, or not; what to do.
+    Unknown(String),
+}
+
+/// A profile table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProfileTableStatus {
+    /// Its schema.
+    pub table: ProfileTable,
+    /// Number of its profiles.
+    pub profiles: usize,
+}
+
+/// A profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProfileStatus {
+    /// Its name.
+    pub name: String,
+    /// Its attributes, those that are secret among them: whoever shows it leaves them out.
+    pub profile: Profile,
+    /// Who says so.
+    pub source: ProfileSource,
+}
+
+/// Whose word a profile is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProfileSource {
+    /// The configuration's.
+    Configured,
+    /// An operator's, or a service's.
+    Written,
+    /// The same, and the configuration says something else.
+    WrittenOver,
+}
+
 /// The answer to a [`Query`].
 #[derive(Clone, Debug)]
 pub enum Answer {
@@ -344,8 +474,12 @@ pub enum Answer {
     Cells(Vec<CellSnapshot>),
     /// Records.
     Records(Vec<crate::store::StoredRecord>),
-    /// Keys and encoded rows.
-    Rows(Vec<(String, Vec<u8>)>),
+    /// What became of a change.
+    Changed(Changed),
+    /// The profile tables.
+    ProfileTables(Vec<ProfileTableStatus>),
+    /// Profiles; `None`: there is no such table.
+    Profiles(Option<Vec<ProfileStatus>>),
     /// The command is being carried out.
     Accepted,
     /// The command cannot be carried out; why, and what to do instead.

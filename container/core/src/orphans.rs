@@ -98,7 +98,7 @@ impl Core {
         let gap = Gap { view: self.view.number, at: now, cohorts };
         let row = Some(ByteBuf::from(encode(&gap).expect("plain data can be encoded")));
         let (table, key) = (GAP.0.to_owned(), GAP.1.to_owned());
-        self.commit_rows(vec![RowChange { table, key, row }], Vec::new());
+        self.commit_orphan_rows(vec![RowChange { table, key, row }], Vec::new());
     }
 
     /// The last gap, while it is remembered.
@@ -148,7 +148,7 @@ impl Core {
         let orphan = Orphan { at: now, missed };
         let row = Some(ByteBuf::from(encode(&orphan).expect("plain data can be encoded")));
         let row = RowChange { table: ORPHANS.to_owned(), key: row_key(key), row };
-        self.commit_rows(vec![row], egress);
+        self.commit_orphan_rows(vec![row], egress);
     }
 
     /// What the call with this key must hear of.
@@ -209,7 +209,7 @@ impl Core {
         }
         self.orphans.none_old_before = none_old_before;
         if !rows.is_empty() {
-            self.commit_rows(rows, Vec::new());
+            self.commit_orphan_rows(rows, Vec::new());
         }
     }
 
@@ -259,10 +259,15 @@ impl Core {
         }
     }
 
-    /// Commits rows outside any cell, with what may leave behind them.
-    fn commit_rows(&mut self, rows: Vec<RowChange>, egress: Vec<Egress>) {
-        let number = self.gate.next_commit();
+    /// Commits rows of orphans outside any cell.
+    fn commit_orphan_rows(&mut self, rows: Vec<RowChange>, egress: Vec<Egress>) {
         let cell = CellId { cohort: self.config.me.cohort(), number: 0 };
+        self.commit_rows(cell, rows, egress);
+    }
+
+    /// Commits rows in the name of a cell that has nothing else, with what may leave behind them.
+    pub(crate) fn commit_rows(&mut self, cell: CellId, rows: Vec<RowChange>, egress: Vec<Egress>) {
+        let number = self.gate.next_commit();
         let commit = Commit { rows, egress, ..Commit::empty(number, cell) };
         self.apply_rows(&commit.rows);
         self.replicate(&Update::Commit(commit.clone()), number);

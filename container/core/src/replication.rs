@@ -16,7 +16,6 @@ use crate::offer::Offer;
 use crate::store::{Progress, StoreOp, StoredRecord, Tree};
 use resilee_membership::{Destination, MemberInput, NodeName, PlantedFault, RunId};
 use resilee_sbb::{CellId, CodecError, Timestamp, encode};
-use serde_bytes::ByteBuf;
 use std::time::Duration;
 
 /// A joiner asks again after so long.
@@ -41,6 +40,7 @@ impl Core {
         link.on_down();
         let run = link.run.clone();
         self.note_link(now, peer, false);
+        self.forget_change_words(peer);
         if let Some(run) = run {
             self.tell_member(MemberInput::LinkDown(run));
         }
@@ -96,6 +96,8 @@ impl Core {
                 extra => self.on_extra(now, &frame.from, frame.view, extra),
             }
         }
+        self.on_changes_asked(&frame.from, std::mem::take(&mut frame.asked));
+        self.on_changes_answered(&frame.from, std::mem::take(&mut frame.answered));
         let joined = self.joining.as_ref().is_some_and(|joining| joining.member == frame.from);
         if let Some(sent_at) = frame.sent_at.filter(|_| joined) {
             self.clock.handle_frame(&frame.from, sent_at);
@@ -155,19 +157,6 @@ impl Core {
         waiting.map(update).collect()
     }
 
-    pub(crate) fn snapshot_rows(&self) -> Vec<RowChange> {
-        let names: Vec<_> = self.tables.names().map(str::to_owned).collect();
-        let rows = names.iter().flat_map(|table| {
-            let shared = |(key, _): &(&str, &[u8])| self.configured.get(table, key).is_none();
-            self.tables.rows(table).filter(shared).map(move |(key, row)| RowChange {
-                table: table.clone(),
-                key: key.to_owned(),
-                row: Some(ByteBuf::from(row)),
-            })
-        });
-        rows.collect()
-    }
-
     /// The membership wants this run to join a member.
     pub(crate) fn join(&mut self, member: RunId) {
         let stream = self.joining.as_ref().map_or(0, |joining| joining.stream);
@@ -206,7 +195,7 @@ impl Core {
         self.set_aside();
         self.index.clear();
         self.outbox.clear();
-        self.tables = self.configured.clone();
+        self.forget_written_rows();
         self.applied.clear();
         self.observe(|| Observed::Dropped);
         self.offer = Some(Offer::default());
@@ -299,11 +288,8 @@ impl Core {
     }
 
     pub(crate) fn apply_rows(&mut self, rows: &[RowChange]) {
-        for row in rows {
-            match &row.row {
-                Some(value) => self.tables.put(&row.table, &row.key, value.to_vec()),
-                None => drop(self.tables.remove(&row.table, &row.key)),
-            }
+        for RowChange { table, key, row } in rows {
+            self.write_row(table, key, row.as_deref().map(Vec::as_slice));
         }
         self.store_rows(rows);
     }
@@ -466,12 +452,16 @@ impl Core {
         if !self.may_speak() {
             return;
         }
+        for peer in self.changes.listeners().cloned().collect::<Vec<_>>() {
+            self.links.get_mut(&peer).into_iter().for_each(|link| link.speak());
+        }
         let (view, done) = (self.view.number, self.gate.held());
         let sent_at = self.is_member().then(|| self.clock.now());
         for link in self.links.values_mut() {
             let joins = link.run.as_ref().is_some_and(|run| !self.view.contains(run));
             while let Some(mut frame) = link.poll_frame(&self.config.me, view, done) {
                 frame.sent_at = sent_at.filter(|_| joins);
+                (frame.asked, frame.answered) = self.changes.take_words(&link.peer);
                 let bytes = encode(&frame).expect("plain data can be encoded");
                 self.outputs.push_back(Output::Frame { peer: link.peer.clone(), bytes });
             }

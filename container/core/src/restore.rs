@@ -39,8 +39,7 @@ impl Core {
         }
         for (key, row) in restored.tables {
             match RowChange::from_store_key(&key) {
-                Some((table, key)) if self.configured.get(&table, &key).is_some() => {}
-                Some((table, key)) => self.tables.put(&table, &key, row),
+                Some((table, key)) => self.write_row(&table, &key, Some(&row)),
                 None => self.raise_unread(now, "a stored row has a key of no table"),
             }
         }

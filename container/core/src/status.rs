@@ -22,6 +22,7 @@ impl Core {
             view: self.view.clone(),
             member: self.is_member(),
             draining: self.draining != Drain::No,
+            slee: self.slee_state(),
             peers: self.peer_statuses(),
             services: self.services.iter().map(|service| self.service_status(service)).collect(),
             cells,
@@ -68,13 +69,21 @@ impl Core {
 
     fn service_status(&self, service: &Descriptor) -> ServiceStatus {
         let counters = self.counters.get(service.name).copied().unwrap_or_default();
-        let entities = self.cells_of(true).flat_map(|cell| cell.entities.values());
+        let of_service = |cell: &Cell| {
+            cell.entities.values().filter(|entity| entity.service == service.name).count() as u64
+        };
+        let in_cluster: u64 = self.cells.values().map(of_service).sum();
         ServiceStatus {
+            state: self.service_state(service, in_cluster),
+            unit: service.unit().to_owned(),
+            needs: service.deployment.needs.iter().map(ToString::to_string).collect(),
+            needed_by: self.needed_by(service.name),
+            entities_in_cluster: in_cluster,
             name: service.name.to_owned(),
             vendor: service.vendor.to_owned(),
             version: service.version.to_owned(),
             priority: service.priority,
-            entities: entities.filter(|entity| entity.service == service.name).count() as u64,
+            entities: self.cells_of(true).map(of_service).sum(),
             delivered: counters.delivered,
             rolled_back: counters.rolled_back,
             usage: self.usage.status(service.name),

@@ -114,6 +114,7 @@ impl Core {
         self.note_gap(now, &old);
         self.end_hand_over(now);
         self.note_outside(now);
+        self.note_undeployed(now);
         self.take_in_early_frames(now);
         self.take_in_early(now);
         self.bring_stranded(now);

@@ -132,14 +132,16 @@ impl Core {
                 }
                 continue;
             };
-            match routing.next(cell, &self.services) {
+            let entrances = &self.life_cycles.entrances;
+            match routing.next(cell, &self.services, entrances) {
                 Some(Recipient::Entity { entity, .. }) if cell.is_behind_retry(entity) => {
                     self.keep_behind(now, id, entity);
                 }
                 Some(recipient) => return self.deliver(now, id, recipient),
                 None => {
+                    let declined = routing.is_declined(cell, &self.services, entrances);
                     let Some(cell) = self.cells.get_mut(&id) else { return };
-                    if let Some(activity) = Self::end_routing(cell) {
+                    if let Some(activity) = Self::end_routing(cell, declined) {
                         self.adaptor_step(now, id, |adaptor, endpoint| {
                             adaptor.event_processing_failed(endpoint, activity);
                         });
@@ -189,8 +191,9 @@ impl Core {
         true
     }
 
-    /// All entities had the event; its activity, if a delivery of it rolled back.
-    fn end_routing(cell: &mut Cell) -> Option<ActivityId> {
+    /// All entities had the event; its activity, if a delivery of it rolled back, or a service
+    /// that it would have started takes none now.
+    fn end_routing(cell: &mut Cell, declined: bool) -> Option<ActivityId> {
         let turn = cell.turn.as_mut()?;
         let routing = turn.current.take()?;
         let number = routing.event.activity.number;
@@ -202,6 +205,6 @@ impl Core {
             }
         }
         let is_adaptors = cell.activities.get(&number).is_some_and(|activity| !activity.null);
-        (routing.failed && (is_adaptors || is_end)).then_some(routing.event.activity)
+        ((routing.failed || declined) && (is_adaptors || is_end)).then_some(routing.event.activity)
     }
 }

@@ -159,6 +159,25 @@ pub(crate) fn post(admin: &str, path: &str, token: &str, body: &Value) -> Result
     read(&url, agent().post(&url).header("authorization", &bearer).send_json(body))
 }
 
+/// What `path` of the node at `admin` answers.
+pub(crate) fn ask(admin: &str, path: &str) -> Result<Value, CtlError> {
+    get(&format!("{}/api/v1/{path}", base(admin)?))
+}
+
+/// Puts something at `path` of the node at `admin`; its answer.
+pub(crate) fn put(admin: &str, path: &str, token: &str, body: &Value) -> Result<Value, CtlError> {
+    let url = format!("{}/api/v1/{path}", base(admin)?);
+    let bearer = format!("Bearer {token}");
+    read(&url, agent().put(&url).header("authorization", &bearer).send_json(body))
+}
+
+/// Deletes what is at `path` of the node at `admin`; its answer.
+pub(crate) fn delete(admin: &str, path: &str, token: &str) -> Result<Value, CtlError> {
+    let url = format!("{}/api/v1/{path}", base(admin)?);
+    let bearer = format!("Bearer {token}");
+    read(&url, agent().delete(&url).header("authorization", &bearer).call())
+}
+
 fn read(
     url: &str,
     response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
@@ -196,6 +215,7 @@ pub(crate) fn cell(value: &Value) -> String {
     let text = match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(cell).collect::<Vec<_>>().join(", "),
         other => other.to_string(),
     };
     text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()

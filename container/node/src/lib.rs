@@ -13,12 +13,17 @@
 mod cluster_ctl;
 mod config;
 mod ctl;
+mod deployment;
 mod facility_ctl;
 mod logging;
 mod node;
+mod profile_ctl;
+mod service_ctl;
 
 pub use cluster_ctl::{ClusterOrder, Token, order};
 pub use config::{AdminConfig, ConfigError, NodeConfig};
 pub use ctl::{CtlError, Subject, report};
 pub use facility_ctl::{FacilityOrder, facility};
 pub use node::{Node, NodeBuilder, load, run_from_file};
+pub use profile_ctl::{ProfileOrder, profile};
+pub use service_ctl::{ServiceOrder, SleeOrder, service, slee};

@@ -1,6 +1,7 @@
 //! A node: its services and its configuration, wired and run until it is told to end.
 
 use crate::config::NodeConfig;
+use crate::deployment;
 use crate::logging;
 use anyhow::{Context, bail};
 use resilee_admin_ui::Ask;
@@ -81,18 +82,9 @@ impl NodeBuilder {
     pub fn run(self) -> anyhow::Result<()> {
         let path = self.config.as_deref().context("no configuration file was given")?;
         let config = load(path)?;
-        self.check_names()?;
+        deployment::check(&self.services)?;
         logging::init();
         actix::System::new().block_on(run(config, self.services))
-    }
-
-    fn check_names(&self) -> anyhow::Result<()> {
-        let mut names: Vec<_> = self.services.iter().map(|sbb| (sbb.descriptor)().name).collect();
-        names.sort_unstable();
-        match names.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => bail!("two services are named {:?}: names must differ", pair[0]),
-            None => Ok(()),
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::config::{Parts, RuntimeConfig, RuntimeError};
 use crate::links;
 use crate::notice_log::NoticeLog;
 use crate::run::RunFactory;
-use crate::slee::{Ask, Feed, Pace, Slee, store_feed};
+use crate::slee::{Ask, Changes, Feed, Pace, Slee, store_feed};
 use crate::store;
 use crate::udp::{self, Sockets};
 use actix::{Actor, Addr, AsyncContext, Context, Recipient};
@@ -75,6 +75,7 @@ impl Runtime {
                 drained: Some(done),
                 pace: Pace::default(),
                 log: NoticeLog::default(),
+                changes: Changes::default(),
             }
         });
         links::forward(events, 0, slee.clone());

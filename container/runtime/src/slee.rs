@@ -14,9 +14,10 @@ use actix::fut::WrapFuture;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message};
 use actix::{ResponseFuture, SpawnHandle};
 use resilee_cluster::ClusterHandle;
-use resilee_core::management::{Answer, Query};
+use resilee_core::management::{Answer, Changed, Query, TableChange};
 use resilee_core::{Input, Output};
 use resilee_sbb::Timestamp;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -45,6 +46,7 @@ pub(crate) struct Slee {
     pub drained: Option<oneshot::Sender<()>>,
     pub pace: Pace,
     pub log: NoticeLog,
+    pub changes: Changes,
 }
 
 /// When outputs are taken, when the core is woken, and what it was told once.
@@ -56,6 +58,13 @@ pub(crate) struct Pace {
     armed: Option<(Timestamp, SpawnHandle)>,
     /// The run that was told that the store takes nothing any more.
     store_refused: Option<u64>,
+}
+
+/// Changes of shared tables that the core was asked for in this run.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    next_token: u64,
+    asked: BTreeMap<u64, oneshot::Sender<Changed>>,
 }
 
 /// Inputs for the core.
@@ -163,10 +172,11 @@ impl Handler<Ask> for Slee {
             },
             Query::Status => Answer::Status(Box::new(fresh.core.status(self.clock.now()))),
             Query::Cells { limit } => Answer::Cells(fresh.core.cells(limit.min(ANSWER_ITEMS_MAX))),
-            Query::Rows { table } => {
-                let rows = fresh.core.tables().rows(&table);
-                Answer::Rows(rows.map(|(key, row)| (key.to_owned(), row.to_vec())).collect())
+            Query::ProfileTables => Answer::ProfileTables(fresh.core.profile_tables()),
+            Query::Profiles { table, from, limit } => {
+                Answer::Profiles(fresh.core.profiles(&table, &from, limit.min(ANSWER_ITEMS_MAX)))
             }
+            Query::Change(change) => return self.change(change, context),
             Query::Records { journal, from, limit } => {
                 let limit = limit.min(ANSWER_ITEMS_MAX);
                 let records = self.store.handle().read(journal, from, limit);
@@ -183,6 +193,27 @@ impl Handler<Ask> for Slee {
 }
 
 impl Slee {
+    /// Asks the core for a change; it answers in any case, unless its run ends before that.
+    fn change(
+        &mut self,
+        change: TableChange,
+        context: &mut Context<Self>,
+    ) -> ResponseFuture<Answer> {
+        let token = self.changes.next_token;
+        self.changes.next_token += 1;
+        let (answer, answered) = oneshot::channel();
+        self.changes.asked.insert(token, answer);
+        self.feed(Input::Change { token, change }, context);
+        Box::pin(async move {
+            let over = || {
+                let reason = "the node starts a new run: look whether the change is made, and ask \
+                              again if it is not";
+                Changed::Unknown(reason.to_owned())
+            };
+            Answer::Changed(answered.await.unwrap_or_else(|_| over()))
+        })
+    }
+
     /// Feeds one input. Outputs are taken after what else waits, but not much later.
     fn feed(&mut self, input: Input, context: &mut Context<Self>) {
         let Some(fresh) = &mut self.fresh else { return };
@@ -248,6 +279,12 @@ impl Slee {
                 self.load(token, records, context);
             }
             Output::Notice(notice) => self.log.handle_notice(&notice),
+            Output::Changed { token, changed } => {
+                if let Some(asked) = self.changes.asked.remove(&token) {
+                    // Whoever asked may have given up.
+                    let _ = asked.send(changed);
+                }
+            }
             Output::Rejoin => self.rejoin(context),
             Output::Drained => {
                 if let Some(drained) = self.drained.take() {
@@ -320,6 +357,7 @@ impl Slee {
         self.run += 1;
         self.workers.forget();
         self.log = NoticeLog::default();
+        self.changes.asked.clear();
         let links = self.fresh.take().and_then(|fresh| fresh.links);
         let restored = self.store.handle().restore();
         let factory = self.factory.clone();

@@ -9,6 +9,7 @@ use crate::delivery::{ATTRIBUTE_BYTES_MAX, Deliver};
 use crate::effect::Effect;
 use crate::ids::{ActivityId, EntityId};
 use crate::linked::{Done, LinkedSbb, Run};
+use crate::profile_value::AttributeValue;
 use crate::sbb::Failure;
 use crate::time::Timestamp;
 use crate::transaction::Transaction;
@@ -109,6 +110,41 @@ impl<'d> Context<'d> {
         self.deliver.tables.rows(table)
     }
 
+    /// A profile, as it was when the event was delivered.
+    ///
+    /// # Errors
+    /// A table that no deployed service names, or a profile of another type.
+    pub fn profile<T: DeserializeOwned>(
+        &self,
+        table: &str,
+        name: &str,
+    ) -> Result<Option<T>, Failure> {
+        match self.deliver.tables.profile_table(table) {
+            Some(_) => self.row(table, name),
+            None => Err(no_profile_table(table)),
+        }
+    }
+
+    /// Names of the profiles whose attribute has this value, in their order.
+    ///
+    /// # Errors
+    /// A table that no deployed service names, or an attribute without an index.
+    pub fn find_profiles(
+        &self,
+        table: &str,
+        attribute: &str,
+        value: impl Into<AttributeValue>,
+    ) -> Result<impl Iterator<Item = &str>, Failure> {
+        let tables = &self.deliver.tables;
+        let found = tables.find(table, attribute, &value.into());
+        found.ok_or_else(|| match tables.profile_table(table) {
+            Some(_) => Failure::new(format!(
+                "{attribute} of {table} has no index: declare the attribute as indexed"
+            )),
+            None => no_profile_table(table),
+        })
+    }
+
     /// Adds or replaces a row of a shared table. Only a service whose event belongs to the
     /// tables' cohort may (a registrar on a REGISTER); others are rolled back.
     ///
@@ -160,6 +196,12 @@ impl<'d> Context<'d> {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ (z >> 31)
     }
+}
+
+fn no_profile_table(table: &str) -> Failure {
+    Failure::new(format!(
+        "there is no profile table {table:?}: name it in the deployment of the service's descriptor"
+    ))
 }
 
 pub(crate) fn bounded(bytes: Vec<u8>, what: &str) -> Result<Vec<u8>, Failure> {

@@ -1,5 +1,6 @@
 //! What an SBB declares about itself: a root SBB for its service, a child SBB for its parent.
 
+use crate::deployment::Deployment;
 use crate::linked::LinkedSbb;
 use crate::usage::UsageParameter;
 
@@ -45,6 +46,8 @@ pub struct Descriptor {
     pub attribute_aliases: &'static [AttributeAlias],
     /// What it counts and measures.
     pub usage: &'static [UsageParameter],
+    /// With whom and with what it is deployed; of a child SBB it does not count.
+    pub deployment: Deployment,
 }
 
 /// A child relation of an SBB (`javax.slee.ChildRelation`): child entities of one kind.
@@ -99,6 +102,15 @@ impl Descriptor {
             children: &[],
             attribute_aliases: &[],
             usage: &[],
+            deployment: Deployment::ALONE,
+        }
+    }
+
+    /// Name of the deployable unit.
+    pub fn unit(&self) -> &'static str {
+        match self.deployment.unit {
+            "" => self.name,
+            unit => unit,
         }
     }
 

@@ -12,6 +12,7 @@ mod call;
 mod codec;
 mod context;
 mod delivery;
+mod deployment;
 mod descriptor;
 mod effect;
 mod entity_tree;
@@ -19,6 +20,8 @@ mod event;
 mod ids;
 mod initial_event;
 mod linked;
+mod profile;
+mod profile_value;
 mod sbb;
 mod tables;
 mod time;
@@ -37,12 +40,18 @@ pub use delivery::{
     NAME_BYTES_MAX, NAMES_MAX, NULL_ACTIVITIES_MAX, Outcome, STATE_BYTES_MAX, StateBytes, Task,
     TreeEntity,
 };
+pub use deployment::{Begins, Deployment};
 pub use descriptor::{AttributeAlias, ChildRelation, Descriptor, OnRollBack};
 pub use effect::{EFFECTS_MAX, Effect};
 pub use event::{ActivityEnd, Event, EventPayload, TimerFired};
 pub use ids::{ActivityId, CellId, CohortId, DeliveryId, EntityId, ParseCellIdError, TimerId};
 pub use initial_event::InitialEvent;
 pub use linked::{LinkedSbb, invoke};
+pub use profile::{
+    Attribute, Index, PROFILE_ATTRIBUTES_MAX, PROFILE_NAME_BYTES_MAX, PROFILE_TABLES_MAX,
+    PROFILES_MAX, Profile, ProfileError, ProfileTable,
+};
+pub use profile_value::{AttributeKind, AttributeValue};
 pub use sbb::{Failure, Sbb};
 pub use tables::Tables;
 pub use time::Timestamp;

@@ -4,11 +4,27 @@
 //! what needs the user's secret.
 
 use md5::{Digest, Md5};
+use resilee_sbb::{Attribute, AttributeKind, ProfileTable};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 /// Name of the table of accounts; its key is `user@realm`.
 pub const ACCOUNTS: &str = "accounts";
+
+/// The profile table of accounts: [`Account`] is a row of it.
+pub const ACCOUNT_PROFILES: ProfileTable = ProfileTable {
+    name: ACCOUNTS,
+    about: "who may register, and call with an account",
+    attributes: &[
+        Attribute::new("user", AttributeKind::Text { chars_max: 128 }).required().indexed(),
+        Attribute::new("realm", AttributeKind::Text { chars_max: 255 }).required().indexed(),
+        Attribute::new("ha1", AttributeKind::Hex { digits: 32 }).required().secret(),
+        Attribute::new("ha1_sha256", AttributeKind::Hex { digits: 64 }).secret(),
+    ],
+    named_by: &["user", "realm"],
+    separator: "@",
+    profiles_max: 1_000_000,
+};
 
 /// Seconds for which the nonce of a registration is good. Who checks that none is used twice
 /// remembers it so long.

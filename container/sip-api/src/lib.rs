@@ -6,7 +6,9 @@ mod command;
 mod event;
 mod location;
 
-pub use account::{ACCOUNTS, Account, Algorithm, Credentials, QopAuth, REGISTER_NONCE_LIFETIME_S};
+pub use account::{
+    ACCOUNT_PROFILES, ACCOUNTS, Account, Algorithm, Credentials, QopAuth, REGISTER_NONCE_LIFETIME_S,
+};
 pub use command::{REFUSED, REFUSED_ALIAS, SipCommand, Target, refuse};
 pub use event::{
     Answered, Binding, EndCause, Ended, Invite, OtherRequest, Party, Progress, Register, Rejected,

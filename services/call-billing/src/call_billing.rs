@@ -18,10 +18,10 @@
 use crate::bill::{BILLS, Bill};
 use crate::money::Money;
 use crate::rating::whole_seconds;
-use crate::tariff::Tariff;
+use crate::tariff::{TARIFF_PROFILES, Tariff};
 use resilee_sbb::{
-    ActivityEnd, Context, Descriptor, Event, EventPayload, Failure, OnRollBack, Sbb, Severity,
-    Timestamp, UsageParameter,
+    ActivityEnd, Context, Deployment, Descriptor, Event, EventPayload, Failure, OnRollBack, Sbb,
+    Severity, Timestamp, UsageParameter,
 };
 use resilee_sip_api::{Answered, Ended, Invite, Party, REFUSED, REFUSED_ALIAS, Rejected};
 use serde::{Deserialize, Serialize};
@@ -79,6 +79,11 @@ impl Sbb for CallBilling {
             on_roll_back: OnRollBack::Retry,
             usage: USAGE,
             attribute_aliases: &[REFUSED_ALIAS],
+            deployment: Deployment {
+                unit: "telephony",
+                profile_tables: &[&TARIFF_PROFILES],
+                ..Deployment::ALONE
+            },
             ..Descriptor::named("call-billing")
         }
     }

@@ -14,4 +14,4 @@ pub use bill::{BILLS, Bill};
 pub use call_billing::{CallBilling, TEXT_BYTES_MAX};
 pub use money::{Money, ParseMoneyError};
 pub use rating::whole_seconds;
-pub use tariff::{PREFIX_CHARS_MAX, TARIFFS, Tariff};
+pub use tariff::{PREFIX_CHARS_MAX, TARIFF_PROFILES, TARIFFS, Tariff};

@@ -2,7 +2,7 @@
 //! it is in `rating`.
 
 use crate::money::Money;
-use resilee_sbb::{Context, Severity};
+use resilee_sbb::{Attribute, AttributeKind, Context, ProfileTable, Severity};
 use serde::{Deserialize, Serialize};
 
 /// Name of the table of tariffs; its key is [`Tariff::prefix`].
@@ -11,6 +11,25 @@ pub const TARIFFS: &str = "tariffs";
 /// The longest prefix that is looked for, in characters; a longer one never matches. It bounds
 /// the look-ups that a user part of any length costs.
 pub const PREFIX_CHARS_MAX: usize = 32;
+
+/// What a price may be.
+const PRICE: AttributeKind = AttributeKind::Decimal { places: 6, min: 0, max: 1_000_000_000_000 };
+
+/// The profile table of tariffs: [`Tariff`] is a row of it.
+pub const TARIFF_PROFILES: ProfileTable = ProfileTable {
+    name: TARIFFS,
+    about: "what calls cost, by the start of the number called",
+    attributes: &[
+        Attribute::new("prefix", AttributeKind::Text { chars_max: PREFIX_CHARS_MAX }).required(),
+        Attribute::new("currency", AttributeKind::Text { chars_max: 16 }).required().indexed(),
+        Attribute::new("connect_fee", PRICE).required(),
+        Attribute::new("per_minute", PRICE).required(),
+        Attribute::new("increment_s", AttributeKind::Number { min: 1, max: 3_600 }).required(),
+    ],
+    named_by: &["prefix"],
+    separator: "",
+    profiles_max: 100_000,
+};
 
 /// The row of one tariff.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +68,7 @@ impl Tariff {
         let mut ends: Vec<usize> = ends.take(PREFIX_CHARS_MAX).collect();
         ends.insert(0, 0);
         for prefix in ends.into_iter().rev().map(|end| &user[..end]) {
-            match cx.row::<Tariff>(TARIFFS, prefix) {
+            match cx.profile::<Tariff>(TARIFFS, prefix) {
                 Ok(Some(tariff)) => return tariff,
                 Ok(None) => {}
                 Err(failure) => {

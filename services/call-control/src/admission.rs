@@ -73,7 +73,7 @@ pub(crate) fn account(
     user: &str,
     host: &str,
 ) -> Result<Option<Account>, Failure> {
-    cx.row(ACCOUNTS, &Account::key(user, host))
+    cx.profile(ACCOUNTS, &Account::key(user, host))
 }
 
 /// The host of an address of record; empty if it has no user part.

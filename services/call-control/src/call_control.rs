@@ -18,11 +18,11 @@
 use crate::admission::{Admission, account, admit, host};
 use crate::request_uri::Callee;
 use resilee_sbb::{
-    Context, Descriptor, Event, EventPayload, Failure, Sbb, TraceLevel, UsageParameter,
+    Context, Deployment, Descriptor, Event, EventPayload, Failure, Sbb, TraceLevel, UsageParameter,
 };
 use resilee_sip_api::{
-    Credentials, Invite, OtherRequest, Party, REFUSED, REFUSED_ALIAS, REGISTRATIONS, Registrations,
-    SipCommand, Target,
+    ACCOUNT_PROFILES, Credentials, Invite, OtherRequest, Party, REFUSED, REFUSED_ALIAS,
+    REGISTRATIONS, Registrations, SipCommand, Target,
 };
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +53,11 @@ impl Sbb for CallControl {
             initial_events: &[Invite::TYPE, OtherRequest::TYPE],
             attribute_aliases: &[REFUSED_ALIAS],
             usage: USAGE,
+            deployment: Deployment {
+                unit: "telephony",
+                profile_tables: &[&ACCOUNT_PROFILES],
+                ..Deployment::ALONE
+            },
             ..Descriptor::named("call-control")
         }
     }

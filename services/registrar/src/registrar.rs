@@ -23,9 +23,12 @@
 
 use crate::binding_update::{CALL_ID_BYTES_MAX, EXPIRES_MIN_S, Refusal, update};
 use crate::digest::{Authenticity, NONCE_MEMORY, Recurrence, authenticate, recurrence, remember};
-use resilee_sbb::{Context, Descriptor, Event, EventPayload, Failure, Sbb, Timestamp, TraceLevel};
+use resilee_sbb::{
+    Context, Deployment, Descriptor, Event, EventPayload, Failure, Sbb, Timestamp, TraceLevel,
+};
 use resilee_sip_api::{
-    ACCOUNTS, Account, Contact, REGISTRATIONS, Register, Registrations, SipCommand,
+    ACCOUNT_PROFILES, ACCOUNTS, Account, Contact, REGISTRATIONS, Register, Registrations,
+    SipCommand,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -45,6 +48,11 @@ impl Sbb for Registrar {
             vendor: "resilee",
             version: env!("CARGO_PKG_VERSION"),
             initial_events: &[Register::TYPE],
+            deployment: Deployment {
+                unit: "telephony",
+                profile_tables: &[&ACCOUNT_PROFILES],
+                ..Deployment::ALONE
+            },
             ..Descriptor::named("registrar")
         }
     }
@@ -64,7 +72,7 @@ fn on_register(cx: &mut Context<'_>, register: &Register) -> Result<SipCommand, 
     let realm = address.rsplit_once('@').map_or("", |(_, host)| host);
     let credentials = register.credentials.as_ref();
     let account: Option<Account> = match credentials {
-        Some(credentials) => cx.row(ACCOUNTS, &Account::key(&credentials.username, realm))?,
+        Some(credentials) => cx.profile(ACCOUNTS, &Account::key(&credentials.username, realm))?,
         None => None,
     };
     let challenge = |stale| SipCommand::Challenge { realm: realm.to_owned(), stale, proxy: false };

@@ -62,6 +62,8 @@ impl World {
                 let input = Input::Records { token, records };
                 self.schedule(200, Action::Input { node, life, input });
             }
+            // No operator asks for changes here.
+            Output::Changed { .. } => {}
             Output::Notice(notice) => {
                 let name = self.nodes[node].name.clone();
                 self.trace.add(self.now, "NOTICE", &[], || format!("{name}: {notice:?}"));

@@ -83,6 +83,8 @@ fn frame() -> Frame {
         ack: 7,
         done: 8,
         sent_at: Some(TIME),
+        asked: Vec::new(),
+        answered: Vec::new(),
         extras: vec![
             Extra::Hello,
             Extra::Join { stream: 9, empty: false },

@@ -2,6 +2,7 @@
 //! them lacks. Deaths at every step, and what phones see, are the simulator's.
 
 mod orphans;
+#[allow(dead_code, reason = "other stories use the rest of it")]
 mod pair;
 #[path = "../single_node/toy.rs"]
 mod toy;

@@ -1,14 +1,14 @@
 //! Two nodes and a seat, each node with a clock of its own; what they send arrives at once.
 
 use crate::toy::{Back, Front, Toy};
-use resilee_core::management::{Notice, Status};
+use resilee_core::management::{Changed, Notice, Status, TableChange};
 use resilee_core::{Core, CoreConfig, Input, Output, PROGRESS_KEY, Peer, Restored, StoreBatch};
 use resilee_core::{StoreOp, StoredRecord, Tree, VOTER_KEY};
 use resilee_membership::{
     Flow, Key, Packet, RunId, Seat, SeatConfig, SeatInput, SeatOutput, Transport, Unclean, View,
     VoterState, open, seal_control, seal_sip,
 };
-use resilee_sbb::{CellId, Deliver, LinkedSbb, Tables, Timestamp, decode};
+use resilee_sbb::{CellId, CohortId, Deliver, LinkedSbb, Tables, Timestamp, decode};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -35,6 +35,8 @@ pub struct Node {
     pub notices: Vec<Notice>,
     pub delivered: Vec<Deliver>,
     pub rejoins: usize,
+    /// What became of changes, by their tokens.
+    pub changed: BTreeMap<u64, Changed>,
 }
 
 /// Both nodes, and what is on its way.
@@ -46,6 +48,11 @@ pub struct Pair {
     pub seat_away: bool,
     on_its_way: VecDeque<(usize, Input)>,
     linked: bool,
+    /// What is deployed by nodes that are started from now on, and what ever was.
+    services: Vec<LinkedSbb>,
+    known: Vec<LinkedSbb>,
+    configured: Tables,
+    next_token: u64,
 }
 
 fn name(node: usize) -> String {
@@ -81,10 +88,27 @@ fn flow() -> Flow {
 impl Pair {
     /// Two nodes that were never started.
     pub fn new() -> Self {
+        Pair::of(&SERVICES, Tables::default())
+    }
+
+    /// The same with other services, and with rows of the configuration.
+    pub fn of(services: &[LinkedSbb], configured: Tables) -> Self {
         let now = Timestamp::from_millis(1_700_000_000_000);
         let seat = seat(now);
         let (nodes, on_its_way) = (Default::default(), VecDeque::new());
-        Pair { now, nodes, seat, seat_away: false, on_its_way, linked: false }
+        let (services, known) = (services.to_vec(), services.to_vec());
+        Pair {
+            now,
+            nodes,
+            seat,
+            seat_away: false,
+            on_its_way,
+            linked: false,
+            services,
+            known,
+            configured,
+            next_token: 1,
+        }
     }
 
     /// The balancer starts anew, and has lost what it had stored.
@@ -94,11 +118,63 @@ impl Pair {
 
     /// Both are started and are members.
     pub fn up() -> Self {
-        let mut pair = Pair::new();
-        pair.start(0);
-        pair.start(1);
-        pair.until_whole();
-        pair
+        Pair::new().whole()
+    }
+
+    /// The same of this pair.
+    pub fn whole(mut self) -> Self {
+        self.start(0);
+        self.start(1);
+        self.until_whole();
+        self
+    }
+
+    /// An operator wants a change at a node, and nothing arrives yet; its token.
+    pub fn ask(&mut self, node: usize, change: TableChange) -> u64 {
+        let token = self.next_token;
+        self.next_token += 1;
+        self.feed(node, Input::Change { token, change });
+        token
+    }
+
+    /// The same, and all arrives: what became of it, if that is known.
+    pub fn change(&mut self, node: usize, change: TableChange) -> Option<Changed> {
+        let token = self.ask(node, change);
+        self.settle();
+        self.nodes[node].changed.get(&token).cloned()
+    }
+
+    /// What is on its way between the nodes is lost, and the link is down; this one sees it first.
+    pub fn cut(&mut self, first: usize) {
+        self.linked = false;
+        self.on_its_way.retain(|(_, input)| !matches!(input, Input::Frame { .. }));
+        for node in [first, 1 - first] {
+            let peer = name(1 - node).parse().expect("a name");
+            self.feed(node, Input::LinkDown { peer });
+        }
+    }
+
+    fn link(&mut self) {
+        self.linked = true;
+        for node in [0, 1] {
+            let peer = name(1 - node).parse().expect("a name");
+            self.on_its_way.push_back((node, Input::LinkUp { peer }));
+        }
+    }
+
+    /// Lets so many inputs arrive that are on their way.
+    pub fn deliver(&mut self, inputs: usize) {
+        for _ in 0..inputs {
+            if let Some((node, input)) = self.on_its_way.pop_front() {
+                self.feed(node, input);
+            }
+        }
+    }
+
+    /// Which node owns the shared tables.
+    pub fn tables_owner(&self) -> usize {
+        let owner = self.status(0).view.owner(CohortId::TABLES).expect("an owner").node.to_string();
+        usize::from(owner == name(1))
     }
 
     /// The node's own clock.
@@ -109,6 +185,12 @@ impl Pair {
 
     pub fn status(&self, node: usize) -> Status {
         self.nodes[node].core.as_ref().expect("it lives").status(self.local(node))
+    }
+
+    /// Nodes that are started from now on have these services.
+    pub fn deploy(&mut self, services: &[LinkedSbb]) {
+        self.services = services.to_vec();
+        self.known.extend(services);
     }
 
     /// Starts a run with what was flushed.
@@ -128,15 +210,12 @@ impl Pair {
         };
         let restored = self.nodes[node].restore();
         let toy = Box::new(Toy::default());
-        let core = Core::new(local, config, &SERVICES, toy, Tables::default(), restored);
+        let configured = self.configured.clone();
+        let core = Core::new(local, config, &self.services, toy, configured, restored);
         self.nodes[node].core = Some(core);
         self.carry_out(node);
         if self.nodes.iter().all(|node| node.core.is_some()) {
-            self.linked = true;
-            for node in [0, 1] {
-                let peer = name(1 - node).parse().expect("a name");
-                self.on_its_way.push_back((node, Input::LinkUp { peer }));
-            }
+            self.link();
         }
         self.settle();
     }
@@ -255,7 +334,7 @@ impl Pair {
                 Output::Deliver(deliver) => {
                     own.delivered.push(*deliver.clone());
                     let service =
-                        SERVICES.iter().find(|s| (s.descriptor)().name == deliver.service);
+                        self.known.iter().find(|s| (s.descriptor)().name == deliver.service);
                     let outcome = service.expect("a known service").invoke(&deliver);
                     let input = Input::Outcome { delivery: deliver.id, outcome };
                     self.on_its_way.push_back((node, input));
@@ -294,6 +373,9 @@ impl Pair {
                     self.on_its_way.push_back((node, input));
                 }
                 Output::Notice(notice) => own.notices.push(notice),
+                Output::Changed { token, changed } => {
+                    own.changed.insert(token, changed);
+                }
                 Output::Rejoin => own.rejoins += 1,
                 _ => {}
             }

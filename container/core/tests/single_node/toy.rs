@@ -114,6 +114,12 @@ impl ResourceAdaptor for Toy {
         Err(Failure::new("the toy takes no commands"))
     }
 
+    fn event_processing_failed(&mut self, endpoint: &mut Endpoint, activity: ActivityId) {
+        if let Some((name, flow)) = self.calls.get(&activity) {
+            self.say(endpoint, name, *flow, "unserved");
+        }
+    }
+
     fn timeout(&mut self, _endpoint: &mut Endpoint, _activity: ActivityId) {}
 
     fn next_timeout(&self, _activity: ActivityId) -> Option<Timestamp> {

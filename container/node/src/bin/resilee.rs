@@ -6,7 +6,8 @@ use mimalloc::MiMalloc;
 use resilee_cluster::{TRIAL_DAYS, make_certificates};
 use resilee_membership::NodeName;
 use resilee_node::{
-    ClusterOrder, FacilityOrder, Subject, facility, load, order, report, run_from_file,
+    ClusterOrder, FacilityOrder, ProfileOrder, ServiceOrder, SleeOrder, Subject, facility, load,
+    order, profile, report, run_from_file, service, slee,
 };
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -54,6 +55,15 @@ enum Ctl {
     /// What concerns the whole cluster.
     #[command(subcommand)]
     Cluster(Cluster),
+    /// Profiles: accounts, tariffs, and what services of your own look up.
+    #[command(subcommand)]
+    Profile(ProfileOrder),
+    /// States of services.
+    #[command(subcommand)]
+    Service(ServiceOrder),
+    /// Whether the SLEE takes calls.
+    #[command(subcommand)]
+    Slee(SleeOrder),
 }
 
 #[derive(Debug, Subcommand)]
@@ -103,6 +113,9 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Ctl { admin, what: Ctl::Cluster(Cluster::Order(given)) } => {
             print!("{}", order(&admin, &given)?);
         }
+        Command::Ctl { admin, what: Ctl::Profile(given) } => print!("{}", profile(&admin, &given)?),
+        Command::Ctl { admin, what: Ctl::Service(given) } => print!("{}", service(&admin, &given)?),
+        Command::Ctl { admin, what: Ctl::Slee(given) } => print!("{}", slee(&admin, &given)?),
         Command::Ctl { what: Ctl::Cluster(Cluster::Certificates { out, nodes, days }), .. } => {
             certificates(&out, &nodes, days)?;
         }

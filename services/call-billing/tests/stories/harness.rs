@@ -3,7 +3,7 @@
 
 use resilee_call_billing::{Bill, CallBilling, Money, TARIFFS, Tariff};
 use resilee_sbb::{
-    ActivityId, CellId, CohortId, Deliver, Effect, Event, EventPayload, Outcome, StateBytes,
+    ActivityId, CellId, CohortId, Deliver, Effect, Event, EventPayload, Outcome, Sbb, StateBytes,
     Tables, Timestamp, decode, encode, invoke,
 };
 use resilee_sip_api::{Answered, EndCause, Ended, Invite, Party, REFUSED, Rejected, Side};
@@ -37,7 +37,8 @@ pub struct Call {
 impl Call {
     /// A call under tariffs given as (prefix, price per minute), 60 s increments, 0.05 to connect.
     pub fn with_tariffs(tariffs: &[(&str, &str)]) -> Self {
-        let mut call = Call::default();
+        let tables = Tables::of(&[CallBilling::descriptor()]);
+        let mut call = Call { tables, ..Call::default() };
         for (prefix, per_minute) in tariffs {
             let tariff = Tariff {
                 prefix: (*prefix).to_owned(),

@@ -2,8 +2,8 @@
 
 use resilee_call_control::{CallControl, OPEN_CALLS, POLICY};
 use resilee_sbb::{
-    ActivityId, CellId, CohortId, Deliver, Effect, Event, EventPayload, Outcome, Tables, Timestamp,
-    decode, encode, invoke,
+    ActivityId, CellId, CohortId, Deliver, Effect, Event, EventPayload, Outcome, Sbb, Tables,
+    Timestamp, decode, encode, invoke,
 };
 use resilee_sip_api::{
     ACCOUNTS, Account, Algorithm, Contact, Credentials, Invite, OtherRequest, Party, QopAuth,
@@ -62,7 +62,8 @@ pub struct Server {
 impl Server {
     /// Accounts of alice and bob; bob is registered with one phone.
     pub fn new() -> Self {
-        let mut server = Server::default();
+        let tables = Tables::of(&[CallControl::descriptor()]);
+        let mut server = Server { tables, ..Server::default() };
         for user in ["alice", "bob"] {
             let key = Account::key(user, "example.com");
             server.tables.put(ACCOUNTS, &key, encode(&account(user)).expect("a row"));

@@ -3,7 +3,7 @@
 
 use resilee_registrar::Registrar;
 use resilee_sbb::{
-    ActivityId, CellId, CohortId, Deliver, Effect, Event, Outcome, Tables, Timestamp, decode,
+    ActivityId, CellId, CohortId, Deliver, Effect, Event, Outcome, Sbb, Tables, Timestamp, decode,
     encode, invoke,
 };
 use resilee_sip_api::{
@@ -47,7 +47,7 @@ pub struct World {
 impl World {
     /// Accounts of alice and bob; nobody is registered.
     pub fn new() -> Self {
-        let mut tables = Tables::default();
+        let mut tables = Tables::of(&[Registrar::descriptor()]);
         for user in ["alice", "bob"] {
             let row = encode(&account(user)).expect("a row");
             tables.put(ACCOUNTS, &Account::key(user, "example.com"), row);

@@ -1,0 +1,84 @@
+//! Profile tables of the fake node: tariffs and accounts, changed at once by what it is told.
+
+use crate::fake_node::FakeNode;
+use resilee_call_billing::TARIFF_PROFILES;
+use resilee_core::management::{
+    Answer, Changed, ProfileSource, ProfileStatus, ProfileTableStatus, ServiceState, SleeState,
+    TableChange,
+};
+use resilee_sbb::{Profile, ProfileTable, encode};
+use resilee_sip_api::{ACCOUNT_PROFILES, Account};
+use std::collections::BTreeMap;
+
+/// Profiles by table and name.
+pub type Profiles = BTreeMap<(&'static str, String), ProfileStatus>;
+
+/// An account of alice, and the default tariff.
+pub fn configured(tariff: &resilee_call_billing::Tariff) -> Profiles {
+    let alice = Account::with_password("alice", "example.org", "secret");
+    let rows = [
+        ("accounts", "alice@example.org", encode(&alice).expect("plain")),
+        ("tariffs", "", encode(tariff).expect("plain")),
+    ];
+    let rows = rows.map(|(table, name, row)| {
+        let profile = Profile::from_row(&row).expect("a profile");
+        let source = ProfileSource::Configured;
+        ((table, name.to_owned()), ProfileStatus { name: name.to_owned(), profile, source })
+    });
+    rows.into()
+}
+
+fn known() -> [ProfileTable; 2] {
+    [ACCOUNT_PROFILES, TARIFF_PROFILES]
+}
+
+impl FakeNode {
+    pub fn profile_tables(&self) -> Answer {
+        let rows =
+            |table: &ProfileTable| self.profiles.keys().filter(|k| k.0 == table.name).count();
+        let status = |table| ProfileTableStatus { table, profiles: rows(&table) };
+        Answer::ProfileTables(known().map(status).to_vec())
+    }
+
+    pub fn profiles_of(&self, table: &str, from: &str, limit: usize) -> Answer {
+        let rows = self.profiles.iter().filter(|((of, _), _)| *of == table);
+        let rows = rows.filter(|((_, name), _)| name.as_str() >= from).take(limit);
+        let exists = known().iter().any(|known| known.name == table);
+        Answer::Profiles(exists.then(|| rows.map(|(_, row)| row.clone()).collect()))
+    }
+
+    /// Makes the change, unless it has another answer to give.
+    pub fn change(&mut self, change: TableChange) -> Answer {
+        if let Some(changed) = &self.changed {
+            return Answer::Changed(changed.clone());
+        }
+        let name_of = |table: &str| known().iter().find(|k| k.name == table).expect("known").name;
+        match change {
+            TableChange::PutProfile { table, name, profile } => {
+                let row =
+                    ProfileStatus { name: name.clone(), profile, source: ProfileSource::Written };
+                self.profiles.insert((name_of(&table), name), row);
+            }
+            TableChange::RemoveProfile { table, name } => {
+                self.profiles.remove(&(name_of(&table), name));
+            }
+            TableChange::ResetProfile { table, name } => {
+                let known = self.profiles.get_mut(&(name_of(&table), name)).expect("it is there");
+                known.source = ProfileSource::Configured;
+            }
+            TableChange::Services { activate, deactivate } => {
+                for service in &mut self.status.services {
+                    if activate.contains(&service.name) {
+                        service.state = ServiceState::Active;
+                    } else if deactivate.contains(&service.name) {
+                        service.state = ServiceState::Stopping;
+                    }
+                }
+            }
+            TableChange::Slee { running } => {
+                self.status.slee = if running { SleeState::Running } else { SleeState::Stopped };
+            }
+        }
+        Answer::Changed(Changed::Done)
+    }
+}

@@ -1,0 +1,264 @@
+//! Life cycles of the SLEE and of its services (JAIN SLEE 1.1 §§2.2.17, 14.5): what an operator
+//! wants is a row of a shared table, so that all nodes and all restarts agree; what follows from
+//! it is seen from the cells.
+//!
+//! | the operator wants a service | it has entities | its state | new root entities |
+//! |------------------------------|-----------------|-----------|-------------------|
+//! | active                       | any             | active    | yes               |
+//! | inactive                     | some            | stopping  | no                |
+//! | inactive                     | none            | inactive  | no                |
+//!
+//! | the operator wants the SLEE | this node    | there are calls | its state | new calls |
+//! |-----------------------------|--------------|-----------------|-----------|-----------|
+//! | running                     | no member    |                 | starting  | no        |
+//! | running                     | member       |                 | running   | yes       |
+//! | stopped                     |              | some            | stopping  | refused   |
+//! | stopped                     |              | none            | stopped   | refused   |
+//!
+//! All nodes see the cells of all, so a state needs no commit when the last entity goes. Entities
+//! that are there finish, whatever the state. A change of several services is one commit: there is
+//! one point in the log before which the old service starts entities, and after which the new one
+//! does; it starts none on an activity that an entity of the old one is attached to.
+//!
+//! Who may start a root entity is asked in `event_router.rs`; how a change becomes a commit is in
+//! `table_changes.rs`.
+
+use crate::cell::Cell;
+use crate::commit::RowChange;
+use crate::core::Core;
+use crate::management::{ServiceState, SleeState};
+use resilee_sbb::{Begins, Descriptor, Severity, Timestamp, decode, encode};
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+use std::collections::BTreeSet;
+
+/// What is wanted of services, by name.
+const SERVICES: &str = "slee.services";
+/// What is wanted of the SLEE, under one key.
+const SLEE: (&str, &str) = ("slee.state", "slee");
+/// Source of these alarms.
+const SOURCE: &str = "life-cycle";
+
+/// What an operator wants of a service, or of the SLEE.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Wanted {
+    /// True: active, or running.
+    pub active: bool,
+    /// Since when.
+    pub since: Timestamp,
+    /// Services that were deactivated in the same step: it replaces them.
+    #[serde(default)]
+    pub instead_of: Vec<String>,
+}
+
+/// What follows from the rows, for the router.
+#[derive(Debug)]
+pub(crate) struct LifeCycles {
+    /// False: the SLEE is stopped, or stops.
+    pub running: bool,
+    /// Which root entities each service, in the order of the services, may start.
+    pub entrances: Vec<Entrance>,
+    /// Alarms about what is not deployed here.
+    alarms: BTreeSet<String>,
+}
+
+/// Which root entities a service may start.
+#[derive(Debug)]
+pub(crate) struct Entrance {
+    /// The service is active, and the SLEE runs.
+    pub open: bool,
+    /// It starts none where an entity of these is attached: what the old service began is the
+    /// old one's to finish.
+    instead_of: Vec<String>,
+}
+
+impl Entrance {
+    /// True if the service may start a root entity on this activity.
+    pub fn admits(&self, cell: &Cell, activity: u32) -> bool {
+        if !self.open || self.instead_of.is_empty() {
+            return self.open;
+        }
+        let attached = cell.activities.get(&activity).map(|activity| &activity.attached);
+        let mut entities = attached.into_iter().flatten().filter_map(|it| cell.entities.get(it));
+        !entities.any(|entity| self.instead_of.contains(&entity.service))
+    }
+}
+
+impl LifeCycles {
+    /// As long as nobody has said anything.
+    pub fn new(services: &[Descriptor]) -> Self {
+        let entrance = |service: &Descriptor| {
+            let open = service.deployment.begins == Begins::Active;
+            Entrance { open, instead_of: Vec::new() }
+        };
+        let entrances = services.iter().map(entrance).collect();
+        LifeCycles { running: true, entrances, alarms: BTreeSet::new() }
+    }
+}
+
+impl Core {
+    /// A row was written: life cycles follow at once.
+    pub(crate) fn note_life_cycle(&mut self, table: &str) {
+        if table == SERVICES || table == SLEE.0 {
+            self.note_all_life_cycles();
+        }
+    }
+
+    /// Reads the life cycles from the rows.
+    pub(crate) fn note_all_life_cycles(&mut self) {
+        let running = self.wanted(SLEE.0, SLEE.1).is_none_or(|wanted| wanted.active);
+        self.life_cycles.running = running;
+        let entrances = self.services.iter().map(|service| {
+            let wanted = self.wanted(SERVICES, service.name);
+            let instead_of = wanted.map(|wanted| wanted.instead_of).unwrap_or_default();
+            Entrance { open: running && self.is_wanted(service), instead_of }
+        });
+        self.life_cycles.entrances = entrances.collect();
+    }
+
+    fn wanted(&self, table: &str, key: &str) -> Option<Wanted> {
+        decode(self.tables.get(table, key)?).ok()
+    }
+
+    /// True if an operator wants the service active, or nobody has said anything else.
+    fn is_wanted(&self, service: &Descriptor) -> bool {
+        let begins = service.deployment.begins == Begins::Active;
+        self.wanted(SERVICES, service.name).map_or(begins, |wanted| wanted.active)
+    }
+
+    /// State of the SLEE at this node.
+    pub(crate) fn slee_state(&self) -> SleeState {
+        match (self.life_cycles.running, self.is_member(), self.cells.is_empty()) {
+            (true, true, _) => SleeState::Running,
+            (true, false, _) => SleeState::Starting,
+            (false, _, false) => SleeState::Stopping,
+            (false, _, true) => SleeState::Stopped,
+        }
+    }
+
+    /// State of a service, with the number of its entities in the cluster.
+    pub(crate) fn service_state(&self, service: &Descriptor, entities: u64) -> ServiceState {
+        match (self.is_wanted(service), entities) {
+            (true, _) => ServiceState::Active,
+            (false, 0) => ServiceState::Inactive,
+            (false, _) => ServiceState::Stopping,
+        }
+    }
+
+    /// Active services that cannot do without this one.
+    pub(crate) fn needed_by(&self, service: &str) -> Vec<String> {
+        let needs = |other: &&Descriptor| other.deployment.needs.contains(&service);
+        let active = self.services.iter().filter(|other| self.is_wanted(other));
+        active.filter(needs).map(|other| other.name.to_owned()).collect()
+    }
+
+    /// The rows after which the SLEE is wanted running or stopped.
+    pub(crate) fn slee_changed(&self, now: Timestamp, running: bool) -> Vec<RowChange> {
+        let known = self.wanted(SLEE.0, SLEE.1).is_none_or(|wanted| wanted.active);
+        let changed = known != running;
+        let wanted = Wanted { active: running, since: now, instead_of: Vec::new() };
+        changed.then(|| row(SLEE.0, SLEE.1, &wanted)).into_iter().collect()
+    }
+
+    /// The rows after which services are wanted active or inactive. A name may be that of a
+    /// deployable unit: it stands for all services of it.
+    ///
+    /// # Errors
+    /// A service that is not known, or whose dependencies would be broken.
+    pub(crate) fn services_changed(
+        &self,
+        now: Timestamp,
+        activate: &[String],
+        deactivate: &[String],
+    ) -> Result<Vec<RowChange>, String> {
+        let (activate, deactivate) = (self.named(activate)?, self.named(deactivate)?);
+        if activate.is_empty() && deactivate.is_empty() {
+            return Err("no service is named: name one to activate or to deactivate".to_owned());
+        }
+        if let Some(both) = activate.intersection(&deactivate).next() {
+            return Err(format!("{both} is to be activated and deactivated: name it once"));
+        }
+        let wanted = |service: &&Descriptor| match activate.contains(service.name) {
+            true => true,
+            false => self.is_wanted(service) && !deactivate.contains(service.name),
+        };
+        let active: BTreeSet<_> = self.services.iter().filter(wanted).map(|it| it.name).collect();
+        for service in self.services.iter().filter(|service| active.contains(service.name)) {
+            let needs = service.deployment.needs.iter();
+            if let Some(lacking) = needs.copied().find(|needed| !active.contains(needed)) {
+                let name = service.name;
+                return Err(match activate.contains(name) {
+                    true => format!("{name} needs {lacking}: activate {lacking} as well"),
+                    false => format!(
+                        "{name} is active and needs {lacking}: deactivate {name} as \
+                                      well"
+                    ),
+                });
+            }
+        }
+        let changed = self.services.iter().filter_map(|service| {
+            let active = active.contains(service.name);
+            let instead_of = deactivate.iter().filter(|_| active).map(ToString::to_string);
+            let wanted = Wanted { active, since: now, instead_of: instead_of.collect() };
+            (active != self.is_wanted(service)).then(|| row(SERVICES, service.name, &wanted))
+        });
+        Ok(changed.collect())
+    }
+
+    /// The services of these names and units.
+    fn named(&self, names: &[String]) -> Result<BTreeSet<&'static str>, String> {
+        let mut services = BTreeSet::new();
+        for name in names {
+            let of_name = |it: &&Descriptor| it.name == name;
+            let of_unit = |it: &&Descriptor| it.unit() == name;
+            let found: Vec<_> = match self.services.iter().find(of_name) {
+                Some(service) => vec![service.name],
+                None => self.services.iter().filter(of_unit).map(|it| it.name).collect(),
+            };
+            if found.is_empty() {
+                let known: Vec<_> = self.services.iter().map(|known| known.name).collect();
+                let (me, known) = (&self.config.me.node, known.join(", "));
+                return Err(format!(
+                    "{me} has no service or unit {name:?} deployed: deployed are {known}"
+                ));
+            }
+            services.extend(found);
+        }
+        Ok(services)
+    }
+
+    /// Alarms about services that are wanted, or have entities, and are not deployed here: their
+    /// calls would go on without them.
+    pub(crate) fn note_undeployed(&mut self, now: Timestamp) {
+        let deployed = |name: &str| self.services.iter().any(|service| service.name == name);
+        let rows = self.tables.rows(SERVICES);
+        let active = rows.filter(|(_, row)| decode(row).is_ok_and(|it: Wanted| it.active));
+        let wanted = active.filter(|(name, _)| !deployed(name)).map(|(name, _)| {
+            format!(
+                "{name} is active in the cluster and not deployed here: deploy it, or \
+                     deactivate it at a node that has it"
+            )
+        });
+        let entities = self.cells.values().flat_map(|cell| cell.entities.values());
+        let orphaned: BTreeSet<_> =
+            entities.map(|entity| entity.service.as_str()).filter(|name| !deployed(name)).collect();
+        let orphaned = orphaned.into_iter().map(|name| {
+            format!(
+                "there are entities of {name}, which is not deployed here: they get no \
+                     events; deploy it until they are gone"
+            )
+        });
+        let now_true: BTreeSet<_> = wanted.chain(orphaned).collect();
+        let before = std::mem::replace(&mut self.life_cycles.alarms, now_true.clone());
+        before.difference(&now_true).for_each(|text| self.clear_alarm(SOURCE, text));
+        for text in now_true.difference(&before) {
+            self.raise_condition(now, Severity::Major, SOURCE, text);
+        }
+    }
+}
+
+fn row(table: &str, key: &str, wanted: &Wanted) -> RowChange {
+    let row = encode(wanted).expect("plain data can be encoded");
+    let (table, key) = (table.to_owned(), key.to_owned());
+    RowChange { table, key, row: Some(ByteBuf::from(row)) }
+}

@@ -1,0 +1,285 @@
+//! Changes of shared tables that an operator asks for: made by the owner of the tables' cohort, as
+//! a commit, and answered when that is held.
+//!
+//! | a change at a node that                   | what happens                                    |
+//! |-------------------------------------------|-------------------------------------------------|
+//! | is no member                              | refused                                         |
+//! | owns the tables                           | checked, made, answered when it is held         |
+//! | owns them, but hands them over            | waits for the view                              |
+//! | has a link to their owner                 | asked of the owner, whose answer is passed on   |
+//! | lost that link, or its owner died         | asked again, of whoever owns the tables then    |
+//! | has no answer after [`CHANGE_MAX`]        | refused if nobody was asked; else not known     |
+//!
+//! A change says how rows are to be, not how they differ, so that making it twice is as good as
+//! once: what was asked of a node that died may be asked of its heir without knowing more. Changes
+//! are made one after the other, in the order in which they reach the owner.
+//!
+//! What a change may be is not here (`profiles.rs`, `life_cycles.rs`).
+
+use crate::commit::RowChange;
+use crate::core::Core;
+use crate::frame::{AnsweredChange, AskedChange};
+use crate::io::Output;
+use crate::management::{Changed, TableChange};
+use resilee_membership::{NodeName, RunId};
+use resilee_sbb::{CohortId, Timestamp, decode, encode};
+use serde_bytes::ByteBuf;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How long a change may take; longer than a takeover.
+pub(crate) const CHANGE_MAX: Duration = Duration::from_secs(3);
+/// Changes that wait at a node, its own and those of others.
+const WAITING_MAX: usize = 256;
+
+/// Changes under way.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    waiting: Vec<Waiting>,
+    /// What other nodes are to be told.
+    words: BTreeMap<NodeName, Words>,
+}
+
+/// What one node is to be told about changes.
+#[derive(Debug, Default)]
+struct Words {
+    asked: Vec<AskedChange>,
+    answered: Vec<AnsweredChange>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    /// Who asked: an operator of this node, or another run.
+    by: Option<RunId>,
+    token: u64,
+    until: Timestamp,
+    change: TableChange,
+    stage: Stage,
+    /// Another node was asked to make it, and may have.
+    may_be_made: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Stage {
+    New,
+    /// The owner was asked.
+    Asked(RunId),
+    /// It is made by this commit, or was before it.
+    Made(u64),
+}
+
+impl Changes {
+    /// What is to be told to a node with the next frame.
+    pub fn take_words(&mut self, peer: &NodeName) -> (Vec<AskedChange>, Vec<AnsweredChange>) {
+        let words = self.words.remove(peer).unwrap_or_default();
+        (words.asked, words.answered)
+    }
+
+    /// Nodes that are to be told something.
+    pub fn listeners(&self) -> impl Iterator<Item = &NodeName> {
+        self.words.keys()
+    }
+}
+
+impl Core {
+    /// An operator of this node wants a change.
+    pub(crate) fn on_change(&mut self, now: Timestamp, token: u64, change: TableChange) {
+        let me = &self.config.me.node;
+        let refused = if !self.is_member() {
+            Some(format!("{me} is no member of the view: ask a member"))
+        } else if self.changes.waiting.len() >= WAITING_MAX {
+            Some("too many changes wait: try again in a moment".to_owned())
+        } else {
+            None
+        };
+        if let Some(reason) = refused {
+            return self
+                .outputs
+                .push_back(Output::Changed { token, changed: Changed::Refused(reason) });
+        }
+        let (until, stage) = (now + CHANGE_MAX, Stage::New);
+        self.changes.waiting.push(Waiting {
+            by: None,
+            token,
+            until,
+            change,
+            stage,
+            may_be_made: false,
+        });
+    }
+
+    /// Another node asks for changes.
+    pub(crate) fn on_changes_asked(&mut self, from: &RunId, asked: Vec<AskedChange>) {
+        for AskedChange { token, until, change } in asked {
+            let known = |it: &Waiting| it.by.as_ref() == Some(from) && it.token == token;
+            if self.changes.waiting.iter().any(known) {
+                continue;
+            }
+            let Ok(change) = decode::<TableChange>(&change) else {
+                let me = &self.config.me.node;
+                let reason = format!(
+                    "{me}, which owns the shared tables, does not know such a change: run the \
+                     same version of Resilee on both"
+                );
+                self.tell_changed(from, token, &Changed::Refused(reason));
+                continue;
+            };
+            if self.changes.waiting.len() >= WAITING_MAX {
+                self.count_drop("change of a shared table behind too many others");
+                continue;
+            }
+            let (by, stage) = (Some(from.clone()), Stage::New);
+            self.changes.waiting.push(Waiting {
+                by,
+                token,
+                until,
+                change,
+                stage,
+                may_be_made: false,
+            });
+        }
+    }
+
+    /// The owner has answered.
+    pub(crate) fn on_changes_answered(&mut self, from: &RunId, answered: Vec<AnsweredChange>) {
+        for AnsweredChange { token, changed } in answered {
+            let asked = |it: &Waiting| {
+                it.by.is_none() && it.token == token && it.stage == Stage::Asked(from.clone())
+            };
+            let Some(at) = self.changes.waiting.iter().position(asked) else { continue };
+            let waiting = self.changes.waiting.remove(at);
+            let unreadable = |_| Changed::Unknown("the owner's answer cannot be read".to_owned());
+            self.answer_change(&waiting, decode(&changed).unwrap_or_else(unreadable));
+        }
+    }
+
+    /// The link to a node is gone, with what was to be told by it.
+    pub(crate) fn forget_change_words(&mut self, peer: &NodeName) {
+        self.changes.words.remove(peer);
+        for waiting in &mut self.changes.waiting {
+            if matches!(&waiting.stage, Stage::Asked(run) if run.node == *peer) {
+                waiting.stage = Stage::New;
+            }
+        }
+    }
+
+    /// When the next change has waited too long.
+    pub(crate) fn next_change_end(&self) -> Option<Timestamp> {
+        self.changes.waiting.iter().map(|waiting| waiting.until).min()
+    }
+
+    /// Goes on with each change as far as it can.
+    pub(crate) fn advance_changes(&mut self, now: Timestamp) {
+        for mut waiting in std::mem::take(&mut self.changes.waiting) {
+            let answer = match self.advance_change(now, &mut waiting) {
+                None if waiting.until <= now => Some(self.change_overdue(&waiting)),
+                answer => answer,
+            };
+            match answer {
+                Some(changed) => self.answer_change(&waiting, changed),
+                None => self.changes.waiting.push(waiting),
+            }
+        }
+    }
+
+    fn advance_change(&mut self, now: Timestamp, waiting: &mut Waiting) -> Option<Changed> {
+        let owner = self.view.owner(CohortId::TABLES).filter(|_| self.is_member()).cloned();
+        if matches!(&waiting.stage, Stage::Asked(run) if owner.as_ref() != Some(run)) {
+            waiting.stage = Stage::New;
+        }
+        if waiting.stage == Stage::New && waiting.until > now {
+            let owner = owner?;
+            if owner != self.config.me {
+                self.ask_owner(&owner, waiting);
+            } else if !self.rests(CohortId::TABLES) {
+                match self.make_change(now, &waiting.change) {
+                    Ok(commit) => waiting.stage = Stage::Made(commit),
+                    Err(reason) => return Some(Changed::Refused(reason)),
+                }
+            }
+        }
+        match waiting.stage {
+            Stage::Made(commit) if !self.gate.is_closed(commit) => Some(Changed::Done),
+            _ => None,
+        }
+    }
+
+    fn ask_owner(&mut self, owner: &RunId, waiting: &mut Waiting) {
+        let link = self.links.get(&owner.node);
+        let linked = link.is_some_and(|link| link.up && link.run.as_ref() == Some(owner));
+        // What another node asked of this one is its own to ask again.
+        if !linked || waiting.by.is_some() {
+            return;
+        }
+        let change = encode(&waiting.change).expect("plain data can be encoded");
+        let (token, until) = (waiting.token, waiting.until);
+        let asked = AskedChange { token, until, change: ByteBuf::from(change) };
+        self.changes.words.entry(owner.node.clone()).or_default().asked.push(asked);
+        waiting.stage = Stage::Asked(owner.clone());
+        waiting.may_be_made = true;
+    }
+
+    /// Checks a change and commits its rows; the commit that it depends on.
+    fn make_change(&mut self, now: Timestamp, change: &TableChange) -> Result<u64, String> {
+        let rows = match change {
+            TableChange::PutProfile { table, name, profile } => {
+                self.profile_put(table, name, profile.clone())?
+            }
+            TableChange::RemoveProfile { table, name } => self.profile_removed(table, name)?,
+            TableChange::ResetProfile { table, name } => self.profile_reset(table, name)?,
+            TableChange::Services { activate, deactivate } => {
+                self.services_changed(now, activate, deactivate)?
+            }
+            TableChange::Slee { running } => self.slee_changed(now, *running),
+        };
+        if !rows.is_empty() {
+            self.commit_table_rows(rows);
+        }
+        // Also a change that changes nothing speaks of rows: it waits for all of them.
+        Ok(self.gate.last_commit())
+    }
+
+    /// The whole turn of a cell of the tables' cohort: its rows.
+    fn commit_table_rows(&mut self, rows: Vec<RowChange>) {
+        let cell = self.next_cell_of(CohortId::TABLES);
+        self.commit_rows(cell, rows, Vec::new());
+    }
+
+    fn change_overdue(&self, waiting: &Waiting) -> Changed {
+        let within = format!("within {} s", CHANGE_MAX.as_secs());
+        let owner = self.view.owner(CohortId::TABLES);
+        let owner = owner.map_or("nobody".to_owned(), |owner| owner.node.to_string());
+        match waiting.stage {
+            Stage::Made(_) => Changed::Unknown(format!(
+                "the change is made, but nobody else has it {within}: it is lost if this node \
+                 dies now; look again in a moment"
+            )),
+            _ if waiting.may_be_made => Changed::Unknown(format!(
+                "{owner} owns the shared tables and did not answer {within}: look whether the \
+                 change is made, and ask again if it is not"
+            )),
+            _ => Changed::Refused(format!(
+                "{owner} owns the shared tables, and is out of reach {within}: nothing was \
+                 changed; ask {owner}, or try again when the cluster is whole"
+            )),
+        }
+    }
+
+    fn answer_change(&mut self, waiting: &Waiting, changed: Changed) {
+        let token = waiting.token;
+        match &waiting.by {
+            None => self.outputs.push_back(Output::Changed { token, changed }),
+            Some(run) => self.tell_changed(run, token, &changed),
+        }
+    }
+
+    fn tell_changed(&mut self, run: &RunId, token: u64, changed: &Changed) {
+        let link = self.links.get(&run.node).filter(|link| link.run.as_ref() == Some(run));
+        // Without a link the node has asked nobody, and asks again when there is one.
+        if link.is_some_and(|link| link.up) {
+            let changed = ByteBuf::from(encode(changed).expect("plain data can be encoded"));
+            let words = self.changes.words.entry(run.node.clone()).or_default();
+            words.answered.push(AnsweredChange { token, changed });
+        }
+    }
+}
