@@ -11,12 +11,16 @@ use std::collections::BTreeMap;
 /// What is wrong, and what to do.
 pub(crate) fn check(services: &[LinkedSbb]) -> anyhow::Result<()> {
     let services: Vec<Descriptor> = services.iter().map(|sbb| (sbb.descriptor)()).collect();
+    check_descriptors(&services)
+}
+
+fn check_descriptors(services: &[Descriptor]) -> anyhow::Result<()> {
     let mut names: Vec<_> = services.iter().map(|service| service.name).collect();
     names.sort_unstable();
     if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
         bail!("two services are named {:?}: names must differ", pair[0]);
     }
-    for service in &services {
+    for service in services {
         if names.contains(&service.unit()) && service.unit() != service.name {
             let (name, unit) = (service.name, service.unit());
             bail!("the unit of {name} has the name of the service {unit}: names must differ");
@@ -26,7 +30,7 @@ pub(crate) fn check(services: &[LinkedSbb]) -> anyhow::Result<()> {
             bail!("{} needs {lacking}, which is not deployed: deploy it as well", service.name);
         }
     }
-    check_tables(&services)
+    check_tables(services)
 }
 
 fn check_tables(services: &[Descriptor]) -> anyhow::Result<()> {
@@ -57,26 +61,23 @@ mod tests {
     use resilee_registrar::Registrar;
     use resilee_sbb::{Deployment, Sbb};
 
-    const STANDARD: [LinkedSbb; 3] = [
-        LinkedSbb::of::<CallControl>(),
-        LinkedSbb::of::<Registrar>(),
-        LinkedSbb::of::<CallBilling>(),
-    ];
+    fn standard() -> Vec<Descriptor> {
+        vec![CallControl::descriptor(), Registrar::descriptor(), CallBilling::descriptor()]
+    }
 
-    fn error(descriptor: fn() -> Descriptor) -> String {
-        let other = LinkedSbb { descriptor, ..STANDARD[0] };
-        let services = [&STANDARD[..], &[other]].concat();
-        check(&services).expect_err("it is wrong").to_string()
+    fn error(other: Descriptor) -> String {
+        let services = [standard(), vec![other]].concat();
+        check_descriptors(&services).expect_err("it is wrong").to_string()
     }
 
     #[test]
     fn the_standard_services_go_together() {
-        assert!(check(&STANDARD).is_ok());
+        assert!(check_descriptors(&standard()).is_ok());
     }
 
     #[test]
     fn a_service_without_what_it_needs_keeps_the_node_from_starting() {
-        let text = error(|| Descriptor {
+        let text = error(Descriptor {
             name: "prepaid",
             deployment: Deployment { needs: &["wallet"], ..Deployment::ALONE },
             ..CallControl::descriptor()
@@ -86,11 +87,11 @@ mod tests {
 
     #[test]
     fn a_name_is_given_once_and_a_table_has_one_schema() {
-        let text = error(CallControl::descriptor);
+        let text = error(CallControl::descriptor());
         assert_eq!(text, "two services are named \"call-control\": names must differ");
         const OTHER: ProfileTable =
             ProfileTable { profiles_max: 1, ..resilee_call_billing::TARIFF_PROFILES };
-        let text = error(|| Descriptor {
+        let text = error(Descriptor {
             name: "prepaid",
             deployment: Deployment { profile_tables: &[&OTHER], ..Deployment::ALONE },
             ..CallControl::descriptor()
