@@ -1,10 +1,10 @@
 //! The alarm facility (JAIN SLEE 1.1 chapter 12): what is raised here, and at the other nodes.
 //!
-//! | an alarm of            | is one by                     | is cleared by                        |
-//! |------------------------|-------------------------------|--------------------------------------|
-//! | a service              | its type and instance         | the service, an operator             |
-//! | the container          | its source and text           | an operator                          |
-//! | a condition that lasts | its source and text           | the container, when it is over       |
+//! | an alarm of            | is one by                 | is cleared by                          |
+//! |------------------------|---------------------------|----------------------------------------|
+//! | a service              | its type and instance     | the service, an operator               |
+//! | the container          | its source and text       | an operator                            |
+//! | a condition that lasts | its source and text       | the container, when it is over         |
 //!
 //! Raised again it is counted, and keeps its severity and text. Alarms belong to the node where
 //! they are raised: they are told to the others, but a takeover does not bring them along. What a

@@ -29,3 +29,15 @@ pub(crate) fn init() {
     // An error means that the process has set up its own log, which is left alone.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).try_init();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_services_pass_unless_they_are_filtered_by_name() {
+        assert_eq!(with_service_lines("warn"), "warn,service=trace");
+        assert_eq!(with_service_lines("services=off"), "services=off,service=trace");
+        assert_eq!(with_service_lines("info,service=warn"), "info,service=warn");
+    }
+}

@@ -1,10 +1,10 @@
 //! The trace facility (JAIN SLEE 1.1 chapter 13): tracers by name, each with a level that an
 //! operator may change while calls run.
 //!
-//! A service has a tracer of its name, each SBB of its children one below it, and any of them
-//! others below that: `call-billing`, `call-billing.rating`, `call-billing.rating.steps`. One without a level of its own has that of the name above it, and at
-//! last that of the root. The levels come with each delivery, so that a line which nobody wants
-//! is not even made.
+//! A service has a tracer of its name, each child SBB one below it, and any of them others below
+//! that: `call-billing`, `call-billing.rating`, `call-billing.rating.steps`. One without a level
+//! of its own has that of the name above it, and at last that of the root. The levels come with
+//! each delivery, so that a line which nobody wants is not even made.
 
 use crate::context::Context;
 use crate::effect::Effect;

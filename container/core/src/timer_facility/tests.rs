@@ -14,9 +14,12 @@ fn once(preserve_missed: PreserveMissed) -> ArmedTimer {
     ArmedTimer::new(&TimerSetting { preserve_missed, ..TimerSetting::once(DUE) })
 }
 
-/// What fires at a moment: seconds after the first moment for which it was scheduled, what
-/// remains, and what was missed.
-fn fired(timer: ArmedTimer, late_ms: u64) -> (Option<(u64, Option<u32>, u32)>, Option<ArmedTimer>) {
+/// What an event says: seconds after the first moment for which it was scheduled, what remains,
+/// and what was missed.
+type Told = (u64, Option<u32>, u32);
+
+/// What fires at a moment, and the timer from then on.
+fn fired(timer: ArmedTimer, late_ms: u64) -> (Option<Told>, Option<ArmedTimer>) {
     let now = DUE + Duration::from_millis(late_ms);
     let Fired { event, next } = timer.fire(now, TimerId(1));
     let event = event.map(|event| {
