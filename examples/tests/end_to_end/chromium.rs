@@ -1,5 +1,6 @@
 //! What an operator sees in a browser when a server dies: the live call on the other server's
-//! page, its cost ticking on without a reload, and after the hang-up the bill.
+//! page, its cost ticking on without a reload, and after the hang-up the bill. And what he does
+//! there: an order needs the node's token.
 
 use crate::support::browser::Browser;
 use crate::support::cluster::{Calls, Cluster};
@@ -48,6 +49,47 @@ fn the_survivors_page_ticks_on_and_then_shows_the_bill() {
     assert_eq!(browser.wait_for_text("[data-answered-by]", |_| true), "server1");
     assert_eq!(browser.wait_for_text("[data-closed-by]", |_| true), "server2");
     browser.picture("bill-after-failover");
+}
+
+#[test]
+fn an_operator_sees_usage_and_gives_a_tracer_a_level() {
+    if !is_wanted("chromium") || !is_wanted("chromedriver") {
+        return;
+    }
+    let cluster = Cluster::start(&USERS.map(str::to_owned), Calls::Digest);
+    let [alice, bob] = ["alice", "bob"].map(|user| Handset::start(user, cluster.sip()));
+    for phone in [&alice, &bob] {
+        phone.register();
+    }
+    let browser = Browser::start(cluster.folder());
+    let call = alice.call("bob");
+    cluster.rest(1).wait_for_talk(&call, 1);
+    let owner = cluster.rest(1).wait_for_call(&call, "talking").node;
+    let server = if owner.as_deref() == Some("server1") { 1 } else { 2 };
+    alice.hang_up();
+    cluster.rest(server).wait_for_bill(&call);
+
+    browser.open(&cluster.rest(server).page("/services"));
+    let bills = "[data-usage=call-billing] [data-parameter=bills] [data-label=Sum]";
+    browser.wait_for_text(bills, |text| text == "1");
+    browser.picture("usage");
+
+    browser.open(&cluster.rest(server).page("/tracers"));
+    let row = "[data-tracer=call-control]";
+    browser.wait_for_text(&format!("{row} .level"), |text| text == "info");
+    browser.act(&format!(
+        "const form = document.querySelector('{row} form');
+         form.elements.level.value = 'finest';
+         form.querySelector('button').click();"
+    ));
+    browser.wait_for_text("#token-title", |text| !text.is_empty());
+    browser.act(&format!(
+        "document.getElementById('token-field').value = {:?};
+         document.querySelector('#token .primary').click();",
+        cluster.token()
+    ));
+    browser.wait_for_text(&format!("{row} .level"), |text| text == "finest");
+    browser.picture("tracers");
 }
 
 /// The page was open before the call began: it learns of it, and of the kill, by itself.

@@ -72,6 +72,12 @@ impl Browser {
         })
     }
 
+    /// Does in the page what a script says.
+    #[track_caller]
+    pub fn act(&self, script: &str) {
+        self.driver.run(script);
+    }
+
     /// Saves a picture of the whole page as `NAME.png` where the operator wants pictures.
     #[track_caller]
     pub fn picture(&self, name: &str) {

@@ -105,6 +105,12 @@ impl Cluster {
         self.folder.path()
     }
 
+    /// The token that orders need.
+    pub fn token(&self) -> String {
+        let token = fs::read_to_string(self.folder().join(TOKEN)).expect("the token is there");
+        token.trim().to_owned()
+    }
+
     /// Management of `server` 1 or 2.
     pub fn rest(&self, server: usize) -> &Rest {
         &self.rest[server - 1]
