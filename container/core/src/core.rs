@@ -362,11 +362,6 @@ impl Core {
         self.clock.at(local)
     }
 
-    /// The shared tables.
-    pub fn tables(&self) -> &Tables {
-        &self.tables
-    }
-
     /// The adopted view.
     pub fn view(&self) -> &View {
         &self.view

@@ -24,6 +24,11 @@ use std::collections::BTreeSet;
 pub(crate) type WrittenOver = BTreeSet<(String, String)>;
 
 impl Core {
+    /// The shared tables, as services read them.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
     /// Puts a row (`Some`), removes a configured one (`Some`, empty), or undoes both (`None`).
     pub(crate) fn write_row(&mut self, table: &str, key: &str, row: Option<&[u8]>) {
         let place = (table.to_owned(), key.to_owned());

@@ -6,6 +6,12 @@
 //! state is replicated. There is no clock, no socket, no thread and no randomness: `now` and a
 //! seed come with each delivery.
 
+// What the pages show is compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/profiles.md")]
+#[doc = include_str!("../../../docs/life-cycles.md")]
+struct Pages;
+
 mod activity_contexts;
 mod alarm;
 mod call;

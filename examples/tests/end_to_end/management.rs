@@ -1,0 +1,109 @@
+//! What an operator changes while calls run: a tariff, the states of services and of the SLEE. By
+//! `resilee ctl` and by the pages, at whichever node, and what a death leaves of it.
+
+use crate::support::browser::Browser;
+use crate::support::cluster::{Calls, Cluster, SERVERS};
+use crate::support::condition::SOON;
+use crate::support::handset::Handset;
+use crate::support::system_program::is_wanted;
+
+const TOKEN: [&str; 2] = ["--token-file", "admin.token"];
+/// A price that no other test has.
+const TARIFF: [&str; 3] = ["connect_fee=7.50", "per_minute=0", "increment_s=1"];
+
+fn cluster() -> Cluster {
+    Cluster::start(&["alice".to_owned(), "bob".to_owned()], Calls::Digest)
+}
+
+fn phones(cluster: &Cluster) -> [Handset; 2] {
+    let phones = ["alice", "bob"].map(|user| Handset::start(user, cluster.sip()));
+    phones.iter().for_each(Handset::register);
+    phones
+}
+
+/// What `resilee ctl` says at a node, with the token.
+#[track_caller]
+fn order(cluster: &Cluster, server: usize, words: &[&str]) -> String {
+    let words = [words, &TOKEN[..]].concat();
+    cluster.ctl(server, &words).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+}
+
+/// What one call costs.
+fn price(cluster: &Cluster, server: usize, [alice, bob]: &[Handset; 2]) -> String {
+    let call_id = alice.call("bob");
+    alice.hang_up();
+    bob.wait_for_hang_up(true);
+    cluster.rest(server).wait_for_bill(&call_id).total
+}
+
+#[test]
+fn a_tariff_that_was_changed_at_the_other_node_outlives_the_owner_of_the_tables() {
+    let mut cluster = cluster();
+    let phones = phones(&cluster);
+    let set = [&["profile", "set", "tariffs", ""], &TARIFF[..]].concat();
+    let answer = order(&cluster, 2, &set);
+    assert!(answer.contains("connect_fee = 7.50"), "{answer}");
+    assert_eq!(price(&cluster, 1, &phones), "7.5000");
+    cluster.kill_node(1);
+    cluster.rest(2).wait_for_members(&SERVERS[1..], SOON);
+    assert_eq!(price(&cluster, 2, &phones), "7.5000");
+    cluster.start_node(1);
+    cluster.rest(1).wait_for_members(&SERVERS, SOON);
+    let table = cluster.ctl(1, &["profile", "list", "tariffs"]).expect("a list");
+    assert!(table.contains("written over") && table.contains("7.50"), "{table}");
+    let wrong = cluster
+        .ctl(1, &[&["profile", "set", "tariffs", "", "per_minute=1,5"], &TOKEN[..]].concat());
+    let error = wrong.expect_err("it is no price");
+    assert!(error.contains("attribute per_minute: \"1,5\" is not a number"), "{error}");
+    order(&cluster, 1, &["profile", "reset", "tariffs", ""]);
+    assert_ne!(price(&cluster, 2, &phones), "7.5000");
+}
+
+#[test]
+fn services_and_the_slee_are_stopped_and_started_and_callers_are_told() {
+    let mut cluster = cluster();
+    let [alice, bob] = phones(&cluster);
+    let states = order(&cluster, 2, &["service", "deactivate", "telephony"]);
+    assert_eq!(states.matches("inactive").count(), 3, "{states}");
+    assert_eq!(alice.call_in_vain("bob"), 500);
+    cluster.kill_node(1);
+    cluster.rest(2).wait_for_members(&SERVERS[1..], SOON);
+    assert_eq!(bob.call_in_vain("alice"), 500);
+    order(&cluster, 2, &["service", "activate", "telephony"]);
+    let call_id = alice.call("bob");
+    let stopping = order(&cluster, 2, &["slee", "stop"]);
+    assert_eq!(stopping, "server2 is stopping\n");
+    alice.hang_up();
+    cluster.rest(2).wait_for_bill(&call_id);
+    cluster.start_node(1);
+    cluster.rest(1).wait_for_members(&SERVERS, SOON);
+    assert_eq!(cluster.ctl(1, &["slee", "status"]).expect("a state"), "server1 is stopped\n");
+    assert_eq!(order(&cluster, 1, &["slee", "start"]), "server1 is running\n");
+    let call_id = alice.call("bob");
+    alice.hang_up();
+    cluster.rest(1).wait_for_bill(&call_id);
+}
+
+#[test]
+fn a_price_is_changed_on_its_page() {
+    if !is_wanted("chromium") || !is_wanted("chromedriver") {
+        return;
+    }
+    let cluster = cluster();
+    let browser = Browser::start(cluster.folder());
+    browser.open(&cluster.rest(2).page("/profiles/tariffs/"));
+    browser.fill("[name=per_minute]", "1,5");
+    browser.fill("[data-token]", cluster.token().trim());
+    browser.click("button.primary");
+    let told = |text: &str| text.contains("per_minute: \"1,5\" is not a number");
+    browser.wait_for_text("[role=status].outcome", told);
+    browser.fill("[name=per_minute]", "9.75");
+    browser.picture("tariff");
+    browser.click("button.primary");
+    browser.wait_for_text("tr[data-profile=\"\"]", |row| row.contains("9.75"));
+    browser.picture("tariffs");
+    let read = cluster.ctl(1, &["profile", "get", "tariffs", ""]).expect("it is there");
+    assert!(read.contains("per_minute = 9.75"), "{read}");
+    browser.open(&cluster.rest(1).page("/services"));
+    browser.picture("services");
+}
