@@ -18,6 +18,7 @@
 mod baresip_call;
 mod chromium;
 mod faults;
+mod management;
 mod old_store;
 mod own_service;
 mod restart;

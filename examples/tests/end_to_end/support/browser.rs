@@ -78,6 +78,19 @@ impl Browser {
         self.driver.run(script);
     }
 
+    /// Types a text into a field, instead of what is there.
+    #[track_caller]
+    pub fn fill(&self, selector: &str, text: &str) {
+        let script = format!("document.querySelector({selector:?}).value = {text:?}");
+        self.driver.run(&script);
+    }
+
+    /// Presses a button.
+    #[track_caller]
+    pub fn click(&self, selector: &str) {
+        self.driver.run(&format!("document.querySelector({selector:?}).click()"));
+    }
+
     /// Saves a picture of the whole page as `NAME.png` where the operator wants pictures.
     #[track_caller]
     pub fn picture(&self, name: &str) {

@@ -167,12 +167,23 @@ impl Cluster {
     /// `server` is to go on without the others' votes, by the command that an operator uses.
     #[track_caller]
     pub fn force(&self, server: usize) {
+        let forced = self.ctl(server, &["cluster", "force", "--token-file", TOKEN]);
+        forced.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// What `resilee ctl` says, or why not.
+    pub fn ctl(&self, server: usize, words: &[&str]) -> Result<String, String> {
         let mut command = Command::new(binary("resilee"));
         let address = self.rest(server).page("");
-        command.args(["ctl", "--admin", address.trim_start_matches("http://")]);
-        command.args(["cluster", "force", "--token-file", TOKEN]);
-        let forced = command.current_dir(self.folder.path()).output().expect("resilee starts");
-        assert!(forced.status.success(), "{}", String::from_utf8_lossy(&forced.stderr));
+        command.args(["ctl", "--admin", address.trim_start_matches("http://")]).args(words);
+        let done = command.current_dir(self.folder.path()).output().expect("resilee starts");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if done.status.success() { Ok(text(&done.stdout)) } else { Err(text(&done.stderr)) }
+    }
+
+    /// What orders need.
+    pub fn token(&self) -> String {
+        fs::read_to_string(self.folder.path().join(TOKEN)).expect("the cluster wrote it")
     }
 
     /// SIGKILL to `server`.
