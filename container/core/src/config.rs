@@ -3,6 +3,9 @@
 use resilee_membership::{Key, NodeName, RunId, Unclean};
 use std::net::SocketAddr;
 
+/// Cells that a node holds unless it is told otherwise.
+pub const CELLS_MAX: usize = 500_000;
+
 /// Identity of the node and the shape of its cluster.
 #[derive(Clone, Debug)]
 pub struct CoreConfig {
@@ -22,6 +25,9 @@ pub struct CoreConfig {
     pub cold_start_ms: u64,
     /// What to do when no vote but its own is to be had.
     pub unclean: Unclean,
+    /// Cells that the node holds, owned and as backup; further ones are refused at the entrance.
+    /// Usually [`CELLS_MAX`].
+    pub cells_max: usize,
 }
 
 /// Another node of the cluster.

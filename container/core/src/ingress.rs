@@ -19,9 +19,6 @@ use crate::resource_adaptor::{Ingress, Route, Scope};
 use resilee_membership::PlantedFault;
 use resilee_sbb::{CellId, CohortId, Severity, Timestamp};
 
-/// Cells that a node holds, owned and as backup; further calls are refused at the entrance.
-pub const CELLS_MAX: usize = 500_000;
-
 /// When a caller that was refused may try again, in seconds.
 const RETRY_AFTER_S: u32 = 10;
 
@@ -96,7 +93,7 @@ impl Core {
         if !self.life_cycles.running {
             return self.refuse(now, &ingress, "new call while the SLEE is stopped");
         }
-        if self.cells.len() >= CELLS_MAX {
+        if self.cells.len() >= self.config.cells_max {
             let text = "the number of calls has reached its limit";
             self.raise_alarm(now, Severity::Major, "overload", text);
             return self.refuse(now, &ingress, "new call over the limit");

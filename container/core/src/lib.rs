@@ -90,9 +90,8 @@ mod wall_clock;
 
 pub use self::core::Core;
 pub use alarms::{ALARMS_MAX, ALARMS_PER_SERVICE_MAX};
-pub use config::{CoreConfig, Peer};
+pub use config::{CELLS_MAX, CoreConfig, Peer};
 pub use format::FORMAT;
-pub use ingress::CELLS_MAX;
 pub use inspection::{Durable, Observed};
 pub use io::{Input, Output};
 pub use orphans::ORPHANS_MAX;

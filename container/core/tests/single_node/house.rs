@@ -43,7 +43,7 @@ fn flow() -> Flow {
     Flow { remote, local, transport: Transport::Udp }
 }
 
-fn core(now: Timestamp, restored: Restored) -> Core {
+fn core(now: Timestamp, cells_max: usize, restored: Restored) -> Core {
     let config = CoreConfig {
         me: RunId { node: "server1".parse().expect("a name"), incarnation: now.as_millis() },
         key: key(),
@@ -53,6 +53,7 @@ fn core(now: Timestamp, restored: Restored) -> Core {
         missed: 6,
         cold_start_ms: 3_000,
         unclean: Unclean::Refuse,
+        cells_max,
     };
     let adaptor = Box::new(Toy::default());
     Core::new(now, config, &SERVICES, adaptor, Tables::default(), restored)
@@ -61,6 +62,14 @@ fn core(now: Timestamp, restored: Restored) -> Core {
 impl House {
     pub fn new() -> Self {
         let mut house = House::starting();
+        house.settle();
+        house
+    }
+
+    /// A node that holds so many cells.
+    pub fn with_room_for(cells: usize) -> Self {
+        let mut house = House::starting();
+        house.core = core(house.now, cells, Restored::default());
         house.settle();
         house
     }
@@ -74,7 +83,7 @@ impl House {
     pub fn starting_with(restored: Restored) -> Self {
         let now = Timestamp::from_millis(1_700_000_000_000);
         House {
-            core: core(now, restored),
+            core: core(now, resilee_core::CELLS_MAX, restored),
             now,
             delivered: Vec::new(),
             answering: true,
@@ -205,7 +214,7 @@ impl House {
             journals: Vec::new(),
             notices: Vec::new(),
         };
-        self.core = core(self.now, restored);
+        self.core = core(self.now, resilee_core::CELLS_MAX, restored);
         self.settle();
     }
 

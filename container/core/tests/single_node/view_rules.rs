@@ -34,6 +34,7 @@ impl Node {
             missed: 6,
             cold_start_ms: 3_000,
             unclean: resilee_membership::Unclean::Refuse,
+            cells_max: resilee_core::CELLS_MAX,
         };
         let toy = Box::new(Toy::default());
         let mut node =
