@@ -1,12 +1,13 @@
 //! Development tasks: what a person and continuous integration run, and nothing else.
 //!
 //! This file is the command line. What each task does is in the file of its name: [`lint`],
-//! [`tidy`], [`full_test`], [`mod@bench`], [`soak`]; the last two share [`pair`] (the processes
-//! under load), [`phones`], [`own_network`] and [`figures`]. The rest are [`steps`], [`command`]
-//! (child processes), [`system_programs`], [`libtest_tally`] and [`deny`]. Nothing here is part of
-//! Resilee itself.
+//! [`tidy`], [`full_test`], [`mod@bench`], [`bench_slee`], [`soak`]; `bench` and `soak` share
+//! [`pair`] (the processes under load), [`phones`] and [`own_network`], all three [`figures`]. The
+//! rest are [`steps`], [`command`] (child processes), [`system_programs`], [`libtest_tally`] and
+//! [`deny`]. Nothing here is part of Resilee itself.
 
 mod bench;
+mod bench_slee;
 mod command;
 mod deny;
 mod figures;
@@ -68,6 +69,9 @@ enum Task {
     /// Measure the pair under calls: CPU, memory, delays; appends to bench/load.csv
     #[command(after_long_help = bench::HELP)]
     Bench(bench::Options),
+    /// Measure the container alone: CPU per event, memory, takeover; appends to bench/slee.csv
+    #[command(after_long_help = bench_slee::HELP)]
+    BenchSlee(bench_slee::Options),
     /// Break parts of the pair under calls and check every bill; appends to bench/failover.csv
     #[command(after_long_help = soak::HELP)]
     Soak(soak::Options),
@@ -98,6 +102,7 @@ fn main() -> ExitCode {
         Task::Test { only, dry_run } => full_test::run(&root, &only, dry_run.mode()),
         Task::Sweep { minutes, dry_run } => full_test::sweep(&root, minutes, dry_run.mode()),
         Task::Bench(options) => bench::run(&root, &options),
+        Task::BenchSlee(options) => bench_slee::run(&root, &options),
         Task::Soak(options) => soak::run(&root, &options),
     };
     match outcome {
