@@ -1,0 +1,31 @@
+//! What `docs/first-sbb.md` and `docs/event-router.md` show is code of these tests, word for word.
+
+mod a_child;
+mod a_timer;
+mod one_sbb;
+mod who_is_next;
+
+/// The code blocks of a page.
+fn snippets(page: &str) -> impl Iterator<Item = &str> {
+    page.split("```rust\n").skip(1).filter_map(|rest| rest.split("```").next())
+}
+
+fn check(page: &str, sources: &[&str]) {
+    assert!(snippets(page).count() > 0, "the page shows no code");
+    for snippet in snippets(page) {
+        let shown = sources.iter().any(|source| source.contains(snippet));
+        assert!(shown, "in no test:\n{snippet}");
+    }
+}
+
+#[test]
+fn first_sbb_shows_code_that_runs() {
+    let sources =
+        [include_str!("one_sbb.rs"), include_str!("a_child.rs"), include_str!("a_timer.rs")];
+    check(include_str!("../../../docs/first-sbb.md"), &sources);
+}
+
+#[test]
+fn event_router_shows_code_that_runs() {
+    check(include_str!("../../../docs/event-router.md"), &[include_str!("who_is_next.rs")]);
+}
