@@ -6,7 +6,7 @@ use crate::local_clock::LocalClock;
 use crate::witness::Witness;
 use resilee_call_billing::{CallBilling, TARIFFS, Tariff};
 use resilee_call_control::CallControl;
-use resilee_core::{CELLS_MAX, Core, CoreConfig, Input, Peer};
+use resilee_core::{Core, CoreConfig, Input, Limits, Peer};
 use resilee_membership::{Key, NodeName, Planted, RunId, Unclean};
 use resilee_registrar::Registrar;
 use resilee_sbb::{Deliver, LinkedSbb, Outcome, Tables, Timestamp, encode};
@@ -109,7 +109,7 @@ impl Node {
             missed: 6,
             cold_start_ms: 3_000,
             unclean: Unclean::Refuse,
-            cells_max: CELLS_MAX,
+            limits: Limits::default(),
         };
         let tables = configured_tables(&cluster.users);
         let mut core = Core::new(now, config, &SERVICES, Box::new(adaptor), tables, restored);

@@ -2,7 +2,7 @@
 
 use crate::adaptor::{EventType, Order, TestAdaptor};
 use resilee_core::management::{CellSnapshot, Notice};
-use resilee_core::{Core, CoreConfig, Input, Output, Peer, Restored};
+use resilee_core::{Core, CoreConfig, Input, Limits, Output, Peer, Restored};
 use resilee_membership::{
     Flow, Key, NodeName, Packet, RunId, Seat, SeatConfig, SeatInput, SeatOutput, Transport,
     Unclean, open, seal_control,
@@ -88,7 +88,7 @@ impl Slee {
             missed: 6,
             cold_start_ms: 3_000,
             unclean: Unclean::Refuse,
-            cells_max: usize::MAX,
+            limits: Limits { cells_max: usize::MAX, ..Limits::default() },
         };
         let adaptor = Box::new(TestAdaptor::new(&self.events));
         let (tables, restored) = (Tables::default(), Restored::default());

@@ -1,5 +1,6 @@
 //! `/services`: what is deployed and how it does, and the container beneath it. Services are
-//! activated and deactivated here, and the SLEE stopped and started; deploying is not done from here.
+//! activated and deactivated here, and the SLEE stopped and started; deploying is not done
+//! from here.
 
 use super::usage::{self, ServiceUsage};
 use super::{Fragment, Frame, count, html};

@@ -1,5 +1,6 @@
 //! What a core is told at its start.
 
+use crate::overload::{DELIVERIES_MAX, DELIVERY_AGE_MS_MAX};
 use resilee_membership::{Key, NodeName, RunId, Unclean};
 use std::net::SocketAddr;
 
@@ -25,9 +26,29 @@ pub struct CoreConfig {
     pub cold_start_ms: u64,
     /// What to do when no vote but its own is to be had.
     pub unclean: Unclean,
-    /// Cells that the node holds, owned and as backup; further ones are refused at the entrance.
-    /// Usually [`CELLS_MAX`].
+    /// What it takes on.
+    pub limits: Limits,
+}
+
+/// What a node takes on; new calls beyond it are refused at the entrance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Cells that it holds, owned and as backup.
     pub cells_max: usize,
+    /// Deliveries that wait for the answer of their handler.
+    pub deliveries_max: usize,
+    /// How long a tenth of them may wait, in milliseconds.
+    pub delivery_age_ms_max: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            cells_max: CELLS_MAX,
+            deliveries_max: DELIVERIES_MAX,
+            delivery_age_ms_max: DELIVERY_AGE_MS_MAX,
+        }
+    }
 }
 
 /// Another node of the cluster.

@@ -16,6 +16,7 @@ use crate::link::Link;
 use crate::management::Notice;
 use crate::offer::Offer;
 use crate::orphans::Orphans;
+use crate::overload::Overload;
 use crate::resource_adaptor::{Ingress, ResourceAdaptor, Scope};
 use crate::retry::RetryAlarms;
 use crate::shared_tables::{WrittenOver, with_profiles};
@@ -77,8 +78,9 @@ pub struct Core {
     /// Nodes of which this run has known an earlier run.
     pub(crate) came_back: BTreeSet<NodeName>,
     pub(crate) timers: Timers,
-    /// Deliveries that are out.
-    pub(crate) deliveries: BTreeMap<DeliveryId, CellId>,
+    /// Deliveries that are out, with their cell, and since when.
+    pub(crate) deliveries: BTreeMap<DeliveryId, (CellId, Timestamp)>,
+    pub(crate) overload: Overload,
     pub(crate) next_delivery: u64,
     pub(crate) next_cell: u64,
     pub(crate) gate: Gate,
@@ -253,6 +255,7 @@ impl Core {
             came_back: BTreeSet::new(),
             timers: Timers::default(),
             deliveries: BTreeMap::new(),
+            overload: Overload::default(),
             next_delivery: 1,
             next_cell: 1,
             gate: Gate::default(),
@@ -459,6 +462,7 @@ impl Core {
         self.save_vote_again();
         self.tell_member(MemberInput::Timeout);
         self.note_outside(now);
+        self.note_load(now);
         self.forget_refused_frames();
         self.ask_again_to_join();
         if let Some(alarms) = self.alarms.take_news(now) {

@@ -100,7 +100,7 @@ impl Core {
         if let Some(turn) = cell.turn.as_mut() {
             turn.awaiting = Some(Awaiting { delivery, service, entity, created });
         }
-        self.deliveries.insert(delivery, id);
+        self.deliveries.insert(delivery, (id, now));
         let deadline = now + Duration::from_millis(DELIVERY_DEADLINE_MS);
         self.timers.set(Due::Delivery(delivery), Some(deadline));
         self.outputs.push_back(Output::Deliver(Box::new(deliver)));
@@ -119,7 +119,7 @@ impl Core {
 
     /// The answer to a delivery; a late or repeated one is refused.
     pub(crate) fn on_outcome(&mut self, now: Timestamp, delivery: DeliveryId, outcome: Outcome) {
-        let Some(id) = self.deliveries.remove(&delivery) else {
+        let Some((id, _)) = self.deliveries.remove(&delivery) else {
             return self.count_drop("late answer of a handler");
         };
         self.timers.set(Due::Delivery(delivery), None);

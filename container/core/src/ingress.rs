@@ -17,7 +17,7 @@ use crate::core::{Core, Drain};
 use crate::frame::Extra;
 use crate::resource_adaptor::{Ingress, Route, Scope};
 use resilee_membership::PlantedFault;
-use resilee_sbb::{CellId, CohortId, Severity, Timestamp};
+use resilee_sbb::{CellId, CohortId, Timestamp};
 
 /// When a caller that was refused may try again, in seconds.
 const RETRY_AFTER_S: u32 = 10;
@@ -93,10 +93,8 @@ impl Core {
         if !self.life_cycles.running {
             return self.refuse(now, &ingress, "new call while the SLEE is stopped");
         }
-        if self.cells.len() >= self.config.cells_max {
-            let text = "the number of calls has reached its limit";
-            self.raise_alarm(now, Severity::Major, "overload", text);
-            return self.refuse(now, &ingress, "new call over the limit");
+        if let Some(reason) = self.sheds(now) {
+            return self.refuse(now, &ingress, reason);
         }
         if routed.scope == Scope::Call && self.is_memory_only() {
             return self.refuse(now, &ingress, "new call while nothing holds it but memory");

@@ -66,6 +66,7 @@ mod link;
 pub mod management;
 mod offer;
 mod orphans;
+mod overload;
 mod profiles;
 mod replication;
 mod resource_adaptor;
@@ -90,11 +91,12 @@ mod wall_clock;
 
 pub use self::core::Core;
 pub use alarms::{ALARMS_MAX, ALARMS_PER_SERVICE_MAX};
-pub use config::{CELLS_MAX, CoreConfig, Peer};
+pub use config::{CELLS_MAX, CoreConfig, Limits, Peer};
 pub use format::FORMAT;
 pub use inspection::{Durable, Observed};
 pub use io::{Input, Output};
 pub use orphans::ORPHANS_MAX;
+pub use overload::{DELIVERIES_MAX, DELIVERY_AGE_MS_MAX};
 pub use resource_adaptor::{
     Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdaptor, Route, Scope,
 };

@@ -147,6 +147,7 @@ async fn start(config: NodeConfig, services: Vec<LinkedSbb>) -> anyhow::Result<R
         missed: config.missed,
         cold_start_ms: config.cold_start_ms,
         unclean: config.unclean,
+        limits: config.limits,
         workers: WORKERS_DEFAULT,
     };
     let adaptor = Box::new(move |run: &resilee_membership::RunId| {

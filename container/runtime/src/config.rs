@@ -2,7 +2,7 @@
 
 use crate::store::StoreError;
 use resilee_cluster::{ClusterError, Tls};
-use resilee_core::{Peer, ResourceAdaptor};
+use resilee_core::{Limits, Peer, ResourceAdaptor};
 use resilee_membership::{Key, NodeName, RunId, Unclean};
 use resilee_sbb::{LinkedSbb, Tables};
 use std::io;
@@ -39,6 +39,8 @@ pub struct RuntimeConfig {
     pub cold_start_ms: u64,
     /// What to do when no vote but its own is to be had.
     pub unclean: Unclean,
+    /// What it takes on.
+    pub limits: Limits,
     /// Threads that run services.
     pub workers: usize,
 }

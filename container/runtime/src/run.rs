@@ -3,7 +3,7 @@
 use crate::config::{Parts, RuntimeConfig, RuntimeError};
 use crate::links::EVENTS_MAX;
 use resilee_cluster::{Cluster, ClusterConfig, ClusterEvent, ClusterHandle, Limits};
-use resilee_core::{CELLS_MAX, Core, CoreConfig, Restored};
+use resilee_core::{Core, CoreConfig, Restored};
 use resilee_membership::RunId;
 use resilee_sbb::Timestamp;
 use std::rc::Rc;
@@ -53,7 +53,7 @@ impl RunFactory {
             missed: config.missed,
             cold_start_ms: config.cold_start_ms,
             unclean: config.unclean,
-            cells_max: CELLS_MAX,
+            limits: config.limits,
         };
         let tables = self.parts.tables.clone();
         let core = Core::new(now, core_config, &self.parts.services, adaptor, tables, restored);

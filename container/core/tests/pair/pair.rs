@@ -207,7 +207,7 @@ impl Pair {
             missed: 6,
             cold_start_ms: 3_000,
             unclean: Unclean::Refuse,
-            cells_max: resilee_core::CELLS_MAX,
+            limits: resilee_core::Limits::default(),
         };
         let restored = self.nodes[node].restore();
         let toy = Box::new(Toy::default());

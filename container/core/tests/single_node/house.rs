@@ -2,7 +2,7 @@
 
 use crate::toy::{Back, Front, Toy};
 use resilee_core::management::Notice;
-use resilee_core::{Core, CoreConfig, Input, Output, Restored, StoreBatch, StoreOp, Tree};
+use resilee_core::{Core, CoreConfig, Input, Limits, Output, Restored, StoreBatch, StoreOp, Tree};
 use resilee_core::{PROGRESS_KEY, VOTER_KEY};
 use resilee_membership::{Flow, Key, RunId, Transport, Unclean, seal_sip};
 use resilee_sbb::{Deliver, DeliveryId, LinkedSbb, Outcome, Tables, Timestamp, decode};
@@ -43,7 +43,7 @@ fn flow() -> Flow {
     Flow { remote, local, transport: Transport::Udp }
 }
 
-fn core(now: Timestamp, cells_max: usize, restored: Restored) -> Core {
+fn core(now: Timestamp, limits: Limits, restored: Restored) -> Core {
     let config = CoreConfig {
         me: RunId { node: "server1".parse().expect("a name"), incarnation: now.as_millis() },
         key: key(),
@@ -53,7 +53,7 @@ fn core(now: Timestamp, cells_max: usize, restored: Restored) -> Core {
         missed: 6,
         cold_start_ms: 3_000,
         unclean: Unclean::Refuse,
-        cells_max,
+        limits,
     };
     let adaptor = Box::new(Toy::default());
     Core::new(now, config, &SERVICES, adaptor, Tables::default(), restored)
@@ -67,9 +67,9 @@ impl House {
     }
 
     /// A node that holds so many cells.
-    pub fn with_room_for(cells: usize) -> Self {
+    pub fn with_limits(limits: Limits) -> Self {
         let mut house = House::starting();
-        house.core = core(house.now, cells, Restored::default());
+        house.core = core(house.now, limits, Restored::default());
         house.settle();
         house
     }
@@ -83,7 +83,7 @@ impl House {
     pub fn starting_with(restored: Restored) -> Self {
         let now = Timestamp::from_millis(1_700_000_000_000);
         House {
-            core: core(now, resilee_core::CELLS_MAX, restored),
+            core: core(now, Limits::default(), restored),
             now,
             delivered: Vec::new(),
             answering: true,
@@ -214,7 +214,7 @@ impl House {
             journals: Vec::new(),
             notices: Vec::new(),
         };
-        self.core = core(self.now, resilee_core::CELLS_MAX, restored);
+        self.core = core(self.now, Limits::default(), restored);
         self.settle();
     }
 

@@ -4,6 +4,7 @@
 //! the simulator's.
 
 mod house;
+mod overload;
 mod retries;
 mod time;
 mod toy;
@@ -54,19 +55,6 @@ fn what_changes_nothing_waits_behind_what_is_not_held_yet() {
     assert_eq!(house.sent(), ["c1 begun", "c1 pong"]);
     house.say("c1 ping");
     assert_eq!(house.sent(), ["c1 pong"]);
-}
-
-#[test]
-fn what_begins_beyond_the_cells_that_a_node_holds_is_refused_and_the_others_go_on() {
-    let mut house = House::with_room_for(1);
-    house.say("c1 begin");
-    house.say("c2 begin");
-    assert_eq!(house.sent(), ["c2 refused for 10 s"]);
-    house.flush();
-    house.say("c1 end");
-    house.say("c2 begin");
-    house.flush();
-    assert_eq!(house.sent(), ["c1 begun", "c2 begun"]);
 }
 
 #[test]

@@ -34,7 +34,7 @@ impl Node {
             missed: 6,
             cold_start_ms: 3_000,
             unclean: resilee_membership::Unclean::Refuse,
-            cells_max: resilee_core::CELLS_MAX,
+            limits: resilee_core::Limits::default(),
         };
         let toy = Box::new(Toy::default());
         let mut node =

@@ -64,7 +64,7 @@ fn core(now: Timestamp, node: usize) -> Core {
         missed: 6,
         cold_start_ms: 3_000,
         unclean: Unclean::Refuse,
-        cells_max: resilee_core::CELLS_MAX,
+        limits: resilee_core::Limits::default(),
     };
     let adaptor = Box::new(Toy::default());
     Core::new(now, config, &SERVICES, adaptor, Tables::default(), Restored::default())

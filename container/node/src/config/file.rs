@@ -21,6 +21,8 @@ pub(super) struct File {
     pub timers: Timers,
     #[serde(default)]
     pub heartbeat: Heartbeat,
+    #[serde(default)]
+    pub limits: Limits,
 }
 
 #[derive(Deserialize)]
@@ -95,6 +97,14 @@ pub(super) struct Policy {
 #[serde(deny_unknown_fields)]
 pub(super) struct Timers {
     pub t1_ms: Option<Spanned<u64>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Limits {
+    pub calls_max: Option<Spanned<usize>>,
+    pub deliveries_max: Option<Spanned<usize>>,
+    pub delivery_age_ms: Option<Spanned<u64>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -14,7 +14,7 @@ use resilee_cluster::Tls;
 use resilee_config::{
     INTERVAL_MS, Limits, Located, MISSED, OwnAddresses, Protocol, Source, read_file, read_key,
 };
-use resilee_core::Peer;
+use resilee_core::{CELLS_MAX, DELIVERIES_MAX, DELIVERY_AGE_MS_MAX, Peer};
 use resilee_membership::{Key, NodeName, Unclean};
 use resilee_sbb::{CodecError, Tables};
 use resilee_sip_api::Account;
@@ -26,6 +26,12 @@ use std::path::{Path, PathBuf};
 const T1_MS: Limits<u64> = Limits { range: 10..=5_000, default: 500 };
 /// Limits and default of `heartbeat.cold_start_ms`.
 const COLD_START_MS: Limits<u64> = Limits { range: 0..=60_000, default: 3_000 };
+/// Limits and default of `limits.calls_max`.
+const CALLS: Limits<usize> = Limits { range: 1..=10_000_000, default: CELLS_MAX };
+/// Limits and default of `limits.deliveries_max`.
+const DELIVERIES: Limits<usize> = Limits { range: 10..=1_000_000, default: DELIVERIES_MAX };
+/// Limits and default of `limits.delivery_age_ms`.
+const DELIVERY_AGE_MS: Limits<u64> = Limits { range: 10..=10_000, default: DELIVERY_AGE_MS_MAX };
 /// T2 and T4 in units of T1, as in RFC 3261 table 4.
 const T2_T4_PER_T1: (u64, u64) = (8, 10);
 
@@ -68,6 +74,8 @@ pub struct NodeConfig {
     pub cold_start_ms: u64,
     /// What to do when no vote but its own is to be had.
     pub unclean: Unclean,
+    /// What it takes on.
+    pub limits: resilee_core::Limits,
 }
 
 /// Where the admin UI listens.
@@ -119,6 +127,7 @@ impl NodeConfig {
                 Some(text) => source.parse("cluster.unclean", text)?,
                 None => Unclean::Refuse,
             },
+            limits: limits(&source, &file.limits)?,
             peers,
             name,
         })
@@ -131,6 +140,16 @@ impl NodeConfig {
     pub fn tables(&self) -> Result<Tables, CodecError> {
         rows::tables(&self.accounts, &self.tariffs, self.open_calls)
     }
+}
+
+fn limits(source: &Source<'_>, limits: &file::Limits) -> Result<resilee_core::Limits, ConfigError> {
+    let (calls, deliveries) = (limits.calls_max.as_ref(), limits.deliveries_max.as_ref());
+    let age = limits.delivery_age_ms.as_ref();
+    Ok(resilee_core::Limits {
+        cells_max: source.within("limits.calls_max", calls, &CALLS)?,
+        deliveries_max: source.within("limits.deliveries_max", deliveries, &DELIVERIES)?,
+        delivery_age_ms_max: source.within("limits.delivery_age_ms", age, &DELIVERY_AGE_MS)?,
+    })
 }
 
 fn sip_timers(t1_ms: u64) -> TimerConfig {

@@ -111,6 +111,7 @@ pub async fn start(
         missed: 6,
         cold_start_ms: 0,
         unclean: Unclean::Refuse,
+        limits: resilee_core::Limits::default(),
         workers: 1,
     };
     let adaptor = Box::new(|_: &_| Box::new(Talk::default()) as Box<dyn ResourceAdaptor>);
