@@ -52,7 +52,8 @@ pub struct SeatProcess {
 /// One control message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Control {
-    /// The number of the highest view that the sender has stored.
+    /// The number of the highest view that the sender has stored; in a node's heartbeat, of the
+    /// highest that it knows.
     pub view: u64,
     /// Who sends it.
     pub from: VoterId,

@@ -293,7 +293,10 @@ impl Seat {
         {
             node.draining = draining;
             // An echo proves that it has heard this process, and what an earlier one said before.
-            node.told |= node.detector.echoed_at().is_some() && number <= self.view.number;
+            // What it knows and has not stored yet, it has not told.
+            if node.detector.echoed_at().is_some() {
+                node.told = number <= self.view.number;
+            }
         }
         let tells = matches!(body, ControlBody::TellView { .. } | ControlBody::Vote { .. });
         if number > self.voter.highest.number && !tells {

@@ -76,11 +76,15 @@ impl Forgetful {
 
     /// A node's heartbeat in the view that the seat knows.
     fn heartbeat(&mut self, from: &str, echo: u64) {
+        self.heartbeat_by(self.seat.view().number, from, echo);
+    }
+
+    fn heartbeat_by(&mut self, view: u64, from: &str, echo: u64) {
         let (sequence, sent_at) = (self.now.as_millis(), self.now);
         let (hears_seat, draining, ready, seat) = (true, false, true, None);
         let body =
             ControlBody::Heartbeat { sequence, echo, hears_seat, sent_at, draining, ready, seat };
-        self.hear(from, self.seat.view().number, body);
+        self.hear(from, view, body);
     }
 
     fn ask(&mut self, from: &str, view: View) -> Option<Verdict> {
@@ -114,6 +118,22 @@ fn what_an_earlier_process_said_has_the_time_to_arrive() {
     assert_eq!(it.ask("a", it.alone.clone()), Some(Verdict::NotNow));
     it.pass_ms(250);
     assert_eq!(it.ask("a", it.alone.clone()), Some(Verdict::Granted));
+}
+
+#[test]
+fn a_node_that_hears_of_a_view_late_has_not_told_it_before_it_is_stored() {
+    let mut it = Forgetful::start();
+    it.learn("a", &it.both.clone());
+    it.pass_ms(50);
+    it.heartbeat("a", it.sequence);
+    it.heartbeat("b", it.sequence);
+    it.pass_ms(300);
+    it.heartbeat_by(it.alone.number, "a", it.sequence);
+    it.heartbeat("b", it.sequence);
+    let other = it.both.next(vec![run("b")], &run("b"));
+    assert_eq!(it.ask("b", other.clone()), Some(Verdict::NotNow));
+    it.learn("a", &it.alone.clone());
+    assert_eq!(it.ask("b", other), Some(Verdict::Never));
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! What a node says to the other voters, and when it may: nothing that follows from a vote or a
 //! view leaves before that is stored.
 //!
+//! A heartbeat alone names the highest view that is *known*, stored or about to be: a seat that
+//! lost its memory must not take this node for one that has told all (`seat/lost_memory.rs`), and
+//! whoever asks for that view gets what is stored.
+//!
 //! Not here: when something is to be said (`member.rs`, `proposal.rs`).
 
 use super::{Destination, Member, MemberNotice, MemberOutput};
@@ -41,7 +45,7 @@ impl Member {
                 ready,
                 seat: None,
             };
-            self.send(to, body);
+            self.send_by(self.voter.highest.number, to, body);
         }
     }
 
@@ -70,8 +74,12 @@ impl Member {
     }
 
     pub(super) fn send(&mut self, to: Destination, body: ControlBody) {
+        self.send_by(self.persist.stored().highest.number, to, body);
+    }
+
+    fn send_by(&mut self, view: u64, to: Destination, body: ControlBody) {
         let from = VoterId::Run(self.config.me.clone());
-        let control = Control { view: self.persist.stored().highest.number, from, body };
+        let control = Control { view, from, body };
         self.outputs.push_back(MemberOutput::Send { to, control });
     }
 

@@ -267,6 +267,26 @@ fn a_balancer_that_forgot_gives_no_second_view_to_a_node_that_was_voted_out() {
 }
 
 #[test]
+fn a_balancer_that_forgot_waits_for_a_view_that_a_node_is_about_to_store() {
+    let mut world = pair();
+    for (from, to) in [(0, 1), (1, 0), (1, SEAT), (SEAT, 1)] {
+        world.set_cut(from, to, true);
+    }
+    let says = |world: &World, what: &str| world.trace.iter().any(|line| line.contains(what));
+    assert!(world.run_until(1_000, |world| says(world, "a#1 proposes 3")).is_some());
+    // Its own vote is stored in a moment, what it writes next is not.
+    world.slow_ms[0] = 1_000;
+    assert!(world.run_until(500, |world| says(world, "the seat adopts 3 [a#1]")).is_some());
+    world.run(2);
+    world.replace_seat();
+    world.set_cut(1, SEAT, false);
+    world.set_cut(SEAT, 1, false);
+    assert!(world.run_until(3_000, |world| world.is_alone(0)).is_some(), "{:#?}", world.trace);
+    world.heal();
+    assert!(world.run_until(3_000, World::is_whole).is_some(), "{:#?}", world.trace);
+}
+
+#[test]
 fn a_balancer_that_forgot_votes_again_when_both_nodes_have_told() {
     let mut world = pair();
     world.replace_seat();

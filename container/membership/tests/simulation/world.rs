@@ -91,6 +91,8 @@ pub struct World {
     nodes: [Node; 2],
     seat: Option<Seat>,
     seat_stored: Option<VoterState>,
+    /// So much longer takes a place's store for each state.
+    pub slow_ms: [u64; PLACES],
     /// Counts the lives of each place, so that answers of a dead one's store are not delivered.
     lives: [u64; PLACES],
     incarnations: u64,
@@ -118,6 +120,7 @@ impl World {
             nodes: Default::default(),
             seat: None,
             seat_stored: None,
+            slow_ms: [0; PLACES],
             lives: [0; PLACES],
             incarnations: 0,
             cut: Default::default(),
@@ -471,7 +474,7 @@ impl World {
     }
 
     fn persist(&mut self, place: usize, number: u64, state: VoterState) {
-        let delay = self.random.below(self.weather.persist_ms_max + 1);
+        let delay = self.random.below(self.weather.persist_ms_max + 1) + self.slow_ms[place];
         let life = self.lives[place];
         self.later(delay, Event::Stored { place, life, number, state });
     }
