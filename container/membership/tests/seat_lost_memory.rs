@@ -1,8 +1,8 @@
 //! A seat without a state file, and what it grants: the rows of `seat/lost_memory.rs`, one by one.
 
 use resilee_membership::{
-    Control, ControlBody, NodeName, RunId, Seat, SeatConfig, SeatInput, SeatOutput, Verdict, View,
-    VoterId,
+    Control, ControlBody, NodeName, RunId, Seat, SeatConfig, SeatInput, SeatNotice, SeatOutput,
+    Verdict, View, VoterId,
 };
 use resilee_sbb::Timestamp;
 use std::time::Duration;
@@ -20,6 +20,7 @@ struct Forgetful {
     seat: Seat,
     now: Timestamp,
     sequence: u64,
+    notices: Vec<SeatNotice>,
     /// View 2, of both, and 3, of `a` alone.
     both: View,
     alone: View,
@@ -33,7 +34,14 @@ impl Forgetful {
         let now = Timestamp::from_millis(1_000_000);
         let nodes = vec![name("a"), name("b")];
         let config = SeatConfig { nodes, heartbeat_ms: 50, missed: 6, cold_start_ms: 3_000 };
-        Forgetful { seat: Seat::new(now, config, None), now, sequence: 0, both, alone }
+        Forgetful {
+            seat: Seat::new(now, config, None),
+            now,
+            sequence: 0,
+            notices: Vec::new(),
+            both,
+            alone,
+        }
     }
 
     fn hear(&mut self, from: &str, view: u64, body: ControlBody) -> Option<Verdict> {
@@ -55,7 +63,8 @@ impl Forgetful {
                     ControlBody::Heartbeat { sequence, .. } => self.sequence = sequence,
                     _ => {}
                 },
-                SeatOutput::Adopt(_) | SeatOutput::Notice(_) => {}
+                SeatOutput::Notice(notice) => self.notices.push(notice),
+                SeatOutput::Adopt(_) => {}
             }
         }
         verdict
@@ -85,6 +94,15 @@ impl Forgetful {
         let body =
             ControlBody::Heartbeat { sequence, echo, hears_seat, sent_at, draining, ready, seat };
         self.hear(from, view, body);
+    }
+
+    /// The nodes of which it has said that they are waited for.
+    fn waits_for(&self) -> Vec<NodeName> {
+        let untold = self.notices.iter().filter_map(|notice| match notice {
+            SeatNotice::Forgetful { untold } => Some(untold.clone()),
+            _ => None,
+        });
+        untold.flatten().collect()
     }
 
     fn ask(&mut self, from: &str, view: View) -> Option<Verdict> {
@@ -134,6 +152,21 @@ fn a_node_that_hears_of_a_view_late_has_not_told_it_before_it_is_stored() {
     assert_eq!(it.ask("b", other.clone()), Some(Verdict::NotNow));
     it.learn("a", &it.alone.clone());
     assert_eq!(it.ask("b", other), Some(Verdict::Never));
+}
+
+#[test]
+fn it_says_which_node_it_waits_for_and_nothing_while_that_is_none() {
+    let mut it = Forgetful::start();
+    it.learn("a", &it.both.clone());
+    it.pass_ms(50);
+    it.heartbeat("a", it.sequence);
+    it.heartbeat("b", it.sequence);
+    it.ask("a", it.alone.clone());
+    assert!(it.notices.iter().all(|it| !matches!(it, SeatNotice::Forgetful { .. })));
+    it.pass_ms(50);
+    it.heartbeat_by(it.alone.number, "b", it.sequence);
+    it.ask("a", it.alone.clone());
+    assert_eq!(it.waits_for(), [name("b")]);
 }
 
 #[test]

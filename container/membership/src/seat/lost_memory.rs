@@ -55,11 +55,12 @@ impl Seat {
             && proposal.view.number == highest.number + 1
     }
 
-    /// Says once why it does not vote.
+    /// Says once for whom it does not vote; it may be for nobody, in the first moments.
     pub(super) fn notice_refusal(&mut self, refusal: Refusal) {
-        if refusal == Refusal::Forgetful && !std::mem::replace(&mut self.noticed_forgetful, true) {
-            let untold = self.nodes.iter().filter(|(_, node)| !node.told);
-            let untold = untold.map(|(name, _)| name.clone()).collect();
+        let untold = self.nodes.iter().filter(|(_, node)| !node.told);
+        let untold: Vec<_> = untold.map(|(name, _)| name.clone()).collect();
+        if refusal == Refusal::Forgetful && !untold.is_empty() && !self.noticed_forgetful {
+            self.noticed_forgetful = true;
             self.outputs.push_back(SeatOutput::Notice(SeatNotice::Forgetful { untold }));
         }
     }
