@@ -70,7 +70,10 @@ impl VoterFile {
     pub fn save(&mut self, state: &[u8]) -> io::Result<()> {
         let mut bytes = Vec::new();
         FRAMING.push(state, &mut bytes)?;
+        // Kept also if this fails: what is read then may be in the system's memory alone, and the
+        // other file is all that is on the disk.
         let older = self.older.unwrap_or_else(|| 1 - self.load_later());
+        self.older = Some(older);
         self.write(older, &bytes)?;
         if !self.path(1 - older).exists() {
             // Its room is taken while there is some.
@@ -110,10 +113,10 @@ impl VoterFile {
         }
         file.write_all(&bytes)?;
         file.sync_all()?;
-        match length {
-            // The name must be on disk as well.
-            0 => File::open(&self.folder)?.sync_all(),
-            _ => Ok(()),
+        match length < bytes.len() as u64 {
+            // A new one, or one that was not finished: its name must be on disk as well.
+            true => File::open(&self.folder)?.sync_all(),
+            false => Ok(()),
         }
     }
 }
@@ -173,6 +176,21 @@ mod tests {
             save(&mut VoterFile::of(dir.path()), number + 1).unwrap();
             assert_eq!(loaded(dir.path()), (Some(state(number + 1)), 0));
         }
+    }
+
+    #[test]
+    fn a_save_that_failed_is_tried_again_over_the_same_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = VoterFile::of(dir.path());
+        // The first of the two can be written, and the save fails nevertheless.
+        std::os::unix::fs::symlink("nowhere/voter", file.path(1)).unwrap();
+        save(&mut file, 1).unwrap_err();
+        fs::remove_file(file.path(1)).unwrap();
+        fs::copy(file.path(0), file.path(1)).unwrap();
+        // Nobody knows whether that one is on the disk: the other one must not be touched.
+        save(&mut file, 2).unwrap();
+        assert_eq!(file.load_one(0), Ok(Some(state(2))));
+        assert_eq!(file.load_one(1), Ok(Some(state(1))));
     }
 
     #[test]
