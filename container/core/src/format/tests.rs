@@ -2,15 +2,17 @@
 
 use crate::commit::{Activity, Change, Commit, Entity, Head, Part, Record, Retry, RowChange};
 use crate::format::FORMAT;
-use crate::frame::{Extra, Frame, FrameError, Update};
-use crate::management::Alarm;
+use crate::frame::{AnsweredChange, AskedChange, Extra, Frame, FrameError, Update};
+use crate::life_cycles::Wanted;
+use crate::management::{Alarm, Changed, TableChange};
 use crate::orphans::{Gap, Orphan};
 use crate::resource_adaptor::{Egress, Ingress, Scope};
 use crate::store::{Progress, StoreOp, StoredRecord, Tree};
 use crate::timer_facility::{ArmedTimer, Course};
 use resilee_membership::{Flow, RunId, Transport};
 use resilee_sbb::{
-    ActivityId, CellId, CohortId, Event, PreserveMissed, StateBytes, TimerId, Timestamp, encode,
+    ActivityId, AttributeValue, CellId, CohortId, Event, PreserveMissed, Profile, StateBytes,
+    TimerId, Timestamp, encode,
 };
 use resilee_test_kit::kept_records::{assert_read, bytes_of, line};
 use serde::Serialize;
@@ -181,6 +183,30 @@ fn assert_timer_is_read() {
         let kept = bytes_of(KEPT, name).unwrap_or_else(|| panic!("add {}", line(name, &written)));
         assert_eq!(ArmedTimer::from_bytes(&kept), Ok(timer), "{name}");
     }
+}
+
+/// Written since there are profiles: by two fields of the frame more, and in rows.
+#[test]
+fn changes_of_shared_tables_and_what_is_wanted_of_services_are_read() {
+    let attributes = [
+        ("user".to_owned(), AttributeValue::from("alice")),
+        ("limit".to_owned(), AttributeValue::from(-7)),
+        ("barred".to_owned(), AttributeValue::from(true)),
+    ];
+    let profile = Profile { attributes: attributes.into() };
+    let table = "accounts".to_owned();
+    let put = TableChange::PutProfile { table, name: "alice@a".to_owned(), profile };
+    assert_read(KEPT, "change.put-profile", &put);
+    let (activate, deactivate) = (vec!["new".to_owned()], vec!["old".to_owned()]);
+    assert_read(KEPT, "change.services", &TableChange::Services { activate, deactivate });
+    assert_read(KEPT, "change.slee", &TableChange::Slee { running: false });
+    assert_read(KEPT, "changed.done", &Changed::Done);
+    assert_read(KEPT, "changed.refused", &Changed::Refused("why".to_owned()));
+    let asked = vec![AskedChange { token: 1, until: TIME, change: bytes("change") }];
+    let answered = vec![AnsweredChange { token: 2, changed: bytes("changed") }];
+    assert_read(KEPT, "frame.changes", &Frame { asked, answered, ..frame() });
+    let instead_of = vec!["old".to_owned()];
+    assert_read(KEPT, "wanted", &Wanted { active: true, since: TIME, instead_of });
 }
 
 #[test]

@@ -1,7 +1,13 @@
 //! States of a service, and who starts root entities.
 
 use crate::house_of_services::{change, make, pair, served, state};
+use crate::pair::Pair;
+use crate::toy::{Front, Said};
 use resilee_core::management::ServiceState::{Active, Inactive, Stopping};
+use resilee_sbb::{
+    Context, Descriptor, Event, Failure, InitialEvent, LinkedSbb, Sbb, Tables, Task,
+};
+use serde::{Deserialize, Serialize};
 
 #[test]
 fn a_linked_service_is_active_unless_it_says_otherwise() {
@@ -115,4 +121,46 @@ fn the_adaptor_hears_that_a_service_which_would_have_served_takes_nothing() {
     pair.say(0, "c1 begin");
     assert_eq!(served(&pair, 0), Vec::<&str>::new());
     assert!(pair.nodes[0].sent.contains(&"c1 unserved".to_owned()), "{:?}", pair.nodes[0].sent);
+}
+
+/// A service whose initial event selector takes each call by one name.
+#[derive(Default, Serialize, Deserialize)]
+struct Named {}
+
+impl Sbb for Named {
+    const STATE_VERSION: u32 = 1;
+
+    fn descriptor() -> Descriptor {
+        Descriptor { name: "named", selects_initial_events: true, ..Front::descriptor() }
+    }
+
+    fn initial_event(_: &mut Context<'_>, _: &Event) -> Result<InitialEvent, Failure> {
+        Ok(InitialEvent::by().custom_name("one"))
+    }
+
+    fn on_event(&mut self, cx: &mut Context<'_>, event: &Event) -> Result<(), Failure> {
+        if event.get::<Said>()?.is_some_and(|said| said.word == "leave") {
+            cx.detach();
+        }
+        Ok(())
+    }
+}
+
+/// §7.5.5: the initial event selector is asked for a service that may start an entity.
+#[test]
+fn the_selector_of_an_inactive_service_is_not_asked() {
+    let mut pair = Pair::of(&[LinkedSbb::of::<Named>()], Tables::default()).whole();
+    let asked = |pair: &Pair| {
+        pair.nodes[0].delivered.iter().filter(|deliver| deliver.task == Task::Select).count()
+    };
+    pair.say(0, "c1 begin");
+    assert_eq!(asked(&pair), 1);
+    make(&mut pair, 0, change(&[], &["named"]));
+    pair.say(0, "c2 begin");
+    assert_eq!(asked(&pair), 1);
+    pair.say(0, "c1 say more");
+    assert_eq!(asked(&pair), 2, "an event for a root entity that is there");
+    pair.say(0, "c1 say leave");
+    pair.say(0, "c1 say more");
+    assert_eq!((asked(&pair), served(&pair, 0).len()), (2, 5), "nothing when it has left");
 }

@@ -11,6 +11,15 @@ use resilee_test_kit::kept_records::assert_read;
 /// Bills and states of the first format: they are read for ever.
 const KEPT: &str = include_str!("../kept_records/first.txt");
 
+/// A profile, which an operator may have written.
+#[test]
+fn a_tariff_of_the_first_format_is_read() {
+    let (connect_fee, per_minute) = (money("0.05"), money("0.12"));
+    let (prefix, currency) = ("+49".to_owned(), "EUR".to_owned());
+    let tariff = Tariff { prefix, currency, connect_fee, per_minute, increment_s: 60 };
+    assert_read(KEPT, "tariff", &tariff);
+}
+
 #[test]
 fn an_answered_call_is_billed_with_all_its_facts() {
     let mut call = Call::with_tariffs(&[("", "0.12")]);
