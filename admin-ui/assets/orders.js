@@ -1,5 +1,6 @@
-// Sends orders: each form with data-post becomes a POST to the REST interface, with the node's
-// token, which is asked for once and kept until the tab is closed. Without scripts no order is
+// Sends orders: each form with data-post, or data-put, becomes a POST or PUT to the REST interface,
+// with the node's token, which is asked for once and kept until the tab is closed. A button may send
+// something else (data-method, data-query, data-url, data-body). Without scripts no order is
 // shown: `resilee ctl` gives the same ones.
 "use strict";
 (() => {
@@ -25,25 +26,48 @@
     } catch { /* It is asked for on each page. */ }
   }
 
-  async function send(form) {
+  // A new profile is named by its fields, or by a field of its own.
+  function url(form, button) {
+    const { post, put, namedBy, separator } = form.dataset;
+    const base = button.dataset.url || put || post;
+    if (namedBy === undefined) return base + (button.dataset.query || "");
+    const free = form.querySelector("input[data-name]");
+    const text = (name) => form.querySelector(`input[name="${name}"]`).value;
+    return base + encodeURIComponent(free ? free.value : namedBy.split(" ").map(text).join(separator));
+  }
+
+  // In a profile, what is empty and not required is not there; a secret that is empty stays.
+  function body(form, button) {
+    if (button.dataset.body) return button.dataset.body;
+    if (button.dataset.list) return JSON.stringify({ [button.dataset.list]: [form.elements.service.value] });
+    let entries = [...new FormData(form)];
+    if (form.dataset.put) {
+      entries = entries.filter(([name, value]) => value || "required" in form.elements[name].dataset);
+    } else {
+      entries = entries.map(([name, value]) => [name, value === "" ? null : value]);
+    }
+    return JSON.stringify(Object.fromEntries(entries));
+  }
+
+  async function send(form, button) {
     if (!token) {
-      waiting = form;
+      waiting = [form, button];
       field.value = "";
       dialog.showModal();
       return;
     }
-    const entries = [...new FormData(form)].map(([name, value]) => [name, value === "" ? null : value]);
+    const method = button.dataset.method || (form.dataset.put ? "PUT" : "POST");
     let answer;
     try {
-      answer = await fetch(form.dataset.post, {
-        method: "POST",
+      answer = await fetch(url(form, button), {
+        method,
         headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-        body: JSON.stringify(Object.fromEntries(entries)),
+        body: method === "DELETE" ? undefined : body(form, button),
       });
     } catch {
       return tell("The node does not answer: nothing was done.");
     }
-    if (answer.ok) return location.reload();
+    if (answer.ok) return form.dataset.then ? location.assign(form.dataset.then) : location.reload();
     if (answer.status === 401 || answer.status === 403) keep(null);
     const problem = await answer.json().catch(() => ({}));
     tell(`Not done: ${problem.error || answer.status}${problem.help ? "; " + problem.help : ""}`);
@@ -51,18 +75,18 @@
 
   document.addEventListener("submit", (event) => {
     const form = event.target;
-    if (form.dataset.post) {
+    if (form.dataset.post || form.dataset.put) {
       event.preventDefault();
       tell("");
-      send(form);
+      send(form, event.submitter || form.querySelector("button"));
     }
   });
   dialog.addEventListener("close", () => {
-    const form = waiting;
+    const order = waiting;
     waiting = null;
-    if (dialog.returnValue !== "send" || !field.value || !form) return;
+    if (dialog.returnValue !== "send" || !field.value || !order) return;
     keep(field.value.trim());
     field.value = "";
-    send(form);
+    send(...order);
   });
 })();

@@ -1,5 +1,5 @@
 //! `/profiles`: the profile tables, the profiles of one, and one profile to edit. Pages read
-//! without scripts; a write goes to REST by one (`write.js`), with the token that the operator
+//! without scripts; a write goes to REST by one (`orders.js`), with the token that the operator
 //! types. Values of secrets are never in a page.
 
 use super::{Frame, count, html, query_pairs};

@@ -137,7 +137,7 @@ async fn pages_offer_what_can_be_done() {
     let page = get(FakeNode::new(), "/profiles").await;
     page.shows("href=\"/profiles/accounts\"").shows("what calls cost");
     let page = get(FakeNode::new(), "/profiles/tariffs/").await;
-    page.shows("data-url=\"/api/v1/profiles/tariffs/\"").shows("As the configuration says");
+    page.shows("data-put=\"/api/v1/profiles/tariffs/\"").shows("As the configuration says");
     page.shows("part of the name").hides("Back to the configuration");
     let page = get(FakeNode::new(), "/new-profile/accounts").await;
     page.shows("data-named-by=\"user realm\" data-separator=\"@\"").hides("Remove");

@@ -96,13 +96,14 @@ fn a_price_is_changed_on_its_page() {
     let browser = Browser::start(cluster.folder());
     browser.open(&cluster.rest(2).page("/profiles/tariffs/"));
     browser.fill("[name=per_minute]", "1,5");
-    browser.fill("[data-token]", cluster.token().trim());
-    browser.click("button.primary");
+    browser.click("form.edit button.primary");
+    browser.fill("#token-field", cluster.token().trim());
+    browser.click("#token button.primary");
     let told = |text: &str| text.contains("per_minute: \"1,5\" is not a number");
-    browser.wait_for_text("[role=status].outcome", told);
+    browser.wait_for_text("#order-told", told);
     browser.fill("[name=per_minute]", "9.75");
     browser.picture("tariff");
-    browser.click("button.primary");
+    browser.click("form.edit button.primary");
     browser.wait_for_text("tr[data-profile=\"\"]", |row| row.contains("9.75"));
     browser.picture("tariffs");
     let read = cluster.ctl(1, &["profile", "get", "tariffs", ""]).expect("it is there");
