@@ -4,13 +4,14 @@
 // shown: `resilee ctl` gives the same ones.
 "use strict";
 (() => {
+  const KEY = "resilee-token"; // The same as in write.js: it is typed once in a tab.
   const dialog = document.getElementById("token");
   const field = document.getElementById("token-field");
   const told = document.getElementById("order-told");
   if (!dialog || !field || !told) return;
-  document.body.classList.add("orders");
+  document.body.classList.add("scripted");
   let token = null;
-  try { token = sessionStorage.getItem("token"); } catch { /* It is asked for on each page. */ }
+  try { token = sessionStorage.getItem(KEY); } catch { /* It is asked for on each page. */ }
   let waiting = null;
 
   function tell(text) {
@@ -21,8 +22,8 @@
   function keep(value) {
     token = value;
     try {
-      if (value) sessionStorage.setItem("token", value);
-      else sessionStorage.removeItem("token");
+      if (value) sessionStorage.setItem(KEY, value);
+      else sessionStorage.removeItem(KEY);
     } catch { /* It is asked for on each page. */ }
   }
 
