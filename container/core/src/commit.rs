@@ -200,6 +200,9 @@ pub(crate) struct Retry {
     /// Text of the alarm that is raised meanwhile.
     #[serde(default)]
     pub alarm: String,
+    /// Convergence name of the root entity that the first one creates, if a selector gave it one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub convergence_name: Option<Box<str>>,
 }
 
 impl Part {

@@ -37,6 +37,13 @@ impl Core {
             self.timers.set(Due::Suspended(activity), None);
             self.adaptor.forget(activity);
         }
+        for part in &turn.touched {
+            if let Part::Timer(entity, timer) = part
+                && !cell.timers.contains_key(&(*entity, *timer))
+            {
+                self.timers.set(Due::Sbb(cell.entity_id(*entity), *timer), None);
+            }
+        }
         for number in cell.activities.iter().filter(|(_, a)| !a.null).map(|(number, _)| number) {
             let activity = cell.activity_id(*number);
             self.timers.set(Due::Adaptor(activity), self.adaptor.next_timeout(activity));

@@ -33,6 +33,10 @@ impl Core {
         let Some(turn) = cell.turn.as_mut() else { return };
         let Some(routing) = turn.current.as_mut() else { return };
         let event = routing.event.clone();
+        if let Audience::Retry(entity) = routing.audience {
+            let retry = cell.retries.get(&entity).filter(|_| !cell.entities.contains_key(&entity));
+            turn.new_root_name = retry.and_then(|it| it.convergence_name.clone()).map(String::from);
+        }
         let (service, entity, task) = match recipient {
             Recipient::Entity { service, entity } => (service, entity, Task::Event),
             Recipient::Root { service } => {
@@ -72,6 +76,7 @@ impl Core {
     ) {
         let Some(cell) = self.cells.get_mut(&id) else { return };
         let created = task == Task::Event && !cell.entities.contains_key(&entity);
+        let selects = task == Task::Select;
         let delivery = DeliveryId(self.next_delivery);
         self.next_delivery += 1;
         let mut contexts = cell.context_views();
@@ -98,7 +103,7 @@ impl Core {
             seed: delivery.0 ^ id.cohort.0.rotate_left(17) ^ id.number.rotate_left(40),
         };
         if let Some(turn) = cell.turn.as_mut() {
-            turn.awaiting = Some(Awaiting { delivery, service, entity, created });
+            turn.awaiting = Some(Awaiting { delivery, service, entity, created, selects });
         }
         self.deliveries.insert(delivery, (id, now));
         let deadline = now + Duration::from_millis(DELIVERY_DEADLINE_MS);
@@ -197,13 +202,25 @@ impl Core {
         turn.tells_roll_back = false;
         let routing = turn.current.as_mut();
         let activity = routing.as_ref().map(|routing| routing.event.activity.number);
+        let event_type = routing.as_ref().map(|routing| routing.event.event_type.clone());
         let audience = routing.map(|routing| routing.audience);
-        if let Some(activity) = activity.filter(|_| awaiting.created)
+        // A selector's root is attached by each of its initial events, also by one that waited.
+        let root = &self.services[awaiting.service];
+        let is_initial = matches!(audience, Some(Audience::Retry(_)))
+            && root.selects_initial_events
+            && event_type.is_some_and(|event_type| root.is_initial(&event_type));
+        if let Some(activity) = activity.filter(|_| awaiting.created || is_initial)
             && let Some(context) = cell.activities.get_mut(&activity)
         {
             context.attached.insert(number);
             turn.touched.insert(Part::Activity(activity));
         }
+        // Commands may start activities before: the numbers that the handler knows are taken.
+        let started = effects.iter().filter_map(|effect| match effect {
+            Effect::StartActivity { activity } => Some(activity.saturating_add(1)),
+            _ => None,
+        });
+        cell.head.next_activity = started.fold(cell.head.next_activity, u32::max);
         for effect in effects {
             self.carry_out(now, id, awaiting, effect);
         }
@@ -213,6 +230,8 @@ impl Core {
         let Some(cell) = self.cells.get_mut(&id) else { return };
         let removed: Vec<_> = removed.iter().flat_map(|entity| cell.subtree(*entity)).collect();
         cell.remove_entities(&removed);
+        self.forget_retries_of(id, &removed);
+        let Some(cell) = self.cells.get_mut(&id) else { return };
         Self::reclaim(cell, number);
     }
 
@@ -236,6 +255,14 @@ impl Core {
                 && entity.convergence_name.as_deref() == Some(convergence_name.as_str())
         };
         let known = cell.entities.iter().find(|(_, entity)| named(entity)).map(|(n, _)| *n);
+        if let Some(kept) = cell.kept_root(service, &convergence_name).filter(|_| known.is_none()) {
+            // It is created by an event that is tried again: this one follows behind.
+            let routing = cell.turn.as_ref().and_then(|turn| turn.current.as_ref());
+            if routing.is_some_and(|routing| !routing.delivered.contains(&kept)) {
+                self.keep_behind(now, id, kept);
+            }
+            return;
+        }
         let routing = cell.turn.as_ref().and_then(|turn| turn.current.as_ref());
         let Some(activity) = routing.map(|routing| routing.event.activity.number) else { return };
         // A service that stops starts nothing new, whatever its selector says.
@@ -269,22 +296,21 @@ impl Core {
         let Some(turn) = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut()) else {
             return;
         };
-        turn.new_root_name = None;
         let policy = self.services[awaiting.service].on_roll_back;
         let service = self.services[awaiting.service].name;
         let Some(event) = turn.current.as_ref().map(|routing| routing.event.clone()) else {
             return;
         };
-        let is_told = std::mem::take(&mut turn.tells_roll_back);
+        let is_told = std::mem::take(&mut turn.tells_roll_back) || awaiting.selects;
         if is_told || !self.retry_later(now, id, awaiting, &event, reason) {
             let text = format!("{} rolled back: {reason}", event.event_type);
             self.raise_alarm(now, Severity::Major, service, &text);
             self.after_roll_back(id, awaiting, event, reason, policy, is_told);
         }
         let turn = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut());
-        if let Some(routing) = turn.and_then(|turn| turn.current.as_mut()) {
-            routing.failed = true;
-        }
+        let Some(turn) = turn else { return };
+        turn.new_root_name = None;
+        turn.current.iter_mut().for_each(|routing| routing.failed = true);
     }
 
     /// What the service's policy wants, when nothing is tried again.

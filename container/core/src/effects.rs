@@ -100,13 +100,16 @@ fn change_activities(cell: &mut Cell, effect: Effect) {
             cell.activities.insert(activity, Box::new(null));
             turn.touched.extend([Part::Head, Part::Activity(activity)]);
         }
-        Effect::EndActivity { activity } => turn.ended.push_back(activity),
+        Effect::EndActivity { activity } => {
+            turn.ended.push_back(activity);
+            change(cell, activity, |activity| activity.ending = true);
+        }
         Effect::Fire { activity, event_type, payload } => {
             let activity = resilee_sbb::ActivityId { cell: cell.id, number: activity };
             turn.events.push_back((Event { event_type, activity, payload }, Audience::All));
         }
         Effect::SuspendEvent { until } => {
-            // Neither a timer nor the end of an activity waits.
+            // What is for one entity does not wait.
             let all = turn.current.as_mut().filter(|routing| routing.audience == Audience::All);
             all.into_iter().for_each(|routing| routing.suspended_until = Some(until));
         }
@@ -122,6 +125,7 @@ fn change_activities(cell: &mut Cell, effect: Effect) {
             change(cell, activity, |activity| {
                 activity.attached.remove(&entity);
             });
+            cell.forget_mask(entity, activity);
         }
         Effect::BindName { activity, name } => {
             change(cell, activity, |activity| {

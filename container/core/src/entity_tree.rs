@@ -121,6 +121,16 @@ impl Cell {
         });
     }
 
+    /// The entity is attached to an activity no more: what it masked there is forgotten.
+    pub fn forget_mask(&mut self, entity: u32, activity: u32) {
+        let (Some(turn), Some(known)) = (self.turn.as_mut(), self.entities.get_mut(&entity)) else {
+            return;
+        };
+        if known.masks.remove(&activity).is_some() {
+            turn.touched.insert(Part::Entity(entity));
+        }
+    }
+
     /// The entity and all below it.
     pub fn subtree(&self, entity: u32) -> Vec<u32> {
         let mut subtree = vec![entity];
@@ -152,13 +162,17 @@ impl Core {
     }
 
     /// Null activities that nothing holds end by themselves: no entity is attached to them, no
-    /// name is bound to them, and no event of theirs waits.
+    /// name is bound to them, and no event of theirs waits. Names alone do not hold a cell in which
+    /// nothing else is left: nobody could look them up.
     pub(crate) fn end_idle_null_activities(&mut self, id: CellId) {
         let Some(cell) = self.cells.get_mut(&id) else { return };
         let Some(turn) = cell.turn.as_mut() else { return };
+        let is_lively = !cell.entities.is_empty()
+            || !cell.retries.is_empty()
+            || cell.activities.values().any(|activity| !activity.null);
         cell.activities.retain(|number, activity| {
             let held = !activity.attached.is_empty()
-                || !activity.names.is_empty()
+                || (is_lively && !activity.names.is_empty())
                 || activity.suspended.is_some();
             let kept = !activity.null || held;
             if !kept {

@@ -10,7 +10,7 @@
 //! 2. *The next one* is the candidate of the highest precedence (below).
 //! 3. A service whose descriptor says so is asked by its *initial event selector* which root entity
 //!    it is, or that the event is not initial after all. Without a selector the convergence name is
-//!    the activity context: a service that has a root entity there gets no second one.
+//!    the activity context: a service that has an entity there gets no second root.
 //! 4. A *root entity* that does not exist is created by its first delivery; one that exists is
 //!    attached.
 //! 5. The event is *delivered*; then again from 1, so an entity that attaches late is not missed.
@@ -33,7 +33,8 @@ use crate::resource_adaptor::Egress;
 use resilee_sbb::{ActivityEnd, DeliveryId, Descriptor, Event, EventPayload, TimerFired};
 use std::collections::{BTreeSet, VecDeque};
 
-/// Events that one turn may cause; a service that fires more is at fault.
+/// Events that one turn may cause; further ones are lost, counted and with an alarm, since a
+/// service that fires more is at fault.
 pub(crate) const EVENTS_PER_TURN_MAX: usize = 64;
 
 /// The running turn of a cell.
@@ -65,6 +66,8 @@ pub(crate) struct Turn {
     pub resumed: VecDeque<u32>,
     /// Events routed so far.
     pub routed: usize,
+    /// Events among them that waited behind a suspended one: this turn did not cause them.
+    pub resumed_events: usize,
 }
 
 /// For whom an event is.
@@ -102,6 +105,8 @@ pub(crate) struct Awaiting {
     pub entity: u32,
     /// True if the entity is being created by this delivery.
     pub created: bool,
+    /// True if an initial event selector is asked: there is no entity.
+    pub selects: bool,
 }
 
 /// A roll back that an entity hears of.

@@ -97,6 +97,8 @@ impl Core {
         let Some(cell) = self.cells.get_mut(&id) else { return };
         let (key, due) = ((entity, timer), armed.as_ref().map(|armed| armed.due));
         let changed = match armed {
+            // It was created and removed by the same delivery.
+            Some(_) if !cell.entities.contains_key(&entity) => false,
             Some(armed) => cell.timers.insert(key, armed.clone()) != Some(armed),
             None => cell.timers.remove(&key).is_some(),
         };

@@ -81,12 +81,14 @@ impl Core {
         let Some(cell) = self.cells.get_mut(&id) else { return false };
         let Some(turn) = cell.turn.as_mut() else { return false };
         turn.touched.insert(Part::Retry(entity));
+        let convergence_name = turn.new_root_name.take().map(String::into_boxed_str);
         let retry = cell.retries.entry(entity).or_insert_with(|| Retry {
             service: service.to_owned(),
             events: vec![event.clone()],
             tries: 0,
             due: now,
             alarm: String::new(),
+            convergence_name,
         });
         let old = std::mem::take(&mut retry.alarm);
         retry.tries += 1;
@@ -139,6 +141,19 @@ impl Core {
         let entity = EntityId { cell: id, number: entity };
         self.timers.set(Due::Retry(entity), None);
         self.release_retry_alarm(&retry.service, &retry.alarm, entity);
+    }
+
+    /// Entities were removed: nothing is tried again for them.
+    pub(crate) fn forget_retries_of(&mut self, id: CellId, removed: &[u32]) {
+        for entity in removed {
+            let Some(cell) = self.cells.get_mut(&id) else { return };
+            if cell.retries.contains_key(entity) {
+                if let Some(turn) = cell.turn.as_mut() {
+                    turn.touched.insert(Part::Retry(*entity));
+                }
+                self.forget_retry(id, *entity);
+            }
+        }
     }
 
     /// The first kept event of an entity is due again.
@@ -233,6 +248,17 @@ impl Cell {
         let kept =
             |(_, retry): &(&u32, &Retry)| retry.service == service && retry.is_about(activity);
         self.retries.iter().find(kept).map(|(entity, _)| *entity)
+    }
+}
+
+impl Cell {
+    /// The number of the root entity of a service that will have this name, once its first event
+    /// is taken.
+    pub fn kept_root(&self, service: &str, convergence_name: &str) -> Option<u32> {
+        let named = |(_, retry): &(&u32, &Retry)| {
+            retry.service == service && retry.convergence_name.as_deref() == Some(convergence_name)
+        };
+        self.retries.iter().find(named).map(|(entity, _)| *entity)
     }
 }
 

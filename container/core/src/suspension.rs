@@ -38,6 +38,15 @@ impl Core {
         self.timers.set(Due::Suspended(activity), Some(until));
     }
 
+    /// The time of a suspended event is over, unless it is another one that is suspended by now.
+    pub(crate) fn time_out_suspended(&mut self, now: Timestamp, id: CellId, activity: u32) {
+        let known = self.cells.get(&id).and_then(|cell| cell.activities.get(&activity));
+        let suspended = known.and_then(|activity| activity.suspended.as_ref());
+        if suspended.is_some_and(|suspended| suspended.until <= now) {
+            self.resume(id, activity);
+        }
+    }
+
     /// A suspended event goes on, with the turn's next step.
     pub(crate) fn resume(&mut self, id: CellId, activity: u32) {
         let Some(turn) = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut()) else {
@@ -57,6 +66,7 @@ impl Core {
         let Some(suspended) = activity.suspended.take() else { return true };
         turn.touched.insert(Part::Activity(number));
         let (routing, queue, ends) = suspended.into_routing(services);
+        turn.resumed_events += queue.len();
         for event in queue.into_iter().rev() {
             turn.events.push_front((event, Audience::All));
         }
@@ -84,6 +94,7 @@ impl Core {
         } else {
             let text = format!("an event of call {id} is lost: too many wait for a suspended one");
             self.raise_alarm(now, Severity::Major, "slee", &text);
+            self.count_drop("event behind a suspended one");
         }
         None
     }

@@ -149,6 +149,7 @@ impl Core {
         for number in cell.activities.keys() {
             let activity = cell.activity_id(*number);
             self.timers.set(Due::Adaptor(activity), None);
+            self.timers.set(Due::Suspended(activity), None);
             self.adaptor.forget(activity);
         }
         for (entity, timer) in cell.timers.keys() {

@@ -32,7 +32,7 @@ impl Core {
             CellInput::Adopt(adoption) => self.adopt_activities(now, id, adoption),
             CellInput::Missed => self.hear_missed(now, id),
             CellInput::Retry(entity) => self.try_again(id, entity),
-            CellInput::Resume(activity) => self.resume(id, activity),
+            CellInput::Resume(activity) => self.time_out_suspended(now, id, activity),
             CellInput::Quarantine(service) => self.quarantine(id, service),
         }
         self.announce(id);
@@ -159,8 +159,10 @@ impl Core {
         }
         let Some(turn) = cell.turn.as_mut() else { return false };
         let Some((event, audience)) = turn.events.pop_front() else { return Self::next_end(cell) };
-        turn.routed += 1;
-        if turn.routed > EVENTS_PER_TURN_MAX {
+        // A timer, and what is tried again, no service has caused in this turn.
+        turn.routed += usize::from(audience == Audience::All);
+        if audience == Audience::All && turn.routed > EVENTS_PER_TURN_MAX + turn.resumed_events {
+            self.lose_event(now, id, &event);
             return true;
         }
         let event = match audience {
@@ -174,17 +176,24 @@ impl Core {
         true
     }
 
+    /// The turn has caused too many events.
+    fn lose_event(&mut self, now: Timestamp, id: CellId, event: &Event) {
+        self.count_drop("event beyond those of one turn");
+        let text = format!("{} of call {id} is lost: too many events in a turn", event.event_type);
+        self.raise_alarm(now, Severity::Major, "slee", &text);
+    }
+
     /// Takes the next activity of the turn that ends: that is the last event on it.
     fn next_end(cell: &mut Cell) -> bool {
         let Some(turn) = cell.turn.as_mut() else { return false };
         let Some(number) = turn.ended.pop_front() else { return false };
         let Some(activity) = cell.activities.get_mut(&number) else { return true };
+        activity.ending = true;
         if let Some(suspended) = activity.suspended.as_mut() {
             suspended.ends = true;
             turn.touched.insert(Part::Activity(number));
             return true;
         }
-        activity.ending = true;
         let event = Event::new(ActivityId { cell: cell.id, number }, &ActivityEnd {});
         let event = event.expect("plain data can be encoded");
         turn.current = Some(Routing::new(event, Audience::All));
@@ -198,13 +207,15 @@ impl Core {
         let routing = turn.current.take()?;
         let number = routing.event.activity.number;
         let is_end = routing.event.event_type == ActivityEnd::TYPE;
-        if is_end && cell.activities.get(&number).is_some_and(|activity| activity.ending) {
+        let known = cell.activities.get(&number);
+        let is_adaptors = known.is_some_and(|activity| !activity.null);
+        if is_end && known.is_some_and(|activity| activity.ending) {
             turn.touched.insert(Part::Activity(number));
-            if let Some(activity) = cell.activities.remove(&number) {
-                activity.attached.iter().for_each(|entity| Self::reclaim(cell, *entity));
+            for entity in cell.activities.remove(&number).into_iter().flat_map(|it| it.attached) {
+                cell.forget_mask(entity, number);
+                Self::reclaim(cell, entity);
             }
         }
-        let is_adaptors = cell.activities.get(&number).is_some_and(|activity| !activity.null);
-        ((routing.failed || declined) && (is_adaptors || is_end)).then_some(routing.event.activity)
+        ((routing.failed || declined) && is_adaptors).then_some(routing.event.activity)
     }
 }

@@ -19,6 +19,9 @@ use std::time::Duration;
 /// How long an event stays suspended at most.
 pub const SUSPENDED_MAX: Duration = Duration::from_secs(3_600);
 
+/// How the names of the container's own event types begin.
+const OWN_EVENTS: &str = "slee.";
+
 impl Context<'_> {
     /// Attaches an entity of this tree to an activity context: it gets its events from now on,
     /// the one being routed included.
@@ -81,13 +84,16 @@ impl Context<'_> {
     }
 
     /// Event types of an activity context that this entity does not get, instead of those it
-    /// masked before. What it masks it may still cause a root entity of its service to be created
-    /// for.
+    /// masked before. It holds until the entity is detached. Timers and the end of an activity
+    /// cannot be masked.
     ///
     /// # Errors
-    /// An unknown activity.
+    /// An unknown activity, or one that this entity is not attached to.
     pub fn mask(&mut self, activity: ActivityId, events: &[&str]) -> Result<(), Failure> {
-        self.open_context(activity)?;
+        if !self.open_context(activity)?.attached.contains(&self.number) {
+            let text = format!("{} is not attached to activity {activity}", self.entity());
+            return Err(Failure::new(text));
+        }
         let (entity, activity) = (self.number, activity.number);
         let events = events.iter().map(|event| (*event).to_owned()).collect();
         self.tx.ask(Effect::Mask { entity, activity, events });
@@ -196,7 +202,8 @@ impl Context<'_> {
     /// Fires an event on an activity. It is routed after those that were fired before it.
     ///
     /// # Errors
-    /// An unknown activity or one that ends; a payload that cannot be encoded or is too large.
+    /// An unknown activity or one that ends; a payload that cannot be encoded or is too large; an
+    /// event of the container's own (`slee.`).
     pub fn fire<E: EventPayload>(
         &mut self,
         activity: ActivityId,
@@ -204,6 +211,9 @@ impl Context<'_> {
     ) -> Result<(), Failure> {
         if self.open_context(activity)?.is_ending {
             return Err(Failure::new(format!("activity {activity} is ending")));
+        }
+        if E::TYPE.starts_with(OWN_EVENTS) {
+            return Err(Failure::new(format!("{} is the container's to fire", E::TYPE)));
         }
         let payload = bounded(encode(payload)?, "event")?;
         let (activity, event_type) = (activity.number, E::TYPE.to_owned());
@@ -262,8 +272,12 @@ impl Context<'_> {
     /// context, before [`Context::resume_event`] or until `timeout` is over.
     ///
     /// # Errors
-    /// A time-out beyond [`SUSPENDED_MAX`].
+    /// A time-out beyond [`SUSPENDED_MAX`]; a timer, or the end of an activity: they do not wait.
     pub fn suspend_event(&mut self, timeout: Duration) -> Result<(), Failure> {
+        let event = self.deliver.event.event_type.as_str();
+        if event.starts_with(OWN_EVENTS) {
+            return Err(Failure::new(format!("{event} cannot be suspended")));
+        }
         if timeout > SUSPENDED_MAX {
             let text = format!("an event is suspended for {SUSPENDED_MAX:?} at most");
             return Err(Failure::new(text));

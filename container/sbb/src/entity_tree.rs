@@ -80,17 +80,17 @@ impl Context<'_> {
     /// go with them.
     ///
     /// # Errors
-    /// An entity that is not below this one, or whose handler is running.
+    /// An entity that is not below this one, or whose handler is running, or that of one below it.
     pub fn remove_child(&mut self, child: EntityId) -> Result<(), Failure> {
         if !self.is_below(child) {
             return Err(Failure::new(format!("{child} is not below {}", self.entity())));
         }
-        if self.tx.running.contains(&child.number) {
-            return Err(Failure::new(format!(
-                "{child} is running: it cannot be removed by a call"
-            )));
+        let removed = self.tx.subtree(self.deliver, child.number);
+        if removed.iter().any(|number| self.tx.running.contains(number)) {
+            let text = format!("{child} is running, or what is below it: it cannot be removed now");
+            return Err(Failure::new(text));
         }
-        let removed = self.tx.remove(self.deliver, child.number);
+        self.tx.remove(&removed);
         for activity in self.tx.context_numbers(self.deliver) {
             let Some(context) = self.tx.context(self.deliver, activity) else { continue };
             if removed.iter().any(|number| context.attached.contains(number))

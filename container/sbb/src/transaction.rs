@@ -115,8 +115,8 @@ impl Transaction {
         Ok(number)
     }
 
-    /// Removes an entity with all below it; those are they.
-    pub fn remove(&mut self, deliver: &Deliver, number: u32) -> Vec<u32> {
+    /// An entity with all below it.
+    pub fn subtree(&self, deliver: &Deliver, number: u32) -> Vec<u32> {
         let mut doomed = vec![number];
         let mut next = 0;
         while let Some(parent) = doomed.get(next).copied() {
@@ -127,11 +127,15 @@ impl Transaction {
             let children: Vec<_> = self.numbers(deliver).filter(child).collect();
             doomed.extend(children);
         }
-        for number in &doomed {
+        doomed
+    }
+
+    /// Removes entities.
+    pub fn remove(&mut self, doomed: &[u32]) {
+        for number in doomed {
             self.removed.insert(*number);
             self.written.remove(number);
         }
-        doomed
     }
 
     /// The SBB of an entity, found from the root down.

@@ -149,6 +149,7 @@ fn what_the_first_format_stored_is_read() {
         tries: 1,
         due: TIME,
         alarm: "rolled back".to_owned(),
+        convergence_name: None,
     };
     assert_read(KEPT, "retry", &retry);
     let progress =
