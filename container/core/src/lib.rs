@@ -45,6 +45,7 @@ mod commit;
 mod commits;
 mod conditions;
 mod config;
+mod consistency;
 mod core;
 mod deliveries;
 mod effects;

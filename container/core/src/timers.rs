@@ -55,6 +55,16 @@ impl Timers {
         Some(due)
     }
 
+    /// All that is awaited.
+    pub fn all(&self) -> impl Iterator<Item = Due> {
+        self.at.keys().copied()
+    }
+
+    /// True if it is awaited.
+    pub fn is_set(&self, due: Due) -> bool {
+        self.at.contains_key(&due)
+    }
+
     /// When the next one is due.
     pub fn next(&self) -> Option<Timestamp> {
         self.queue.first().map(|(at, _)| *at)

@@ -17,6 +17,9 @@ use resilee_sbb::{
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
+/// Services of every node.
+pub const SERVICES: [LinkedSbb; 2] = [LinkedSbb::of::<Front>(), LinkedSbb::of::<Back>()];
+
 /// What both services may count and measure.
 const USAGE: &[UsageParameter] =
     &[UsageParameter::counter("words"), UsageParameter::sample("ring_ms")];

@@ -1,6 +1,6 @@
 //! Two nodes and a seat, each node with a clock of its own; what they send arrives at once.
 
-use crate::toy::{Back, Front, Toy};
+use crate::toy::{SERVICES, Toy};
 use resilee_core::management::{Changed, Notice, Status, TableChange};
 use resilee_core::{Core, CoreConfig, Input, Output, PROGRESS_KEY, Peer, Restored, StoreBatch};
 use resilee_core::{StoreOp, StoredRecord, Tree, VOTER_KEY};
@@ -12,8 +12,6 @@ use resilee_sbb::{CellId, CohortId, Deliver, LinkedSbb, Tables, Timestamp, decod
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
-
-const SERVICES: [LinkedSbb; 2] = [LinkedSbb::of::<Front>(), LinkedSbb::of::<Back>()];
 
 /// A node, alive or dead, with its disk.
 #[derive(Default)]

@@ -1,16 +1,14 @@
 //! One node with a virtual clock, a disk that flushes when told, and handlers that answer at once.
 
-use crate::toy::{Back, Front, Toy};
+use crate::toy::{SERVICES, Toy};
 use resilee_core::management::Notice;
 use resilee_core::{Core, CoreConfig, Input, Limits, Output, Restored, StoreBatch, StoreOp, Tree};
 use resilee_core::{PROGRESS_KEY, VOTER_KEY};
 use resilee_membership::{Flow, Key, RunId, Transport, Unclean, seal_sip};
-use resilee_sbb::{Deliver, DeliveryId, LinkedSbb, Outcome, Tables, Timestamp, decode};
+use resilee_sbb::{Deliver, DeliveryId, Outcome, Tables, Timestamp, decode};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
-
-const SERVICES: [LinkedSbb; 2] = [LinkedSbb::of::<Front>(), LinkedSbb::of::<Back>()];
 
 /// The node and its world.
 pub struct House {
@@ -221,15 +219,6 @@ impl House {
     /// True if no cell and no row is on the disk.
     pub fn disk_is_empty(&self) -> bool {
         self.disk.keys().all(|(tree, _)| *tree == Tree::Meta)
-    }
-
-    /// The counter in the state of the only entity of `service`.
-    pub fn counts(&mut self, service: &str) -> Option<u32> {
-        self.flush();
-        let cells = self.core.cells(10);
-        let entity = cells.iter().flat_map(|c| &c.entities).find(|e| e.service == service)?;
-        let front: Front = decode(&entity.state.bytes).expect("the toy wrote it");
-        Some(front.count)
     }
 
     pub fn was_delivered(&self, service: &str, event_type: &str) -> bool {

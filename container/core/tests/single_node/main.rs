@@ -12,7 +12,19 @@ mod view_rules;
 
 use house::House;
 use resilee_core::{Input, Restored, StoreOp};
-use resilee_sbb::Severity;
+use resilee_sbb::{Severity, decode};
+use toy::Front;
+
+impl House {
+    /// The counter in the state of the only entity of `service`.
+    pub fn counts(&mut self, service: &str) -> Option<u32> {
+        self.flush();
+        let cells = self.core.cells(10);
+        let entity = cells.iter().flat_map(|c| &c.entities).find(|e| e.service == service)?;
+        let front: Front = decode(&entity.state.bytes).expect("the toy wrote it");
+        Some(front.count)
+    }
+}
 
 #[test]
 fn what_is_wrong_around_the_core_is_an_alarm_until_it_is_over() {

@@ -9,12 +9,15 @@
 use resilee_core::{Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdaptor, Route, Scope};
 use resilee_membership::Flow;
 use resilee_sbb::{
-    ActivityId, CohortId, Context, Descriptor, Event, EventPayload, Failure, OnRollBack, Sbb,
-    TimerId, Timestamp,
+    ActivityId, CohortId, Context, Descriptor, Event, EventPayload, Failure, LinkedSbb, OnRollBack,
+    Sbb, TimerId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// Services of every node.
+pub const SERVICES: [LinkedSbb; 2] = [LinkedSbb::of::<Front>(), LinkedSbb::of::<Back>()];
 
 /// Something was said on the activity.
 #[derive(Serialize, Deserialize)]

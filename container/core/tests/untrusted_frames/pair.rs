@@ -1,17 +1,16 @@
 //! Two nodes and a seat with a virtual clock: no message is lost, every write is flushed at once.
 
-use crate::toy::{Back, Front, Toy};
+use crate::toy::{SERVICES, Toy};
 use resilee_core::{Core, CoreConfig, Input, Output, Peer, Restored};
 use resilee_membership::{
     Control, Flow, Key, NodeName, Packet, RunId, Seat, SeatConfig, SeatInput, SeatOutput,
     Transport, Unclean, open, seal_control, seal_sip,
 };
-use resilee_sbb::{LinkedSbb, Tables, Timestamp};
+use resilee_sbb::{Tables, Timestamp};
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-const SERVICES: [LinkedSbb; 2] = [LinkedSbb::of::<Front>(), LinkedSbb::of::<Back>()];
 const NAMES: [&str; 2] = ["server1", "server2"];
 const SEAT: u16 = 9000;
 

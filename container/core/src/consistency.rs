@@ -1,0 +1,125 @@
+//! Is all that a core holds about something that is there? For whoever checks it from outside (the
+//! simulator, the tests): nothing in the core reads it.
+//!
+//! | what                | must have                                                          |
+//! |---------------------|--------------------------------------------------------------------|
+//! | an entity           | its parent, and its service                                        |
+//! | a tree              | an attachment, or events that wait for one of its entities         |
+//! | an attachment       | its entity                                                         |
+//! | a mask              | its attachment                                                     |
+//! | a name              | one activity                                                       |
+//! | a timer of an SBB   | its entity; where the cell is owned, a moment at which it fires    |
+//! | a suspended event   | where the cell is owned, a moment at which it goes on              |
+//! | whatever is awaited | what it is for                                                     |
+//!
+//! All of it holds between turns; a cell with a running turn is not looked at.
+
+use crate::cell::Cell;
+use crate::core::Core;
+use crate::timers::Due;
+
+impl Core {
+    /// What is about something that is not there, in words; nothing, if all is well.
+    pub fn inconsistencies(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for cell in self.cells.values().filter(|cell| cell.turn.is_none()) {
+            self.check_entities(cell, &mut found);
+            self.check_activities(cell, &mut found);
+            if cell.live {
+                self.check_awaited(cell, &mut found);
+            }
+        }
+        found.extend(self.timers.all().filter(|due| !self.is_for_something(*due)).map(|due| {
+            format!("{due:?} is awaited for what is not there") //
+        }));
+        found
+    }
+
+    /// How many moments are awaited for cells.
+    pub fn timers_set(&self) -> usize {
+        self.timers.all().count()
+    }
+
+    fn check_entities(&self, cell: &Cell, found: &mut Vec<String>) {
+        for (number, entity) in &cell.entities {
+            let id = cell.entity_id(*number);
+            let is_deployed = self.services.iter().any(|it| it.name == entity.service);
+            if !is_deployed {
+                found.push(format!("entity {id} is of no service"));
+            }
+            match &entity.child {
+                Some(child) if !cell.entities.contains_key(&child.parent) => {
+                    found.push(format!("entity {id} has no parent"));
+                }
+                None if !self.is_held(cell, *number) => {
+                    found.push(format!("the tree of {id} is attached to nothing"));
+                }
+                _ => {}
+            }
+            let masked = |activity: &u32| {
+                let known = cell.activities.get(activity);
+                known.is_some_and(|activity| activity.attached.contains(number))
+            };
+            if !entity.masks.keys().all(masked) {
+                found.push(format!("entity {id} masks what it is not attached to"));
+            }
+        }
+        for (entity, timer) in cell.timers.keys() {
+            if !cell.entities.contains_key(entity) {
+                found.push(format!("{timer:?} is of no entity: {}", cell.entity_id(*entity)));
+            }
+        }
+    }
+
+    /// True if something of a tree is attached, or waits to get an event.
+    fn is_held(&self, cell: &Cell, root: u32) -> bool {
+        cell.tree(root).any(|number| {
+            cell.retries.contains_key(&number) || cell.attachments(number).next().is_some()
+        })
+    }
+
+    fn check_activities(&self, cell: &Cell, found: &mut Vec<String>) {
+        let mut names = std::collections::BTreeSet::new();
+        for (number, activity) in &cell.activities {
+            let id = cell.activity_id(*number);
+            if !activity.attached.iter().all(|entity| cell.entities.contains_key(entity)) {
+                found.push(format!("to {id} an entity is attached that is not there"));
+            }
+            if !activity.names.iter().all(|name| names.insert(name)) {
+                found.push(format!("a name of {id} is bound twice"));
+            }
+        }
+    }
+
+    fn check_awaited(&self, cell: &Cell, found: &mut Vec<String>) {
+        let timers = cell.timers.keys().map(|(entity, timer)| {
+            Due::Sbb(cell.entity_id(*entity), *timer) //
+        });
+        let suspended = cell.activities.iter().filter(|(_, it)| it.suspended.is_some());
+        let suspended = suspended.map(|(number, _)| Due::Suspended(cell.activity_id(*number)));
+        let retries = cell.retries.keys().map(|number| Due::Retry(cell.entity_id(*number)));
+        let lost = timers.chain(suspended).chain(retries).filter(|due| !self.timers.is_set(*due));
+        // What waits in the inbox was due already.
+        if cell.inbox.is_empty() {
+            found.extend(lost.map(|due| format!("{due:?} is not awaited")));
+        }
+    }
+
+    fn is_for_something(&self, due: Due) -> bool {
+        let cell = |id| self.cells.get(&id).filter(|cell: &&Cell| cell.live);
+        let unfinished = |cell: &&Cell| cell.turn.is_some();
+        match due {
+            Due::Adaptor(id) => cell(id.cell)
+                .is_some_and(|it| unfinished(&it) || it.activities.contains_key(&id.number)),
+            Due::Sbb(id, timer) => cell(id.cell)
+                .is_some_and(|it| unfinished(&it) || it.timers.contains_key(&(id.number, timer))),
+            Due::Retry(id) => cell(id.cell)
+                .is_some_and(|it| unfinished(&it) || it.retries.contains_key(&id.number)),
+            Due::Suspended(id) => cell(id.cell).is_some_and(|it| {
+                let activity = it.activities.get(&id.number);
+                unfinished(&it) || activity.is_some_and(|activity| activity.suspended.is_some())
+            }),
+            Due::Delivery(delivery) => self.deliveries.contains_key(&delivery),
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Initial events (chapter 8.6): which root entity an event belongs to, and when one is created.
+
+use crate::container::Container;
+use crate::script::{fail, on, selects};
+use resilee_sbb::{Failure, InitialEvent};
+
+#[test]
+fn without_a_selector_each_activity_context_has_a_root_entity() {
+    let mut container = Container::with_activity();
+    container.say("c1 start");
+    container.fire_on(1, "begin", "one");
+    container.fire_on(2, "begin", "two");
+    container.fire_on(1, "begin", "three");
+    let trace = container.trace();
+    assert_eq!(
+        trace,
+        ["alpha1 one", "beta2 one", "alpha3 two", "beta4 two", "alpha1 three", "beta2 three"]
+    );
+}
+
+#[test]
+fn an_event_that_is_not_initial_creates_nothing() {
+    let mut container = Container::with_activity();
+    container.fire("tick", "hello");
+    assert_eq!(container.trace(), [""; 0]);
+}
+
+#[test]
+fn a_service_whose_entity_is_attached_gets_no_second_root_there() {
+    let mut container = Container::begun();
+    container.say("c1 start");
+    on("alpha", "attach", |_, cx| {
+        let second = resilee_sbb::ActivityId { number: 2, ..cx.activity() };
+        cx.attach(cx.entity(), second)
+    });
+    container.fire("tick", "attach");
+    container.trace();
+    container.fire_on(2, "begin", "two");
+    assert_eq!(container.trace(), ["alpha1 two", "beta3 two"]);
+}
+
+#[test]
+fn a_selector_names_the_root_entity_that_gets_the_event() {
+    let mut container = Container::with_activity();
+    selects("chooser", |word, _| Ok(InitialEvent::by().custom_name(word)));
+    for word in ["red", "blue", "red"] {
+        container.fire("choose", word);
+    }
+    let trace = container.trace();
+    let ran: Vec<_> = trace.iter().filter(|line| !line.contains("asked")).collect();
+    // All that are attached get it, whoever was chosen.
+    assert_eq!(
+        ran,
+        ["chooser1 red", "chooser1 blue", "chooser2 blue", "chooser1 red", "chooser2 red"]
+    );
+    assert_eq!(container.entities("chooser"), [1, 2]);
+}
+
+#[test]
+fn one_root_entity_serves_all_activities_of_one_name() {
+    let mut container = Container::with_activity();
+    container.say("c1 start");
+    selects("chooser", |_, _| Ok(InitialEvent::by().address("sip:bob@example.test")));
+    container.fire_on(1, "choose", "one");
+    container.fire_on(2, "choose", "two");
+    container.fire_on(2, "tick", "three");
+    let trace = container.trace();
+    let ran: Vec<_> = trace.iter().filter(|line| !line.contains("asked")).collect();
+    assert_eq!(ran, ["chooser1 one", "chooser1 two", "chooser1 three"], "it is attached to both");
+}
+
+#[test]
+fn by_the_type_of_event_there_is_a_root_entity_for_each() {
+    let mut container = Container::with_activity();
+    selects("chooser", |_, _| Ok(InitialEvent::by().event_type()));
+    container.fire("choose", "one");
+    container.fire("choose-too", "two");
+    container.fire("choose", "three");
+    assert_eq!(container.entities("chooser"), [1, 2]);
+}
+
+#[test]
+fn by_the_activity_context_there_is_a_root_entity_for_each() {
+    let mut container = Container::with_activity();
+    container.say("c1 start");
+    selects("chooser", |_, _| Ok(InitialEvent::by_activity_context()));
+    container.fire_on(1, "choose", "one");
+    container.fire_on(2, "choose", "two");
+    container.fire_on(1, "choose", "three");
+    assert_eq!(container.entities("chooser"), [1, 2]);
+}
+
+#[test]
+fn a_selector_may_say_that_an_event_is_not_initial_after_all() {
+    let mut container = Container::with_activity();
+    selects("chooser", |_, _| Ok(InitialEvent::none()));
+    container.fire("choose", "no");
+    assert_eq!(container.trace(), ["chooser is asked about no"]);
+    assert_eq!(container.entities("chooser"), [0u32; 0]);
+}
+
+#[test]
+fn a_selector_is_asked_once_per_event_also_if_the_root_entity_fails() {
+    let mut container = Container::with_activity();
+    selects("chooser", |word, _| Ok(InitialEvent::by().custom_name(word)));
+    on("chooser", "bad", |_, _| fail());
+    container.fire("choose", "bad");
+    let asked = container.trace().iter().filter(|line| line.contains("asked")).count();
+    assert_eq!(asked, 1);
+    container.fire("choose", "good");
+    assert_eq!(container.trace(), ["chooser is asked about good", "chooser2 good"]);
+}
+
+#[test]
+fn a_selector_that_fails_makes_the_event_not_initial_with_an_alarm() {
+    let mut container = Container::with_activity();
+    selects("chooser", |_, _| Err(Failure::new("no idea")));
+    container.fire("choose", "what");
+    assert!(container.has_alarm("no idea"));
+    assert_eq!(container.entities("chooser"), [0u32; 0]);
+    assert_eq!(container.sent().last().map(String::as_str), Some("c1 failed on 1"));
+}
+
+#[test]
+fn a_selector_that_panics_has_failed() {
+    let mut container = Container::with_activity();
+    selects("chooser", |_, _| panic!("out of order"));
+    container.fire("choose", "what");
+    assert!(container.has_alarm("panicked: out of order"));
+}
+
+#[test]
+fn a_selector_that_fails_is_not_asked_again_by_a_service_that_tries_again() {
+    let mut container = Container::with_activity();
+    selects("patient", |_, _| Err(Failure::new("no idea")));
+    container.fire("wait", "what");
+    container.fire("begin", "begin");
+    assert!(container.has_alarm("no idea"));
+    container.trace();
+    container.pass_seconds(60);
+    assert_eq!(container.trace(), [""; 0]);
+}
+
+#[test]
+fn what_a_selector_asks_for_is_dropped() {
+    let mut container = Container::with_activity();
+    selects("chooser", |_, cx| {
+        cx.set_attribute_of(cx.activity(), "left over", &1)?;
+        cx.trace(resilee_sbb::TraceLevel::Info, "asked");
+        Ok(InitialEvent::by_activity_context())
+    });
+    on("chooser", "one", |_, cx| {
+        assert_eq!(cx.attribute::<i32>("left over")?, None);
+        Ok(())
+    });
+    container.fire("choose", "one");
+    assert_eq!(container.alarms(), [""; 0]);
+    assert_eq!(container.service_trace(), ["asked"]);
+}
+
+#[test]
+fn a_root_entity_whose_first_event_is_tried_again_keeps_its_name() {
+    let mut container = Container::with_activity();
+    selects("patient", |_, _| Ok(InitialEvent::by().custom_name("one")));
+    on("patient", "first", |_, cx| match cx.now().as_millis() % 60_000 < 20_400 {
+        true => fail(),
+        false => Ok(()),
+    });
+    container.fire("wait", "first");
+    container.fire("wait", "second");
+    container.pass_seconds(30);
+    container.fire("wait", "third");
+    let trace = container.trace();
+    let ran: Vec<_> = trace.iter().filter(|line| line.starts_with("patient1")).collect();
+    assert_eq!(ran.last().map(|line| line.as_str()), Some("patient1 third"), "{trace:?}");
+    assert_eq!(container.entities("patient"), [1]);
+    assert!(ran.iter().any(|line| *line == "patient1 second"), "{trace:?}");
+}

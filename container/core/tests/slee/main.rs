@@ -1,0 +1,30 @@
+//! The specification of the container: one rule, one test.
+//!
+//! A node or a pair on virtual time. The protocol and the services are toys (`toy.rs`): what an SBB
+//! does at a word, a test says (`script.rs`). Nothing may be left behind (`container.rs`).
+//! Sections are those of JAIN SLEE 1.1.
+
+mod activity_contexts;
+mod calls;
+mod container;
+mod entity_trees;
+mod event_masks;
+mod event_router;
+#[expect(dead_code, reason = "other tests need more of it")]
+#[path = "../single_node/house.rs"]
+mod house;
+mod initial_events;
+mod limits;
+mod naming;
+mod null_activities;
+#[expect(dead_code, reason = "other tests need more of it")]
+#[path = "../pair/pair.rs"]
+mod pair;
+mod priorities;
+mod roll_back;
+mod script;
+mod suspension;
+mod takeover;
+mod timers;
+mod toy;
+mod transactions;

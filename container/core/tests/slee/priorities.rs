@@ -1,0 +1,55 @@
+//! Priorities (chapter 8.5): they change the order of later events, and of those being routed.
+
+use crate::container::Container;
+use crate::script::on;
+
+#[test]
+fn a_root_entity_with_another_priority_goes_before_those_of_other_services() {
+    let mut container = Container::begun();
+    on("beta", "raise", |_, cx| cx.set_priority(cx.entity(), 20));
+    assert_eq!(container.tick("raise"), ["alpha1 raise", "beta2 raise"]);
+    assert_eq!(container.tick("hello"), ["beta2 hello", "alpha1 hello"]);
+}
+
+#[test]
+fn a_sibling_with_another_priority_goes_first() {
+    let mut container = Container::begun();
+    on("alpha", "grow", |_, cx| {
+        for _ in 0..3 {
+            let child = cx.create_child("left")?;
+            cx.attach(child, cx.activity())?;
+        }
+        cx.set_priority(cx.children("left")[2], 1)
+    });
+    let trace = container.tick("grow");
+    assert_eq!(trace[1..4], ["left5 grow", "left3 grow", "left4 grow"]);
+}
+
+#[test]
+fn a_priority_set_while_an_event_is_routed_counts_for_that_event() {
+    let mut container = Container::begun();
+    on("alpha", "grow", |_, cx| {
+        for _ in 0..3 {
+            let child = cx.create_child("left")?;
+            cx.attach(child, cx.activity())?;
+        }
+        Ok(())
+    });
+    on("left", "favour", |_, cx| {
+        let last = resilee_sbb::EntityId { number: 5, ..cx.entity() };
+        cx.set_priority(last, 9)
+    });
+    container.fire("tick", "grow");
+    container.trace();
+    let trace = container.tick("favour");
+    assert_eq!(trace[1..4], ["left3 favour", "left5 favour", "left4 favour"]);
+}
+
+#[test]
+fn of_two_roots_with_one_priority_the_service_that_the_node_has_first_goes_first() {
+    let mut container = Container::begun();
+    on("beta", "level", |_, cx| cx.set_priority(cx.entity(), 10));
+    container.fire("tick", "level");
+    container.trace();
+    assert_eq!(container.tick("hello"), ["alpha1 hello", "beta2 hello"]);
+}

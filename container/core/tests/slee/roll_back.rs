@@ -1,0 +1,225 @@
+//! What a roll back undoes (chapter 9.3), one by one; and what it does not.
+
+use crate::container::Container;
+use crate::entity_trees::with_child;
+use crate::script::{State, fail, note, on};
+use crate::toy::{Tick, Tock};
+use resilee_sbb::{ActivityId, Context, EventPayload, Failure, Severity, TimerId, TraceLevel};
+use std::time::Duration;
+
+/// `alpha1`, which has the child `left3`, does this and fails; what the trace says then is not
+/// looked at.
+fn undone(
+    does: impl Fn(&mut State, &mut Context<'_>) -> Result<(), Failure> + 'static,
+) -> Container {
+    let mut container = with_child("left");
+    container.fire("tick", "create");
+    on("alpha", "do", move |me, cx| {
+        does(me, cx)?;
+        fail()
+    });
+    container.fire("tick", "do");
+    assert!(container.has_alarm("as it was told"), "{:?}", container.alarms());
+    container.trace();
+    container
+}
+
+/// What `alpha1` sees afterwards.
+fn seen(
+    container: &mut Container,
+    looks: impl Fn(&State, &Context<'_>) -> String + 'static,
+) -> String {
+    on("alpha", "look", move |me, cx| {
+        note(looks(me, cx));
+        Ok(())
+    });
+    container.tick("look")[1].clone()
+}
+
+#[test]
+fn a_roll_back_undoes_cmp_fields() {
+    let mut container = undone(|me, _| {
+        me.count = 100;
+        Ok(())
+    });
+    assert_eq!(seen(&mut container, |me, _| me.count.to_string()), "3", "begin, create, look");
+}
+
+#[test]
+fn a_roll_back_undoes_cmp_fields_of_callees() {
+    let mut container =
+        undone(|me, cx| crate::script::ask(cx, me.child.expect("created"), "count").map(drop));
+    on("left", "count", |me, _| {
+        note(me.count.to_string());
+        Ok(())
+    });
+    let trace = container.tick("count");
+    assert_eq!(trace[1..3], ["left3 count", "3"], "three events, no call: {trace:?}");
+}
+
+#[test]
+fn a_roll_back_undoes_attributes() {
+    let mut container = undone(|_, cx| cx.set_attribute("price", &5));
+    let price = seen(&mut container, |_, cx| format!("{:?}", cx.attribute::<i32>("price")));
+    assert_eq!(price, "Ok(None)");
+}
+
+#[test]
+fn a_roll_back_undoes_attachments() {
+    let mut container = undone(|me, cx| {
+        let null = cx.create_null_activity()?;
+        cx.attach(cx.entity(), null)?;
+        cx.detach_from(me.child.expect("created"), cx.activity())?;
+        cx.detach();
+        Ok(())
+    });
+    let attached = seen(&mut container, |_, cx| format!("{:?}", cx.activities().len()));
+    assert_eq!(attached, "1");
+    assert_eq!(container.tick("hello"), ["alpha1 hello", "left3 hello", "beta2 hello"]);
+}
+
+#[test]
+fn a_roll_back_undoes_the_creation_of_children() {
+    let container = undone(|_, cx| {
+        let child = cx.create_child("right")?;
+        cx.attach(child, cx.activity())
+    });
+    assert_eq!(container.entities("alpha"), [1, 3]);
+}
+
+#[test]
+fn a_roll_back_undoes_the_removal_of_children() {
+    let mut container = undone(|me, cx| cx.remove_child(me.child.expect("created")));
+    assert_eq!(container.tick("hello"), ["alpha1 hello", "left3 hello", "beta2 hello"]);
+}
+
+#[test]
+fn a_roll_back_undoes_masks() {
+    let mut container = undone(|_, cx| cx.mask(cx.activity(), &[Tick::TYPE]));
+    assert_eq!(container.tick("hello")[0], "alpha1 hello");
+}
+
+#[test]
+fn a_roll_back_undoes_fired_events() {
+    let mut container = with_child("left");
+    container.fire("tick", "create");
+    on("alpha", "do", |_, cx| {
+        cx.fire(cx.activity(), &Tock { word: "never".to_owned() })?;
+        fail()
+    });
+    let trace = container.tick("do");
+    assert!(!trace.iter().any(|line| line.contains("never")), "{trace:?}");
+}
+
+#[test]
+fn a_roll_back_undoes_null_activities_and_their_ends() {
+    let mut container = Container::begun();
+    on("alpha", "create", |_, cx| {
+        let null = cx.create_null_activity()?;
+        cx.attach(cx.entity(), null)
+    });
+    on("alpha", "do", |_, cx| {
+        cx.create_null_activity()?;
+        cx.end_activity(ActivityId { number: 2, ..cx.activity() })?;
+        fail()
+    });
+    container.fire("tick", "create");
+    container.fire("tick", "do");
+    assert_eq!(container.activities(), 2);
+    container.trace();
+    let ending = seen(&mut container, |_, cx| {
+        format!("{}", cx.is_ending(ActivityId { number: 2, ..cx.activity() }))
+    });
+    assert_eq!(ending, "false");
+}
+
+#[test]
+fn a_roll_back_undoes_timers() {
+    let mut container = Container::begun();
+    on("alpha", "set", |_, cx| {
+        cx.set_timer(TimerId(1), Duration::from_secs(2));
+        Ok(())
+    });
+    on("alpha", "do", |_, cx| {
+        cx.cancel_timer(TimerId(1));
+        cx.set_timer(TimerId(2), Duration::from_secs(2));
+        fail()
+    });
+    container.fire("tick", "set");
+    container.fire("tick", "do");
+    container.trace();
+    container.pass_seconds(3);
+    assert_eq!(container.trace(), ["alpha1 timer 1"]);
+}
+
+#[test]
+fn a_roll_back_undoes_names() {
+    let mut container = Container::begun();
+    on("alpha", "bind", |_, cx| cx.bind_name(cx.activity(), "kept"));
+    on("alpha", "do", |_, cx| {
+        cx.unbind_name("kept")?;
+        cx.bind_name(cx.activity(), "new")?;
+        fail()
+    });
+    container.fire("tick", "bind");
+    container.fire("tick", "do");
+    container.trace();
+    let names = seen(&mut container, |_, cx| {
+        format!("{} {}", cx.look_up_name("kept").is_some(), cx.look_up_name("new").is_some())
+    });
+    assert_eq!(names, "true false");
+}
+
+#[test]
+fn a_roll_back_undoes_priorities() {
+    let mut container = undone(|me, cx| cx.set_priority(me.child.expect("created"), 99));
+    let priority =
+        seen(&mut container, |me, cx| format!("{:?}", cx.priority(me.child.expect("created"))));
+    assert_eq!(priority, "Ok(0)");
+}
+
+#[test]
+fn a_roll_back_undoes_a_resumption() {
+    let mut container = crate::suspension::suspended();
+    on("alpha", "do", |_, cx| {
+        cx.resume_event(ActivityId { number: 1, ..cx.activity() })?;
+        fail()
+    });
+    container.fire_on(2, "tick", "do");
+    let trace = container.trace();
+    assert!(!trace.contains(&"beta2 wait".to_owned()), "{trace:?}");
+    container.pass_seconds(11);
+    assert_eq!(container.trace(), ["beta2 wait"]);
+}
+
+#[test]
+fn a_roll_back_undoes_commands_and_records() {
+    let mut container = Container::begun();
+    container.sent();
+    on("alpha", "do", |_, cx| {
+        cx.send(&"hello")?;
+        cx.record("toys", &1)?;
+        fail()
+    });
+    container.fire("tick", "do");
+    assert_eq!(container.sent(), ["c1 failed on 1"]);
+    assert_eq!(container.records(), 0);
+}
+
+#[test]
+fn a_roll_back_does_not_undo_traces() {
+    let container = undone(|_, cx| {
+        cx.trace(TraceLevel::Info, "it was here");
+        Ok(())
+    });
+    assert_eq!(container.service_trace(), ["it was here"]);
+}
+
+#[test]
+fn a_roll_back_does_not_undo_alarms() {
+    let container = undone(|_, cx| {
+        cx.raise_alarm("lamp", "1", Severity::Minor, "the lamp is out");
+        Ok(())
+    });
+    assert!(container.has_alarm("the lamp is out"));
+}

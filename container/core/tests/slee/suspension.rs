@@ -1,0 +1,209 @@
+//! Event contexts (chapter 8.7): an event whose delivery is suspended, and goes on.
+
+use crate::container::Container;
+use crate::script::{fail, note, on};
+use resilee_sbb::{ActivityId, Context, Failure};
+use std::time::Duration;
+
+/// `alpha1` suspends an event for 10 s at `wait`, and can resume it by an event of the second
+/// activity.
+pub fn suspended() -> Container {
+    let mut container = Container::begun();
+    script();
+    container.say("c1 start");
+    container.fire("tick", "attach");
+    container.trace();
+    assert_eq!(container.tick("wait"), ["alpha1 wait"]);
+    container
+}
+
+/// The same for `alpha1` of any node.
+pub fn script() {
+    on("alpha", "attach", |_, cx| cx.attach(cx.entity(), second(cx)));
+    on("alpha", "wait", |_, cx| cx.suspend_event(Duration::from_secs(10)));
+    on("alpha", "go on", |_, cx| resume(cx));
+}
+
+fn second(cx: &Context<'_>) -> ActivityId {
+    ActivityId { number: 2, ..cx.activity() }
+}
+
+fn resume(cx: &mut Context<'_>) -> Result<(), Failure> {
+    cx.resume_event(ActivityId { number: 1, ..cx.activity() })
+}
+
+#[test]
+fn a_suspended_event_goes_on_to_who_has_not_had_it_when_it_is_resumed() {
+    let mut container = suspended();
+    container.fire_on(2, "tick", "go on");
+    assert_eq!(container.trace(), ["alpha1 go on", "beta2 wait"]);
+}
+
+#[test]
+fn a_suspended_event_goes_on_by_itself_once_its_time_is_over() {
+    let mut container = suspended();
+    container.pass_seconds(9);
+    assert_eq!(container.trace(), [""; 0]);
+    container.pass_seconds(2);
+    assert_eq!(container.trace(), ["beta2 wait"]);
+    container.pass_seconds(60);
+    assert_eq!(container.trace(), [""; 0], "once");
+}
+
+#[test]
+fn an_event_that_was_resumed_does_not_go_on_again_at_its_time() {
+    let mut container = suspended();
+    container.fire_on(2, "tick", "go on");
+    container.trace();
+    container.pass_seconds(60);
+    assert_eq!(container.trace(), [""; 0]);
+}
+
+#[test]
+fn later_events_of_the_activity_wait_behind_a_suspended_one_in_their_order() {
+    let mut container = suspended();
+    container.fire("tock", "two");
+    container.fire("tick", "three");
+    assert_eq!(container.trace(), [""; 0]);
+    container.fire_on(2, "tick", "go on");
+    let all =
+        ["alpha1 go on", "beta2 wait", "alpha1 two", "beta2 two", "alpha1 three", "beta2 three"];
+    assert_eq!(container.trace(), all);
+}
+
+#[test]
+fn events_of_another_activity_do_not_wait() {
+    let mut container = suspended();
+    container.fire_on(2, "tick", "hello");
+    assert_eq!(container.trace(), ["alpha1 hello"]);
+}
+
+#[test]
+fn the_end_of_the_activity_waits_too_and_is_last() {
+    let mut container = suspended();
+    container.fire("tick", "two");
+    container.end(1);
+    assert_eq!(container.trace(), [""; 0]);
+    container.pass_seconds(11);
+    let all = ["beta2 wait", "alpha1 two", "beta2 two", "alpha1 end 1", "beta2 end 1"];
+    assert_eq!(container.trace(), all);
+}
+
+#[test]
+fn an_entity_attached_meanwhile_gets_the_event_when_it_goes_on() {
+    let mut container = suspended();
+    on("alpha", "grow", |_, cx| {
+        let child = cx.create_child("left")?;
+        cx.attach(child, ActivityId { number: 1, ..cx.activity() })
+    });
+    container.fire_on(2, "tick", "grow");
+    container.trace();
+    container.pass_seconds(11);
+    assert_eq!(container.trace(), ["left3 wait", "beta2 wait"]);
+}
+
+#[test]
+fn an_event_can_be_suspended_again_by_the_next_that_gets_it() {
+    let mut container = suspended();
+    on("beta", "wait", |_, cx| cx.suspend_event(Duration::from_secs(10)));
+    container.fire("tick", "two");
+    container.pass_seconds(11);
+    assert_eq!(container.trace(), ["beta2 wait"]);
+    container.pass_seconds(10);
+    assert_eq!(container.trace(), ["alpha1 two", "beta2 two"]);
+}
+
+#[test]
+fn an_event_is_not_suspended_by_a_transaction_that_rolls_back() {
+    let mut container = Container::begun();
+    on("alpha", "wait", |_, cx| {
+        cx.suspend_event(Duration::from_secs(10))?;
+        fail()
+    });
+    let trace = container.tick("wait");
+    assert_eq!(trace.last().map(String::as_str), Some("beta2 wait"));
+}
+
+#[test]
+fn an_event_that_is_not_suspended_cannot_be_resumed() {
+    let mut container = Container::begun();
+    on("alpha", "go on", |_, cx| resume(cx));
+    container.fire("tick", "go on");
+    assert!(container.has_alarm("no event of activity"));
+}
+
+#[test]
+fn what_one_transaction_suspends_it_cannot_resume() {
+    let mut container = Container::begun();
+    on("alpha", "both", |_, cx| {
+        cx.suspend_event(Duration::from_secs(10))?;
+        note(format!("{:?}", resume(cx).is_err()));
+        Ok(())
+    });
+    assert_eq!(container.tick("both"), ["alpha1 both", "true"]);
+    container.pass_seconds(11);
+    assert_eq!(container.trace(), ["beta2 both"]);
+}
+
+#[test]
+fn neither_a_timer_nor_the_end_of_an_activity_can_be_suspended() {
+    let mut container = Container::begun();
+    on("alpha", "set", |_, cx| {
+        cx.set_timer(resilee_sbb::TimerId(1), Duration::from_secs(1));
+        Ok(())
+    });
+    for word in ["timer 1", "end 1"] {
+        on("alpha", word, |_, cx| {
+            note(format!("{:?}", cx.suspend_event(Duration::from_secs(10)).is_err()));
+            Ok(())
+        });
+    }
+    container.fire("tick", "set");
+    container.trace();
+    container.pass_seconds(2);
+    container.end(1);
+    let all = ["alpha1 timer 1", "true", "alpha1 end 1", "true", "beta2 end 1"];
+    assert_eq!(container.trace(), all);
+}
+
+#[test]
+fn timers_fire_while_an_event_is_suspended() {
+    let mut container = Container::begun();
+    on("alpha", "wait", |_, cx| {
+        cx.set_timer(resilee_sbb::TimerId(1), Duration::from_secs(1));
+        cx.suspend_event(Duration::from_secs(10))
+    });
+    container.fire("tick", "wait");
+    container.trace();
+    container.pass_seconds(2);
+    assert_eq!(container.trace(), ["alpha1 timer 1"]);
+}
+
+#[test]
+fn an_event_is_not_suspended_for_longer_than_is_allowed() {
+    let mut container = Container::begun();
+    on("alpha", "wait", |_, cx| {
+        cx.suspend_event(resilee_sbb::SUSPENDED_MAX + Duration::from_millis(1))
+    });
+    container.fire("tick", "wait");
+    assert!(container.has_alarm("is suspended for 3600s at most"));
+}
+
+#[test]
+fn the_adaptor_hears_of_a_failure_when_the_event_is_done() {
+    let mut container = suspended();
+    on("beta", "wait", |_, _| fail());
+    container.sent();
+    container.pass_seconds(11);
+    assert_eq!(container.sent(), ["c1 failed on 1"]);
+}
+
+#[test]
+fn a_suspended_event_waits_over_a_restart() {
+    let mut container = suspended();
+    container.fire("tick", "two");
+    container.restart();
+    assert_eq!(container.trace(), [""; 0]);
+    container.pass_seconds(11);
+    assert_eq!(container.trace(), ["beta2 wait", "alpha1 two", "beta2 two"]);
+}
