@@ -55,6 +55,7 @@ fn a_good_file_is_read_with_defaults_and_paths_relative_to_it() {
     assert_eq!(config.peers[0].name.as_str(), "server2");
     assert_eq!(config.admin.as_ref().unwrap().token.as_deref(), Some("token"));
     assert_eq!((config.heartbeat_ms, config.missed, config.cold_start_ms), (50, 6, 3000));
+    assert_eq!(config.limits, resilee_core::Limits::default());
     assert_eq!((config.timers.t1_ms, config.timers.t2_ms, config.timers.t4_ms), (500, 4000, 5000));
     assert_eq!(config.unclean, Unclean::Refuse);
     let serve = GOOD.replacen("key_file", "unclean = \"serve\"\nkey_file", 1);
@@ -77,11 +78,15 @@ fn a_node_alone_needs_four_lines() {
 #[test]
 fn a_timer_base_scales_the_other_timers_and_policy_is_read() {
     let more = "[timers]\nt1_ms = 50\n[policy]\nopen_calls = true\n\
-                [heartbeat]\ninterval_ms = 20\nmissed = 3\ncold_start_ms = 100\n";
+                [heartbeat]\ninterval_ms = 20\nmissed = 3\ncold_start_ms = 100\n\
+                [limits]\ncalls_max = 1000\ndeliveries_max = 20\ndelivery_age_ms = 50\n";
     let config = parse(&format!("{GOOD}{more}")).unwrap();
     assert_eq!((config.timers.t1_ms, config.timers.t2_ms, config.timers.t4_ms), (50, 400, 500));
     assert!(config.open_calls);
     assert_eq!((config.heartbeat_ms, config.missed, config.cold_start_ms), (20, 3, 100));
+    let limits = config.limits;
+    assert_eq!((limits.cells_max, limits.deliveries_max), (1_000, 20));
+    assert_eq!(limits.delivery_age_ms_max, 50);
 }
 
 /// A part of the good file, what stands there instead, the line and the key of the error, and

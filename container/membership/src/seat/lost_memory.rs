@@ -11,10 +11,10 @@
 //! With a grant its memory is as good as whole.
 //!
 //! **Every node has told.** Whatever a lost vote decided, its proposer says in its heartbeats from
-//! the moment it hears of it, before it has stored it: so it has not told until then, however long
-//! its disk takes. A heartbeat counts if it echoes one of this process: so its node has taken in all
-//! that earlier processes said before. What of that is still on its way then is given the time in
-//! which silence is a loss.
+//! the moment it hears of it, before it has stored it: so it has not told until then, however
+//! long its disk takes. A heartbeat counts if it echoes one of this process: so its node has taken
+//! in all that earlier processes said before. What of that is still on its way then is given the
+//! time in which silence is a loss.
 //!
 //! **A first start** must not wait for a node that was never started, and nothing tells it from
 //! this: the other node has a past and is silent, the seat has lost its own, and the proposer has

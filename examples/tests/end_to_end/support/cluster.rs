@@ -181,11 +181,6 @@ impl Cluster {
         if done.status.success() { Ok(text(&done.stdout)) } else { Err(text(&done.stderr)) }
     }
 
-    /// What orders need.
-    pub fn token(&self) -> String {
-        fs::read_to_string(self.folder.path().join(TOKEN)).expect("the cluster wrote it")
-    }
-
     /// SIGKILL to `server`.
     #[track_caller]
     pub fn kill_node(&mut self, server: usize) {
