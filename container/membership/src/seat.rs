@@ -266,8 +266,14 @@ impl Seat {
     }
 
     /// Tells a node the view, because it sent something with another number.
+    ///
+    /// Nothing is told while a later one is granted and not yet stored: who lost its memory would
+    /// take it for all that there is. All are told once it is.
     pub fn tell_view(&mut self, to: NodeName) {
         let view = self.persist.stored().highest.clone();
+        if view.number < self.voter.highest.number {
+            return;
+        }
         let store_empty = view.number == 0;
         self.send(to, ControlBody::TellView { view, member: false, last_commit: 0, store_empty });
     }

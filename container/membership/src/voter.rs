@@ -28,8 +28,9 @@
 //! **A voter without a memory** (a first start, or a store and its vote that are both gone: it
 //! cannot tell) may have voted for a view that it does not know, and must not help to decide
 //! another one of that number. It grants nothing until every other voter has told its highest view
-//! since this run began. That is enough with up to three voters: whatever was decided with its
-//! lost vote was decided with the vote of one of those, who stores it. A question of its own that
+//! since this run began (the seat does once what it granted is stored). That is enough with up to
+//! three voters: whatever was decided with its lost vote was decided with the vote of one of those,
+//! who stores it. A question of its own that
 //! was never answered died with the run that asked. If one of the others is silent, the remaining
 //! votes must do. Until then the lack is part of the state, so that a restart does not end it. With
 //! more voters the others would have to tell their votes, too; no cluster has so many today.

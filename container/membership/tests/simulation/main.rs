@@ -287,6 +287,27 @@ fn a_balancer_that_forgot_waits_for_a_view_that_a_node_is_about_to_store() {
 }
 
 #[test]
+fn a_node_that_forgot_waits_for_a_vote_that_the_balancer_is_about_to_store() {
+    let mut world = pair();
+    for (from, to) in [(0, 1), (1, 0)] {
+        world.set_cut(from, to, true);
+    }
+    let says = |world: &World, what: &str| world.trace.iter().any(|line| line.contains(what));
+    assert!(world.run_until(1_000, |world| says(world, "a#1 proposes 3")).is_some());
+    world.slow_ms[SEAT] = 1_000;
+    world.run(5);
+    world.kill(0);
+    world.lose_disk(0);
+    world.heal();
+    world.start(0);
+    world.run(800);
+    assert_eq!(world.member_view(1).map(|view| view.number), Some(2), "{:#?}", world.trace);
+    world.slow_ms[SEAT] = 0;
+    world.run(3_000);
+    assert!(says(&world, "the seat adopts 3 [a#1]"), "{:#?}", world.trace);
+}
+
+#[test]
 fn a_balancer_that_forgot_votes_again_when_both_nodes_have_told() {
     let mut world = pair();
     world.replace_seat();

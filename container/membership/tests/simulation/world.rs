@@ -223,6 +223,11 @@ impl World {
         self.restart_seat();
     }
 
+    /// All that a node has stored is gone.
+    pub fn lose_disk(&mut self, place: usize) {
+        self.nodes[place].stored = None;
+    }
+
     pub fn restart_seat(&mut self) {
         self.log("restart the seat".into());
         self.start_seat();
