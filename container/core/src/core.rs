@@ -73,7 +73,7 @@ pub struct Core {
     pub(crate) unpublished: Vec<(CellId, Record)>,
     /// The cells are those of the own store: this run is no member yet and has joined nobody.
     pub(crate) from_store: bool,
-    /// The own store had nothing when this run started.
+    /// The own store had nothing when this run started, not even the beginning of a snapshot.
     pub(crate) empty_store: bool,
     /// Nodes of which this run has known an earlier run.
     pub(crate) came_back: BTreeSet<NodeName>,
@@ -220,7 +220,7 @@ impl Core {
             cold_start_ms: config.cold_start_ms,
             unclean: config.unclean,
         };
-        let empty = restored.is_empty();
+        let (empty, joining) = (restored.is_empty(), restored.progress.joining);
         let member = Member::new(local, member_config, restored.voter.clone(), empty);
         let clock = ClusterClock::new(local, restored.progress.time);
         let now = clock.now();
@@ -251,7 +251,7 @@ impl Core {
             changes: Changes::default(),
             unpublished: Vec::new(),
             from_store: !empty,
-            empty_store: empty,
+            empty_store: empty && !joining,
             came_back: BTreeSet::new(),
             timers: Timers::default(),
             deliveries: BTreeMap::new(),

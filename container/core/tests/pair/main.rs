@@ -252,3 +252,22 @@ fn a_node_that_comes_back_without_its_files_is_an_alarm_at_the_other_one() {
     pair.until_whole();
     assert!(!empty(&pair));
 }
+
+#[test]
+fn a_node_that_was_killed_while_it_joined_has_not_lost_its_files() {
+    let mut pair = Pair::up();
+    pair.kill(1);
+    pair.until_member_of(0, 1);
+    // Without its vote nobody becomes a member.
+    pair.nodes[0].slow_disk = true;
+    pair.start(1);
+    pair.pass_ms(300);
+    assert!(!pair.is_whole());
+    pair.kill(1);
+    pair.nodes[0].slow_disk = false;
+    pair.flush(0);
+    pair.start(1);
+    pair.until_whole();
+    let alarms = pair.status(0).alarms;
+    assert!(!alarms.iter().any(|alarm| alarm.text.contains("empty store")), "{alarms:?}");
+}
