@@ -2,8 +2,9 @@
 
 use crate::container::Container;
 use crate::entity_trees::with_child;
-use crate::script::{ask, fail, note, on, on_call};
-use resilee_sbb::Failure;
+use crate::script::{ask, note, on, on_call};
+use resilee_sbb::{Failure, LocalCall};
+use serde::{Deserialize, Serialize};
 
 /// `alpha1` has the child `left3`, which is not attached.
 fn with_callee() -> Container {
@@ -147,15 +148,22 @@ fn an_entity_that_runs_is_not_removed_by_a_call_nor_is_what_it_stands_on() {
     assert_eq!(container.entities("alpha"), [1, 3, 4]);
 }
 
+/// A call that nobody here answers.
+#[derive(Serialize, Deserialize)]
+struct Shout {}
+
+impl LocalCall for Shout {
+    const NAME: &'static str = "test.shout";
+    type Answer = ();
+}
+
 #[test]
-fn an_sbb_without_that_call_refuses_it() {
+fn a_call_that_the_callee_does_not_know_rolls_its_caller_back() {
     let mut container = with_callee();
-    on("alpha", "ask", |me, cx| {
-        let answer = ask(cx, me.child.expect("created"), "price")?;
-        note(answer);
-        fail()
+    on("alpha", "shout", |me, cx| {
+        let _ = cx.call(me.child.expect("created"), &Shout {});
+        Ok(())
     });
-    on_call("left", "price", |_, _| Err(Failure::new("left takes no call price")));
-    container.fire("tick", "ask");
-    assert!(container.has_alarm("takes no call"));
+    container.fire("tick", "shout");
+    assert!(container.has_alarm("there is no call test.shout"), "{:?}", container.alarms());
 }

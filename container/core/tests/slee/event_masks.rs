@@ -2,7 +2,7 @@
 
 use crate::container::Container;
 use crate::entity_trees::with_child;
-use crate::script::on;
+use crate::script::{ask, on, on_call};
 use crate::toy::{Tick, Tock};
 use resilee_sbb::{ActivityEnd, ActivityId, EventPayload};
 
@@ -61,12 +61,14 @@ fn a_mask_is_of_one_entity_and_one_activity() {
 #[test]
 fn a_mask_set_while_an_event_is_routed_keeps_it_from_who_has_not_had_it() {
     let mut container = with_child("left");
-    on("left", "prepare", |_, cx| cx.mask(cx.activity(), &[Tick::TYPE]));
+    on("alpha", "hush", |me, cx| ask(cx, me.child.expect("created"), "mask").map(drop));
+    on_call("left", "mask", |_, cx| {
+        cx.mask(cx.activity(), &[Tick::TYPE])?;
+        Ok(String::new())
+    });
     container.fire("tick", "create");
     container.trace();
-    container.say("c1 fire tock 1 prepare; fire tick 1 hello");
-    let trace = container.trace();
-    assert_eq!(trace[3..], ["alpha1 hello", "beta2 hello"], "{trace:?}");
+    assert_eq!(container.tick("hush"), ["alpha1 hush", "left3 called: mask", "beta2 hush"]);
 }
 
 #[test]

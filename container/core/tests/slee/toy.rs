@@ -165,7 +165,9 @@ impl<const SBB: usize> Sbb for Scripted<SBB> {
     }
 
     fn on_call(&mut self, cx: &mut Context<'_>, call: &Call) -> Result<Answer, Failure> {
-        let Some(Ask { word }) = call.get::<Ask>()? else { return Err(Failure::new("what?")) };
+        let Some(Ask { word }) = call.get::<Ask>()? else {
+            return Err(Failure::new(format!("there is no call {}", call.name())));
+        };
         script::ran(SBBS[SBB].name, cx, &format!("called: {word}"));
         self.0.count += 1;
         let answer = script::answer(SBBS[SBB].name, &word, &mut self.0, cx)?;
