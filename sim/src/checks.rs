@@ -14,6 +14,7 @@ pub use replicas::check_replicas;
 use crate::plan::Ending;
 use crate::world::World;
 use resilee_call_billing::{BILLS, Bill};
+use resilee_core::Core;
 use resilee_sbb::{Timestamp, decode};
 use resilee_sip_api::EndCause;
 use resilee_test_kit::PhoneEvent;
@@ -138,6 +139,7 @@ impl Calls {
     /// Two members of different views of the same number, or with different times.
     pub fn check_step(&self, world: &World) -> Result<(), Violation> {
         check_clocks(world)?;
+        check_consistency(world)?;
         let views: Vec<_> =
             world.nodes.iter().filter_map(|node| Some(node.core.as_ref()?.view())).collect();
         match views[..] {
@@ -247,6 +249,19 @@ fn on_broken_disk(world: &World, call_id: &str) -> bool {
     let broken = world.nodes.iter().filter(|node| node.disk.failed);
     let mut bills = broken.flat_map(|node| node.disk.journal(BILLS));
     bills.any(|(_, record)| decode::<Bill>(record).is_ok_and(|bill| bill.call_id == call_id))
+}
+
+/// What a node holds is about what is there: no entity without a parent or a service, no tree that
+/// is attached to nothing, no attachment, mask, name or timer of what is gone, no timer forgotten.
+fn check_consistency(world: &World) -> Result<(), Violation> {
+    for node in &world.nodes {
+        let found = node.core.as_ref().map(Core::inconsistencies).unwrap_or_default();
+        if let Some(found) = found.first() {
+            let detail = format!("{}: {found}", node.name);
+            return Err(Violation::new("all is about what is there", detail));
+        }
+    }
+    Ok(())
 }
 
 /// Members of one view have the same cluster time, whatever their machines' clocks show.

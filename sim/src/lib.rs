@@ -7,6 +7,7 @@
 
 mod checks;
 mod disk;
+mod family;
 mod local_clock;
 mod node;
 mod plan;

@@ -2,6 +2,7 @@
 //! and starts again; the disk stays.
 
 use crate::disk::Disk;
+use crate::family::Family;
 use crate::local_clock::LocalClock;
 use crate::witness::Witness;
 use resilee_call_billing::{CallBilling, TARIFFS, Tariff};
@@ -21,11 +22,12 @@ pub const DOMAIN: &str = "example.test";
 pub const PASSWORD: &str = "secret";
 
 /// Services of every node.
-pub const SERVICES: [LinkedSbb; 4] = [
+pub const SERVICES: [LinkedSbb; 5] = [
     LinkedSbb::of::<CallControl>(),
     LinkedSbb::of::<CallBilling>(),
     LinkedSbb::of::<Registrar>(),
     LinkedSbb::of::<Witness>(),
+    LinkedSbb::of::<Family>(),
 ];
 
 /// SIP timers of the simulated world: a fifth of the real ones, so that a story is short.

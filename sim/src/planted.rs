@@ -80,7 +80,7 @@ pub fn sharpened(fault: PlantedFault, seed: u64) -> Plan {
             let stall = cut(Cut::Frames { to: node }, 250);
             vec![(When::Step(step), stall), (When::Step(few), kill(None))]
         }
-        NoAdoption | ForgetCohort | StreamNotStopped | ForgetMissed => {
+        NoAdoption | ForgetCohort | StreamNotStopped | LoseSuspended | ForgetMissed => {
             vec![(When::Step(step), kill(None))]
         }
         TimerStays => {

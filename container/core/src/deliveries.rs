@@ -17,6 +17,7 @@ use crate::event_router::{Audience, Awaiting, Recipient, RolledBack};
 use crate::io::Output;
 use crate::resource_adaptor::Scope;
 use crate::timers::Due;
+use resilee_membership::PlantedFault;
 use resilee_sbb::{
     CellId, ContextView, Deliver, DeliveryId, Effect, EntityId, EntityState, Event, OnRollBack,
     Outcome, Severity, Task, Timestamp, TreeEntity,
@@ -51,7 +52,9 @@ impl Core {
                 (service, cell.head.next_entity, Task::Select)
             }
         };
-        if task == Task::Event {
+        let fifth = self.next_delivery.is_multiple_of(5);
+        let twice = fifth && self.planted.is(PlantedFault::DeliverTwice);
+        if task == Task::Event && !twice {
             routing.delivered.insert(entity);
         }
         self.send_out(now, id, service, entity, event, task);
@@ -228,7 +231,11 @@ impl Core {
             self.retry_succeeded(id, number);
         }
         let Some(cell) = self.cells.get_mut(&id) else { return };
-        let removed: Vec<_> = removed.iter().flat_map(|entity| cell.subtree(*entity)).collect();
+        let below = |entity: &u32| cell.subtree(*entity);
+        let removed: Vec<_> = match self.planted.is(PlantedFault::LeaveOrphans) {
+            true => removed.first().copied().into_iter().collect(),
+            false => removed.iter().flat_map(below).collect(),
+        };
         cell.remove_entities(&removed);
         self.forget_retries_of(id, &removed);
         let Some(cell) = self.cells.get_mut(&id) else { return };

@@ -41,6 +41,7 @@ impl Core {
             | Effect::ClearAlarms(_)
             | Effect::Usage(_)) => self.ask_facility(now, id, awaiting, effect),
             Effect::ResumeEvent { activity } => self.resume(id, activity),
+            Effect::Mask { .. } if self.planted.is(PlantedFault::ForgetMask) => {}
             effect => {
                 let Some(cell) = self.cells.get_mut(&id) else { return };
                 if self.planted.is(PlantedFault::RecordTwice) {

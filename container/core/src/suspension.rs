@@ -15,6 +15,7 @@ use crate::commit::{Part, Suspended};
 use crate::core::Core;
 use crate::event_router::{Audience, Routing, Turn};
 use crate::timers::Due;
+use resilee_membership::PlantedFault;
 use resilee_sbb::{ActivityId, CellId, Descriptor, Event, Severity, Timestamp};
 
 /// Events that are kept behind a suspended one; further ones are lost, with an alarm.
@@ -101,6 +102,9 @@ impl Core {
 
     /// The cell is owned here from now on.
     pub(crate) fn adopt_suspended(&mut self, id: CellId) {
+        if self.planted.is(PlantedFault::LoseSuspended) {
+            return;
+        }
         let Some(cell) = self.cells.get(&id) else { return };
         for (number, activity) in &cell.activities {
             if let Some(suspended) = &activity.suspended {

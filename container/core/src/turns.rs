@@ -127,7 +127,9 @@ impl Core {
             let Some(turn) = cell.turn.as_ref() else { return };
             let Some(routing) = turn.current.as_ref() else {
                 if !self.next_event(now, id) {
-                    self.end_idle_null_activities(id);
+                    if !self.planted.is(PlantedFault::IdleStays) {
+                        self.end_idle_null_activities(id);
+                    }
                     return self.end_turn(now, id);
                 }
                 continue;

@@ -85,6 +85,16 @@ planted_faults! {
     ForgetStoredTime,
     /// A survivor asks services again where a pending call goes.
     LookUpAgain,
+    /// An entity gets some events twice.
+    DeliverTwice,
+    /// Masks have no effect.
+    ForgetMask,
+    /// Who is below a removed entity stays.
+    LeaveOrphans,
+    /// A suspended event that was taken over waits for ever.
+    LoseSuspended,
+    /// Null activities that nobody holds stay.
+    IdleStays,
     /// What a call that nobody has must hear of is not kept.
     ForgetOrphan,
     /// What a call has heard of is kept.

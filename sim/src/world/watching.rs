@@ -2,7 +2,7 @@
 
 use super::World;
 use crate::checks::Violation;
-use crate::witness;
+use crate::{family, witness};
 use resilee_core::StoreBatch;
 use resilee_core::management::Notice;
 use resilee_membership::{Packet, open};
@@ -107,7 +107,7 @@ impl World {
             self.to_relay = None;
         }
         if let Notice::Trace { cell, tracer, text, .. } = notice
-            && tracer == witness::NAME
+            && [witness::NAME, family::NAME].iter().any(|name| tracer.starts_with(name))
         {
             let detail = format!("{cell}: {text}");
             self.note(Err(Violation::new("events and timers come once", detail)));
