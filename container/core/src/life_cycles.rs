@@ -1,4 +1,4 @@
-//! Life cycles of the SLEE and of its services (JAIN SLEE 1.1 §§2.2.17, 14.5): what an operator
+//! Life cycles of the SLEE and of its services (JAIN SLEE 1.1): what an operator
 //! wants is a row of a shared table, so that all nodes and all restarts agree; what follows from
 //! it is seen from the cells.
 //!

@@ -209,7 +209,7 @@ pub struct TracerStatus {
     pub left_out: u64,
 }
 
-/// Where a service is in its life (JAIN SLEE 1.1 §2.2.17).
+/// Where a service is in its life (`javax.slee.management.ServiceState`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ServiceState {
@@ -221,7 +221,7 @@ pub enum ServiceState {
     Inactive,
 }
 
-/// Where the SLEE is in its life (JAIN SLEE 1.1 §14.5).
+/// Where the SLEE is in its life (`javax.slee.management.SleeState`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SleeState {

@@ -123,7 +123,8 @@ pub trait ResourceAdaptor: Send {
     ) -> Result<(), Failure>;
 
     /// All services had an event of the activity, and one of them rolled it back: what nobody
-    /// answered is answered here (JAIN SLEE 1.1 §15.13.2.6). By default nothing is.
+    /// answered is answered here (`ResourceAdaptor.eventProcessingFailed` of JAIN SLEE). By default
+    /// nothing is.
     fn event_processing_failed(&mut self, endpoint: &mut Endpoint, activity: ActivityId) {
         let _ = (endpoint, activity);
     }
@@ -160,7 +161,7 @@ pub trait ResourceAdaptor: Send {
     fn forget(&mut self, activity: ActivityId);
 }
 
-/// What an adaptor may do in one step of a turn (the SLEE endpoint, JAIN SLEE 1.1 §15.14).
+/// What an adaptor may do in one step of a turn (`javax.slee.resource.SleeEndpoint`).
 ///
 /// Everything is collected; the core carries it out in the turn's commit.
 #[derive(Debug)]

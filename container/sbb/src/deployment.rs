@@ -5,8 +5,8 @@ use crate::profile::ProfileTable;
 /// What a service belongs to, relies on and brings along.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Deployment {
-    /// Its deployable unit: services that are activated, deactivated and removed together (JAIN
-    /// SLEE 1.1 §3.2). Empty: a unit of its own, which has the service's name.
+    /// Its deployable unit: services that are activated, deactivated and removed together. Empty: a
+    /// unit of its own, which has the service's name.
     pub unit: &'static str,
     /// Services that it cannot do without: none of them is deactivated while it is active.
     pub needs: &'static [&'static str],

@@ -167,7 +167,7 @@ pub enum Effect {
 }
 
 impl Effect {
-    /// Traces and alarms are not transactional (JAIN SLEE 1.1 §§12.2, 13.4).
+    /// Traces and alarms are not transactional (JAIN SLEE 1.1).
     pub fn survives_roll_back(&self) -> bool {
         matches!(self, Effect::Trace { .. } | Effect::RaiseAlarm { .. } | Effect::ClearAlarms(_))
     }

@@ -1,4 +1,4 @@
-//! Timer facility (JAIN SLEE 1.1 §13.1).
+//! Timer facility (JAIN SLEE 1.1 chapter 13).
 
 use crate::house::House;
 use crate::pair::Pair;
