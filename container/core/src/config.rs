@@ -7,6 +7,9 @@ use std::net::SocketAddr;
 /// Cells that a node holds unless it is told otherwise.
 pub const CELLS_MAX: usize = 500_000;
 
+/// Handlers that may not return before a node hands its calls over, unless it is told otherwise.
+pub const HUNG_HANDLERS_MAX: usize = 8;
+
 /// Identity of the node and the shape of its cluster.
 #[derive(Clone, Debug)]
 pub struct CoreConfig {
@@ -39,6 +42,8 @@ pub struct Limits {
     pub deliveries_max: usize,
     /// How long a tenth of them may wait, in milliseconds.
     pub delivery_age_ms_max: u64,
+    /// Handlers that may not return before it hands its calls over, if it has a backup.
+    pub hung_handlers_max: usize,
 }
 
 impl Default for Limits {
@@ -47,6 +52,7 @@ impl Default for Limits {
             cells_max: CELLS_MAX,
             deliveries_max: DELIVERIES_MAX,
             delivery_age_ms_max: DELIVERY_AGE_MS_MAX,
+            hung_handlers_max: HUNG_HANDLERS_MAX,
         }
     }
 }

@@ -81,6 +81,8 @@ pub struct Core {
     /// Deliveries that are out, with their cell, and since when.
     pub(crate) deliveries: BTreeMap<DeliveryId, (CellId, Timestamp)>,
     pub(crate) overload: Overload,
+    /// Handlers of this run that did not return.
+    pub(crate) hung_handlers: usize,
     pub(crate) next_delivery: u64,
     pub(crate) next_cell: u64,
     pub(crate) gate: Gate,
@@ -256,6 +258,7 @@ impl Core {
             timers: Timers::default(),
             deliveries: BTreeMap::new(),
             overload: Overload::default(),
+            hung_handlers: 0,
             next_delivery: 1,
             next_cell: 1,
             gate: Gate::default(),

@@ -92,7 +92,7 @@ mod wall_clock;
 
 pub use self::core::Core;
 pub use alarms::{ALARMS_MAX, ALARMS_PER_SERVICE_MAX};
-pub use config::{CELLS_MAX, CoreConfig, Limits, Peer};
+pub use config::{CELLS_MAX, CoreConfig, HUNG_HANDLERS_MAX, Limits, Peer};
 pub use format::FORMAT;
 pub use inspection::{Durable, Observed};
 pub use io::{Input, Output};

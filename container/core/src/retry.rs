@@ -8,7 +8,8 @@
 //! | is due again, and commits                  | the next kept event follows at once           |
 //! | is due again, and rolls back               | later again, up to [`TRIES_MAX`] times        |
 //! | rolls back once more                       | all its events are given up; the alarm stays  |
-//! | never returns                              | the service gets no event of this cell again  |
+//! | never returns                              | the service gets no event of this cell again; |
+//! |                                            | after several, a node with a backup drains    |
 //!
 //! What is kept is a part of the cell: replicated, stored, taken over. A cell with kept events is
 //! not over, even when its activities are.
@@ -17,9 +18,10 @@
 
 use crate::cell::{Cell, CellInput};
 use crate::commit::{Part, Retry};
-use crate::core::Core;
+use crate::core::{Core, Drain};
 use crate::event_router::{Audience, Awaiting};
 use crate::timers::Due;
+use resilee_membership::MemberInput;
 use resilee_sbb::{CellId, EntityId, Event, OnRollBack, Severity, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -199,6 +201,24 @@ impl Core {
         let text = format!("a handler does not return in call {id}, which goes on without: {fate}");
         self.raise_alarm(now, Severity::Major, service, &text);
         self.enqueue(now, id, CellInput::Quarantine(service));
+        self.hung_handlers += 1;
+        self.drain_if_many_hang(now);
+    }
+
+    /// Each handler that hangs keeps a thread: with too many of them, and somebody else to serve the
+    /// calls, this node hands them over and serves nothing until it is started again.
+    fn drain_if_many_hang(&mut self, now: Timestamp) {
+        let (hung, max) = (self.hung_handlers, self.config.limits.hung_handlers_max);
+        if hung < max || self.view.members.len() < 2 || self.draining != Drain::No {
+            return;
+        }
+        let text = format!(
+            "{hung} handlers did not return: this node hands its calls over and serves none until it \
+             is started again"
+        );
+        self.raise_condition(now, Severity::Critical, "slee", &text);
+        self.draining = Drain::Asked;
+        self.tell_member(MemberInput::Drain);
     }
 
     /// The service gets no event of this cell any more.

@@ -9,8 +9,8 @@ mod toy;
 mod votes;
 
 use pair::Pair;
-use resilee_core::Input;
 use resilee_core::management::{Command, Notice};
+use resilee_core::{HUNG_HANDLERS_MAX, Input};
 use resilee_membership::MemberNotice;
 use resilee_sbb::{CellId, CohortId};
 
@@ -270,4 +270,26 @@ fn a_node_that_was_killed_while_it_joined_has_not_lost_its_files() {
     pair.until_whole();
     let alarms = pair.status(0).alarms;
     assert!(!alarms.iter().any(|alarm| alarm.text.contains("empty store")), "{alarms:?}");
+}
+
+#[test]
+fn a_node_on_which_many_handlers_hang_hands_its_calls_over() {
+    let mut pair = Pair::up();
+    pair.say(0, "c1 begin");
+    let entity = pair.nodes[0].delivered.last().expect("it began there").entity;
+    let hang = |pair: &mut Pair| {
+        let fate = "its thread is lost".to_owned();
+        pair.feed(0, Input::Stuck { entity, service: "front", fate });
+        pair.pass_ms(100);
+    };
+    (1..HUNG_HANDLERS_MAX).for_each(|_| hang(&mut pair));
+    assert!(pair.status(0).member && pair.seat_members() == 2, "one fewer is borne");
+    hang(&mut pair);
+    pair.pass_ms(1_000);
+    assert!(!pair.status(0).member && pair.status(1).member);
+    let alarms = pair.status(0).alarms;
+    assert!(alarms.iter().any(|alarm| alarm.text.contains("hands its calls over")), "{alarms:?}");
+    pair.nodes[1].sent.clear();
+    pair.say(1, "c1 ping");
+    assert_eq!(pair.nodes[1].sent, ["c1 pong"]);
 }

@@ -105,6 +105,7 @@ pub(super) struct Limits {
     pub calls_max: Option<Spanned<usize>>,
     pub deliveries_max: Option<Spanned<usize>>,
     pub delivery_age_ms: Option<Spanned<u64>>,
+    pub hung_handlers_max: Option<Spanned<usize>>,
 }
 
 #[derive(Default, Deserialize)]

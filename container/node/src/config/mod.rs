@@ -14,7 +14,7 @@ use resilee_cluster::Tls;
 use resilee_config::{
     INTERVAL_MS, Limits, Located, MISSED, OwnAddresses, Protocol, Source, read_file, read_key,
 };
-use resilee_core::{CELLS_MAX, DELIVERIES_MAX, DELIVERY_AGE_MS_MAX, Peer};
+use resilee_core::{CELLS_MAX, DELIVERIES_MAX, DELIVERY_AGE_MS_MAX, HUNG_HANDLERS_MAX, Peer};
 use resilee_membership::{Key, NodeName, Unclean};
 use resilee_sbb::{CodecError, Tables};
 use resilee_sip_api::Account;
@@ -32,6 +32,8 @@ const CALLS: Limits<usize> = Limits { range: 1..=10_000_000, default: CELLS_MAX 
 const DELIVERIES: Limits<usize> = Limits { range: 10..=1_000_000, default: DELIVERIES_MAX };
 /// Limits and default of `limits.delivery_age_ms`.
 const DELIVERY_AGE_MS: Limits<u64> = Limits { range: 10..=10_000, default: DELIVERY_AGE_MS_MAX };
+/// Limits and default of `limits.hung_handlers_max`.
+const HUNG_HANDLERS: Limits<usize> = Limits { range: 1..=16, default: HUNG_HANDLERS_MAX };
 /// T2 and T4 in units of T1, as in RFC 3261 table 4.
 const T2_T4_PER_T1: (u64, u64) = (8, 10);
 
@@ -144,11 +146,12 @@ impl NodeConfig {
 
 fn limits(source: &Source<'_>, limits: &file::Limits) -> Result<resilee_core::Limits, ConfigError> {
     let (calls, deliveries) = (limits.calls_max.as_ref(), limits.deliveries_max.as_ref());
-    let age = limits.delivery_age_ms.as_ref();
+    let (age, hung) = (limits.delivery_age_ms.as_ref(), limits.hung_handlers_max.as_ref());
     Ok(resilee_core::Limits {
         cells_max: source.within("limits.calls_max", calls, &CALLS)?,
         deliveries_max: source.within("limits.deliveries_max", deliveries, &DELIVERIES)?,
         delivery_age_ms_max: source.within("limits.delivery_age_ms", age, &DELIVERY_AGE_MS)?,
+        hung_handlers_max: source.within("limits.hung_handlers_max", hung, &HUNG_HANDLERS)?,
     })
 }
 
