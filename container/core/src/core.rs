@@ -65,7 +65,6 @@ pub struct Core {
     pub(crate) tables: Tables,
     /// Rows of the configuration: every node has its own, they are neither replicated nor stored.
     pub(crate) configured: Tables,
-    /// Where something else was written than what is read (`shared_tables.rs`).
     pub(crate) written_over: WrittenOver,
     pub(crate) changes: Changes,
     pub(crate) life_cycles: LifeCycles,
@@ -81,7 +80,7 @@ pub struct Core {
     /// Deliveries that are out, with their cell, and since when.
     pub(crate) deliveries: BTreeMap<DeliveryId, (CellId, Timestamp)>,
     pub(crate) overload: Overload,
-    /// Handlers of this run that did not return.
+    /// Handlers that did not return.
     pub(crate) hung_handlers: usize,
     pub(crate) next_delivery: u64,
     pub(crate) next_cell: u64,

@@ -205,16 +205,16 @@ impl Core {
         self.drain_if_many_hang(now);
     }
 
-    /// Each handler that hangs keeps a thread: with too many of them, and somebody else to serve the
-    /// calls, this node hands them over and serves nothing until it is started again.
+    /// Each handler that hangs keeps a thread: with too many of them, and somebody else to serve
+    /// the calls, this node hands them over and serves nothing until it is started again.
     fn drain_if_many_hang(&mut self, now: Timestamp) {
         let (hung, max) = (self.hung_handlers, self.config.limits.hung_handlers_max);
         if hung < max || self.view.members.len() < 2 || self.draining != Drain::No {
             return;
         }
         let text = format!(
-            "{hung} handlers did not return: this node hands its calls over and serves none until it \
-             is started again"
+            "{hung} handlers did not return: this node hands its calls over and serves none until \
+             it is started again"
         );
         self.raise_condition(now, Severity::Critical, "slee", &text);
         self.draining = Drain::Asked;

@@ -119,6 +119,9 @@ impl OutputCommit {
             if let Observed::Applied { from, cell, only_records: false, .. } = &what {
                 self.check_applied(id, from, *cell)?;
             }
+            if let Observed::Applied { from, number, .. } = &what {
+                self.check_once(id, from, *number)?;
+            }
             let sent = |from: &RunId| self.runs.get(from)?.snapshots.get(id).copied();
             let upto = match &what {
                 Observed::SnapshotApplied { from } => sent(from).unwrap_or_default(),
@@ -156,6 +159,16 @@ impl OutputCommit {
         }
         self.inherits(id, &old);
         Ok(())
+    }
+
+    /// Of a member: a joiner whose snapshot is begun anew may get a commit on both streams.
+    fn check_once(&self, by: &RunId, from: &RunId, number: u64) -> Result<(), Violation> {
+        let twice = |run: &Run| run.view.contains(by) && run.has_applied(from, number);
+        if !self.runs.get(by).is_some_and(twice) {
+            return Ok(());
+        }
+        let detail = format!("{by}: commit {number} of {from}");
+        Err(Violation::new("a commit is applied once", detail))
     }
 
     fn check_applied(&self, by: &RunId, from: &RunId, cell: CellId) -> Result<(), Violation> {

@@ -212,6 +212,11 @@ impl Run {
         commit == 0 || self.holds.get(of).is_some_and(|holding| holding.has(commit))
     }
 
+    /// True if it applied this commit of another run, since it dropped all it had last.
+    pub fn has_applied(&self, from: &RunId, number: u64) -> bool {
+        self.holds.get(from).is_some_and(|holding| holding.commits.contains(&number))
+    }
+
     /// It applied something of another run, or a snapshot of it, or dropped all it had.
     pub fn applied(&mut self, what: Observed, snapshot_of: impl Fn(&RunId) -> u64) {
         match what {
