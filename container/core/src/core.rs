@@ -221,7 +221,7 @@ impl Core {
             cold_start_ms: config.cold_start_ms,
             unclean: config.unclean,
         };
-        let (empty, joining) = (restored.is_empty(), restored.progress.joining);
+        let (empty, knows_nothing) = (restored.is_empty(), restored.knows_nothing());
         let member = Member::new(local, member_config, restored.voter.clone(), empty);
         let clock = ClusterClock::new(local, restored.progress.time);
         let now = clock.now();
@@ -252,7 +252,7 @@ impl Core {
             changes: Changes::default(),
             unpublished: Vec::new(),
             from_store: !empty,
-            empty_store: empty && !joining,
+            empty_store: knows_nothing,
             came_back: BTreeSet::new(),
             timers: Timers::default(),
             deliveries: BTreeMap::new(),

@@ -140,6 +140,12 @@ impl Restored {
         (never && self.cells.is_empty() && self.tables.is_empty()) || self.progress.joining
     }
 
+    /// True if there is no trace of an earlier run, which could not be told from a first start.
+    pub fn knows_nothing(&self) -> bool {
+        let told = self.voter.is_some() || !self.journals.is_empty() || !self.notices.is_empty();
+        self.is_empty() && !self.progress.joining && !told
+    }
+
     /// The next run of the node. It is named by the milliseconds since the epoch, but higher than
     /// any run of the node that the store knows: the wall clock may have been set back.
     pub fn next_run(&self, node: &NodeName, now: Timestamp) -> RunId {
