@@ -18,8 +18,37 @@ use crate::management::Notice;
 use crate::resource_adaptor::{Egress, Scope};
 use crate::store::{Progress, StoreBatch, StoreOp, Tree};
 use crate::timers::Due;
-use resilee_membership::{PlantedFault, RunId, seal_sip};
+use resilee_membership::{NodeName, PlantedFault, RunId, seal_sip};
+
 use resilee_sbb::{CellId, Timestamp, encode};
+use std::collections::{BTreeMap, VecDeque};
+
+/// What the store is asked for, and what of it is done.
+#[derive(Debug, Default)]
+pub(crate) struct Writes {
+    /// Writes since the last batch.
+    pub ops: Vec<StoreOp>,
+    /// Number of the next batch.
+    pub next_batch: u64,
+    /// Batches under way, with the last commit that each covers.
+    pub under_way: VecDeque<(u64, u64)>,
+    /// All commits up to this one are flushed.
+    pub stored_commit: u64,
+    /// [`Progress::since`] of the store.
+    pub since: u64,
+    /// A batch of this run is flushed: the first one names it.
+    pub flushed: bool,
+    /// Journals that have records.
+    pub journals: Vec<String>,
+    /// True once the store failed: memory is the gate, with an alarm.
+    pub failed: bool,
+    /// Records that are not flushed yet, with their batch; after a failure, all further ones.
+    pub unflushed: VecDeque<(u64, CellId, Record)>,
+    /// Loads of records for joiners: token, and the peer and the stream they are for.
+    pub loads: BTreeMap<u64, (NodeName, u64)>,
+    /// Token of the next load.
+    pub next_load: u64,
+}
 
 impl Core {
     /// Nothing is left to deliver: commits what the turn changed and begins the next turn.
@@ -309,7 +338,7 @@ impl Core {
 
     pub(crate) fn progress_of(&self, commits: Vec<(RunId, u64)>) -> Progress {
         let (time, run, view) = (self.clock.now(), self.config.me.incarnation, self.view.number);
-        Progress { time, run, commits, joining: false, view }
+        Progress { time, run, commits, joining: false, view, since: self.writes.since }
     }
 
     /// Others may hear of this run: the store knows it, so that the next one is a later one, also

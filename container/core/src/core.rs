@@ -4,6 +4,7 @@ use crate::alarms::Alarms;
 use crate::cell::{Cell, CellInput};
 use crate::cluster_clock::ClusterClock;
 use crate::commit::Record;
+use crate::commits::Writes;
 use crate::conditions::RefusedFrames;
 use crate::config::CoreConfig;
 use crate::frame::Extra;
@@ -20,7 +21,7 @@ use crate::overload::Overload;
 use crate::resource_adaptor::{Ingress, ResourceAdaptor, Scope};
 use crate::retry::RetryAlarms;
 use crate::shared_tables::{WrittenOver, with_profiles};
-use crate::store::{Progress, Restored, StoreOp};
+use crate::store::{Progress, Restored};
 use crate::stranded::Stranded;
 use crate::table_changes::Changes;
 use crate::timers::{Due, Timers};
@@ -168,31 +169,6 @@ pub(crate) struct Joining {
     pub asked_at: Timestamp,
 }
 
-/// What the store is asked for, and what of it is done.
-#[derive(Debug, Default)]
-pub(crate) struct Writes {
-    /// Writes since the last batch.
-    pub ops: Vec<StoreOp>,
-    /// Number of the next batch.
-    pub next_batch: u64,
-    /// Batches under way, with the last commit that each covers.
-    pub under_way: VecDeque<(u64, u64)>,
-    /// All commits up to this one are flushed.
-    pub stored_commit: u64,
-    /// A batch of this run is flushed: the first one names it.
-    pub flushed: bool,
-    /// Journals that have records.
-    pub journals: Vec<String>,
-    /// True once the store failed: memory is the gate, with an alarm.
-    pub failed: bool,
-    /// Records that are not flushed yet, with their batch; after a failure, all further ones.
-    pub unflushed: VecDeque<(u64, CellId, Record)>,
-    /// Loads of records for joiners: token, and the peer and the stream they are for.
-    pub loads: BTreeMap<u64, (NodeName, u64)>,
-    /// Token of the next load.
-    pub next_load: u64,
-}
-
 /// Deliveries of one service.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ServiceCounters {
@@ -222,7 +198,8 @@ impl Core {
             unclean: config.unclean,
         };
         let (empty, knows_nothing) = (restored.is_empty(), restored.knows_nothing());
-        let member = Member::new(local, member_config, restored.voter.clone(), empty);
+        let since = restored.since(&config.me);
+        let member = Member::new(local, member_config, restored.voter.clone(), restored.at_start());
         let clock = ClusterClock::new(local, restored.progress.time);
         let now = clock.now();
         let mut services: Vec<_> = services.iter().map(|service| (service.descriptor)()).collect();
@@ -276,7 +253,7 @@ impl Core {
             finished: BTreeMap::new(),
             forgettable: (0, Vec::new()),
             finished_told: BTreeSet::new(),
-            writes: Writes { next_batch: 1, ..Writes::default() },
+            writes: Writes { next_batch: 1, since, ..Writes::default() },
             votes: VoteWrites::default(),
             refused_frames: BTreeMap::new(),
             draining: Drain::No,
@@ -292,7 +269,8 @@ impl Core {
             #[cfg(feature = "planted-faults")]
             unapplied: Vec::new(),
         };
-        let named = Progress { run: core.config.me.incarnation, ..restored.progress.clone() };
+        let run = core.config.me.incarnation;
+        let named = Progress { run, since, ..restored.progress.clone() };
         core.writes.ops.push(named.store_op());
         core.tell_member(MemberInput::CommitsStored(restored.commits()));
         core.restore(now, restored);

@@ -2,7 +2,7 @@
 //!
 //! The engine behind it (sled, or a map in the simulator) is not here.
 
-use resilee_membership::{NodeName, RunId, VoterState};
+use resilee_membership::{NodeName, RunId, StoreAtStart, VoterState};
 use resilee_sbb::{CellId, Timestamp, encode};
 use serde::{Deserialize, Serialize};
 
@@ -103,6 +103,10 @@ pub struct Progress {
     /// Number of the view by which a member wrote it; 0 if none did.
     #[serde(default)]
     pub view: u64,
+    /// Incarnation of the run that made the store: all that was written since then is in it. 0 if
+    /// that is not known.
+    #[serde(default)]
+    pub since: u64,
 }
 
 impl Progress {
@@ -138,6 +142,21 @@ impl Restored {
         // What the voter remembers outlives a store, and is nothing to start from.
         let never = self.progress.commits.is_empty();
         (never && self.cells.is_empty() && self.tables.is_empty()) || self.progress.joining
+    }
+
+    /// The same as the view protocol asks for it.
+    pub fn at_start(&self) -> StoreAtStart {
+        match (self.is_empty(), self.progress.since) {
+            (false, _) => StoreAtStart::Used,
+            (true, 0) => StoreAtStart::Nothing,
+            (true, _) if self.progress.joining => StoreAtStart::Nothing,
+            (true, since) => StoreAtStart::Unused { since },
+        }
+    }
+
+    /// Incarnation of the run that made the store, which is `run` if there was none.
+    pub(crate) fn since(&self, run: &RunId) -> u64 {
+        if self.progress == Progress::default() { run.incarnation } else { self.progress.since }
     }
 
     /// True if there is no trace of an earlier run, which could not be told from a first start.

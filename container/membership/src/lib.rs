@@ -23,7 +23,7 @@ pub use envelope::{
 pub use failure_detector::{FailureDetector, Loss};
 pub use member::{
     Destination, Member, MemberConfig, MemberInput, MemberNotice, MemberOutput, PeerLoss,
-    PeerStatus, Unclean,
+    PeerStatus, StoreAtStart, Unclean,
 };
 pub use planted::{Planted, PlantedFault};
 pub use seat::{Seat, SeatConfig, SeatInput, SeatNotice, SeatOutput};

@@ -42,11 +42,13 @@ mod order;
 mod peer;
 mod proposal;
 mod sending;
+mod store_at_start;
 
 pub use boundary::{
     Destination, MemberConfig, MemberInput, MemberNotice, MemberOutput, PeerStatus, Unclean,
 };
 pub use peer::PeerLoss;
+pub use store_at_start::StoreAtStart;
 
 use crate::control::{Control, ControlBody, SeatProcess, Verdict, VoterId};
 use crate::persist_queue::PersistQueue;
@@ -94,7 +96,7 @@ pub struct Member {
     cold: ColdStart,
     /// Commits in the store that this run started from.
     last_commit: u64,
-    store_empty: bool,
+    store_at_start: StoreAtStart,
     draining: bool,
     orders: Orders,
     ended: bool,
@@ -112,7 +114,7 @@ impl Member {
         now: Timestamp,
         config: MemberConfig,
         stored: Option<VoterState>,
-        store_empty: bool,
+        store_at_start: StoreAtStart,
     ) -> Self {
         let voter = stored.unwrap_or_else(VoterState::forgetful);
         let detector = FailureDetector::new(now, config.heartbeat_ms, config.missed);
@@ -134,7 +136,7 @@ impl Member {
             told_at: BTreeMap::new(),
             cold: ColdStart::new(now, config.cold_start_ms),
             last_commit: 0,
-            store_empty,
+            store_at_start,
             draining: false,
             orders: Orders::default(),
             ended: false,

@@ -4,7 +4,7 @@
 
 use resilee_membership::{
     Control, ControlBody, Member, MemberConfig, MemberInput, MemberNotice, MemberOutput, RunId,
-    Unclean, View, VoterId, VoterState,
+    StoreAtStart, Unclean, View, VoterId, VoterState,
 };
 use resilee_sbb::Timestamp;
 use std::time::Duration;
@@ -15,12 +15,14 @@ struct Store {
     view: u64,
     commits: u64,
     empty: bool,
+    /// The run that made an empty one, if that is known.
+    since: Option<u64>,
 }
 
-const NEW: Store = Store { view: 0, commits: 0, empty: true };
+const NEW: Store = Store { view: 0, commits: 0, empty: true, since: None };
 
 fn stored(view: u64, commits: u64) -> Store {
-    Store { view, commits, empty: false }
+    Store { view, commits, empty: false, since: None }
 }
 
 fn run(node: &str, incarnation: u64) -> RunId {
@@ -60,7 +62,12 @@ impl Start {
             unclean: Unclean::Refuse,
         };
         let voter = VoterState { highest: view(store.view), ..Default::default() };
-        let mut member = Member::new(began, config, Some(voter), store.empty);
+        let at_start = match (store.empty, store.since) {
+            (false, _) => StoreAtStart::Used,
+            (true, Some(since)) => StoreAtStart::Unused { since },
+            (true, None) => StoreAtStart::Nothing,
+        };
+        let mut member = Member::new(began, config, Some(voter), at_start);
         member.handle_input(began, MemberInput::CommitsStored(store.commits));
         Start { member, now: began, began, other: None, seat: None, proposed: false }
     }
@@ -84,7 +91,7 @@ impl Start {
                 self.hear(VoterId::Run(run), store);
             }
             if let Some(number) = self.seat {
-                let store = Store { view: number, commits: 0, empty: number == 0 };
+                let store = Store { view: number, empty: number == 0, ..NEW };
                 self.hear(VoterId::Seat, store);
             }
             self.member.handle_input(self.now, MemberInput::Timeout);
@@ -149,10 +156,27 @@ fn a_node_without_a_store_starts_nothing_that_others_remember() {
     let start = || Start::new("a", NEW);
     assert_eq!(start().seat(2).proposes_after_ms(), None);
     assert_eq!(start().seat(0).beside("b", stored(2, 5)).proposes_after_ms(), None);
-    let cleared = Store { view: 2, commits: 0, empty: true };
+    let cleared = Store { view: 2, ..NEW };
     assert_eq!(Start::new("a", cleared).seat(2).proposes_after_ms(), None);
     let other = Start::new("b", stored(2, 1)).beside("a", cleared).seat(2);
     assert_eq!(other.proposes_after_ms(), Some(3_000));
+}
+
+#[test]
+fn a_node_goes_on_with_a_store_that_its_runs_alone_could_have_used_and_did_not() {
+    let unused = |view, since| Store { view, since: Some(since), ..NEW };
+    // It died before it stored the view that it was voted into, or after that.
+    for known in [0, 1] {
+        let start = || Start::new("a", unused(known, 1)).seat(1);
+        assert_eq!(start().proposes_after_ms(), Some(3_000));
+        assert_eq!(start().beside("b", NEW).proposes_after_ms(), Some(3_000));
+    }
+    let of_a_later_run = Start::new("a", unused(1, 2)).seat(1);
+    assert_eq!(of_a_later_run.proposes_after_ms(), None, "what the first one wrote may be lost");
+    let of_two = Start::new("a", unused(2, 1)).seat(2);
+    assert_eq!(of_two.proposes_after_ms(), None, "the other one may have something");
+    let of_the_other = Start::new("a", unused(0, 1)).seat(3);
+    assert_eq!(of_the_other.proposes_after_ms(), None);
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! A node whose store and vote are both gone, and what it grants.
 
 use resilee_membership::{
-    Control, ControlBody, Member, MemberConfig, MemberInput, MemberOutput, RunId, Unclean, Verdict,
-    View, VoterId,
+    Control, ControlBody, Member, MemberConfig, MemberInput, MemberOutput, RunId, StoreAtStart,
+    Unclean, Verdict, View, VoterId,
 };
 use resilee_sbb::Timestamp;
 
@@ -35,7 +35,13 @@ impl Forgetful {
             cold_start_ms: 3_000,
             unclean: Unclean::Refuse,
         };
-        Forgetful { member: Member::new(now, config, None, true), now, a, both, alone }
+        Forgetful {
+            member: Member::new(now, config, None, StoreAtStart::Nothing),
+            now,
+            a,
+            both,
+            alone,
+        }
     }
 
     fn hear(&mut self, from: VoterId, view: u64, body: ControlBody) {

@@ -1,6 +1,8 @@
 //! A node without peers is a cluster of one.
 
-use resilee_membership::{Member, MemberConfig, MemberInput, MemberOutput, RunId, Unclean, View};
+use resilee_membership::{
+    Member, MemberConfig, MemberInput, MemberOutput, RunId, StoreAtStart, Unclean, View,
+};
 use resilee_sbb::Timestamp;
 
 const NOW: Timestamp = Timestamp::from_millis(1_000_000);
@@ -30,7 +32,7 @@ fn settle(member: &mut Member) -> (Option<View>, usize) {
 
 #[test]
 fn it_adopts_a_view_of_itself_at_once_but_not_before_it_is_stored() {
-    let mut member = Member::new(NOW, config(1), None, true);
+    let mut member = Member::new(NOW, config(1), None, StoreAtStart::Nothing);
     assert!(!member.is_member());
     let (adopted, stored) = settle(&mut member);
     assert_eq!(adopted.map(|view| view.number), Some(1));
@@ -40,11 +42,11 @@ fn it_adopts_a_view_of_itself_at_once_but_not_before_it_is_stored() {
 
 #[test]
 fn its_next_run_inherits_everything() {
-    let mut member = Member::new(NOW, config(1), None, true);
+    let mut member = Member::new(NOW, config(1), None, StoreAtStart::Nothing);
     settle(&mut member);
     let stored =
         resilee_membership::VoterState { highest: member.view().clone(), ..Default::default() };
-    let mut again = Member::new(NOW, config(2), Some(stored), false);
+    let mut again = Member::new(NOW, config(2), Some(stored), StoreAtStart::Used);
     let (adopted, _) = settle(&mut again);
     let view = adopted.expect("a view");
     assert_eq!(view.number, 2);

@@ -2,7 +2,7 @@
 
 use resilee_membership::{
     Control, ControlBody, Destination, Member, MemberConfig, MemberInput, MemberNotice,
-    MemberOutput, RunId, Unclean, VoterId,
+    MemberOutput, RunId, StoreAtStart, Unclean, VoterId,
 };
 use resilee_sbb::Timestamp;
 
@@ -20,7 +20,7 @@ fn member() -> Member {
         cold_start_ms: 3_000,
         unclean: Unclean::Refuse,
     };
-    Member::new(at(0), config, None, true)
+    Member::new(at(0), config, None, StoreAtStart::Nothing)
 }
 
 /// A heartbeat of the seat, which echoes the last one that it was sent.

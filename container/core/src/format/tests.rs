@@ -152,8 +152,14 @@ fn what_the_first_format_stored_is_read() {
         convergence_name: None,
     };
     assert_read(KEPT, "retry", &retry);
-    let progress =
-        Progress { time: TIME, run: 0, commits: vec![(run(), 8)], joining: true, view: 0 };
+    let progress = Progress {
+        time: TIME,
+        run: 0,
+        commits: vec![(run(), 8)],
+        joining: true,
+        view: 0,
+        since: 0,
+    };
     assert_read(KEPT, "progress", &progress);
     assert_read(KEPT, "progress.whole", &Progress { view: 5, run: 6, ..progress });
     let record = StoredRecord { sequence: 1, cell: CELL, record: b"bill".to_vec() };

@@ -101,3 +101,26 @@ fn a_vote_that_nobody_was_asked_to_follow_is_taken_back_and_binds_to_nothing() {
     assert!(pair.is_whole());
     assert!(pair.view(0).cohorts.values().all(|owner| owner.node == name(0)));
 }
+
+#[test]
+fn a_first_start_that_is_killed_at_any_step_is_gone_on_with() {
+    let mut killed_as_member = 0;
+    for steps in 0..80 {
+        let mut pair = Pair::new();
+        pair.nodes[0].slow_disk = true;
+        pair.start(0);
+        pair.start(1);
+        for step in 0..steps {
+            pair.flush(0);
+            pair.deliver(1);
+            pair.pass_ms(if step % 4 == 3 { 20 } else { 0 });
+        }
+        killed_as_member += usize::from(pair.status(0).member);
+        pair.kill(0);
+        pair.nodes[0].slow_disk = false;
+        pair.pass_ms(5_000);
+        pair.start(0);
+        pair.until_whole();
+    }
+    assert!((1..80).contains(&killed_as_member), "{killed_as_member} of 80");
+}

@@ -8,6 +8,7 @@
 //! | 0                | not all answer                        | after `cold_start_ms`, if first |
 //! | not 0, not in it |                                       | no                              |
 //! | not 0, no store  |                                       | no                              |
+//! | of this node     | no member spoke; an unused store      | after `cold_start_ms`           |
 //! | not 0, in it     | no member spoke                       | after `cold_start_ms`, if first |
 //!
 //! *First* among the nodes that answered and that may propose themselves: one with something in
@@ -32,8 +33,14 @@
 //! proposing itself while anybody knows a view; what it may grant is in `voter.rs` (*a voter
 //! without a memory*).
 //!
+//! **An unused store.** The first run of a cluster may die when others have voted for it, and
+//! before it has written anything: then there is a view, and nobody has anything by it. Its node
+//! may go on, if the view has that run alone and the store is whole since it began: had it acted
+//! by the view, that would be in the store.
+//!
 //! Not here: how the proposal is voted on (`proposal.rs`, `voter.rs`).
 
+use super::StoreAtStart;
 use crate::{NodeName, RunId, View};
 use resilee_sbb::Timestamp;
 use std::cmp::Reverse;
@@ -75,7 +82,7 @@ pub(super) struct Candidate<'a> {
     pub(super) me: &'a RunId,
     pub(super) highest: &'a View,
     pub(super) last_commit: u64,
-    pub(super) store_empty: bool,
+    pub(super) store: StoreAtStart,
     /// Other voters of the cluster.
     pub(super) others: usize,
     pub(super) seat: bool,
@@ -129,8 +136,8 @@ impl ColdStart {
 
     /// This run may propose itself now.
     pub(super) fn may_propose(&self, now: Timestamp, candidate: &Candidate<'_>) -> bool {
-        let Candidate { me, highest, store_empty, .. } = *candidate;
-        if highest.number > 0 && (store_empty || highest.member(&me.node).is_none()) {
+        let Candidate { me, highest, store, .. } = *candidate;
+        if highest.number > 0 && !store.may_follow(highest, &me.node) {
             return false;
         }
         let seat_answered = self.answers.get(&None).is_some_and(|answer| answer.is_valid(now));
@@ -143,7 +150,7 @@ impl ColdStart {
 
     fn is_first(&self, now: Timestamp, candidate: &Candidate<'_>) -> bool {
         let highest = candidate.highest;
-        let mine = rank(candidate.store_empty, candidate.last_commit, &candidate.me.node);
+        let mine = rank(candidate.store.is_empty(), candidate.last_commit, &candidate.me.node);
         self.answers
             .iter()
             .filter_map(|(from, answer)| from.as_ref().map(|node| (node, answer)))

@@ -115,7 +115,7 @@ impl Member {
     /// A run that is no member may start without being asked by the others.
     pub(super) fn may_start_unclean(&self, now: Timestamp) -> bool {
         let known = self.view.number == 0
-            || (!self.store_empty && self.view.member(&self.config.me.node).is_some());
+            || self.store_at_start.may_follow(&self.view, &self.config.me.node);
         self.orders.force || (self.does_without_votes(now) && known && self.cold.is_quiet(now))
     }
 

@@ -232,7 +232,7 @@ impl Member {
             me: &self.config.me,
             highest: &self.view,
             last_commit: self.last_commit,
-            store_empty: self.store_empty,
+            store: self.store_at_start,
             others: self.voters() - 1,
             seat: self.config.seat,
         };

@@ -55,7 +55,7 @@ impl Member {
             member: !self.ended && view.contains(&self.config.me),
             view,
             last_commit: self.last_commit,
-            store_empty: self.store_empty,
+            store_empty: self.store_at_start.is_empty(),
         };
         self.send(to, body);
     }

@@ -5,8 +5,8 @@
 
 use resilee_membership::{
     Control, ControlBody, Destination, Member, MemberConfig, MemberInput, MemberNotice,
-    MemberOutput, NodeName, RunId, Seat, SeatConfig, SeatInput, SeatOutput, Unclean, Verdict, View,
-    VoterState,
+    MemberOutput, NodeName, RunId, Seat, SeatConfig, SeatInput, SeatOutput, StoreAtStart, Unclean,
+    Verdict, View, VoterState,
 };
 use resilee_sbb::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
@@ -153,8 +153,11 @@ impl World {
             unclean: self.unclean,
         };
         let node = &mut self.nodes[place];
-        let store_empty = node.stored.is_none();
-        node.member = Some(Member::new(self.now, config, node.stored.clone(), store_empty));
+        let store = match &node.stored {
+            Some(_) => StoreAtStart::Used,
+            None => StoreAtStart::Nothing,
+        };
+        node.member = Some(Member::new(self.now, config, node.stored.clone(), store));
         (node.run, node.joint, node.paused, node.drained) = (Some(me), false, false, false);
         node.inbox.clear();
         self.carry_out(place);
