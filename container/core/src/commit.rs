@@ -177,12 +177,21 @@ fn is_false(value: &bool) -> bool {
 }
 
 impl Commit {
+    /// True if it says only how far a snapshot is: all commits up to its number are in it, or went
+    /// before it.
+    pub fn is_mark(&self) -> bool {
+        self.records.is_empty() && self.changes_nothing()
+    }
+
     /// True if it only adds records: it leaves the cell that they are about alone, so it may come
     /// from another node than the cell's owner.
     pub fn is_only_records(&self) -> bool {
-        let Commit { number: _, cell: _, changes, over, rows, records, egress } = self;
-        let nothing_else = changes.is_empty() && rows.is_empty() && egress.is_empty() && !over;
-        nothing_else && !records.is_empty()
+        !self.records.is_empty() && self.changes_nothing()
+    }
+
+    fn changes_nothing(&self) -> bool {
+        let Commit { number: _, cell: _, changes, over, rows, records: _, egress } = self;
+        changes.is_empty() && rows.is_empty() && egress.is_empty() && !over
     }
 }
 

@@ -12,7 +12,8 @@
 //! | a suspended event   | where the cell is owned, a moment at which it goes on              |
 //! | whatever is awaited | what it is for                                                     |
 //!
-//! All of it holds between turns at a member; a cell with a running turn is not looked at.
+//! All of it holds between turns, once a snapshot is whole; a cell with a running turn is not
+//! looked at.
 
 use crate::cell::Cell;
 use crate::core::Core;
@@ -22,8 +23,8 @@ impl Core {
     /// What is about something that is not there, in words; nothing, if all is well.
     pub fn inconsistencies(&self) -> Vec<String> {
         let mut found = Vec::new();
-        // A node that joins has pieces of a snapshot, and commits that went before the others.
-        if !self.is_member() {
+        // Of a snapshot on its way there are pieces, and commits that went before the others.
+        if self.joining.as_ref().is_some_and(|joining| !joining.whole) {
             return found;
         }
         for cell in self.cells.values().filter(|cell| cell.turn.is_none()) {

@@ -167,6 +167,8 @@ pub(crate) struct Joining {
     pub stream: u64,
     /// When it was asked for last, in local time.
     pub asked_at: Timestamp,
+    /// All of it is applied.
+    pub whole: bool,
 }
 
 /// Deliveries of one service.

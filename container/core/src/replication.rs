@@ -160,7 +160,8 @@ impl Core {
     /// The membership wants this run to join a member.
     pub(crate) fn join(&mut self, member: RunId) {
         let stream = self.joining.as_ref().map_or(0, |joining| joining.stream);
-        self.joining = Some(Joining { member, stream, asked_at: self.clock.local() });
+        let asked_at = self.clock.local();
+        self.joining = Some(Joining { member, stream, asked_at, whole: false });
         self.ask_to_join();
     }
 
@@ -177,7 +178,9 @@ impl Core {
 
     /// Drops all state and asks for a snapshot, if the member's run is on the link.
     fn ask_to_join(&mut self) {
-        let Some(Joining { member, stream, asked_at }) = self.joining.as_mut() else { return };
+        let Some(Joining { member, stream, asked_at, whole }) = self.joining.as_mut() else {
+            return;
+        };
         *asked_at = self.clock.local();
         let Some(link) = self.links.get_mut(&member.node) else { return };
         if !link.up || link.run.as_ref() != Some(member) || self.view.contains(&self.config.me) {
@@ -190,6 +193,7 @@ impl Core {
         // A stream of its own for each try: what is left of an earlier one is not mistaken.
         let same = *stream > 0 && self.planted.is(PlantedFault::JoinSameStream);
         *stream += u64::from(!same);
+        *whole = false;
         link.expect(*stream);
         link.say(Extra::Join { stream: *stream, empty: self.empty_store });
         self.set_aside();
@@ -235,6 +239,7 @@ impl Core {
             }
             Update::SnapshotEnd => {
                 self.observe(|| Observed::SnapshotApplied { from: from.clone() });
+                self.joining.iter_mut().for_each(|joining| joining.whole = true);
                 self.outputs.push_back(Output::Notice(Notice::Synced));
                 Ok(())
             }
@@ -242,6 +247,10 @@ impl Core {
     }
 
     fn apply_commit(&mut self, from: &RunId, commit: Commit) -> Result<(), CodecError> {
+        if commit.is_mark() {
+            self.applied.insert(from.clone(), commit.number);
+            return Ok(());
+        }
         let only_records = commit.is_only_records();
         if !only_records {
             // It acts by a view that gives it the cell, and that this node is about to adopt.
