@@ -157,6 +157,9 @@ impl Core {
 
     /// Commits nothing but effects: they leave behind all that was committed before.
     pub(crate) fn commit_effects(&mut self, id: CellId, egress: Vec<Egress>) {
+        if egress.is_empty() {
+            return;
+        }
         let number = self.gate.next_commit();
         let commit = Commit { egress: egress.clone(), ..Commit::empty(number, id) };
         self.observe(|| commit.observed());
