@@ -25,6 +25,7 @@
 //! | `slee`       | whether the SLEE takes calls                                              |
 //! | `profiles`   | profile tables with schema; `profiles/{table}`, `profiles/{table}/{name}` |
 //! | `activities` | activities of all cells with attributes and attached services             |
+//! | `housekeeping/{kind}` | activities, entities, timers, names that may be left over       |
 //! | `alarms`     | alarms of the cluster, as far as this node hears of them                  |
 //!
 //! | POST to             | what it does, and answers when it is done                          |
@@ -38,6 +39,8 @@
 //! | `services`          | `{"activate": [name], "deactivate": [name]}`, in one step          |
 //! | `slee`              | `{"state": "running"}`, or `"stopped"`: it takes no new calls      |
 //!
+//! `DELETE housekeeping/{kind}/{id}` removes what was left over; the answer comes when that is
+//! held.
 //! `PUT profiles/{table}/{name}` adds or replaces a profile, DELETE removes it, or puts back with
 //! `reset=true` what the configuration says. The answer comes when the change is held.
 //!
@@ -51,6 +54,7 @@ mod assets;
 mod bill_book;
 mod cluster;
 mod events;
+mod leftover_query;
 mod live_call;
 mod moment;
 mod pages;

@@ -11,8 +11,8 @@ use actix_web::http::StatusCode;
 use resilee_call_billing::BILLS;
 use resilee_core::StoredRecord;
 use resilee_core::management::{
-    Alarm, Answer, CellSnapshot, Changed, Command, ProfileStatus, ProfileTableStatus, Query,
-    Status, TableChange,
+    Alarm, Answer, CellSnapshot, Changed, Command, LeftoverPage, ProfileStatus, ProfileTableStatus,
+    Query, Search, Status, TableChange,
 };
 use resilee_sbb::{CellId, ProfileTable};
 use std::sync::Arc;
@@ -159,6 +159,14 @@ impl System {
             Ok(Answer::Unavailable(reason)) => Err(Problem::unavailable(reason)),
             Ok(_) => Err(SystemError::Mismatched("a change").into()),
             Err(_) => Err(unknown("the node gave no answer in time".to_owned())),
+        }
+    }
+
+    /// What may be left over in cells.
+    pub async fn leftovers(&self, search: Search) -> Result<LeftoverPage, SystemError> {
+        match self.answer(Query::Leftovers(Box::new(search))).await? {
+            Answer::Leftovers(page) => Ok(page),
+            _ => Err(SystemError::Mismatched("its leftovers")),
         }
     }
 

@@ -7,6 +7,7 @@ mod bills;
 mod calls;
 mod cluster;
 mod health;
+mod housekeeping;
 mod nodes;
 mod profiles;
 mod services;
@@ -46,6 +47,8 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .route("/v1/profiles/{table}/{name:.*}", web::put().to(profiles::put))
         .route("/v1/profiles/{table}/{name:.*}", web::delete().to(profiles::remove))
         .route("/v1/activities", read().to(activities::activities))
+        .route("/v1/housekeeping/{kind}", read().to(housekeeping::find))
+        .route("/v1/housekeeping/{kind}/{id:.*}", web::delete().to(housekeeping::remove))
         .route("/v1/alarms", read().to(alarms::alarms))
         .route("/v1/alarms/{id}/clear", web::post().to(alarms::clear))
         .route("/v1/cluster/hand-over", web::post().to(cluster::hand_over))
@@ -71,7 +74,7 @@ async fn no_such_resource(request: HttpRequest) -> Result<HttpResponse, RestProb
         return Ok(no_such_method());
     }
     let help = "under /api/v1 there are health, nodes, calls, bills, bills/{id}, services, \
-                services/{name}/usage, slee, profiles, tracers, activities and alarms; the page \
-                /rest explains them";
+                services/{name}/usage, slee, profiles, tracers, activities, housekeeping/{kind} \
+                and alarms; the page /rest explains them";
     Err(Problem::not_found("there is no such resource", help).into())
 }

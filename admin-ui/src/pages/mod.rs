@@ -6,6 +6,7 @@ mod alarms;
 mod bill;
 mod bills;
 mod call;
+mod housekeeping;
 mod overview;
 mod profiles;
 mod rest;
@@ -36,6 +37,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .route("/calls/{id}", read().to(call::page))
         .route("/alarms", read().to(alarms::page))
         .route("/services", read().to(services::page))
+        .route("/housekeeping", read().to(housekeeping::page))
         .route("/tracers", read().to(tracers::page))
         .route("/profiles", read().to(profiles::tables))
         .route("/profiles/{table}", read().to(profiles::table))

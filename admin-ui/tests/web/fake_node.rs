@@ -6,9 +6,9 @@ use resilee_admin_ui::Ask;
 use resilee_call_billing::{CallBilling, TARIFFS, Tariff};
 use resilee_core::StoredRecord;
 use resilee_core::management::{
-    ActivitySnapshot, Alarm, Answer, CellSnapshot, Changed, Command, EntitySnapshot, PeerStatus,
-    Query, SampleStatus, ServiceState, ServiceStatus, SleeState, Status, TracerStatus,
-    UsageSetStatus, UsageStatus,
+    ActivitySnapshot, Alarm, Answer, CellSnapshot, Changed, Command, EntitySnapshot, LeftoverPage,
+    LeftoverRow, PeerStatus, Query, Removal, SampleStatus, Search, ServiceState, ServiceStatus,
+    SleeState, Status, TracerStatus, UsageSetStatus, UsageStatus,
 };
 use resilee_membership::{RunId, SeatProcess, View};
 use resilee_sbb::{
@@ -67,6 +67,10 @@ pub struct FakeNode {
     pub tariff: Tariff,
     /// Profiles by table and name.
     pub profiles: Profiles,
+    /// What it finds that may be left over.
+    pub leftovers: Vec<LeftoverRow>,
+    /// Removals that it was asked for.
+    pub removed: Vec<Removal>,
     /// What it answers to changes, instead of making them.
     pub changed: Option<Changed>,
     next_call: u64,
@@ -145,7 +149,18 @@ impl FakeNode {
         let (cells, records) = (Vec::new(), Vec::new());
         let profiles = fake_profiles::configured(&tariff);
         let (unavailable, changed) = (None, None);
-        FakeNode { status, cells, records, unavailable, tariff, profiles, changed, next_call: 1 }
+        FakeNode {
+            status,
+            cells,
+            records,
+            unavailable,
+            tariff,
+            profiles,
+            leftovers: Vec::new(),
+            removed: Vec::new(),
+            changed,
+            next_call: 1,
+        }
     }
 
     /// The function that the site asks.
@@ -177,6 +192,7 @@ impl FakeNode {
                 Answer::Records(wanted.take(limit).cloned().collect())
             }
             Query::Records { .. } => Answer::Records(Vec::new()),
+            Query::Leftovers(search) => self.find_leftovers(&search),
             Query::ProfileTables => self.profile_tables(),
             Query::Profiles { table, from, limit } => self.profiles_of(&table, &from, limit),
             Query::Change(_) => Answer::Refused("it is told through change()".to_owned()),
@@ -224,6 +240,18 @@ impl FakeNode {
             Command::ForgetOrphans => self.status.orphans = 0,
         }
         Answer::Accepted
+    }
+
+    fn find_leftovers(&self, search: &Search) -> Answer {
+        let wanted = |row: &&LeftoverRow| match &search.service {
+            Some(service) => row.services.contains(service),
+            None => true,
+        };
+        let rows = self.leftovers.iter().filter(wanted);
+        let mut rows: Vec<_> = rows.cloned().collect();
+        let next = rows.get(search.limit).map(|row| row.what.cell());
+        rows.truncate(search.limit);
+        Answer::Leftovers(LeftoverPage { rows, next })
     }
 
     /// A call that rings since `ago`.

@@ -75,6 +75,7 @@ impl FakeNode {
                     }
                 }
             }
+            TableChange::Remove(removal) => self.removed.push(removal),
             TableChange::Slee { running } => {
                 self.status.slee = if running { SleeState::Running } else { SleeState::Stopped };
             }

@@ -8,6 +8,7 @@ mod cluster;
 mod events;
 mod facilities;
 mod hostile;
+mod housekeeping;
 mod overview;
 mod profiles;
 mod rest;

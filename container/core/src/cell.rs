@@ -6,6 +6,7 @@
 use crate::commit::{Activity, Change, Commit, Entity, Head, Part, Retry};
 use crate::event_router::Turn;
 use crate::inspection::Observed;
+use crate::management::Removal;
 use crate::resource_adaptor::{Adoption, Ingress, Scope};
 use crate::timer_facility::ArmedTimer;
 use resilee_sbb::{ActivityId, CellId, CodecError, EntityId, TimerId, Timestamp, decode, encode};
@@ -38,6 +39,8 @@ pub(crate) enum CellInput {
     Resume(u32),
     /// A handler of this service does not return.
     Quarantine(&'static str),
+    /// An operator removes a part of the cell; with the removal's ticket (`housekeeping.rs`).
+    Remove(u64, Box<Removal>),
 }
 
 /// One call.
@@ -59,6 +62,8 @@ pub(crate) struct Cell {
     pub announced: bool,
     /// The last commit of this run that changed it; 0 for none.
     pub last_commit: u64,
+    /// When it changed last, as far as this run saw it.
+    pub changed_at: Timestamp,
     /// Inputs behind the current turn.
     pub inbox: VecDeque<CellInput>,
     /// The current turn.
@@ -93,6 +98,7 @@ impl Cell {
             committed: true,
             announced: false,
             last_commit: 0,
+            changed_at: Timestamp::ZERO,
             inbox: VecDeque::new(),
             turn: None,
         }

@@ -121,6 +121,7 @@ impl Core {
         }
         let number = self.gate.next_commit();
         cell.last_commit = number;
+        cell.changed_at = self.clock.now();
         cell.committed = true;
         let (rows, records) = (turn.rows, turn.records);
         let egress = turn.egress;

@@ -136,13 +136,18 @@ fn change_activities(cell: &mut Cell, effect: Effect) {
         Effect::UnbindName { name } => {
             let bound = cell.activities.iter().find(|(_, activity)| activity.names.contains(&name));
             if let Some(number) = bound.map(|(number, _)| *number) {
-                change(cell, number, |activity| {
-                    activity.names.remove(&name);
-                });
+                unbind_name(cell, number, &name);
             }
         }
         _ => {}
     }
+}
+
+/// A name is not bound to the activity any more.
+pub(crate) fn unbind_name(cell: &mut Cell, activity: u32, name: &str) {
+    change(cell, activity, |activity| {
+        activity.names.remove(name);
+    });
 }
 
 fn change(cell: &mut Cell, number: u32, change: impl FnOnce(&mut Activity)) {

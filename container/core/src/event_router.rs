@@ -68,6 +68,8 @@ pub(crate) struct Turn {
     pub routed: usize,
     /// Events among them that waited behind a suspended one: this turn did not cause them.
     pub resumed_events: usize,
+    /// Ticket of the removal that it is, if it is one.
+    pub removal: Option<u64>,
 }
 
 /// For whom an event is.

@@ -93,7 +93,13 @@ impl Core {
     }
 
     /// Sets, replaces or cancels a timer.
-    fn set_timer(&mut self, id: CellId, entity: u32, timer: TimerId, armed: Option<ArmedTimer>) {
+    pub(crate) fn set_timer(
+        &mut self,
+        id: CellId,
+        entity: u32,
+        timer: TimerId,
+        armed: Option<ArmedTimer>,
+    ) {
         let Some(cell) = self.cells.get_mut(&id) else { return };
         let (key, due) = ((entity, timer), armed.as_ref().map(|armed| armed.due));
         let changed = match armed {

@@ -1,6 +1,15 @@
 //! What operators see of a core: snapshots, notices and alarms. Plain data for pages, REST and
 //! the log; nothing here changes the core.
 
+mod housekeeping;
+mod usage;
+
+pub use housekeeping::{
+    CELLS_PER_SEARCH_MAX, LEFTOVERS_MAX, Leftover, LeftoverKind, LeftoverPage, LeftoverRow,
+    ParseLeftoverError, Removal, Search,
+};
+pub use usage::{SampleStatus, UsageSetStatus, UsageStatus};
+
 use resilee_membership::{MemberNotice, NodeName, RunId, SeatProcess, View};
 use resilee_sbb::{
     CellId, CohortId, Profile, ProfileTable, Severity, StateBytes, Timestamp, TraceLevel,
@@ -64,6 +73,15 @@ pub enum Notice {
     },
     /// Cells did not come to rest in time: their cohorts stay. Who was to own them.
     HandOverGivenUp(RunId),
+    /// An operator removed a part of a cell.
+    Removed {
+        /// The call.
+        cell: CellId,
+        /// What.
+        what: String,
+        /// Who.
+        by: String,
+    },
     /// A command could not be carried out; why.
     CommandRefused(String),
     /// Bad input from outside was dropped; the reason, as counted.
@@ -151,47 +169,6 @@ pub struct ServiceStatus {
     /// What it counted and measured on this node, if it declares anything.
     #[serde(skip)]
     pub usage: Option<UsageStatus>,
-}
-
-/// What a service counted and measured on one node.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct UsageStatus {
-    /// When the figures were all zero.
-    pub since: Timestamp,
-    /// The default set, which has no name, and the named ones.
-    pub sets: Vec<UsageSetStatus>,
-    /// Changes that were meant for sets beyond the limit.
-    pub refused: u64,
-}
-
-/// One set of a service's usage parameters.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct UsageSetStatus {
-    /// Its name; empty for the default set.
-    pub set: String,
-    /// Counters by name.
-    pub counters: BTreeMap<String, i64>,
-    /// Samples by name.
-    pub samples: BTreeMap<String, SampleStatus>,
-}
-
-/// What is known of the values of one sample. Percentiles are at most 1/32 too high.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct SampleStatus {
-    /// Number of values.
-    pub count: u64,
-    /// The least.
-    pub min: u64,
-    /// The greatest.
-    pub max: u64,
-    /// The mean, in thousandths.
-    pub mean_milli: u64,
-    /// Half of the values are not above it.
-    pub p50: u64,
-    /// 95 of a hundred values are not above it.
-    pub p95: u64,
-    /// 99 of a hundred values are not above it.
-    pub p99: u64,
 }
 
 /// One tracer.
@@ -333,9 +310,11 @@ pub enum Query {
         /// At most so many.
         limit: usize,
     },
+    /// Parts of cells that may be left over; [`Answer::Leftovers`].
+    Leftovers(Box<Search>),
     /// Carry this out; [`Answer::Accepted`] or [`Answer::Refused`].
     Command(Command),
-    /// Change shared tables; [`Answer::Changed`], when the change is held.
+    /// Change shared tables, or remove a part of a cell; [`Answer::Changed`], when that is held.
     Change(TableChange),
     /// [`Answer::ProfileTables`].
     ProfileTables,
@@ -383,7 +362,8 @@ pub enum Command {
     },
 }
 
-/// How an operator wants rows of shared tables to be. Making it twice is as good as once.
+/// How an operator wants rows of shared tables, or a cell, to be. Making it twice is as good as
+/// once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TableChange {
     /// A profile is added or replaced. A secret attribute that is not given stays as it is.
@@ -421,6 +401,8 @@ pub enum TableChange {
         /// True: it takes calls.
         running: bool,
     },
+    /// A part of a cell is not there any more.
+    Remove(Removal),
 }
 
 /// What became of a [`TableChange`].
@@ -474,6 +456,8 @@ pub enum Answer {
     Cells(Vec<CellSnapshot>),
     /// Records.
     Records(Vec<crate::store::StoredRecord>),
+    /// What was found.
+    Leftovers(LeftoverPage),
     /// What became of a change.
     Changed(Changed),
     /// The profile tables.

@@ -290,7 +290,8 @@ impl Core {
         changes: &[Change],
     ) -> Result<(), CodecError> {
         apply(&mut self.cells, id, changes)?;
-        if let Some(cell) = self.cells.get(&id) {
+        if let Some(cell) = self.cells.get_mut(&id) {
+            cell.changed_at = self.clock.now();
             self.index.insert((cell.head.scope, cell.head.key), id);
         }
         Ok(())

@@ -14,13 +14,17 @@
 //! once: what was asked of a node that died may be asked of its heir without knowing more. Changes
 //! are made one after the other, in the order in which they reach the owner.
 //!
+//! The removal of a part of a cell goes the same way, to the owner of that cell
+//! (`housekeeping.rs`).
+//!
 //! What a change may be is not here (`profiles.rs`, `life_cycles.rs`).
 
 use crate::commit::RowChange;
 use crate::core::Core;
 use crate::frame::{AnsweredChange, AskedChange};
+use crate::housekeeping::{RemovalStage, Removals};
 use crate::io::Output;
-use crate::management::{Changed, TableChange};
+use crate::management::{Changed, Removal, TableChange};
 use resilee_membership::{NodeName, RunId};
 use resilee_sbb::{CohortId, Timestamp, decode, encode};
 use serde_bytes::ByteBuf;
@@ -38,6 +42,8 @@ pub(crate) struct Changes {
     waiting: Vec<Waiting>,
     /// What other nodes are to be told.
     words: BTreeMap<NodeName, Words>,
+    /// Removals under way here.
+    pub removals: Removals,
 }
 
 /// What one node is to be told about changes.
@@ -64,8 +70,28 @@ enum Stage {
     New,
     /// The owner was asked.
     Asked(RunId),
+    /// It is a removal, with this ticket, in its cell here.
+    InCell(u64),
     /// It is made by this commit, or was before it.
     Made(u64),
+}
+
+impl Waiting {
+    /// Who owns this cohort makes the change.
+    fn cohort(&self) -> CohortId {
+        match &self.change {
+            TableChange::Remove(removal) => removal.what.cell().cohort,
+            _ => CohortId::TABLES,
+        }
+    }
+
+    /// What is changed.
+    fn subject(&self) -> String {
+        match &self.change {
+            TableChange::Remove(removal) => format!("the call {}", removal.what.cell()),
+            _ => "the shared tables".to_owned(),
+        }
+    }
 }
 
 impl Changes {
@@ -118,8 +144,8 @@ impl Core {
             let Ok(change) = decode::<TableChange>(&change) else {
                 let me = &self.config.me.node;
                 let reason = format!(
-                    "{me}, which owns the shared tables, does not know such a change: run the \
-                     same version of Resilee on both"
+                    "{me}, which owns what is to be changed, does not know such a change: run \
+                     the same version of Resilee on both"
                 );
                 self.tell_changed(from, token, &Changed::Refused(reason));
                 continue;
@@ -176,16 +202,26 @@ impl Core {
                 answer => answer,
             };
             match answer {
-                Some(changed) => self.answer_change(&waiting, changed),
+                Some(changed) => {
+                    if let Stage::InCell(ticket) = waiting.stage {
+                        self.forget_removal(ticket);
+                    }
+                    self.answer_change(&waiting, changed);
+                }
                 None => self.changes.waiting.push(waiting),
             }
         }
     }
 
     fn advance_change(&mut self, now: Timestamp, waiting: &mut Waiting) -> Option<Changed> {
-        let owner = self.view.owner(CohortId::TABLES).filter(|_| self.is_member()).cloned();
+        let cohort = waiting.cohort();
+        let owner = self.view.owner(cohort).filter(|_| self.is_member()).cloned();
         if matches!(&waiting.stage, Stage::Asked(run) if owner.as_ref() != Some(run)) {
             waiting.stage = Stage::New;
+        }
+        if let (TableChange::Remove(removal), true) = (&waiting.change, self.is_member()) {
+            let removal = removal.clone();
+            return self.advance_removal(now, waiting, &removal, owner);
         }
         if waiting.stage == Stage::New && waiting.until > now {
             let owner = owner?;
@@ -198,10 +234,73 @@ impl Core {
                 }
             }
         }
+        self.once_held(waiting)
+    }
+
+    fn once_held(&self, waiting: &Waiting) -> Option<Changed> {
         match waiting.stage {
             Stage::Made(commit) if !self.gate.is_closed(commit) => Some(Changed::Done),
             _ => None,
         }
+    }
+
+    fn advance_removal(
+        &mut self,
+        now: Timestamp,
+        waiting: &mut Waiting,
+        removal: &Removal,
+        owner: Option<RunId>,
+    ) -> Option<Changed> {
+        let cell = removal.what.cell();
+        let is_mine = owner.as_ref() == Some(&self.config.me);
+        if let Stage::InCell(ticket) = waiting.stage
+            && !is_mine
+        {
+            // Its cell went to another node before its turn came.
+            self.forget_removal(ticket);
+            waiting.stage = Stage::New;
+        }
+        if waiting.stage == Stage::New && waiting.until > now {
+            match owner {
+                Some(owner) if !is_mine => {
+                    let again = removal.again || waiting.may_be_made;
+                    waiting.change = TableChange::Remove(Removal { again, ..removal.clone() });
+                    self.ask_owner(&owner, waiting);
+                }
+                Some(_) if self.rests(cell.cohort) => {}
+                Some(_) if self.cells.contains_key(&cell) => {
+                    waiting.stage = Stage::InCell(self.begin_removal(now, removal));
+                }
+                _ => return self.nothing_to_remove(waiting, removal),
+            }
+        }
+        if let Stage::InCell(ticket) = waiting.stage {
+            match self.removal_stage(cell, ticket) {
+                RemovalStage::Running => {}
+                RemovalStage::Made => {
+                    self.forget_removal(ticket);
+                    waiting.stage = Stage::Made(self.gate.last_commit());
+                }
+                RemovalStage::NotThere => {
+                    self.forget_removal(ticket);
+                    return self.nothing_to_remove(waiting, removal);
+                }
+            }
+        }
+        self.once_held(waiting)
+    }
+
+    /// What is to be removed is not there: an error, unless a dead owner may have removed it.
+    fn nothing_to_remove(&self, waiting: &mut Waiting, removal: &Removal) -> Option<Changed> {
+        let Removal { what, again, .. } = removal;
+        if !again && !waiting.may_be_made {
+            let kind = what.kind();
+            return Some(Changed::Refused(format!(
+                "there is no {kind} {what}: it is over, or never was; look for it again"
+            )));
+        }
+        waiting.stage = Stage::Made(self.gate.last_commit());
+        self.once_held(waiting)
     }
 
     fn ask_owner(&mut self, owner: &RunId, waiting: &mut Waiting) {
@@ -231,6 +330,8 @@ impl Core {
                 self.services_changed(now, activate, deactivate)?
             }
             TableChange::Slee { running } => self.slee_changed(now, *running),
+            // It goes through its cell.
+            TableChange::Remove(_) => Vec::new(),
         };
         if !rows.is_empty() {
             self.commit_table_rows(rows);
@@ -247,19 +348,24 @@ impl Core {
 
     fn change_overdue(&self, waiting: &Waiting) -> Changed {
         let within = format!("within {} s", CHANGE_MAX.as_secs());
-        let owner = self.view.owner(CohortId::TABLES);
+        let owner = self.view.owner(waiting.cohort());
         let owner = owner.map_or("nobody".to_owned(), |owner| owner.node.to_string());
+        let subject = waiting.subject();
         match waiting.stage {
             Stage::Made(_) => Changed::Unknown(format!(
                 "the change is made, but nobody else has it {within}: it is lost if this node \
                  dies now; look again in a moment"
             )),
+            Stage::InCell(_) => Changed::Unknown(format!(
+                "{subject} is busy {within}, a handler may hang: look whether it is made in a \
+                 moment"
+            )),
             _ if waiting.may_be_made => Changed::Unknown(format!(
-                "{owner} owns the shared tables and did not answer {within}: look whether the \
+                "{owner} owns {subject} and did not answer {within}: look whether the \
                  change is made, and ask again if it is not"
             )),
             _ => Changed::Refused(format!(
-                "{owner} owns the shared tables, and is out of reach {within}: nothing was \
+                "{owner} owns {subject}, and is out of reach {within}: nothing was \
                  changed; ask {owner}, or try again when the cluster is whole"
             )),
         }

@@ -34,6 +34,7 @@ impl Core {
             CellInput::Retry(entity) => self.try_again(id, entity),
             CellInput::Resume(activity) => self.time_out_suspended(now, id, activity),
             CellInput::Quarantine(service) => self.quarantine(id, service),
+            CellInput::Remove(ticket, removal) => self.remove_leftover(id, ticket, &removal),
         }
         self.announce(id);
         self.advance(now, id);

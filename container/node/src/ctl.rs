@@ -196,6 +196,16 @@ fn read(
     Err(CtlError::Refused { url: url.to_owned(), status: status.as_u16(), text })
 }
 
+/// What was given as one segment of a path, or a value of a query.
+pub(crate) fn segment(text: &str) -> String {
+    let keep = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let encode = |byte: u8| match keep(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encode).collect()
+}
+
 /// Columns as wide as their widest cell.
 pub(crate) fn table(columns: &[&str], rows: &[Value]) -> String {
     let head: Vec<String> = columns.iter().map(ToString::to_string).collect();

@@ -2,7 +2,7 @@
 //! the facilities of the asked node, through its REST interface.
 
 use crate::cluster_ctl::Token;
-use crate::ctl::{self, CtlError};
+use crate::ctl::{self, CtlError, segment};
 use serde_json::{Value, json};
 
 /// Columns of usage figures: a counter has a value, a sample all others.
@@ -86,16 +86,6 @@ fn usage(answer: &Value) -> String {
         refused.map(|refused| format!("{refused} changes were for sets beyond the limit\n"));
     let head = format!("{service} on {node}, from zero at {since}\n");
     head + &ctl::table(&USAGE, rows(answer, "usage")) + &refused.unwrap_or_default()
-}
-
-/// What was given as one segment of a path.
-fn segment(text: &str) -> String {
-    let keep = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let encode = |byte: u8| match keep(byte) {
-        true => char::from(byte).to_string(),
-        false => format!("%{byte:02X}"),
-    };
-    text.bytes().map(encode).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `resilee ctl profile`: reads and writes profiles of a running node, through its REST interface.
 
 use crate::cluster_ctl::Token;
-use crate::ctl::{self, CtlError};
+use crate::ctl::{self, CtlError, segment};
 use serde_json::{Map, Value};
 
 /// What is done with profiles.
@@ -161,13 +161,6 @@ fn profile_text(profile: &Value) -> String {
         text.push_str(&format!("  {} is set\n", ctl::cell(secret)));
     }
     text
-}
-
-/// A text as one segment of a path, or as a value of a query.
-fn segment(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~".contains(&b);
-    let one = |b: u8| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") };
-    text.bytes().map(one).collect()
 }
 
 #[cfg(test)]

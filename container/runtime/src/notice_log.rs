@@ -61,6 +61,9 @@ impl NoticeLog {
             Notice::HandOverGivenUp(to) => {
                 tracing::warn!("calls did not come to rest: nothing is handed over to {to}");
             }
+            Notice::Removed { cell, what, by } => {
+                self.span(*cell).in_scope(|| tracing::warn!(by, "removed by an operator: {what}"));
+            }
             Notice::CommandRefused(reason) => tracing::warn!("not done: {reason}"),
             Notice::Dropped(reason) => tracing::debug!(reason, "a message was dropped"),
         }

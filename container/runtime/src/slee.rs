@@ -172,6 +172,9 @@ impl Handler<Ask> for Slee {
             },
             Query::Status => Answer::Status(Box::new(fresh.core.status(self.clock.now()))),
             Query::Cells { limit } => Answer::Cells(fresh.core.cells(limit.min(ANSWER_ITEMS_MAX))),
+            Query::Leftovers(search) => {
+                Answer::Leftovers(fresh.core.leftovers(self.clock.now(), &search))
+            }
             Query::ProfileTables => Answer::ProfileTables(fresh.core.profile_tables()),
             Query::Profiles { table, from, limit } => {
                 Answer::Profiles(fresh.core.profiles(&table, &from, limit.min(ANSWER_ITEMS_MAX)))

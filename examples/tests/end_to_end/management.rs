@@ -88,6 +88,31 @@ fn services_and_the_slee_are_stopped_and_started_and_callers_are_told() {
 }
 
 #[test]
+fn an_activity_that_was_left_over_is_removed_by_the_node_that_does_not_own_it() {
+    let cluster = cluster();
+    let [alice, _bob] = phones(&cluster);
+    alice.call("bob");
+    let activities = |server: usize| {
+        let list =
+            cluster.ctl(server, &["housekeeping", "activities", "--service", "call-billing"]);
+        list.expect("a list")
+    };
+    let list = activities(2);
+    let id = list.split_whitespace().find(|word| word.ends_with("/a1")).expect("the call's");
+    assert!(list.contains("server1"), "{list}");
+    let answer = order(&cluster, 2, &["housekeeping", "remove", id]);
+    assert_eq!(answer, format!("activity {id} is removed\n"));
+    for server in [1, 2] {
+        assert!(activities(server).contains("no activities like that"), "{}", activities(server));
+    }
+    let again = [&["housekeeping", "remove", id], &TOKEN[..]].concat();
+    let error = cluster.ctl(2, &again).expect_err("it is gone");
+    assert!(error.contains("there is no activity"), "{error}");
+    let calls = cluster.ctl(1, &["calls"]).expect("a list");
+    assert!(calls.contains("no calls"), "{calls}");
+}
+
+#[test]
 fn a_price_is_changed_on_its_page() {
     if !is_wanted("chromium") || !is_wanted("chromedriver") {
         return;

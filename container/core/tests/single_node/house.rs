@@ -1,7 +1,7 @@
 //! One node with a virtual clock, a disk that flushes when told, and handlers that answer at once.
 
 use crate::toy::{SERVICES, Toy};
-use resilee_core::management::Notice;
+use resilee_core::management::{Changed, Notice};
 use resilee_core::{Core, CoreConfig, Input, Limits, Output, Restored, StoreBatch, StoreOp, Tree};
 use resilee_core::{PROGRESS_KEY, VOTER_KEY};
 use resilee_membership::{Flow, Key, RunId, Transport, Unclean, seal_sip};
@@ -29,6 +29,8 @@ pub struct House {
     sent: Vec<String>,
     pub drained: bool,
     pub notices: Vec<Notice>,
+    /// What became of the changes that an operator asked for.
+    pub changed: Vec<Changed>,
 }
 
 fn key() -> Key {
@@ -94,6 +96,7 @@ impl House {
             sent: Vec::new(),
             drained: false,
             notices: Vec::new(),
+            changed: Vec::new(),
         }
     }
 
@@ -150,6 +153,7 @@ impl House {
                 Output::Abandon { delivery } => self.abandoned.push(delivery),
                 Output::Drained => self.drained = true,
                 Output::Notice(notice) => self.notices.push(notice),
+                Output::Changed { changed, .. } => self.changed.push(changed),
                 _ => {}
             }
         }

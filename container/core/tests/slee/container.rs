@@ -5,8 +5,8 @@
 
 use crate::house::House;
 use crate::script;
-use resilee_core::management::Notice;
-use resilee_core::{Core, StoreOp};
+use resilee_core::management::{Changed, LeftoverPage, Notice, Removal, Search, TableChange};
+use resilee_core::{Core, Input, StoreOp};
 use std::collections::BTreeSet;
 
 /// A container with the services of `toy.rs`.
@@ -132,6 +132,46 @@ impl Container {
     pub fn activities(&self) -> usize {
         let cells = self.house.core.cells(100);
         cells.iter().map(|cell| cell.activities.len()).sum()
+    }
+
+    /// Text id of the cell `c1`.
+    pub fn cell(&self) -> String {
+        self.house.core.cells(1)[0].id.clone()
+    }
+
+    /// What may be left over.
+    pub fn leftovers(&self, search: &Search) -> LeftoverPage {
+        self.house.core.leftovers(self.house.now, search)
+    }
+
+    /// An operator removes a part of `c1`, like `a1`; what became of it, if that is known.
+    pub fn remove(&mut self, part: &str) -> Option<Changed> {
+        let what = format!("{}/{part}", self.cell()).parse().expect("the id of a part");
+        self.remove_of(Removal { what, by: "ann".to_owned(), again: false })
+    }
+
+    /// The same, as it was asked for.
+    pub fn remove_of(&mut self, removal: Removal) -> Option<Changed> {
+        let change = TableChange::Remove(removal);
+        self.house.feed(Input::Change { token: 1, change });
+        self.house.flush();
+        let changed = self.house.changed.pop();
+        assert_eq!(self.house.core.inconsistencies(), Vec::<String>::new());
+        changed
+    }
+
+    /// What became of a change that was answered since.
+    pub fn changed(&mut self) -> Option<Changed> {
+        self.house.changed.pop()
+    }
+
+    /// What operators removed, with who they are.
+    pub fn removals(&self) -> Vec<String> {
+        let text = |notice: &Notice| match notice {
+            Notice::Removed { what, by, .. } => Some(format!("{what} by {by}")),
+            _ => None,
+        };
+        self.house.notices.iter().filter_map(text).collect()
     }
 
     /// Handlers never return from now on; or they do again.

@@ -13,6 +13,7 @@ mod event_router;
 #[expect(dead_code, reason = "other tests need more of it")]
 #[path = "../single_node/house.rs"]
 mod house;
+mod housekeeping;
 mod initial_events;
 mod limits;
 mod naming;

@@ -7,14 +7,14 @@ use resilee_sbb::{EventPayload, TimerId};
 use std::time::Duration;
 
 /// Two nodes, the first of which owns `c1` with `alpha1` and `beta2`.
-struct Story {
-    pair: Pair,
+pub struct Story {
+    pub pair: Pair,
     /// Who has the call.
-    owner: usize,
+    pub owner: usize,
 }
 
 impl Story {
-    fn begun() -> Self {
+    pub fn begun() -> Self {
         script::clear();
         let mut pair = Pair::up();
         pair.say(0, "c1 start; fire begin 1 begin");
@@ -22,25 +22,25 @@ impl Story {
         Story { pair, owner: 0 }
     }
 
-    fn say(&mut self, text: &str) -> Vec<String> {
+    pub fn say(&mut self, text: &str) -> Vec<String> {
         self.pair.say(self.owner, text);
         self.check();
         take_trace()
     }
 
-    fn tick(&mut self, word: &str) -> Vec<String> {
+    pub fn tick(&mut self, word: &str) -> Vec<String> {
         self.say(&format!("c1 fire tick 1 {word}"))
     }
 
     /// The owner dies, and the other one is the only member.
-    fn owner_dies(&mut self) {
+    pub fn owner_dies(&mut self) {
         self.pair.kill(self.owner);
         self.owner = 1 - self.owner;
         self.pair.until_member_of(self.owner, 1);
         self.check();
     }
 
-    fn pass_ms(&mut self, millis: u64) -> Vec<String> {
+    pub fn pass_ms(&mut self, millis: u64) -> Vec<String> {
         self.pair.pass_ms(millis);
         self.check();
         take_trace()

@@ -6,8 +6,8 @@ use mimalloc::MiMalloc;
 use resilee_cluster::{TRIAL_DAYS, make_certificates};
 use resilee_membership::NodeName;
 use resilee_node::{
-    ClusterOrder, FacilityOrder, ProfileOrder, ServiceOrder, SleeOrder, Subject, facility, load,
-    order, profile, report, run_from_file, service, slee,
+    ClusterOrder, FacilityOrder, HousekeepingOrder, ProfileOrder, ServiceOrder, SleeOrder, Subject,
+    facility, housekeeping, load, order, profile, report, run_from_file, service, slee,
 };
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -61,6 +61,9 @@ enum Ctl {
     /// States of services.
     #[command(subcommand)]
     Service(ServiceOrder),
+    /// What was left over in cells: activities, SBB entities, timers, names.
+    #[command(subcommand)]
+    Housekeeping(HousekeepingOrder),
     /// Whether the SLEE takes calls.
     #[command(subcommand)]
     Slee(SleeOrder),
@@ -115,6 +118,9 @@ fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Ctl { admin, what: Ctl::Profile(given) } => print!("{}", profile(&admin, &given)?),
         Command::Ctl { admin, what: Ctl::Service(given) } => print!("{}", service(&admin, &given)?),
+        Command::Ctl { admin, what: Ctl::Housekeeping(given) } => {
+            print!("{}", housekeeping(&admin, &given)?);
+        }
         Command::Ctl { admin, what: Ctl::Slee(given) } => print!("{}", slee(&admin, &given)?),
         Command::Ctl { what: Ctl::Cluster(Cluster::Certificates { out, nodes, days }), .. } => {
             certificates(&out, &nodes, days)?;
