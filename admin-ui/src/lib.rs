@@ -21,7 +21,7 @@
 //! | `bills/{id}` | the bill of one call                                                      |
 //! | `services`   | deployed services with state, unit, entities and deliveries               |
 //! | `services/{name}/usage` | what a service counted and measured on this node               |
-//! | `tracers`    | tracers of this node with their levels                                    |
+//! | `tracers`    | tracers with their levels, and the lines that this node wrote             |
 //! | `slee`       | whether the SLEE takes calls                                              |
 //! | `profiles`   | profile tables with schema; `profiles/{table}`, `profiles/{table}/{name}` |
 //! | `activities` | activities of all cells with attributes and attached services             |

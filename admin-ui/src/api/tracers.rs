@@ -1,12 +1,11 @@
-//! `GET /api/v1/tracers`: tracers of this node with their levels. `POST /api/v1/tracers/{name}`
-//! gives one a level, or takes it away again.
+//! `GET /api/v1/tracers`: tracers with their levels, which are the cluster's, and with the lines of
+//! this node. `POST /api/v1/tracers/{name}` gives one a level, or takes it away again.
 
-use super::obey;
 use crate::moment;
 use crate::problem::{Problem, RestProblem};
 use crate::system::System;
 use actix_web::{HttpResponse, web};
-use resilee_core::management::{Command, TracerStatus};
+use resilee_core::management::{TableChange, TracerStatus};
 use resilee_sbb::TraceLevel;
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +33,7 @@ pub async fn tracers(system: web::Data<System>) -> Result<HttpResponse, RestProb
     }))
 }
 
-/// An answer of 200 means that it is done.
+/// An answer of 200 means that it is so on all nodes, and after a restart.
 pub async fn set_level(
     system: web::Data<System>,
     name: web::Path<String>,
@@ -45,7 +44,7 @@ pub async fn set_level(
                     severe or off, or null for that of the name above";
         Problem::bad_request(format!("the order cannot be read: {error}"), help)
     })?;
-    let command = Command::SetTraceLevel { tracer: name.into_inner(), level: order.level };
-    obey(&system, command, "see /api/v1/tracers for the tracers of this node").await?;
+    let change = TableChange::TraceLevel { tracer: name.into_inner(), level: order.level };
+    system.change(change).await?;
     tracers(system).await
 }

@@ -222,14 +222,6 @@ impl FakeNode {
                     return Answer::Refused(format!("no alarm {id} is raised at this node"));
                 }
             }
-            Command::SetTraceLevel { tracer, level } => {
-                let known = self.status.tracers.iter_mut().find(|known| known.name == *tracer);
-                let Some(known) = known else {
-                    return Answer::Refused(format!("there is no tracer {tracer:?}"));
-                };
-                known.given = *level;
-                known.effective = level.unwrap_or_default();
-            }
             Command::ResetUsage { service } => {
                 let known = self.status.services.iter_mut().find(|known| known.name == *service);
                 if let Some(known) = known {

@@ -75,6 +75,15 @@ impl FakeNode {
                     }
                 }
             }
+            TableChange::TraceLevel { tracer, level } => {
+                let known = self.status.tracers.iter_mut().find(|known| known.name == tracer);
+                let Some(known) = known else {
+                    let reason = format!("there is no tracer {tracer:?}");
+                    return Answer::Changed(Changed::Refused(reason));
+                };
+                known.given = level;
+                known.effective = level.unwrap_or_default();
+            }
             TableChange::Remove(removal) => self.removed.push(removal),
             TableChange::Slee { running } => {
                 self.status.slee = if running { SleeState::Running } else { SleeState::Stopped };

@@ -14,17 +14,14 @@ use serde_bytes::ByteBuf;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
 
-/// Inputs that wait for a cell's turn to end; more are dropped (clients repeat).
-pub(crate) const INBOX_MAX: usize = 64;
-
 /// Activities and entities have smaller numbers: the next one can always be given.
 const NUMBERS_END: u32 = u32::MAX / 2;
 
 /// What waits for a turn of its cell.
 #[derive(Debug)]
 pub(crate) enum CellInput {
-    /// A message from a client.
-    Message(Ingress),
+    /// A message from a client, and since when it waits.
+    Message(Ingress, Timestamp),
     /// The adaptor's next time-out of an activity.
     AdaptorTimeout(ActivityId),
     /// A timer of an SBB entity is due.

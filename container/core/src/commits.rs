@@ -82,7 +82,7 @@ impl Core {
             self.bury(now, id);
         } else if self.rests(id.cohort) {
             // What waits in its inbox waits for the end of the hand-over.
-        } else if let Some(input) = self.cells.get_mut(&id).and_then(|c| c.inbox.pop_front()) {
+        } else if let Some(input) = self.next_input(now, id) {
             self.begin_turn(now, id, input);
         }
     }
@@ -93,7 +93,7 @@ impl Core {
         self.outputs.push_back(Output::Notice(Notice::Over { cell: id }));
         self.index.remove(&(cell.head.scope, cell.head.key));
         for input in cell.inbox {
-            if let CellInput::Message(ingress) = input {
+            if let CellInput::Message(ingress, _) = input {
                 self.on_message(now, ingress, true);
             }
         }

@@ -1,14 +1,8 @@
 //! What a core is told at its start.
 
-use crate::overload::{DELIVERIES_MAX, DELIVERY_AGE_MS_MAX};
+use crate::limits::Limits;
 use resilee_membership::{Key, NodeName, RunId, Unclean};
 use std::net::SocketAddr;
-
-/// Cells that a node holds unless it is told otherwise.
-pub const CELLS_MAX: usize = 500_000;
-
-/// Handlers that may not return before a node hands its calls over, unless it is told otherwise.
-pub const HUNG_HANDLERS_MAX: usize = 8;
 
 /// Identity of the node and the shape of its cluster.
 #[derive(Clone, Debug)]
@@ -31,30 +25,6 @@ pub struct CoreConfig {
     pub unclean: Unclean,
     /// What it takes on.
     pub limits: Limits,
-}
-
-/// What a node takes on; new calls beyond it are refused at the entrance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Cells that it holds, owned and as backup.
-    pub cells_max: usize,
-    /// Deliveries that wait for the answer of their handler.
-    pub deliveries_max: usize,
-    /// How long a tenth of them may wait, in milliseconds.
-    pub delivery_age_ms_max: u64,
-    /// Handlers that may not return before it hands its calls over, if it has a backup.
-    pub hung_handlers_max: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            cells_max: CELLS_MAX,
-            deliveries_max: DELIVERIES_MAX,
-            delivery_age_ms_max: DELIVERY_AGE_MS_MAX,
-            hung_handlers_max: HUNG_HANDLERS_MAX,
-        }
-    }
 }
 
 /// Another node of the cluster.

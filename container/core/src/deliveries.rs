@@ -102,6 +102,7 @@ impl Core {
             next_activity: cell.head.next_activity,
             tables: self.tables.clone(),
             trace_levels: self.tracers.levels(),
+            limits: self.config.limits.delivery,
             now,
             seed: delivery.0 ^ id.cohort.0.rotate_left(17) ^ id.number.rotate_left(40),
         };

@@ -33,10 +33,6 @@ use crate::resource_adaptor::Egress;
 use resilee_sbb::{ActivityEnd, DeliveryId, Descriptor, Event, EventPayload, TimerFired};
 use std::collections::{BTreeSet, VecDeque};
 
-/// Events that one turn may cause; further ones are lost, counted and with an alarm, since a
-/// service that fires more is at fault.
-pub(crate) const EVENTS_PER_TURN_MAX: usize = 64;
-
 /// The running turn of a cell.
 #[derive(Debug, Default)]
 pub(crate) struct Turn {

@@ -17,7 +17,7 @@ use crate::core::Core;
 use crate::event_router::{Audience, Awaiting};
 use crate::io::Output;
 use crate::management::Notice;
-use crate::timer_facility::{ArmedTimer, TIMERS_PER_CELL_MAX};
+use crate::timer_facility::ArmedTimer;
 use crate::timers::Due;
 use crate::usage::Usage;
 use resilee_membership::PlantedFault;
@@ -37,7 +37,7 @@ impl Core {
         effects
             .iter()
             .find_map(|effect| undeclared_usage(&self.usage, service, effect))
-            .or_else(|| too_many_timers(cell, effects))
+            .or_else(|| too_many_timers(cell, effects, self.config.limits.timers_per_cell_max))
     }
 
     /// Carries out what a delivery asked a facility for.
@@ -184,9 +184,9 @@ fn undeclared_usage(usage: &Usage, service: &str, effect: &Effect) -> Option<Str
     }
 }
 
-fn too_many_timers(cell: &Cell, effects: &[Effect]) -> Option<String> {
+fn too_many_timers(cell: &Cell, effects: &[Effect], max: usize) -> Option<String> {
     let sets = effects.iter().filter(|effect| matches!(effect, Effect::SetTimer { .. })).count();
-    if sets == 0 || cell.timers.len() + sets <= TIMERS_PER_CELL_MAX {
+    if sets == 0 || cell.timers.len() + sets <= max {
         return None;
     }
     let mut timers: BTreeSet<_> = cell.timers.keys().copied().collect();
@@ -198,6 +198,6 @@ fn too_many_timers(cell: &Cell, effects: &[Effect]) -> Option<String> {
         }
     }
     let count = timers.len();
-    (count > TIMERS_PER_CELL_MAX)
-        .then(|| format!("{count} timers in one cell, {TIMERS_PER_CELL_MAX} allowed"))
+    (count > max.max(cell.timers.len()))
+        .then(|| format!("{count} timers in one cell, {max} allowed"))
 }

@@ -53,7 +53,6 @@ impl Core {
             Command::Force => self.check_force(),
             Command::ForgetOrphans => self.check_forget_orphans(),
             Command::ClearAlarm { id } => self.alarms.clearable(*id).map(|_| ()),
-            Command::SetTraceLevel { tracer, .. } => self.tracers.check(tracer),
             Command::ResetUsage { service } => self.check_counts(service),
         }
     }
@@ -72,7 +71,6 @@ impl Core {
                 self.check_forget_orphans().map(|()| self.forget_orphans(now))
             }
             Command::ClearAlarm { id } => self.clear_alarm_by_id(id),
-            Command::SetTraceLevel { tracer, level } => self.tracers.set_level(&tracer, level),
             Command::ResetUsage { service } => self.reset_usage(now, &service),
         };
         if let Err(reason) = done {

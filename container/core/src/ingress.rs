@@ -12,7 +12,7 @@
 //! | nothing, and may change tables | owner of tables  | a cell is born there                    |
 //! | nothing, and may begin nothing | anybody          | the adaptor answers                     |
 
-use crate::cell::{Cell, CellInput, INBOX_MAX};
+use crate::cell::{Cell, CellInput};
 use crate::core::{Core, Drain};
 use crate::frame::Extra;
 use crate::resource_adaptor::{Ingress, Route, Scope};
@@ -63,7 +63,7 @@ impl Core {
             (Some(_), _) if routed.cohort.is_some_and(|cohort| self.rests(cohort)) => {
                 self.keep_early(ingress);
             }
-            (Some(_), Some(cell)) => self.enqueue(now, cell, CellInput::Message(ingress)),
+            (Some(_), Some(cell)) => self.enqueue(now, cell, CellInput::Message(ingress, now)),
             (Some(_), None) if routed.creates => self.give_birth(now, ingress, &routed),
             _ => self.on_unknown(now, ingress, relayed, &routed),
         }
@@ -106,7 +106,7 @@ impl Core {
         self.index.insert((routed.scope, routed.key), id);
         let replaced = self.cells.insert(id, cell);
         assert!(replaced.is_none(), "a cell's number is given once");
-        self.enqueue(now, id, CellInput::Message(ingress));
+        self.enqueue(now, id, CellInput::Message(ingress, now));
     }
 
     /// The name of a new cell.
@@ -136,7 +136,8 @@ impl Core {
         if cell.turn.is_none() && !rests {
             return self.begin_turn(now, id, input);
         }
-        if cell.inbox.len() >= INBOX_MAX && matches!(input, CellInput::Message(_)) {
+        let is_full = cell.inbox.len() >= self.config.limits.inbox_max;
+        if is_full && matches!(input, CellInput::Message(..)) {
             return self.count_drop("message behind a full inbox of its cell");
         }
         cell.inbox.push_back(input);

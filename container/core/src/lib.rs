@@ -60,11 +60,13 @@ mod gate;
 mod hand_over;
 mod histogram;
 mod housekeeping;
+mod inbox;
 mod ingress;
 mod inspection;
 mod io;
 mod leftovers;
 mod life_cycles;
+mod limits;
 mod link;
 pub mod management;
 mod offer;
@@ -94,10 +96,14 @@ mod wall_clock;
 
 pub use self::core::Core;
 pub use alarms::{ALARMS_MAX, ALARMS_PER_SERVICE_MAX};
-pub use config::{CELLS_MAX, CoreConfig, HUNG_HANDLERS_MAX, Limits, Peer};
+pub use config::{CoreConfig, Peer};
 pub use format::FORMAT;
 pub use inspection::{Durable, Observed};
 pub use io::{Input, Output};
+pub use limits::{
+    CELLS_MAX, EVENTS_PER_TURN_MAX, HUNG_HANDLERS_MAX, INBOX_AGE_MS_MAX, INBOX_MAX, Limits,
+    SUSPENDED_EVENTS_MAX, TIMERS_PER_CELL_MAX,
+};
 pub use orphans::ORPHANS_MAX;
 pub use overload::{DELIVERIES_MAX, DELIVERY_AGE_MS_MAX};
 pub use resource_adaptor::{
@@ -106,6 +112,6 @@ pub use resource_adaptor::{
 pub use store::{
     PROGRESS_KEY, Progress, Restored, StoreBatch, StoreOp, StoredRecord, Tree, VOTER_KEY,
 };
-pub use timer_facility::{MISSED_KEPT_MAX, TIMERS_PER_CELL_MAX};
+pub use timer_facility::MISSED_KEPT_MAX;
 pub use tracers::{LINES_PER_SECOND_MAX, TRACERS_MAX};
 pub use usage::USAGE_SETS_MAX;

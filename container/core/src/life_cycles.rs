@@ -27,6 +27,7 @@ use crate::cell::Cell;
 use crate::commit::RowChange;
 use crate::core::Core;
 use crate::management::{ServiceState, SleeState};
+use crate::tracers::TRACE_LEVELS;
 use resilee_sbb::{Begins, Descriptor, Severity, Timestamp, decode, encode};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -97,8 +98,11 @@ impl LifeCycles {
 }
 
 impl Core {
-    /// A row was written: life cycles follow at once.
-    pub(crate) fn note_life_cycle(&mut self, table: &str) {
+    /// A row was written: life cycles, and levels of tracers, follow at once.
+    pub(crate) fn note_row(&mut self, table: &str) {
+        if table == TRACE_LEVELS {
+            self.note_trace_levels();
+        }
         if table == SERVICES || table == SLEE.0 {
             self.note_all_life_cycles();
         }

@@ -348,13 +348,6 @@ pub enum Command {
         /// [`Alarm::id`].
         id: u64,
     },
-    /// Give a tracer of this node a level, or let it have that of the name above it again.
-    SetTraceLevel {
-        /// Its name.
-        tracer: String,
-        /// The level; none: that of the name above it.
-        level: Option<TraceLevel>,
-    },
     /// Let the usage figures of a service on this node begin at zero.
     ResetUsage {
         /// Its name.
@@ -400,6 +393,13 @@ pub enum TableChange {
     Slee {
         /// True: it takes calls.
         running: bool,
+    },
+    /// A tracer has a level at all nodes, or that of the name above it again.
+    TraceLevel {
+        /// Its name.
+        tracer: String,
+        /// The level; none: that of the name above it.
+        level: Option<TraceLevel>,
     },
     /// A part of a cell is not there any more.
     Remove(Removal),

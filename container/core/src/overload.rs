@@ -82,6 +82,11 @@ impl Core {
         }
     }
 
+    /// True if new calls are refused, or would be.
+    pub(crate) fn is_overloaded(&self, now: Timestamp) -> bool {
+        self.overload.shedding.is_some() || self.exceeded(now, 1).is_some()
+    }
+
     /// What is above its limit, divided by `share`.
     fn exceeded(&self, now: Timestamp, share: usize) -> Option<&'static str> {
         let limits = &self.config.limits;

@@ -53,7 +53,7 @@ impl Core {
                 }
             }
         }
-        self.note_life_cycle(table);
+        self.note_row(table);
     }
 
     /// What removes a row: a configured one stays away.
@@ -95,6 +95,7 @@ impl Core {
         self.written_over.clear();
         self.tables = with_profiles(&self.configured, &self.services);
         self.note_all_life_cycles();
+        self.note_trace_levels();
     }
 }
 

@@ -18,9 +18,6 @@ use crate::timers::Due;
 use resilee_membership::PlantedFault;
 use resilee_sbb::{ActivityId, CellId, Descriptor, Event, Severity, Timestamp};
 
-/// Events that are kept behind a suspended one; further ones are lost, with an alarm.
-pub(crate) const SUSPENDED_EVENTS_MAX: usize = 64;
-
 impl Core {
     /// A handler suspended the event that is being routed, and its transaction has committed.
     pub(crate) fn suspend(&mut self, id: CellId) {
@@ -89,7 +86,7 @@ impl Core {
         let number = event.activity.number;
         let suspended = cell.activities.get_mut(&number).and_then(|it| it.suspended.as_mut());
         let Some(suspended) = suspended else { return Some(event) };
-        if suspended.queue.len() < SUSPENDED_EVENTS_MAX {
+        if suspended.queue.len() < self.config.limits.suspended_events_max {
             suspended.queue.push(event);
             touch(cell.turn.as_deref_mut(), number);
         } else {

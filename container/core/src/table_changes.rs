@@ -330,6 +330,9 @@ impl Core {
                 self.services_changed(now, activate, deactivate)?
             }
             TableChange::Slee { running } => self.slee_changed(now, *running),
+            TableChange::TraceLevel { tracer, level } => {
+                self.trace_level_changed(tracer, *level)?
+            }
             // It goes through its cell.
             TableChange::Remove(_) => Vec::new(),
         };

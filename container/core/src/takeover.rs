@@ -158,7 +158,7 @@ impl Core {
         }
         self.let_go_retries(id);
         for input in inbox {
-            if let CellInput::Message(ingress) = input {
+            if let CellInput::Message(ingress, _) = input {
                 self.keep_early(ingress);
             }
         }

@@ -19,8 +19,6 @@ use resilee_sbb::{
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Timers of one cell; a delivery that sets one more rolls back.
-pub const TIMERS_PER_CELL_MAX: usize = 256;
 /// Missed moments that fire one by one; of more, the first ones are dropped.
 pub const MISSED_KEPT_MAX: u64 = 1_000;
 

@@ -1,11 +1,17 @@
-//! The trace facility (JAIN SLEE 1.1 chapter 13) on this node: tracers by name, their levels, and
-//! how many lines each of them may write.
+//! The trace facility (JAIN SLEE 1.1 chapter 13): tracers by name, their levels, and how many lines
+//! each of them may write on this node.
 //!
-//! Levels are this node's, until it starts again. They travel with each delivery, so a line below
-//! its tracer's level is not made. Which lines a service asks for is in `resilee_sbb`.
+//! Levels are the cluster's: rows of a shared table, so that a call is traced alike wherever it is,
+//! and after a restart. They travel with each delivery, so a line below its tracer's level is not
+//! made. Which lines a service asks for is in `resilee_sbb`.
 
+use crate::commit::RowChange;
+use crate::core::Core;
 use crate::management::TracerStatus;
-use resilee_sbb::{ROOT_TRACER, TRACER_NAME_MAX, Timestamp, TraceLevel, TraceLevels};
+use resilee_sbb::{
+    ROOT_TRACER, TRACER_NAME_MAX, Timestamp, TraceLevel, TraceLevels, decode, encode,
+};
+use serde_bytes::ByteBuf;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +20,9 @@ use std::time::Duration;
 pub const LINES_PER_SECOND_MAX: u32 = 100;
 /// Tracers that are known by name; lines of further ones are written by that of their service.
 pub const TRACERS_MAX: usize = 256;
+
+/// Levels of tracers, by name.
+pub(crate) const TRACE_LEVELS: &str = "slee.tracers";
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -77,16 +86,6 @@ impl Tracers {
         Some(Admitted { tracer, left_out: std::mem::take(&mut own.not_told) })
     }
 
-    /// Gives a tracer a level, or takes it away.
-    ///
-    /// # Errors
-    /// A name of no tracer, or one too many.
-    pub fn set_level(&mut self, tracer: &str, level: Option<TraceLevel>) -> Result<(), String> {
-        self.check(tracer)?;
-        Arc::make_mut(&mut self.levels).set(tracer, level);
-        Ok(())
-    }
-
     /// That a tracer may be given a level.
     ///
     /// # Errors
@@ -131,5 +130,34 @@ impl Tracers {
             }
         };
         [ROOT_TRACER].into_iter().chain(self.names()).map(status).collect()
+    }
+}
+
+impl Core {
+    /// The rows after which a tracer has a level, or none of its own.
+    ///
+    /// # Errors
+    /// A name of no tracer, or one too many.
+    pub(crate) fn trace_level_changed(
+        &self,
+        tracer: &str,
+        level: Option<TraceLevel>,
+    ) -> Result<Vec<RowChange>, String> {
+        self.tracers.check(tracer)?;
+        let row = level.map(|level| ByteBuf::from(encode(&level).expect("plain data")));
+        let known = self.tables.get(TRACE_LEVELS, tracer).map(|row| &row[..]);
+        if known == row.as_ref().map(|row| &row[..]) {
+            return Ok(Vec::new());
+        }
+        Ok(vec![RowChange { table: TRACE_LEVELS.to_owned(), key: tracer.to_owned(), row }])
+    }
+
+    /// Reads the levels from the rows.
+    pub(crate) fn note_trace_levels(&mut self) {
+        let mut levels = TraceLevels::default();
+        for (tracer, row) in self.tables.rows(TRACE_LEVELS).take(TRACERS_MAX) {
+            levels.set(tracer, decode(row).ok());
+        }
+        self.tracers.levels = Arc::new(levels);
     }
 }

@@ -9,7 +9,7 @@
 use crate::cell::{Cell, CellInput};
 use crate::commit::Part;
 use crate::core::Core;
-use crate::event_router::{Audience, EVENTS_PER_TURN_MAX, Recipient, Routing};
+use crate::event_router::{Audience, Recipient, Routing};
 use crate::io::Output;
 use crate::management::Notice;
 use crate::resource_adaptor::{Adoption, Endpoint, Steps};
@@ -22,7 +22,7 @@ impl Core {
         let Some(cell) = self.cells.get_mut(&id) else { return };
         cell.turn = Some(Box::default());
         match input {
-            CellInput::Message(ingress) => {
+            CellInput::Message(ingress, _) => {
                 self.adaptor_step(now, id, |adaptor, endpoint| adaptor.receive(endpoint, &ingress));
             }
             CellInput::AdaptorTimeout(activity) => {
@@ -164,7 +164,8 @@ impl Core {
         let Some((event, audience)) = turn.events.pop_front() else { return Self::next_end(cell) };
         // A timer, and what is tried again, no service has caused in this turn.
         turn.routed += usize::from(audience == Audience::All);
-        if audience == Audience::All && turn.routed > EVENTS_PER_TURN_MAX + turn.resumed_events {
+        let max = self.config.limits.events_per_turn_max;
+        if audience == Audience::All && turn.routed > max + turn.resumed_events {
             self.lose_event(now, id, &event);
             return true;
         }

@@ -18,7 +18,7 @@ pub enum Subject {
     Bills,
     /// Raised alarms.
     Alarms,
-    /// Tracers of the asked node with their levels.
+    /// Tracers with their levels, and the lines of the asked node.
     Tracers,
 }
 

@@ -25,7 +25,7 @@ pub enum FacilityOrder {
         #[command(flatten)]
         token: Token,
     },
-    /// Gives a tracer of the asked node a level, until the node is started again.
+    /// Gives a tracer a level on all nodes, also after a restart.
     TraceLevel {
         /// `root`, a service's name, or one below it (see tracers).
         tracer: String,

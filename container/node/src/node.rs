@@ -148,6 +148,7 @@ async fn start(config: NodeConfig, services: Vec<LinkedSbb>) -> anyhow::Result<R
         cold_start_ms: config.cold_start_ms,
         unclean: config.unclean,
         limits: config.limits,
+        actors_max: config.actors_max,
         workers: WORKERS_DEFAULT,
     };
     let adaptor = Box::new(move |run: &resilee_membership::RunId| {

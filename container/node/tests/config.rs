@@ -87,6 +87,59 @@ fn a_timer_base_scales_the_other_timers_and_policy_is_read() {
     let limits = config.limits;
     assert_eq!((limits.cells_max, limits.deliveries_max), (1_000, 20));
     assert_eq!(limits.delivery_age_ms_max, 50);
+    assert_eq!(config.actors_max, resilee_runtime::ACTORS_MAX);
+}
+
+#[test]
+fn what_a_call_may_grow_to_is_read() {
+    let more = "[limits]\ninbox_max = 1\ninbox_age_ms = 200\nevents_per_turn_max = 8\n\
+                suspended_events_max = 3\nsuspended_s_max = 4\ntimers_max = 5\n\
+                entities_max = 6\nstate_bytes_max = 7000\nattributes_max = 8\n\
+                attribute_bytes_max = 9000\nnames_max = 10\nnull_activities_max = 11\n\
+                actors_max = 12\nhung_handlers_max = 13\n";
+    let config = parse(&format!("{GOOD}{more}")).unwrap();
+    let expected = resilee_core::Limits {
+        inbox_max: 1,
+        inbox_age_ms_max: 200,
+        events_per_turn_max: 8,
+        suspended_events_max: 3,
+        timers_per_cell_max: 5,
+        hung_handlers_max: 13,
+        delivery: resilee_sbb::DeliveryLimits {
+            suspended_max: std::time::Duration::from_secs(4),
+            entities_per_tree_max: 6,
+            state_bytes_max: 7_000,
+            attributes_max: 8,
+            attribute_bytes_max: 9_000,
+            names_max: 10,
+            null_activities_max: 11,
+        },
+        ..resilee_core::Limits::default()
+    };
+    assert_eq!((config.limits, config.actors_max), (expected, 12));
+}
+
+#[test]
+fn a_limit_out_of_its_range_is_refused_and_so_is_what_does_not_fit_into_a_frame() {
+    let line = GOOD.lines().count() + 2;
+    for (text, key, what) in [
+        ("entities_max = 0", "entities_max", "a number from 1 to 1024 is expected"),
+        ("state_bytes_max = 1048577", "state_bytes_max", "from 1024 to 1048576"),
+        ("suspended_s_max = 100000", "suspended_s_max", "from 1 to 86400"),
+        ("names_max = 257", "names_max", "from 1 to 256"),
+        ("inbox_age_ms = 1", "inbox_age_ms", "from 100 to 60000"),
+        ("entities_max = 65", "entities_max", "65 of 65536 bytes are 4259840 together"),
+        ("state_bytes_max = 65537", "state_bytes_max", "4194304 may be replicated at once"),
+        ("attribute_bytes_max = 20000", "attribute_bytes_max", "lower one of the two"),
+        ("state_bytes = 2000", "state_bytes", "unknown field"),
+    ] {
+        let error = parse(&format!("{GOOD}[limits]\n{text}\n")).unwrap_err().to_string();
+        assert!(error.contains(&format!("limits.{key}")), "{error}");
+        assert!(error.contains(what), "{text}: {error}");
+        assert!(error.contains(&line.to_string()), "line {line}: {error}");
+    }
+    let both = "[limits]\nentities_max = 128\nstate_bytes_max = 32768\n";
+    assert!(parse(&format!("{GOOD}{both}")).is_ok());
 }
 
 /// A part of the good file, what stands there instead, the line and the key of the error, and

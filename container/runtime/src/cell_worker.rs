@@ -16,8 +16,6 @@ use tracing::Span;
 
 /// Deliveries that wait for one worker; more are rolled back.
 const MAILBOX_MAX: usize = 16_384;
-/// Actors of one worker; beyond it an entity gets one for a single delivery.
-const ACTORS_MAX: usize = 50_000;
 /// An actor without deliveries for so long is stopped: most of a call nothing happens, and an
 /// actor takes 2 KB where a new one takes a microsecond.
 const IDLE_MAX: Duration = Duration::from_secs(3);
@@ -32,6 +30,8 @@ const STUCK_MAX: usize = 16;
 pub(crate) struct CellWorkers {
     services: BTreeMap<&'static str, LinkedSbb>,
     workers: Vec<Worker>,
+    /// Actors of one worker.
+    actors_max: usize,
     /// Deliveries without an answer.
     unanswered: BTreeMap<(u64, DeliveryId), Unanswered>,
     /// What threads were doing when they were abandoned; those that still do it hang.
@@ -66,13 +66,15 @@ pub(crate) struct Hung {
 }
 
 impl CellWorkers {
-    /// Starts `count` threads, at least one.
-    pub fn start(count: usize, services: &[LinkedSbb]) -> Self {
+    /// Starts `count` threads, at least one, which keep `actors_max` actors together.
+    pub fn start(count: usize, actors_max: usize, services: &[LinkedSbb]) -> Self {
         let services: BTreeMap<_, _> =
             services.iter().map(|sbb| ((sbb.descriptor)().name, *sbb)).collect();
-        let workers = (0..count.max(1)).map(|_| Worker::start(&services)).collect();
+        let count = count.max(1);
+        let actors_max = actors_max.div_ceil(count);
+        let workers = (0..count).map(|_| Worker::start(&services, actors_max)).collect();
         let (unanswered, abandoned) = (BTreeMap::new(), Vec::new());
-        CellWorkers { services, workers, unanswered, abandoned }
+        CellWorkers { services, workers, actors_max, unanswered, abandoned }
     }
 
     /// Runs a delivery of the core of `run`; the answer goes to `to`.
@@ -108,7 +110,8 @@ impl CellWorkers {
             );
             return Some(Hung { entity, service, fate });
         }
-        let old = std::mem::replace(&mut self.workers[index], Worker::start(&self.services));
+        let fresh = Worker::start(&self.services, self.actors_max);
+        let old = std::mem::replace(&mut self.workers[index], fresh);
         old.arbiter.stop();
         self.abandoned.push(old.running);
         let waiting = self.unanswered.values().filter(|waiting| waiting.worker == index);
@@ -130,9 +133,9 @@ impl CellWorkers {
 }
 
 impl Worker {
-    fn start(services: &BTreeMap<&'static str, LinkedSbb>) -> Self {
+    fn start(services: &BTreeMap<&'static str, LinkedSbb>, actors_max: usize) -> Self {
         let (arbiter, services) = (Arbiter::new(), services.clone());
-        let worker = CellWorker { services, entities: BTreeMap::new() };
+        let worker = CellWorker { services, entities: BTreeMap::new(), actors_max };
         let address = CellWorker::start_in_arbiter(&arbiter.handle(), move |_| worker);
         Worker { arbiter, address, running: Running::default() }
     }
@@ -159,6 +162,8 @@ impl Drop for CellWorkers {
 struct CellWorker {
     services: BTreeMap<&'static str, LinkedSbb>,
     entities: BTreeMap<EntityId, Entity>,
+    /// Beyond it an entity gets an actor for a single delivery.
+    actors_max: usize,
 }
 
 #[derive(Debug)]
@@ -202,7 +207,7 @@ impl CellWorker {
         }
         let sbb = *self.services.get(service)?;
         let actor = SbbEntityActor { sbb }.start();
-        if self.entities.len() < ACTORS_MAX {
+        if self.entities.len() < self.actors_max {
             self.entities.insert(id, Entity { service, actor: actor.clone(), used_at });
         }
         Some(actor)

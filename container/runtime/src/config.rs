@@ -9,6 +9,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+/// Actors of SBB entity trees that a node keeps, unless told otherwise.
+pub const ACTORS_MAX: usize = 100_000;
+
 /// Worker threads, unless told otherwise.
 pub const WORKERS_DEFAULT: usize = 2;
 
@@ -41,6 +44,8 @@ pub struct RuntimeConfig {
     pub unclean: Unclean,
     /// What it takes on.
     pub limits: Limits,
+    /// Actors of SBB entity trees that it keeps, on all workers together.
+    pub actors_max: usize,
     /// Threads that run services.
     pub workers: usize,
 }

@@ -3,7 +3,6 @@
 //!
 //! What is worth a notice is decided in the core; here it only gets its words and level.
 
-use resilee_core::CELLS_MAX;
 use resilee_core::management::{Alarm, Notice};
 use resilee_membership::View;
 use resilee_sbb::{CellId, CohortId, Severity, TraceLevel};
@@ -14,13 +13,25 @@ use tracing::Span;
 pub const SERVICE_LINES: &str = "service";
 
 /// Writes the log; knows the calls that are owned here.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct NoticeLog {
-    /// One span for each call; at most [`CELLS_MAX`], later ones have none.
+    /// One span for each call; later ones have none.
     calls: BTreeMap<CellId, Span>,
+    /// So many at most: those that a node takes on.
+    calls_max: usize,
 }
 
 impl NoticeLog {
+    /// A log of a node that takes on so many calls.
+    pub fn new(calls_max: usize) -> Self {
+        NoticeLog { calls: BTreeMap::new(), calls_max }
+    }
+
+    /// Another run begins: no call is owned yet.
+    pub fn forget_calls(&mut self) {
+        self.calls.clear();
+    }
+
     /// The span of a call; none if it is not owned here.
     pub fn span(&self, cell: CellId) -> Span {
         self.calls.get(&cell).cloned().unwrap_or_else(Span::none)
@@ -77,7 +88,7 @@ impl NoticeLog {
             CohortId::TABLES => span.in_scope(|| tracing::debug!(%cell, "begins here")),
             _ => span.in_scope(|| tracing::info!(%cell, "begins here")),
         }
-        if self.calls.len() < CELLS_MAX {
+        if self.calls.len() < self.calls_max {
             self.calls.insert(cell, span);
         }
     }

@@ -57,9 +57,11 @@ impl Runtime {
         });
         let store = store.map_err(RuntimeError::Thread)?;
         let (sockets, receivers) = Sockets::open(&config)?;
-        let workers = CellWorkers::start(config.workers, &parts.services);
+        let workers = CellWorkers::start(config.workers, config.actors_max, &parts.services);
+        let calls_max = config.limits.cells_max;
         let factory = RunFactory::new(config, parts, notices);
         let (fresh, events) = factory.start(clock.now(), restored).await?;
+        let log = NoticeLog::new(calls_max);
         let (done, drained) = oneshot::channel();
         let slee = Slee::create(|context: &mut Context<Slee>| {
             // Set once, here.
@@ -74,7 +76,7 @@ impl Runtime {
                 workers,
                 drained: Some(done),
                 pace: Pace::default(),
-                log: NoticeLog::default(),
+                log,
                 changes: Changes::default(),
             }
         });

@@ -359,7 +359,7 @@ impl Slee {
         tracing::warn!("this run is over: the node starts a new one and joins again");
         self.run += 1;
         self.workers.forget();
-        self.log = NoticeLog::default();
+        self.log.forget_calls();
         self.changes.asked.clear();
         let links = self.fresh.take().and_then(|fresh| fresh.links);
         let restored = self.store.handle().restore();

@@ -4,10 +4,8 @@
 //! A handler reaches the activity contexts of its own cell.
 
 use crate::codec::{decode, encode};
-use crate::context::{Context, bounded};
-use crate::delivery::{
-    ATTRIBUTES_MAX, ContextView, NAME_BYTES_MAX, NAMES_MAX, NULL_ACTIVITIES_MAX,
-};
+use crate::context::Context;
+use crate::delivery::{ContextView, NAME_BYTES_MAX};
 use crate::effect::Effect;
 use crate::event::EventPayload;
 use crate::ids::{ActivityId, EntityId};
@@ -15,9 +13,6 @@ use crate::sbb::Failure;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
-
-/// How long an event stays suspended at most.
-pub const SUSPENDED_MAX: Duration = Duration::from_secs(3_600);
 
 /// How the names of the container's own event types begin.
 const OWN_EVENTS: &str = "slee.";
@@ -141,13 +136,14 @@ impl Context<'_> {
         name: &str,
         value: &T,
     ) -> Result<(), Failure> {
-        let value = bounded(encode(value)?, "attribute")?;
         let key = self.attribute_key(name)?;
-        let context = self.open_context(activity)?;
-        if context.attributes.len() >= ATTRIBUTES_MAX && !context.attributes.contains_key(&key) {
-            let text = format!("an activity context has {ATTRIBUTES_MAX} attributes at most");
+        let (context, max) = (self.open_context(activity)?, self.deliver.limits.attributes_max);
+        let known = context.attributes.get(&key).map(Vec::len);
+        if context.attributes.len() >= max && known.is_none() {
+            let text = format!("an activity context has {max} attributes at most");
             return Err(Failure::new(text));
         }
+        let value = self.bounded(encode(value)?, "attribute", known)?;
         if let Some(context) = self.tx.context_mut(self.deliver, activity.number) {
             context.attributes.insert(key.clone(), value.clone());
         }
@@ -174,8 +170,9 @@ impl Context<'_> {
     pub fn create_null_activity(&mut self) -> Result<ActivityId, Failure> {
         let numbers = self.tx.context_numbers(self.deliver).into_iter();
         let contexts = numbers.filter_map(|number| self.tx.context(self.deliver, number));
-        if contexts.filter(|context| context.is_null).count() >= NULL_ACTIVITIES_MAX {
-            let text = format!("a cell has {NULL_ACTIVITIES_MAX} null activities at most");
+        let max = self.deliver.limits.null_activities_max;
+        if contexts.filter(|context| context.is_null).count() >= max {
+            let text = format!("a cell has {max} null activities at most");
             return Err(Failure::new(text));
         }
         let activity = self.tx.start_activity();
@@ -215,7 +212,7 @@ impl Context<'_> {
         if E::TYPE.starts_with(OWN_EVENTS) {
             return Err(Failure::new(format!("{} is the container's to fire", E::TYPE)));
         }
-        let payload = bounded(encode(payload)?, "event")?;
+        let payload = self.bounded(encode(payload)?, "event", None)?;
         let (activity, event_type) = (activity.number, E::TYPE.to_owned());
         self.tx.ask(Effect::Fire { activity, event_type, payload });
         Ok(())
@@ -232,8 +229,9 @@ impl Context<'_> {
         if let Some(bound) = self.look_up_name(name) {
             return Err(Failure::new(format!("{name:?} is bound to activity {bound}")));
         }
-        if self.open_context(activity)?.names.len() >= NAMES_MAX {
-            return Err(Failure::new(format!("an activity has {NAMES_MAX} names at most")));
+        let max = self.deliver.limits.names_max;
+        if self.open_context(activity)?.names.len() >= max {
+            return Err(Failure::new(format!("an activity has {max} names at most")));
         }
         if let Some(context) = self.tx.context_mut(self.deliver, activity.number) {
             context.names.insert(name.to_owned());
@@ -272,14 +270,15 @@ impl Context<'_> {
     /// context, before [`Context::resume_event`] or until `timeout` is over.
     ///
     /// # Errors
-    /// A time-out beyond [`SUSPENDED_MAX`]; a timer, or the end of an activity: they do not wait.
+    /// A time-out beyond the limit ([`crate::SUSPENDED_MAX`]); a timer, or the end of an activity: they do not wait.
     pub fn suspend_event(&mut self, timeout: Duration) -> Result<(), Failure> {
         let event = self.deliver.event.event_type.as_str();
         if event.starts_with(OWN_EVENTS) {
             return Err(Failure::new(format!("{event} cannot be suspended")));
         }
-        if timeout > SUSPENDED_MAX {
-            let text = format!("an event is suspended for {SUSPENDED_MAX:?} at most");
+        let max = self.deliver.limits.suspended_max;
+        if timeout > max {
+            let text = format!("an event is suspended for {max:?} at most");
             return Err(Failure::new(text));
         }
         let until = self.deliver.now + timeout;

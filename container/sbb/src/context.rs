@@ -5,9 +5,10 @@
 //! `timer.rs`, `alarm.rs`, `trace.rs`, `usage.rs`.
 
 use crate::codec::{decode, encode};
-use crate::delivery::{ATTRIBUTE_BYTES_MAX, Deliver};
+use crate::delivery::Deliver;
 use crate::effect::Effect;
 use crate::ids::{ActivityId, EntityId};
+use crate::limits::DeliveryLimits;
 use crate::linked::{Done, LinkedSbb, Run};
 use crate::profile_value::AttributeValue;
 use crate::sbb::Failure;
@@ -47,6 +48,26 @@ impl<'d> Context<'d> {
         let (state, done) = result?;
         self.tx.write(self.number, state);
         Ok(done)
+    }
+
+    /// What this delivery may make of its tree and its cell.
+    pub(crate) fn limits(&self) -> DeliveryLimits {
+        self.deliver.limits
+    }
+
+    /// What is to be kept, unless it is too large; of what takes the place of something so large
+    /// only growth is refused.
+    pub(crate) fn bounded(
+        &self,
+        bytes: Vec<u8>,
+        what: &str,
+        instead_of: Option<usize>,
+    ) -> Result<Vec<u8>, Failure> {
+        let (size, max) = (bytes.len(), self.limits().attribute_bytes_max);
+        match size > max.max(instead_of.unwrap_or_default()) {
+            true => Err(Failure::new(format!("{what} of {size} bytes, {max} allowed"))),
+            false => Ok(bytes),
+        }
     }
 
     /// Cluster time of this delivery.
@@ -156,7 +177,8 @@ impl<'d> Context<'d> {
         key: &str,
         row: &T,
     ) -> Result<(), Failure> {
-        let row = bounded(encode(row)?, "row")?;
+        let known = self.deliver.tables.get(table, key).map(|row| row.len());
+        let row = self.bounded(encode(row)?, "row", known)?;
         self.tx.ask(Effect::PutRow { table: table.to_owned(), key: key.to_owned(), row });
         Ok(())
     }
@@ -172,7 +194,7 @@ impl<'d> Context<'d> {
     /// # Errors
     /// A record that cannot be encoded or is too large.
     pub fn record<T: Serialize>(&mut self, journal: &str, record: &T) -> Result<(), Failure> {
-        let record = bounded(encode(record)?, "record")?;
+        let record = self.bounded(encode(record)?, "record", None)?;
         self.tx.ask(Effect::Record { journal: journal.to_owned(), record });
         Ok(())
     }
@@ -202,13 +224,4 @@ fn no_profile_table(table: &str) -> Failure {
     Failure::new(format!(
         "there is no profile table {table:?}: name it in the deployment of the service's descriptor"
     ))
-}
-
-pub(crate) fn bounded(bytes: Vec<u8>, what: &str) -> Result<Vec<u8>, Failure> {
-    if bytes.len() > ATTRIBUTE_BYTES_MAX {
-        let size = bytes.len();
-        let text = format!("{what} of {size} bytes, {ATTRIBUTE_BYTES_MAX} allowed");
-        return Err(Failure::new(text));
-    }
-    Ok(bytes)
 }

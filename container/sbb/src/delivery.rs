@@ -7,6 +7,7 @@
 use crate::effect::Effect;
 use crate::event::Event;
 use crate::ids::{ActivityId, DeliveryId, EntityId};
+use crate::limits::DeliveryLimits;
 use crate::tables::Tables;
 use crate::time::Timestamp;
 use crate::trace::TraceLevels;
@@ -14,19 +15,6 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Encoded CMP state of one entity; a larger one rolls the delivery back.
-pub const STATE_BYTES_MAX: usize = 64 * 1024;
-/// One attribute of an activity context, row of a table, or record; a larger one rolls the
-/// delivery back.
-pub const ATTRIBUTE_BYTES_MAX: usize = 16 * 1024;
-/// Entities of one tree, its root included; a further child rolls the delivery back.
-pub const ENTITIES_PER_TREE_MAX: usize = 64;
-/// Null activities that one tree's cell may have; a further one rolls the delivery back.
-pub const NULL_ACTIVITIES_MAX: usize = 64;
-/// Attributes of one activity context; a further one rolls the delivery back.
-pub const ATTRIBUTES_MAX: usize = 64;
-/// Names bound to one activity context; a further one rolls the delivery back.
-pub const NAMES_MAX: usize = 16;
 /// Bytes of a name, of a child or of an activity context.
 pub const NAME_BYTES_MAX: usize = 256;
 
@@ -69,6 +57,8 @@ pub struct Deliver {
     pub seed: u64,
     /// From which levels on tracers write lines.
     pub trace_levels: Arc<TraceLevels>,
+    /// What it may make of its tree and its cell.
+    pub limits: DeliveryLimits,
 }
 
 /// Which handler of the entity's SBB runs.
@@ -177,6 +167,7 @@ impl Deliver {
             now: Timestamp::ZERO,
             seed: 1,
             trace_levels: Arc::default(),
+            limits: DeliveryLimits::default(),
         }
     }
 

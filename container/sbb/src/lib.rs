@@ -25,6 +25,7 @@ mod entity_tree;
 mod event;
 mod ids;
 mod initial_event;
+mod limits;
 mod linked;
 mod profile;
 mod profile_value;
@@ -36,15 +37,12 @@ mod trace;
 mod transaction;
 mod usage;
 
-pub use activity_contexts::SUSPENDED_MAX;
 pub use alarm::{ALARM_NAME_MAX, ALARM_TEXT_MAX, Cleared, Severity};
 pub use call::{Answer, Call, LocalCall};
 pub use codec::{CodecError, decode, encode, encode_into};
 pub use context::Context;
 pub use delivery::{
-    ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, ContextView, Deliver, ENTITIES_PER_TREE_MAX, EntityState,
-    NAME_BYTES_MAX, NAMES_MAX, NULL_ACTIVITIES_MAX, Outcome, STATE_BYTES_MAX, StateBytes, Task,
-    TreeEntity,
+    ContextView, Deliver, EntityState, NAME_BYTES_MAX, Outcome, StateBytes, Task, TreeEntity,
 };
 pub use deployment::{Begins, Deployment};
 pub use descriptor::{AttributeAlias, ChildRelation, Descriptor, OnRollBack};
@@ -52,6 +50,10 @@ pub use effect::{EFFECTS_MAX, Effect};
 pub use event::{ActivityEnd, Event, EventPayload, TimerFired};
 pub use ids::{ActivityId, CellId, CohortId, DeliveryId, EntityId, ParseCellIdError, TimerId};
 pub use initial_event::InitialEvent;
+pub use limits::{
+    ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, DeliveryLimits, ENTITIES_PER_TREE_MAX, NAMES_MAX,
+    NULL_ACTIVITIES_MAX, STATE_BYTES_MAX, SUSPENDED_MAX,
+};
 pub use linked::{LinkedSbb, invoke};
 pub use profile::{
     Attribute, Index, PROFILE_ATTRIBUTES_MAX, PROFILE_NAME_BYTES_MAX, PROFILE_TABLES_MAX,

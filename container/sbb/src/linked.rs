@@ -12,7 +12,7 @@
 use crate::call::{Answer, Call};
 use crate::codec;
 use crate::context::Context;
-use crate::delivery::{Deliver, Outcome, STATE_BYTES_MAX, StateBytes, Task};
+use crate::delivery::{Deliver, Outcome, StateBytes, Task};
 use crate::descriptor::Descriptor;
 use crate::effect::{EFFECTS_MAX, Effect};
 use crate::event::Event;
@@ -131,9 +131,9 @@ fn handle<S: Sbb>(
     }
     let done = result?;
     let bytes = codec::encode(&sbb)?;
-    if bytes.len() > STATE_BYTES_MAX {
-        let size = bytes.len();
-        return Err(Failure::new(format!("state of {size} bytes, {STATE_BYTES_MAX} allowed")));
+    let (size, max) = (bytes.len(), cx.limits().state_bytes_max);
+    if size > max.max(state.bytes.len()) {
+        return Err(Failure::new(format!("state of {size} bytes, {max} allowed")));
     }
     Ok((StateBytes { version: S::STATE_VERSION, bytes }, done))
 }

@@ -6,7 +6,7 @@
 //! it is not here, nor where it is kept (`tables.rs`).
 
 use crate::codec::{CodecError, decode, encode};
-use crate::delivery::ATTRIBUTE_BYTES_MAX;
+use crate::limits::ATTRIBUTE_BYTES_MAX;
 use crate::profile_value::{AttributeKind, AttributeValue};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

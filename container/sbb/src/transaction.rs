@@ -1,8 +1,6 @@
 //! The transaction of one delivery: what its handlers changed so far, over what was delivered.
 
-use crate::delivery::{
-    ContextView, Deliver, ENTITIES_PER_TREE_MAX, EntityState, StateBytes, TreeEntity,
-};
+use crate::delivery::{ContextView, Deliver, EntityState, StateBytes, TreeEntity};
 use crate::effect::{EFFECTS_MAX, Effect};
 use crate::linked::LinkedSbb;
 use crate::sbb::Failure;
@@ -104,8 +102,9 @@ impl Transaction {
 
     /// Adds a child; its number.
     pub fn create(&mut self, deliver: &Deliver, child: TreeEntity) -> Result<u32, Failure> {
-        if self.numbers(deliver).count() >= ENTITIES_PER_TREE_MAX {
-            let text = format!("a tree has {ENTITIES_PER_TREE_MAX} entities at most");
+        let max = deliver.limits.entities_per_tree_max;
+        if self.numbers(deliver).count() >= max {
+            let text = format!("a tree has {max} entities at most");
             return Err(Failure::new(text));
         }
         let born = u32::try_from(self.created.len()).unwrap_or(u32::MAX);

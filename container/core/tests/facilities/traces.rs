@@ -1,7 +1,8 @@
 //! Trace facility (JAIN SLEE 1.1 chapter 13).
 
 use crate::house::House;
-use resilee_core::management::{Command, Notice, TracerStatus};
+use crate::pair::Pair;
+use resilee_core::management::{Changed, Notice, TableChange, TracerStatus};
 use resilee_core::{Input, LINES_PER_SECOND_MAX, TRACERS_MAX};
 use resilee_sbb::TraceLevel;
 
@@ -21,9 +22,14 @@ fn lines(house: &House) -> Vec<(String, String)> {
 }
 
 fn set(house: &mut House, tracer: &str, level: Option<TraceLevel>) {
-    let command = Command::SetTraceLevel { tracer: tracer.to_owned(), level };
-    assert_eq!(house.core.check_command(&command), Ok(()));
-    house.feed(Input::Command(command));
+    assert_eq!(change(house, tracer, level), Some(Changed::Done));
+}
+
+fn change(house: &mut House, tracer: &str, level: Option<TraceLevel>) -> Option<Changed> {
+    let change = TableChange::TraceLevel { tracer: tracer.to_owned(), level };
+    house.feed(Input::Change { token: 1, change });
+    house.flush();
+    house.changed.pop()
 }
 
 fn tracer(house: &House, name: &str) -> TracerStatus {
@@ -126,11 +132,10 @@ fn one_tracer_that_writes_too_much_does_not_silence_another() {
 
 #[test]
 fn a_name_of_no_tracer_is_refused() {
-    let house = house();
+    let mut house = house();
     for name in ["", "nobody", "nobody.rating", "worker.", "worker..rating"] {
-        let (tracer, level) = (name.to_owned(), Some(TraceLevel::Fine));
-        let command = Command::SetTraceLevel { tracer, level };
-        let refused = house.core.check_command(&command).expect_err(name);
+        let changed = change(&mut house, name, Some(TraceLevel::Fine));
+        let Some(Changed::Refused(refused)) = changed else { panic!("{name:?}: {changed:?}") };
         assert!(refused.contains(&format!("{name:?}")), "{refused}");
     }
 }
@@ -145,4 +150,40 @@ fn lines_of_tracers_beyond_the_limit_are_written_by_their_service() {
     assert_eq!(lines(&house).last().map(|(tracer, _)| tracer.as_str()), Some("worker"));
     let tracers = house.core.status(house.now).tracers.len();
     assert_eq!(tracers, TRACERS_MAX + 1, "and the root");
+}
+
+/// The level of a tracer at each node of a pair that lives.
+fn levels(pair: &Pair, name: &str) -> Vec<Option<TraceLevel>> {
+    let of = |node: usize| pair.nodes[node].core.as_ref().map(|_| pair.status(node));
+    let statuses = [0, 1].into_iter().filter_map(of);
+    let tracer = |status: resilee_core::management::Status| {
+        status.tracers.into_iter().find(|it| it.name == name).and_then(|it| it.given)
+    };
+    statuses.map(tracer).collect()
+}
+
+#[test]
+fn a_level_is_the_clusters_and_is_there_again_after_a_death_and_a_restart_of_both() {
+    for asked in [0, 1] {
+        let mut pair = Pair::up();
+        let fine = Some(TraceLevel::Fine);
+        let set =
+            |tracer: &str, level| TableChange::TraceLevel { tracer: tracer.to_owned(), level };
+        assert_eq!(pair.change(asked, set("worker.rating", fine)), Some(Changed::Done));
+        assert_eq!(pair.change(asked, set("root", fine)), Some(Changed::Done));
+        assert_eq!(levels(&pair, "worker.rating"), [fine, fine]);
+        pair.kill(0);
+        pair.until_member_of(1, 1);
+        assert_eq!(levels(&pair, "root"), [fine]);
+        pair.start(0);
+        pair.until_whole();
+        assert_eq!(levels(&pair, "worker.rating"), [fine, fine]);
+        [0, 1].into_iter().for_each(|node| pair.kill(node));
+        [0, 1].into_iter().for_each(|node| pair.start(node));
+        pair.until_whole();
+        assert_eq!(levels(&pair, "worker.rating"), [fine, fine]);
+        assert_eq!(pair.change(asked, set("worker.rating", None)), Some(Changed::Done));
+        assert_eq!(levels(&pair, "worker.rating"), [None, None]);
+        assert_eq!(levels(&pair, "root"), [fine, fine]);
+    }
 }

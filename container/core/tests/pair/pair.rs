@@ -2,7 +2,9 @@
 
 use crate::toy::{SERVICES, Toy};
 use resilee_core::management::{Changed, Notice, Status, TableChange};
-use resilee_core::{Core, CoreConfig, Input, Output, PROGRESS_KEY, Peer, Restored, StoreBatch};
+use resilee_core::{
+    Core, CoreConfig, Input, Limits, Output, PROGRESS_KEY, Peer, Restored, StoreBatch,
+};
 use resilee_core::{StoreOp, StoredRecord, Tree, VOTER_KEY};
 use resilee_membership::{
     Flow, Key, Packet, RunId, Seat, SeatConfig, SeatInput, SeatOutput, Transport, Unclean, View,
@@ -50,6 +52,8 @@ pub struct Pair {
     services: Vec<LinkedSbb>,
     known: Vec<LinkedSbb>,
     configured: Tables,
+    /// Of nodes that are started from now on.
+    pub limits: Limits,
     next_token: u64,
 }
 
@@ -105,6 +109,7 @@ impl Pair {
             services,
             known,
             configured,
+            limits: Limits::default(),
             next_token: 1,
         }
     }
@@ -205,7 +210,7 @@ impl Pair {
             missed: 6,
             cold_start_ms: 3_000,
             unclean: Unclean::Refuse,
-            limits: resilee_core::Limits::default(),
+            limits: self.limits,
         };
         let restored = self.nodes[node].restore();
         let toy = Box::new(Toy::default());

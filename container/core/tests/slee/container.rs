@@ -6,7 +6,7 @@
 use crate::house::House;
 use crate::script;
 use resilee_core::management::{Changed, LeftoverPage, Notice, Removal, Search, TableChange};
-use resilee_core::{Core, Input, StoreOp};
+use resilee_core::{Core, Input, Limits, StoreOp};
 use std::collections::BTreeSet;
 
 /// A container with the services of `toy.rs`.
@@ -20,6 +20,12 @@ impl Container {
     pub fn new() -> Self {
         script::clear();
         Container { house: House::new(), cells: BTreeSet::new() }
+    }
+
+    /// A node with other limits.
+    pub fn with_limits(limits: Limits) -> Self {
+        script::clear();
+        Container { house: House::with_limits(limits), cells: BTreeSet::new() }
     }
 
     /// A container with the cell `c1`, which has an activity and no entity.

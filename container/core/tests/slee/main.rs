@@ -16,6 +16,7 @@ mod house;
 mod housekeeping;
 mod initial_events;
 mod limits;
+mod limits_of_two_nodes;
 mod naming;
 mod null_activities;
 #[expect(dead_code, reason = "other tests need more of it")]

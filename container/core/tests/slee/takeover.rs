@@ -16,7 +16,11 @@ pub struct Story {
 impl Story {
     pub fn begun() -> Self {
         script::clear();
-        let mut pair = Pair::up();
+        Story::of(Pair::up())
+    }
+
+    /// The same with this pair.
+    pub fn of(mut pair: Pair) -> Self {
         pair.say(0, "c1 start; fire begin 1 begin");
         assert_eq!(take_trace(), ["alpha1 begin", "beta2 begin"]);
         Story { pair, owner: 0 }

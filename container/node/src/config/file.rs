@@ -106,6 +106,19 @@ pub(super) struct Limits {
     pub deliveries_max: Option<Spanned<usize>>,
     pub delivery_age_ms: Option<Spanned<u64>>,
     pub hung_handlers_max: Option<Spanned<usize>>,
+    pub inbox_max: Option<Spanned<usize>>,
+    pub inbox_age_ms: Option<Spanned<u64>>,
+    pub events_per_turn_max: Option<Spanned<usize>>,
+    pub suspended_events_max: Option<Spanned<usize>>,
+    pub suspended_s_max: Option<Spanned<u64>>,
+    pub timers_max: Option<Spanned<usize>>,
+    pub entities_max: Option<Spanned<usize>>,
+    pub state_bytes_max: Option<Spanned<usize>>,
+    pub attributes_max: Option<Spanned<usize>>,
+    pub attribute_bytes_max: Option<Spanned<usize>>,
+    pub names_max: Option<Spanned<usize>>,
+    pub null_activities_max: Option<Spanned<usize>>,
+    pub actors_max: Option<Spanned<usize>>,
 }
 
 #[derive(Default, Deserialize)]

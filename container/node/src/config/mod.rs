@@ -4,6 +4,7 @@
 //! relative to its folder.
 
 mod file;
+mod limits;
 mod links;
 mod rows;
 
@@ -14,7 +15,7 @@ use resilee_cluster::Tls;
 use resilee_config::{
     INTERVAL_MS, Limits, Located, MISSED, OwnAddresses, Protocol, Source, read_file, read_key,
 };
-use resilee_core::{CELLS_MAX, DELIVERIES_MAX, DELIVERY_AGE_MS_MAX, HUNG_HANDLERS_MAX, Peer};
+use resilee_core::Peer;
 use resilee_membership::{Key, NodeName, Unclean};
 use resilee_sbb::{CodecError, Tables};
 use resilee_sip_api::Account;
@@ -26,14 +27,6 @@ use std::path::{Path, PathBuf};
 const T1_MS: Limits<u64> = Limits { range: 10..=5_000, default: 500 };
 /// Limits and default of `heartbeat.cold_start_ms`.
 const COLD_START_MS: Limits<u64> = Limits { range: 0..=60_000, default: 3_000 };
-/// Limits and default of `limits.calls_max`.
-const CALLS: Limits<usize> = Limits { range: 1..=10_000_000, default: CELLS_MAX };
-/// Limits and default of `limits.deliveries_max`.
-const DELIVERIES: Limits<usize> = Limits { range: 10..=1_000_000, default: DELIVERIES_MAX };
-/// Limits and default of `limits.delivery_age_ms`.
-const DELIVERY_AGE_MS: Limits<u64> = Limits { range: 10..=10_000, default: DELIVERY_AGE_MS_MAX };
-/// Limits and default of `limits.hung_handlers_max`.
-const HUNG_HANDLERS: Limits<usize> = Limits { range: 1..=16, default: HUNG_HANDLERS_MAX };
 /// T2 and T4 in units of T1, as in RFC 3261 table 4.
 const T2_T4_PER_T1: (u64, u64) = (8, 10);
 
@@ -76,8 +69,10 @@ pub struct NodeConfig {
     pub cold_start_ms: u64,
     /// What to do when no vote but its own is to be had.
     pub unclean: Unclean,
-    /// What it takes on.
+    /// What it takes on, and what a call may grow to.
     pub limits: resilee_core::Limits,
+    /// Actors of SBB entity trees that it keeps.
+    pub actors_max: usize,
 }
 
 /// Where the admin UI listens.
@@ -101,6 +96,7 @@ impl NodeConfig {
         let addresses = Addresses::read(&source, &file)?;
         let peers = peers(&source, &file, &name, &addresses)?;
         let (timers, heartbeat) = (&file.timers, &file.heartbeat);
+        let (limits, actors_max) = limits::limits(&source, &file.limits)?;
         Ok(NodeConfig {
             data_dir: data_dir(&source.file("node.data_dir", &file.node.data_dir))?,
             sip_listen: addresses.sip,
@@ -129,7 +125,8 @@ impl NodeConfig {
                 Some(text) => source.parse("cluster.unclean", text)?,
                 None => Unclean::Refuse,
             },
-            limits: limits(&source, &file.limits)?,
+            limits,
+            actors_max,
             peers,
             name,
         })
@@ -142,17 +139,6 @@ impl NodeConfig {
     pub fn tables(&self) -> Result<Tables, CodecError> {
         rows::tables(&self.accounts, &self.tariffs, self.open_calls)
     }
-}
-
-fn limits(source: &Source<'_>, limits: &file::Limits) -> Result<resilee_core::Limits, ConfigError> {
-    let (calls, deliveries) = (limits.calls_max.as_ref(), limits.deliveries_max.as_ref());
-    let (age, hung) = (limits.delivery_age_ms.as_ref(), limits.hung_handlers_max.as_ref());
-    Ok(resilee_core::Limits {
-        cells_max: source.within("limits.calls_max", calls, &CALLS)?,
-        deliveries_max: source.within("limits.deliveries_max", deliveries, &DELIVERIES)?,
-        delivery_age_ms_max: source.within("limits.delivery_age_ms", age, &DELIVERY_AGE_MS)?,
-        hung_handlers_max: source.within("limits.hung_handlers_max", hung, &HUNG_HANDLERS)?,
-    })
 }
 
 fn sip_timers(t1_ms: u64) -> TimerConfig {

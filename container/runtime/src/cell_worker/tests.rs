@@ -1,6 +1,7 @@
 //! Workers under panics, hangs and limits.
 
 use super::*;
+use crate::config::ACTORS_MAX;
 use actix::{Message, System};
 use resilee_core::Input;
 use resilee_sbb::{
@@ -90,7 +91,7 @@ fn a_panic_rolls_back_and_the_next_delivery_runs() {
     System::new().block_on(async {
         let (sender, mut inputs) = mpsc::unbounded_channel();
         let sink = Sink(sender).start().recipient();
-        let mut workers = CellWorkers::start(2, &[LinkedSbb::of::<Fragile>()]);
+        let mut workers = CellWorkers::start(2, ACTORS_MAX, &[LinkedSbb::of::<Fragile>()]);
         hand(&mut workers, deliver(1, "fragile"), &sink);
         let first = outcome(&mut inputs, 1).await;
         let second = deliver(2, "fragile");
@@ -111,7 +112,7 @@ fn a_dead_actor_or_worker_is_answered_for() {
     System::new().block_on(async {
         let (sender, mut inputs) = mpsc::unbounded_channel();
         let sink = Sink(sender).start().recipient();
-        let workers = CellWorkers::start(1, &[LinkedSbb::of::<Fragile>()]);
+        let workers = CellWorkers::start(1, ACTORS_MAX, &[LinkedSbb::of::<Fragile>()]);
         let dead = workers.workers[0].address.clone();
         drop(workers);
         // The thread ends some time after it was told to.
@@ -131,11 +132,13 @@ fn an_entity_beyond_the_limit_of_actors_is_served_as_well_and_idle_actors_are_st
         let (sender, mut inputs) = mpsc::unbounded_channel();
         let sink = Sink(sender).start().recipient();
         let services = BTreeMap::from([("fragile", LinkedSbb::of::<Fragile>())]);
-        let mut worker = CellWorker { services, entities: BTreeMap::new() };
+        let mut worker = CellWorker { services, entities: BTreeMap::new(), actors_max: 1 };
         let cell = CellId { cohort: CohortId(1), number: 1 };
         let entity = |number| EntityId { cell, number };
         let first = worker.actor(entity(0), "fragile").unwrap();
         assert_eq!(worker.actor(entity(0), "fragile").unwrap(), first);
+        worker.actor(entity(1), "fragile").unwrap();
+        assert_eq!(worker.entities.len(), 1, "the second one is not kept");
         worker.sweep(Instant::now() + IDLE_MAX);
         assert!(worker.entities.is_empty());
         // Nobody keeps the address of this one.
@@ -172,7 +175,7 @@ fn a_handler_that_hangs_loses_its_thread_and_what_waited_behind_it_runs() {
         let (sender, mut inputs) = mpsc::unbounded_channel();
         let sink = Sink(sender).start().recipient();
         let services = [LinkedSbb::of::<Fragile>(), LinkedSbb::of::<Endless>()];
-        let mut workers = CellWorkers::start(1, &services);
+        let mut workers = CellWorkers::start(1, ACTORS_MAX, &services);
         hand(&mut workers, deliver(1, "endless"), &sink);
         hand(&mut workers, deliver(2, "fragile"), &sink);
         while workers.workers[0].running.load(Ordering::Acquire) != 1 {

@@ -112,6 +112,7 @@ pub async fn start(
         cold_start_ms: 0,
         unclean: Unclean::Refuse,
         limits: resilee_core::Limits::default(),
+        actors_max: resilee_runtime::ACTORS_MAX,
         workers: 1,
     };
     let adaptor = Box::new(|_: &_| Box::new(Talk::default()) as Box<dyn ResourceAdaptor>);

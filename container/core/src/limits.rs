@@ -1,0 +1,68 @@
+//! What a node takes on, and what one cell of it may grow to. A node is told by its configuration;
+//! both nodes of a cluster should be told the same, so that a call can do after a takeover what it
+//! could do before.
+//!
+//! Limits are about growth. What is above one already, since it was made where more was allowed, is
+//! taken over, restored and served as it is, and may change as long as it does not grow.
+
+use crate::overload::{DELIVERIES_MAX, DELIVERY_AGE_MS_MAX};
+use resilee_sbb::DeliveryLimits;
+
+/// Cells that a node holds unless it is told otherwise.
+pub const CELLS_MAX: usize = 500_000;
+/// Handlers that may not return before a node hands its calls over, unless it is told otherwise.
+pub const HUNG_HANDLERS_MAX: usize = 8;
+/// Timers of one cell, unless a node is told otherwise.
+pub const TIMERS_PER_CELL_MAX: usize = 256;
+/// Events that are kept behind a suspended one, unless a node is told otherwise.
+pub const SUSPENDED_EVENTS_MAX: usize = 64;
+/// Events that one turn may cause, unless a node is told otherwise.
+pub const EVENTS_PER_TURN_MAX: usize = 64;
+/// Inputs that wait for a cell's turn to end, unless a node is told otherwise.
+pub const INBOX_MAX: usize = 64;
+/// How long a message may wait in an inbox under overload, in milliseconds, unless a node is told
+/// otherwise.
+pub const INBOX_AGE_MS_MAX: u64 = 2_000;
+
+/// All of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Cells that it holds, owned and as backup; new calls beyond are refused at the entrance.
+    pub cells_max: usize,
+    /// Deliveries that wait for the answer of their handler; the same.
+    pub deliveries_max: usize,
+    /// How long a tenth of them may wait, in milliseconds; the same.
+    pub delivery_age_ms_max: u64,
+    /// Handlers that may not return before it hands its calls over, if it has a backup.
+    pub hung_handlers_max: usize,
+    /// Inputs that wait for a cell's turn to end; messages beyond are dropped (clients repeat).
+    pub inbox_max: usize,
+    /// How long a message may wait there under overload, in milliseconds; older ones are dropped.
+    pub inbox_age_ms_max: u64,
+    /// Events that one turn may cause; further ones are lost, counted and with an alarm, since a
+    /// service that fires more is at fault.
+    pub events_per_turn_max: usize,
+    /// Events that are kept behind a suspended one; further ones are lost, with an alarm.
+    pub suspended_events_max: usize,
+    /// Timers of one cell; a delivery that sets one more rolls back.
+    pub timers_per_cell_max: usize,
+    /// What one delivery may make of its tree and its cell.
+    pub delivery: DeliveryLimits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            cells_max: CELLS_MAX,
+            deliveries_max: DELIVERIES_MAX,
+            delivery_age_ms_max: DELIVERY_AGE_MS_MAX,
+            hung_handlers_max: HUNG_HANDLERS_MAX,
+            inbox_max: INBOX_MAX,
+            inbox_age_ms_max: INBOX_AGE_MS_MAX,
+            events_per_turn_max: EVENTS_PER_TURN_MAX,
+            suspended_events_max: SUSPENDED_EVENTS_MAX,
+            timers_per_cell_max: TIMERS_PER_CELL_MAX,
+            delivery: DeliveryLimits::default(),
+        }
+    }
+}
