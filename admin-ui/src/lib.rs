@@ -20,7 +20,7 @@
 //! | `bills`      | one page, the newest first; `party`, `from`, `to`, `page`, `per_page`     |
 //! | `bills/{id}` | the bill of one call                                                      |
 //! | `services`   | deployed services with state, unit, entities and deliveries               |
-//! | `services/{name}/usage` | what a service counted and measured on this node               |
+//! | `services/{name}/usage` | what a service counted and measured; `of=cluster`: on all nodes |
 //! | `tracers`    | tracers with their levels, and the lines that this node wrote             |
 //! | `slee`       | whether the SLEE takes calls                                              |
 //! | `profiles`   | profile tables with schema; `profiles/{table}`, `profiles/{table}/{name}` |

@@ -12,7 +12,7 @@ use resilee_call_billing::BILLS;
 use resilee_core::StoredRecord;
 use resilee_core::management::{
     Alarm, Answer, CellSnapshot, Changed, Command, LeftoverPage, ProfileStatus, ProfileTableStatus,
-    Query, Search, Status, TableChange,
+    Query, Search, Status, TableChange, UsageSum,
 };
 use resilee_sbb::{CellId, ProfileTable};
 use std::sync::Arc;
@@ -167,6 +167,19 @@ impl System {
         match self.answer(Query::Leftovers(Box::new(search))).await? {
             Answer::Leftovers(page) => Ok(page),
             _ => Err(SystemError::Mismatched("its leftovers")),
+        }
+    }
+
+    /// What a service counted and measured in the whole cluster.
+    pub async fn usage_sum(&self, service: &str) -> Result<UsageSum, Problem> {
+        let service = service.to_owned();
+        match self.answer(Query::UsageSum { service }).await? {
+            Answer::UsageSum(sum) => Ok(*sum),
+            Answer::Refused(reason) => {
+                let help = "see /api/v1/services for the services of this node";
+                Err(Problem::not_found(reason, help))
+            }
+            _ => Err(SystemError::Mismatched("a sum of usage").into()),
         }
     }
 

@@ -1,20 +1,27 @@
-//! `GET /api/v1/services/{name}/usage`: what a service counted and measured on this node.
-//! `POST …/usage/reset` lets its figures begin at zero.
+//! `GET /api/v1/services/{name}/usage`: what a service counted and measured on this node; with
+//! `of=cluster` on all nodes together. `POST …/usage/reset` lets the figures of this node begin at
+//! zero.
 
 use super::obey;
 use crate::moment;
+use crate::pages::query_pairs;
 use crate::problem::{Problem, RestProblem};
 use crate::system::System;
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use resilee_core::management::{Command, ServiceStatus, UsageStatus};
 use serde::Serialize;
 
 #[derive(Serialize)]
 struct Usage<'a> {
     now: String,
+    /// The node that answers.
     node: &'a str,
+    /// Nodes whose figures these are.
+    nodes: Vec<&'a str>,
+    /// Members that did not answer: their figures are not in it.
+    missing: Vec<&'a str>,
     service: &'a str,
-    /// When the figures were all zero.
+    /// When the figures were all zero; of several nodes, the earliest.
     since: String,
     /// Changes that were meant for sets beyond the limit.
     refused: u64,
@@ -41,9 +48,38 @@ enum Figures {
 pub async fn usage(
     system: web::Data<System>,
     name: web::Path<String>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, RestProblem> {
     let status = system.status().await?;
     let (service, usage) = find(&status.services, &name)?;
+    let own = status.run.node.as_str();
+    let (now, service) = (moment::iso(status.now), service.name.as_str());
+    let of_cluster = match &query_pairs(&request)?[..] {
+        [] => false,
+        [(key, value)] if key == "of" && ["node", "cluster"].contains(&value.as_str()) => {
+            value == "cluster"
+        }
+        _ => {
+            let help = "ask without a parameter for this node, or with of=cluster for all";
+            return Err(Problem::bad_request("there is no such parameter", help).into());
+        }
+    };
+    if !of_cluster {
+        let (nodes, missing) = (vec![own], Vec::new());
+        return Ok(answer(Usage { nodes, missing, ..empty(now, own, service) }, usage));
+    }
+    let sum = system.usage_sum(service).await?;
+    let nodes = sum.nodes.iter().map(|node| node.as_str()).collect();
+    let missing = sum.missing.iter().map(|node| node.as_str()).collect();
+    Ok(answer(Usage { nodes, missing, ..empty(now, own, service) }, &sum.usage))
+}
+
+fn empty<'a>(now: String, node: &'a str, service: &'a str) -> Usage<'a> {
+    let (nodes, missing, usage) = (Vec::new(), Vec::new(), Vec::new());
+    Usage { now, node, nodes, missing, service, since: String::new(), refused: 0, usage }
+}
+
+fn answer<'a>(head: Usage<'a>, usage: &'a UsageStatus) -> HttpResponse {
     let rows = usage.sets.iter().flat_map(|set| {
         let counters = set.counters.iter().map(|(name, value)| UsageRow {
             set: &set.set,
@@ -59,25 +95,24 @@ pub async fn usage(
         });
         counters.chain(samples)
     });
-    Ok(HttpResponse::Ok().json(Usage {
-        now: moment::iso(status.now),
-        node: status.run.node.as_str(),
-        service: &service.name,
+    HttpResponse::Ok().json(Usage {
         since: moment::iso(usage.since),
         refused: usage.refused,
         usage: rows.collect(),
-    }))
+        ..head
+    })
 }
 
 /// An answer of 200 means that it is done.
 pub async fn reset(
     system: web::Data<System>,
     name: web::Path<String>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, RestProblem> {
     find(&system.status().await?.services, &name)?;
     let help = "see /api/v1/services for the services of this node";
     obey(&system, Command::ResetUsage { service: name.clone() }, help).await?;
-    usage(system, name).await
+    usage(system, name, request).await
 }
 
 fn find<'s>(

@@ -37,6 +37,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .route("/calls/{id}", read().to(call::page))
         .route("/alarms", read().to(alarms::page))
         .route("/services", read().to(services::page))
+        .route("/usage/{service}", read().to(usage::page))
         .route("/housekeeping", read().to(housekeeping::page))
         .route("/tracers", read().to(tracers::page))
         .route("/profiles", read().to(profiles::tables))

@@ -8,7 +8,7 @@ use resilee_core::StoredRecord;
 use resilee_core::management::{
     ActivitySnapshot, Alarm, Answer, CellSnapshot, Changed, Command, EntitySnapshot, LeftoverPage,
     LeftoverRow, PeerStatus, Query, Removal, SampleStatus, Search, ServiceState, ServiceStatus,
-    SleeState, Status, TracerStatus, UsageSetStatus, UsageStatus,
+    SleeState, Status, TracerStatus, UsageSetStatus, UsageStatus, UsageSum,
 };
 use resilee_membership::{RunId, SeatProcess, View};
 use resilee_sbb::{
@@ -192,6 +192,7 @@ impl FakeNode {
                 Answer::Records(wanted.take(limit).cloned().collect())
             }
             Query::Records { .. } => Answer::Records(Vec::new()),
+            Query::UsageSum { service } => self.usage_sum(&service),
             Query::Leftovers(search) => self.find_leftovers(&search),
             Query::ProfileTables => self.profile_tables(),
             Query::Profiles { table, from, limit } => self.profiles_of(&table, &from, limit),
@@ -232,6 +233,24 @@ impl FakeNode {
             Command::ForgetOrphans => self.status.orphans = 0,
         }
         Answer::Accepted
+    }
+
+    /// The figures of this node, as if the other one had none, or had not answered.
+    fn usage_sum(&self, service: &str) -> Answer {
+        let known = self.status.services.iter().find(|known| known.name == service);
+        let Some(usage) = known.and_then(|known| known.usage.clone()) else {
+            return Answer::Refused(format!("{service} declares no usage parameters"));
+        };
+        let others = self.status.peers.iter().filter(|peer| peer.name != "balancer");
+        let (told, missing): (Vec<_>, Vec<_>) = others.partition(|peer| peer.linked);
+        let name = |peer: &PeerStatus| peer.name.parse().expect("a name");
+        let nodes = [self.status.run.node.clone()].into_iter().chain(told.into_iter().map(name));
+        Answer::UsageSum(Box::new(UsageSum {
+            service: service.to_owned(),
+            usage,
+            nodes: nodes.collect(),
+            missing: missing.into_iter().map(name).collect(),
+        }))
     }
 
     fn find_leftovers(&self, search: &Search) -> Answer {

@@ -309,10 +309,8 @@ impl Core {
             Input::Timeout => self.on_timeout(now),
             Input::Command(command) => self.on_command(now, command),
             Input::Change { token, change } => self.on_change(now, token, change),
-            Input::Drain => {
-                self.draining = Drain::Asked;
-                self.tell_member(MemberInput::Drain);
-            }
+            Input::WantUsage { token, service } => self.on_usage_wanted(now, token, service),
+            Input::Drain => self.on_drain(),
         }
         let now = self.clock.now();
         self.drive_member(now);
@@ -322,6 +320,7 @@ impl Core {
         self.advance_hand_over(now);
         self.advance_offer();
         self.advance_changes(now);
+        self.advance_usage_sums(now);
         self.end_drain();
     }
 

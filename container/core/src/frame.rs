@@ -43,6 +43,9 @@ pub(crate) struct Frame {
     /// What became of changes that the reader asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answered: Vec<AnsweredChange>,
+    /// Questions about usage, and answers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub usage: Vec<UsageWord>,
     /// What needs no order and is not repeated.
     #[serde(default)]
     pub extras: Vec<Extra>,
@@ -66,6 +69,19 @@ pub(crate) struct AnsweredChange {
     pub token: u64,
     /// What became of it, encoded.
     pub changed: ByteBuf,
+}
+
+/// A question about the usage figures of a service, or its answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UsageWord {
+    /// Of the question; comes back with the answer.
+    pub token: u64,
+    /// The service that is asked about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asks: Option<String>,
+    /// Its figures, encoded; empty: there are none, or too many to be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tells: Option<ByteBuf>,
 }
 
 /// What is applied in order, once.

@@ -4,6 +4,7 @@
 //! there are 1,920 buckets at most, those that are empty take no room, and two histograms can be
 //! added up. A percentile is the upper end of its bucket: it never understates.
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Bits of a value that are kept behind its leading one.
@@ -11,8 +12,11 @@ const BITS: u32 = 5;
 /// Buckets of each power of two.
 const STEPS: u64 = 1 << BITS;
 
+/// The bucket of the greatest values.
+const LAST_BUCKET: u16 = 1_919;
+
 /// How often which values came.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Histogram {
     count: u64,
     sum: u128,
@@ -33,8 +37,8 @@ impl Histogram {
         *bucket = bucket.saturating_add(1);
     }
 
-    /// Adds all values of another one.
-    #[cfg(test)]
+    /// Adds all values of another one, which may come from another node: buckets that there are not
+    /// are left out.
     pub fn merge(&mut self, other: &Histogram) {
         if other.count == 0 {
             return;
@@ -43,7 +47,7 @@ impl Histogram {
         self.max = self.max.max(other.max);
         self.count = self.count.saturating_add(other.count);
         self.sum = self.sum.saturating_add(other.sum);
-        for (bucket, values) in &other.buckets {
+        for (bucket, values) in other.buckets.iter().filter(|(bucket, _)| **bucket <= LAST_BUCKET) {
             let own = self.buckets.entry(*bucket).or_default();
             *own = own.saturating_add(*values);
         }
@@ -134,8 +138,19 @@ mod tests {
     }
 
     #[test]
+    fn what_another_node_tells_and_cannot_be_is_left_out() {
+        let mut told = of([7]);
+        told.buckets.insert(u16::MAX, u64::MAX);
+        told.count = u64::MAX;
+        let mut sum = of([9]);
+        sum.merge(&told);
+        assert_eq!(sum.percentile(99), 9);
+        assert_eq!(resilee_sbb::decode::<Histogram>(&resilee_sbb::encode(&sum).unwrap()), Ok(sum));
+    }
+
+    #[test]
     fn the_number_of_buckets_is_bounded() {
-        assert_eq!(bucket(u64::MAX), 1_919);
+        assert_eq!(bucket(u64::MAX), LAST_BUCKET);
     }
 
     #[test]

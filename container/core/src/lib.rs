@@ -91,6 +91,7 @@ mod tracers;
 mod turns;
 mod untrusted;
 mod usage;
+mod usage_sum;
 mod votes;
 mod wall_clock;
 

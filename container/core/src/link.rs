@@ -346,6 +346,7 @@ impl Link {
             done,
             sent_at: None,
             asked: Vec::new(),
+            usage: Vec::new(),
             answered: Vec::new(),
             extras: self.next_extras(),
         })

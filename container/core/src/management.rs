@@ -8,7 +8,7 @@ pub use housekeeping::{
     CELLS_PER_SEARCH_MAX, LEFTOVERS_MAX, Leftover, LeftoverKind, LeftoverPage, LeftoverRow,
     ParseLeftoverError, Removal, Search,
 };
-pub use usage::{SampleStatus, UsageSetStatus, UsageStatus};
+pub use usage::{SampleStatus, UsageSetStatus, UsageStatus, UsageSum};
 
 use resilee_membership::{MemberNotice, NodeName, RunId, SeatProcess, View};
 use resilee_sbb::{
@@ -310,6 +310,12 @@ pub enum Query {
         /// At most so many.
         limit: usize,
     },
+    /// What a service counted and measured in the whole cluster; [`Answer::UsageSum`], or
+    /// [`Answer::Refused`].
+    UsageSum {
+        /// Its name.
+        service: String,
+    },
     /// Parts of cells that may be left over; [`Answer::Leftovers`].
     Leftovers(Box<Search>),
     /// Carry this out; [`Answer::Accepted`] or [`Answer::Refused`].
@@ -458,6 +464,8 @@ pub enum Answer {
     Records(Vec<crate::store::StoredRecord>),
     /// What was found.
     Leftovers(LeftoverPage),
+    /// The figures of all members that told theirs.
+    UsageSum(Box<UsageSum>),
     /// What became of a change.
     Changed(Changed),
     /// The profile tables.

@@ -41,6 +41,7 @@ impl Core {
         let run = link.run.clone();
         self.note_link(now, peer, false);
         self.forget_change_words(peer);
+        self.usage.sums.forget(peer);
         if let Some(run) = run {
             self.tell_member(MemberInput::LinkDown(run));
         }
@@ -98,6 +99,7 @@ impl Core {
         }
         self.on_changes_asked(&frame.from, std::mem::take(&mut frame.asked));
         self.on_changes_answered(&frame.from, std::mem::take(&mut frame.answered));
+        self.on_usage_words(&frame.from, std::mem::take(&mut frame.usage));
         let joined = self.joining.as_ref().is_some_and(|joining| joining.member == frame.from);
         if let Some(sent_at) = frame.sent_at.filter(|_| joined) {
             self.clock.handle_frame(&frame.from, sent_at);
@@ -462,7 +464,8 @@ impl Core {
         if !self.may_speak() {
             return;
         }
-        for peer in self.changes.listeners().cloned().collect::<Vec<_>>() {
+        let listeners = self.changes.listeners().chain(self.usage.sums.listeners());
+        for peer in listeners.cloned().collect::<Vec<_>>() {
             self.links.get_mut(&peer).into_iter().for_each(|link| link.speak());
         }
         let (view, done) = (self.view.number, self.gate.held());
@@ -472,6 +475,7 @@ impl Core {
             while let Some(mut frame) = link.poll_frame(&self.config.me, view, done) {
                 frame.sent_at = sent_at.filter(|_| joins);
                 (frame.asked, frame.answered) = self.changes.take_words(&link.peer);
+                frame.usage = self.usage.sums.take_words(&link.peer);
                 let bytes = encode(&frame).expect("plain data can be encoded");
                 self.outputs.push_back(Output::Frame { peer: link.peer.clone(), bytes });
             }

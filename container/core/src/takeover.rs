@@ -16,8 +16,8 @@ use crate::management::Notice;
 use crate::resource_adaptor::Adoption;
 use crate::timers::Due;
 use resilee_membership::{
-    Control, ControlBody, Destination, MemberNotice, MemberOutput, PlantedFault, RunId, View,
-    seal_control,
+    Control, ControlBody, Destination, MemberInput, MemberNotice, MemberOutput, PlantedFault,
+    RunId, View, seal_control,
 };
 use resilee_sbb::{CellId, CohortId, EntityId, Severity, Timestamp};
 
@@ -49,6 +49,12 @@ impl Core {
                 }
             }
         }
+    }
+
+    /// The process is to end.
+    pub(crate) fn on_drain(&mut self) {
+        self.draining = Drain::Asked;
+        self.tell_member(MemberInput::Drain);
     }
 
     fn say_drained(&mut self) {

@@ -2,10 +2,13 @@
 //!
 //! It is no state of a call: it is not replicated, and a node that starts begins at zero. What a
 //! delivery adds is added when it commits, so that a delivery which is tried again counts once.
+//! How those of all nodes are added up is in `usage_sum.rs`.
 
 use crate::histogram::Histogram;
 use crate::management::{SampleStatus, UsageSetStatus, UsageStatus};
+use crate::usage_sum::Sums;
 use resilee_sbb::{Descriptor, Timestamp, USAGE_SET_NAME_MAX, UsageKind, UsageUpdate, UsageValue};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Sets of one service, with the default set; what is meant for more is only counted.
@@ -15,12 +18,15 @@ pub const USAGE_SETS_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Usage {
     services: BTreeMap<&'static str, ServiceUsage>,
+    /// Sums of the cluster that somebody waits for.
+    pub sums: Sums,
 }
 
 /// The figures of one service.
-#[derive(Debug, Default)]
-struct ServiceUsage {
-    /// What it declares, with what its child SBBs declare.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ServiceUsage {
+    /// What it declares, with what its child SBBs declare. Each node knows that itself.
+    #[serde(skip)]
     declared: BTreeMap<String, UsageKind>,
     /// When they began at zero.
     since: Timestamp,
@@ -31,7 +37,7 @@ struct ServiceUsage {
 }
 
 /// The figures of one set, by parameter.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Set {
     counters: BTreeMap<String, i64>,
     samples: BTreeMap<String, Histogram>,
@@ -64,7 +70,7 @@ impl Usage {
         let declared = services.iter().map(|service| (service.name, service.usage_parameters()));
         let services = declared.filter(|(_, declared)| !declared.is_empty());
         let services = services.map(|(name, declared)| (name, ServiceUsage::new(now, declared)));
-        Usage { services: services.collect() }
+        Usage { services: services.collect(), sums: Sums::default() }
     }
 
     /// What is kept of a parameter of a service; none if it is not declared.
@@ -110,15 +116,50 @@ impl Usage {
         }
     }
 
+    /// The figures of a service; nothing if it declares nothing.
+    pub fn of(&self, service: &str) -> Option<&ServiceUsage> {
+        self.services.get(service)
+    }
+
     /// What operators see of a service; nothing if it declares nothing.
     pub fn status(&self, service: &str) -> Option<UsageStatus> {
-        let own = self.services.get(service)?;
-        let sets = own.sets.iter().map(|(name, set)| UsageSetStatus {
+        self.of(service).map(ServiceUsage::status)
+    }
+}
+
+impl ServiceUsage {
+    /// Adds the figures of the same service at another node: those of parameters that are declared
+    /// here, in as many sets as one node has.
+    pub fn merge(&mut self, other: ServiceUsage) {
+        self.since = self.since.min(other.since);
+        self.refused = self.refused.saturating_add(other.refused);
+        for (name, told) in other.sets {
+            if !self.sets.contains_key(&name) {
+                if self.sets.len() >= USAGE_SETS_MAX || name.len() > USAGE_SET_NAME_MAX {
+                    self.refused = self.refused.saturating_add(1);
+                    continue;
+                }
+                self.sets.insert(name.clone(), Set::of(&self.declared));
+            }
+            let Some(own) = self.sets.get_mut(&name) else { continue };
+            for (parameter, counter) in &mut own.counters {
+                let told = told.counters.get(parameter).copied().unwrap_or_default();
+                *counter = counter.saturating_add(told);
+            }
+            for (parameter, sample) in &mut own.samples {
+                told.samples.get(parameter).into_iter().for_each(|told| sample.merge(told));
+            }
+        }
+    }
+
+    /// What operators see of it.
+    pub fn status(&self) -> UsageStatus {
+        let sets = self.sets.iter().map(|(name, set)| UsageSetStatus {
             set: name.clone(),
             counters: set.counters.clone(),
             samples: set.samples.iter().map(|(name, of)| (name.clone(), sample(of))).collect(),
         });
-        Some(UsageStatus { since: own.since, refused: own.refused, sets: sets.collect() })
+        UsageStatus { since: self.since, refused: self.refused, sets: sets.collect() }
     }
 }
 

@@ -12,10 +12,13 @@ const USAGE: [&str; 10] =
 /// A question about a facility, or an order.
 #[derive(Debug, clap::Subcommand)]
 pub enum FacilityOrder {
-    /// What a service counted and measured on the asked node.
+    /// What a service counted and measured on the asked node, or on all.
     Usage {
         /// Name of the service.
         service: String,
+        /// Of all nodes together.
+        #[arg(long)]
+        cluster: bool,
     },
     /// Lets the usage figures of a service on the asked node begin at zero.
     ResetUsage {
@@ -52,8 +55,9 @@ pub enum FacilityOrder {
 /// A token that cannot be read, nobody answers, or the node refuses.
 pub fn facility(admin: &str, order: &FacilityOrder) -> Result<String, CtlError> {
     match order {
-        FacilityOrder::Usage { service } => {
-            let path = format!("services/{}/usage", segment(service));
+        FacilityOrder::Usage { service, cluster } => {
+            let of = if *cluster { "?of=cluster" } else { "" };
+            let path = format!("services/{}/usage{of}", segment(service));
             let answer = ctl::get(&format!("{}/api/v1/{path}", ctl::base(admin)?))?;
             Ok(usage(&answer))
         }
@@ -80,12 +84,16 @@ fn rows<'a>(answer: &'a Value, list: &str) -> &'a [Value] {
 }
 
 fn usage(answer: &Value) -> String {
-    let [service, node, since] = ["service", "node", "since"].map(|key| ctl::cell(&answer[key]));
+    let [service, nodes, since] = ["service", "nodes", "since"].map(|key| ctl::cell(&answer[key]));
     let refused = answer["refused"].as_u64().filter(|refused| *refused > 0);
     let refused =
         refused.map(|refused| format!("{refused} changes were for sets beyond the limit\n"));
-    let head = format!("{service} on {node}, from zero at {since}\n");
-    head + &ctl::table(&USAGE, rows(answer, "usage")) + &refused.unwrap_or_default()
+    let missing = Some(ctl::cell(&answer["missing"])).filter(|missing| !missing.is_empty());
+    let missing = missing.map(|nodes| format!("{nodes} did not answer: not in these figures\n"));
+    let head = format!("{service} on {nodes}, from zero at {since}\n");
+    head + &missing.unwrap_or_default()
+        + &ctl::table(&USAGE, rows(answer, "usage"))
+        + &refused.unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -95,14 +103,16 @@ mod tests {
     #[test]
     fn usage_is_a_table_with_a_row_for_each_parameter_of_each_set() {
         let answer = json!({
-            "service": "call-billing", "node": "server1", "since": "2026-05-01", "refused": 2,
+            "service": "call-billing", "nodes": ["server1", "server3"], "missing": ["server2"],
+            "since": "2026-05-01", "refused": 2,
             "usage": [
                 { "set": "", "parameter": "bills", "kind": "counter", "value": 3 },
                 { "set": "gold", "parameter": "talk_s", "kind": "sample", "count": 3, "min": 1,
                   "mean": 2.5, "p50": 2, "p95": 4, "p99": 4, "max": 4 },
             ],
         });
-        let text = "call-billing on server1, from zero at 2026-05-01\n\
+        let text = "call-billing on server1, server3, from zero at 2026-05-01\n\
+                    server2 did not answer: not in these figures\n\
                     parameter  set   value  count  min  mean  p50  p95  p99  max\n\
                     bills            3      -      -    -     -    -    -    -\n\
                     talk_s     gold  -      3      1    2.5   2    4    4    4\n\

@@ -86,6 +86,7 @@ fn frame() -> Frame {
         done: 8,
         sent_at: Some(TIME),
         asked: Vec::new(),
+        usage: Vec::new(),
         answered: Vec::new(),
         extras: vec![
             Extra::Hello,

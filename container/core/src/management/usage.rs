@@ -1,5 +1,6 @@
 //! What operators see of the usage facility.
 
+use resilee_membership::NodeName;
 use resilee_sbb::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -43,4 +44,18 @@ pub struct SampleStatus {
     pub p95: u64,
     /// 99 of a hundred values are not above it.
     pub p99: u64,
+}
+
+/// What a service counted and measured in the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageSum {
+    /// Its name.
+    pub service: String,
+    /// The sum, since the earliest moment at which one of the nodes was at zero. Percentiles are
+    /// those of all values together.
+    pub usage: UsageStatus,
+    /// Nodes whose figures are in it.
+    pub nodes: Vec<NodeName>,
+    /// Members whose figures are not: they did not answer.
+    pub missing: Vec<NodeName>,
 }

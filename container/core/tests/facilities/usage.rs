@@ -2,7 +2,9 @@
 
 use crate::house::House;
 use crate::pair::Pair;
-use resilee_core::management::{Command, SampleStatus, Status, UsageSetStatus, UsageStatus};
+use resilee_core::management::{
+    Command, SampleStatus, Status, UsageSetStatus, UsageStatus, UsageSum,
+};
 use resilee_core::{Input, USAGE_SETS_MAX};
 
 fn house() -> House {
@@ -134,4 +136,84 @@ fn each_node_counts_what_it_did_also_after_a_takeover() {
     pair.say(1, "c1 say count:5");
     let counted = set(&of(pair.status(1)), "").expect("the default set").counters["words"];
     assert_eq!(counted, 5);
+}
+
+/// Both nodes of a pair have a call: each has counted 2 words, and measured something.
+fn counted() -> Pair {
+    let mut pair = Pair::up();
+    for (node, call) in [(0, "c1"), (1, "c2")] {
+        pair.say(node, &format!("{call} begin"));
+        pair.say(node, &format!("{call} say in:gold"));
+        pair.say(node, &format!("{call} say in:gold"));
+    }
+    pair
+}
+
+/// What a node tells of the cluster when all has arrived.
+fn sum(pair: &mut Pair, node: usize, service: &str) -> Option<Result<UsageSum, String>> {
+    let service = service.to_owned();
+    pair.feed(node, Input::WantUsage { token: 7, service });
+    pair.settle();
+    pair.nodes[node].sums.remove(&7).map(|sum| sum.map(|sum| *sum))
+}
+
+fn names(nodes: &[resilee_membership::NodeName]) -> Vec<&str> {
+    nodes.iter().map(|node| node.as_str()).collect()
+}
+
+#[test]
+fn figures_of_all_nodes_are_added_up_when_somebody_asks() {
+    let mut pair = counted();
+    for asked in [0, 1] {
+        let sum = sum(&mut pair, asked, "worker").expect("at once").expect("it counts");
+        assert_eq!((names(&sum.nodes), names(&sum.missing)), (vec!["server1", "server2"], vec![]));
+        let gold = sum.usage.sets.iter().find(|set| set.set == "gold").expect("it was used");
+        assert_eq!((gold.counters["words"], gold.samples["ring_ms"].count), (4, 4));
+    }
+    let own = pair.status(0).services.into_iter().find_map(|service| service.usage);
+    let own = own.expect("it counts").sets.into_iter().find(|set| set.set == "gold");
+    let own = own.expect("it was used");
+    assert_eq!(own.counters["words"], 2, "a node's own stay as they are");
+    let sum = sum(&mut pair, 0, "worker").expect("at once").expect("it counts");
+    let gold = sum.usage.sets.into_iter().find(|set| set.set == "gold").expect("it was used");
+    let both = SampleStatus { count: 4, ..own.samples["ring_ms"] };
+    assert_eq!(gold.samples["ring_ms"], both, "both measured the same");
+}
+
+#[test]
+fn a_node_that_does_not_answer_is_named_and_the_others_are_added_up() {
+    let mut pair = counted();
+    pair.feed(0, Input::WantUsage { token: 7, service: "worker".to_owned() });
+    assert!(pair.nodes[0].sums.is_empty(), "it waits");
+    pair.cut(0);
+    let sum = pair.nodes[0].sums.remove(&7).expect("it waits no longer").expect("it counts");
+    assert_eq!((names(&sum.nodes), names(&sum.missing)), (vec!["server1"], vec!["server2"]));
+}
+
+#[test]
+fn a_node_that_takes_too_long_is_waited_for_a_second() {
+    let mut pair = counted();
+    pair.feed(0, Input::WantUsage { token: 7, service: "worker".to_owned() });
+    pair.lose_all();
+    pair.pass_ms(900);
+    assert!(pair.nodes[0].sums.is_empty());
+    pair.pass_ms(200);
+    let sum = pair.nodes[0].sums.remove(&7).expect("it waits no longer").expect("it counts");
+    assert_eq!(names(&sum.missing), ["server2"]);
+}
+
+#[test]
+fn a_sum_of_a_service_that_counts_nothing_is_refused() {
+    let mut pair = Pair::up();
+    let refused = sum(&mut pair, 0, "nobody").expect("at once").expect_err("there is none");
+    assert!(refused.contains("there is no service \"nobody\""), "{refused}");
+}
+
+#[test]
+fn a_node_alone_is_the_whole_cluster() {
+    let mut pair = counted();
+    pair.kill(1);
+    pair.until_member_of(0, 1);
+    let sum = sum(&mut pair, 0, "worker").expect("at once").expect("it counts");
+    assert_eq!((names(&sum.nodes), sum.missing.len()), (vec!["server1"], 0));
 }

@@ -1,7 +1,7 @@
 //! Two nodes and a seat, each node with a clock of its own; what they send arrives at once.
 
 use crate::toy::{SERVICES, Toy};
-use resilee_core::management::{Changed, Notice, Status, TableChange};
+use resilee_core::management::{Changed, Notice, Status, TableChange, UsageSum};
 use resilee_core::{
     Core, CoreConfig, Input, Limits, Output, PROGRESS_KEY, Peer, Restored, StoreBatch,
 };
@@ -37,6 +37,8 @@ pub struct Node {
     pub rejoins: usize,
     /// What became of changes, by their tokens.
     pub changed: BTreeMap<u64, Changed>,
+    /// Sums of usage, by their tokens.
+    pub sums: BTreeMap<u64, Result<Box<UsageSum>, String>>,
 }
 
 /// Both nodes, and what is on its way.
@@ -155,6 +157,11 @@ impl Pair {
             let peer = name(1 - node).parse().expect("a name");
             self.feed(node, Input::LinkDown { peer });
         }
+    }
+
+    /// What is on its way is lost.
+    pub fn lose_all(&mut self) {
+        self.on_its_way.clear();
     }
 
     fn link(&mut self) {
@@ -380,6 +387,7 @@ impl Pair {
                 Output::Changed { token, changed } => {
                     own.changed.insert(token, changed);
                 }
+                Output::UsageSum { token, sum } => drop(own.sums.insert(token, sum)),
                 Output::Rejoin => own.rejoins += 1,
                 _ => {}
             }
