@@ -7,7 +7,7 @@ use crate::local_clock::LocalClock;
 use crate::witness::Witness;
 use resilee_call_billing::{CallBilling, TARIFFS, Tariff};
 use resilee_call_control::CallControl;
-use resilee_core::{Core, CoreConfig, Input, Limits, Peer};
+use resilee_core::{Adaptors, Core, CoreConfig, Input, Limits, Peer};
 use resilee_membership::{Key, NodeName, Planted, RunId, Unclean};
 use resilee_registrar::Registrar;
 use resilee_sbb::{Deliver, LinkedSbb, Outcome, Tables, Timestamp, encode};
@@ -114,7 +114,8 @@ impl Node {
             limits: Limits::default(),
         };
         let tables = configured_tables(&cluster.users);
-        let mut core = Core::new(now, config, &SERVICES, Box::new(adaptor), tables, restored);
+        let adaptors = Adaptors::first("sip", Box::new(adaptor));
+        let mut core = Core::new(now, config, &SERVICES, adaptors, tables, restored);
         core.watch();
         #[cfg(feature = "planted-faults")]
         core.plant(cluster.planted);

@@ -2,7 +2,7 @@
 
 use crate::adaptor::{EventType, Order, TestAdaptor};
 use resilee_core::management::{CellSnapshot, Notice};
-use resilee_core::{Core, CoreConfig, Input, Limits, Output, Peer, Restored};
+use resilee_core::{Adaptors, Core, CoreConfig, Input, Limits, Output, Peer, Restored};
 use resilee_membership::{
     Flow, Key, NodeName, Packet, RunId, Seat, SeatConfig, SeatInput, SeatOutput, Transport,
     Unclean, open, seal_control,
@@ -90,7 +90,7 @@ impl Slee {
             unclean: Unclean::Refuse,
             limits: Limits { cells_max: usize::MAX, ..Limits::default() },
         };
-        let adaptor = Box::new(TestAdaptor::new(&self.events));
+        let adaptor = Adaptors::first("test", Box::new(TestAdaptor::new(&self.events)));
         let (tables, restored) = (Tables::default(), Restored::default());
         Core::new(self.now, config, &self.services, adaptor, tables, restored)
     }

@@ -3,11 +3,12 @@
 //! The durable parts are the same on both; the volatile ones (inbox, turn) exist on the owner.
 //! How a turn runs is not here (`event_router.rs`).
 
+use crate::adaptors::{AdaptorId, CellKey};
 use crate::commit::{Activity, Change, Commit, Entity, Head, Part, Retry};
 use crate::event_router::Turn;
 use crate::inspection::Observed;
 use crate::management::Removal;
-use crate::resource_adaptor::{Adoption, Ingress, Scope};
+use crate::resource_adaptor::{Adoption, Ingress};
 use crate::timer_facility::ArmedTimer;
 use resilee_sbb::{ActivityId, CellId, CodecError, EntityId, TimerId, Timestamp, decode, encode};
 use serde_bytes::ByteBuf;
@@ -34,6 +35,8 @@ pub(crate) enum CellInput {
     Retry(u32),
     /// A suspended event of an activity goes on.
     Resume(u32),
+    /// An adaptor looks at its activities, or loses them.
+    Examine(AdaptorId),
     /// A handler of this service does not return.
     Quarantine(&'static str),
     /// An operator removes a part of the cell; with the removal's ticket (`housekeeping.rs`).
@@ -69,10 +72,11 @@ pub(crate) struct Cell {
 
 impl Cell {
     /// A cell that is born with its first message.
-    pub fn born(id: CellId, key: u64, scope: Scope, now: Timestamp) -> Self {
+    pub fn born(id: CellId, key: CellKey, now: Timestamp) -> Self {
         let head = Head {
-            key,
-            scope,
+            key: key.key,
+            scope: key.scope,
+            adaptor: key.adaptor,
             born_at: now,
             next_activity: 1,
             next_entity: 1,

@@ -3,6 +3,7 @@
 //!
 //! When a commit's effects may leave is not here (`gate.rs`), nor how it travels (`link.rs`).
 
+use crate::adaptors::{AdaptorId, CellKey};
 use crate::resource_adaptor::{Egress, Scope};
 use resilee_sbb::{CellId, Event, StateBytes, TimerId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -92,6 +93,9 @@ pub(crate) struct Head {
     /// Services that get no event of this cell any more: a handler of theirs did not return.
     #[serde(default)]
     pub quarantined: BTreeSet<String>,
+    /// Whose messages have that key.
+    #[serde(default, skip_serializing_if = "AdaptorId::is_first")]
+    pub adaptor: AdaptorId,
 }
 
 /// An activity with its activity context.
@@ -112,6 +116,9 @@ pub(crate) struct Activity {
     /// True for a null activity, which no adaptor has.
     #[serde(default, skip_serializing_if = "is_false")]
     pub null: bool,
+    /// Whose it is.
+    #[serde(default, skip_serializing_if = "AdaptorId::is_first")]
+    pub adaptor: AdaptorId,
     /// Names bound to it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub names: BTreeSet<String>,
@@ -174,6 +181,13 @@ pub(crate) struct ChildOf {
 
 fn is_false(value: &bool) -> bool {
     !value
+}
+
+impl Head {
+    /// What all messages of the cell share.
+    pub fn cell_key(&self) -> CellKey {
+        CellKey { adaptor: self.adaptor, scope: self.scope, key: self.key }
+    }
 }
 
 impl Commit {

@@ -64,7 +64,7 @@ impl Core {
             let activity = cell.activity_id(number);
             self.timers.set(Due::Adaptor(activity), None);
             self.timers.set(Due::Suspended(activity), None);
-            self.adaptor.forget(activity);
+            self.adaptors.forget(activity);
         }
         for part in &turn.touched {
             if let Part::Timer(entity, timer) = part
@@ -73,9 +73,11 @@ impl Core {
                 self.timers.set(Due::Sbb(cell.entity_id(*entity), *timer), None);
             }
         }
-        for number in cell.activities.iter().filter(|(_, a)| !a.null).map(|(number, _)| number) {
+        for (number, known) in cell.activities.iter().filter(|(_, a)| !a.null) {
             let activity = cell.activity_id(*number);
-            self.timers.set(Due::Adaptor(activity), self.adaptor.next_timeout(activity));
+            let adaptor = self.adaptors.get(known.adaptor);
+            let due = adaptor.and_then(|adaptor| adaptor.next_timeout(activity));
+            self.timers.set(Due::Adaptor(activity), due);
         }
         self.commit(id, *turn, over);
         if over {
@@ -91,7 +93,7 @@ impl Core {
     fn bury(&mut self, now: Timestamp, id: CellId) {
         let Some(cell) = self.cells.remove(&id) else { return };
         self.outputs.push_back(Output::Notice(Notice::Over { cell: id }));
-        self.index.remove(&(cell.head.scope, cell.head.key));
+        self.index.remove(&cell.head.cell_key());
         for input in cell.inbox {
             if let CellInput::Message(ingress, _) = input {
                 self.on_message(now, ingress, true);
@@ -170,8 +172,10 @@ impl Core {
 
     /// Hands messages to the balancer or to the node's own socket.
     pub(crate) fn send_at_once(&mut self, egress: Vec<Egress>) {
-        for Egress { flow, bytes } in egress {
-            if !self.config.behind_balancer {
+        for Egress { flow, bytes, adaptor } in egress {
+            if !adaptor.is_first() {
+                self.outputs.push_back(Output::Message(Egress { flow, bytes, adaptor }));
+            } else if !self.config.behind_balancer {
                 self.outputs.push_back(Output::Datagram { flow, bytes });
             } else if let Some(destination) = self.seat_address {
                 let bytes = seal_sip(&self.config.key, self.view.number, &flow, &bytes);

@@ -125,6 +125,7 @@ impl Core {
                 unfinished(&it) || activity.is_some_and(|activity| activity.suspended.is_some())
             }),
             Due::Delivery(delivery) => self.deliveries.contains_key(&delivery),
+            Due::Examine(_) => true,
         }
     }
 }

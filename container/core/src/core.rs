@@ -1,5 +1,6 @@
 //! The core's state, and which part of it an input goes to.
 
+use crate::adaptors::{Adaptors, CellKey};
 use crate::alarms::Alarms;
 use crate::cell::{Cell, CellInput};
 use crate::cluster_clock::ClusterClock;
@@ -18,7 +19,7 @@ use crate::management::Notice;
 use crate::offer::Offer;
 use crate::orphans::Orphans;
 use crate::overload::Overload;
-use crate::resource_adaptor::{Ingress, ResourceAdaptor, Scope};
+use crate::resource_adaptor::{Egress, Ingress};
 use crate::retry::RetryAlarms;
 use crate::shared_tables::{WrittenOver, with_profiles};
 use crate::store::{Progress, Restored};
@@ -48,7 +49,7 @@ pub(crate) const DELIVERY_GRACE_MS: u64 = 2_000;
 pub struct Core {
     pub(crate) config: CoreConfig,
     pub(crate) services: Vec<Descriptor>,
-    pub(crate) adaptor: Box<dyn ResourceAdaptor>,
+    pub(crate) adaptors: Adaptors,
     /// Told things by [`Core::tell_member`] only: it runs on local time.
     pub(crate) member: Member,
     pub(crate) clock: ClusterClock,
@@ -62,7 +63,7 @@ pub struct Core {
     /// Cells owned here, and cells held as backup.
     pub(crate) cells: BTreeMap<CellId, Cell>,
     /// Living cells by what their messages share.
-    pub(crate) index: BTreeMap<(Scope, u64), CellId>,
+    pub(crate) index: BTreeMap<CellKey, CellId>,
     pub(crate) tables: Tables,
     /// Rows of the configuration: every node has its own, they are neither replicated nor stored.
     pub(crate) configured: Tables,
@@ -103,7 +104,7 @@ pub struct Core {
     /// Updates that do.
     pub(crate) early_frames: Vec<crate::frame::Frame>,
     /// Effects of other runs' commits, until they are known to be done.
-    pub(crate) outbox: BTreeMap<RunId, BTreeMap<u64, Vec<crate::resource_adaptor::Egress>>>,
+    pub(crate) outbox: BTreeMap<RunId, BTreeMap<u64, Vec<Egress>>>,
     /// Number of the last commit of each other member run that was applied here.
     pub(crate) applied: BTreeMap<RunId, u64>,
     /// Records of this node that the others may lack, since it asked for a snapshot.
@@ -139,9 +140,6 @@ pub struct Core {
     #[cfg(feature = "planted-faults")]
     pub(crate) unapplied: Vec<(RunId, crate::frame::Update)>,
 }
-
-/// Messages that wait for the view they were sent by; a view is adopted in milliseconds.
-const EARLY_MAX: usize = 1_024;
 
 /// Messages by the view before are taken for so long after a view was adopted: as long as the
 /// balancer keeps what it sends, to send it by the next view.
@@ -186,7 +184,7 @@ impl Core {
         local: Timestamp,
         config: CoreConfig,
         services: &[LinkedSbb],
-        adaptor: Box<dyn ResourceAdaptor>,
+        adaptors: Adaptors,
         tables: Tables,
         restored: Restored,
     ) -> Self {
@@ -217,7 +215,7 @@ impl Core {
             tables: with_profiles(&tables, &services),
             config,
             services,
-            adaptor,
+            adaptors,
             member,
             clock,
             wall_clock: WallClockWatch::default(),
@@ -289,7 +287,10 @@ impl Core {
         let now = self.clock.handle_local_time(local);
         match input {
             Input::Packet { source, bytes } => self.on_packet(now, source, &bytes),
-            Input::Datagram { flow, bytes } => self.on_message(now, Ingress { flow, bytes }, false),
+            Input::Datagram { flow, bytes } => {
+                self.on_message(now, Ingress::new(flow, bytes), false)
+            }
+            Input::Message(ingress) => self.on_message(now, ingress, false),
             Input::LinkUp { peer } => self.on_link_up(now, &peer),
             Input::LinkDown { peer } => self.on_link_down(now, &peer),
             Input::Frame { peer, bytes } => self.on_frame(now, &peer, &bytes),
@@ -364,7 +365,7 @@ impl Core {
     fn on_packet(&mut self, now: Timestamp, source: SocketAddr, bytes: &[u8]) {
         match open(&self.config.key, bytes) {
             Ok(Packet::Sip { view, flow, bytes }) => {
-                let ingress = Ingress { flow, bytes: bytes.to_vec() };
+                let ingress = Ingress::new(flow, bytes.to_vec());
                 match view.cmp(&self.view.number) {
                     Ordering::Greater => self.keep_early(ingress),
                     Ordering::Equal => self.on_message(now, ingress, false),
@@ -377,22 +378,6 @@ impl Core {
             }
             Ok(Packet::Control(control)) => self.on_control(source, control),
             Err(_) => self.count_drop("sealed datagram that does not open"),
-        }
-    }
-
-    /// The seat adopts a view when it grants it, and sends the dead node's last datagrams by it
-    /// at once; this node adopts it only when it has stored it.
-    pub(crate) fn keep_early(&mut self, ingress: Ingress) {
-        if self.early.len() >= EARLY_MAX {
-            return self.count_drop("message of a view that is not adopted yet");
-        }
-        self.early.push(ingress);
-    }
-
-    /// What was kept for the view that holds now.
-    pub(crate) fn take_in_early(&mut self, now: Timestamp) {
-        for ingress in std::mem::take(&mut self.early) {
-            self.on_message(now, ingress, false);
         }
     }
 
@@ -467,6 +452,7 @@ impl Core {
                     self.enqueue(now, activity.cell, CellInput::Resume(activity.number));
                 }
                 Due::Delivery(delivery) => self.on_delivery_deadline(now, delivery),
+                Due::Examine(adaptor) => self.examine_some(now, adaptor),
             }
         }
     }

@@ -221,7 +221,9 @@ impl Core {
         }
         // Commands may start activities before: the numbers that the handler knows are taken.
         let started = effects.iter().filter_map(|effect| match effect {
-            Effect::StartActivity { activity } => Some(activity.saturating_add(1)),
+            Effect::StartActivity { activity } | Effect::StartActivityOf { activity, .. } => {
+                Some(activity.saturating_add(1))
+            }
             _ => None,
         });
         cell.head.next_activity = started.fold(cell.head.next_activity, u32::max);

@@ -9,7 +9,7 @@ use crate::commit::{Activity, Part, Record, RowChange};
 use crate::core::Core;
 use crate::event_router::{Audience, Awaiting};
 use resilee_membership::PlantedFault;
-use resilee_sbb::{CellId, Effect, Event, Severity, Timestamp};
+use resilee_sbb::{CellId, Effect, Event, Failure, Severity, Timestamp};
 use serde_bytes::ByteBuf;
 
 impl Core {
@@ -24,13 +24,17 @@ impl Core {
         let service = self.services[awaiting.service].name;
         match effect {
             Effect::Command { activity, payload } => {
-                let result = self.adaptor_step(now, id, |adaptor, endpoint| {
+                let result = self.activity_step(now, activity, |adaptor, endpoint| {
                     adaptor.command(endpoint, activity, &payload)
                 });
-                if let Some(Err(failure)) = result {
+                let nobodys = || Err(Failure::new(format!("no adaptor has {activity}")));
+                if let Err(failure) = result.unwrap_or_else(nobodys) {
                     let text = format!("command refused: {failure}");
                     self.raise_alarm(now, Severity::Minor, service, &text);
                 }
+            }
+            Effect::StartActivityOf { adaptor, activity, command } => {
+                self.start_activity_of(now, id, service, &adaptor, activity, &command);
             }
             Effect::PutRow { table, key, row } => self.put_row(id, table, key, Some(row)),
             Effect::RemoveRow { table, key } => self.put_row(id, table, key, None),

@@ -14,8 +14,8 @@
 //! 4. A *root entity* that does not exist is created by its first delivery; one that exists is
 //!    attached.
 //! 5. The event is *delivered*; then again from 1, so an entity that attaches late is not missed.
-//! 6. When nobody is left, the activity's adaptor is told if a delivery failed; a suspended event
-//!    ends here for now (`suspension.rs`).
+//! 6. When nobody is left, the activity's adaptor is told if a delivery failed, or else if it wants
+//!    to know (`callbacks.rs`); a suspended event ends here for now (`suspension.rs`).
 //! 7. The *end of an activity* is the last event on it; then all entities are detached, and a tree
 //!    that is attached to nothing is reclaimed (`entity_tree.rs`).
 //!
@@ -66,6 +66,8 @@ pub(crate) struct Turn {
     pub resumed_events: usize,
     /// Ticket of the removal that it is, if it is one.
     pub removal: Option<u64>,
+    /// Activities whose adaptor was told that nobody is attached.
+    pub unreferenced: BTreeSet<u32>,
 }
 
 /// For whom an event is.

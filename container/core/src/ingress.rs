@@ -12,6 +12,7 @@
 //! | nothing, and may change tables | owner of tables  | a cell is born there                    |
 //! | nothing, and may begin nothing | anybody          | the adaptor answers                     |
 
+use crate::adaptors::{CellKey, of_adaptor};
 use crate::cell::{Cell, CellInput};
 use crate::core::{Core, Drain};
 use crate::frame::Extra;
@@ -25,14 +26,36 @@ const RETRY_AFTER_S: u32 = 10;
 impl Core {
     /// A message from a client, or one that another node relayed.
     pub(crate) fn on_message(&mut self, now: Timestamp, ingress: Ingress, relayed: bool) {
-        if !self.is_member() {
+        if !self.is_member() && (relayed || ingress.adaptor.is_first()) {
             return self.count_drop("message while not a member");
         }
-        match self.adaptor.route(now, &ingress) {
+        let Some(adaptor) = self.adaptors.get(ingress.adaptor) else {
+            return self.count_drop("message for an adaptor that is not deployed here");
+        };
+        // A client of this node's own sockets has nobody else to turn to: it is told.
+        if !self.is_member() {
+            return self.refuse(now, &ingress, "message while not a member");
+        }
+        if self.adaptors.wanted(ingress.adaptor).removed {
+            return self.refuse(now, &ingress, "message for an adaptor that was removed");
+        }
+        match adaptor.route(now, &ingress) {
             Route::Drop(reason) => self.count_drop(reason),
-            Route::Answer(answers) => self.answer(answers),
+            Route::Answer(answers) => self.answer(of_adaptor(ingress.adaptor, answers)),
+            Route::Known(cell) => {
+                let known = self.cells.contains_key(&cell).then_some(cell);
+                let key = CellKey { adaptor: ingress.adaptor, scope: Scope::Call, key: 0 };
+                let cohort = Some(cell.cohort);
+                self.on_routed(
+                    now,
+                    ingress,
+                    relayed,
+                    Routed { known, cohort, creates: false, key },
+                );
+            }
             Route::Cell { key, scope, creates, cohort } => {
-                let known = self.index.get(&(scope, key)).copied();
+                let key = CellKey { adaptor: ingress.adaptor, scope, key };
+                let known = self.index.get(&key).copied();
                 let creates = creates && known.is_none();
                 // What begins a call is born here, whatever cohort it names: the numbers of
                 // another run's cohort are not ours to give.
@@ -42,12 +65,7 @@ impl Core {
                     (None, Scope::Call) if creates => Some(self.config.me.cohort()),
                     (None, Scope::Call) => cohort,
                 };
-                self.on_routed(
-                    now,
-                    ingress,
-                    relayed,
-                    Routed { known, cohort, creates, scope, key },
-                );
+                self.on_routed(now, ingress, relayed, Routed { known, cohort, creates, key });
             }
         }
     }
@@ -87,8 +105,19 @@ impl Core {
     }
 
     fn give_birth(&mut self, now: Timestamp, ingress: Ingress, routed: &Routed) {
-        if self.draining != Drain::No {
+        if self.draining != Drain::No && ingress.adaptor.is_first() {
+            // The balancer sends it again, to another node.
             return self.count_drop("new call while draining");
+        }
+        if self.draining != Drain::No {
+            return self.refuse(now, &ingress, "new call while draining");
+        }
+        if !self.adaptors.wanted(ingress.adaptor).active {
+            return self.refuse(
+                now,
+                &ingress,
+                "message that begins something, while its adaptor is not active",
+            );
         }
         if !self.life_cycles.running {
             return self.refuse(now, &ingress, "new call while the SLEE is stopped");
@@ -96,14 +125,14 @@ impl Core {
         if let Some(reason) = self.sheds(now) {
             return self.refuse(now, &ingress, reason);
         }
-        if routed.scope == Scope::Call && self.is_memory_only() {
+        if routed.key.scope == Scope::Call && self.is_memory_only() {
             return self.refuse(now, &ingress, "new call while nothing holds it but memory");
         }
         let cohort = routed.cohort.unwrap_or_else(|| self.config.me.cohort());
         let id = self.next_cell_of(cohort);
-        let mut cell = Cell::born(id, routed.key, routed.scope, now);
+        let mut cell = Cell::born(id, routed.key, now);
         cell.committed = false;
-        self.index.insert((routed.scope, routed.key), id);
+        self.index.insert(routed.key, id);
         let replaced = self.cells.insert(id, cell);
         assert!(replaced.is_none(), "a cell's number is given once");
         self.enqueue(now, id, CellInput::Message(ingress, now));
@@ -122,8 +151,7 @@ impl Core {
     /// No cell is born: whoever asked is told when to try again.
     fn refuse(&mut self, now: Timestamp, ingress: &Ingress, reason: &'static str) {
         self.count_drop(reason);
-        let answers = self.adaptor.refuse(now, ingress, RETRY_AFTER_S);
-        self.answer(answers);
+        self.answer_by(ingress, |adaptor| adaptor.refuse(now, ingress, RETRY_AFTER_S));
     }
 
     /// Puts an input behind the cell's current turn, or begins a turn with it.
@@ -150,7 +178,6 @@ pub(crate) struct Routed {
     /// Where it belongs, or will.
     pub cohort: Option<CohortId>,
     creates: bool,
-    scope: Scope,
     /// What its messages share.
-    pub key: u64,
+    pub key: CellKey,
 }

@@ -4,6 +4,7 @@
 //! store here; the runtime's shell and the simulator feed and drain the same values.
 
 use crate::management::{Changed, Command, Notice, TableChange, UsageSum};
+use crate::resource_adaptor::{Egress, Ingress};
 use crate::store::StoreBatch;
 use crate::store::StoredRecord;
 use resilee_membership::{Flow, NodeName};
@@ -27,6 +28,8 @@ pub enum Input {
         /// The datagram.
         bytes: Vec<u8>,
     },
+    /// A message for an adaptor that is not the first one, from its own sockets.
+    Message(Ingress),
     /// The cluster link to a node was opened and authenticated.
     LinkUp {
         /// The node.
@@ -164,6 +167,8 @@ pub enum Output {
         /// The datagram.
         bytes: Vec<u8>,
     },
+    /// Send a message of an adaptor that is not the first one, by its own sockets.
+    Message(Egress),
     /// Send a frame on the cluster link; lost if there is none.
     Frame {
         /// The node.

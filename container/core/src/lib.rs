@@ -8,9 +8,11 @@
 //! | file               | what it decides                                                     |
 //! |--------------------|---------------------------------------------------------------------|
 //! | `core.rs`          | which part an input goes to                                         |
+//! | `adaptors.rs`      | which resource adaptors there are, and what is whose                |
 //! | `ingress.rs`       | whose a client's message is: a cell here, another node's, nobody's  |
 //! | `turns.rs`         | how a turn of a cell runs, delivery by delivery                     |
 //! | `event_router.rs`  | who gets an event next                                              |
+//! | `callbacks.rs`     | what adaptors hear of their events and activities                   |
 //! | `commits.rs`       | what a turn changed; when its effects may leave                     |
 //! | `retry.rs`         | what a service rolled back and gets again                           |
 //! | `replication.rs`   | what the other node gets, and what is done with what it sends       |
@@ -26,6 +28,7 @@
 //! | `table_changes.rs` | how an operator's change of shared tables becomes a commit          |
 //! | `profiles.rs`      | what may be written into profile tables, and what is shown          |
 //! | `life_cycles.rs`   | whether the SLEE runs, and which services start entities            |
+//! | `adaptor_life_cycles.rs` | which adaptors take new activities, and which lose theirs       |
 //! | `conditions.rs`    | what is an alarm as long as it lasts                                |
 //! | `finished_cohorts.rs` | which cohorts a view need not name any more                      |
 //! | `cluster_clock.rs` | which time it is in the cluster                                     |
@@ -37,7 +40,10 @@
 //! | `inspection.rs`    | what a checker sees that no output says                             |
 //! | `status.rs`        | what operators see                                                  |
 
+mod adaptor_life_cycles;
+mod adaptors;
 mod alarms;
+mod callbacks;
 mod cell;
 mod cluster_clock;
 mod cluster_time;
@@ -48,6 +54,7 @@ mod config;
 mod consistency;
 mod core;
 mod deliveries;
+mod early;
 mod effects;
 mod entity_tree;
 mod event_router;
@@ -96,6 +103,8 @@ mod votes;
 mod wall_clock;
 
 pub use self::core::Core;
+pub use adaptor_life_cycles::{PROPERTIES_MAX, PROPERTY_BYTES_MAX};
+pub use adaptors::{ADAPTORS_MAX, AdaptorId, Adaptors};
 pub use alarms::{ALARMS_MAX, ALARMS_PER_SERVICE_MAX};
 pub use config::{CoreConfig, Peer};
 pub use format::FORMAT;

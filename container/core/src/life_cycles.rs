@@ -23,6 +23,7 @@
 //! Who may start a root entity is asked in `event_router.rs`; how a change becomes a commit is in
 //! `table_changes.rs`.
 
+use crate::adaptor_life_cycles::ADAPTORS;
 use crate::cell::Cell;
 use crate::commit::RowChange;
 use crate::core::Core;
@@ -100,16 +101,22 @@ impl LifeCycles {
 impl Core {
     /// A row was written: life cycles, and levels of tracers, follow at once.
     pub(crate) fn note_row(&mut self, table: &str) {
-        if table == TRACE_LEVELS {
-            self.note_trace_levels();
-        }
-        if table == SERVICES || table == SLEE.0 {
-            self.note_all_life_cycles();
+        match table {
+            TRACE_LEVELS => self.note_trace_levels(),
+            SERVICES => self.note_services(),
+            ADAPTORS => self.note_adaptors(),
+            table if table == SLEE.0 => self.note_services(),
+            _ => {}
         }
     }
 
     /// Reads the life cycles from the rows.
     pub(crate) fn note_all_life_cycles(&mut self) {
+        self.note_services();
+        self.note_adaptors();
+    }
+
+    fn note_services(&mut self) {
         let running = self.wanted(SLEE.0, SLEE.1).is_none_or(|wanted| wanted.active);
         self.life_cycles.running = running;
         let entrances = self.services.iter().map(|service| {

@@ -1,9 +1,11 @@
 //! What operators see of a core: snapshots, notices and alarms. Plain data for pages, REST and
 //! the log; nothing here changes the core.
 
+mod adaptor;
 mod housekeeping;
 mod usage;
 
+pub use adaptor::{AdaptorOrder, AdaptorState, AdaptorStatus};
 pub use housekeeping::{
     CELLS_PER_SEARCH_MAX, LEFTOVERS_MAX, Leftover, LeftoverKind, LeftoverPage, LeftoverRow,
     ParseLeftoverError, Removal, Search,
@@ -229,6 +231,8 @@ pub struct Status {
     pub slee: SleeState,
     /// Other nodes, and the balancer if there is one.
     pub peers: Vec<PeerStatus>,
+    /// Resource adaptors.
+    pub adaptors: Vec<AdaptorStatus>,
     /// Deployed services, the highest priority first.
     pub services: Vec<ServiceStatus>,
     /// Cells by owner node.
@@ -409,6 +413,14 @@ pub enum TableChange {
     },
     /// A part of a cell is not there any more.
     Remove(Removal),
+    /// A resource adaptor is activated, drained, removed, told properties, or looks at its
+    /// activities.
+    Adaptor {
+        /// Its name.
+        name: String,
+        /// What is wanted.
+        order: AdaptorOrder,
+    },
 }
 
 /// What became of a [`TableChange`].

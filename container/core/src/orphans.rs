@@ -18,6 +18,7 @@
 //! removed after [`KEPT`] by the owner of the shared tables, and an orphan's when it was used, or
 //! when an operator knows that no store will come that has its call.
 
+use crate::adaptors::{CellKey, of_adaptor};
 use crate::commit::{Commit, RowChange};
 use crate::core::Core;
 use crate::frame::Update;
@@ -121,11 +122,12 @@ impl Core {
         routed: &Routed,
     ) {
         let lost = routed.cohort.filter(|cohort| self.may_be_lost(*cohort));
-        let passed = lost.and_then(|_| self.adaptor.pass_on(now, &ingress));
+        let adaptor = self.adaptors.get_mut(ingress.adaptor).filter(|_| lost.is_some());
+        let passed = adaptor.and_then(|adaptor| adaptor.pass_on(now, &ingress));
         let Some(PassedOn { egress, missed }) = passed else {
-            let answers = self.adaptor.unknown(now, &ingress);
-            return self.answer(answers);
+            return self.answer_by(&ingress, |adaptor| adaptor.unknown(now, &ingress));
         };
+        let egress = of_adaptor(ingress.adaptor, egress);
         let unnamed = routed.cohort.is_none_or(|cohort| self.view.owner(cohort).is_none());
         let tables = self.view.owner(CohortId::TABLES).filter(|_| unnamed).cloned();
         match (tables.filter(|owner| *owner != self.config.me), missed) {
@@ -135,7 +137,7 @@ impl Core {
         }
     }
 
-    fn keep_orphan(&mut self, now: Timestamp, key: u64, egress: Vec<Egress>, missed: Vec<u8>) {
+    fn keep_orphan(&mut self, now: Timestamp, key: CellKey, egress: Vec<Egress>, missed: Vec<u8>) {
         if self.orphan(key).is_some() {
             self.observe(|| Observed::Said { cell: None, egress: egress.clone() });
             return self.send_behind(self.gate.last_commit(), egress);
@@ -152,12 +154,12 @@ impl Core {
     }
 
     /// What the call with this key must hear of.
-    pub(crate) fn orphan(&self, key: u64) -> Option<Orphan> {
+    pub(crate) fn orphan(&self, key: CellKey) -> Option<Orphan> {
         decode(self.tables.get(ORPHANS, &row_key(key))?).ok()
     }
 
     /// Table and key of the row of a call.
-    pub(crate) fn orphan_row(key: u64) -> (String, String) {
+    pub(crate) fn orphan_row(key: CellKey) -> (String, String) {
         (ORPHANS.to_owned(), row_key(key))
     }
 
@@ -276,8 +278,11 @@ impl Core {
     }
 }
 
-fn row_key(key: u64) -> String {
-    format!("{key:016x}")
+fn row_key(CellKey { adaptor, key, .. }: CellKey) -> String {
+    match adaptor.is_first() {
+        true => format!("{key:016x}"),
+        false => format!("{}-{key:016x}", adaptor.0),
+    }
 }
 
 fn removed(table: &str, key: &str) -> RowChange {

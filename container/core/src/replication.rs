@@ -294,7 +294,7 @@ impl Core {
         apply(&mut self.cells, id, changes)?;
         if let Some(cell) = self.cells.get_mut(&id) {
             cell.changed_at = self.clock.now();
-            self.index.insert((cell.head.scope, cell.head.key), id);
+            self.index.insert(cell.head.cell_key(), id);
         }
         Ok(())
     }
@@ -308,7 +308,7 @@ impl Core {
 
     fn forget_replica(&mut self, id: CellId) {
         let Some(cell) = self.cells.remove(&id) else { return };
-        let key = (cell.head.scope, cell.head.key);
+        let key = cell.head.cell_key();
         if self.index.get(&key) == Some(&id) {
             self.index.remove(&key);
         }

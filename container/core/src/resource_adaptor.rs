@@ -5,9 +5,11 @@
 //! keeps the marshalled state, replicates it, and hands it to [`ResourceAdaptor::adopt`] on the
 //! survivor. Sockets, clocks and encodings of frames are not here.
 
+use crate::adaptors::AdaptorId;
 use resilee_membership::Flow;
 use resilee_sbb::{ActivityId, CellId, CohortId, Event, EventPayload, Failure, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A message from a client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +19,9 @@ pub struct Ingress {
     /// The message.
     #[serde(with = "serde_bytes")]
     pub bytes: Vec<u8>,
+    /// Whose it is.
+    #[serde(default, skip_serializing_if = "AdaptorId::is_first")]
+    pub adaptor: AdaptorId,
 }
 
 /// A message to a client. It leaves when its commit is held by the backup.
@@ -27,6 +32,23 @@ pub struct Egress {
     /// The message.
     #[serde(with = "serde_bytes")]
     pub bytes: Vec<u8>,
+    /// Who says it: the core writes it, whatever the adaptor wrote.
+    #[serde(default, skip_serializing_if = "AdaptorId::is_first")]
+    pub adaptor: AdaptorId,
+}
+
+impl Ingress {
+    /// A message for the first adaptor.
+    pub fn new(flow: Flow, bytes: Vec<u8>) -> Self {
+        Ingress { flow, bytes, adaptor: AdaptorId::FIRST }
+    }
+}
+
+impl Egress {
+    /// A message of the adaptor that makes it.
+    pub fn new(flow: Flow, bytes: Vec<u8>) -> Self {
+        Egress { flow, bytes, adaptor: AdaptorId::FIRST }
+    }
 }
 
 /// Which kind of cell a message belongs to.
@@ -52,6 +74,8 @@ pub enum Route {
         /// The cohort that the message itself names, if it does.
         cohort: Option<CohortId>,
     },
+    /// It belongs to this cell, which it names itself; if that is over, nobody has it.
+    Known(CellId),
     /// It is answered without a cell.
     Answer(Vec<Egress>),
     /// It is dropped and counted.
@@ -122,6 +146,53 @@ pub trait ResourceAdaptor: Send {
         payload: &[u8],
     ) -> Result<(), Failure>;
 
+    /// A service starts an activity of this adaptor; `payload` is its command, which says what it
+    /// is to be. By default there is none that a service may start.
+    ///
+    /// # Errors
+    /// A command that cannot be carried out; the activity ends at once, with an alarm.
+    fn start(
+        &mut self,
+        endpoint: &mut Endpoint,
+        activity: ActivityId,
+        payload: &[u8],
+    ) -> Result<(), Failure> {
+        let _ = (endpoint, activity, payload);
+        Err(Failure::new("this resource adaptor starts no activities for services"))
+    }
+
+    /// True if [`ResourceAdaptor::event_processed`] is wanted for events of this type. By default it
+    /// is for none.
+    fn asks_about_event(&self, event_type: &str) -> bool {
+        let _ = event_type;
+        false
+    }
+
+    /// All services had an event of the activity, and none rolled it back
+    /// (`ResourceAdaptor.eventProcessingSuccessful` of JAIN SLEE). `received`: somebody got it.
+    fn event_processed(
+        &mut self,
+        endpoint: &mut Endpoint,
+        activity: ActivityId,
+        event_type: &str,
+        received: bool,
+    ) {
+        let _ = (endpoint, activity, event_type, received);
+    }
+
+    /// True if [`ResourceAdaptor::activity_unreferenced`] is wanted; asked once, at the start. By
+    /// default it is not.
+    fn asks_about_references(&self) -> bool {
+        false
+    }
+
+    /// A turn that had to do with the activity leaves it without an attached entity, a bound name,
+    /// or an event that waits: nobody will act on it (`ResourceAdaptor.activityUnreferenced` of JAIN
+    /// SLEE). The adaptor may end it, or wait for its client.
+    fn activity_unreferenced(&mut self, endpoint: &mut Endpoint, activity: ActivityId) {
+        let _ = (endpoint, activity);
+    }
+
     /// All services had an event of the activity, and one of them rolled it back: what nobody
     /// answered is answered here (`ResourceAdaptor.eventProcessingFailed` of JAIN SLEE). By default
     /// nothing is.
@@ -151,13 +222,48 @@ pub trait ResourceAdaptor: Send {
         adoption: Adoption,
     ) -> Result<(), Failure>;
 
+    /// Checks properties that an operator wants it to have, besides its configuration
+    /// (`raVerifyConfiguration` of JAIN SLEE). By default it has none.
+    ///
+    /// # Errors
+    /// What is wrong with them, for the operator.
+    fn verify(&self, properties: &BTreeMap<String, String>) -> Result<(), Failure> {
+        match properties.keys().next() {
+            Some(name) => Err(Failure::new(format!("it has no property {name:?}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// It has these properties from now on, and no others; they were verified before.
+    ///
+    /// # Errors
+    /// What is wrong with them; it goes on with those that it had.
+    fn configure(&mut self, properties: &BTreeMap<String, String>) -> Result<(), Failure> {
+        let _ = properties;
+        Ok(())
+    }
+
+    /// An operator asks whether the activity's client still lives
+    /// (`ResourceAdaptor.queryLiveness` of JAIN SLEE): one that does not is ended, now or when it
+    /// has not answered. By default nothing is done.
+    fn query_liveness(&mut self, endpoint: &mut Endpoint, activity: ActivityId) {
+        let _ = (endpoint, activity);
+    }
+
+    /// The adaptor is removed by force: the activity ends behind this step, and what can still be
+    /// said to its client is said here. By default nothing is.
+    fn removed(&mut self, endpoint: &mut Endpoint, activity: ActivityId) {
+        let _ = (endpoint, activity);
+    }
+
     /// What people call the activity, for the log (a Call-ID); by default nothing.
     fn label(&self, activity: ActivityId) -> String {
         let _ = activity;
         String::new()
     }
 
-    /// The activity has ended and its end was delivered, or its cell is owned elsewhere now.
+    /// An activity has ended and its end was delivered, or its cell is owned elsewhere now. It may
+    /// be another adaptor's: those that are not known here are left alone.
     fn forget(&mut self, activity: ActivityId);
 }
 
@@ -238,7 +344,7 @@ impl Endpoint {
 
     /// Sends a message when the turn's commit is held by the backup.
     pub fn send(&mut self, flow: Flow, bytes: Vec<u8>) {
-        self.steps.egress.push(Egress { flow, bytes });
+        self.steps.egress.push(Egress::new(flow, bytes));
     }
 
     /// What was sent so far, for tests of adaptors.

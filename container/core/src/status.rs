@@ -24,6 +24,7 @@ impl Core {
             draining: self.draining != Drain::No,
             slee: self.slee_state(),
             peers: self.peer_statuses(),
+            adaptors: self.adaptor_statuses(),
             services: self.services.iter().map(|service| self.service_status(service)).collect(),
             cells,
             activities: self.cells.values().map(|cell| cell.activities.len() as u64).sum(),

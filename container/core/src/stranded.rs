@@ -127,7 +127,7 @@ impl Core {
     }
 
     fn is_missing(&self, cell: &Cell) -> bool {
-        let known = self.index.contains_key(&(Scope::Call, cell.head.key));
+        let known = self.index.contains_key(&cell.head.cell_key());
         let born_here = cell.id.cohort == self.config.me.cohort();
         let fits = cell.head.scope == Scope::Call && cell.id.cohort != CohortId::TABLES;
         fits && !known && !born_here && !self.cells.contains_key(&cell.id)
@@ -143,14 +143,16 @@ impl Core {
         self.store_changes(&commit);
         self.replicate(&Update::Commit(commit.clone()), number);
         self.observe(|| commit.observed());
-        let waits = self.cells.get(&id).and_then(|cell| self.orphan(cell.head.key)).is_some();
+        let waits =
+            self.cells.get(&id).and_then(|cell| self.orphan(cell.head.cell_key())).is_some();
         let adoption = if waits { Adoption::Takeover } else { Adoption::Stranded };
         self.wake(now, id, adoption, number);
     }
 
     /// Lets a cell hear what came while nobody had it.
     pub(crate) fn tell_missed(&mut self, now: Timestamp, id: CellId) {
-        let waits = self.cells.get(&id).and_then(|cell| self.orphan(cell.head.key)).is_some();
+        let waits =
+            self.cells.get(&id).and_then(|cell| self.orphan(cell.head.cell_key())).is_some();
         if waits {
             self.enqueue(now, id, CellInput::Missed);
         }
@@ -158,13 +160,13 @@ impl Core {
 
     /// A turn: the adaptor hears of it, and with the same commit nothing waits any more.
     pub(crate) fn hear_missed(&mut self, now: Timestamp, id: CellId) {
-        let Some(key) = self.cells.get(&id).map(|cell| cell.head.key) else { return };
+        let Some(key) = self.cells.get(&id).map(|cell| cell.head.cell_key()) else { return };
         let Some(orphan) = self.orphan(key) else { return };
         if !self.planted.is(PlantedFault::OrphanStays) {
-            let (table, key) = Core::orphan_row(key);
-            self.put_row(id, table, key, None);
+            let (table, row) = Core::orphan_row(key);
+            self.put_row(id, table, row, None);
         }
-        self.adaptor_step(now, id, |adaptor, endpoint| {
+        self.adaptor_step(now, id, key.adaptor, |adaptor, endpoint| {
             adaptor.missed(endpoint, orphan.at, &orphan.missed);
         });
     }

@@ -17,7 +17,8 @@
 //! The removal of a part of a cell goes the same way, to the owner of that cell
 //! (`housekeeping.rs`).
 //!
-//! What a change may be is not here (`profiles.rs`, `life_cycles.rs`).
+//! What a change may be is not here (`profiles.rs`, `life_cycles.rs`,
+//! `adaptor_life_cycles.rs`).
 
 use crate::commit::RowChange;
 use crate::core::Core;
@@ -331,6 +332,7 @@ impl Core {
                 self.services_changed(now, activate, deactivate)?
             }
             TableChange::Slee { running } => self.slee_changed(now, *running),
+            TableChange::Adaptor { name, order } => self.adaptor_changed(now, name, order)?,
             TableChange::TraceLevel { tracer, level } => {
                 self.trace_level_changed(tracer, *level)?
             }

@@ -156,7 +156,7 @@ impl Core {
             let activity = cell.activity_id(*number);
             self.timers.set(Due::Adaptor(activity), None);
             self.timers.set(Due::Suspended(activity), None);
-            self.adaptor.forget(activity);
+            self.adaptors.forget(activity);
         }
         for (entity, timer) in cell.timers.keys() {
             let entity = EntityId { cell: id, number: *entity };
@@ -235,6 +235,7 @@ impl Core {
         self.adopt_retries(now, id);
         self.adopt_suspended(id);
         self.enqueue(now, id, CellInput::Adopt(adoption));
+        self.examine_removed(now, id);
         self.tell_missed(now, id);
     }
 }

@@ -1,5 +1,6 @@
 //! Everything a node waits for, by due time. Setting a timer again moves it.
 
+use crate::adaptors::AdaptorId;
 use resilee_sbb::{ActivityId, DeliveryId, EntityId, TimerId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +18,8 @@ pub(crate) enum Due {
     Suspended(ActivityId),
     /// The deadline of a delivery.
     Delivery(DeliveryId),
+    /// An adaptor goes on looking at its activities.
+    Examine(AdaptorId),
 }
 
 /// All timers of the cells that this node owns.

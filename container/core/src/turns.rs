@@ -6,15 +6,18 @@
 //! not end the call (`retry.rs` has what is tried again). Deliveries and their answers are in
 //! `deliveries.rs`.
 
+use crate::adaptors::{AdaptorId, of_adaptor};
 use crate::cell::{Cell, CellInput};
-use crate::commit::Part;
+use crate::commit::{Activity, Part};
 use crate::core::Core;
 use crate::event_router::{Audience, Recipient, Routing};
 use crate::io::Output;
 use crate::management::Notice;
 use crate::resource_adaptor::{Adoption, Endpoint, Steps};
 use resilee_membership::PlantedFault;
-use resilee_sbb::{ActivityEnd, ActivityId, CellId, Event, EventPayload, Severity, Timestamp};
+use resilee_sbb::{
+    ActivityEnd, ActivityId, CellId, Event, EventPayload, Failure, Severity, Timestamp,
+};
 
 impl Core {
     /// Begins a turn with one input; the cell has none running.
@@ -23,13 +26,18 @@ impl Core {
         cell.turn = Some(Box::default());
         match input {
             CellInput::Message(ingress, _) => {
-                self.adaptor_step(now, id, |adaptor, endpoint| adaptor.receive(endpoint, &ingress));
+                self.adaptor_step(now, id, ingress.adaptor, |adaptor, endpoint| {
+                    adaptor.receive(endpoint, &ingress);
+                });
             }
             CellInput::AdaptorTimeout(activity) => {
-                self.adaptor_step(now, id, |adaptor, endpoint| adaptor.timeout(endpoint, activity));
+                self.activity_step(now, activity, |adaptor, endpoint| {
+                    adaptor.timeout(endpoint, activity);
+                });
             }
             CellInput::Timer(entity, timer) => self.fire_timer(now, id, entity, timer),
             CellInput::Adopt(adoption) => self.adopt_activities(now, id, adoption),
+            CellInput::Examine(adaptor) => self.examine(now, id, adaptor),
             CellInput::Missed => self.hear_missed(now, id),
             CellInput::Retry(entity) => self.try_again(id, entity),
             CellInput::Resume(activity) => self.time_out_suspended(now, id, activity),
@@ -44,59 +52,78 @@ impl Core {
     fn announce(&mut self, id: CellId) {
         let Some(cell) = self.cells.get_mut(&id).filter(|cell| !cell.announced) else { return };
         cell.announced = true;
-        let activity = cell.activities.keys().next().map(|number| cell.activity_id(*number));
-        let label = activity.map(|activity| self.adaptor.label(activity)).unwrap_or_default();
+        let first = cell.activities.iter().next();
+        let activity = first.map(|(number, it)| (cell.activity_id(*number), it.adaptor));
+        let label =
+            activity.and_then(|(activity, of)| Some(self.adaptors.get(of)?.label(activity)));
+        let label = label.unwrap_or_default();
         self.outputs.push_back(Output::Notice(Notice::Began { cell: id, label }));
     }
 
-    /// Lets the adaptor do one step in the cell's turn, and takes in what it did.
+    /// Lets the adaptor of an activity do one step in the turn of its cell; `None` if it is a null
+    /// activity, or over, or its adaptor is not deployed.
+    pub(crate) fn activity_step<R>(
+        &mut self,
+        now: Timestamp,
+        activity: ActivityId,
+        step: impl FnOnce(&mut dyn crate::ResourceAdaptor, &mut Endpoint) -> R,
+    ) -> Option<R> {
+        let adaptor = self.adaptor_of(activity)?;
+        self.adaptor_step(now, activity.cell, adaptor, step)
+    }
+
+    /// Lets an adaptor do one step in the cell's turn, and takes in what it did.
     pub(crate) fn adaptor_step<R>(
         &mut self,
         now: Timestamp,
         id: CellId,
+        by: AdaptorId,
         step: impl FnOnce(&mut dyn crate::ResourceAdaptor, &mut Endpoint) -> R,
     ) -> Option<R> {
         let next_activity = self.cells.get(&id)?.head.next_activity;
         let node = self.config.me.node.as_str();
         let mut endpoint = Endpoint::new(now, node, id, next_activity);
-        let result = step(self.adaptor.as_mut(), &mut endpoint);
-        self.absorb(id, endpoint.steps);
+        let result = step(self.adaptors.get_mut(by)?, &mut endpoint);
+        self.absorb(id, by, endpoint.steps);
         Some(result)
     }
 
-    fn absorb(&mut self, id: CellId, steps: Steps) {
+    fn absorb(&mut self, id: CellId, by: AdaptorId, steps: Steps) {
         let Some(cell) = self.cells.get_mut(&id) else { return };
         let Some(turn) = cell.turn.as_mut() else { return };
         for activity in steps.started {
             cell.head.next_activity = cell.head.next_activity.max(activity.number + 1);
-            cell.activities.insert(activity.number, Box::default());
+            let started = Activity { adaptor: by, ..Activity::default() };
+            cell.activities.insert(activity.number, Box::new(started));
             turn.touched.insert(Part::Head);
         }
         for activity in steps.changed {
-            if let Some(known) = cell.activities.get_mut(&activity.number) {
+            let known = cell.activities.get_mut(&activity.number).filter(|it| it.adaptor == by);
+            if let (Some(known), Some(adaptor)) = (known, self.adaptors.get(by)) {
                 // Copied: as it grew while it was written, it has room to spare.
-                known.state = self.adaptor.marshal(activity).as_slice().to_vec();
+                known.state = adaptor.marshal(activity).as_slice().to_vec();
                 turn.touched.insert(Part::Activity(activity.number));
             }
         }
         turn.events.extend(steps.events.into_iter().map(|event| (event, Audience::All)));
         turn.ended.extend(steps.ended.iter().map(|activity| activity.number));
         if self.planted.is(PlantedFault::SendBeforeTurnEnds) {
-            return self.send_at_once(steps.egress);
+            return self.send_at_once(of_adaptor(by, steps.egress));
         }
-        turn.egress.extend(steps.egress);
+        turn.egress.extend(of_adaptor(by, steps.egress));
     }
 
     fn adopt_activities(&mut self, now: Timestamp, id: CellId, adoption: Adoption) {
         let Some(cell) = self.cells.get(&id) else { return };
         let adopted = cell.activities.iter().filter(|(_, activity)| !activity.null);
-        let states: Vec<_> = adopted.map(|(n, a)| (*n, a.state.clone())).collect();
-        for (number, state) in states {
+        let states: Vec<_> = adopted.map(|(n, a)| (*n, a.adaptor, a.state.clone())).collect();
+        for (number, by, state) in states {
             let activity = ActivityId { cell: id, number };
-            let adopted = self.adaptor_step(now, id, |adaptor, endpoint| {
+            let adopted = self.adaptor_step(now, id, by, |adaptor, endpoint| {
                 adaptor.adopt(endpoint, activity, &state, adoption)
             });
-            if let Some(Err(failure)) = adopted {
+            let missing = || Err(Failure::new(format!("its adaptor, {}, is not deployed", by.0)));
+            if let Err(failure) = adopted.unwrap_or_else(missing) {
                 self.raise_alarm(
                     now,
                     Severity::Major,
@@ -104,7 +131,7 @@ impl Core {
                     &format!("activity {activity}: {failure}"),
                 );
                 let steps = Steps { ended: vec![activity], ..Steps::default() };
-                self.absorb(id, steps);
+                self.absorb(id, by, steps);
             }
         }
     }
@@ -128,6 +155,9 @@ impl Core {
             let Some(turn) = cell.turn.as_ref() else { return };
             let Some(routing) = turn.current.as_ref() else {
                 if !self.next_event(now, id) {
+                    if self.tell_unreferenced(now, id) {
+                        continue;
+                    }
                     if !self.planted.is(PlantedFault::IdleStays) {
                         self.end_idle_null_activities(id);
                     }
@@ -144,10 +174,8 @@ impl Core {
                 None => {
                     let declined = routing.is_declined(cell, &self.services, entrances);
                     let Some(cell) = self.cells.get_mut(&id) else { return };
-                    if let Some(activity) = Self::end_routing(cell, declined) {
-                        self.adaptor_step(now, id, |adaptor, endpoint| {
-                            adaptor.event_processing_failed(endpoint, activity);
-                        });
+                    if let Some((by, routing)) = Self::end_routing(cell, declined) {
+                        self.tell_routed(now, id, by, &routing);
                     }
                 }
             }
@@ -204,15 +232,16 @@ impl Core {
         true
     }
 
-    /// All entities had the event; its activity, if a delivery of it rolled back, or a service
-    /// that it would have started takes none now.
-    fn end_routing(cell: &mut Cell, declined: bool) -> Option<ActivityId> {
+    /// All entities had the event: how it was routed, and the adaptor of its activity. It failed if
+    /// a delivery of it rolled back, or a service that it would have started takes none now.
+    fn end_routing(cell: &mut Cell, declined: bool) -> Option<(AdaptorId, Routing)> {
         let turn = cell.turn.as_mut()?;
-        let routing = turn.current.take()?;
+        let mut routing = turn.current.take()?;
+        routing.failed |= declined;
         let number = routing.event.activity.number;
         let is_end = routing.event.event_type == ActivityEnd::TYPE;
         let known = cell.activities.get(&number);
-        let is_adaptors = known.is_some_and(|activity| !activity.null);
+        let adaptor = known.filter(|activity| !activity.null).map(|activity| activity.adaptor);
         if is_end && known.is_some_and(|activity| activity.ending) {
             turn.touched.insert(Part::Activity(number));
             for entity in cell.activities.remove(&number).into_iter().flat_map(|it| it.attached) {
@@ -220,6 +249,6 @@ impl Core {
                 Self::reclaim(cell, entity);
             }
         }
-        ((routing.failed || declined) && is_adaptors).then_some(routing.event.activity)
+        adaptor.map(|adaptor| (adaptor, routing))
     }
 }

@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use resilee_admin_ui::Ask;
 use resilee_call_billing::CallBilling;
 use resilee_call_control::CallControl;
+use resilee_core::Adaptors;
 use resilee_registrar::Registrar;
 use resilee_runtime::{Parts, Runtime, RuntimeConfig, WORKERS_DEFAULT};
 use resilee_sbb::{LinkedSbb, Sbb};
@@ -151,12 +152,12 @@ async fn start(config: NodeConfig, services: Vec<LinkedSbb>) -> anyhow::Result<R
         actors_max: config.actors_max,
         workers: WORKERS_DEFAULT,
     };
-    let adaptor = Box::new(move |run: &resilee_membership::RunId| {
+    let adaptors = Box::new(move |run: &resilee_membership::RunId| {
         let (key, cohort, seed) = (sip_key, run.cohort(), random_seed());
         let config = SipRaConfig { advertise, key, seed, cohort, timers };
-        Box::new(SipRa::new(config)) as Box<dyn resilee_core::ResourceAdaptor>
+        Adaptors::first("sip", Box::new(SipRa::new(config)))
     });
-    Ok(Runtime::start(runtime_config, Parts { services, adaptor, tables }).await?)
+    Ok(Runtime::start(runtime_config, Parts { services, adaptors, shell: None, tables }).await?)
 }
 
 /// A number that no other run has; std draws its keys from the system's random source.

@@ -2,7 +2,7 @@
 
 use crate::store::StoreError;
 use resilee_cluster::{ClusterError, Tls};
-use resilee_core::{Limits, Peer, ResourceAdaptor};
+use resilee_core::{Adaptors, Egress, Limits, Peer};
 use resilee_membership::{Key, NodeName, RunId, Unclean};
 use resilee_sbb::{LinkedSbb, Tables};
 use std::io;
@@ -50,15 +50,20 @@ pub struct RuntimeConfig {
     pub workers: usize,
 }
 
-/// Makes the protocol's machine for a run.
-pub type AdaptorFactory = Box<dyn Fn(&RunId) -> Box<dyn ResourceAdaptor>>;
+/// Makes the protocols' machines for a run.
+pub type AdaptorFactory = Box<dyn Fn(&RunId) -> Adaptors>;
+
+/// Sends messages of adaptors other than the first one, by their own sockets; it may not block.
+pub type Shell = Box<dyn Fn(Egress)>;
 
 /// What runs on the runtime.
 pub struct Parts {
     /// The services.
     pub services: Vec<LinkedSbb>,
     /// Called for the first run and after each rejoin.
-    pub adaptor: AdaptorFactory,
+    pub adaptors: AdaptorFactory,
+    /// Where messages of other adaptors than the first one go; `None`: there are no others.
+    pub shell: Option<Shell>,
     /// Rows of the configuration.
     pub tables: Tables,
 }

@@ -29,6 +29,8 @@ pub mod store;
 mod udp;
 
 pub use clock::Clock;
-pub use config::{ACTORS_MAX, AdaptorFactory, Parts, RuntimeConfig, RuntimeError, WORKERS_DEFAULT};
+pub use config::{
+    ACTORS_MAX, AdaptorFactory, Parts, RuntimeConfig, RuntimeError, Shell, WORKERS_DEFAULT,
+};
 pub use notice_log::SERVICE_LINES;
 pub use runtime::{Asker, Failed, Runtime};

@@ -3,7 +3,7 @@
 use crate::config::{Parts, RuntimeConfig, RuntimeError};
 use crate::links::EVENTS_MAX;
 use resilee_cluster::{Cluster, ClusterConfig, ClusterEvent, ClusterHandle, Limits};
-use resilee_core::{Core, CoreConfig, Restored};
+use resilee_core::{Core, CoreConfig, Egress, Restored};
 use resilee_membership::RunId;
 use resilee_sbb::Timestamp;
 use std::rc::Rc;
@@ -43,7 +43,7 @@ impl RunFactory {
         restored.notices.extend(self.store_notices.iter().cloned());
         let me = restored.next_run(&config.node, now);
         let (links, events) = self.start_links(&me).await?.unzip();
-        let adaptor = (self.parts.adaptor)(&me);
+        let adaptors = (self.parts.adaptors)(&me);
         let core_config = CoreConfig {
             me,
             key: config.key.clone(),
@@ -56,8 +56,16 @@ impl RunFactory {
             limits: config.limits,
         };
         let tables = self.parts.tables.clone();
-        let core = Core::new(now, core_config, &self.parts.services, adaptor, tables, restored);
+        let core = Core::new(now, core_config, &self.parts.services, adaptors, tables, restored);
         Ok((Fresh { core, links }, events))
+    }
+
+    /// Sends a message of another adaptor than the first one.
+    pub fn send(&self, egress: Egress) {
+        match &self.parts.shell {
+            Some(shell) => shell(egress),
+            None => tracing::warn!("a message of an adaptor without sockets is dropped"),
+        }
     }
 
     async fn start_links(

@@ -278,6 +278,7 @@ impl Slee {
             }
             Output::Packet { destination, bytes } => self.sockets.send_packet(destination, &bytes),
             Output::Datagram { flow, bytes } => self.sockets.send_datagram(&flow, &bytes),
+            Output::Message(egress) => self.factory.send(egress),
             Output::Frame { peer, bytes } => {
                 if let Some(links) = self.links() {
                     links::send(links, &peer, bytes);

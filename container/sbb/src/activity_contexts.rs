@@ -5,7 +5,7 @@
 
 use crate::codec::{decode, encode};
 use crate::context::Context;
-use crate::delivery::{ContextView, NAME_BYTES_MAX};
+use crate::delivery::{ACTIVITIES_MAX, ContextView, NAME_BYTES_MAX};
 use crate::effect::Effect;
 use crate::event::EventPayload;
 use crate::ids::{ActivityId, EntityId};
@@ -13,6 +13,9 @@ use crate::sbb::Failure;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
+
+/// Bytes of a command that starts an activity; a larger one rolls the delivery back.
+pub const COMMAND_BYTES_MAX: usize = 64 * 1024;
 
 /// How the names of the container's own event types begin.
 const OWN_EVENTS: &str = "slee.";
@@ -175,8 +178,37 @@ impl Context<'_> {
             let text = format!("a cell has {max} null activities at most");
             return Err(Failure::new(text));
         }
-        let activity = self.tx.start_activity();
+        let activity = self.tx.start_activity(true);
         self.tx.ask(Effect::StartActivity { activity });
+        Ok(self.deliver.activity(activity))
+    }
+
+    /// Starts an activity of a resource adaptor in this cell: `command` says what it is to be, in
+    /// the adaptor's own words. This entity gets its events once it attaches itself. If the adaptor
+    /// cannot start it, or does not take any now, the activity ends at once, with an alarm.
+    ///
+    /// # Errors
+    /// A command that cannot be encoded or is too large; too many activities in the cell.
+    pub fn start_activity<C: Serialize>(
+        &mut self,
+        adaptor: &str,
+        command: &C,
+    ) -> Result<ActivityId, Failure> {
+        let numbers = self.tx.context_numbers(self.deliver).into_iter();
+        let contexts = numbers.filter_map(|number| self.tx.context(self.deliver, number));
+        if contexts.filter(|context| !context.is_null).count() >= ACTIVITIES_MAX {
+            let text = format!("a cell has {ACTIVITIES_MAX} activities of adaptors at most");
+            return Err(Failure::new(text));
+        }
+        let command = encode(command)?;
+        if command.len() > COMMAND_BYTES_MAX {
+            let size = command.len();
+            let text = format!("command of {size} bytes, {COMMAND_BYTES_MAX} allowed");
+            return Err(Failure::new(text));
+        }
+        let activity = self.tx.start_activity(false);
+        let adaptor = adaptor.to_owned();
+        self.tx.ask(Effect::StartActivityOf { adaptor, activity, command });
         Ok(self.deliver.activity(activity))
     }
 

@@ -15,6 +15,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// Activities of resource adaptors in a cell in which a service may start one; a further one rolls
+/// the delivery back.
+pub const ACTIVITIES_MAX: usize = 64;
 /// Bytes of a name, of a child or of an activity context.
 pub const NAME_BYTES_MAX: usize = 256;
 

@@ -104,6 +104,15 @@ pub enum Effect {
         /// Its number, the next one of the cell.
         activity: u32,
     },
+    /// Start an activity of a resource adaptor.
+    StartActivityOf {
+        /// Name of the adaptor.
+        adaptor: String,
+        /// Its number, the next one of the cell.
+        activity: u32,
+        /// The adaptor's own command, encoded: what it is to be.
+        command: Vec<u8>,
+    },
     /// End a null activity; the end is its last event.
     EndActivity {
         /// Which.

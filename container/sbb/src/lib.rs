@@ -37,12 +37,14 @@ mod trace;
 mod transaction;
 mod usage;
 
+pub use activity_contexts::COMMAND_BYTES_MAX;
 pub use alarm::{ALARM_NAME_MAX, ALARM_TEXT_MAX, Cleared, Severity};
 pub use call::{Answer, Call, LocalCall};
 pub use codec::{CodecError, decode, encode, encode_into};
 pub use context::Context;
 pub use delivery::{
-    ContextView, Deliver, EntityState, NAME_BYTES_MAX, Outcome, StateBytes, Task, TreeEntity,
+    ACTIVITIES_MAX, ContextView, Deliver, EntityState, NAME_BYTES_MAX, Outcome, StateBytes, Task,
+    TreeEntity,
 };
 pub use deployment::{Begins, Deployment};
 pub use descriptor::{AttributeAlias, ChildRelation, Descriptor, OnRollBack};

@@ -177,11 +177,11 @@ impl Transaction {
         deliver.contexts.keys().chain(self.contexts.keys()).copied().collect()
     }
 
-    /// Adds a null activity; its number.
-    pub fn start_activity(&mut self) -> u32 {
+    /// Adds an activity; its number.
+    pub fn start_activity(&mut self, is_null: bool) -> u32 {
         let number = self.next_activity;
         self.next_activity = self.next_activity.saturating_add(1);
-        self.contexts.insert(number, ContextView { is_null: true, ..ContextView::default() });
+        self.contexts.insert(number, ContextView { is_null, ..ContextView::default() });
         number
     }
 

@@ -95,7 +95,7 @@ impl EventPayload for Rejected {
 /// How the end of a call became known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EndCause {
-    /// A BYE arrived.
+    /// A BYE arrived, or the server sent one to both ends.
     #[default]
     Bye,
     /// An end of the call was found to be gone after a time in which no node lived. Its BYE may

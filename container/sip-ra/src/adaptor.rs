@@ -252,6 +252,17 @@ impl ResourceAdaptor for SipRa {
         end_if_over(endpoint, activity, target);
     }
 
+    fn query_liveness(&mut self, endpoint: &mut Endpoint, activity: ActivityId) {
+        let Some(target) = self.activities.get_mut(&activity) else { return };
+        target.query_liveness(&mut Step { endpoint, element: &self.element, activity });
+        end_if_over(endpoint, activity, target);
+    }
+
+    fn removed(&mut self, endpoint: &mut Endpoint, activity: ActivityId) {
+        let Some(target) = self.activities.get_mut(&activity) else { return };
+        target.say_last_words(&mut Step { endpoint, element: &self.element, activity });
+    }
+
     fn label(&self, activity: ActivityId) -> String {
         self.activities.get(&activity).map(Activity::call_id).unwrap_or_default()
     }

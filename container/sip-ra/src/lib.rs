@@ -16,6 +16,7 @@
 //! | `leg.rs`              | where an end of a call is, and what comes from it    |
 //! | `proof_of_life.rs`    | which calls are still up after nobody lived          |
 //! | `farewell.rs`         | who else must hear that a call is over               |
+//! | `removal.rs`          | what an operator's query or removal does to calls    |
 //! | `orphan.rs`           | requests of a call that no living node has           |
 //! | `ends.rs`             | where the ends of a call were, by its Record-Route   |
 //! | `own_request.rs`      | OPTIONS and BYE of our own within a call             |
@@ -46,6 +47,7 @@ mod proof_of_life;
 mod proxied_invite;
 mod proxied_request;
 mod refusal;
+mod removal;
 mod route;
 mod secret;
 mod step;

@@ -83,7 +83,7 @@ pub(crate) fn pass_on(
     strip_credentials(&element.secret, now, &request, &mut edit);
     edit.push_via(&format!("SIP/2.0/UDP {};branch={branch};rport", element.advertise));
     let flow = Flow { remote: between.receiver, ..ingress.flow };
-    Some(PassedOn { egress: vec![Egress { flow, bytes: edit.finish() }], missed: tags.flatten() })
+    Some(PassedOn { egress: vec![Egress::new(flow, edit.finish())], missed: tags.flatten() })
 }
 
 /// The response to a request that was passed on, on its way back.
@@ -98,7 +98,7 @@ pub(crate) fn pass_back(
     let reply_to = reply_to(&below)?;
     let mac = element.branches.mac1(&identity(response, &below, &sent_by(&below, reply_to)));
     let flow = Flow { remote: reply_to, ..*arrived };
-    (mac == branch.mac1).then(|| Egress { flow, bytes: without_our_via(response) })
+    (mac == branch.mac1).then(|| Egress::new(flow, without_our_via(response)))
 }
 
 fn branch(

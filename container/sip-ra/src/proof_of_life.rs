@@ -125,7 +125,13 @@ impl Call {
         self.seen_at.max(self.answered_at())
     }
 
-    fn send_own(&mut self, step: &mut Step<'_>, dialog: usize, receiver: Side, method: OwnMethod) {
+    pub(crate) fn send_own(
+        &mut self,
+        step: &mut Step<'_>,
+        dialog: usize,
+        receiver: Side,
+        method: OwnMethod,
+    ) {
         let own = OwnRequest::send(step, &self.direction(dialog, receiver), method);
         self.own_requests.push(own);
     }

@@ -45,7 +45,7 @@ impl Refusal {
             header.as_slice(),
             &[],
         );
-        Egress { flow: incoming.reply_to(), bytes }
+        Egress::new(incoming.reply_to(), bytes)
     }
 
     /// The refusal as a response to a request as it came.

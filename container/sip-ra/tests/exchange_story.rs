@@ -51,7 +51,7 @@ fn a_wildcard_is_no_binding() {
 #[test]
 fn registrations_of_one_address_share_a_cell_of_the_tables() {
     let node = saying(200, &[]);
-    let ingress = |text: String| Ingress { flow: flow(ALICE), bytes: text.into() };
+    let ingress = |text: String| Ingress::new(flow(ALICE), text.into());
     let route = |text: String| node.ra.route(node.now, &ingress(text));
     let other_client = register("").replace("request-1", "request-2");
     assert_eq!(route(register("")), route(other_client));

@@ -280,7 +280,7 @@ fn bad_requests_are_answered_or_dropped_without_a_cell() {
 #[test]
 fn a_message_names_its_cohort_in_our_branch_or_our_signed_route() {
     let cohort = |node: &Node, from: &str, message: &str| {
-        let ingress = Ingress { flow: flow(from), bytes: message.into() };
+        let ingress = Ingress::new(flow(from), message.into());
         match node.ra.route(node.now, &ingress) {
             Route::Cell { cohort, .. } => cohort.map(|cohort| cohort.0),
             other => panic!("{other:?}"),

@@ -1,10 +1,12 @@
 //! Examples of everything that the core writes, as they were in the first format.
 
+use crate::adaptor_life_cycles::WantedAdaptor;
+use crate::adaptors::AdaptorId;
 use crate::commit::{Activity, Change, Commit, Entity, Head, Part, Record, Retry, RowChange};
 use crate::format::FORMAT;
 use crate::frame::{AnsweredChange, AskedChange, Extra, Frame, FrameError, Update};
 use crate::life_cycles::Wanted;
-use crate::management::{Alarm, Changed, TableChange};
+use crate::management::{AdaptorOrder, Alarm, Changed, TableChange};
 use crate::orphans::{Gap, Orphan};
 use crate::resource_adaptor::{Egress, Ingress, Scope};
 use crate::store::{Progress, StoreOp, StoredRecord, Tree};
@@ -62,7 +64,7 @@ fn commit() -> Commit {
         over: true,
         rows: vec![row(Some(bytes("row"))), row(None)],
         records: vec![Record { journal: "bills".to_owned(), record: b"bill".to_vec() }],
-        egress: vec![Egress { flow: flow(), bytes: b"BYE".to_vec() }],
+        egress: vec![Egress::new(flow(), b"BYE".to_vec())],
     }
 }
 
@@ -93,7 +95,7 @@ fn frame() -> Frame {
             Extra::Join { stream: 9, empty: false },
             Extra::JoinFailed { stream: 9 },
             Extra::Alarms(vec![alarm]),
-            Extra::Relay(Ingress { flow: flow(), bytes: b"INVITE".to_vec() }),
+            Extra::Relay(Ingress::new(flow(), b"INVITE".to_vec())),
         ],
     }
 }
@@ -123,6 +125,7 @@ fn what_the_first_format_stored_is_read() {
         next_entity: 3,
         recorded: names(&["bills"]),
         quarantined: names(&["call-guard"]),
+        adaptor: AdaptorId::FIRST,
     };
     assert_read(KEPT, "head", &head);
     let activity = Activity {
@@ -178,6 +181,22 @@ fn what_the_first_format_stored_is_read() {
     assert_read(KEPT, "gap", &Gap { view: 3, at: TIME, cohorts: [CELL.cohort].into() });
 }
 
+/// The records of an ordinary call do not grow by it that there are several adaptors.
+#[test]
+fn what_is_of_the_first_adaptor_does_not_name_it_and_what_is_of_another_does() {
+    let written = |adaptor| {
+        let activity = Activity { adaptor, ..Activity::default() };
+        let (egress, ingress) = (Egress::new(flow(), Vec::new()), Ingress::new(flow(), Vec::new()));
+        let (egress, ingress) = (Egress { adaptor, ..egress }, Ingress { adaptor, ..ingress });
+        let bytes = [encode(&activity), encode(&egress), encode(&ingress)];
+        bytes.map(|bytes| String::from_utf8_lossy(&bytes.expect("plain data")).contains("adaptor"))
+    };
+    let activity = Activity { adaptor: AdaptorId(1), ..Activity::default() };
+    assert_read(KEPT, "activity.of-another-adaptor", &activity);
+    assert_eq!(written(AdaptorId::FIRST), [false; 3]);
+    assert_eq!(written(AdaptorId(1)), [true; 3]);
+}
+
 /// A timer that fires once is its due time; the course of another one stands behind that.
 fn assert_timer_is_read() {
     assert_read(KEPT, "timer", &TIME);
@@ -208,6 +227,13 @@ fn changes_of_shared_tables_and_what_is_wanted_of_services_are_read() {
     let (activate, deactivate) = (vec!["new".to_owned()], vec!["old".to_owned()]);
     assert_read(KEPT, "change.services", &TableChange::Services { activate, deactivate });
     assert_read(KEPT, "change.slee", &TableChange::Slee { running: false });
+    let (name, properties) = ("http".to_owned(), [("allow".to_owned(), "a".to_owned())].into());
+    let order = AdaptorOrder::Configure { properties };
+    assert_read(KEPT, "change.adaptor", &TableChange::Adaptor { name, order });
+    let properties = [("allow".to_owned(), "a".to_owned())].into();
+    let queried_at = Some(TIME);
+    let wanted = WantedAdaptor { active: true, since: TIME, removed: true, queried_at, properties };
+    assert_read(KEPT, "wanted.adaptor", &wanted);
     assert_read(KEPT, "changed.done", &Changed::Done);
     assert_read(KEPT, "changed.refused", &Changed::Refused("why".to_owned()));
     let asked = vec![AskedChange { token: 1, until: TIME, change: bytes("change") }];

@@ -103,7 +103,7 @@ fn many_relays_travel_in_several_frames() {
         local: ([127, 0, 0, 1], 2).into(),
         transport: resilee_membership::Transport::Udp,
     };
-    let relay = crate::Ingress { flow, bytes: vec![b'x'; 60_000] };
+    let relay = crate::Ingress::new(flow, vec![b'x'; 60_000]);
     (0..10).for_each(|_| a.say(Extra::Relay(relay.clone())));
     let frames = std::iter::from_fn(|| a.poll_frame(&run("a"), 1, 0));
     let sizes: Vec<_> = frames.map(|frame| frame.extras.len()).collect();

@@ -1,11 +1,11 @@
 //! Two nodes and a seat, each node with a clock of its own; what they send arrives at once.
 
-use crate::toy::{SERVICES, Toy};
+use crate::toy::{SERVICES, adaptors};
 use resilee_core::management::{Changed, Notice, Status, TableChange, UsageSum};
+use resilee_core::{AdaptorId, Ingress, StoreOp, StoredRecord, Tree, VOTER_KEY};
 use resilee_core::{
     Core, CoreConfig, Input, Limits, Output, PROGRESS_KEY, Peer, Restored, StoreBatch,
 };
-use resilee_core::{StoreOp, StoredRecord, Tree, VOTER_KEY};
 use resilee_membership::{
     Flow, Key, Packet, RunId, Seat, SeatConfig, SeatInput, SeatOutput, Transport, Unclean, View,
     VoterState, open, seal_control, seal_sip,
@@ -32,6 +32,8 @@ pub struct Node {
     pub vote_lost: bool,
     /// What it said, and what it was told by the core.
     pub sent: Vec<String>,
+    /// The same by the sockets of other adaptors than the first one.
+    pub posted: Vec<String>,
     pub notices: Vec<Notice>,
     pub delivered: Vec<Deliver>,
     pub rejoins: usize,
@@ -220,7 +222,7 @@ impl Pair {
             limits: self.limits,
         };
         let restored = self.nodes[node].restore();
-        let toy = Box::new(Toy::default());
+        let toy = adaptors();
         let configured = self.configured.clone();
         let core = Core::new(local, config, &self.services, toy, configured, restored);
         self.nodes[node].core = Some(core);
@@ -256,6 +258,13 @@ impl Pair {
     pub fn say(&mut self, node: usize, text: &str) {
         let bytes = seal_sip(&key(), self.seat.view().number, &flow(), text.as_bytes());
         self.feed(node, Input::Packet { source: seat_address(), bytes });
+        self.settle();
+    }
+
+    /// The sockets of a node's second adaptor say something to it.
+    pub fn tell_second(&mut self, node: usize, bytes: Vec<u8>) {
+        let ingress = Ingress { adaptor: AdaptorId(1), ..Ingress::new(flow(), bytes) };
+        self.feed(node, Input::Message(ingress));
         self.settle();
     }
 
@@ -382,6 +391,9 @@ impl Pair {
                     let records = records.into_iter().filter(|r| r.sequence >= from).take(limit);
                     let input = Input::Records { token, records: records.collect() };
                     self.on_its_way.push_back((node, input));
+                }
+                Output::Message(egress) => {
+                    own.posted.push(String::from_utf8(egress.bytes).expect("toys say text"));
                 }
                 Output::Notice(notice) => own.notices.push(notice),
                 Output::Changed { token, changed } => {

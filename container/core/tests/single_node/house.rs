@@ -1,6 +1,6 @@
 //! One node with a virtual clock, a disk that flushes when told, and handlers that answer at once.
 
-use crate::toy::{SERVICES, Toy};
+use crate::toy::{SERVICES, adaptors};
 use resilee_core::management::{Changed, Notice};
 use resilee_core::{Core, CoreConfig, Input, Limits, Output, Restored, StoreBatch, StoreOp, Tree};
 use resilee_core::{PROGRESS_KEY, VOTER_KEY};
@@ -55,7 +55,7 @@ fn core(now: Timestamp, limits: Limits, restored: Restored) -> Core {
         unclean: Unclean::Refuse,
         limits,
     };
-    let adaptor = Box::new(Toy::default());
+    let adaptor = adaptors();
     Core::new(now, config, &SERVICES, adaptor, Tables::default(), restored)
 }
 

@@ -6,7 +6,9 @@
 //! `ping` is the cohort that the message names; both are passed on if nobody has their call, and of
 //! an `end` it must hear.
 
-use resilee_core::{Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdaptor, Route, Scope};
+use resilee_core::{
+    Adaptors, Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdaptor, Route, Scope,
+};
 use resilee_membership::Flow;
 use resilee_sbb::{
     ActivityId, CohortId, Context, Descriptor, Event, EventPayload, Failure, LinkedSbb, OnRollBack,
@@ -27,6 +29,11 @@ pub struct Said {
 
 impl EventPayload for Said {
     const TYPE: &'static str = "toy.said";
+}
+
+/// The adaptors of a node.
+pub fn adaptors() -> Adaptors {
+    Adaptors::first("toy", Box::new(Toy::default()))
 }
 
 /// The protocol.
@@ -87,14 +94,14 @@ impl ResourceAdaptor for Toy {
 
     fn unknown(&mut self, _now: Timestamp, ingress: &Ingress) -> Vec<Egress> {
         let bytes = format!("{} unknown", text(ingress).0).into_bytes();
-        vec![Egress { flow: ingress.flow, bytes }]
+        vec![Egress::new(ingress.flow, bytes)]
     }
 
     fn pass_on(&mut self, _now: Timestamp, ingress: &Ingress) -> Option<PassedOn> {
         let (cell, verb, _) = text(ingress);
         let bytes = format!("{cell} {verb} passed on").into_bytes();
         let missed = (verb == "end").then(|| cell.into_bytes());
-        Some(PassedOn { egress: vec![Egress { flow: ingress.flow, bytes }], missed })
+        Some(PassedOn { egress: vec![Egress::new(ingress.flow, bytes)], missed })
     }
 
     fn missed(&mut self, endpoint: &mut Endpoint, at: Timestamp, missed: &[u8]) {
@@ -110,7 +117,7 @@ impl ResourceAdaptor for Toy {
 
     fn refuse(&mut self, _: Timestamp, ingress: &Ingress, retry_after_s: u32) -> Vec<Egress> {
         let bytes = format!("{} refused for {retry_after_s} s", text(ingress).0).into_bytes();
-        vec![Egress { flow: ingress.flow, bytes }]
+        vec![Egress::new(ingress.flow, bytes)]
     }
 
     fn command(&mut self, _: &mut Endpoint, _: ActivityId, _: &[u8]) -> Result<(), Failure> {

@@ -1,7 +1,7 @@
 //! Stories of what a node takes from the balancer, and where it sends to.
 
 use crate::house::House;
-use crate::toy::Toy;
+use crate::toy::adaptors;
 use resilee_core::{Core, CoreConfig, Input, Output, Restored};
 use resilee_membership::{
     Control, ControlBody, Key, Packet, RunId, VoterId, open, seal_control, seal_sip,
@@ -36,7 +36,7 @@ impl Node {
             unclean: resilee_membership::Unclean::Refuse,
             limits: resilee_core::Limits::default(),
         };
-        let toy = Box::new(Toy::default());
+        let toy = adaptors();
         let mut node =
             Node(Core::new(NOW, config, &[], toy, Tables::default(), Restored::default()), NOW);
         node.carry_out();

@@ -5,6 +5,8 @@
 //! Sections are those of JAIN SLEE 1.1.
 
 mod activity_contexts;
+mod adaptor_life_cycles;
+mod adaptors;
 mod calls;
 mod container;
 mod entity_trees;
@@ -22,6 +24,7 @@ mod null_activities;
 #[expect(dead_code, reason = "other tests need more of it")]
 #[path = "../pair/pair.rs"]
 mod pair;
+mod post;
 mod priorities;
 mod roll_back;
 mod script;

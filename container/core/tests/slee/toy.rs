@@ -12,8 +12,9 @@
 //! Each event bears a word. What an SBB does at a word the test has told [`Script`]; at any other
 //! it does nothing. Each handler writes into the trace that it ran.
 
+use crate::post::Post;
 use crate::script::{self, Ask, State};
-use resilee_core::{Adoption, Egress, Endpoint, Ingress, ResourceAdaptor, Route, Scope};
+use resilee_core::{Adaptors, Adoption, Egress, Endpoint, Ingress, ResourceAdaptor, Route, Scope};
 use resilee_membership::Flow;
 use resilee_sbb::{
     ActivityEnd, ActivityId, Answer, AttributeAlias, Call, ChildRelation, Context, Descriptor,
@@ -203,6 +204,11 @@ fn word(event: &Event) -> Result<String, Failure> {
     }
 }
 
+/// The adaptors of a node.
+pub fn adaptors() -> Adaptors {
+    Adaptors::first("toy", Box::new(Toy::default())).and("post", Box::new(Post::default()))
+}
+
 /// The protocol.
 #[derive(Default)]
 pub struct Toy {
@@ -266,7 +272,7 @@ impl ResourceAdaptor for Toy {
 
     fn unknown(&mut self, _now: Timestamp, ingress: &Ingress) -> Vec<Egress> {
         let bytes = format!("{} unknown", parse(ingress).0).into_bytes();
-        vec![Egress { flow: ingress.flow, bytes }]
+        vec![Egress::new(ingress.flow, bytes)]
     }
 
     fn command(

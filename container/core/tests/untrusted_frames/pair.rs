@@ -1,6 +1,6 @@
 //! Two nodes and a seat with a virtual clock: no message is lost, every write is flushed at once.
 
-use crate::toy::{SERVICES, Toy};
+use crate::toy::{SERVICES, adaptors};
 use resilee_core::{Core, CoreConfig, Input, Output, Peer, Restored};
 use resilee_membership::{
     Control, Flow, Key, NodeName, Packet, RunId, Seat, SeatConfig, SeatInput, SeatOutput,
@@ -65,7 +65,7 @@ fn core(now: Timestamp, node: usize) -> Core {
         unclean: Unclean::Refuse,
         limits: resilee_core::Limits::default(),
     };
-    let adaptor = Box::new(Toy::default());
+    let adaptor = adaptors();
     Core::new(now, config, &SERVICES, adaptor, Tables::default(), Restored::default())
 }
 

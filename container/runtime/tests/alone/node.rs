@@ -1,7 +1,7 @@
 //! A node alone for tests: a toy protocol on real sockets, threads and disks.
 
 use resilee_core::management::{Answer, Query, Status};
-use resilee_core::{Adoption, Egress, Endpoint, Ingress, ResourceAdaptor, Route, Scope};
+use resilee_core::{Adaptors, Adoption, Egress, Endpoint, Ingress, ResourceAdaptor, Route, Scope};
 use resilee_membership::{Key, Unclean};
 use resilee_runtime::{Asker, Parts, Runtime, RuntimeConfig, RuntimeError};
 use resilee_sbb::{ActivityId, EventPayload, Failure, LinkedSbb, Tables, Timestamp};
@@ -52,7 +52,7 @@ impl ResourceAdaptor for Talk {
     }
 
     fn refuse(&mut self, _: Timestamp, ingress: &Ingress, _: u32) -> Vec<Egress> {
-        vec![Egress { flow: ingress.flow, bytes: b"refused".to_vec() }]
+        vec![Egress::new(ingress.flow, b"refused".to_vec())]
     }
 
     fn unknown(&mut self, _: Timestamp, _: &Ingress) -> Vec<Egress> {
@@ -115,8 +115,9 @@ pub async fn start(
         actors_max: resilee_runtime::ACTORS_MAX,
         workers: 1,
     };
-    let adaptor = Box::new(|_: &_| Box::new(Talk::default()) as Box<dyn ResourceAdaptor>);
-    Runtime::start(config, Parts { services, adaptor, tables: Tables::default() }).await
+    let adaptors = Box::new(|_: &_| Adaptors::first("talk", Box::new(Talk::default())));
+    let parts = Parts { services, adaptors, shell: None, tables: Tables::default() };
+    Runtime::start(config, parts).await
 }
 
 pub async fn status(asker: &Asker, wanted: impl Fn(&Status) -> bool) -> Status {

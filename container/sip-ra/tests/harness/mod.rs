@@ -145,9 +145,10 @@ impl Node {
     /// A message arrives.
     pub fn receive(&mut self, from: &str, message: impl AsRef<[u8]>) -> Turn {
         let bytes = message.as_ref().to_vec();
-        let ingress = Ingress { flow: flow(from), bytes };
+        let ingress = Ingress::new(flow(from), bytes);
         match self.ra.route(self.now, &ingress) {
             Route::Drop(_) => Turn::default(),
+            Route::Known(cell) => panic!("SIP does not name cells: {cell}"),
             Route::Answer(sent) => Turn { sent, ..Turn::default() },
             Route::Cell { key, creates, .. } => {
                 if !creates && !self.held.cells.contains_key(&key) {
@@ -197,7 +198,7 @@ impl Node {
 
     /// A message of a call that no node has; none if it is not passed on.
     pub fn pass_on(&mut self, from: &str, message: impl AsRef<[u8]>) -> Option<Passed> {
-        let ingress = Ingress { flow: flow(from), bytes: message.as_ref().to_vec() };
+        let ingress = Ingress::new(flow(from), message.as_ref().to_vec());
         let PassedOn { egress, missed } = self.ra.pass_on(self.now, &ingress)?;
         Some(Passed { turn: Turn { sent: egress, ..Turn::default() }, missed })
     }
@@ -206,6 +207,24 @@ impl Node {
     pub fn missed(&mut self, at: Timestamp, missed: &[u8]) -> Turn {
         let activity = *self.held.states.keys().next_back().expect("an activity");
         self.step(activity.cell, |ra, endpoint| ra.missed(endpoint, at, missed))
+    }
+
+    /// An operator asks whether the calls are still up.
+    pub fn query_liveness(&mut self) -> Turn {
+        self.each(SipRa::query_liveness)
+    }
+
+    /// An operator removes the adaptor; the activities end right behind this.
+    pub fn removed(&mut self) -> Turn {
+        self.each(SipRa::removed)
+    }
+
+    fn each(&mut self, act: impl Fn(&mut SipRa, &mut Endpoint, ActivityId)) -> Turn {
+        let mut turn = Turn::default();
+        for activity in self.held.states.keys().copied().collect::<Vec<_>>() {
+            turn.add(self.step(activity.cell, |ra, endpoint| act(ra, endpoint, activity)));
+        }
+        turn
     }
 
     fn adopt(&mut self, adoption: Adoption) -> Turn {
