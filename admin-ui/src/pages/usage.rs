@@ -1,5 +1,5 @@
-//! What a service counted and measured: on this node as a part of `/services`, on all nodes together
-//! as `/usage/{service}`.
+//! What a service counted and measured: on this node as a part of `/services`, on all nodes
+//! together as `/usage/{service}`.
 
 use super::{Frame, count, html};
 use crate::moment::Moment;

@@ -1,11 +1,11 @@
 //! What waits in a cell for its turn.
 //!
-//! | what comes out next                 | the node is   | what happens                            |
-//! |-------------------------------------|---------------|-----------------------------------------|
-//! | a message, waited too long          | overloaded    | dropped, counted; the client has        |
-//! |                                     |               | repeated it, or has given up            |
-//! | a message, waited too long          | not           | its turn begins: only its cell is slow  |
-//! | anything else                       | any           | its turn begins                         |
+//! | what comes out next   | the node is | what happens                                     |
+//! |-----------------------|-------------|--------------------------------------------------|
+//! | a message that waited | overloaded  | dropped, counted; its client has repeated it, or |
+//! | too long              |             | given up                                         |
+//! | the same              | not         | its turn begins: only its cell is slow           |
+//! | anything else         | any         | its turn begins                                  |
 //!
 //! Timers and what the container itself has to do are never dropped.
 

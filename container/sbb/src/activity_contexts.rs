@@ -302,7 +302,8 @@ impl Context<'_> {
     /// context, before [`Context::resume_event`] or until `timeout` is over.
     ///
     /// # Errors
-    /// A time-out beyond the limit ([`crate::SUSPENDED_MAX`]); a timer, or the end of an activity: they do not wait.
+    /// A time-out beyond the limit ([`crate::SUSPENDED_MAX`]); a timer, or the end of an activity:
+    /// they do not wait.
     pub fn suspend_event(&mut self, timeout: Duration) -> Result<(), Failure> {
         let event = self.deliver.event.event_type.as_str();
         if event.starts_with(OWN_EVENTS) {
