@@ -238,7 +238,8 @@ impl Core {
 impl Cell {
     /// Numbers of the adaptor's activities.
     fn activities_of(&self, id: AdaptorId) -> impl Iterator<Item = u32> {
-        let own = self.activities.iter().filter(move |(_, it)| !it.null && it.adaptor == id);
+        let own =
+            self.activities.iter().filter(move |(_, it)| it.is_adaptors() && it.adaptor == id);
         own.map(|(number, _)| *number)
     }
 }

@@ -143,10 +143,10 @@ impl Adaptors {
 }
 
 impl Core {
-    /// Whose an activity is; `None` for a null activity, and for one that is not there.
+    /// Whose an activity is; `None` for a null activity, for a mirror, and for one that is not there.
     pub(crate) fn adaptor_of(&self, activity: ActivityId) -> Option<AdaptorId> {
         let known = self.cells.get(&activity.cell)?.activities.get(&activity.number)?;
-        (!known.null).then_some(known.adaptor)
+        known.is_adaptors().then_some(known.adaptor)
     }
 
     /// Answers a message outside any cell.

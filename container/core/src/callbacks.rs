@@ -109,7 +109,8 @@ fn is_left(cell: &Cell, number: u32, activity: &Activity) -> bool {
         let mut events = cell.retries.values().flat_map(|retry| &retry.events);
         events.any(|event| event.activity.number == number)
     };
-    let held = activity.null
+    let held = !activity.is_adaptors()
+        || cell.ties.values().any(|tie| tie.activity == number)
         || activity.ending
         || !activity.attached.is_empty()
         || !activity.names.is_empty()

@@ -9,7 +9,9 @@ use crate::event_router::Turn;
 use crate::inspection::Observed;
 use crate::management::Removal;
 use crate::resource_adaptor::{Adoption, Ingress};
+use crate::ties::{Posted, Tie};
 use crate::timer_facility::ArmedTimer;
+use crate::words::Word;
 use resilee_sbb::{ActivityId, CellId, CodecError, EntityId, TimerId, Timestamp, decode, encode};
 use serde_bytes::ByteBuf;
 use std::collections::btree_map::Entry;
@@ -41,6 +43,8 @@ pub(crate) enum CellInput {
     Quarantine(&'static str),
     /// An operator removes a part of the cell; with the removal's ticket (`housekeeping.rs`).
     Remove(u64, Box<Removal>),
+    /// Another cell says something.
+    Word(Box<Word>),
 }
 
 /// One call.
@@ -54,6 +58,10 @@ pub(crate) struct Cell {
     pub timers: BTreeMap<(u32, TimerId), ArmedTimer>,
     /// Events that wait for a service, by its entity.
     pub retries: BTreeMap<u32, Retry>,
+    /// Ties to root entities in other cells, and of other cells' activities to the one here.
+    pub ties: BTreeMap<u32, Tie>,
+    /// What their other ends have not heard yet.
+    pub posted: BTreeMap<u32, Posted>,
     /// True where the cell is owned and its adaptor state is decoded.
     pub live: bool,
     /// True once a commit with its head was made.
@@ -82,6 +90,8 @@ impl Cell {
             next_entity: 1,
             recorded: Default::default(),
             quarantined: Default::default(),
+            root: None,
+            posted: 0,
         };
         Cell { live: true, ..Cell::replica(id, head) }
     }
@@ -95,6 +105,8 @@ impl Cell {
             entities: BTreeMap::new(),
             timers: BTreeMap::new(),
             retries: BTreeMap::new(),
+            ties: BTreeMap::new(),
+            posted: BTreeMap::new(),
             live: false,
             committed: true,
             announced: false,
@@ -123,6 +135,8 @@ impl Cell {
             Part::Entity(number) => encode(self.entities.get(&number)?),
             Part::Timer(entity, timer) => self.timers.get(&(entity, timer))?.to_bytes(),
             Part::Retry(entity) => encode(self.retries.get(&entity)?),
+            Part::Tie(number) => encode(self.ties.get(&number)?),
+            Part::Posted(number) => encode(self.posted.get(&number)?),
             Part::Record => return None,
         };
         Some(ByteBuf::from(bytes.expect("plain data can be encoded")))
@@ -135,6 +149,8 @@ impl Cell {
         parts.extend(self.entities.keys().map(|number| Part::Entity(*number)));
         parts.extend(self.timers.keys().map(|(entity, timer)| Part::Timer(*entity, *timer)));
         parts.extend(self.retries.keys().map(|entity| Part::Retry(*entity)));
+        parts.extend(self.ties.keys().map(|number| Part::Tie(*number)));
+        parts.extend(self.posted.keys().map(|number| Part::Posted(*number)));
         parts
     }
 
@@ -146,7 +162,8 @@ impl Cell {
 
     /// True if it has nothing that could still do anything.
     pub fn is_over(&self) -> bool {
-        self.activities.is_empty() && self.timers.is_empty() && self.retries.is_empty()
+        let is_told = self.ties.is_empty() && self.posted.is_empty();
+        self.activities.is_empty() && self.timers.is_empty() && self.retries.is_empty() && is_told
     }
 
     /// Activities that the entity is attached to.
@@ -171,6 +188,10 @@ impl Cell {
             ReadChange::Timer(key, None) => drop(self.timers.remove(&key)),
             ReadChange::Retry(number, Some(retry)) => drop(self.retries.insert(number, retry)),
             ReadChange::Retry(number, None) => drop(self.retries.remove(&number)),
+            ReadChange::Tie(number, Some(tie)) => drop(self.ties.insert(number, tie)),
+            ReadChange::Tie(number, None) => drop(self.ties.remove(&number)),
+            ReadChange::Posted(number, Some(posted)) => drop(self.posted.insert(number, posted)),
+            ReadChange::Posted(number, None) => drop(self.posted.remove(&number)),
             ReadChange::Nothing => {}
         }
     }
@@ -183,6 +204,8 @@ enum ReadChange {
     Entity(u32, Option<Entity>),
     Timer((u32, TimerId), Option<ArmedTimer>),
     Retry(u32, Option<Retry>),
+    Tie(u32, Option<Tie>),
+    Posted(u32, Option<Posted>),
     Nothing,
 }
 
@@ -198,6 +221,7 @@ impl ReadChange {
                 Some(head) => {
                     number(head.next_activity)?;
                     number(head.next_entity)?;
+                    number(head.posted)?;
                     ReadChange::Head(head)
                 }
                 None => ReadChange::Nothing,
@@ -214,6 +238,12 @@ impl ReadChange {
             }
             Part::Retry(entity) => {
                 ReadChange::Retry(number(entity)?, value.map(|value| decode(value)).transpose()?)
+            }
+            Part::Tie(at) => {
+                ReadChange::Tie(number(at)?, value.map(|value| decode(value)).transpose()?)
+            }
+            Part::Posted(at) => {
+                ReadChange::Posted(number(at)?, value.map(|value| decode(value)).transpose()?)
             }
             // Journals have records, not cells.
             Part::Record => ReadChange::Nothing,

@@ -5,7 +5,10 @@
 
 use crate::adaptors::{AdaptorId, CellKey};
 use crate::resource_adaptor::{Egress, Scope};
-use resilee_sbb::{CellId, Event, StateBytes, TimerId, Timestamp};
+use crate::ties::RootName;
+#[cfg(doc)]
+use crate::ties::{Posted, Tie};
+use resilee_sbb::{ActivityId, CellId, Event, StateBytes, TimerId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +52,10 @@ pub(crate) enum Part {
     Record,
     /// [`Retry`], by entity.
     Retry(u32),
+    /// [`Tie`], by number.
+    Tie(u32),
+    /// [`Posted`], by number.
+    Posted(u32),
 }
 
 /// A part that was put, or removed (`None`).
@@ -96,6 +103,12 @@ pub(crate) struct Head {
     /// Whose messages have that key.
     #[serde(default, skip_serializing_if = "AdaptorId::is_first")]
     pub adaptor: AdaptorId,
+    /// The root entity that a root cell is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<Box<RootName>>,
+    /// The last number that was given to a tie or to a post.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub posted: u32,
 }
 
 /// An activity with its activity context.
@@ -125,6 +138,26 @@ pub(crate) struct Activity {
     /// The event whose routing is suspended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended: Option<Box<Suspended>>,
+    /// In a root cell: the activity of another cell that it stands for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Box<Mirror>>,
+}
+
+/// What an activity of another cell is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mirror {
+    /// The activity.
+    pub of: ActivityId,
+    /// It is a null activity.
+    #[serde(default)]
+    pub null: bool,
+}
+
+impl Activity {
+    /// True if a resource adaptor has it.
+    pub fn is_adaptors(&self) -> bool {
+        !self.null && self.mirror.is_none()
+    }
 }
 
 /// An event that waits to be routed on, and what came behind it.
@@ -190,6 +223,10 @@ impl Head {
     }
 }
 
+fn is_zero(value: &u32) -> bool {
+    *value == 0
+}
+
 impl Commit {
     /// True if it says only how far a snapshot is: all commits up to its number are in it, or went
     /// before it.
@@ -239,6 +276,8 @@ impl Part {
             Part::Timer(entity, timer) => (3, entity, timer.0),
             Part::Record => (4, 0, 0),
             Part::Retry(entity) => (5, entity, 0),
+            Part::Tie(number) => (6, number, 0),
+            Part::Posted(number) => (7, number, 0),
         };
         let mut key = Vec::with_capacity(25);
         key.extend_from_slice(&cell.cohort.0.to_be_bytes());
@@ -262,6 +301,8 @@ impl Part {
             3 => Part::Timer(a, TimerId(b)),
             4 => Part::Record,
             5 => Part::Retry(a),
+            6 => Part::Tie(a),
+            7 => Part::Posted(a),
             _ => return None,
         };
         (key.len() == 25).then_some((cell, part))
@@ -290,8 +331,9 @@ mod tests {
     fn store_keys_read_back() {
         let cell = CellId { cohort: CohortId(7), number: 9 };
         let timer = Part::Timer(3, TimerId(4));
-        let parts =
-            [Part::Head, Part::Activity(1), Part::Entity(2), timer, Part::Record, Part::Retry(7)];
+        let [head, activity, entity] = [Part::Head, Part::Activity(1), Part::Entity(2)];
+        let [retry, tie, posted] = [Part::Retry(7), Part::Tie(8), Part::Posted(9)];
+        let parts = [head, activity, entity, timer, Part::Record, retry, tie, posted];
         for part in parts {
             assert_eq!(Part::from_store_key(&part.store_key(cell)), Some((cell, part)));
         }

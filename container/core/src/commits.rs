@@ -73,7 +73,7 @@ impl Core {
                 self.timers.set(Due::Sbb(cell.entity_id(*entity), *timer), None);
             }
         }
-        for (number, known) in cell.activities.iter().filter(|(_, a)| !a.null) {
+        for (number, known) in cell.activities.iter().filter(|(_, known)| known.is_adaptors()) {
             let activity = cell.activity_id(*number);
             let adaptor = self.adaptors.get(known.adaptor);
             let due = adaptor.and_then(|adaptor| adaptor.next_timeout(activity));
@@ -94,9 +94,14 @@ impl Core {
         let Some(cell) = self.cells.remove(&id) else { return };
         self.outputs.push_back(Output::Notice(Notice::Over { cell: id }));
         self.index.remove(&cell.head.cell_key());
+        if let Some(root) = &cell.head.root {
+            self.words.roots.remove(root);
+        }
         for input in cell.inbox {
-            if let CellInput::Message(ingress, _) = input {
-                self.on_message(now, ingress, true);
+            match input {
+                CellInput::Message(ingress, _) => self.on_message(now, ingress, true),
+                CellInput::Word(word) => self.let_out(vec![*word]),
+                _ => {}
             }
         }
     }
@@ -119,6 +124,7 @@ impl Core {
             };
             let place = (id, cell.head.scope);
             self.observe(|| Observed::Said { cell: Some(place), egress: turn.egress.clone() });
+            self.say_behind(last, turn.words);
             return self.send_behind(last, turn.egress);
         }
         let number = self.gate.next_commit();
@@ -139,6 +145,7 @@ impl Core {
         let waiting = self.gate.behind(number);
         waiting.egress.extend(commit.egress);
         waiting.records.extend(records);
+        waiting.words.extend(turn.words);
     }
 
     /// Answers outside any cell, at once.
@@ -194,6 +201,7 @@ impl Core {
                 self.publish(cell, record);
             }
             self.send_at_once(waiting.egress);
+            self.let_out(waiting.words);
         }
     }
 

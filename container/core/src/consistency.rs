@@ -10,6 +10,9 @@
 //! | a name              | one activity                                                       |
 //! | a timer of an SBB   | its entity; where the cell is owned, a moment at which it fires    |
 //! | a suspended event   | where the cell is owned, a moment at which it goes on              |
+//! | a mirror            | its tie                                                            |
+//! | a post              | its tie; where the cell is owned, a moment at which it is repeated |
+//! | a root's name       | one cell                                                           |
 //! | whatever is awaited | what it is for                                                     |
 //!
 //! All of it holds between turns, once a snapshot is whole; a cell with a running turn is not
@@ -17,6 +20,7 @@
 
 use crate::cell::Cell;
 use crate::core::Core;
+use crate::ties::{Channel, Tie};
 use crate::timers::Due;
 
 impl Core {
@@ -30,6 +34,7 @@ impl Core {
         for cell in self.cells.values().filter(|cell| cell.turn.is_none()) {
             self.check_entities(cell, &mut found);
             self.check_activities(cell, &mut found);
+            self.check_ties(cell, &mut found);
             if cell.live && self.owns(cell.id) {
                 self.check_awaited(cell, &mut found);
             }
@@ -96,6 +101,58 @@ impl Core {
         }
     }
 
+    fn check_ties(&self, cell: &Cell, found: &mut Vec<String>) {
+        for (number, posted) in &cell.posted {
+            if !cell.ties.contains_key(&posted.tie) {
+                found.push(format!("post {number} of {} is of no tie", cell.id));
+            }
+        }
+        let tied = |number: &u32| {
+            let here = |tie: &&Tie| tie.far.is_some() && !tie.done && tie.activity == *number;
+            cell.ties.values().filter(here).count()
+        };
+        for (number, activity) in &cell.activities {
+            if activity.mirror.is_some() && tied(number) != 1 {
+                found.push(format!("mirror {} has not one tie", cell.activity_id(*number)));
+            }
+        }
+        let mirrors = cell.ties.values().filter(|tie| tie.far.is_some() && !tie.done);
+        for tie in mirrors.filter(|tie| !cell.is_mirror(tie.activity)) {
+            found.push(format!("the tie of {:?} has no mirror", tie.far));
+        }
+        if let Some(root) = &cell.head.root
+            && self.words.roots.get(root) != Some(&cell.id)
+        {
+            found.push(format!("{} is a second cell of its root", cell.id));
+        }
+    }
+
+    /// Ties of which one end is missing, in words, and posts that nobody has heard: nothing, when
+    /// nothing is on its way between cells.
+    pub fn loose_ties(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for cell in self.cells.values() {
+            for (number, tie) in &cell.ties {
+                let (own, root) = (Channel { cell: cell.id, tie: *number }, &tie.root);
+                let far = match tie.far {
+                    Some(far) => self.cell_of_tie(far),
+                    None => self.words.roots.get(root).and_then(|id| self.cells.get(id)),
+                };
+                let far = far.filter(|far| tie.far.is_some() || far.tie_from(own).is_some());
+                if far.is_none() {
+                    found.push(format!("tie {number} of {} to {root:?} has one end", cell.id));
+                }
+            }
+            let posts = cell.posted.keys();
+            found.extend(posts.map(|it| format!("post {it} of {} is not heard", cell.id)));
+        }
+        found
+    }
+
+    fn cell_of_tie(&self, far: Channel) -> Option<&Cell> {
+        self.cells.get(&far.cell).filter(|cell| cell.ties.contains_key(&far.tie))
+    }
+
     fn check_awaited(&self, cell: &Cell, found: &mut Vec<String>) {
         let timers = cell.timers.keys().map(|(entity, timer)| {
             Due::Sbb(cell.entity_id(*entity), *timer) //
@@ -103,7 +160,12 @@ impl Core {
         let suspended = cell.activities.iter().filter(|(_, it)| it.suspended.is_some());
         let suspended = suspended.map(|(number, _)| Due::Suspended(cell.activity_id(*number)));
         let retries = cell.retries.keys().map(|number| Due::Retry(cell.entity_id(*number)));
-        let lost = timers.chain(suspended).chain(retries).filter(|due| !self.timers.is_set(*due));
+        let words = cell.has_outstanding_words().then_some(Due::Words(cell.id));
+        let lost = timers
+            .chain(suspended)
+            .chain(retries)
+            .chain(words)
+            .filter(|due| !self.timers.is_set(*due));
         // What waits in the inbox was due already.
         if cell.inbox.is_empty() {
             found.extend(lost.map(|due| format!("{due:?} is not awaited")));
@@ -124,6 +186,9 @@ impl Core {
                 let activity = it.activities.get(&id.number);
                 unfinished(&it) || activity.is_some_and(|activity| activity.suspended.is_some())
             }),
+            Due::Words(id) => {
+                cell(id).is_some_and(|it| unfinished(&it) || it.has_outstanding_words())
+            }
             Due::Delivery(delivery) => self.deliveries.contains_key(&delivery),
             Due::Examine(_) => true,
         }

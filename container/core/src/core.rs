@@ -15,7 +15,6 @@ use crate::inspection::Observed;
 use crate::io::{Input, Output};
 use crate::life_cycles::LifeCycles;
 use crate::link::Link;
-use crate::management::Notice;
 use crate::offer::Offer;
 use crate::orphans::Orphans;
 use crate::overload::Overload;
@@ -30,6 +29,7 @@ use crate::tracers::Tracers;
 use crate::usage::Usage;
 use crate::votes::VoteWrites;
 use crate::wall_clock::WallClockWatch;
+use crate::words::Words;
 use resilee_membership::{
     Control, ControlBody, Destination, Member, MemberConfig, MemberInput, NodeName, Packet,
     Planted, RunId, View, VoterId, open,
@@ -118,6 +118,7 @@ pub struct Core {
     pub(crate) forgettable: (u64, Vec<CohortId>),
     /// Those of them that the membership knows.
     pub(crate) finished_told: BTreeSet<CohortId>,
+    pub(crate) words: Words,
     pub(crate) writes: Writes,
     pub(crate) votes: VoteWrites,
     /// Peers of which frames were refused lately.
@@ -253,6 +254,7 @@ impl Core {
             finished: BTreeMap::new(),
             forgettable: (0, Vec::new()),
             finished_told: BTreeSet::new(),
+            words: Words::default(),
             writes: Writes { next_batch: 1, since, ..Writes::default() },
             votes: VoteWrites::default(),
             refused_frames: BTreeMap::new(),
@@ -317,6 +319,7 @@ impl Core {
         self.drive_member(now);
         self.advance_joiners(now);
         self.release();
+        self.carry_words(now);
         self.note_joiners_behind();
         self.advance_hand_over(now);
         self.advance_offer();
@@ -451,15 +454,10 @@ impl Core {
                 Due::Suspended(activity) => {
                     self.enqueue(now, activity.cell, CellInput::Resume(activity.number));
                 }
+                Due::Words(cell) => self.repeat_words(now, cell),
                 Due::Delivery(delivery) => self.on_delivery_deadline(now, delivery),
                 Due::Examine(adaptor) => self.examine_some(now, adaptor),
             }
         }
-    }
-
-    /// Counts what was dropped, and says so.
-    pub(crate) fn count_drop(&mut self, reason: &'static str) {
-        *self.dropped.entry(reason).or_default() += 1;
-        self.outputs.push_back(Output::Notice(Notice::Dropped(reason)));
     }
 }

@@ -5,6 +5,8 @@
 //! | delivered                     | entities are created, changed, removed; effects follow    |
 //! | selected, by a known name     | that root entity is attached, and gets the event          |
 //! | selected, by a new name       | a root entity is created by its first delivery            |
+//! | selected, by a name of the    | the activity is tied to it (`forwarding.rs`)              |
+//! | cluster                       |                                                           |
 //! | selected: not initial         | the service does not get the event                        |
 //! | rolled back                   | nothing but traces and alarms is kept; then by the        |
 //! |                               | service's policy: dropped, tried again, or tree removed   |
@@ -20,7 +22,7 @@ use crate::timers::Due;
 use resilee_membership::PlantedFault;
 use resilee_sbb::{
     CellId, ContextView, Deliver, DeliveryId, Effect, EntityId, EntityState, Event, OnRollBack,
-    Outcome, Severity, Task, Timestamp, TreeEntity,
+    Outcome, Severity, Task, Timestamp, TreeEntity, is_of_one_cell,
 };
 use std::time::Duration;
 
@@ -45,6 +47,9 @@ impl Core {
                 let entity = cell.head.next_entity;
                 cell.head.next_entity += 1;
                 turn.touched.insert(Part::Head);
+                if turn.founds == Some(event.activity.number) {
+                    turn.new_root_name = cell.head.root.as_ref().map(|root| root.name.clone());
+                }
                 (service, entity, Task::Event)
             }
             Recipient::Selector { service } => {
@@ -172,6 +177,8 @@ impl Core {
             FORGED.to_owned()
         } else if let Some(reason) = self.refuse_of_facilities(id, awaiting, &effects) {
             reason
+        } else if let Some(reason) = self.refuse_of_posts(id, &effects) {
+            reason
         } else {
             return Outcome::Delivered { entities, removed, effects };
         };
@@ -260,6 +267,10 @@ impl Core {
         let Some(convergence_name) = convergence_name else { return };
         let service = self.services[awaiting.service].name;
         let Some(cell) = self.cells.get_mut(&id) else { return };
+        let is_of_cell = is_of_one_cell(&convergence_name);
+        if !is_of_cell && !cell.is_of_root(service, &convergence_name) {
+            return self.tie_to_root(now, id, awaiting.service, convergence_name);
+        }
         let named = |entity: &Entity| {
             entity.service == service
                 && entity.convergence_name.as_deref() == Some(convergence_name.as_str())

@@ -91,8 +91,9 @@ impl Cell {
                 attached: activity.attached.clone(),
                 names: activity.names.clone(),
                 is_ending: activity.ending,
-                is_null: activity.null,
+                is_null: activity.null || activity.mirror.as_ref().is_some_and(|it| it.null),
                 is_suspended: activity.suspended.is_some(),
+                mirror_of: activity.mirror.as_ref().map(|mirror| mirror.of),
             };
             (*number, view)
         });
@@ -170,8 +171,13 @@ impl Core {
         let is_lively = !cell.entities.is_empty()
             || !cell.retries.is_empty()
             || cell.activities.values().any(|activity| !activity.null);
+        let tied = |number: u32| {
+            let mut ties = cell.ties.values();
+            ties.any(|tie| tie.far.is_none() && tie.activity == number)
+        };
         cell.activities.retain(|number, activity| {
             let held = !activity.attached.is_empty()
+                || tied(*number)
                 || (is_lively && !activity.names.is_empty())
                 || activity.suspended.is_some();
             let kept = !activity.null || held;

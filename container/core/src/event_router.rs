@@ -30,6 +30,7 @@ use crate::commit::{Entity, Part, Record, RowChange};
 use crate::entity_tree::{Precedence, descriptor_of, precedence, root_precedence};
 use crate::life_cycles::Entrance;
 use crate::resource_adaptor::Egress;
+use crate::words::Word;
 use resilee_sbb::{ActivityEnd, DeliveryId, Descriptor, Event, EventPayload, TimerFired};
 use std::collections::{BTreeSet, VecDeque};
 
@@ -62,6 +63,10 @@ pub(crate) struct Turn {
     pub resumed: VecDeque<u32>,
     /// Events routed so far.
     pub routed: usize,
+    /// What is said to other cells when it is held.
+    pub words: Vec<Word>,
+    /// In a root cell: the mirror whose event the root entity gets, or is created by.
+    pub founds: Option<u32>,
     /// Events among them that waited behind a suspended one: this turn did not cause them.
     pub resumed_events: usize,
     /// Ticket of the removal that it is, if it is one.
@@ -95,6 +100,8 @@ pub(crate) struct Routing {
     pub failed: bool,
     /// When it goes on by itself, if a handler suspended it.
     pub suspended_until: Option<resilee_sbb::Timestamp>,
+    /// Ties to the root entities of other cells that a selector named for it.
+    pub named: BTreeSet<u32>,
 }
 
 /// A delivery whose answer is awaited.
@@ -138,6 +145,7 @@ impl Routing {
             selected: BTreeSet::new(),
             failed: false,
             suspended_until: None,
+            named: BTreeSet::new(),
         }
     }
 
@@ -242,6 +250,9 @@ impl Routing {
         if asked || quarantined || !descriptor.is_initial(&self.event.event_type) {
             return None;
         }
+        if cell.is_mirror(self.event.activity.number) {
+            return self.as_founding(cell, service, descriptor, entrance);
+        }
         if descriptor.selects_initial_events {
             // One that is not active may still name a root entity that it has.
             let of_service = |entity: &Entity| entity.service == descriptor.name;
@@ -250,6 +261,27 @@ impl Routing {
         }
         let admitted = entrance.admits(cell, self.event.activity.number);
         (admitted && !self.has_root(cell, descriptor)).then_some(Recipient::Root { service })
+    }
+
+    /// Of a mirror's events only the one that the cell's own root is named for is initial: where
+    /// the activity is, all services were asked already.
+    fn as_founding(
+        &self,
+        cell: &Cell,
+        service: usize,
+        descriptor: &Descriptor,
+        entrance: &Entrance,
+    ) -> Option<Recipient> {
+        let root = cell.head.root.as_ref().filter(|root| root.service == descriptor.name)?;
+        let founds = cell.turn.as_ref().and_then(|turn| turn.founds);
+        if founds != Some(self.event.activity.number) || cell.root_entity().is_some() {
+            return None;
+        }
+        match cell.kept_root(&root.service, &root.name) {
+            // It is created by an event that is tried again: this one follows behind.
+            Some(entity) => self.unserved(entity).then_some(Recipient::Entity { service, entity }),
+            None => entrance.open.then_some(Recipient::Root { service }),
+        }
     }
 
     /// True if the service has a root entity on the event's activity context.

@@ -46,6 +46,9 @@ pub(crate) struct Frame {
     /// Questions about usage, and answers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub usage: Vec<UsageWord>,
+    /// What cells of the writer say to cells of the reader: encoded [`crate::words::Word`]s.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<ByteBuf>,
     /// What needs no order and is not repeated.
     #[serde(default)]
     pub extras: Vec<Extra>,

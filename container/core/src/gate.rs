@@ -11,6 +11,7 @@
 
 use crate::commit::Record;
 use crate::resource_adaptor::Egress;
+use crate::words::Word;
 use resilee_sbb::CellId;
 use std::collections::BTreeMap;
 
@@ -20,6 +21,14 @@ pub(crate) struct Waiting {
     pub egress: Vec<Egress>,
     /// Records that become bills when the commit is held.
     pub records: Vec<(CellId, Record)>,
+    /// What is said to other cells.
+    pub words: Vec<Word>,
+}
+
+impl Waiting {
+    fn len(&self) -> usize {
+        self.egress.len() + self.records.len() + self.words.len()
+    }
 }
 
 /// Effects that wait, by the commit they wait for.
@@ -51,7 +60,7 @@ impl Gate {
 
     /// Effects that wait.
     pub fn len(&self) -> usize {
-        self.waiting.values().map(|waiting| waiting.egress.len() + waiting.records.len()).sum()
+        self.waiting.values().map(Waiting::len).sum()
     }
 
     /// True if what leaves a cell with this last commit must wait.

@@ -165,7 +165,7 @@ impl Core {
             return self.begin_turn(now, id, input);
         }
         let is_full = cell.inbox.len() >= self.config.limits.inbox_max;
-        if is_full && matches!(input, CellInput::Message(..)) {
+        if is_full && matches!(input, CellInput::Message(..) | CellInput::Word(_)) {
             return self.count_drop("message behind a full inbox of its cell");
         }
         cell.inbox.push_back(input);

@@ -94,6 +94,7 @@ fn activities(cell: &Cell, search: &Search) -> Vec<Found> {
         attached: entity_ids(cell, activity),
         due: activity.suspended.as_ref().map(|suspended| suspended.until),
         note: match (activity.null, activity.ending, activity.suspended.is_some()) {
+            _ if activity.mirror.is_some() => "mirror of another cell's activity",
             (_, true, true) => "ends behind a suspended event",
             (_, true, false) => "ends",
             (_, false, true) => "an event of it is suspended",

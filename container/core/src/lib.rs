@@ -19,6 +19,10 @@
 //! | `offer.rs`         | which records a rejoiner has that the others lack                   |
 //! | `orphans.rs`       | what becomes of requests whose call no living node has              |
 //! | `stranded.rs`      | which calls a rejoiner has that the others lack                     |
+//! | `ties.rs`          | what an activity and a root entity in another cell have of each other |
+//! | `words.rs`         | how cells tell each other what was posted, and what was heard       |
+//! | `forwarding.rs`    | what an activity's events are to a root entity in another cell      |
+//! | `mirrors.rs`       | what other cells' activities are in a root cell                     |
 //! | `restore.rs`       | what a store held becomes cells, rows and records again             |
 //! | `takeover.rs`      | what a new view means for cells, timers and gates                   |
 //! | `hand_over.rs`     | how cells rest until another member owns them                       |
@@ -61,6 +65,7 @@ mod event_router;
 mod facilities;
 mod finished_cohorts;
 mod format;
+mod forwarding;
 mod frame;
 mod frame_updates;
 mod gate;
@@ -76,6 +81,7 @@ mod life_cycles;
 mod limits;
 mod link;
 pub mod management;
+mod mirrors;
 mod offer;
 mod orphans;
 mod overload;
@@ -92,6 +98,7 @@ mod stranded;
 mod suspension;
 mod table_changes;
 mod takeover;
+mod ties;
 mod timer_facility;
 mod timers;
 mod tracers;
@@ -101,6 +108,7 @@ mod usage;
 mod usage_sum;
 mod votes;
 mod wall_clock;
+mod words;
 
 pub use self::core::Core;
 pub use adaptor_life_cycles::{PROPERTIES_MAX, PROPERTY_BYTES_MAX};

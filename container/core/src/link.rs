@@ -348,6 +348,7 @@ impl Link {
             asked: Vec::new(),
             usage: Vec::new(),
             answered: Vec::new(),
+            words: Vec::new(),
             extras: self.next_extras(),
         })
     }

@@ -14,6 +14,7 @@ use crate::link::Mode;
 use crate::management::Notice;
 use crate::offer::Offer;
 use crate::store::{Progress, StoreOp, StoredRecord, Tree};
+use crate::ties::RootName;
 use resilee_membership::{Destination, MemberInput, NodeName, PlantedFault, RunId};
 use resilee_sbb::{CellId, CodecError, Timestamp, encode};
 use std::time::Duration;
@@ -32,6 +33,7 @@ impl Core {
         let Some(link) = self.links.get_mut(peer) else { return };
         link.on_up();
         self.note_link(now, peer, true);
+        self.hurry_words(now);
         self.ask_to_join();
     }
 
@@ -42,6 +44,7 @@ impl Core {
         self.note_link(now, peer, false);
         self.forget_change_words(peer);
         self.usage.sums.forget(peer);
+        self.words.forget(peer);
         if let Some(run) = run {
             self.tell_member(MemberInput::LinkDown(run));
         }
@@ -100,6 +103,7 @@ impl Core {
         self.on_changes_asked(&frame.from, std::mem::take(&mut frame.asked));
         self.on_changes_answered(&frame.from, std::mem::take(&mut frame.answered));
         self.on_usage_words(&frame.from, std::mem::take(&mut frame.usage));
+        let words = std::mem::take(&mut frame.words);
         let joined = self.joining.as_ref().is_some_and(|joining| joining.member == frame.from);
         if let Some(sent_at) = frame.sent_at.filter(|_| joined) {
             self.clock.handle_frame(&frame.from, sent_at);
@@ -107,7 +111,10 @@ impl Core {
         }
         let Some(link) = self.links.get_mut(peer) else { return Ok(()) };
         link.on_acknowledgement(frame.ack_stream, frame.ack);
-        self.take_updates(now, peer, frame)
+        let (from, view) = (frame.from.clone(), frame.view);
+        self.take_updates(now, peer, frame)?;
+        self.on_words(&from, view, words);
+        Ok(())
     }
 
     /// Applies what was acknowledged before.
@@ -200,6 +207,7 @@ impl Core {
         link.say(Extra::Join { stream: *stream, empty: self.empty_store });
         self.set_aside();
         self.index.clear();
+        self.words.roots.clear();
         self.outbox.clear();
         self.forget_written_rows();
         self.applied.clear();
@@ -295,6 +303,9 @@ impl Core {
         if let Some(cell) = self.cells.get_mut(&id) {
             cell.changed_at = self.clock.now();
             self.index.insert(cell.head.cell_key(), id);
+            if let Some(root) = &cell.head.root {
+                self.words.roots.insert(RootName::clone(root), id);
+            }
         }
         Ok(())
     }
@@ -309,6 +320,10 @@ impl Core {
     fn forget_replica(&mut self, id: CellId) {
         let Some(cell) = self.cells.remove(&id) else { return };
         let key = cell.head.cell_key();
+        let root = cell.head.root.as_deref();
+        if let Some(root) = root.filter(|root| self.words.roots.get(*root) == Some(&id)) {
+            self.words.roots.remove(root);
+        }
         if self.index.get(&key) == Some(&id) {
             self.index.remove(&key);
         }
@@ -465,6 +480,7 @@ impl Core {
             return;
         }
         let listeners = self.changes.listeners().chain(self.usage.sums.listeners());
+        let listeners = listeners.chain(self.words.listeners());
         for peer in listeners.cloned().collect::<Vec<_>>() {
             self.links.get_mut(&peer).into_iter().for_each(|link| link.speak());
         }
@@ -476,6 +492,10 @@ impl Core {
                 frame.sent_at = sent_at.filter(|_| joins);
                 (frame.asked, frame.answered) = self.changes.take_words(&link.peer);
                 frame.usage = self.usage.sums.take_words(&link.peer);
+                frame.words = self.words.take(&link.peer);
+                if self.words.listeners().any(|peer| *peer == link.peer) {
+                    link.speak();
+                }
                 let bytes = encode(&frame).expect("plain data can be encoded");
                 self.outputs.push_back(Output::Frame { peer: link.peer.clone(), bytes });
             }

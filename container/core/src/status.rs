@@ -2,8 +2,9 @@
 
 use crate::cell::Cell;
 use crate::core::{Core, Drain};
+use crate::io::Output;
 use crate::management::{
-    ActivitySnapshot, CellSnapshot, EntitySnapshot, PeerStatus, ServiceStatus, Status,
+    ActivitySnapshot, CellSnapshot, EntitySnapshot, Notice, PeerStatus, ServiceStatus, Status,
 };
 use resilee_sbb::{Descriptor, Timestamp};
 use std::collections::BTreeMap;
@@ -89,6 +90,12 @@ impl Core {
             rolled_back: counters.rolled_back,
             usage: self.usage.status(service.name),
         }
+    }
+
+    /// Counts what was dropped, and says so.
+    pub(crate) fn count_drop(&mut self, reason: &'static str) {
+        *self.dropped.entry(reason).or_default() += 1;
+        self.outputs.push_back(Output::Notice(Notice::Dropped(reason)));
     }
 
     /// Cells owned here or held as backup, newest first, at most `limit`. A cell whose last

@@ -124,6 +124,7 @@ impl Core {
         self.take_in_early_frames(now);
         self.take_in_early(now);
         self.bring_stranded(now);
+        self.hurry_words(now);
     }
 
     /// Members get every commit; who was voted out gets nothing. A joiner goes on as it is.
@@ -162,6 +163,7 @@ impl Core {
             let entity = EntityId { cell: id, number: *entity };
             self.timers.set(Due::Sbb(entity, *timer), None);
         }
+        self.timers.set(Due::Words(id), None);
         self.let_go_retries(id);
         for input in inbox {
             if let CellInput::Message(ingress, _) = input {
@@ -234,6 +236,7 @@ impl Core {
         }
         self.adopt_retries(now, id);
         self.adopt_suspended(id);
+        self.adopt_ties(now, id);
         self.enqueue(now, id, CellInput::Adopt(adoption));
         self.examine_removed(now, id);
         self.tell_missed(now, id);

@@ -1,7 +1,7 @@
 //! Everything a node waits for, by due time. Setting a timer again moves it.
 
 use crate::adaptors::AdaptorId;
-use resilee_sbb::{ActivityId, DeliveryId, EntityId, TimerId, Timestamp};
+use resilee_sbb::{ActivityId, CellId, DeliveryId, EntityId, TimerId, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is due.
@@ -16,6 +16,8 @@ pub(crate) enum Due {
     Retry(EntityId),
     /// A suspended event goes on. Replicated as a part of its activity.
     Suspended(ActivityId),
+    /// What a cell has to say to others is said again.
+    Words(CellId),
     /// The deadline of a delivery.
     Delivery(DeliveryId),
     /// An adaptor goes on looking at its activities.

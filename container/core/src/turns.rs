@@ -43,6 +43,8 @@ impl Core {
             CellInput::Resume(activity) => self.time_out_suspended(now, id, activity),
             CellInput::Quarantine(service) => self.quarantine(id, service),
             CellInput::Remove(ticket, removal) => self.remove_leftover(id, ticket, &removal),
+            CellInput::Word(word) if word.to_root => self.hear_activity(now, id, *word),
+            CellInput::Word(word) => self.hear_root(now, id, *word),
         }
         self.announce(id);
         self.advance(now, id);
@@ -52,7 +54,7 @@ impl Core {
     fn announce(&mut self, id: CellId) {
         let Some(cell) = self.cells.get_mut(&id).filter(|cell| !cell.announced) else { return };
         cell.announced = true;
-        let first = cell.activities.iter().next();
+        let first = cell.activities.iter().find(|(_, activity)| activity.is_adaptors());
         let activity = first.map(|(number, it)| (cell.activity_id(*number), it.adaptor));
         let label =
             activity.and_then(|(activity, of)| Some(self.adaptors.get(of)?.label(activity)));
@@ -115,7 +117,7 @@ impl Core {
 
     fn adopt_activities(&mut self, now: Timestamp, id: CellId, adoption: Adoption) {
         let Some(cell) = self.cells.get(&id) else { return };
-        let adopted = cell.activities.iter().filter(|(_, activity)| !activity.null);
+        let adopted = cell.activities.iter().filter(|(_, activity)| activity.is_adaptors());
         let states: Vec<_> = adopted.map(|(n, a)| (*n, a.adaptor, a.state.clone())).collect();
         for (number, by, state) in states {
             let activity = ActivityId { cell: id, number };
@@ -161,6 +163,7 @@ impl Core {
                     if !self.planted.is(PlantedFault::IdleStays) {
                         self.end_idle_null_activities(id);
                     }
+                    self.settle_ties(now, id);
                     return self.end_turn(now, id);
                 }
                 continue;
@@ -173,6 +176,7 @@ impl Core {
                 Some(recipient) => return self.deliver(now, id, recipient),
                 None => {
                     let declined = routing.is_declined(cell, &self.services, entrances);
+                    self.forward(now, id);
                     let Some(cell) = self.cells.get_mut(&id) else { return };
                     if let Some((by, routing)) = Self::end_routing(cell, declined) {
                         self.tell_routed(now, id, by, &routing);
@@ -241,7 +245,9 @@ impl Core {
         let number = routing.event.activity.number;
         let is_end = routing.event.event_type == ActivityEnd::TYPE;
         let known = cell.activities.get(&number);
-        let adaptor = known.filter(|activity| !activity.null).map(|activity| activity.adaptor);
+        let adaptor = known.filter(|activity| activity.is_adaptors());
+        let adaptor = adaptor.map(|activity| activity.adaptor);
+        turn.founds = None;
         if is_end && known.is_some_and(|activity| activity.ending) {
             turn.touched.insert(Part::Activity(number));
             for entity in cell.activities.remove(&number).into_iter().flat_map(|it| it.attached) {

@@ -101,6 +101,10 @@ planted_faults! {
     OrphanStays,
     /// Calls of a rejoiner that nobody else has are dropped.
     DropStranded,
+    /// A survivor forgets what cells have posted to others.
+    ForgetPosts,
+    /// What another cell says twice is heard twice.
+    HearTwice,
 }
 
 /// The fault that is planted, if any. Without the feature `planted-faults` it has no size.

@@ -117,7 +117,7 @@ impl Context<'_> {
         name: &str,
     ) -> Result<Option<T>, Failure> {
         let key = self.attribute_key(name)?;
-        let value = self.open_context(activity)?.attributes.get(&key);
+        let value = self.context_of_cell(activity)?.attributes.get(&key);
         Ok(value.map(|value| decode(value)).transpose()?)
     }
 
@@ -140,7 +140,8 @@ impl Context<'_> {
         value: &T,
     ) -> Result<(), Failure> {
         let key = self.attribute_key(name)?;
-        let (context, max) = (self.open_context(activity)?, self.deliver.limits.attributes_max);
+        let max = self.deliver.limits.attributes_max;
+        let context = self.context_of_cell(activity)?;
         let known = context.attributes.get(&key).map(Vec::len);
         if context.attributes.len() >= max && known.is_none() {
             let text = format!("an activity context has {max} attributes at most");
@@ -174,7 +175,8 @@ impl Context<'_> {
         let numbers = self.tx.context_numbers(self.deliver).into_iter();
         let contexts = numbers.filter_map(|number| self.tx.context(self.deliver, number));
         let max = self.deliver.limits.null_activities_max;
-        if contexts.filter(|context| context.is_null).count() >= max {
+        let own = |context: &&ContextView| context.is_null && context.mirror_of.is_none();
+        if contexts.filter(own).count() >= max {
             let text = format!("a cell has {max} null activities at most");
             return Err(Failure::new(text));
         }
@@ -330,6 +332,25 @@ impl Context<'_> {
         }
         self.tx.ask(Effect::ResumeEvent { activity: activity.number });
         Ok(())
+    }
+
+    /// The activity of another cell that this one stands for, in the cell of a root entity that
+    /// serves the whole cluster; `None` for one of this cell.
+    ///
+    /// # Errors
+    /// An unknown activity.
+    pub fn mirror_of(&self, activity: ActivityId) -> Result<Option<ActivityId>, Failure> {
+        Ok(self.open_context(activity)?.mirror_of)
+    }
+
+    fn context_of_cell(&self, activity: ActivityId) -> Result<&ContextView, Failure> {
+        let context = self.open_context(activity)?;
+        match context.mirror_of {
+            None => Ok(context),
+            Some(of) => Err(Failure::new(format!(
+                "attributes of activity {of} are in its own cell: send them with an event"
+            ))),
+        }
     }
 
     fn open_context(&self, activity: ActivityId) -> Result<&ContextView, Failure> {

@@ -108,6 +108,8 @@ pub struct ContextView {
     pub is_null: bool,
     /// True if an event of it is suspended.
     pub is_suspended: bool,
+    /// The activity of another cell that it stands for.
+    pub mirror_of: Option<ActivityId>,
 }
 
 /// The answer to a [`Deliver`].

@@ -10,6 +10,7 @@ pub struct InitialEvent {
     /// False: the event is not initial after all.
     is_initial: bool,
     activity_context: bool,
+    cell: bool,
     event_type: bool,
     address: Option<String>,
     custom_name: Option<String>,
@@ -21,7 +22,8 @@ impl InitialEvent {
         InitialEvent { is_initial: true, activity_context: true, ..InitialEvent::default() }
     }
 
-    /// One root entity for each value of the variables that are added.
+    /// One root entity for each value of the variables that are added, in the whole cluster unless
+    /// [`InitialEvent::activity_context`] or [`InitialEvent::cell`] is one of them.
     pub fn by() -> Self {
         InitialEvent { is_initial: true, ..InitialEvent::default() }
     }
@@ -35,6 +37,13 @@ impl InitialEvent {
     #[must_use]
     pub fn activity_context(mut self) -> Self {
         self.activity_context = true;
+        self
+    }
+
+    /// The call counts: one root entity for all activities of the event's cell, in that cell.
+    #[must_use]
+    pub fn cell(mut self) -> Self {
+        self.cell = true;
         self
     }
 
@@ -69,12 +78,19 @@ impl InitialEvent {
         let activity = self.activity_context.then(|| event.activity.number.to_string());
         let parts = [
             activity.map(|activity| part('a', &activity)),
+            self.cell.then(|| part('c', "")),
             self.event_type.then(|| part('t', &event.event_type)),
             self.address.as_ref().map(|address| part('d', address)),
             self.custom_name.as_ref().map(|name| part('n', name)),
         ];
         Some(parts.into_iter().flatten().collect())
     }
+}
+
+/// True if a convergence name names an activity context or a cell: its root entity is in the cell
+/// of the event. Any other name is one root entity in the whole cluster.
+pub fn is_of_one_cell(convergence_name: &str) -> bool {
+    convergence_name.starts_with(['a', 'c'])
 }
 
 #[cfg(test)]
@@ -96,7 +112,10 @@ mod tests {
             name(by().event_type()),
             name(by()),
             name(InitialEvent::by_activity_context()),
+            name(by().cell().custom_name("b")),
         ];
+        let of_one_cell = names.iter().map(|name| is_of_one_cell(name)).collect::<Vec<_>>();
+        assert_eq!(of_one_cell, [false, false, false, false, false, true, true]);
         let different: std::collections::BTreeSet<_> = names.iter().collect();
         assert_eq!(different.len(), names.len(), "{names:?}");
         assert_eq!(names[0], name(by().custom_name("b").address("a")));

@@ -51,7 +51,7 @@ pub use descriptor::{AttributeAlias, ChildRelation, Descriptor, OnRollBack};
 pub use effect::{EFFECTS_MAX, Effect};
 pub use event::{ActivityEnd, Event, EventPayload, TimerFired};
 pub use ids::{ActivityId, CellId, CohortId, DeliveryId, EntityId, ParseCellIdError, TimerId};
-pub use initial_event::InitialEvent;
+pub use initial_event::{InitialEvent, is_of_one_cell};
 pub use limits::{
     ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, DeliveryLimits, ENTITIES_PER_TREE_MAX, NAMES_MAX,
     NULL_ACTIVITIES_MAX, STATE_BYTES_MAX, SUSPENDED_MAX,

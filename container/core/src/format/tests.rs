@@ -2,7 +2,9 @@
 
 use crate::adaptor_life_cycles::WantedAdaptor;
 use crate::adaptors::AdaptorId;
-use crate::commit::{Activity, Change, Commit, Entity, Head, Part, Record, Retry, RowChange};
+use crate::commit::{
+    Activity, Change, Commit, Entity, Head, Mirror, Part, Record, Retry, RowChange,
+};
 use crate::format::FORMAT;
 use crate::frame::{AnsweredChange, AskedChange, Extra, Frame, FrameError, Update};
 use crate::life_cycles::Wanted;
@@ -10,7 +12,9 @@ use crate::management::{AdaptorOrder, Alarm, Changed, TableChange};
 use crate::orphans::{Gap, Orphan};
 use crate::resource_adaptor::{Egress, Ingress, Scope};
 use crate::store::{Progress, StoreOp, StoredRecord, Tree};
+use crate::ties::{Channel, Opens, Post, Posted, RootName, Tie};
 use crate::timer_facility::{ArmedTimer, Course};
+use crate::words::{Say, Word};
 use resilee_membership::{Flow, RunId, Transport};
 use resilee_sbb::{
     ActivityId, AttributeValue, CellId, CohortId, Event, PreserveMissed, Profile, StateBytes,
@@ -90,6 +94,7 @@ fn frame() -> Frame {
         asked: Vec::new(),
         usage: Vec::new(),
         answered: Vec::new(),
+        words: Vec::new(),
         extras: vec![
             Extra::Hello,
             Extra::Join { stream: 9, empty: false },
@@ -126,6 +131,8 @@ fn what_the_first_format_stored_is_read() {
         recorded: names(&["bills"]),
         quarantined: names(&["call-guard"]),
         adaptor: AdaptorId::FIRST,
+        root: None,
+        posted: 0,
     };
     assert_read(KEPT, "head", &head);
     let activity = Activity {
@@ -241,6 +248,55 @@ fn changes_of_shared_tables_and_what_is_wanted_of_services_are_read() {
     assert_read(KEPT, "frame.changes", &Frame { asked, answered, ..frame() });
     let instead_of = vec!["old".to_owned()];
     assert_read(KEPT, "wanted", &Wanted { active: true, since: TIME, instead_of });
+}
+
+/// Written since events go between cells: by two parts of a cell, fields of the head and of an
+/// activity, and one of the frame.
+#[test]
+fn ties_between_cells_and_their_words_are_read() {
+    let root = RootName { service: "counter".to_owned(), name: "n3:all".to_owned() };
+    let channel = Channel { cell: CELL, tie: 4 };
+    let tie = Tie { activity: 1, root: root.clone(), far: None, heard: 2, done: true };
+    assert_read(KEPT, "tie", &tie);
+    assert_read(KEPT, "tie.far", &Tie { far: Some(channel), ..tie });
+    let event_type = "sip.invite".to_owned();
+    let opens = Some(Opens { activity: 1, null: false });
+    let event = Post::Event { event_type: event_type.clone(), payload: bytes("payload") };
+    let posted = Posted { tie: 4, post: event.clone(), opens, initial: true };
+    assert_read(KEPT, "posted", &posted);
+    let posts = vec![
+        Post::End,
+        Post::Command { payload: bytes("command") },
+        Post::Fire { event_type, payload: bytes("payload") },
+        Post::EndActivity,
+    ];
+    assert_read(KEPT, "posts", &posts);
+    let post = Say::Post { sequence: 6, after: 5, post: event, opens, initial: true };
+    let word = Word { channel, root: root.clone(), to_root: true, say: post };
+    assert_read(KEPT, "word.post", &word);
+    let say = Say::Heard { sequence: 6, over: true };
+    assert_read(KEPT, "word.heard", &Word { say, to_root: false, ..word });
+    assert_read(KEPT, "frame.words", &Frame { words: vec![bytes("word")], ..frame() });
+    let of = ActivityId { cell: CELL, number: 1 };
+    let mirror = Some(Box::new(Mirror { of, null: true }));
+    assert_read(KEPT, "activity.mirror", &Activity { mirror, ..Activity::default() });
+    let head = Head {
+        key: 1,
+        scope: Scope::Tables,
+        born_at: TIME,
+        next_activity: 2,
+        next_entity: 3,
+        recorded: Default::default(),
+        quarantined: Default::default(),
+        adaptor: AdaptorId::FIRST,
+        root: Some(Box::new(root)),
+        posted: 6,
+    };
+    assert_read(KEPT, "head.root", &head);
+    let change = |part| Change { part, value: None };
+    let changes = vec![change(Part::Tie(4)), change(Part::Posted(6))];
+    let commit = Commit { changes, ..Commit::empty(7, CELL) };
+    assert_read(KEPT, "update.ties", &Update::Commit(commit));
 }
 
 #[test]

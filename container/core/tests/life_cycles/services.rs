@@ -135,7 +135,7 @@ impl Sbb for Named {
     }
 
     fn initial_event(_: &mut Context<'_>, _: &Event) -> Result<InitialEvent, Failure> {
-        Ok(InitialEvent::by().custom_name("one"))
+        Ok(InitialEvent::by().cell().custom_name("one"))
     }
 
     fn on_event(&mut self, cx: &mut Context<'_>, event: &Event) -> Result<(), Failure> {

@@ -256,9 +256,19 @@ impl Pair {
 
     /// A client says something to a node.
     pub fn say(&mut self, node: usize, text: &str) {
+        self.begin_to_say(node, text);
+        self.settle();
+    }
+
+    /// The same, and nothing of what the node says arrives yet.
+    pub fn begin_to_say(&mut self, node: usize, text: &str) {
         let bytes = seal_sip(&key(), self.seat.view().number, &flow(), text.as_bytes());
         self.feed(node, Input::Packet { source: seat_address(), bytes });
-        self.settle();
+    }
+
+    /// True if something is on its way.
+    pub fn is_busy(&self) -> bool {
+        !self.on_its_way.is_empty()
     }
 
     /// The sockets of a node's second adaptor say something to it.

@@ -73,6 +73,15 @@ impl Container {
         self.say(&format!("c1 end {activity}"));
     }
 
+    /// Lets all be flushed that one cell after another says to the next.
+    pub fn settle(&mut self) {
+        for _ in 0..100 {
+            self.house.flush();
+        }
+        assert_eq!(self.house.core.inconsistencies(), Vec::<String>::new());
+        assert_eq!(self.house.core.loose_ties(), Vec::<String>::new());
+    }
+
     pub fn pass_seconds(&mut self, seconds: u64) {
         self.house.pass_seconds(seconds);
         self.house.flush();
@@ -211,5 +220,6 @@ impl Drop for Container {
         assert_eq!(left, (0, 0, 0, 0), "cells, activities, entities, gated: {:?}", core.cells(10));
         assert!(self.house.disk_is_empty(), "{:?}", self.house.disk);
         assert_eq!(core.timers_set(), 0, "timers of what is over");
+        assert_eq!(core.loose_ties(), Vec::<String>::new());
     }
 }

@@ -1,4 +1,5 @@
 //! Initial events (chapter 8.6): which root entity an event belongs to, and when one is created.
+//! Root entities of the whole cluster are in `roots.rs`.
 
 use crate::container::Container;
 use crate::script::{fail, on, selects};
@@ -42,7 +43,7 @@ fn a_service_whose_entity_is_attached_gets_no_second_root_there() {
 #[test]
 fn a_selector_names_the_root_entity_that_gets_the_event() {
     let mut container = Container::with_activity();
-    selects("chooser", |word, _| Ok(InitialEvent::by().custom_name(word)));
+    selects("chooser", |word, _| Ok(InitialEvent::by().cell().custom_name(word)));
     for word in ["red", "blue", "red"] {
         container.fire("choose", word);
     }
@@ -60,7 +61,7 @@ fn a_selector_names_the_root_entity_that_gets_the_event() {
 fn one_root_entity_serves_all_activities_of_one_name() {
     let mut container = Container::with_activity();
     container.say("c1 start");
-    selects("chooser", |_, _| Ok(InitialEvent::by().address("sip:bob@example.test")));
+    selects("chooser", |_, _| Ok(InitialEvent::by().cell().address("sip:bob@example.test")));
     container.fire_on(1, "choose", "one");
     container.fire_on(2, "choose", "two");
     container.fire_on(2, "tick", "three");
@@ -72,7 +73,7 @@ fn one_root_entity_serves_all_activities_of_one_name() {
 #[test]
 fn by_the_type_of_event_there_is_a_root_entity_for_each() {
     let mut container = Container::with_activity();
-    selects("chooser", |_, _| Ok(InitialEvent::by().event_type()));
+    selects("chooser", |_, _| Ok(InitialEvent::by().cell().event_type()));
     container.fire("choose", "one");
     container.fire("choose-too", "two");
     container.fire("choose", "three");
@@ -102,7 +103,7 @@ fn a_selector_may_say_that_an_event_is_not_initial_after_all() {
 #[test]
 fn a_selector_is_asked_once_per_event_also_if_the_root_entity_fails() {
     let mut container = Container::with_activity();
-    selects("chooser", |word, _| Ok(InitialEvent::by().custom_name(word)));
+    selects("chooser", |word, _| Ok(InitialEvent::by().cell().custom_name(word)));
     on("chooser", "bad", |_, _| fail());
     container.fire("choose", "bad");
     let asked = container.trace().iter().filter(|line| line.contains("asked")).count();
@@ -161,7 +162,7 @@ fn what_a_selector_asks_for_is_dropped() {
 #[test]
 fn a_root_entity_whose_first_event_is_tried_again_keeps_its_name() {
     let mut container = Container::with_activity();
-    selects("patient", |_, _| Ok(InitialEvent::by().custom_name("one")));
+    selects("patient", |_, _| Ok(InitialEvent::by().cell().custom_name("one")));
     on("patient", "first", |_, cx| match cx.now().as_millis() % 60_000 < 20_400 {
         true => fail(),
         false => Ok(()),

@@ -27,6 +27,8 @@ mod pair;
 mod post;
 mod priorities;
 mod roll_back;
+mod roots;
+mod roots_takeover;
 mod script;
 mod suspension;
 mod takeover;

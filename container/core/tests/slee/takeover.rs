@@ -198,7 +198,9 @@ fn a_timer_of_an_unattached_child_fires_once_at_the_survivor() {
 #[test]
 fn a_root_entity_is_found_by_its_name() {
     let mut story = Story::begun();
-    script::selects("chooser", |word, _| Ok(resilee_sbb::InitialEvent::by().custom_name(word)));
+    script::selects("chooser", |word, _| {
+        Ok(resilee_sbb::InitialEvent::by().cell().custom_name(word))
+    });
     story.say("c1 fire choose 1 red");
     story.owner_dies();
     let trace = story.say("c1 fire choose 1 red");

@@ -1,0 +1,194 @@
+//! The activity's end of a tie: what its events are to a root entity in another cell, and what that
+//! entity does with the activity (`ties.rs`).
+
+use crate::cell::Cell;
+use crate::commit::Part;
+use crate::core::Core;
+use crate::event_router::Audience;
+use crate::ties::{Opens, Post, Posted, RootName, TIES_PER_CELL_MAX, Tie};
+use crate::words::{Say, Word};
+use resilee_membership::PlantedFault;
+use resilee_sbb::{ActivityEnd, ActivityId, CellId, Event, EventPayload, Severity, Timestamp};
+use serde_bytes::ByteBuf;
+
+impl Core {
+    /// A selector named a root entity of the cluster for the event that is being routed.
+    pub(crate) fn tie_to_root(&mut self, now: Timestamp, id: CellId, service: usize, name: String) {
+        let Some(cell) = self.cells.get_mut(&id) else { return };
+        let routing = cell.turn.as_ref().and_then(|turn| turn.current.as_ref());
+        let Some(activity) = routing.map(|routing| routing.event.activity.number) else { return };
+        let root = RootName { service: self.services[service].name.to_owned(), name };
+        let known = cell.tie_to(activity, &root);
+        // A service that stops starts nothing new; whether the root is there only its cell knows.
+        if known.is_none() && !self.life_cycles.entrances[service].admits(cell, activity) {
+            return;
+        }
+        if known.is_none() && cell.ties.len() >= TIES_PER_CELL_MAX {
+            let text = format!(
+                "call {id} has {TIES_PER_CELL_MAX} ties to root entities of other cells: a further \
+                 one gets nothing of it"
+            );
+            self.count_drop("tie beyond those of one cell");
+            return self.raise_alarm(now, Severity::Major, self.services[service].name, &text);
+        }
+        let number = known.unwrap_or_else(|| cell.begin_tie(activity, root));
+        let routing = cell.turn.as_mut().and_then(|turn| turn.current.as_mut());
+        if let Some(routing) = routing {
+            routing.named.insert(number);
+        }
+    }
+
+    /// All entities of the cell had the event: the roots that its activity is tied to get it.
+    pub(crate) fn forward(&mut self, now: Timestamp, id: CellId) {
+        let Some(cell) = self.cells.get_mut(&id).filter(|cell| !cell.ties.is_empty()) else {
+            return;
+        };
+        let Some(routing) = cell.turn.as_ref().and_then(|turn| turn.current.as_ref()) else {
+            return;
+        };
+        if routing.audience != Audience::All {
+            return;
+        }
+        let (event, named) = (routing.event.clone(), routing.named.clone());
+        let number = event.activity.number;
+        let known = cell.activities.get(&number);
+        let ends = event.event_type == ActivityEnd::TYPE && known.is_some_and(|it| it.ending);
+        let null = known.is_some_and(|activity| activity.null);
+        for tie in cell.ties_of(number) {
+            let post = match ends {
+                true => Post::End,
+                false => Post::Event {
+                    event_type: event.event_type.clone(),
+                    payload: ByteBuf::from(event.payload.clone()),
+                },
+            };
+            let Some(cell) = self.cells.get_mut(&id) else { return };
+            if !ends && !cell.has_room_for_posts(1, post.size()) {
+                self.lose_post(now, id, &event);
+                continue;
+            }
+            let Some(turn) = cell.turn.as_mut() else { return };
+            let Some(known) = cell.ties.get_mut(&tie) else { continue };
+            let opens = (!known.done).then_some(Opens { activity: number, null });
+            if opens.is_some() {
+                known.done = true;
+                turn.touched.insert(Part::Tie(tie));
+            }
+            cell.post(Posted { tie, post, opens, initial: named.contains(&tie) });
+        }
+    }
+
+    fn lose_post(&mut self, now: Timestamp, id: CellId, event: &Event) {
+        self.count_drop("event for another cell beyond those that may wait");
+        let text = format!(
+            "{} of call {id} is lost to a root entity in another cell: too many events wait until \
+             that cell hears them",
+            event.event_type
+        );
+        self.raise_alarm(now, Severity::Major, "slee", &text);
+    }
+
+    /// A turn: the root's end of a tie said something.
+    pub(crate) fn hear_root(&mut self, now: Timestamp, id: CellId, word: Word) {
+        let Some(cell) = self.cells.get_mut(&id) else { return };
+        let Some(turn) = cell.turn.as_mut() else { return };
+        let number = word.channel.tie;
+        let Some(tie) = cell.ties.get_mut(&number).filter(|tie| tie.far.is_none()) else {
+            return turn.words.push(word.answer_over(0));
+        };
+        match word.say {
+            Say::Heard { sequence, over } => {
+                cell.forget_heard(number, sequence);
+                if over {
+                    cell.end_tie(number);
+                    let turn = cell.turn.as_mut();
+                    let answer = word.answer_over(0);
+                    turn.into_iter().for_each(|turn| turn.words.push(answer.clone()));
+                }
+            }
+            Say::Post { sequence, after, post, .. } => {
+                let twice = self.planted.is(PlantedFault::HearTwice);
+                if sequence > tie.heard && after <= tie.heard || twice {
+                    tie.heard = sequence.max(tie.heard);
+                    turn.touched.insert(Part::Tie(number));
+                    let (activity, service) = (tie.activity, tie.root.service.clone());
+                    self.carry_out_post(now, id, activity, &service, post);
+                } else if let Some(heard) = cell.word_of_heard(number) {
+                    let turn = cell.turn.as_mut();
+                    turn.into_iter().for_each(|turn| turn.words.push(heard.clone()));
+                }
+            }
+        }
+    }
+
+    /// What a root entity wants of an activity is done here.
+    fn carry_out_post(
+        &mut self,
+        now: Timestamp,
+        id: CellId,
+        number: u32,
+        service: &str,
+        post: Post,
+    ) {
+        let activity = ActivityId { cell: id, number };
+        let known = self.cells.get(&id).and_then(|cell| cell.activities.get(&number));
+        let null = known.map(|activity| activity.null);
+        let open = known.is_some_and(|activity| !activity.ending);
+        match post {
+            Post::Command { payload } if null == Some(false) => {
+                let result = self.activity_step(now, activity, |adaptor, endpoint| {
+                    adaptor.command(endpoint, activity, &payload)
+                });
+                if let Some(Err(failure)) = result {
+                    let text = format!("command refused: {failure}");
+                    self.raise_alarm(now, Severity::Minor, service, &text);
+                }
+            }
+            Post::Fire { event_type, payload } if open => {
+                let event = Event { event_type, activity, payload: payload.into_vec() };
+                let turn = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut());
+                turn.into_iter().for_each(|turn| {
+                    turn.events.push_back((event.clone(), Audience::All));
+                });
+            }
+            Post::EndActivity if open && null == Some(true) => {
+                let Some(cell) = self.cells.get_mut(&id) else { return };
+                let Some(turn) = cell.turn.as_mut() else { return };
+                turn.ended.push_back(number);
+                turn.touched.insert(Part::Activity(number));
+                let known = cell.activities.get_mut(&number);
+                known.into_iter().for_each(|activity| activity.ending = true);
+            }
+            _ => self.count_drop("request of another cell for an activity that is over"),
+        }
+    }
+}
+
+impl Cell {
+    fn begin_tie(&mut self, activity: u32, root: RootName) -> u32 {
+        let number = self.next_post();
+        self.ties.insert(number, Tie { activity, root, far: None, heard: 0, done: false });
+        if let Some(turn) = self.turn.as_mut() {
+            turn.touched.insert(Part::Tie(number));
+        }
+        number
+    }
+
+    /// The root's end is over. What is still posted it has not heard, and will not: from the first
+    /// event on for which a selector named the root another tie begins.
+    fn end_tie(&mut self, number: u32) {
+        let unheard: Vec<_> = self.posted_on(number).map(|(_, posted)| posted.clone()).collect();
+        let Some(Tie { activity, root, .. }) = self.ties.get(&number).cloned() else { return };
+        self.forget_tie(number);
+        let mut unheard = unheard.into_iter().skip_while(|posted| !posted.initial);
+        let Some(first) = unheard.next() else { return };
+        let null = self.activities.get(&activity).is_some_and(|activity| activity.null);
+        let tie = self.begin_tie(activity, root);
+        self.ties.get_mut(&tie).into_iter().for_each(|tie| tie.done = true);
+        let opens = Some(Opens { activity, null });
+        self.post(Posted { tie, opens, ..first });
+        for posted in unheard {
+            self.post(Posted { tie, ..posted });
+        }
+    }
+}

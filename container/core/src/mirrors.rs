@@ -1,0 +1,212 @@
+//! The root's end of a tie: root cells, the mirrors of other cells' activities in them, and what a
+//! root entity does with a mirror (`ties.rs`).
+
+use crate::adaptors::{AdaptorId, CellKey};
+use crate::cell::Cell;
+use crate::commit::{Activity, Entity, Mirror, Part};
+use crate::core::Core;
+use crate::event_router::Audience;
+use crate::resource_adaptor::Scope;
+use crate::ties::{MIRRORS_PER_CELL_MAX, Opens, Post, Posted, RootName, Tie};
+use crate::words::{Say, Word};
+use resilee_membership::PlantedFault;
+use resilee_sbb::{ActivityId, CellId, CohortId, Effect, Event, Severity, Timestamp};
+use serde_bytes::ByteBuf;
+
+impl Core {
+    /// The cell of a root entity that is not there yet.
+    pub(crate) fn give_birth_to_root(&mut self, now: Timestamp, root: &RootName) -> CellId {
+        let id = self.next_cell_of(CohortId::TABLES);
+        // No message leads here: its number will do as what they would share.
+        let key = CellKey { adaptor: AdaptorId::FIRST, scope: Scope::Tables, key: id.number };
+        let mut cell = Cell::born(id, key, now);
+        cell.head.root = Some(Box::new(root.clone()));
+        cell.committed = false;
+        self.index.insert(key, id);
+        self.words.roots.insert(root.clone(), id);
+        self.cells.insert(id, cell);
+        id
+    }
+
+    /// A turn: the activity's end of a tie said something.
+    pub(crate) fn hear_activity(&mut self, now: Timestamp, id: CellId, word: Word) {
+        let Some(cell) = self.cells.get_mut(&id) else { return };
+        let known = cell.tie_from(word.channel);
+        match (word.say.clone(), known) {
+            (Say::Heard { sequence, over }, Some(number)) => {
+                cell.forget_heard(number, sequence);
+                if over {
+                    cell.lose_far_end(number);
+                }
+            }
+            (Say::Heard { .. }, None) => {}
+            (Say::Post { sequence, after, post, opens, initial }, Some(number)) => {
+                let twice = self.planted.is(PlantedFault::HearTwice);
+                let Some(tie) = cell.ties.get_mut(&number) else { return };
+                if !tie.done && (sequence > tie.heard && after <= tie.heard || twice) {
+                    tie.heard = sequence.max(tie.heard);
+                    self.route_on_mirror(id, number, post, initial || opens.is_some());
+                } else if let Some(heard) = cell.word_of_heard(number) {
+                    cell.say(heard);
+                }
+            }
+            (Say::Post { sequence, post, opens: Some(opens), .. }, None) => {
+                let mirrors = cell.ties.values().filter(|tie| tie.far.is_some()).count();
+                if mirrors >= MIRRORS_PER_CELL_MAX {
+                    cell.say(word.answer_over(sequence));
+                    return self.refuse_mirror(now, &word.root);
+                }
+                let number = cell.open_mirror(&word, sequence, opens);
+                self.route_on_mirror(id, number, post, true);
+            }
+            (Say::Post { sequence, .. }, None) => cell.say(word.answer_over(sequence)),
+        }
+    }
+
+    fn refuse_mirror(&mut self, now: Timestamp, root: &RootName) {
+        self.count_drop("activity beyond those of one root entity");
+        let name: String = root.name.chars().take(64).collect();
+        let text = format!(
+            "the root entity {name:?} has {MIRRORS_PER_CELL_MAX} activities of other cells: a \
+             further one is not tied to it"
+        );
+        self.raise_alarm(now, Severity::Major, &root.service, &text);
+    }
+
+    /// What was posted is an event of this turn.
+    fn route_on_mirror(&mut self, id: CellId, tie: u32, post: Post, initial: bool) {
+        let Some(cell) = self.cells.get_mut(&id) else { return };
+        let Some(mirror) = cell.ties.get(&tie).map(|tie| tie.activity) else { return };
+        if initial {
+            cell.attach_root(mirror);
+        }
+        let activity = cell.activity_id(mirror);
+        let Some(turn) = cell.turn.as_mut() else { return };
+        turn.touched.insert(Part::Tie(tie));
+        match post {
+            Post::Event { event_type, payload } => {
+                turn.founds = initial.then_some(mirror);
+                let event = Event { event_type, activity, payload: payload.into_vec() };
+                turn.events.push_back((event, Audience::All));
+            }
+            Post::End => turn.ended.push_back(mirror),
+            Post::Command { .. } | Post::Fire { .. } | Post::EndActivity => {
+                self.count_drop("request of another cell for a root entity");
+            }
+        }
+    }
+
+    /// Posts what a delivery asked for about a mirror; gives back what is to be done here.
+    pub(crate) fn post_effect(&mut self, id: CellId, effect: Effect) -> Option<Effect> {
+        let Some(cell) = self.cells.get_mut(&id).filter(|cell| !cell.ties.is_empty()) else {
+            return Some(effect);
+        };
+        let Some((mirror, post)) = cell.post_of(&effect) else { return Some(effect) };
+        let to = |tie: &Tie| tie.far.is_some() && !tie.done && tie.activity == mirror;
+        let tie = cell.ties.iter().find(|(_, tie)| to(tie)).map(|(number, _)| *number);
+        if let Some(tie) = tie {
+            cell.post(Posted { tie, post, opens: None, initial: false });
+        }
+        None
+    }
+
+    /// Why a delivery is rolled back: it asks for more of activities in other cells than may wait.
+    pub(crate) fn refuse_of_posts(&self, id: CellId, effects: &[Effect]) -> Option<String> {
+        let cell = self.cells.get(&id).filter(|cell| !cell.ties.is_empty())?;
+        let sizes: Vec<_> =
+            effects.iter().filter_map(|effect| Some(cell.post_of(effect)?.1.size())).collect();
+        let fits = cell.has_room_for_posts(sizes.len(), sizes.iter().sum());
+        (!sizes.is_empty() && !fits).then(|| {
+            "too much is asked of activities in other cells which have not heard what was asked \
+             before: wait for their events"
+                .to_owned()
+        })
+    }
+}
+
+impl Cell {
+    /// True if it is the cell of this root entity.
+    pub fn is_of_root(&self, service: &str, name: &str) -> bool {
+        let own = self.head.root.as_ref();
+        own.is_some_and(|root| root.service == service && root.name == name)
+    }
+
+    /// True for a mirror of another cell's activity.
+    pub fn is_mirror(&self, activity: u32) -> bool {
+        self.activities.get(&activity).is_some_and(|activity| activity.mirror.is_some())
+    }
+
+    fn say(&mut self, word: Word) {
+        self.turn.iter_mut().for_each(|turn| turn.words.push(word.clone()));
+    }
+
+    fn open_mirror(&mut self, word: &Word, sequence: u32, opens: Opens) -> u32 {
+        let Opens { activity, null } = opens;
+        let of = ActivityId { cell: word.channel.cell, number: activity };
+        let mirror = self.head.next_activity;
+        self.head.next_activity += 1;
+        let activity =
+            Activity { mirror: Some(Box::new(Mirror { of, null })), ..Activity::default() };
+        self.activities.insert(mirror, Box::new(activity));
+        let number = self.next_post();
+        let (root, far) = (word.root.clone(), Some(word.channel));
+        let tie = Tie { activity: mirror, root, far, heard: sequence, done: false };
+        self.ties.insert(number, tie);
+        if let Some(turn) = self.turn.as_mut() {
+            turn.touched.extend([Part::Head, Part::Activity(mirror), Part::Tie(number)]);
+        }
+        number
+    }
+
+    /// The root entity that is there gets the events of a mirror.
+    fn attach_root(&mut self, mirror: u32) {
+        let Some(root) = self.root_entity() else { return };
+        let (Some(turn), Some(activity)) = (self.turn.as_mut(), self.activities.get_mut(&mirror))
+        else {
+            return;
+        };
+        if activity.attached.insert(root) {
+            turn.touched.insert(Part::Activity(mirror));
+        }
+    }
+
+    /// The entity that this root cell is about, if it is there.
+    pub fn root_entity(&self) -> Option<u32> {
+        let root = self.head.root.as_ref()?;
+        let named = |entity: &Entity| {
+            entity.service == root.service
+                && entity.convergence_name.as_deref() == Some(root.name.as_str())
+        };
+        self.entities.iter().find(|(_, entity)| named(entity)).map(|(number, _)| *number)
+    }
+
+    /// The activity's cell has no such tie: the one here is forgotten, or its mirror ends.
+    fn lose_far_end(&mut self, number: u32) {
+        let Some(tie) = self.ties.get(&number) else { return };
+        let (mirror, done) = (tie.activity, tie.done);
+        if done {
+            return self.forget_tie(number);
+        }
+        if let Some(turn) = self.turn.as_mut() {
+            turn.touched.insert(Part::Tie(number));
+            turn.ended.push_back(mirror);
+        }
+    }
+
+    /// What an effect about a mirror is to its activity's cell.
+    fn post_of(&self, effect: &Effect) -> Option<(u32, Post)> {
+        let (mirror, post) = match effect {
+            Effect::Command { activity, payload } if activity.cell == self.id => {
+                let payload = ByteBuf::from(payload.clone());
+                (activity.number, Post::Command { payload })
+            }
+            Effect::Fire { activity, event_type, payload } => {
+                let (event_type, payload) = (event_type.clone(), ByteBuf::from(payload.clone()));
+                (*activity, Post::Fire { event_type, payload })
+            }
+            Effect::EndActivity { activity } => (*activity, Post::EndActivity),
+            _ => return None,
+        };
+        self.is_mirror(mirror).then_some((mirror, post))
+    }
+}
