@@ -230,6 +230,11 @@ impl Calls {
                 let detail = format!("{}: {}", node.name, status.orphans);
                 return Err(Violation::new("no request waits whose call is back", detail));
             }
+            let loose = core.loose_ties();
+            if let Some(loose) = loose.first().filter(|_| kept) {
+                let detail = format!("{}: {loose}", node.name);
+                return Err(Violation::new("a tie has two ends when all is quiet", detail));
+            }
             if (cells > 0 && kept) || status.gated > 0 {
                 let detail = format!("{}: {cells} cells, {} gated", node.name, status.gated);
                 return Err(Violation::new("nothing is left of calls that are over", detail));

@@ -15,6 +15,7 @@ mod plan;
 pub mod planted;
 mod story;
 mod trace;
+mod village;
 mod witness;
 mod world;
 

@@ -4,6 +4,7 @@
 use crate::disk::Disk;
 use crate::family::Family;
 use crate::local_clock::LocalClock;
+use crate::village::{Village, Villager};
 use crate::witness::Witness;
 use resilee_call_billing::{CallBilling, TARIFFS, Tariff};
 use resilee_call_control::CallControl;
@@ -22,12 +23,14 @@ pub const DOMAIN: &str = "example.test";
 pub const PASSWORD: &str = "secret";
 
 /// Services of every node.
-pub const SERVICES: [LinkedSbb; 5] = [
+pub const SERVICES: [LinkedSbb; 7] = [
     LinkedSbb::of::<CallControl>(),
     LinkedSbb::of::<CallBilling>(),
     LinkedSbb::of::<Registrar>(),
     LinkedSbb::of::<Witness>(),
     LinkedSbb::of::<Family>(),
+    LinkedSbb::of::<Villager>(),
+    LinkedSbb::of::<Village>(),
 ];
 
 /// SIP timers of the simulated world: a fifth of the real ones, so that a story is short.

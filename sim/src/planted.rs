@@ -80,6 +80,11 @@ pub fn sharpened(fault: PlantedFault, seed: u64) -> Plan {
             let stall = cut(Cut::Frames { to: node }, 250);
             vec![(When::Step(step), stall), (When::Step(few), kill(None))]
         }
+        ForgetPosts | HearTwice => {
+            plan.pairs = 3;
+            plan.talk_ms = 1_000;
+            vec![(When::Step(step), kill(None))]
+        }
         NoAdoption | ForgetCohort | StreamNotStopped | LoseSuspended | ForgetMissed => {
             vec![(When::Step(step), kill(None))]
         }

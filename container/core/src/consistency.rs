@@ -160,7 +160,7 @@ impl Core {
         let suspended = cell.activities.iter().filter(|(_, it)| it.suspended.is_some());
         let suspended = suspended.map(|(number, _)| Due::Suspended(cell.activity_id(*number)));
         let retries = cell.retries.keys().map(|number| Due::Retry(cell.entity_id(*number)));
-        let words = cell.has_outstanding_words().then_some(Due::Words(cell.id));
+        let words = cell.says_again_after().map(|_| Due::Words(cell.id));
         let lost = timers
             .chain(suspended)
             .chain(retries)
@@ -187,7 +187,7 @@ impl Core {
                 unfinished(&it) || activity.is_some_and(|activity| activity.suspended.is_some())
             }),
             Due::Words(id) => {
-                cell(id).is_some_and(|it| unfinished(&it) || it.has_outstanding_words())
+                cell(id).is_some_and(|it| unfinished(&it) || it.says_again_after().is_some())
             }
             Due::Delivery(delivery) => self.deliveries.contains_key(&delivery),
             Due::Examine(_) => true,

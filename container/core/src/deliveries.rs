@@ -177,7 +177,7 @@ impl Core {
             FORGED.to_owned()
         } else if let Some(reason) = self.refuse_of_facilities(id, awaiting, &effects) {
             reason
-        } else if let Some(reason) = self.refuse_of_posts(id, &effects) {
+        } else if let Some(reason) = cell.refuse_posts(&effects) {
             reason
         } else {
             return Outcome::Delivered { entities, removed, effects };
@@ -234,8 +234,12 @@ impl Core {
             _ => None,
         });
         cell.head.next_activity = started.fold(cell.head.next_activity, u32::max);
+        let tied = !cell.ties.is_empty();
         for effect in effects {
-            self.carry_out(now, id, awaiting, effect);
+            match tied && self.post_effect(id, &effect) {
+                true => {}
+                false => self.carry_out(now, id, awaiting, effect),
+            }
         }
         if audience == Some(Audience::Retry(number)) {
             self.retry_succeeded(id, number);

@@ -22,7 +22,6 @@ impl Core {
         effect: Effect,
     ) {
         let service = self.services[awaiting.service].name;
-        let Some(effect) = self.post_effect(id, effect) else { return };
         match effect {
             Effect::Command { activity, payload } => {
                 let result = self.activity_step(now, activity, |adaptor, endpoint| {

@@ -10,6 +10,7 @@
 //! | another name, type or meaning of a field          | the next [`FORMAT`]                   |
 //! | a variant more of an enum, a part more of a cell  | the next [`FORMAT`]: an older reader  |
 //! |                                                   | would take it for noise               |
+//! | the same, before the first release                | nothing                               |
 //! | another state of a service or of an adaptor       | its own `STATE_VERSION`               |
 //!
 //! Nodes of two formats refuse each other's frames with an alarm; a store of a later format is

@@ -5,7 +5,7 @@ use crate::cell::Cell;
 use crate::commit::Part;
 use crate::core::Core;
 use crate::event_router::Audience;
-use crate::ties::{Opens, Post, Posted, RootName, TIES_PER_CELL_MAX, Tie};
+use crate::ties::{Opens, Post, Posted, ROOT_NAME_BYTES_MAX, RootName, TIES_PER_CELL_MAX, Tie};
 use crate::words::{Say, Word};
 use resilee_membership::PlantedFault;
 use resilee_sbb::{ActivityEnd, ActivityId, CellId, Event, EventPayload, Severity, Timestamp};
@@ -14,6 +14,10 @@ use serde_bytes::ByteBuf;
 impl Core {
     /// A selector named a root entity of the cluster for the event that is being routed.
     pub(crate) fn tie_to_root(&mut self, now: Timestamp, id: CellId, service: usize, name: String) {
+        if name.len() > ROOT_NAME_BYTES_MAX {
+            let text = format!("a convergence name has {ROOT_NAME_BYTES_MAX} bytes at most");
+            return self.raise_alarm(now, Severity::Major, self.services[service].name, &text);
+        }
         let Some(cell) = self.cells.get_mut(&id) else { return };
         let routing = cell.turn.as_ref().and_then(|turn| turn.current.as_ref());
         let Some(activity) = routing.map(|routing| routing.event.activity.number) else { return };

@@ -53,6 +53,8 @@ pub enum Observed {
         over: bool,
         /// True if it changed nothing of that cell: it brought records about it.
         only_records: bool,
+        /// True if it changes rows of shared tables.
+        rows: bool,
     },
     /// The last piece of a snapshot is on its way; it has all commits up to this one, or they
     /// went before it.

@@ -59,6 +59,7 @@ impl Core {
                 let number = cell.open_mirror(&word, sequence, opens);
                 self.route_on_mirror(id, number, post, true);
             }
+            (Say::Post { after: 1.., .. }, None) => {}
             (Say::Post { sequence, .. }, None) => cell.say(word.answer_over(sequence)),
         }
     }
@@ -96,31 +97,16 @@ impl Core {
         }
     }
 
-    /// Posts what a delivery asked for about a mirror; gives back what is to be done here.
-    pub(crate) fn post_effect(&mut self, id: CellId, effect: Effect) -> Option<Effect> {
-        let Some(cell) = self.cells.get_mut(&id).filter(|cell| !cell.ties.is_empty()) else {
-            return Some(effect);
-        };
-        let Some((mirror, post)) = cell.post_of(&effect) else { return Some(effect) };
+    /// Posts what a delivery asked for, if it is about a mirror.
+    pub(crate) fn post_effect(&mut self, id: CellId, effect: &Effect) -> bool {
+        let Some(cell) = self.cells.get_mut(&id) else { return false };
+        let Some((mirror, post)) = cell.post_of(effect) else { return false };
         let to = |tie: &Tie| tie.far.is_some() && !tie.done && tie.activity == mirror;
         let tie = cell.ties.iter().find(|(_, tie)| to(tie)).map(|(number, _)| *number);
         if let Some(tie) = tie {
             cell.post(Posted { tie, post, opens: None, initial: false });
         }
-        None
-    }
-
-    /// Why a delivery is rolled back: it asks for more of activities in other cells than may wait.
-    pub(crate) fn refuse_of_posts(&self, id: CellId, effects: &[Effect]) -> Option<String> {
-        let cell = self.cells.get(&id).filter(|cell| !cell.ties.is_empty())?;
-        let sizes: Vec<_> =
-            effects.iter().filter_map(|effect| Some(cell.post_of(effect)?.1.size())).collect();
-        let fits = cell.has_room_for_posts(sizes.len(), sizes.iter().sum());
-        (!sizes.is_empty() && !fits).then(|| {
-            "too much is asked of activities in other cells which have not heard what was asked \
-             before: wait for their events"
-                .to_owned()
-        })
+        true
     }
 }
 
@@ -129,6 +115,21 @@ impl Cell {
     pub fn is_of_root(&self, service: &str, name: &str) -> bool {
         let own = self.head.root.as_ref();
         own.is_some_and(|root| root.service == service && root.name == name)
+    }
+
+    /// Why a delivery is rolled back: it asks for more of activities in other cells than may wait.
+    pub fn refuse_posts(&self, effects: &[Effect]) -> Option<String> {
+        if self.ties.is_empty() {
+            return None;
+        }
+        let sizes: Vec<_> =
+            effects.iter().filter_map(|effect| Some(self.post_of(effect)?.1.size())).collect();
+        let fits = sizes.is_empty() || self.has_room_for_posts(sizes.len(), sizes.iter().sum());
+        (!fits).then(|| {
+            "too much is asked of activities in other cells which have not heard what was asked \
+             before: wait for their events"
+                .to_owned()
+        })
     }
 
     /// True for a mirror of another cell's activity.

@@ -286,6 +286,7 @@ impl Core {
             egress: commit.egress.clone(),
             over: commit.over,
             only_records,
+            rows: !commit.rows.is_empty(),
         });
         if !commit.egress.is_empty() {
             self.outbox.entry(from.clone()).or_default().insert(commit.number, commit.egress);

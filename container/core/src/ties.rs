@@ -43,7 +43,9 @@ pub(crate) const MIRRORS_PER_CELL_MAX: usize = 1_000;
 /// Posts of one cell that nobody has heard yet. An event beyond is lost to the root, with an alarm;
 /// a delivery that asks for one more rolls back.
 pub(crate) const POSTED_PER_CELL_MAX: usize = 1_024;
-/// Bytes of them.
+/// Bytes of a convergence name of the cluster; a longer one has no root, with an alarm.
+pub(crate) const ROOT_NAME_BYTES_MAX: usize = 1_024;
+/// Bytes of the posts of one cell that nobody has heard yet.
 pub(crate) const POSTED_BYTES_MAX: usize = 1024 * 1024;
 
 /// Which root entity of the cluster.
@@ -191,7 +193,13 @@ impl Cell {
         posts.chain(over.filter_map(|(number, _)| self.word_of_heard(*number))).collect()
     }
 
-    /// True if there are such words.
+    /// What asks of each mirror whether its activity is still there.
+    pub fn questions(&self) -> Vec<Word> {
+        let mirrors = self.ties.iter().filter(|(_, tie)| tie.far.is_some() && !tie.done);
+        mirrors.filter_map(|(number, _)| self.word_of_heard(*number)).collect()
+    }
+
+    /// True if something is still to be told.
     pub fn has_outstanding_words(&self) -> bool {
         !self.posted.is_empty() || self.ties.values().any(|tie| tie.far.is_some() && tie.done)
     }

@@ -50,6 +50,13 @@ impl Timers {
         }
     }
 
+    /// Sets a timer to `at` unless it is set to an earlier time.
+    pub fn hasten(&mut self, due: Due, at: Timestamp) {
+        if self.at.get(&due).is_none_or(|set| *set > at) {
+            self.set(due, Some(at));
+        }
+    }
+
     /// The next timer that is due at `now`.
     pub fn pop(&mut self, now: Timestamp) -> Option<Due> {
         let (at, due) = *self.queue.first()?;

@@ -7,6 +7,8 @@
 //! | for a cell of another member    | goes with the next frame                                   |
 //! | that nobody has answered        | is said again after [`REPEAT_AFTER`], by a new owner at    |
 //! |                                 | once, and so when a link is up or the view has changed     |
+//! | of a root cell with mirrors     | asks each activity's cell after [`ASK_AFTER`] whether it   |
+//! |                                 | is still there                                             |
 //! | of a node that does not own the | is dropped: its owner says it again                        |
 //! | cell which it is said for       |                                                            |
 //! | for a cell that is at rest, is  | is dropped: it is said again                               |
@@ -14,13 +16,13 @@
 //!
 //! Words may be lost, repeated and late: that is what ties are for (`ties.rs`).
 
-use crate::cell::CellInput;
+use crate::cell::{Cell, CellInput};
 use crate::core::Core;
 use crate::link::FRAME_BYTES_MAX;
-use crate::ties::{Channel, Opens, Post, RootName};
+use crate::ties::{Channel, Opens, Post, ROOT_NAME_BYTES_MAX, RootName};
 use crate::timers::Due;
 use resilee_membership::{NodeName, PlantedFault, RunId};
-use resilee_sbb::{CellId, CohortId, Timestamp, decode, encode};
+use resilee_sbb::{CellId, CohortId, Severity, Timestamp, decode, encode};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::collections::{BTreeMap, VecDeque};
@@ -28,6 +30,10 @@ use std::time::Duration;
 
 /// A word that nobody has answered is said again.
 pub(crate) const REPEAT_AFTER: Duration = Duration::from_millis(500);
+/// The same, if it may not be said now, since its cell's last commit is not held.
+const NOT_HELD_AFTER: Duration = Duration::from_millis(20);
+/// A root cell asks so often whether the activities of its mirrors are still there.
+const ASK_AFTER: Duration = Duration::from_secs(60);
 /// Words that wait for the next frame to one node; more are dropped, and said again.
 const WORDS_MAX: usize = 4_096;
 
@@ -94,6 +100,17 @@ pub(crate) struct Words {
     ready: VecDeque<Word>,
     /// Encoded words for other nodes.
     queues: BTreeMap<NodeName, VecDeque<ByteBuf>>,
+}
+
+impl Cell {
+    /// After which time it says again what nobody has answered, or asks of its mirrors.
+    pub fn says_again_after(&self) -> Option<Duration> {
+        let mirrors = self.ties.values().any(|tie| tie.far.is_some());
+        match self.has_outstanding_words() {
+            true => Some(REPEAT_AFTER),
+            false => mirrors.then_some(ASK_AFTER),
+        }
+    }
 }
 
 impl Words {
@@ -169,7 +186,8 @@ impl Core {
     /// Words of another node. Untrusted.
     pub(crate) fn on_words(&mut self, from: &RunId, view: u64, words: Vec<ByteBuf>) {
         for word in words {
-            let Ok(word) = decode::<Word>(&word) else {
+            let word = decode::<Word>(&word).ok();
+            let Some(word) = word.filter(|word| word.root.name.len() <= ROOT_NAME_BYTES_MAX) else {
                 self.count_drop("word of another cell that cannot be read");
                 continue;
             };
@@ -210,10 +228,17 @@ impl Core {
 
     fn take_word_to_no_root(&mut self, now: Timestamp, word: Word) {
         match word.say {
+            // What is posted waits until it is deployed.
+            Say::Post { opens: Some(_), .. } if !self.is_deployed(&word.root.service) => {
+                let text = "calls name its root entities, and it is not deployed here: deploy it";
+                self.raise_alarm(now, Severity::Major, &word.root.service, text);
+            }
             Say::Post { opens: Some(_), .. } => {
                 let id = self.give_birth_to_root(now, &word.root);
                 self.enqueue(now, id, CellInput::Word(Box::new(word)));
             }
+            // The one before it, which has to come first, is said again.
+            Say::Post { after: 1.., .. } => {}
             Say::Post { sequence, .. } => {
                 let last = self.gate.last_commit();
                 self.say_behind(last, vec![word.answer_over(sequence)]);
@@ -222,17 +247,22 @@ impl Core {
         }
     }
 
+    fn is_deployed(&self, service: &str) -> bool {
+        self.services.iter().any(|known| known.name == service)
+    }
+
     /// A cell says again what is not answered yet.
     pub(crate) fn repeat_words(&mut self, now: Timestamp, id: CellId) {
         let Some(cell) = self.cells.get(&id).filter(|cell| cell.live) else { return };
-        if !cell.has_outstanding_words() {
-            return;
-        }
-        self.timers.set(Due::Words(id), Some(now + REPEAT_AFTER));
-        // What a running turn posts is not committed; what waits behind the gate will be said.
-        if cell.turn.is_none() && !self.gate.is_closed(cell.last_commit) {
+        let mut after = cell.says_again_after();
+        // What a running turn posts is not committed, nor held what is behind the gate.
+        if cell.turn.is_some() || self.gate.is_closed(cell.last_commit) {
+            after = after.map(|after| after.min(NOT_HELD_AFTER));
+        } else {
             self.words.ready.extend(cell.outstanding_words());
+            self.words.ready.extend(cell.questions());
         }
+        self.timers.set(Due::Words(id), after.map(|after| now + after));
     }
 
     /// The cell is owned here from now on: it says again what nobody has answered, and asks of each
@@ -246,11 +276,8 @@ impl Core {
             return;
         }
         let (last, mut words) = (cell.last_commit, cell.outstanding_words());
-        let mirrors = cell.ties.iter().filter(|(_, tie)| tie.far.is_some() && !tie.done);
-        words.extend(mirrors.filter_map(|(number, _)| cell.word_of_heard(*number)));
-        if cell.has_outstanding_words() {
-            self.timers.set(Due::Words(id), Some(now + REPEAT_AFTER));
-        }
+        words.extend(cell.questions());
+        self.timers.set(Due::Words(id), cell.says_again_after().map(|after| now + after));
         self.say_behind(last, words);
     }
 
@@ -260,9 +287,9 @@ impl Core {
         if !cell.settle_ties() {
             return;
         }
-        let (due, waits) = (Due::Words(id), cell.has_outstanding_words());
-        if !waits || !self.timers.is_set(due) {
-            self.timers.set(due, waits.then(|| now + REPEAT_AFTER));
+        match cell.says_again_after() {
+            Some(after) => self.timers.hasten(Due::Words(id), now + after),
+            None => self.timers.set(Due::Words(id), None),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use resilee_core::{Egress, Observed, Scope};
 use resilee_membership::{RunId, View};
-use resilee_sbb::CellId;
+use resilee_sbb::{CellId, CohortId};
 use resilee_sip_proto::Message;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
@@ -111,7 +111,7 @@ impl Run {
     ) -> bool {
         let mut first = true;
         self.last = number;
-        self.unstored.push((None, cell));
+        self.note_unstored(cell, rows);
         self.last_of_cell.insert(cell, number);
         if rows {
             self.last_rows = number;
@@ -129,6 +129,14 @@ impl Run {
             }
         }
         first
+    }
+
+    /// Of the tables' cohort only rows count: what a root entity of the cluster loses in the last
+    /// moments, it is told again by the calls that lost nothing.
+    fn note_unstored(&mut self, cell: CellId, rows: bool) {
+        if rows || cell.cohort != CohortId::TABLES {
+            self.unstored.push((None, cell));
+        }
     }
 
     /// A turn ended without a commit: what it says depends on what its cell, or the tables, or
@@ -220,13 +228,13 @@ impl Run {
     /// It applied something of another run, or a snapshot of it, or dropped all it had.
     pub fn applied(&mut self, what: Observed, snapshot_of: impl Fn(&RunId) -> u64) {
         match what {
-            Observed::Applied { from, number, cell, egress, over, only_records } => {
+            Observed::Applied { from, number, cell, egress, over, only_records, rows } => {
                 match over {
                     true => drop(self.knows.remove(&cell)),
                     false if only_records => {}
                     false => drop(self.knows.insert(cell)),
                 }
-                self.unstored.push((None, cell));
+                self.note_unstored(cell, rows);
                 let holding = self.holds.entry(from).or_default();
                 holding.commits.insert(number);
                 let said = |egress: &Egress| (number, said(egress.flow.remote, &egress.bytes));

@@ -1,6 +1,7 @@
 //! What `docs/first-sbb.md` and `docs/event-router.md` show is code of these tests, word for word.
 
 mod a_child;
+mod a_shared_root;
 mod a_timer;
 mod one_sbb;
 mod who_is_next;
@@ -27,5 +28,6 @@ fn first_sbb_shows_code_that_runs() {
 
 #[test]
 fn event_router_shows_code_that_runs() {
-    check(include_str!("../../../docs/event-router.md"), &[include_str!("who_is_next.rs")]);
+    let sources = [include_str!("who_is_next.rs"), include_str!("a_shared_root.rs")];
+    check(include_str!("../../../docs/event-router.md"), &sources);
 }

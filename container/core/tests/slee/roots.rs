@@ -231,6 +231,15 @@ fn a_cell_has_so_many_ties_and_an_alarm_says_when_a_root_gets_nothing() {
 }
 
 #[test]
+fn a_name_that_is_too_long_has_no_root() {
+    let mut container = Container::with_activity();
+    selects("chooser", |_, _| Ok(InitialEvent::by().custom_name("x".repeat(1_100))));
+    container.fire("choose", "one");
+    assert_eq!(ran(&mut container), [""; 0]);
+    assert!(container.has_alarm("a convergence name has 1024 bytes at most"));
+}
+
+#[test]
 fn a_delivery_that_asks_too_much_of_other_cells_rolls_back() {
     let mut container = container();
     on("chooser", "much", |_, cx| (0..100).try_for_each(|_| cx.send(&"x".repeat(11_000))));

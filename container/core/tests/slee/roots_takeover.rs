@@ -6,8 +6,9 @@
 
 use crate::pair::Pair;
 use crate::script::{self, State, on, selects, take_trace};
+use crate::toy::SERVICES;
 use resilee_core::Core;
-use resilee_sbb::{InitialEvent, decode};
+use resilee_sbb::{InitialEvent, Tables, decode};
 
 /// What dies, and when.
 #[derive(Clone, Copy, Debug)]
@@ -232,4 +233,26 @@ fn a_root_that_is_handed_over_hears_what_comes_meanwhile() {
         story.plan.caller = 1;
         story.ends();
     }
+}
+
+#[test]
+fn what_is_for_a_root_waits_while_its_service_is_not_deployed_where_the_root_would_be() {
+    script::clear();
+    selects("chooser", |_, _| Ok(InitialEvent::by().custom_name("all")));
+    let mut pair = Pair::of(&[SERVICES[0], SERVICES[1]], Tables::default());
+    pair.start(0);
+    pair.until_member(0);
+    pair.deploy(&SERVICES);
+    pair.start(1);
+    pair.until_whole();
+    assert_eq!(pair.tables_owner(), 0);
+    pair.say(1, "c1 start; fire choose 1 one; fire tick 1 two");
+    pair.pass_ms(2_000);
+    assert_eq!(take_trace(), ["chooser is asked about one"]);
+    let alarms = pair.status(0).alarms;
+    assert!(alarms.iter().any(|alarm| alarm.text.contains("not deployed here")), "{alarms:?}");
+    pair.kill(0);
+    pair.until_member_of(1, 1);
+    pair.pass_ms(100);
+    assert_eq!(take_trace(), ["chooser1 one", "chooser1 two"]);
 }

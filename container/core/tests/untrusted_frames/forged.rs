@@ -17,7 +17,49 @@ pub struct Frame {
     pub ack: u64,
     pub done: u64,
     #[serde(default)]
+    pub words: Vec<ByteBuf>,
+    #[serde(default)]
     pub extras: Vec<Extra>,
+}
+
+/// What one cell says to another one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Word {
+    pub channel: Channel,
+    pub root: RootName,
+    pub to_root: bool,
+    pub say: Say,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Channel {
+    pub cell: CellId,
+    pub tie: u32,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RootName {
+    pub service: String,
+    pub name: String,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Say {
+    Post { sequence: u32, after: u32, post: Post, opens: Option<Opens> },
+    Heard { sequence: u32, over: bool },
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Opens {
+    pub activity: u32,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Post {
+    Event { event_type: String, payload: ByteBuf },
+    End,
+    Command { payload: ByteBuf },
+    EndActivity,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -80,6 +122,12 @@ impl Frame {
             Update::Commit(commit) => commit,
             other => panic!("a commit, not {other:?}"),
         }
+    }
+
+    /// With these words, and no update.
+    pub fn saying(&self, words: &[Vec<u8>]) -> Frame {
+        let words = words.iter().map(|word| ByteBuf::from(word.clone())).collect();
+        Frame { updates: Vec::new(), words, ..self.clone() }
     }
 
     /// With this as its only update.

@@ -6,6 +6,7 @@ mod forged;
 mod pair;
 #[path = "../single_node/toy.rs"]
 mod toy;
+mod words;
 
 use forged::{Change, Commit, Extra, Frame, Head, Part, Update};
 use pair::Pair;
