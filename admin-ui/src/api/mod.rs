@@ -2,6 +2,7 @@
 //! documentation; who may write is in `write_guard`.
 
 mod activities;
+mod adaptors;
 mod alarms;
 mod bills;
 mod calls;
@@ -39,6 +40,8 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .route("/v1/tracers", read().to(tracers::tracers))
         .route("/v1/tracers/{name}", web::post().to(tracers::set_level))
         .route("/v1/services", web::post().to(slee::order_services))
+        .route("/v1/adaptors", read().to(adaptors::adaptors))
+        .route("/v1/adaptors/{name}", web::post().to(adaptors::order))
         .route("/v1/slee", read().to(slee::slee))
         .route("/v1/slee", web::post().to(slee::order_slee))
         .route("/v1/profiles", read().to(profiles::tables))
@@ -74,7 +77,7 @@ async fn no_such_resource(request: HttpRequest) -> Result<HttpResponse, RestProb
         return Ok(no_such_method());
     }
     let help = "under /api/v1 there are health, nodes, calls, bills, bills/{id}, services, \
-                services/{name}/usage, slee, profiles, tracers, activities, housekeeping/{kind} \
-                and alarms; the page /rest explains them";
+                services/{name}/usage, adaptors, slee, profiles, tracers, activities, \
+                housekeeping/{kind} and alarms; the page /rest explains them";
     Err(Problem::not_found("there is no such resource", help).into())
 }

@@ -8,7 +8,7 @@ use crate::problem::{PageProblem, Problem};
 use crate::system::{Snapshot, System};
 use actix_web::{HttpResponse, web};
 use askama::Template;
-use resilee_core::management::{ServiceState, SleeState};
+use resilee_core::management::{AdaptorState, AdaptorStatus, ServiceState, SleeState};
 
 #[derive(Template)]
 #[template(path = "services.html")]
@@ -16,6 +16,7 @@ struct ServicesPage<'a> {
     frame: Frame<'a>,
     list: ServiceList<'a>,
     names: Vec<&'a str>,
+    adaptors: Vec<&'a str>,
     is_running: bool,
 }
 
@@ -26,6 +27,7 @@ pub async fn page(system: web::Data<System>) -> Result<HttpResponse, PageProblem
         frame: Frame::new("Services", "services", "watch=services", &snapshot),
         list: ServiceList::new(&snapshot),
         names: snapshot.status.services.iter().map(|it| it.name.as_str()).collect(),
+        adaptors: snapshot.status.adaptors.iter().map(|it| it.name.as_str()).collect(),
         is_running: matches!(snapshot.status.slee, SleeState::Running | SleeState::Starting),
     })
 }
@@ -41,6 +43,7 @@ struct ServiceList<'a> {
     node: &'a str,
     rows: Vec<ServiceRow<'a>>,
     usages: Vec<ServiceUsage<'a>>,
+    adaptors: Vec<AdaptorRow<'a>>,
     slee: &'static str,
     run: String,
     cells: String,
@@ -64,6 +67,33 @@ struct ServiceRow<'a> {
     rolled_back: u64,
 }
 
+struct AdaptorRow<'a> {
+    name: &'a str,
+    state: &'static str,
+    is_active: bool,
+    in_cluster: String,
+    here: String,
+    properties: String,
+}
+
+impl<'a> AdaptorRow<'a> {
+    fn new(adaptor: &'a AdaptorStatus) -> Self {
+        let properties = adaptor.properties.iter().map(|(name, value)| format!("{name} = {value}"));
+        AdaptorRow {
+            name: &adaptor.name,
+            state: match adaptor.state {
+                AdaptorState::Active => "active",
+                AdaptorState::Stopping => "stopping",
+                AdaptorState::Inactive => "inactive",
+            },
+            is_active: adaptor.state == AdaptorState::Active,
+            in_cluster: count(adaptor.activities_in_cluster),
+            here: count(adaptor.activities),
+            properties: properties.collect::<Vec<_>>().join(", "),
+        }
+    }
+}
+
 impl<'a> ServiceList<'a> {
     fn new(snapshot: &'a Snapshot) -> Self {
         let status = &snapshot.status;
@@ -85,6 +115,7 @@ impl<'a> ServiceList<'a> {
             node: &snapshot.cluster.this,
             rows: status.services.iter().map(row).collect(),
             usages: status.services.iter().filter_map(|it| usage::of(status.now, it)).collect(),
+            adaptors: status.adaptors.iter().map(AdaptorRow::new).collect(),
             slee: slee_word(status.slee),
             run: status.run.to_string(),
             cells: count(status.cells.values().sum::<u64>()),

@@ -6,9 +6,10 @@ use resilee_admin_ui::Ask;
 use resilee_call_billing::{CallBilling, TARIFFS, Tariff};
 use resilee_core::StoredRecord;
 use resilee_core::management::{
-    ActivitySnapshot, Alarm, Answer, CellSnapshot, Changed, Command, EntitySnapshot, LeftoverPage,
-    LeftoverRow, PeerStatus, Query, Removal, SampleStatus, Search, ServiceState, ServiceStatus,
-    SleeState, Status, TracerStatus, UsageSetStatus, UsageStatus, UsageSum,
+    ActivitySnapshot, AdaptorState, AdaptorStatus, Alarm, Answer, CellSnapshot, Changed, Command,
+    EntitySnapshot, LeftoverPage, LeftoverRow, PeerStatus, Query, Removal, SampleStatus, Search,
+    ServiceState, ServiceStatus, SleeState, Status, TracerStatus, UsageSetStatus, UsageStatus,
+    UsageSum,
 };
 use resilee_membership::{RunId, SeatProcess, View};
 use resilee_sbb::{
@@ -128,6 +129,14 @@ impl FakeNode {
             draining: false,
             slee: SleeState::Running,
             peers: vec![peer("server2", true), peer("balancer", false)],
+            adaptors: vec![AdaptorStatus {
+                name: "sip".to_owned(),
+                state: AdaptorState::Active,
+                removed: false,
+                activities_in_cluster: 0,
+                activities: 0,
+                properties: BTreeMap::new(),
+            }],
             services,
             cells: BTreeMap::new(),
             activities: 0,

@@ -3,8 +3,8 @@
 use crate::fake_node::FakeNode;
 use resilee_call_billing::TARIFF_PROFILES;
 use resilee_core::management::{
-    Answer, Changed, ProfileSource, ProfileStatus, ProfileTableStatus, ServiceState, SleeState,
-    TableChange,
+    AdaptorOrder, AdaptorState, Answer, Changed, ProfileSource, ProfileStatus, ProfileTableStatus,
+    ServiceState, SleeState, TableChange,
 };
 use resilee_sbb::{Profile, ProfileTable, encode};
 use resilee_sip_api::{ACCOUNT_PROFILES, Account};
@@ -85,6 +85,17 @@ impl FakeNode {
                 known.effective = level.unwrap_or_default();
             }
             TableChange::Remove(removal) => self.removed.push(removal),
+            TableChange::Adaptor { name, order } => {
+                let adaptors = self.status.adaptors.iter_mut();
+                let adaptor = adaptors.into_iter().find(|it| it.name == name).expect("it is there");
+                match order {
+                    AdaptorOrder::Activate => adaptor.state = AdaptorState::Active,
+                    AdaptorOrder::Deactivate => adaptor.state = AdaptorState::Stopping,
+                    AdaptorOrder::Remove => adaptor.state = AdaptorState::Inactive,
+                    AdaptorOrder::Configure { properties } => adaptor.properties = properties,
+                    AdaptorOrder::QueryLiveness => adaptor.activities += 1,
+                }
+            }
             TableChange::Slee { running } => {
                 self.status.slee = if running { SleeState::Running } else { SleeState::Stopped };
             }

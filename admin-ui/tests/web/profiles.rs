@@ -145,6 +145,30 @@ async fn pages_offer_what_can_be_done() {
 }
 
 #[actix_web::test]
+async fn adaptors_are_ordered_and_shown() {
+    let (site, _) = site(FakeNode::new());
+    let orders = [
+        (r#"{"order": "deactivate"}"#, "state", "\"stopping\""),
+        (r#"{"order": "remove"}"#, "state", "\"inactive\""),
+        (r#"{"order": "activate"}"#, "state", "\"active\""),
+        (r#"{"order": "query-liveness"}"#, "activities", "1"),
+        (r#"{"properties": {"allow": "a.test"}}"#, "properties", "{\"allow\":\"a.test\"}"),
+    ];
+    for (order, key, value) in orders {
+        let adaptors = order_by(&site, Method::POST, "/api/v1/adaptors/sip", order).await;
+        assert_eq!(adaptors.status, 200, "{}", adaptors.body);
+        assert_eq!(adaptors.json()["adaptors"][0][key].to_string(), value, "{order}");
+    }
+    let page = request_of(&site, Method::GET, "/services", None).await;
+    page.shows("data-adaptor=\"sip\"").shows("allow = a.test");
+    page.shows("data-post=\"/api/v1/adaptors/sip\"");
+    for wrong in ["{}", r#"{"order": "off"}"#, r#"{"order": "remove", "properties": {}}"#] {
+        let refused = order_by(&site, Method::POST, "/api/v1/adaptors/sip", wrong).await;
+        assert_eq!(refused.status, 400, "{wrong}");
+    }
+}
+
+#[actix_web::test]
 async fn services_and_the_slee_are_ordered_and_shown() {
     let (site, _) = site(FakeNode::new());
     let body = r#"{"deactivate": ["call-billing"]}"#;

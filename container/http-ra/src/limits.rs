@@ -4,7 +4,6 @@
 //! | property             | is                                              |
 //! |----------------------|-------------------------------------------------|
 //! | `allow`              | hosts that services may call, with commas       |
-//! | `request_timeout_ms` | how long a service may take to answer a request |
 //! | `requests_max`       | requests that wait for their answer             |
 //! | `call_timeout_ms`    | how long a call may take                        |
 //! | `calls_max`          | calls under way                                 |
@@ -63,16 +62,13 @@ impl HttpLimits {
                     let hosts = value.split(',').map(str::trim).filter(|host| !host.is_empty());
                     limits.allow = AllowedHosts::parse(hosts).map_err(Failure::new)?;
                 }
-                "request_timeout_ms" => {
-                    limits.request_timeout_ms = number(name, value, TIMEOUT_MS)?
-                }
                 "call_timeout_ms" => limits.call_timeout_ms = number(name, value, TIMEOUT_MS)?,
                 "requests_max" => limits.requests_max = number(name, value, COUNT)? as usize,
                 "calls_max" => limits.calls_max = number(name, value, COUNT)? as usize,
                 unknown => {
                     let text = format!(
-                        "it has no property {unknown:?}: it has allow, request_timeout_ms, \
-                         requests_max, call_timeout_ms and calls_max"
+                        "it has no property {unknown:?}: it has allow, requests_max, \
+                         call_timeout_ms and calls_max"
                     );
                     return Err(Failure::new(text));
                 }
@@ -107,8 +103,7 @@ mod tests {
 
     #[test]
     fn properties_that_cannot_be_are_refused() {
-        let bad =
-            [("colour", "red"), ("calls_max", "0"), ("request_timeout_ms", "x"), ("allow", "*")];
+        let bad = [("colour", "red"), ("calls_max", "0"), ("call_timeout_ms", "x"), ("allow", "*")];
         for (name, value) in bad {
             assert!(with(name, value).is_err(), "{name}");
         }

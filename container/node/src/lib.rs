@@ -10,6 +10,7 @@
 //! }
 //! ```
 
+mod adaptor_ctl;
 mod cluster_ctl;
 mod config;
 mod ctl;
@@ -21,6 +22,7 @@ mod node;
 mod profile_ctl;
 mod service_ctl;
 
+pub use adaptor_ctl::{AdaptorOrder, adaptor};
 pub use cluster_ctl::{ClusterOrder, Token, order};
 pub use config::{AdminConfig, ConfigError, NodeConfig};
 pub use ctl::{CtlError, Subject, report};

@@ -7,7 +7,9 @@ use anyhow::{Context, bail};
 use resilee_admin_ui::Ask;
 use resilee_call_billing::CallBilling;
 use resilee_call_control::CallControl;
-use resilee_core::Adaptors;
+use resilee_core::{AdaptorId, Adaptors, Egress};
+use resilee_http_ra::{HttpRa, egress_of, ingress_of};
+use resilee_http_shell::{HttpShell, ShellConfig};
 use resilee_registrar::Registrar;
 use resilee_runtime::{Parts, Runtime, RuntimeConfig, WORKERS_DEFAULT};
 use resilee_sbb::{LinkedSbb, Sbb};
@@ -21,6 +23,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How long a node that was told to end may hand over.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// Place of the HTTP adaptor behind that of SIP. It is written into records: it stays.
+const HTTP: AdaptorId = AdaptorId(1);
+/// So much longer than the adaptor the shell lets a request wait: the adaptor has the first word.
+const SHELL_GRACE: Duration = Duration::from_secs(2);
 
 /// A node that runs services of one's own beside the standard ones.
 #[derive(Debug)]
@@ -112,8 +119,15 @@ async fn run(config: NodeConfig, services: Vec<LinkedSbb>) -> anyhow::Result<()>
     let admin = admin.map(|admin| Ok::<_, anyhow::Error>((bind(admin.listen)?, admin)));
     let admin = admin.transpose()?;
     let (name, sip) = (config.name.clone(), config.sip_listen);
-    let mut runtime = start(config, services).await?;
+    let hooks =
+        config.http.listen.map(|address| Ok::<_, anyhow::Error>((address, bind_hooks(address)?)));
+    let hooks = hooks.transpose()?;
+    let (mut runtime, shell) = start(config, services).await?;
     tracing::info!("{name} is up: SIP on {sip}");
+    if let Some((address, listener)) = hooks {
+        tracing::info!("web hooks on http://{address}/hooks/");
+        actix::spawn(serve_hooks(shell, listener));
+    }
     match admin {
         None => serve_until_signal(signals, &mut runtime, std::future::pending()).await,
         Some((listener, admin)) => {
@@ -126,15 +140,38 @@ async fn run(config: NodeConfig, services: Vec<LinkedSbb>) -> anyhow::Result<()>
     }
 }
 
+async fn serve_hooks(shell: HttpShell, listener: TcpListener) {
+    if let Err(error) = shell.serve(listener).await {
+        tracing::error!("web hooks are not served any more: {error}");
+    }
+}
+
+fn bind_hooks(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .with_context(|| format!("cannot listen on {address} (TCP, [http] listen)"))
+}
+
 fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address)
         .with_context(|| format!("cannot listen on {address} (TCP, [admin] listen)"))
 }
 
-async fn start(config: NodeConfig, services: Vec<LinkedSbb>) -> anyhow::Result<Runtime> {
+async fn start(
+    config: NodeConfig,
+    services: Vec<LinkedSbb>,
+) -> anyhow::Result<(Runtime, HttpShell)> {
     let tables = config.tables().context("cannot make the tables")?;
     let sip_key = config.key.derive("sip");
     let (advertise, timers) = (config.advertise, config.timers);
+    let http_limits = config.http.limits.clone();
+    let shell = HttpShell::new(ShellConfig {
+        number: random_seed(),
+        requests_max: http_limits.requests_max,
+        request_timeout: Duration::from_millis(http_limits.request_timeout_ms) + SHELL_GRACE,
+        body_bytes_max: http_limits.body_bytes_max,
+        ca_file: config.http.ca_file,
+    });
+    let shell = shell.context("[http] ca_file")?;
     let runtime_config = RuntimeConfig {
         node: config.name,
         data_dir: config.data_dir,
@@ -155,9 +192,19 @@ async fn start(config: NodeConfig, services: Vec<LinkedSbb>) -> anyhow::Result<R
     let adaptors = Box::new(move |run: &resilee_membership::RunId| {
         let (key, cohort, seed) = (sip_key, run.cohort(), random_seed());
         let config = SipRaConfig { advertise, key, seed, cohort, timers };
-        Adaptors::first("sip", Box::new(SipRa::new(config)))
+        let http = Box::new(HttpRa::new(http_limits.clone()));
+        Adaptors::first("sip", Box::new(SipRa::new(config))).and(resilee_http_api::ADAPTOR, http)
     });
-    Ok(Runtime::start(runtime_config, Parts { services, adaptors, shell: None, tables }).await?)
+    let carries_out = shell.clone();
+    let send = move |egress: Egress| match egress_of(&egress) {
+        Ok(message) => carries_out.carry_out(message),
+        Err(error) => tracing::warn!("a message of the HTTP adaptor is dropped: {error}"),
+    };
+    let parts = Parts { services, adaptors, shell: Some(Box::new(send)), tables };
+    let runtime = Runtime::start(runtime_config, parts).await?;
+    let feeder = runtime.feeder();
+    shell.connect(move |message| feeder.feed(ingress_of(HTTP, &message)));
+    Ok((runtime, shell))
 }
 
 /// A number that no other run has; std draws its keys from the system's random source.

@@ -33,4 +33,4 @@ pub use config::{
     ACTORS_MAX, AdaptorFactory, Parts, RuntimeConfig, RuntimeError, Shell, WORKERS_DEFAULT,
 };
 pub use notice_log::SERVICE_LINES;
-pub use runtime::{Asker, Failed, Runtime};
+pub use runtime::{Asker, Failed, Feeder, Runtime};

@@ -11,8 +11,8 @@ use crate::store;
 use crate::udp::{self, Sockets};
 use actix::{Actor, Addr, AsyncContext, Context, Recipient};
 use futures_util::future::BoxFuture;
-use resilee_core::Input;
 use resilee_core::management::{Answer, Query};
+use resilee_core::{Ingress, Input};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -31,6 +31,20 @@ pub struct Runtime {
 #[derive(Clone)]
 pub struct Asker {
     slee: Recipient<Ask>,
+}
+
+/// Hands messages of adaptors other than the first one to a running node; may be cloned and sent to
+/// other threads.
+#[derive(Clone)]
+pub struct Feeder {
+    slee: Addr<Slee>,
+}
+
+impl Feeder {
+    /// Hands over one message. Nothing is refused here: whoever calls has a limit of its own.
+    pub fn feed(&self, ingress: Ingress) {
+        self.slee.do_send(Feed::outside(vec![Input::Message(ingress)]));
+    }
 }
 
 /// The node ended without having handed over.
@@ -90,6 +104,11 @@ impl Runtime {
     /// A handle for questions.
     pub fn asker(&self) -> Asker {
         Asker { slee: self.slee.clone().recipient() }
+    }
+
+    /// A handle for messages of adaptors with sockets of their own.
+    pub fn feeder(&self) -> Feeder {
+        Feeder { slee: self.slee.clone() }
     }
 
     /// Asks the node to hand over and end.

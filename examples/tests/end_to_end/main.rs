@@ -24,3 +24,4 @@ mod own_service;
 mod restart;
 mod sipp_load;
 mod support;
+mod web_hooks;

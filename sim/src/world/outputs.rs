@@ -63,8 +63,8 @@ impl World {
                 let input = Input::Records { token, records };
                 self.schedule(200, Action::Input { node, life, input });
             }
-            // No operator asks for changes here.
-            Output::Changed { .. } => {}
+            // No operator asks for changes or sums here.
+            Output::Changed { .. } | Output::UsageSum { .. } => {}
             Output::Notice(notice) => {
                 let name = self.nodes[node].name.clone();
                 self.trace.add(self.now, "NOTICE", &[], || format!("{name}: {notice:?}"));

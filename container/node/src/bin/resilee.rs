@@ -6,8 +6,9 @@ use mimalloc::MiMalloc;
 use resilee_cluster::{TRIAL_DAYS, make_certificates};
 use resilee_membership::NodeName;
 use resilee_node::{
-    ClusterOrder, FacilityOrder, HousekeepingOrder, ProfileOrder, ServiceOrder, SleeOrder, Subject,
-    facility, housekeeping, load, order, profile, report, run_from_file, service, slee,
+    AdaptorOrder, ClusterOrder, FacilityOrder, HousekeepingOrder, ProfileOrder, ServiceOrder,
+    SleeOrder, Subject, adaptor, facility, housekeeping, load, order, profile, report,
+    run_from_file, service, slee,
 };
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -64,6 +65,9 @@ enum Ctl {
     /// What was left over in cells: activities, SBB entities, timers, names.
     #[command(subcommand)]
     Housekeeping(HousekeepingOrder),
+    /// Resource adaptors and their states.
+    #[command(subcommand)]
+    Adaptor(AdaptorOrder),
     /// Whether the SLEE takes calls.
     #[command(subcommand)]
     Slee(SleeOrder),
@@ -121,6 +125,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Ctl { admin, what: Ctl::Housekeeping(given) } => {
             print!("{}", housekeeping(&admin, &given)?);
         }
+        Command::Ctl { admin, what: Ctl::Adaptor(given) } => print!("{}", adaptor(&admin, &given)?),
         Command::Ctl { admin, what: Ctl::Slee(given) } => print!("{}", slee(&admin, &given)?),
         Command::Ctl { what: Ctl::Cluster(Cluster::Certificates { out, nodes, days }), .. } => {
             certificates(&out, &nodes, days)?;

@@ -12,6 +12,8 @@ pub(super) struct File {
     pub cluster: Cluster,
     pub admin: Option<Admin>,
     #[serde(default)]
+    pub http: Http,
+    #[serde(default)]
     pub account: Vec<Account>,
     #[serde(default)]
     pub tariff: Vec<Tariff>,
@@ -65,6 +67,20 @@ pub(super) struct Peer {
 pub(super) struct Admin {
     pub listen: Spanned<String>,
     pub token_file: Option<Spanned<PathBuf>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Http {
+    pub listen: Option<Spanned<String>>,
+    #[serde(default)]
+    pub allow: Vec<Spanned<String>>,
+    pub body_bytes_max: Option<Spanned<usize>>,
+    pub request_timeout_ms: Option<Spanned<u64>>,
+    pub requests_max: Option<Spanned<usize>>,
+    pub call_timeout_ms: Option<Spanned<u64>>,
+    pub calls_max: Option<Spanned<usize>>,
+    pub ca_file: Option<Spanned<PathBuf>>,
 }
 
 #[derive(Deserialize)]

@@ -4,10 +4,12 @@
 //! relative to its folder.
 
 mod file;
+mod http;
 mod limits;
 mod links;
 mod rows;
 
+pub use http::HttpConfig;
 pub use resilee_config::ConfigError;
 
 use resilee_call_billing::Tariff;
@@ -53,6 +55,8 @@ pub struct NodeConfig {
     pub tls: Option<Tls>,
     /// Admin UI and REST, if wanted.
     pub admin: Option<AdminConfig>,
+    /// Web hooks.
+    pub http: HttpConfig,
     /// Who may register.
     pub accounts: Vec<Account>,
     /// What calls cost.
@@ -106,6 +110,7 @@ impl NodeConfig {
             tls: links::tls(&source, &file.cluster, &name)?,
             key: read_key(&source.file("cluster.key_file", &file.cluster.key_file))?,
             admin: admin_config(&source, file.admin.as_ref(), addresses.admin)?,
+            http: http::read(&source, &file.http, addresses.http)?,
             accounts: rows::accounts(&source, &file.account)?,
             tariffs: rows::tariffs(&source, &file.tariff)?,
             open_calls: file.policy.open_calls,
@@ -153,6 +158,7 @@ struct Addresses {
     advertise: SocketAddr,
     cluster: Option<SocketAddr>,
     admin: Option<SocketAddr>,
+    http: Option<SocketAddr>,
 }
 
 impl Addresses {
@@ -179,8 +185,16 @@ impl Addresses {
                 Some(address)
             }
         };
+        let http = match &file.http.listen {
+            None => None,
+            Some(text) => {
+                let address = source.address("http.listen", text)?;
+                own.take(Protocol::Tcp, address, source.place("http.listen", text.span()))?;
+                Some(address)
+            }
+        };
         let advertise = advertised(source, &file.sip, sip, &own)?;
-        Ok(Addresses { own, sip, advertise, cluster, admin })
+        Ok(Addresses { own, sip, advertise, cluster, admin, http })
     }
 }
 

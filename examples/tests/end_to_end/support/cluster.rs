@@ -56,7 +56,18 @@ pub struct Cluster {
     nodes: [Option<Process>; 2],
     rest: [Rest; 2],
     sip: SocketAddr,
+    /// What a node is.
+    program: Program,
     folder: TempDir,
+}
+
+/// How a node is started, before the name of its file.
+#[derive(Clone, Copy, Debug)]
+enum Program {
+    /// `resilee node`.
+    Resilee,
+    /// An example with services of its own.
+    Example(&'static str),
 }
 
 impl Cluster {
@@ -69,9 +80,26 @@ impl Cluster {
     /// The same with a protected link.
     #[track_caller]
     pub fn start_with(users: &[String], calls: Calls, link: Link) -> Self {
+        Cluster::start_all(users, calls, link, Program::Resilee, Default::default())
+    }
+
+    /// Without users, and with nodes that are an example; their files have this besides.
+    #[track_caller]
+    pub fn start_example(example: &'static str, more: [String; 2]) -> Self {
+        Cluster::start_all(&[], Calls::Digest, Link::Plain, Program::Example(example), more)
+    }
+
+    #[track_caller]
+    fn start_all(
+        users: &[String],
+        calls: Calls,
+        link: Link,
+        program: Program,
+        more: [String; 2],
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let plan = Plan::new();
-        plan.write(folder.path(), users, calls, link);
+        plan.write(folder.path(), users, calls, link, &more);
         if link == Link::Tls {
             make_certificates(folder.path());
         }
@@ -80,6 +108,7 @@ impl Cluster {
             nodes: [None, None],
             rest: plan.admin.map(Rest::new),
             sip: plan.sip,
+            program,
             folder,
         };
         cluster.start_balancer();
@@ -159,8 +188,14 @@ impl Cluster {
     #[track_caller]
     pub fn start_node(&mut self, server: usize) {
         let name = SERVERS[server - 1];
-        let mut command = Command::new(binary("resilee"));
-        command.args(["node", "--config"]).arg(format!("{name}.toml"));
+        let mut command = match self.program {
+            Program::Resilee => Command::new(binary("resilee")),
+            Program::Example(name) => Command::new(binary(&format!("examples/{name}"))),
+        };
+        if matches!(self.program, Program::Resilee) {
+            command.arg("node");
+        }
+        command.arg("--config").arg(format!("{name}.toml"));
         self.nodes[server - 1] = Some(Process::start(name, self.folder.path(), &mut command));
     }
 
@@ -284,7 +319,7 @@ impl Plan {
         }
     }
 
-    fn write(&self, folder: &Path, users: &[String], calls: Calls, link: Link) {
+    fn write(&self, folder: &Path, users: &[String], calls: Calls, link: Link, more: &[String; 2]) {
         let write = |name: &str, text: &str| {
             fs::write(folder.join(name), text).unwrap_or_else(|error| panic!("{name}: {error}"));
         };
@@ -294,6 +329,7 @@ impl Plan {
         for (index, name) in SERVERS.iter().enumerate() {
             let mut text = self.node_toml(index, link);
             text.push_str(&service_tables(users, calls));
+            text.push_str(&more[index]);
             write(&format!("{name}.toml"), &text);
         }
     }

@@ -12,3 +12,4 @@ pub mod small_disk;
 pub mod softphone;
 pub mod system_program;
 pub mod web_driver;
+pub mod web_target;
