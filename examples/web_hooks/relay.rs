@@ -2,8 +2,8 @@
 //! `x-relay-to`, and whoever sent it gets the answer of that.
 //!
 //! If the node dies meanwhile, the connection of the sender dies with it. The call does not: the
-//! survivor makes it again, with the same `Idempotency-Key`. As nobody waits for the answer any more,
-//! it is sent to the same URL with `/late` behind it.
+//! survivor makes it again, with the same `Idempotency-Key`. As nobody waits for the answer any
+//! more, it is sent to the same URL with `/late` behind it.
 
 use resilee_http_api::{Call, HttpFailed, HttpRequest, HttpResponse, call, respond};
 use resilee_sbb::{

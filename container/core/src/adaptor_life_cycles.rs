@@ -1,17 +1,17 @@
 //! Life cycles of resource adaptors (`javax.slee.management.ResourceManagementMBean`): what an
 //! operator wants of one is a row of a shared table, as it is of services (`life_cycles.rs`).
 //!
-//! | the operator wants it | it has activities | its state | a message that begins something, a command |
-//! |-----------------------|-------------------|-----------|--------------------------------------------|
-//! | active                | any               | active    | taken                                      |
-//! | inactive              | some              | stopping  | refused; what is there finishes            |
-//! | removed               | some              | stopping  | refused, and so is any other message       |
-//! | inactive or removed   | none              | inactive  | refused                                    |
+//! | the operator wants it | it has activities | its state | what would begin something           |
+//! |-----------------------|-------------------|-----------|--------------------------------------|
+//! | active                | any               | active    | taken                                |
+//! | inactive              | some              | stopping  | refused; what is there finishes      |
+//! | removed               | some              | stopping  | refused, and so is any other message |
+//! | inactive or removed   | none              | inactive  | refused                              |
 //!
 //! A removed one loses its activities: they end by force, each with its `ActivityEnd`, at whoever
 //! owns their cells; also those that a survivor adopts later. A query of liveness has the adaptor
-//! look at each of its activities. Both go through the cells in steps, so that a node with very many
-//! calls does not stand still meanwhile.
+//! look at each of its activities. Both go through the cells in steps, so that a node with very
+//! many calls does not stand still meanwhile.
 //!
 //! Properties that an operator gave are checked by the owner's adaptor before they are written, and
 //! told to the adaptor of each node.

@@ -1,12 +1,12 @@
 //! What adaptors hear of their events and activities, besides messages and commands.
 //!
-//! | what happened                                          | the adaptor's                        |
-//! |--------------------------------------------------------|--------------------------------------|
-//! | all services had an event, and one rolled it back      | `event_processing_failed`            |
-//! | all services had an event of a type that it asks about | `event_processed`                    |
-//! | a turn leaves an activity that nobody is attached to,  | `activity_unreferenced`, once in the |
-//! | if it asks about that                                  | turn                                 |
-//! | a service starts an activity                           | `start`                              |
+//! | what happened                                          | the adaptor's                   |
+//! |--------------------------------------------------------|---------------------------------|
+//! | all services had an event, and one rolled it back      | `event_processing_failed`       |
+//! | all services had an event of a type that it asks about | `event_processed`               |
+//! | a turn leaves an activity that nobody is attached to,  | `activity_unreferenced`, once a |
+//! | if it asks about that                                  | turn                            |
+//! | a service starts an activity                           | `start`                         |
 //!
 //! Who does not ask pays nothing.
 

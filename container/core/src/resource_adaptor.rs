@@ -161,8 +161,8 @@ pub trait ResourceAdaptor: Send {
         Err(Failure::new("this resource adaptor starts no activities for services"))
     }
 
-    /// True if [`ResourceAdaptor::event_processed`] is wanted for events of this type. By default it
-    /// is for none.
+    /// True if [`ResourceAdaptor::event_processed`] is wanted for events of this type. By default
+    /// it is for none.
     fn asks_about_event(&self, event_type: &str) -> bool {
         let _ = event_type;
         false
@@ -187,8 +187,8 @@ pub trait ResourceAdaptor: Send {
     }
 
     /// A turn that had to do with the activity leaves it without an attached entity, a bound name,
-    /// or an event that waits: nobody will act on it (`ResourceAdaptor.activityUnreferenced` of JAIN
-    /// SLEE). The adaptor may end it, or wait for its client.
+    /// or an event that waits: nobody will act on it (`ResourceAdaptor.activityUnreferenced` of
+    /// JAIN SLEE). The adaptor may end it, or wait for its client.
     fn activity_unreferenced(&mut self, endpoint: &mut Endpoint, activity: ActivityId) {
         let _ = (endpoint, activity);
     }

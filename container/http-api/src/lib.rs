@@ -1,10 +1,10 @@
 //! HTTP as a service sees it: events that the HTTP resource adaptor fires, and commands that it
 //! takes. Plain data; nothing here reads or writes HTTP.
 //!
-//! | an activity      | begins with                 | its events                             | ends with      |
-//! |------------------|-----------------------------|----------------------------------------|----------------|
-//! | a web hook in    | a request to `/hooks/…`     | [`HttpRequest`], which may be initial  | its answer     |
-//! | a web hook out   | [`call`] of a service       | [`HttpResponse`] or [`HttpFailed`]     | that event     |
+//! | an activity    | begins with             | its events                         | ends with  |
+//! |----------------|-------------------------|------------------------------------|------------|
+//! | a web hook in  | a request to `/hooks/…` | [`HttpRequest`], may be initial    | its answer |
+//! | a web hook out | [`call`] of a service   | [`HttpResponse`] or [`HttpFailed`] | that event |
 //!
 //! The answer of a request is [`respond`]. It leaves when what the handler changed is held by the
 //! backup, as everything does.

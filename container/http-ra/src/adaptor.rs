@@ -69,10 +69,14 @@ impl HttpRa {
     }
 
     fn waiting(&self, endpoint: &Endpoint, token: Token) -> Option<ActivityId> {
-        let of_token = |activity: &Activity| matches!(activity, Activity::Incoming(incoming) if incoming.token == token);
-        let of_cell = |id: &ActivityId| id.cell == endpoint.cell();
-        let mut known = self.activities.iter().filter(|(id, _)| of_cell(id));
-        known.find(|(_, activity)| of_token(activity)).map(|(id, _)| *id)
+        let is_it = |activity: &Activity| match activity {
+            Activity::Incoming(incoming) => incoming.token == token,
+            Activity::Outgoing(_) => false,
+        };
+        let cell = endpoint.cell();
+        let of_cell = ActivityId { cell, number: 0 }..=ActivityId { cell, number: u32::MAX };
+        let mut known = self.activities.range(of_cell);
+        known.find(|(_, activity)| is_it(activity)).map(|(id, _)| *id)
     }
 }
 

@@ -1,16 +1,17 @@
 //! A request from outside, and who answers it.
 //!
-//! | what happens                                     | it is answered with |
-//! |--------------------------------------------------|---------------------|
-//! | a service answers it                             | what that says      |
-//! | its path is not `/hooks/NAME…`                   | 404                 |
-//! | no service takes it                              | 404                 |
-//! | it is larger than what is taken                  | 413, 414 or 431     |
-//! | a service rolls it back                          | 500                 |
-//! | all leave it without an answer                   | 500                 |
-//! | too many wait, or none is taken now              | 503, `Retry-After`  |
-//! | nobody answers in time                           | 504                 |
-//! | its node dies                                    | nothing: its connection is gone, and its client repeats it |
+//! | what happens                        | it is answered with              |
+//! |-------------------------------------|----------------------------------|
+//! | a service answers it                | what that says                   |
+//! | its path is not `/hooks/NAME…`      | 404                              |
+//! | no service takes it                 | 404                              |
+//! | it is larger than what is taken     | 413, 414 or 431                  |
+//! | a service rolls it back             | 500                              |
+//! | all leave it without an answer      | 500                              |
+//! | too many wait, or none is taken now | 503, `Retry-After`               |
+//! | nobody answers in time              | 504                              |
+//! | its node dies                       | nothing: its connection is gone, |
+//! |                                     | and its client repeats it        |
 //!
 //! After a takeover its activity ends: whatever its services did is kept.
 

@@ -1,16 +1,16 @@
 //! A request of a service, and what becomes of it.
 //!
-//! | what happens                       | what is done                                             |
-//! |------------------------------------|----------------------------------------------------------|
-//! | a service calls                    | the request leaves when its commit is held               |
-//! | its host is not allowed            | [`HttpFailed`], nothing is sent                          |
-//! | too many calls are under way       | the same                                                 |
-//! | an answer comes                    | [`HttpResponse`](resilee_http_api::HttpResponse)         |
-//! | none comes in time                 | [`HttpFailed`]                                           |
-//! | the node dies before the answer    | the survivor sends it again, with the same key, and      |
-//! |                                    | waits as long again                                      |
-//! | all nodes die                      | the same, when one starts from its store                 |
-//! | an operator asks for liveness      | the shell is told again: it sends what it has not sent   |
+//! | what happens                    | what is done                                           |
+//! |---------------------------------|--------------------------------------------------------|
+//! | a service calls                 | the request leaves when its commit is held             |
+//! | its host is not allowed         | [`HttpFailed`], nothing is sent                        |
+//! | too many calls are under way    | the same                                               |
+//! | an answer comes                 | [`HttpResponse`](resilee_http_api::HttpResponse)       |
+//! | none comes in time              | [`HttpFailed`]                                         |
+//! | the node dies before the answer | the survivor sends it again, with the same key, and    |
+//! |                                 | waits as long again                                    |
+//! | all nodes die                   | the same, when one starts from its store               |
+//! | an operator asks for liveness   | the shell is told again: it sends what it has not sent |
 //!
 //! So a request arrives at least once, or the service hears that it failed; its receiver knows a
 //! second one by the header `Idempotency-Key`.

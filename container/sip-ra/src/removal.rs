@@ -1,13 +1,13 @@
 //! What an operator wants of all calls: is each still up, or is each to end.
 //!
-//! | order                  | a request that no service answered | a call that rings | a call that is up     |
-//! |------------------------|------------------------------------|-------------------|-----------------------|
-//! | query of liveness      | nothing                            | nothing           | `proof_of_life.rs`    |
-//! | removal of the adaptor | 503                                | nothing           | BYE to both ends, and |
-//! |                        |                                    |                   | services hear its end |
+//! | order             | unanswered request | a call that rings | a call that is up     |
+//! |-------------------|--------------------|-------------------|-----------------------|
+//! | query of liveness | nothing            | nothing           | `proof_of_life.rs`    |
+//! | removal of the    | 503                | nothing           | BYE to both ends, and |
+//! | adaptor           |                    |                   | services hear its end |
 //!
-//! The activity ends right behind a removal: its BYEs are not repeated, and a phone that rings stops
-//! when it gives up.
+//! The activity ends right behind a removal: its BYEs are not repeated, and a phone that rings
+//! stops when it gives up.
 
 use crate::activity::Activity;
 use crate::call::{Bye, Call, DialogState};

@@ -1,4 +1,5 @@
-//! What `docs/first-sbb.md` and `docs/event-router.md` show is code of these tests, word for word.
+//! What `docs/first-sbb.md` and `docs/event-router.md` show is code of these tests, and what
+//! `docs/resource-adaptors.md` shows that of an example, word for word.
 
 mod a_child;
 mod a_shared_root;
@@ -30,4 +31,10 @@ fn first_sbb_shows_code_that_runs() {
 fn event_router_shows_code_that_runs() {
     let sources = [include_str!("who_is_next.rs"), include_str!("a_shared_root.rs")];
     check(include_str!("../../../docs/event-router.md"), &sources);
+}
+
+#[test]
+fn resource_adaptors_shows_code_of_the_example() {
+    let relay = include_str!("../../../examples/web_hooks/relay.rs");
+    check(include_str!("../../../docs/resource-adaptors.md"), &[relay]);
 }

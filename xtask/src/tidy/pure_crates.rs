@@ -8,13 +8,15 @@ use toml::{Table, Value};
 use super::source_tree::{Problem, SourceFile, SourceTree};
 
 /// The crates that decide; those that act are not here.
-const PURE_CRATES: [&str; 12] = [
+const PURE_CRATES: [&str; 14] = [
     "container/sbb",
     "container/sip-api",
+    "container/http-api",
     "container/membership",
     "container/core",
     "container/sip-proto",
     "container/sip-ra",
+    "container/http-ra",
     "services/call-billing",
     "services/call-control",
     "services/registrar",

@@ -1,5 +1,5 @@
-//! The HTTP adaptor through what a node does with it: requests in, events out; commands in, requests
-//! out; a takeover in between.
+//! The HTTP adaptor through what a node does with it: requests in, events out; commands in,
+//! requests out; a takeover in between.
 
 mod harness;
 mod hooks_in;

@@ -1,5 +1,5 @@
-//! A web server that services call: it writes down what comes, and answers `thanks`, at once or when
-//! it is told to go on.
+//! A web server that services call: it writes down what comes, and answers `thanks`, at once or
+//! when it is told to go on.
 
 use super::ports::loopback;
 use std::io::{BufRead, BufReader, Read, Write};
