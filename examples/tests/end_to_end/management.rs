@@ -98,7 +98,7 @@ fn an_activity_that_was_left_over_is_removed_by_the_node_that_does_not_own_it() 
         list.expect("a list")
     };
     let list = activities(2);
-    let id = list.split_whitespace().find(|word| word.ends_with("/a1")).expect("the call's");
+    let id = list.split_whitespace().find(|word| word.contains("/a")).expect("the call's");
     assert!(list.contains("server1"), "{list}");
     let answer = order(&cluster, 2, &["housekeeping", "remove", id]);
     assert_eq!(answer, format!("activity {id} is removed\n"));
@@ -110,6 +110,33 @@ fn an_activity_that_was_left_over_is_removed_by_the_node_that_does_not_own_it() 
     assert!(error.contains("there is no activity"), "{error}");
     let calls = cluster.ctl(1, &["calls"]).expect("a list");
     assert!(calls.contains("no calls"), "{calls}");
+}
+
+#[test]
+fn levels_of_tracers_and_usage_figures_are_those_of_both_nodes() {
+    let mut cluster = cluster();
+    let [alice, bob] = phones(&cluster);
+    let call_id = alice.call("bob");
+    alice.hang_up();
+    bob.wait_for_hang_up(true);
+    cluster.rest(1).wait_for_bill(&call_id);
+    let usage = cluster.ctl(2, &["usage", "call-billing", "--cluster"]).expect("figures");
+    assert!(usage.starts_with("call-billing on server1, server2, from zero at"), "{usage}");
+    let own = cluster.ctl(2, &["usage", "call-billing"]).expect("figures");
+    assert!(own.starts_with("call-billing on server2, from zero at"), "{own}");
+    assert_ne!(own, usage, "server1 billed the call");
+    order(&cluster, 2, &["trace-level", "call-billing.rating", "fine"]);
+    let level = |cluster: &Cluster, server: usize| {
+        let tracers = cluster.ctl(server, &["tracers"]).expect("a list");
+        let line = tracers.lines().find(|line| line.starts_with("call-billing.rating"));
+        line.map(|line| line.contains("fine"))
+    };
+    assert_eq!((level(&cluster, 1), level(&cluster, 2)), (Some(true), Some(true)));
+    cluster.kill_node(1);
+    cluster.rest(2).wait_for_members(&SERVERS[1..], SOON);
+    cluster.start_node(1);
+    cluster.rest(1).wait_for_members(&SERVERS, SOON);
+    assert_eq!(level(&cluster, 1), Some(true));
 }
 
 #[test]

@@ -33,8 +33,7 @@ impl World {
                 self.watch_leaving(node, &bytes);
                 self.network.handle_send(self.now, Packet { source, destination, bytes });
             }
-            // There is one adaptor, whose clients come by the balancer.
-            Output::Datagram { .. } | Output::Message(_) | Output::Abandon { .. } => {}
+            Output::Datagram { .. } | Output::Abandon { .. } => {}
             Output::Frame { bytes, .. } => {
                 self.watch_frame(&bytes);
                 self.send_frame(1 - node, bytes);
@@ -63,7 +62,7 @@ impl World {
                 let input = Input::Records { token, records };
                 self.schedule(200, Action::Input { node, life, input });
             }
-            // No operator asks for changes or sums here.
+            // No operator asks for changes here.
             Output::Changed { .. } | Output::UsageSum { .. } => {}
             Output::Notice(notice) => {
                 let name = self.nodes[node].name.clone();
