@@ -143,7 +143,7 @@ impl Adaptors {
 }
 
 impl Core {
-    /// Whose an activity is; `None` for a null activity, for a mirror, and for one that is not there.
+    /// Whose an activity is; `None` for a null activity, a mirror, and one that is not there.
     pub(crate) fn adaptor_of(&self, activity: ActivityId) -> Option<AdaptorId> {
         let known = self.cells.get(&activity.cell)?.activities.get(&activity.number)?;
         known.is_adaptors().then_some(known.adaptor)

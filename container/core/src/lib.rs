@@ -86,6 +86,7 @@ mod offer;
 mod orphans;
 mod overload;
 mod profiles;
+mod replica;
 mod replication;
 mod resource_adaptor;
 mod restore;

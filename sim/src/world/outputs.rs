@@ -33,7 +33,8 @@ impl World {
                 self.watch_leaving(node, &bytes);
                 self.network.handle_send(self.now, Packet { source, destination, bytes });
             }
-            Output::Datagram { .. } | Output::Abandon { .. } => {}
+            // There is one adaptor, whose clients come by the balancer.
+            Output::Datagram { .. } | Output::Message(_) | Output::Abandon { .. } => {}
             Output::Frame { bytes, .. } => {
                 self.watch_frame(&bytes);
                 self.send_frame(1 - node, bytes);
