@@ -106,7 +106,12 @@ fn an_activity_that_is_adopted_after_the_removal_ends_as_well() {
     // The owner of the call has the order, and dies before it has carried it out.
     make(&mut pair, 0, AdaptorOrder::Remove);
     assert_eq!(state(&pair), AdaptorState::Stopping);
+    pair.seat_away = true;
     pair.kill(0);
+    // The survivor carries it out for its own cells before the call is one of them.
+    pair.pass_ms(50);
+    assert_eq!(take_trace(), [""; 0]);
+    pair.seat_away = false;
     pair.until_member_of(1, 1);
     pair.pass_ms(10);
     assert_eq!(take_trace(), ["alpha1 end 2"], "once");

@@ -76,6 +76,24 @@ fn a_service_starts_an_activity_of_another_adaptor_in_the_cell_of_a_call() {
 }
 
 #[test]
+fn what_a_service_starts_and_what_an_adaptor_starts_in_the_same_transaction_are_two() {
+    let mut pair = begun();
+    on("alpha", "write", |_, cx| {
+        cx.send(&"start".to_owned())?;
+        let letter = write(cx, "hello")?;
+        note(format!("{}", letter.number));
+        Ok(())
+    });
+    pair.say(0, "c1 fire tick 1 write");
+    assert_eq!(take_trace()[1], "2");
+    assert_eq!(posted(&mut pair, 0), ["letter 2 hello"]);
+    assert_eq!(pair.status(0).activities, 3);
+    last(&mut pair, 0, 2);
+    assert_eq!(take_trace(), ["alpha1 end 2"]);
+    end(&mut pair, 0);
+}
+
+#[test]
 fn a_command_goes_to_the_adaptor_of_its_activity() {
     let mut pair = begun();
     on("alpha", "write", |_, cx| write(cx, "hello").map(drop));
