@@ -21,7 +21,7 @@ enum Activity {
     Outgoing(Outgoing),
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Marshalled {
     version: u32,
     activity: Activity,
@@ -292,4 +292,33 @@ fn unavailable(retry_after_s: u32) -> HttpResponse {
     let mut answer = own_answer(503, "no request is taken now");
     answer.headers.push(("retry-after".to_owned(), retry_after_s.to_string()));
     answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::ToShell;
+    use resilee_sbb::{CellId, CohortId};
+    use resilee_test_kit::kept_records::assert_read;
+
+    const KEPT: &str = include_str!("first.txt");
+
+    /// What nodes keep of activities, and of messages that are not out yet.
+    #[test]
+    fn states_and_messages_of_the_first_version_are_read() {
+        let token = Token { shell: 7, number: 8 };
+        let due = Timestamp::from_millis(1_700_000_000_123);
+        let call =
+            Call { idempotency_key: "k".to_owned(), ..Call::post_json("http://a.test/", "b") };
+        let activity = ActivityId { cell: CellId { cohort: CohortId(1), number: 2 }, number: 3 };
+        for (name, activity) in [
+            ("state.incoming", Activity::Incoming(Incoming { token, due })),
+            ("state.outgoing", Activity::Outgoing(Outgoing { call: call.clone(), due })),
+        ] {
+            assert_read(KEPT, name, &Marshalled { version: STATE_VERSION, activity });
+        }
+        let response = HttpResponse { status: 200, ..HttpResponse::default() };
+        assert_read(KEPT, "said.respond", &ToShell::Respond { token, response });
+        assert_read(KEPT, "said.call", &ToShell::Call { activity, call });
+    }
 }
