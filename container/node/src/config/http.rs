@@ -1,7 +1,7 @@
 //! `[http]`: web hooks in and out.
 
 use super::file;
-use resilee_config::{ConfigError, Limits, Source};
+use resilee_config::{ConfigError, Limits, Source, read_file};
 use resilee_http_api::BODY_BYTES_MAX;
 use resilee_http_ra::{AllowedHosts, HttpLimits};
 use std::net::SocketAddr;
@@ -52,6 +52,8 @@ pub(super) fn read(
         calls_max: source.within("http.calls_max", calls, &CALLS)?,
         body_bytes_max: source.within("http.body_bytes_max", body, &BODY_BYTES)?,
     };
-    let ca_file = http.ca_file.as_ref().map(|file| source.file("http.ca_file", file).value);
-    Ok(HttpConfig { listen, limits, ca_file })
+    let ca_file = http.ca_file.as_ref().map(|file| source.file("http.ca_file", file));
+    // What is in it is looked at when the client is made.
+    ca_file.as_ref().map(read_file).transpose()?;
+    Ok(HttpConfig { listen, limits, ca_file: ca_file.map(|file| file.value) })
 }
