@@ -5,6 +5,7 @@
 use crate::pair::Pair;
 use crate::post::Letter;
 use crate::script::{self, fail, note, on, take_trace};
+use resilee_core::Input;
 use resilee_sbb::{ActivityId, CellId, Context, Failure};
 
 /// Both nodes are up; the first one has `c1` with `alpha1` and `beta2`.
@@ -256,4 +257,24 @@ fn a_bound_name_keeps_an_activity_referenced() {
     let letter = answer(&pair, 0, 1, "leave");
     post(&mut pair, 0, &letter);
     assert_eq!(posted(&mut pair, 0), [""; 0]);
+}
+
+#[test]
+fn a_client_of_a_nodes_own_sockets_is_told_that_the_node_takes_nothing_now() {
+    script::clear();
+    let mut pair = Pair::new();
+    pair.start(0);
+    let letter = Letter::First { key: 1, word: "begin".to_owned() };
+    post(&mut pair, 0, &letter);
+    assert_eq!(posted(&mut pair, 0), ["refused"], "no member yet");
+    pair.say(0, "c1 start");
+    assert!(pair.nodes[0].sent.is_empty(), "the balancer sends that to another one");
+    pair.start(1);
+    pair.until_whole();
+    pair.feed(0, Input::Drain);
+    post(&mut pair, 0, &letter);
+    assert_eq!(posted(&mut pair, 0), ["refused"], "it hands over");
+    assert_eq!(take_trace(), [""; 0]);
+    post(&mut pair, 1, &letter);
+    assert_eq!(take_trace(), ["alpha1 begin", "beta2 begin"]);
 }
