@@ -3,10 +3,11 @@
 //!
 //! | entity   | does                                        | must not see                      |
 //! |----------|---------------------------------------------|-----------------------------------|
-//! | villager | does a deed in its field, the next one when | thanks twice, or out of order; no |
-//! |          | it is thanked; leaves when the call is over | thanks for the last one           |
+//! | villager | does a deed in its field, the next one when | thanks twice, or out of order     |
+//! |          | it is thanked; leaves when the call is      |                                   |
+//! |          | over, and says how many it did              |                                   |
 //! | village  | gives thanks for each deed; fails at some,  | a deed twice, or out of order; a  |
-//! |          | which are tried again                       | villager that leaves too early    |
+//! |          | which are tried again                       | villager that did others          |
 //!
 //! The *field* is a null activity in the call's cell. There is one village for all calls.
 
@@ -26,9 +27,6 @@ const DEEDS: u32 = 4;
 /// From thanks to the next deed.
 const PAUSE: Duration = Duration::from_millis(120);
 const NEXT: TimerId = TimerId(1);
-/// A villager whose call is over waits so long for thanks.
-const PATIENCE: Duration = Duration::from_secs(10);
-const GIVE_UP: TimerId = TimerId(2);
 /// The village fails at one of so many deeds.
 const FAILS_ONE_OF: u64 = 10;
 
@@ -52,6 +50,16 @@ impl EventPayload for Thanks {
     const TYPE: &'static str = "village.thanks";
 }
 
+/// It leaves.
+#[derive(Serialize, Deserialize)]
+struct Leaves {
+    deeds: u32,
+}
+
+impl EventPayload for Leaves {
+    const TYPE: &'static str = "village.leaves";
+}
+
 fn say(cx: &mut Context<'_>, text: &str) {
     cx.trace(TraceLevel::Warning, text);
 }
@@ -62,7 +70,6 @@ pub struct Villager {
     field: Option<ActivityId>,
     deeds: u32,
     thanked: u32,
-    call_is_over: bool,
 }
 
 impl Sbb for Villager {
@@ -78,14 +85,8 @@ impl Sbb for Villager {
     }
 
     fn on_event(&mut self, cx: &mut Context<'_>, event: &Event) -> Result<(), Failure> {
-        if let Some(fired) = event.get::<TimerFired>()? {
-            return match fired.timer {
-                NEXT => self.do_good(cx),
-                _ => {
-                    say(cx, "no thanks came");
-                    self.leave(cx)
-                }
-            };
+        if event.event_type == TimerFired::TYPE {
+            return self.do_good(cx);
         }
         if let Some(thanks) = event.get::<Thanks>()? {
             return self.on_thanks(cx, &thanks);
@@ -97,11 +98,13 @@ impl Sbb for Villager {
                 self.field = Some(field);
                 self.do_good(cx)
             }
-            ActivityEnd::TYPE if self.field != Some(cx.activity()) => {
-                self.call_is_over = true;
-                cx.set_timer(GIVE_UP, PATIENCE);
-                self.leave_when_done(cx)
-            }
+            ActivityEnd::TYPE => match self.field {
+                Some(field) if field != cx.activity() && !cx.is_ending(field) => {
+                    cx.fire(field, &Leaves { deeds: self.deeds })?;
+                    cx.end_activity(field)
+                }
+                _ => Ok(()),
+            },
             _ => Ok(()),
         }
     }
@@ -109,7 +112,7 @@ impl Sbb for Villager {
 
 impl Villager {
     fn do_good(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
-        let Some(field) = self.field else { return Ok(()) };
+        let Some(field) = self.field.filter(|field| !cx.is_ending(*field)) else { return Ok(()) };
         cx.fire(field, &Deed { number: self.deeds })?;
         self.deeds += 1;
         Ok(())
@@ -123,22 +126,7 @@ impl Villager {
         if self.thanked < DEEDS {
             cx.set_timer(NEXT, PAUSE);
         }
-        self.leave_when_done(cx)
-    }
-
-    fn leave_when_done(&self, cx: &mut Context<'_>) -> Result<(), Failure> {
-        match self.call_is_over && self.thanked == DEEDS {
-            true => self.leave(cx),
-            false => Ok(()),
-        }
-    }
-
-    fn leave(&self, cx: &mut Context<'_>) -> Result<(), Failure> {
-        cx.cancel_timer(GIVE_UP);
-        match self.field {
-            Some(field) if !cx.is_ending(field) => cx.end_activity(field),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 }
 
@@ -155,6 +143,7 @@ impl Sbb for Village {
     fn descriptor() -> Descriptor {
         Descriptor {
             initial_events: &[Deed::TYPE],
+            events: &[Leaves::TYPE],
             selects_initial_events: true,
             on_roll_back: OnRollBack::Retry,
             ..Descriptor::named(NAME)
@@ -166,9 +155,15 @@ impl Sbb for Village {
     }
 
     fn on_event(&mut self, cx: &mut Context<'_>, event: &Event) -> Result<(), Failure> {
+        if let Some(leaves) = event.get::<Leaves>()? {
+            if self.deeds.remove(&cx.activity()) != Some(leaves.deeds) {
+                say(cx, "a villager leaves who did other deeds");
+            }
+            return Ok(());
+        }
         let Some(deed) = event.get::<Deed>()? else {
-            if self.deeds.remove(&cx.activity()).is_some_and(|deeds| deeds != DEEDS) {
-                say(cx, "a villager left before all deeds were done");
+            if self.deeds.remove(&cx.activity()).is_some() {
+                say(cx, "a villager is gone who has not left");
             }
             return Ok(());
         };

@@ -212,7 +212,7 @@ pub(crate) struct ChildOf {
     pub name: Option<String>,
 }
 
-fn is_false(value: &bool) -> bool {
+pub(crate) fn is_false(value: &bool) -> bool {
     !value
 }
 

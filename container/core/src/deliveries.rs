@@ -177,7 +177,9 @@ impl Core {
             FORGED.to_owned()
         } else if let Some(reason) = self.refuse_of_facilities(id, awaiting, &effects) {
             reason
-        } else if let Some(reason) = cell.refuse_posts(&effects) {
+        } else if let Some(reason) =
+            cell.refuse_posts(&effects).or_else(|| cell.refuse_names(&effects))
+        {
             reason
         } else {
             return Outcome::Delivered { entities, removed, effects };

@@ -45,6 +45,12 @@ impl Core {
             | Effect::ClearAlarms(_)
             | Effect::Usage(_)) => self.ask_facility(now, id, awaiting, effect),
             Effect::ResumeEvent { activity } => self.resume(id, activity),
+            effect @ (Effect::BindClusterName { .. }
+            | Effect::UnbindClusterName { .. }
+            | Effect::FireAtName { .. }) => {
+                let cell = self.cells.get_mut(&id);
+                cell.into_iter().for_each(|cell| cell.ask_for_name(effect.clone()));
+            }
             Effect::Mask { .. } if self.planted.is(PlantedFault::ForgetMask) => {}
             effect => {
                 let Some(cell) = self.cells.get_mut(&id) else { return };

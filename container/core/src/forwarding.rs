@@ -58,7 +58,7 @@ impl Core {
         let known = cell.activities.get(&number);
         let ends = event.event_type == ActivityEnd::TYPE && known.is_some_and(|it| it.ending);
         let null = known.is_some_and(|activity| activity.null);
-        for tie in cell.ties_of(number) {
+        for tie in cell.ties_of(number, ends) {
             let post = match ends {
                 true => Post::End,
                 false => Post::Event {
@@ -169,9 +169,10 @@ impl Core {
 }
 
 impl Cell {
-    fn begin_tie(&mut self, activity: u32, root: RootName) -> u32 {
+    pub fn begin_tie(&mut self, activity: u32, root: RootName) -> u32 {
         let number = self.next_post();
-        self.ties.insert(number, Tie { activity, root, far: None, heard: 0, done: false });
+        self.ties
+            .insert(number, Tie { activity, root, far: None, heard: 0, done: false, binds: false });
         if let Some(turn) = self.turn.as_mut() {
             turn.touched.insert(Part::Tie(number));
         }
@@ -182,8 +183,10 @@ impl Cell {
     /// event on for which a selector named the root another tie begins.
     fn end_tie(&mut self, number: u32) {
         let unheard: Vec<_> = self.posted_on(number).map(|(_, posted)| posted.clone()).collect();
-        let Some(Tie { activity, root, .. }) = self.ties.get(&number).cloned() else { return };
+        let Some(tie) = self.ties.get(&number).cloned() else { return };
         self.forget_tie(number);
+        self.hear_taken(&tie);
+        let Tie { activity, root, .. } = tie;
         let mut unheard = unheard.into_iter().skip_while(|posted| !posted.initial);
         let Some(first) = unheard.next() else { return };
         let null = self.activities.get(&activity).is_some_and(|activity| activity.null);

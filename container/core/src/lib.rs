@@ -23,6 +23,7 @@
 //! | `words.rs`         | how cells tell each other what was posted, and what was heard       |
 //! | `forwarding.rs`    | what an activity's events are to a root entity in another cell      |
 //! | `mirrors.rs`       | what other cells' activities are in a root cell                     |
+//! | `cluster_names.rs` | which activity has a name in the whole cluster                      |
 //! | `restore.rs`       | what a store held becomes cells, rows and records again             |
 //! | `takeover.rs`      | what a new view means for cells, timers and gates                   |
 //! | `hand_over.rs`     | how cells rest until another member owns them                       |
@@ -50,6 +51,7 @@ mod alarms;
 mod callbacks;
 mod cell;
 mod cluster_clock;
+mod cluster_names;
 mod cluster_time;
 mod commit;
 mod commits;

@@ -35,10 +35,11 @@ impl Core {
         match (word.say.clone(), known) {
             (Say::Heard { sequence, over }, Some(number)) => {
                 cell.forget_heard(number, sequence);
-                if over {
-                    cell.lose_far_end(number);
+                if over && cell.lose_far_end(number) {
+                    self.forget_name(id);
                 }
             }
+            (Say::Heard { over: false, .. }, None) => cell.say(word.answer_over(0)),
             (Say::Heard { .. }, None) => {}
             (Say::Post { sequence, after, post, opens, initial }, Some(number)) => {
                 let twice = self.planted.is(PlantedFault::HearTwice);
@@ -49,6 +50,11 @@ impl Core {
                 } else if let Some(heard) = cell.word_of_heard(number) {
                     cell.say(heard);
                 }
+            }
+            (Say::Post { sequence, post, opens: Some(opens), .. }, None)
+                if word.root.is_of_name() =>
+            {
+                self.hear_at_name(id, &word, (sequence, opens, post));
             }
             (Say::Post { sequence, post, opens: Some(opens), .. }, None) => {
                 let mirrors = cell.ties.values().filter(|tie| tie.far.is_some()).count();
@@ -90,8 +96,15 @@ impl Core {
                 let event = Event { event_type, activity, payload: payload.into_vec() };
                 turn.events.push_back((event, Audience::All));
             }
-            Post::End => turn.ended.push_back(mirror),
-            Post::Command { .. } | Post::Fire { .. } | Post::EndActivity => {
+            Post::End => {
+                turn.ended.push_back(mirror);
+                self.forget_name(id);
+            }
+            Post::Bind
+            | Post::Pass { .. }
+            | Post::Command { .. }
+            | Post::Fire { .. }
+            | Post::EndActivity => {
                 self.count_drop("request of another cell for a root entity");
             }
         }
@@ -137,11 +150,11 @@ impl Cell {
         self.activities.get(&activity).is_some_and(|activity| activity.mirror.is_some())
     }
 
-    fn say(&mut self, word: Word) {
+    pub fn say(&mut self, word: Word) {
         self.turn.iter_mut().for_each(|turn| turn.words.push(word.clone()));
     }
 
-    fn open_mirror(&mut self, word: &Word, sequence: u32, opens: Opens) -> u32 {
+    pub fn open_mirror(&mut self, word: &Word, sequence: u32, opens: Opens) -> u32 {
         let Opens { activity, null } = opens;
         let of = ActivityId { cell: word.channel.cell, number: activity };
         let mirror = self.head.next_activity;
@@ -151,12 +164,23 @@ impl Cell {
         self.activities.insert(mirror, Box::new(activity));
         let number = self.next_post();
         let (root, far) = (word.root.clone(), Some(word.channel));
-        let tie = Tie { activity: mirror, root, far, heard: sequence, done: false };
+        let tie = Tie { activity: mirror, root, far, heard: sequence, done: false, binds: false };
         self.ties.insert(number, tie);
         if let Some(turn) = self.turn.as_mut() {
             turn.touched.extend([Part::Head, Part::Activity(mirror), Part::Tie(number)]);
         }
         number
+    }
+
+    /// A tie that is over as soon as it began: there is no mirror.
+    pub fn open_passing(&mut self, word: &Word, heard: u32) {
+        let number = self.next_post();
+        let (root, far) = (word.root.clone(), Some(word.channel));
+        let tie = Tie { activity: 0, root, far, heard, done: true, binds: false };
+        self.ties.insert(number, tie);
+        if let Some(turn) = self.turn.as_mut() {
+            turn.touched.insert(Part::Tie(number));
+        }
     }
 
     /// The root entity that is there gets the events of a mirror.
@@ -181,17 +205,20 @@ impl Cell {
         self.entities.iter().find(|(_, entity)| named(entity)).map(|(number, _)| *number)
     }
 
-    /// The activity's cell has no such tie: the one here is forgotten, or its mirror ends.
-    fn lose_far_end(&mut self, number: u32) {
-        let Some(tie) = self.ties.get(&number) else { return };
+    /// The activity's cell has no such tie: the one here is forgotten, or its mirror ends. True if
+    /// it ends.
+    fn lose_far_end(&mut self, number: u32) -> bool {
+        let Some(tie) = self.ties.get(&number) else { return false };
         let (mirror, done) = (tie.activity, tie.done);
         if done {
-            return self.forget_tie(number);
+            self.forget_tie(number);
+            return false;
         }
         if let Some(turn) = self.turn.as_mut() {
             turn.touched.insert(Part::Tie(number));
             turn.ended.push_back(mirror);
         }
+        true
     }
 
     /// What an effect about a mirror is to its activity's cell.

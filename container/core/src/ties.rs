@@ -30,7 +30,7 @@
 //! How words travel is in `words.rs`; what they do is in `forwarding.rs` and `mirrors.rs`.
 
 use crate::cell::Cell;
-use crate::commit::Part;
+use crate::commit::{Part, is_false};
 use crate::words::{Say, Word};
 use resilee_sbb::CellId;
 use serde::{Deserialize, Serialize};
@@ -82,6 +82,9 @@ pub(crate) struct Tie {
     /// At the activity's cell: the first post was made. At the root cell: the mirror is over.
     #[serde(default)]
     pub done: bool,
+    /// At the activity's cell: it asks for a name.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub binds: bool,
 }
 
 /// What the other end of a tie is to hear.
@@ -122,15 +125,21 @@ pub(crate) enum Post {
     Fire { event_type: String, payload: ByteBuf },
     /// To the activity: it ends, being a null activity.
     EndActivity,
+    /// To a name's cell: the activity asks for the name.
+    Bind,
+    /// To a name's cell: an event for the activity that has it.
+    Pass { event_type: String, payload: ByteBuf },
 }
 
 impl Post {
     /// Bytes that it carries.
     pub fn size(&self) -> usize {
         match self {
-            Post::Event { payload, .. } | Post::Fire { payload, .. } => payload.len(),
-            Post::Command { payload } => payload.len(),
-            Post::End | Post::EndActivity => 0,
+            Post::Event { payload, .. }
+            | Post::Fire { payload, .. }
+            | Post::Pass { payload, .. }
+            | Post::Command { payload } => payload.len(),
+            Post::End | Post::EndActivity | Post::Bind => 0,
         }
     }
 }
@@ -174,9 +183,10 @@ impl Cell {
         self.ties.iter().find(same).map(|(number, _)| *number)
     }
 
-    /// Ties of an activity to roots.
-    pub fn ties_of(&self, activity: u32) -> Vec<u32> {
-        let of = |tie: &Tie| tie.far.is_none() && tie.activity == activity;
+    /// Ties of an activity to roots, which hear its events; and to names, which hear its end.
+    pub fn ties_of(&self, activity: u32, ends: bool) -> Vec<u32> {
+        let hears = |tie: &Tie| !tie.root.is_of_name() || (ends && tie.binds);
+        let of = |tie: &Tie| tie.far.is_none() && tie.activity == activity && hears(tie);
         self.ties.iter().filter(|(_, tie)| of(tie)).map(|(number, _)| *number).collect()
     }
 
@@ -193,10 +203,15 @@ impl Cell {
         posts.chain(over.filter_map(|(number, _)| self.word_of_heard(*number))).collect()
     }
 
-    /// What asks of each mirror whether its activity is still there.
+    /// What asks whether the other ends of this cell's ties are still there: of each that is known
+    /// to have been there.
     pub fn questions(&self) -> Vec<Word> {
-        let mirrors = self.ties.iter().filter(|(_, tie)| tie.far.is_some() && !tie.done);
-        mirrors.filter_map(|(number, _)| self.word_of_heard(*number)).collect()
+        let was_there = |number: u32, tie: &Tie| match tie.far {
+            Some(_) => !tie.done,
+            None => tie.done && !self.posted_on(number).any(|(_, posted)| posted.opens.is_some()),
+        };
+        let asked = self.ties.iter().filter(|(number, tie)| was_there(**number, tie));
+        asked.filter_map(|(number, _)| self.word_of_heard(*number)).collect()
     }
 
     /// True if something is still to be told.
@@ -270,11 +285,13 @@ impl Cell {
 
     fn end_idle_mirrors(&mut self) {
         let mirrors = self.ties.iter().filter(|(_, tie)| tie.far.is_some() && !tie.done);
+        let of_name = self.head.root.as_ref().is_some_and(|root| root.is_of_name());
         let ends = |number: &u32| match self.activities.get(number) {
             None => true,
             Some(mirror) => {
                 let waits = self.retries.values().any(|retry| retry.is_about(*number));
-                mirror.attached.is_empty() && mirror.suspended.is_none() && !waits
+                let idle = mirror.attached.is_empty() && mirror.suspended.is_none();
+                idle && !waits && !of_name
             }
         };
         let over = mirrors.filter(|(_, tie)| ends(&tie.activity));

@@ -7,8 +7,8 @@
 //! | for a cell of another member    | goes with the next frame                                   |
 //! | that nobody has answered        | is said again after [`REPEAT_AFTER`], by a new owner at    |
 //! |                                 | once, and so when a link is up or the view has changed     |
-//! | of a root cell with mirrors     | asks each activity's cell after [`ASK_AFTER`] whether it   |
-//! |                                 | is still there                                             |
+//! | that asks whether the other end | is said each [`ASK_AFTER`], by a new owner at once, and    |
+//! | of a tie is still there         | when the view has changed                                  |
 //! | of a node that does not own the | is dropped: its owner says it again                        |
 //! | cell which it is said for       |                                                            |
 //! | for a cell that is at rest, is  | is dropped: it is said again                               |
@@ -22,7 +22,7 @@ use crate::link::FRAME_BYTES_MAX;
 use crate::ties::{Channel, Opens, Post, ROOT_NAME_BYTES_MAX, RootName};
 use crate::timers::Due;
 use resilee_membership::{NodeName, PlantedFault, RunId};
-use resilee_sbb::{CellId, CohortId, Severity, Timestamp, decode, encode};
+use resilee_sbb::{CLUSTER_NAMES, CellId, CohortId, Severity, Timestamp, decode, encode};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::collections::{BTreeMap, VecDeque};
@@ -32,7 +32,7 @@ use std::time::Duration;
 pub(crate) const REPEAT_AFTER: Duration = Duration::from_millis(500);
 /// The same, if it may not be said now, since its cell's last commit is not held.
 const NOT_HELD_AFTER: Duration = Duration::from_millis(20);
-/// A root cell asks so often whether the activities of its mirrors are still there.
+/// A cell asks so often whether the other ends of its ties are still there.
 const ASK_AFTER: Duration = Duration::from_secs(60);
 /// Words that wait for the next frame to one node; more are dropped, and said again.
 const WORDS_MAX: usize = 4_096;
@@ -103,12 +103,11 @@ pub(crate) struct Words {
 }
 
 impl Cell {
-    /// After which time it says again what nobody has answered, or asks of its mirrors.
+    /// After which time it says again what nobody has answered, or asks for other ends of its ties.
     pub fn says_again_after(&self) -> Option<Duration> {
-        let mirrors = self.ties.values().any(|tie| tie.far.is_some());
         match self.has_outstanding_words() {
             true => Some(REPEAT_AFTER),
-            false => mirrors.then_some(ASK_AFTER),
+            false => (!self.ties.is_empty()).then_some(ASK_AFTER),
         }
     }
 }
@@ -243,12 +242,16 @@ impl Core {
                 let last = self.gate.last_commit();
                 self.say_behind(last, vec![word.answer_over(sequence)]);
             }
+            Say::Heard { over: false, .. } => {
+                let last = self.gate.last_commit();
+                self.say_behind(last, vec![word.answer_over(0)]);
+            }
             Say::Heard { .. } => {}
         }
     }
 
     fn is_deployed(&self, service: &str) -> bool {
-        self.services.iter().any(|known| known.name == service)
+        service == CLUSTER_NAMES || self.services.iter().any(|known| known.name == service)
     }
 
     /// A cell says again what is not answered yet.
@@ -265,8 +268,8 @@ impl Core {
         self.timers.set(Due::Words(id), after.map(|after| now + after));
     }
 
-    /// The cell is owned here from now on: it says again what nobody has answered, and asks of each
-    /// mirror whether its activity is still there.
+    /// The cell is owned here from now on: it says again what nobody has answered, and asks whether
+    /// the other ends of its ties are still there.
     pub(crate) fn adopt_ties(&mut self, now: Timestamp, id: CellId) {
         let Some(cell) = self.cells.get_mut(&id) else { return };
         if self.planted.is(PlantedFault::ForgetPosts) {

@@ -243,13 +243,18 @@ impl Context<'_> {
         if self.open_context(activity)?.is_ending {
             return Err(Failure::new(format!("activity {activity} is ending")));
         }
-        if E::TYPE.starts_with(OWN_EVENTS) {
-            return Err(Failure::new(format!("{} is the container's to fire", E::TYPE)));
-        }
+        self.check_fired(E::TYPE)?;
         let payload = self.bounded(encode(payload)?, "event", None)?;
         let (activity, event_type) = (activity.number, E::TYPE.to_owned());
         self.tx.ask(Effect::Fire { activity, event_type, payload });
         Ok(())
+    }
+
+    pub(crate) fn check_fired(&self, event_type: &str) -> Result<(), Failure> {
+        match event_type.starts_with(OWN_EVENTS) {
+            true => Err(Failure::new(format!("{event_type} is the container's to fire"))),
+            false => Ok(()),
+        }
     }
 
     /// Binds a name to an activity context, by which other entities of the cell find it.

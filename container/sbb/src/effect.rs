@@ -139,6 +139,29 @@ pub enum Effect {
         /// The name.
         name: String,
     },
+    /// Ask for a name in the cluster for an activity.
+    BindClusterName {
+        /// The activity.
+        activity: u32,
+        /// The name.
+        name: String,
+    },
+    /// Take away a name in the cluster.
+    UnbindClusterName {
+        /// The name.
+        name: String,
+    },
+    /// Fire an event on the activity that has a name in the cluster.
+    FireAtName {
+        /// The activity of the event that is delivered.
+        activity: u32,
+        /// The name.
+        name: String,
+        /// [`EventPayload::TYPE`](crate::EventPayload::TYPE).
+        event_type: String,
+        /// The encoded payload.
+        payload: Vec<u8>,
+    },
     /// Deliver the event no further for now, and no later one of its activity context.
     SuspendEvent {
         /// When it goes on by itself.

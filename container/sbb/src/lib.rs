@@ -15,6 +15,7 @@ struct Pages;
 mod activity_contexts;
 mod alarm;
 mod call;
+mod cluster_names;
 mod codec;
 mod context;
 mod delivery;
@@ -40,6 +41,7 @@ mod usage;
 pub use activity_contexts::COMMAND_BYTES_MAX;
 pub use alarm::{ALARM_NAME_MAX, ALARM_TEXT_MAX, Cleared, Severity};
 pub use call::{Answer, Call, LocalCall};
+pub use cluster_names::{CLUSTER_NAMES, NameBound, NameTaken};
 pub use codec::{CodecError, decode, encode, encode_into};
 pub use context::Context;
 pub use delivery::{

@@ -2,6 +2,7 @@
 //! `docs/resource-adaptors.md` shows that of an example, word for word.
 
 mod a_child;
+mod a_name;
 mod a_shared_root;
 mod a_timer;
 mod one_sbb;
@@ -29,7 +30,11 @@ fn first_sbb_shows_code_that_runs() {
 
 #[test]
 fn event_router_shows_code_that_runs() {
-    let sources = [include_str!("who_is_next.rs"), include_str!("a_shared_root.rs")];
+    let sources = [
+        include_str!("who_is_next.rs"),
+        include_str!("a_shared_root.rs"),
+        include_str!("a_name.rs"),
+    ];
     check(include_str!("../../../docs/event-router.md"), &sources);
 }
 

@@ -256,9 +256,10 @@ fn changes_of_shared_tables_and_what_is_wanted_of_services_are_read() {
 fn ties_between_cells_and_their_words_are_read() {
     let root = RootName { service: "counter".to_owned(), name: "n3:all".to_owned() };
     let channel = Channel { cell: CELL, tie: 4 };
-    let tie = Tie { activity: 1, root: root.clone(), far: None, heard: 2, done: true };
+    let tie =
+        Tie { activity: 1, root: root.clone(), far: None, heard: 2, done: true, binds: false };
     assert_read(KEPT, "tie", &tie);
-    assert_read(KEPT, "tie.far", &Tie { far: Some(channel), ..tie });
+    assert_read(KEPT, "tie.far", &Tie { far: Some(channel), ..tie.clone() });
     let event_type = "sip.invite".to_owned();
     let opens = Some(Opens { activity: 1, null: false });
     let event = Post::Event { event_type: event_type.clone(), payload: bytes("payload") };
@@ -271,6 +272,10 @@ fn ties_between_cells_and_their_words_are_read() {
         Post::EndActivity,
     ];
     assert_read(KEPT, "posts", &posts);
+    let (event_type, payload) = ("slee.x".to_owned(), bytes("payload"));
+    let names = vec![Post::Bind, Post::Pass { event_type, payload }];
+    assert_read(KEPT, "posts.names", &names);
+    assert_read(KEPT, "tie.binds", &Tie { binds: true, ..tie.clone() });
     let post = Say::Post { sequence: 6, after: 5, post: event, opens, initial: true };
     let word = Word { channel, root: root.clone(), to_root: true, say: post };
     assert_read(KEPT, "word.post", &word);

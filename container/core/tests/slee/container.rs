@@ -52,6 +52,12 @@ impl Container {
         assert_eq!(self.house.core.inconsistencies(), Vec::<String>::new(), "after {text:?}");
     }
 
+    /// The client says something, and nothing of it is flushed yet.
+    pub fn say_unflushed(&mut self, text: &str) {
+        self.cells.extend(text.split(' ').next().map(str::to_owned));
+        self.house.say(text);
+    }
+
     /// An event on the first activity of `c1`.
     pub fn fire(&mut self, event: &str, word: &str) {
         self.fire_on(1, event, word);

@@ -8,6 +8,7 @@ mod activity_contexts;
 mod adaptor_life_cycles;
 mod adaptors;
 mod calls;
+mod cluster_names;
 mod container;
 mod entity_trees;
 mod event_masks;

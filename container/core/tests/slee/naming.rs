@@ -1,4 +1,5 @@
-//! The activity context naming facility (chapter 13.2).
+//! The activity context naming facility (chapter 13.2), in a cell; names of the cluster are in
+//! `cluster_names.rs`.
 
 use crate::container::Container;
 use crate::script::{note, on};

@@ -18,8 +18,8 @@ use resilee_core::{Adaptors, Adoption, Egress, Endpoint, Ingress, ResourceAdapto
 use resilee_membership::Flow;
 use resilee_sbb::{
     ActivityEnd, ActivityId, Answer, AttributeAlias, Call, ChildRelation, Context, Descriptor,
-    Event, EventPayload, Failure, InitialEvent, LinkedSbb, OnRollBack, Sbb, TimerFired, Timestamp,
-    decode,
+    Event, EventPayload, Failure, InitialEvent, LinkedSbb, NameBound, NameTaken, OnRollBack, Sbb,
+    TimerFired, Timestamp, decode,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -86,19 +86,20 @@ const LOW_ONES: ChildRelation =
     ChildRelation { name: "low", sbb: LinkedSbb::of::<Scripted<LOW>>(), priority: 0 };
 
 const TICKS: &[&str] = &[Tick::TYPE, Tock::TYPE];
+const NEWS: &[&str] = &[Tick::TYPE, Tock::TYPE, NameBound::TYPE, NameTaken::TYPE];
 
 const SBBS: [Descriptor; 9] = [
     Descriptor {
         priority: 10,
         initial_events: &[Begin::TYPE],
-        events: TICKS,
+        events: NEWS,
         children: &[LEFT_ONES, RIGHT_ONES],
         attribute_aliases: &[AttributeAlias { attribute: "price", alias: "test.price" }],
         ..Descriptor::named("alpha")
     },
     Descriptor {
         initial_events: &[Begin::TYPE],
-        events: TICKS,
+        events: NEWS,
         attribute_aliases: &[AttributeAlias { attribute: "cost", alias: "test.price" }],
         ..Descriptor::named("beta")
     },
@@ -193,10 +194,17 @@ impl<const SBB: usize> Sbb for Scripted<SBB> {
     }
 }
 
-/// The word of an event: `timer 1` of a timer, `end 1` of the end of an activity.
+/// The word of an event: `timer 1` of a timer, `end 1` of the end of an activity, `bound room` and
+/// `taken room` of a name.
 fn word(event: &Event) -> Result<String, Failure> {
     if let Some(fired) = event.get::<TimerFired>()? {
         return Ok(format!("timer {}", fired.timer.0));
+    }
+    if let Some(NameBound { name }) = event.get()? {
+        return Ok(format!("bound {name}"));
+    }
+    if let Some(NameTaken { name }) = event.get()? {
+        return Ok(format!("taken {name}"));
     }
     match event.event_type.as_str() {
         ActivityEnd::TYPE => Ok(format!("end {}", event.activity.number)),
