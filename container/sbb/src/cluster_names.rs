@@ -5,7 +5,7 @@
 //! here: so a name is asked for, and an event on the activity says what came of it.
 
 use crate::codec::encode;
-use crate::context::{Context, bounded};
+use crate::context::Context;
 use crate::delivery::NAME_BYTES_MAX;
 use crate::effect::Effect;
 use crate::event::EventPayload;
@@ -101,7 +101,7 @@ impl Context<'_> {
         if self.look_up_cluster_name(name)?.is_none() {
             return Err(Failure::new(format!("{name:?} is bound to no activity")));
         }
-        let payload = bounded(encode(payload)?, "event")?;
+        let payload = self.bounded(encode(payload)?, "event", None)?;
         let activity = self.activity().number;
         let (name, event_type) = (name.to_owned(), E::TYPE.to_owned());
         self.tx.ask(Effect::FireAtName { activity, name, event_type, payload });
