@@ -5,6 +5,7 @@
 //! | a living cell                  | this node        | waits for its turn in the cell          |
 //! | a cohort that is handed over   | this node        | waits for the view                      |
 //! | a living cell                  | another member   | relayed; a relayed one is dropped       |
+//! | one of which a gap left nothing | this node       | as if there were none                   |
 //! | a cohort, no living cell       | this node        | the adaptor answers: it is over; or     |
 //! |                                |                  | nobody has it (`orphans.rs`)            |
 //! | a cohort, no living cell       | another member   | relayed                                 |
@@ -14,6 +15,7 @@
 
 use crate::adaptors::{CellKey, of_adaptor};
 use crate::cell::{Cell, CellInput};
+use crate::commit::Activity;
 use crate::core::{Core, Drain};
 use crate::frame::Extra;
 use crate::resource_adaptor::{Ingress, Route, Scope};
@@ -57,6 +59,7 @@ impl Core {
                 let key = CellKey { adaptor: ingress.adaptor, scope, key };
                 let known = self.index.get(&key).copied();
                 let creates = creates && known.is_none();
+                let known = known.filter(|cell| !self.lingers(*cell));
                 // What begins a call is born here, whatever cohort it names: the numbers of
                 // another run's cohort are not ours to give.
                 let cohort = match (known, scope) {
@@ -68,6 +71,16 @@ impl Core {
                 self.on_routed(now, ingress, relayed, Routed { known, cohort, creates, key });
             }
         }
+    }
+
+    /// True for what a gap left of a call: its adaptor has nothing of it, and another store may
+    /// have more. It waits only until other cells, or a service, have heard the last of it.
+    fn lingers(&self, id: CellId) -> bool {
+        let ended = |cell: &Cell| {
+            let is_adaptors = |activity: &Activity| activity.is_adaptors();
+            cell.turn.is_none() && !cell.activities.values().any(|it| is_adaptors(it))
+        };
+        self.may_be_lost(id.cohort) && self.cells.get(&id).is_some_and(ended)
     }
 
     fn on_routed(&mut self, now: Timestamp, ingress: Ingress, relayed: bool, routed: Routed) {
