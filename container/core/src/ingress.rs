@@ -5,7 +5,7 @@
 //! | a living cell                  | this node        | waits for its turn in the cell          |
 //! | a cohort that is handed over   | this node        | waits for the view                      |
 //! | a living cell                  | another member   | relayed; a relayed one is dropped       |
-//! | one of which a gap left nothing | this node       | as if there were none                   |
+//! | a cell that a gap left empty   | this node        | as if there were none                   |
 //! | a cohort, no living cell       | this node        | the adaptor answers: it is over; or     |
 //! |                                |                  | nobody has it (`orphans.rs`)            |
 //! | a cohort, no living cell       | another member   | relayed                                 |
