@@ -13,7 +13,7 @@
 
 use resilee_sbb::{
     ActivityEnd, ActivityId, Context, Descriptor, Event, EventPayload, Failure, InitialEvent,
-    OnRollBack, Sbb, TimerFired, TimerId, TraceLevel,
+    OnRollBack, Sbb, TimerFired, TimerId, Timestamp, TraceLevel,
 };
 use resilee_sip_api::Invite;
 use serde::{Deserialize, Serialize};
@@ -27,13 +27,15 @@ const DEEDS: u32 = 4;
 /// From thanks to the next deed.
 const PAUSE: Duration = Duration::from_millis(120);
 const NEXT: TimerId = TimerId(1);
-/// The village fails at one of so many deeds.
+/// The village fails at one of so many deeds, as long as they are fresh.
 const FAILS_ONE_OF: u64 = 10;
+const FRESH: Duration = Duration::from_secs(1);
 
 /// What a villager did.
 #[derive(Serialize, Deserialize)]
 struct Deed {
     number: u32,
+    done_at: Timestamp,
 }
 
 impl EventPayload for Deed {
@@ -113,7 +115,7 @@ impl Sbb for Villager {
 impl Villager {
     fn do_good(&mut self, cx: &mut Context<'_>) -> Result<(), Failure> {
         let Some(field) = self.field.filter(|field| !cx.is_ending(*field)) else { return Ok(()) };
-        cx.fire(field, &Deed { number: self.deeds })?;
+        cx.fire(field, &Deed { number: self.deeds, done_at: cx.now() })?;
         self.deeds += 1;
         Ok(())
     }
@@ -167,7 +169,8 @@ impl Sbb for Village {
             }
             return Ok(());
         };
-        if cx.random().is_multiple_of(FAILS_ONE_OF) {
+        let fresh = cx.now().since(deed.done_at) < FRESH;
+        if fresh && cx.random().is_multiple_of(FAILS_ONE_OF) {
             return Err(Failure::new("the village sleeps"));
         }
         let deeds = self.deeds.entry(cx.activity()).or_default();
