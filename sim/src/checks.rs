@@ -4,12 +4,14 @@ mod lateness;
 mod old_store;
 mod output_commit;
 mod replicas;
+mod router;
 mod run;
 mod views;
 
 pub use lateness::Lateness;
 pub use output_commit::OutputCommit;
 pub use replicas::check_replicas;
+pub use router::Router;
 
 use crate::plan::Ending;
 use crate::world::World;

@@ -31,6 +31,7 @@ use crate::entity_tree::{Precedence, descriptor_of, precedence, root_precedence}
 use crate::life_cycles::Entrance;
 use crate::resource_adaptor::Egress;
 use crate::words::Word;
+use resilee_membership::{Planted, PlantedFault};
 use resilee_sbb::{ActivityEnd, DeliveryId, Descriptor, Event, EventPayload, TimerFired};
 use std::collections::{BTreeSet, VecDeque};
 
@@ -156,9 +157,10 @@ impl Routing {
         cell: &Cell,
         services: &[Descriptor],
         entrances: &[Entrance],
+        planted: Planted,
     ) -> Option<Recipient> {
         match self.audience {
-            Audience::All => self.next_of_all(cell, services, entrances),
+            Audience::All => self.next_of_all(cell, services, entrances, planted),
             Audience::Entity(entity) => {
                 let service = self.service_of(cell, services, entity)?;
                 self.unserved(entity).then_some(Recipient::Entity { service, entity })
@@ -177,6 +179,7 @@ impl Routing {
         cell: &Cell,
         services: &[Descriptor],
         entrances: &[Entrance],
+        planted: Planted,
     ) -> Option<Recipient> {
         let attached = cell.activities.get(&self.event.activity.number).map(|it| &it.attached);
         let entities = attached.into_iter().flatten().filter_map(|entity| {
@@ -195,7 +198,10 @@ impl Routing {
             Some((root_precedence(descriptor.priority, service, u32::MAX), initial))
         });
         let candidates = entities.chain(kept).chain(initial);
-        let first: Option<(Precedence, Recipient)> = candidates.min_by(|a, b| a.0.cmp(&b.0));
+        let first: Option<(Precedence, Recipient)> = match planted.is(PlantedFault::LowestFirst) {
+            false => candidates.min_by(|a, b| a.0.cmp(&b.0)),
+            true => candidates.max_by(|a, b| a.0.cmp(&b.0)),
+        };
         first.map(|(_, recipient)| recipient)
     }
 

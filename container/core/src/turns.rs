@@ -169,7 +169,7 @@ impl Core {
                 continue;
             };
             let entrances = &self.life_cycles.entrances;
-            match routing.next(cell, &self.services, entrances) {
+            match routing.next(cell, &self.services, entrances, self.planted) {
                 Some(Recipient::Entity { entity, .. }) if cell.is_behind_retry(entity) => {
                     self.keep_behind(now, id, entity);
                 }

@@ -87,6 +87,8 @@ planted_faults! {
     LookUpAgain,
     /// An entity gets some events twice.
     DeliverTwice,
+    /// The lowest entity gets an event first.
+    LowestFirst,
     /// Masks have no effect.
     ForgetMask,
     /// Who is below a removed entity stays.

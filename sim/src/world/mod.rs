@@ -17,7 +17,7 @@ mod old_store;
 mod outputs;
 mod watching;
 
-use crate::checks::{Lateness, OutputCommit, Violation};
+use crate::checks::{Lateness, OutputCommit, Router, Violation};
 use crate::local_clock::LocalClock;
 use crate::node::{Cluster, Node, timers};
 use crate::plan::{Cut, Plan, Process};
@@ -124,6 +124,8 @@ pub struct World {
     pub events: Vec<(usize, PhoneEvent)>,
     /// Watches what leaves the nodes.
     pub watch: OutputCommit,
+    /// Watches who gets which event.
+    pub router: Router,
     /// The rule that was broken first.
     pub violation: Option<Violation>,
     /// How late bills may be.
@@ -200,6 +202,7 @@ impl World {
             phones,
             events: Vec::new(),
             watch: OutputCommit::default(),
+            router: Router::default(),
             violation: None,
             lateness: Lateness::new(&plan.network),
             in_order: plan.network.loss_permille == 0 && plan.network.reorder_permille == 0,

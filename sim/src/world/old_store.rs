@@ -29,6 +29,7 @@ impl World {
         let [other_dies, forced, other_back] = at_ms;
         self.power_cut = true;
         self.old_store = Some(OldStore { nobody_lived: false });
+        self.router.old_store();
         let nobody_lives = forced + ORDER_MS - other_dies;
         self.lateness.trouble(self.now, other_back, nobody_lives + SETTLE_MS);
         self.lateness.trouble(self.now, FOR_EVER_MS, CLOCKS_APART_MS);

@@ -24,6 +24,7 @@ impl World {
                 self.deliveries[node] += 1;
                 let delay = self.random.between(1, 500);
                 let (delivery, outcome) = (deliver.id, self.invoke(&deliver));
+                self.watch_delivery(node, &deliver, &outcome);
                 self.schedule(delay, Action::Outcome { node, life, delivery, outcome });
             }
             Output::Packet { destination, bytes } => {

@@ -6,6 +6,7 @@ use crate::{family, village, witness};
 use resilee_core::StoreBatch;
 use resilee_core::management::Notice;
 use resilee_membership::{Packet, open};
+use resilee_sbb::{Deliver, Outcome};
 
 /// Kind of a sealed SIP message: the byte behind the four that mark an envelope.
 const KIND_SIP: u8 = 1;
@@ -39,7 +40,15 @@ impl World {
         let node = &mut self.nodes[node];
         let (Some(run), Some(core)) = (&node.run, node.core.as_mut()) else { return };
         let observed = core.observed();
+        self.router.observes(run, &observed);
         let outcome = self.watch.observes(run, observed, (core.view(), core.proposing()));
+        self.note(outcome);
+    }
+
+    /// A node hands an event to a handler.
+    pub(super) fn watch_delivery(&mut self, node: usize, deliver: &Deliver, outcome: &Outcome) {
+        let Some(run) = self.nodes[node].run.clone() else { return };
+        let outcome = self.router.delivers(&run, deliver, outcome);
         self.note(outcome);
     }
 

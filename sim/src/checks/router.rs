@@ -1,0 +1,192 @@
+//! Who gets which event and when, as the deliveries of each node show it. Nothing of the core's own
+//! routing is asked: trees, priorities and attachments are those that handlers see.
+//!
+//! | rule                                                                                      |
+//! |-------------------------------------------------------------------------------------------|
+//! | in a turn an entity gets an event once                                                    |
+//! | of two entities that were attached when the first of them got it, the higher one is first |
+//! | an entity gets nothing of an activity behind that activity's end                          |
+//! | what a commit delivered is not delivered again by whoever has that commit                 |
+//!
+//! *Higher* is a parent before its children, then the greater priority, then the older one. The
+//! last rule is about events that are numbered, so that no two of an activity are the same. Where a
+//! node goes on with an old store by force, a call may be there twice: then the last two are not
+//! asked.
+//!
+//! What a service's state shows of all this, its own SBBs watch (`family.rs`, `village.rs`).
+
+use crate::checks::Violation;
+use resilee_core::Observed;
+use resilee_membership::RunId;
+use resilee_sbb::{
+    ActivityEnd, ActivityId, CellId, Deliver, EntityId, Event, EventPayload, Outcome, Task,
+    TreeEntity,
+};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Event types of which each one on an activity has a number of its own.
+const NUMBERED: [&str; 3] = ["family.chore", "village.deed", "village.thanks"];
+
+/// An event that an entity had.
+type Had = (EntityId, ActivityId, String, Vec<u8>);
+/// Place of an entity in its tree, from below the root down; the least is first.
+type Path = Vec<(Reverse<i8>, u32)>;
+
+/// Watches the deliveries of all runs.
+#[derive(Debug, Default)]
+pub struct Router {
+    /// What was delivered in turns that have not ended.
+    turns: BTreeMap<(RunId, CellId), Turn>,
+    /// Entities that had the end of an activity, by run.
+    ended: BTreeMap<RunId, BTreeSet<(EntityId, ActivityId)>>,
+    /// What commits delivered, as far as a run has them.
+    had: BTreeMap<RunId, BTreeSet<Had>>,
+    /// The same by commit, where it delivered any.
+    commits: BTreeMap<(RunId, u64), Vec<Had>>,
+    /// A call may be there once more, as it was.
+    old_store: bool,
+}
+
+#[derive(Debug, Default)]
+struct Turn {
+    /// The event that is being routed.
+    event: Option<Event>,
+    /// Who had it.
+    got: Vec<Recipient>,
+    /// Numbered events that handlers took in this turn.
+    delivered: Vec<Had>,
+}
+
+/// Who had an event, and what there was at that moment.
+#[derive(Debug)]
+struct Recipient {
+    entity: u32,
+    tree: BTreeMap<u32, TreeEntity>,
+    attached: BTreeSet<u32>,
+}
+
+impl Router {
+    /// A node goes on with an old store.
+    pub fn old_store(&mut self) {
+        self.old_store = true;
+    }
+
+    /// A node hands an event to an entity, whose handler does this.
+    ///
+    /// # Errors
+    /// The rule that it breaks.
+    pub fn delivers(
+        &mut self,
+        run: &RunId,
+        deliver: &Deliver,
+        outcome: &Outcome,
+    ) -> Result<(), Violation> {
+        if deliver.task != Task::Event {
+            return Ok(());
+        }
+        let (event, entity) = (&deliver.event, deliver.entity);
+        let broken = |rule| {
+            let detail = format!("{run}: {} of {} to {entity}", event.event_type, event.activity);
+            Err(Violation::new(rule, detail))
+        };
+        let ended = self.ended.entry(run.clone()).or_default();
+        if !self.old_store && ended.contains(&(entity, event.activity)) {
+            return broken("the end of an activity is the last that is heard of it");
+        }
+        let is_taken = matches!(outcome, Outcome::Delivered { .. });
+        if is_taken && event.event_type == ActivityEnd::TYPE {
+            ended.insert((entity, event.activity));
+        }
+        let payload = event.payload.clone();
+        let had: Had = (entity, event.activity, event.event_type.clone(), payload);
+        let again = self.had.get(run).is_some_and(|all| all.contains(&had));
+        if again && !self.old_store {
+            return broken("what a commit delivered is not delivered again");
+        }
+        let turn = self.turns.entry((run.clone(), entity.cell)).or_default();
+        if turn.event.as_ref() != Some(event) {
+            turn.event = Some(event.clone());
+            turn.got.clear();
+        }
+        if turn.got.iter().any(|before| before.entity == entity.number) {
+            return broken("in a turn an entity gets an event once");
+        }
+        if turn.got.iter().any(|before| before.was_behind(entity.number, &deliver.tree)) {
+            return broken("the higher entity gets an event first");
+        }
+        let context = deliver.contexts.get(&event.activity.number);
+        turn.got.push(Recipient {
+            entity: entity.number,
+            tree: deliver.tree.clone(),
+            attached: context.map(|context| context.attached.clone()).unwrap_or_default(),
+        });
+        if is_taken && NUMBERED.contains(&event.event_type.as_str()) {
+            turn.delivered.push(had);
+        }
+        Ok(())
+    }
+
+    /// What a run did inside an input.
+    pub fn observes(&mut self, run: &RunId, observed: &[Observed]) {
+        for what in observed {
+            match what {
+                Observed::Committed { number, cell, .. } => self.commits(run, *number, *cell),
+                Observed::Said { cell: Some((cell, _)), .. } => {
+                    self.turns.remove(&(run.clone(), *cell));
+                }
+                Observed::Applied { from, number, .. } => {
+                    let had = self.commits.get(&(from.clone(), *number)).into_iter().flatten();
+                    self.had.entry(run.clone()).or_default().extend(had.cloned());
+                }
+                Observed::SnapshotApplied { from } => {
+                    let had = self.had.get(from).cloned().unwrap_or_default();
+                    self.had.entry(run.clone()).or_default().extend(had);
+                }
+                Observed::Dropped => drop(self.had.remove(run)),
+                _ => {}
+            }
+        }
+    }
+
+    fn commits(&mut self, run: &RunId, number: u64, cell: CellId) {
+        let Some(turn) = self.turns.remove(&(run.clone(), cell)) else { return };
+        if turn.delivered.is_empty() {
+            return;
+        }
+        self.had.entry(run.clone()).or_default().extend(turn.delivered.iter().cloned());
+        self.commits.insert((run.clone(), number), turn.delivered);
+    }
+}
+
+impl Recipient {
+    /// It had an event before another entity that was attached as well, and is higher.
+    fn was_behind(&self, other: u32, tree_of_other: &BTreeMap<u32, TreeEntity>) -> bool {
+        if !self.attached.contains(&other) {
+            return false;
+        }
+        let of = |tree: &BTreeMap<u32, TreeEntity>, number| place(tree, number);
+        match (of(&self.tree, self.entity), of(&self.tree, other), of(tree_of_other, other)) {
+            // Two of one tree; priorities are those of the moment at which the first one had it.
+            (Some((_, own)), Some((_, others)), _) => others < own,
+            (Some((own, _)), None, Some((others, _))) => others > own,
+            // One of them was being created.
+            _ => false,
+        }
+    }
+}
+
+/// The priority of an entity's root, and the entity's path below it.
+fn place(tree: &BTreeMap<u32, TreeEntity>, number: u32) -> Option<(i8, Path)> {
+    let mut path = Path::new();
+    let mut at = number;
+    loop {
+        let entity = tree.get(&at)?;
+        let Some(parent) = entity.parent else {
+            path.reverse();
+            return Some((entity.priority, path));
+        };
+        path.push((Reverse(entity.priority), at));
+        at = parent;
+    }
+}
