@@ -1,4 +1,4 @@
-//! The programs of the system that the end-to-end tests need, and how a missing one is met.
+//! The programs of the system that the tests need, and how a missing one is met.
 //!
 //! | missing, and …                | then                                                  |
 //! |-------------------------------|-------------------------------------------------------|
@@ -24,11 +24,13 @@ struct Program {
     package: &'static str,
 }
 
-const PROGRAMS: [Program; 4] = [
+const PROGRAMS: [Program; 6] = [
     Program { name: "sipp", package: "sip-tester" },
     Program { name: "baresip", package: "baresip" },
     Program { name: "chromium", package: "chromium" },
     Program { name: "chromedriver", package: "chromium-driver" },
+    Program { name: "ip", package: "iproute2" },
+    Program { name: "iptables", package: "iptables" },
 ];
 
 /// Provides the programs; returns the names of those whose tests must be left out.
