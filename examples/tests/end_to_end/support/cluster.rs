@@ -202,7 +202,9 @@ impl Cluster {
     /// `server` is to go on without the others' votes, by the command that an operator uses.
     #[track_caller]
     pub fn force(&self, server: usize) {
-        let forced = self.ctl(server, &["cluster", "force", "--token-file", TOKEN]);
+        let order = || self.ctl(server, &["cluster", "force", "--token-file", TOKEN]);
+        // It is void if the node learns of a view just then; the answer says to try again.
+        let forced = order().or_else(|_| order());
         forced.unwrap_or_else(|error| panic!("{error}"));
     }
 
