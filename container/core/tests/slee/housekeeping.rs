@@ -1,10 +1,10 @@
 //! Housekeeping: what was left over is found and removed, in a turn of its cell.
 
 use crate::container::Container;
-use crate::script::{ask, note, on, on_call};
+use crate::script::{ask, note, on, on_call, selects};
 use crate::takeover::Story;
 use resilee_core::management::{Changed, LeftoverKind, LeftoverRow, Removal, Search, TableChange};
-use resilee_sbb::TimerId;
+use resilee_sbb::{InitialEvent, TimerId};
 use std::time::Duration;
 
 const DONE: Option<Changed> = Some(Changed::Done);
@@ -331,4 +331,23 @@ fn a_removal_that_waits_for_a_hand_over_is_made_by_the_heir() {
     story.owner = 1;
     assert_eq!(answer(&story, 0, token), DONE);
     assert_eq!((entities(&story, 0), entities(&story, 1)), (1, 1));
+}
+
+#[test]
+fn a_mirror_that_is_removed_ends_at_its_root_and_its_activity_goes_on() {
+    let mut container = Container::new();
+    selects("chooser", |_, _| Ok(InitialEvent::by().custom_name("all")));
+    container.say("c1 start; fire choose 1 one");
+    container.settle();
+    let rows = found(&container, &all(LeftoverKind::Activities));
+    let mirrors: Vec<_> = rows.iter().filter(|row| row.note.starts_with("mirror")).collect();
+    let [mirror] = mirrors[..] else { panic!("{rows:?}") };
+    let (what, by) = (mirror.what.clone(), "ann".to_owned());
+    assert_eq!(container.remove_of(Removal { what, by, again: false }), DONE);
+    container.settle();
+    assert_eq!(found(&container, &all(LeftoverKind::Entities)), [], "the root had nothing else");
+    container.say("c1 fire choose 1 two");
+    container.settle();
+    let trace: Vec<_> = container.trace().into_iter().filter(|it| !it.contains("asked")).collect();
+    assert_eq!(trace, ["chooser1 one", "chooser1 end 1", "chooser1 two"]);
 }
