@@ -56,6 +56,8 @@ pub struct Node {
     pub paused: Option<Vec<Input>>,
     /// The moment of the world at which the core wants to be woken.
     due: Option<Timestamp>,
+    /// True if its core was told something since [`Node::is_changed`] was last asked.
+    told: bool,
     /// Counts its lives: what was on its way to an earlier one is lost.
     pub life: u64,
 }
@@ -81,7 +83,7 @@ impl Node {
         let name = name.parse().expect("a node name");
         let disk = Disk::default();
         let (run, core, paused, due) = (None, None, None, None);
-        Node { name, sip, cluster, disk, clock, run, core, paused, due, life: 0 }
+        Node { name, sip, cluster, disk, clock, run, core, paused, due, told: false, life: 0 }
     }
 
     /// Starts a new run at a moment of the world.
@@ -134,6 +136,12 @@ impl Node {
     pub fn note_timeout(&mut self) {
         let due = self.core.as_ref().and_then(Core::poll_timeout);
         self.due = due.map(|local| self.clock.world(local));
+        self.told = true;
+    }
+
+    /// True once after each time that the core was told something.
+    pub fn is_changed(&mut self) -> bool {
+        std::mem::take(&mut self.told)
     }
 
     /// `kill -9`.

@@ -1,7 +1,7 @@
 //! What happens in a run: the cluster starts, phones register, each pair makes a call, something
 //! dies in the middle, somebody hangs up, everything comes to rest.
 
-use crate::checks::{Calls, Violation, check_replicas};
+use crate::checks::{Calls, Violation, check_consistency, check_replicas};
 use crate::node::DOMAIN;
 use crate::plan::{Ending, Fault, Plan, Process, When};
 use crate::trace::Trace;
@@ -117,6 +117,7 @@ impl Story {
                 return Err(violation);
             }
             self.calls.check_step(&self.world)?;
+            check_consistency(&mut self.world)?;
             if self.world.steps.is_multiple_of(REPLICAS_EVERY) {
                 check_replicas(&self.world)?;
             }
