@@ -174,7 +174,7 @@ impl Core {
         let waits = |cell: &&crate::cell::Cell| cell.turn.is_none() && !cell.inbox.is_empty();
         let waiting: Vec<_> = self.cells_of(true).filter(waits).map(|cell| cell.id).collect();
         for id in waiting {
-            if let Some(input) = self.cells.get_mut(&id).and_then(|cell| cell.inbox.pop_front()) {
+            if let Some(input) = self.next_input(now, id) {
                 self.begin_turn(now, id, input);
             }
         }

@@ -5,6 +5,8 @@
 //! | a message that waited | overloaded  | dropped, counted; its client has repeated it, or |
 //! | too long              |             | given up                                         |
 //! | the same              | not         | its turn begins: only its cell is slow           |
+//! | a message, and a gap  | any         | as if it came now: another store may have the    |
+//! | left the cell empty   |             | call (`ingress.rs`)                              |
 //! | anything else         | any         | its turn begins                                  |
 //!
 //! Timers and what the container itself has to do are never dropped.
@@ -19,15 +21,17 @@ impl Core {
     pub(crate) fn next_input(&mut self, now: Timestamp, id: CellId) -> Option<CellInput> {
         let age_max = Duration::from_millis(self.config.limits.inbox_age_ms_max);
         loop {
-            let input = self.cells.get_mut(&id)?.inbox.pop_front()?;
-            let since = match &input {
-                CellInput::Message(_, since) => *since,
-                _ => return Some(input),
+            let (ingress, since) = match self.cells.get_mut(&id)?.inbox.pop_front()? {
+                CellInput::Message(ingress, since) => (ingress, since),
+                input => return Some(input),
             };
-            if now.since(since) <= age_max || !self.is_overloaded(now) {
-                return Some(input);
+            if now.since(since) > age_max && self.is_overloaded(now) {
+                self.count_drop("message that waited too long for its cell under overload");
+            } else if self.lingers(id) {
+                self.on_message(now, ingress, true);
+            } else {
+                return Some(CellInput::Message(ingress, since));
             }
-            self.count_drop("message that waited too long for its cell under overload");
         }
     }
 }

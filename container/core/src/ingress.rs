@@ -75,7 +75,7 @@ impl Core {
 
     /// True for what a gap left of a call: its adaptor has nothing of it, and another store may
     /// have more. It waits only until other cells, or a service, have heard the last of it.
-    fn lingers(&self, id: CellId) -> bool {
+    pub(crate) fn lingers(&self, id: CellId) -> bool {
         let ended = |cell: &Cell| {
             let is_adaptors = |activity: &Activity| activity.is_adaptors();
             cell.turn.is_none() && !cell.activities.values().any(|it| is_adaptors(it))

@@ -214,9 +214,8 @@ impl Core {
             return;
         }
         let id = word.channel.cell;
-        let cell = self.cells.get(&id);
-        if cell.is_some_and(|cell| cell.turn.is_some() || cell.ties.contains_key(&word.channel.tie))
-        {
+        if self.cells.contains_key(&id) {
+            // Also if it has no such tie: what it says of itself holds, whatever a gap left.
             self.enqueue(now, id, CellInput::Word(Box::new(word)));
         } else if !self.may_be_lost(id.cohort) {
             // That it is over may not be held yet.

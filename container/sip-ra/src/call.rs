@@ -66,6 +66,9 @@ pub(crate) struct Call {
     /// What its caller's credentials used up; until they are worth nothing, the call stays.
     #[serde(default)]
     pub(crate) spent_nonce: Option<SpentNonce>,
+    /// Its ends are asked again then whether they live.
+    #[serde(default)]
+    pub(crate) ask_again_at: Option<Timestamp>,
 }
 
 /// A nonce that was used so often.
@@ -166,6 +169,7 @@ impl Call {
             own_requests: Vec::new(),
             seen_at: step.now(),
             spent_nonce,
+            ask_again_at: None,
         };
         step.fire(&event);
         call
@@ -340,6 +344,7 @@ impl Call {
         let own = self.own_requests.iter().filter_map(OwnRequest::next_timeout);
         let spent = self.spent_nonce.iter().map(|spent| spent.until);
         let invite = self.invite.next_timeout().into_iter();
+        let own = own.chain(self.ask_again_at);
         invite.chain(spent).chain(own).chain(self.decide_by).chain(reinvites).chain(requests).min()
     }
 

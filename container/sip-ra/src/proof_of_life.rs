@@ -5,8 +5,9 @@
 //! |---------------------------|-----------------------------------------------------------------|
 //! | 481, 408, nothing         | the dialog is over since its last proof of life; BYE to the     |
 //! |                           | other end                                                       |
-//! | 481, the caller, shortly  | nothing: the 2xx may be lost with the node that had it, and the |
-//! | after the answer (64*T1)  | callee still repeats it until the ACK (RFC 3261 §13.3.1.4)      |
+//! | 481, the caller, shortly  | the 2xx may be lost with the node that had it, and the callee   |
+//! | after the answer (64*T1)  | still repeats it until the ACK (RFC 3261 §13.3.1.4): both are   |
+//! |                           | asked again when that time is over                              |
 //! | anything else             | it lives                                                        |
 //! | both ends 2xx             | it lives, and that is a proof of life                           |
 //! | a BYE, before its answer  | the call ends by the BYE, as always                             |
@@ -57,6 +58,10 @@ impl Call {
 
     /// Fires the timers that are due.
     pub(crate) fn on_own_timeout(&mut self, step: &mut Step<'_>) {
+        if self.ask_again_at.take_if(|at| *at <= step.now()).is_some() {
+            step.changed();
+            self.ask_for_life(step);
+        }
         let mut silent = Vec::new();
         for own in &mut self.own_requests {
             if own.on_timeout(step) {
@@ -82,7 +87,10 @@ impl Call {
         let Some(dialog) = found.filter(is_up) else { return };
         step.changed();
         let is_gone = match own.outcome {
-            Outcome::Answered(481) if self.may_lack_answer(step, own.receiver) => false,
+            Outcome::Answered(481) if self.may_lack_answer(step, own.receiver) => {
+                self.ask_again_at = Some(self.repeated_until(step));
+                false
+            }
             Outcome::Answered(status) => GONE.contains(&status),
             Outcome::Silent => true,
             Outcome::Pending => false,
@@ -96,8 +104,12 @@ impl Call {
 
     /// The caller may not have got the 2xx yet, so it has no such dialog yet.
     fn may_lack_answer(&self, step: &Step<'_>, asked: Side) -> bool {
-        let repeated_for = Duration::from_millis(step.element.timers.long_ms());
-        asked == Side::Caller && step.now().since(self.answered_at()) < repeated_for
+        asked == Side::Caller && step.now() < self.repeated_until(step)
+    }
+
+    /// Nobody repeats the 2xx after this.
+    fn repeated_until(&self, step: &Step<'_>) -> Timestamp {
+        self.answered_at() + Duration::from_millis(step.element.timers.long_ms())
     }
 
     /// The other end of an end that is gone still waits: it is told.

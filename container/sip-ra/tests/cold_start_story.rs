@@ -171,6 +171,26 @@ fn a_caller_that_has_not_got_the_answer_yet_is_not_gone() {
     assert_eq!(again.lines(ALICE), ["200"]);
 }
 
+/// It had got the answer and hung up while nobody lived: nobody repeats the 2xx for ever.
+#[test]
+fn a_caller_that_may_not_have_got_the_answer_is_asked_again_when_nobody_repeats_it() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    node.receive(BOB, bob_answers(&at_bob, 200));
+    let answered_at = node.now;
+    node.wait(10_000);
+    let probes = node.cold_start();
+    node.receive(ALICE, answer(&probes.only(ALICE), 481, "", ALICE_CONTACT));
+    node.receive(BOB, bob_answers(&probes.only(BOB), 200));
+    node.take_over();
+    assert!(node.wait(21_900).to(ALICE).is_empty());
+    let again = node.wait(100);
+    assert_eq!(again.lines(ALICE), ["OPTIONS"]);
+    let turn = node.receive(ALICE, answer(&again.only(ALICE), 481, "", ALICE_CONTACT));
+    ended_at_last_proof(&turn, answered_at);
+    assert_eq!(turn.lines(BOB), ["BYE"]);
+}
+
 #[test]
 fn a_call_that_rings_is_not_asked() {
     let mut node = Node::for_bob();

@@ -64,6 +64,30 @@ fn the_end_of_a_call_that_nobody_has_is_passed_on_and_delivered_when_its_store_i
     assert_eq!(pair.status(1).cells.values().sum::<u64>(), 0);
 }
 
+/// The older store has it as one that never went on, and a service still holds on to its cell.
+#[test]
+fn the_end_of_a_call_is_passed_on_also_while_what_an_old_store_had_of_it_is_cleared_away() {
+    let mut pair = Pair::up();
+    pair.say(1, "brief begin");
+    pair.say(1, "brief say stay");
+    let cohort = pair.status(1).run.cohort();
+    pair.kill(0);
+    pair.pass_ms(600);
+    pair.kill(1);
+    pair.pass_ms(500);
+    pair.start(0);
+    pair.feed(0, Input::Command(Command::Force));
+    pair.until_just_a_member(0);
+    let end = format!("brief end {}", cohort.0);
+    pair.begin_to_say(0, &end);
+    pair.settle();
+    assert_eq!(pair.nodes[0].sent, ["brief adopted from an old store", "brief end passed on"]);
+    pair.say(0, &end);
+    assert_eq!(pair.nodes[0].sent[2..], ["brief end passed on"], "also when it is repeated");
+    pair.pass_ms(1_000);
+    assert_eq!(waits(&pair, 0), (1, 1));
+}
+
 #[test]
 fn what_waits_survives_its_node() {
     let mut pair = Pair::up();

@@ -295,18 +295,37 @@ impl Pair {
     /// Lets time pass in steps of a millisecond.
     pub fn pass_ms(&mut self, millis: u64) {
         for _ in 0..millis {
-            self.now = self.now + Duration::from_millis(1);
-            for node in [0, 1] {
-                let due = self.nodes[node].core.as_ref().and_then(Core::poll_timeout);
-                if due.is_some_and(|due| due <= self.local(node)) {
-                    self.feed(node, Input::Timeout);
-                }
-            }
-            if self.seat.poll_timeout() <= self.now {
-                self.feed_seat(SeatInput::Timeout);
-            }
+            self.tick();
             self.settle();
         }
+    }
+
+    /// One millisecond passes, and nothing arrives.
+    fn tick(&mut self) {
+        self.now = self.now + Duration::from_millis(1);
+        for node in [0, 1] {
+            let due = self.nodes[node].core.as_ref().and_then(Core::poll_timeout);
+            if due.is_some_and(|due| due <= self.local(node)) {
+                self.feed(node, Input::Timeout);
+            }
+        }
+        if self.seat.poll_timeout() <= self.now {
+            self.feed_seat(SeatInput::Timeout);
+        }
+    }
+
+    /// Lets time pass until this one has just become a member: what that set off is on its way.
+    pub fn until_just_a_member(&mut self, node: usize) {
+        for _ in 0..10_000 {
+            self.tick();
+            while self.is_busy() {
+                self.deliver(1);
+                if self.status(node).member {
+                    return;
+                }
+            }
+        }
+        panic!("no member within 10 s");
     }
 
     /// Lets time pass until both are members of one view.

@@ -4,7 +4,7 @@
 //! answered `pong` and changes nothing, `end` ends the activity, `ask` is answered in a turn that
 //! leaves nothing behind. The cell `table` belongs to the shared tables. The word of `end` and
 //! `ping` is the cohort that the message names; both are passed on if nobody has their call, and of
-//! an `end` it must hear.
+//! an `end` it must hear. The call `brief` is over if it comes from an old store.
 
 use resilee_core::{
     Adaptors, Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdaptor, Route, Scope,
@@ -154,6 +154,9 @@ impl ResourceAdaptor for Toy {
             Adoption::Stranded => "adopted from an old store",
         };
         self.say(endpoint, &name, flow, how);
+        if adoption == Adoption::Stranded && name == "brief" {
+            endpoint.end_activity(activity);
+        }
         self.calls.insert(activity, (name, flow));
         Ok(())
     }
@@ -190,6 +193,10 @@ impl Sbb for Front {
             "record" => cx.record("toys", &self.count)?,
             "row" => cx.put_row("toys", "row", &self.count)?,
             "timer" => cx.set_timer(TimerId(1), Duration::from_secs(5)),
+            "stay" => {
+                let own = cx.create_null_activity()?;
+                cx.attach(cx.entity(), own)?;
+            }
             _ => {}
         }
         Ok(())
