@@ -303,9 +303,11 @@ impl Call {
         let talked = over.since(up);
         let billed = bill.ended_at.since(bill.answered_at);
         let difference = match bill.end_cause {
-            EndCause::Bye if !lateness.time_stands => talked.abs_diff(billed),
+            EndCause::Bye | EndCause::MaxDuration if !lateness.time_stands => {
+                talked.abs_diff(billed)
+            }
             // Nobody lived when it ended: it is billed for as long as it was known to live.
-            EndCause::Bye | EndCause::LastProofOfLife => billed.saturating_sub(talked),
+            _ => billed.saturating_sub(talked),
         };
         let allowed = lateness.at(up) + lateness.at(over);
         if difference > allowed {

@@ -109,6 +109,7 @@ fn row(entry: &BillEntry) -> BillRow<'_> {
         end_cause: match bill.end_cause {
             EndCause::Bye => "bye",
             EndCause::LastProofOfLife => "last proof of life",
+            EndCause::MaxDuration => "max duration",
         },
     }
 }

@@ -58,6 +58,7 @@ pub async fn page(
         talked_for: moment::span(bill.seconds),
         ended_by: match (bill.end_cause, bill.ended_by) {
             (EndCause::LastProofOfLife, _) => "at its last proof of life",
+            (EndCause::MaxDuration, _) => "it lasted as long as a call may",
             (EndCause::Bye, Side::Caller) => "the caller hung up",
             (EndCause::Bye, Side::Callee) => "the callee hung up",
             (EndCause::Bye, Side::Server) => "the server ended it",

@@ -19,7 +19,7 @@ pub struct Target {
     pub destination: String,
 }
 
-/// What a service may ask for, about the request that began the activity.
+/// What a service may ask for, about the activity or the request that began it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SipCommand {
     /// Answer it. Refused if it was answered finally before.
@@ -45,6 +45,10 @@ pub enum SipCommand {
         /// Where to; at least one.
         targets: Vec<Target>,
     },
+    /// End the call: BYE to both ends, or, if nobody has answered yet, 480 to the caller and CANCEL
+    /// to the callees. Also later, and for another activity than that of the event: a service that
+    /// has seen the `sip.invite` of a call can end it whenever it wants. Refused if it is over.
+    HangUp,
 }
 
 /// Refuses the request of the event's activity and tells services of lower priority so.

@@ -98,9 +98,12 @@ pub enum EndCause {
     /// A BYE arrived, or the server sent one to both ends.
     #[default]
     Bye,
-    /// An end of the call was found to be gone after a time in which no node lived. Its BYE may
-    /// have come in that time: the call counts until its last proof of life.
+    /// An end of the call was found to be gone: it does not know the call any more, does not
+    /// answer, or has not refreshed the session (RFC 4028). The call counts until its last proof of
+    /// life.
     LastProofOfLife,
+    /// It lasted as long as a call may, and the server sent a BYE to both ends.
+    MaxDuration,
 }
 
 /// An answered call is over.

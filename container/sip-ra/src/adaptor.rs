@@ -16,6 +16,7 @@ use crate::refusal::Refusal;
 use crate::route::route;
 use crate::secret::Secret;
 use crate::step::Step;
+use crate::supervision::CallLimits;
 use resilee_core::{Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdaptor, Route};
 #[cfg(feature = "planted-faults")]
 use resilee_membership::{Planted, PlantedFault};
@@ -42,6 +43,8 @@ pub struct SipRaConfig {
     pub cohort: CohortId,
     /// Timers of all transactions.
     pub timers: TimerConfig,
+    /// When calls are looked after that nobody ends.
+    pub calls: CallLimits,
 }
 
 /// The SIP resource adaptor.
@@ -72,6 +75,7 @@ impl SipRa {
                 branches: BranchKey::new(config.key),
                 secret: Secret::new(config.key),
                 timers: config.timers,
+                calls: config.calls,
             },
             cohort: config.cohort,
             // Two runs with one seed still make different nonces.
@@ -239,6 +243,7 @@ impl ResourceAdaptor for SipRa {
                 target.respond(&mut step, status, "", &borrowed(&headers))
             }
             SipCommand::Proxy { targets } => target.proxy(&mut step, &targets),
+            SipCommand::HangUp => target.hang_up(&mut step),
         };
         end_if_over(endpoint, activity, target);
         done

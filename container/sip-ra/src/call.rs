@@ -22,6 +22,7 @@ use crate::own_request::OwnRequest;
 use crate::party;
 use crate::proxied_invite::{InviteNews, ProxiedInvite};
 use crate::step::Step;
+use crate::supervision::Supervision;
 use resilee_membership::Flow;
 use resilee_sbb::{Failure, Timestamp};
 use resilee_sip_api::{Answered, Credentials, EndCause, Ended, Progress, Rejected, Side, Target};
@@ -66,9 +67,9 @@ pub(crate) struct Call {
     /// What its caller's credentials used up; until they are worth nothing, the call stays.
     #[serde(default)]
     pub(crate) spent_nonce: Option<SpentNonce>,
-    /// Its ends are asked again then whether they live.
+    /// When it is looked after that nobody ends.
     #[serde(default)]
-    pub(crate) ask_again_at: Option<Timestamp>,
+    pub(crate) supervision: Supervision,
 }
 
 /// A nonce that was used so often.
@@ -169,7 +170,7 @@ impl Call {
             own_requests: Vec::new(),
             seen_at: step.now(),
             spent_nonce,
-            ask_again_at: None,
+            supervision: Supervision::default(),
         };
         step.fire(&event);
         call
@@ -312,6 +313,7 @@ impl Call {
         self.on_invite_news(step, news, None);
         self.on_in_dialog_timeout(step);
         self.on_own_timeout(step);
+        self.on_supervision_timeout(step);
     }
 
     /// Goes on at the survivor.
@@ -344,7 +346,7 @@ impl Call {
         let own = self.own_requests.iter().filter_map(OwnRequest::next_timeout);
         let spent = self.spent_nonce.iter().map(|spent| spent.until);
         let invite = self.invite.next_timeout().into_iter();
-        let own = own.chain(self.ask_again_at);
+        let own = own.chain(self.supervision.next());
         invite.chain(spent).chain(own).chain(self.decide_by).chain(reinvites).chain(requests).min()
     }
 
@@ -361,6 +363,7 @@ impl Call {
         step.fire(&event);
         step.changed();
         self.facts.ended = Some(event);
+        self.supervision = Supervision::default();
     }
 
     fn on_invite_news(
@@ -399,6 +402,7 @@ impl Call {
             step.fire(&event);
             step.changed();
             self.facts.answered = Some(event);
+            self.begin_supervision(step, self.invite.session_s(response));
         }
     }
 

@@ -2,6 +2,7 @@
 //! All nodes hold the same, so what one of them wrote into a message the others recognise.
 
 use crate::secret::Secret;
+use crate::supervision::CallLimits;
 use resilee_sip_proto::{BranchKey, Message, SipUri, TimerConfig, name_addr};
 use std::net::{IpAddr, SocketAddr};
 
@@ -19,6 +20,8 @@ pub(crate) struct Element {
     pub(crate) secret: Secret,
     /// Timers of all transactions.
     pub(crate) timers: TimerConfig,
+    /// When calls are looked after that nobody ends.
+    pub(crate) calls: CallLimits,
 }
 
 impl Element {

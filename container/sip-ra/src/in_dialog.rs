@@ -28,6 +28,7 @@ use crate::party::contact_uri;
 use crate::proxied_invite::{InviteNews, ProxiedInvite};
 use crate::proxied_request::{ProxiedRequest, RequestNews};
 use crate::refusal::Refusal;
+use crate::session_timer;
 use crate::step::Step;
 use resilee_membership::Flow;
 use resilee_sip_api::{EndCause, Side};
@@ -182,6 +183,8 @@ impl Call {
                 && let Some(refresh) = self.reinvites[index].refresh.take()
             {
                 self.apply(&refresh, Some(response));
+                let session_s = self.reinvites[index].invite.session_s(response);
+                self.refresh_session(step, session_s);
                 step.changed();
             }
             if is_ours {
@@ -315,6 +318,8 @@ impl Call {
             Purpose::Refresh(refresh) => {
                 if matches!(news, RequestNews::Completed(200..=299)) {
                     self.apply(&refresh, response);
+                    let session_s = response.and_then(|it| session_timer::agreed_s(None, it));
+                    self.refresh_session(step, session_s);
                     step.changed();
                 }
             }

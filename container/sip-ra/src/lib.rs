@@ -14,7 +14,9 @@
 //! | `call.rs`             | what happened to a call, and what services hear of it|
 //! | `in_dialog.rs`        | requests within a call, and when it ends             |
 //! | `leg.rs`              | where an end of a call is, and what comes from it    |
-//! | `proof_of_life.rs`    | which calls are still up after nobody lived          |
+//! | `supervision.rs`      | when a call ends that nobody hangs up                |
+//! | `session_timer.rs`    | what Session-Expires says (RFC 4028)                 |
+//! | `proof_of_life.rs`    | which calls are still up                             |
 //! | `farewell.rs`         | who else must hear that a call is over               |
 //! | `removal.rs`          | what an operator's query or removal does to calls    |
 //! | `orphan.rs`           | requests of a call that no living node has           |
@@ -50,6 +52,9 @@ mod refusal;
 mod removal;
 mod route;
 mod secret;
+mod session_timer;
 mod step;
+mod supervision;
 
 pub use adaptor::{SipRa, SipRaConfig};
+pub use supervision::CallLimits;

@@ -6,6 +6,7 @@
 use crate::authentication::strip_credentials;
 use crate::ends::{ENDS_PARAMETER, Ends};
 use crate::leg::{Leg, is_same_place};
+use crate::session_timer::Offer;
 use crate::step::Step;
 use resilee_sip_proto::branch::ROUTE_PARAMETER;
 use resilee_sip_proto::build::MAX_FORWARDS;
@@ -70,6 +71,9 @@ fn finish(step: &Step<'_>, request: &Message<'_>, target: u32, mut edit: Edit<'_
     // RFC 3261 §16.6 step 3. A Max-Forwards of 0 was refused before.
     edit.max_forwards(request.max_forwards().map_or(MAX_FORWARDS, |hops| hops.saturating_sub(1)));
     strip_credentials(&step.element.secret, step.now(), request, &mut edit);
+    if let Some(offer) = Offer::of(step.element, request) {
+        offer.put(request, &mut edit);
+    }
     edit.push_via(&format!("SIP/2.0/UDP {advertise};branch={via_branch};rport"));
     Outgoing { via_branch, bytes: edit.finish() }
 }

@@ -1,10 +1,12 @@
-//! After a time in which no node lived: is the call still up? A BYE may have come in that time,
-//! and whoever sent it is gone. So each end of each dialog is asked with one OPTIONS.
+//! Is the call still up? A BYE may have come while no node lived, or an end may have lost power
+//! (`supervision.rs`). So each end of each dialog is asked with one OPTIONS.
 //!
 //! | an end answers            | what happens                                                    |
 //! |---------------------------|-----------------------------------------------------------------|
 //! | 481, 408, nothing         | the dialog is over since its last proof of life; BYE to the     |
 //! |                           | other end                                                       |
+//! | 481 or 408, to a first    | its BYE may be on its way: both are asked again when nobody     |
+//! | question of `supervision` | would repeat that                                               |
 //! | 481, the caller, shortly  | the 2xx may be lost with the node that had it, and the callee   |
 //! | after the answer (64*T1)  | still repeats it until the ACK (RFC 3261 §13.3.1.4): both are   |
 //! |                           | asked again when that time is over                              |
@@ -28,9 +30,14 @@ use std::time::Duration;
 const GONE: [u16; 2] = [408, 481];
 
 impl Call {
-    /// Asks both ends of all dialogs that were up when the last node died.
+    /// Asks both ends of all dialogs that are up; who does not know of it is gone.
     pub(crate) fn ask_for_life(&mut self, step: &mut Step<'_>) {
-        // An earlier cold start's questions: its answers are asked for anew.
+        self.supervision.count_at_once();
+        self.ask_both_ends(step);
+    }
+
+    pub(crate) fn ask_both_ends(&mut self, step: &mut Step<'_>) {
+        // Earlier questions: their answers are asked for anew.
         self.own_requests.retain(|own| own.method == OwnMethod::Bye);
         for index in 0..self.dialogs.len() {
             let dialog = &self.dialogs[index];
@@ -58,10 +65,6 @@ impl Call {
 
     /// Fires the timers that are due.
     pub(crate) fn on_own_timeout(&mut self, step: &mut Step<'_>) {
-        if self.ask_again_at.take_if(|at| *at <= step.now()).is_some() {
-            step.changed();
-            self.ask_for_life(step);
-        }
         let mut silent = Vec::new();
         for own in &mut self.own_requests {
             if own.on_timeout(step) {
@@ -88,10 +91,19 @@ impl Call {
         step.changed();
         let is_gone = match own.outcome {
             Outcome::Answered(481) if self.may_lack_answer(step, own.receiver) => {
-                self.ask_again_at = Some(self.repeated_until(step));
+                let at = self.repeated_until(step);
+                self.supervision.ask_again(at);
                 false
             }
-            Outcome::Answered(status) => GONE.contains(&status),
+            Outcome::Answered(status) if GONE.contains(&status) => {
+                let is_gone = self.supervision.counts_at_once();
+                if !is_gone {
+                    let repeated = Duration::from_millis(step.timers().long_ms());
+                    self.supervision.ask_again(step.now() + repeated);
+                }
+                is_gone
+            }
+            Outcome::Answered(_) => false,
             Outcome::Silent => true,
             Outcome::Pending => false,
         };
@@ -133,7 +145,7 @@ impl Call {
     }
 
     /// The latest moment at which a message of the call is known to have come.
-    fn last_proof_of_life(&self) -> Timestamp {
+    pub(crate) fn last_proof_of_life(&self) -> Timestamp {
         self.seen_at.max(self.answered_at())
     }
 

@@ -24,6 +24,7 @@
 use crate::best_response::{Failure, best};
 use crate::incoming::{Incoming, TransactionKey};
 use crate::outgoing::Outgoing;
+use crate::session_timer::{self, Offer};
 use crate::step::Step;
 use resilee_membership::Flow;
 use resilee_sbb::Timestamp;
@@ -52,6 +53,9 @@ pub(crate) struct ProxiedInvite {
     branches: Vec<Branch>,
     /// The sender gave up.
     is_cancelled: bool,
+    /// The session timer that it went on with.
+    #[serde(default)]
+    session: Option<Offer>,
 }
 
 /// One target of the INVITE.
@@ -102,6 +106,7 @@ impl ProxiedInvite {
             server: ServerInvite::start(step.now(), step.timers()),
             branches: Vec::new(),
             is_cancelled: false,
+            session: Offer::of(step.element, request),
         };
         let trying = build::response(request, 100, "", None, &[], &[]);
         invite.send_response(step, 100, trying);
@@ -127,6 +132,11 @@ impl ProxiedInvite {
     /// The INVITE as received; empty once it is finally answered.
     pub(crate) fn request(&self) -> &[u8] {
         &self.request
+    }
+
+    /// How long the session lasts by its 2xx, in seconds; `None`: without end.
+    pub(crate) fn session_s(&self, answer: &Message<'_>) -> Option<u32> {
+        session_timer::agreed_s(self.session.as_ref(), answer)
     }
 
     /// As if no service had said where it goes.
@@ -304,7 +314,9 @@ impl ProxiedInvite {
             self.server.state(),
             ServerInviteState::Proceeding | ServerInviteState::Accepted
         );
-        self.send_response(step, status, without_our_via(response));
+        let mut edit = Edit::new(response);
+        session_timer::amend(self.session.as_ref(), response, edit.pop_via());
+        self.send_response(step, status, edit.finish());
         self.forget_messages();
         self.cancel_pending(step);
         has_room.then_some(InviteNews::Answered(flow))

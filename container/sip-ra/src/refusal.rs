@@ -3,6 +3,7 @@
 
 use crate::element::Element;
 use crate::incoming::{Incoming, amended};
+use crate::session_timer::{self, Offer};
 use resilee_core::{Egress, Ingress};
 use resilee_sip_proto::{HeaderName, Message, SipUri, build, name_addr};
 use std::net::SocketAddr;
@@ -98,6 +99,10 @@ pub(crate) fn fault(
     // A REGISTER ends here: it needs no further hop.
     if method != "REGISTER" && request.max_forwards() == Some(0) {
         return Some(Refusal::new(483));
+    }
+    if matches!(method, "INVITE" | "UPDATE") && Offer::is_refused(request) {
+        let header = Some(("Min-SE", session_timer::MIN_S.to_string()));
+        return Some(Refusal { status: 422, reason: "", header });
     }
     let extensions = request.values(HeaderName::ProxyRequire);
     if !extensions.is_empty() {

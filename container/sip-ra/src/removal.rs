@@ -3,17 +3,15 @@
 //! | order             | unanswered request | a call that rings | a call that is up     |
 //! |-------------------|--------------------|-------------------|-----------------------|
 //! | query of liveness | nothing            | nothing           | `proof_of_life.rs`    |
-//! | removal of the    | 503                | nothing           | BYE to both ends, and |
-//! | adaptor           |                    |                   | services hear its end |
+//! | hanging up        | 480                | 480 and CANCEL    | BYE to both ends, and |
+//! |                   |                    |                   | services hear its end |
+//! | removal           | 503                | the same          | the same              |
 //!
-//! The activity ends right behind a removal: its BYEs are not repeated, and a phone that rings
-//! stops when it gives up.
+//! The activity ends right behind a removal: nothing of that is repeated.
 
 use crate::activity::Activity;
-use crate::call::{Bye, Call, DialogState};
-use crate::own_request::OwnMethod;
 use crate::step::Step;
-use resilee_sip_api::{EndCause, Side};
+use resilee_sbb::Failure;
 
 impl Activity {
     /// An operator asks whether it is still up.
@@ -24,29 +22,24 @@ impl Activity {
         }
     }
 
+    /// A service or an operator ends it.
+    ///
+    /// # Errors
+    /// One that is over, or whose request is under way and is not a call.
+    pub(crate) fn hang_up(&mut self, step: &mut Step<'_>) -> Result<(), Failure> {
+        match self {
+            Activity::Call(call) => call.hang_up(step),
+            Activity::Exchange(exchange) => exchange.respond(step, 480, "", &[]),
+        }
+    }
+
     /// It ends by force.
     pub(crate) fn say_last_words(&mut self, step: &mut Step<'_>) {
         if self.is_undecided() {
             self.respond(step, 503, "", &[]).expect("an undecided request can be answered");
         } else if let Activity::Call(call) = self {
-            call.hang_up(step);
+            // One that is over has nothing more to say.
+            let _ = call.hang_up(step);
         }
-    }
-}
-
-impl Call {
-    fn hang_up(&mut self, step: &mut Step<'_>) {
-        for index in 0..self.dialogs.len() {
-            let dialog = &mut self.dialogs[index];
-            if dialog.state != DialogState::Confirmed || dialog.bye.is_some() {
-                continue;
-            }
-            dialog.bye = Some(Bye { at: step.now(), by: Side::Server, cause: EndCause::Bye });
-            dialog.state = DialogState::Ended;
-            for receiver in [Side::Caller, Side::Callee] {
-                self.send_own(step, index, receiver, OwnMethod::Bye);
-            }
-        }
-        self.end_if_no_dialog_is_open(step);
     }
 }

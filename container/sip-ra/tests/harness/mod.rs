@@ -9,7 +9,7 @@ use resilee_membership::{Flow, Transport};
 use resilee_sbb::{ActivityId, CellId, CohortId, Event, EventPayload, Timestamp, encode};
 use resilee_sip_api::{Invite, OtherRequest, Register, SipCommand, Target};
 use resilee_sip_proto::{Message, TimerConfig};
-use resilee_sip_ra::{SipRa, SipRaConfig};
+use resilee_sip_ra::{CallLimits, SipRa, SipRaConfig};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -357,7 +357,8 @@ pub fn parse(text: &str) -> Message<'_> {
 fn adaptor(cohort: CohortId, seed: u64) -> SipRa {
     let advertise = BALANCER.parse().expect("an address");
     let timers = TimerConfig::default();
-    SipRa::new(SipRaConfig { advertise, key: [7; 32], seed, cohort, timers })
+    let calls = CallLimits::default();
+    SipRa::new(SipRaConfig { advertise, key: [7; 32], seed, cohort, timers, calls })
 }
 
 /// The way of a message from this address.

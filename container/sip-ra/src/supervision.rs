@@ -1,0 +1,169 @@
+//! Ends of calls that nobody hangs up: phones that lose power or network say no BYE.
+//!
+//! | what is noticed                        | what happens                                      |
+//! |----------------------------------------|---------------------------------------------------|
+//! | no message for [`CallLimits::ask_after`]| both ends are asked (`proof_of_life.rs`)          |
+//! | the session was not refreshed in time  | BYE to both ends; over since its last proof of    |
+//! | (RFC 4028 §10)                         | life                                              |
+//! | the call lasts [`CallLimits::longest`] | BYE to both ends; over now                        |
+//! | a service or an operator hangs up      | BYE to both ends; over now                        |
+//! | the same, and nobody has answered yet  | 480 to the caller, CANCEL to the callees          |
+//!
+//! An end that answers 481 may have hung up just now, and its BYE be on its way: it is asked again
+//! when nobody would repeat that any more. All moments are in the replicated state, so a survivor
+//! goes on with them; one that has passed meanwhile is acted on at once.
+
+use crate::call::{Bye, Call, DialogState};
+use crate::own_request::OwnMethod;
+use crate::step::Step;
+use resilee_sbb::{Failure, Timestamp};
+use resilee_sip_api::{EndCause, Side};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// When a call is looked after that nobody ends. `None` switches one of them off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallLimits {
+    /// After so long without a message of it, both ends are asked whether they live.
+    pub ask_after: Option<Duration>,
+    /// Session interval, in seconds, of an INVITE that has none (RFC 4028); at least 90 s.
+    pub session_expires_s: Option<u32>,
+    /// After so long it is ended.
+    pub longest: Option<Duration>,
+}
+
+impl Default for CallLimits {
+    /// Asked after 15 minutes; refreshed each half hour; ended after 12 hours.
+    fn default() -> Self {
+        CallLimits {
+            ask_after: Some(Duration::from_secs(900)),
+            session_expires_s: Some(1_800),
+            longest: Some(Duration::from_secs(43_200)),
+        }
+    }
+}
+
+/// The moments of one call at which something is to be done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Supervision {
+    /// Its ends are asked.
+    ask_at: Option<Timestamp>,
+    /// They are asked for the second time then.
+    is_second: bool,
+    /// They were asked for the second time: who does not know the call is gone.
+    counts_at_once: bool,
+    /// The session is over.
+    expires_at: Option<Timestamp>,
+    /// It has lasted too long.
+    longest_until: Option<Timestamp>,
+}
+
+impl Supervision {
+    /// The next of them.
+    pub(crate) fn next(&self) -> Option<Timestamp> {
+        [self.ask_at, self.expires_at, self.longest_until].into_iter().flatten().min()
+    }
+
+    /// True if who does not know the call is gone, whatever may be on its way.
+    pub(crate) fn counts_at_once(&self) -> bool {
+        self.counts_at_once
+    }
+
+    /// From now on the answers to what is asked count so.
+    pub(crate) fn count_at_once(&mut self) {
+        self.counts_at_once = true;
+    }
+
+    /// An answer leaves a doubt: both ends are asked again.
+    pub(crate) fn ask_again(&mut self, at: Timestamp) {
+        (self.ask_at, self.is_second) = (Some(at), true);
+    }
+}
+
+impl Call {
+    /// It is up from now on.
+    pub(crate) fn begin_supervision(&mut self, step: &Step<'_>, session_s: Option<u32>) {
+        let limits = step.element.calls;
+        self.supervision = Supervision {
+            ask_at: limits.ask_after.map(|after| step.now() + after),
+            longest_until: limits.longest.map(|longest| step.now() + longest),
+            ..Supervision::default()
+        };
+        self.refresh_session(step, session_s);
+    }
+
+    /// The ends have agreed on a session interval, or on none.
+    pub(crate) fn refresh_session(&mut self, step: &Step<'_>, session_s: Option<u32>) {
+        let interval = session_s.map(|seconds| Duration::from_secs(u64::from(seconds)));
+        self.supervision.expires_at = interval.map(|interval| step.now() + interval);
+    }
+
+    /// Does what is due.
+    pub(crate) fn on_supervision_timeout(&mut self, step: &mut Step<'_>) {
+        let now = step.now();
+        if self.supervision.longest_until.is_some_and(|at| at <= now) {
+            self.hang_up_all(step, now, EndCause::MaxDuration);
+        } else if self.supervision.expires_at.is_some_and(|at| at <= now) {
+            let at = self.last_proof_of_life();
+            self.hang_up_all(step, at, EndCause::LastProofOfLife);
+        } else if self.supervision.ask_at.is_some_and(|at| at <= now) {
+            self.ask_if_silent(step);
+        }
+    }
+
+    fn ask_if_silent(&mut self, step: &mut Step<'_>) {
+        step.changed();
+        let is_second = std::mem::take(&mut self.supervision.is_second);
+        let ask_after = step.element.calls.ask_after;
+        let silent_until = ask_after.map(|after| self.last_proof_of_life() + after);
+        if !is_second && silent_until.is_some_and(|until| until > step.now()) {
+            self.supervision.ask_at = silent_until;
+            return;
+        }
+        // What is not answered is repeated so long, and counts then.
+        let answered_after = Duration::from_millis(step.timers().long_ms());
+        self.supervision.ask_at = ask_after.map(|after| step.now() + after.max(answered_after));
+        self.supervision.counts_at_once = is_second;
+        self.ask_both_ends(step);
+    }
+
+    /// A service or an operator ends the call.
+    ///
+    /// # Errors
+    /// One that is over.
+    pub(crate) fn hang_up(&mut self, step: &mut Step<'_>) -> Result<(), Failure> {
+        if self.invite.is_pending() {
+            return self.respond(step, 480, "", &[]);
+        }
+        if !self.is_up() {
+            return Err(Failure::new("the call is over"));
+        }
+        let now = step.now();
+        self.hang_up_all(step, now, EndCause::Bye);
+        Ok(())
+    }
+
+    fn is_up(&self) -> bool {
+        self.dialogs.iter().any(|dialog| dialog.state == DialogState::Confirmed)
+    }
+
+    /// BYE to both ends of each dialog that is up; over since that moment.
+    pub(crate) fn hang_up_all(&mut self, step: &mut Step<'_>, at: Timestamp, cause: EndCause) {
+        self.supervision = Supervision::default();
+        step.changed();
+        self.own_requests.retain(|own| own.method == OwnMethod::Bye);
+        for index in 0..self.dialogs.len() {
+            let dialog = &mut self.dialogs[index];
+            if dialog.state != DialogState::Confirmed {
+                continue;
+            }
+            // One who has hung up says so; the other end's answer is still awaited.
+            dialog.bye.get_or_insert(Bye { at, by: Side::Server, cause });
+            dialog.state = DialogState::Ended;
+            for receiver in [Side::Caller, Side::Callee] {
+                self.send_own(step, index, receiver, OwnMethod::Bye);
+            }
+        }
+        self.end_if_no_dialog_is_open(step);
+    }
+}

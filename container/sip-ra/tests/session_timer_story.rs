@@ -1,0 +1,170 @@
+//! Session timers (RFC 4028): inserted where absent, agreed on, refreshed, and the end of a call
+//! that nobody refreshes.
+
+mod harness;
+
+use harness::phone::{ALICE, ALICE_CONTACT, BOB, Dialog, answer, bob_answers, invite_with};
+use harness::{Node, parse};
+use resilee_sip_api::{EndCause, Ended};
+
+const MINUTE_MS: u64 = 60_000;
+
+fn header(message: &str, name: &str) -> Option<String> {
+    parse(message).header_named(name).map(String::from)
+}
+
+fn session_expires(message: &str) -> Option<String> {
+    header(message, "Session-Expires")
+}
+
+/// Alice's INVITE with these header lines as Bob gets it.
+fn at_bob(node: &mut Node, headers: &str) -> String {
+    node.receive(ALICE, invite_with(1, headers)).only(BOB)
+}
+
+/// Bob's 200 with these header lines.
+fn ok(at_bob: &str, headers: &str) -> String {
+    let ok = String::from_utf8(bob_answers(at_bob, 200)).expect("text");
+    ok.replacen("Contact:", &format!("{headers}Contact:"), 1)
+}
+
+#[test]
+fn an_invite_without_a_session_timer_gets_one_of_half_an_hour() {
+    let at_bob = at_bob(&mut Node::for_bob(), "");
+    assert_eq!(session_expires(&at_bob).as_deref(), Some("1800"));
+    assert_eq!(header(&at_bob, "Min-SE"), None);
+}
+
+#[test]
+fn ours_is_not_shorter_than_what_the_caller_bears() {
+    let at_bob = at_bob(&mut Node::for_bob(), "Min-SE: 3600\r\n");
+    assert_eq!(session_expires(&at_bob).as_deref(), Some("3600"));
+}
+
+#[test]
+fn the_callers_own_goes_on_as_it_is() {
+    let at_bob = at_bob(&mut Node::for_bob(), "x: 120;refresher=uac\r\nSupported: timer\r\n");
+    assert!(at_bob.contains("\r\nx: 120;refresher=uac\r\n"), "{at_bob}");
+    assert_eq!(parse(&at_bob).headers().filter(|it| it.1 == "Session-Expires").count(), 0);
+}
+
+/// RFC 4028 §8.1: only who knows what Min-SE is can be told to try again.
+#[test]
+fn an_interval_below_90_s_is_refused_or_raised() {
+    let short = "Session-Expires: 30\r\n";
+    let answer = Node::for_bob().receive(ALICE, invite_with(1, &format!("{short}k: timer\r\n")));
+    assert!(answer.sent.iter().all(|sent| sent.flow.remote.to_string() == ALICE));
+    let refusal = answer.only(ALICE);
+    assert_eq!(
+        (parse(&refusal).status(), header(&refusal, "Min-SE")),
+        (Some(422), Some("90".into()))
+    );
+    let raised = at_bob(&mut Node::for_bob(), short);
+    assert_eq!(
+        (session_expires(&raised), header(&raised, "Min-SE")),
+        (Some("90".into()), Some("90".into()))
+    );
+}
+
+#[test]
+fn a_caller_that_knows_session_timers_refreshes_for_a_callee_that_does_not() {
+    let mut node = Node::for_bob();
+    let at_bob = at_bob(&mut node, "Supported: 100rel, timer\r\n");
+    let plain = ok(&at_bob, "");
+    for _ in 0..2 {
+        let at_alice = node.receive(BOB, &plain).only(ALICE);
+        assert_eq!(session_expires(&at_alice).as_deref(), Some("1800;refresher=uac"));
+        assert_eq!(
+            header(&at_alice, "Require").as_deref(),
+            Some("timer"),
+            "also when it is repeated"
+        );
+        node.take_over();
+    }
+}
+
+#[test]
+fn what_the_callee_says_counts() {
+    let mut node = Node::for_bob();
+    let at_bob = at_bob(&mut node, "Supported: timer\r\n");
+    let answer = ok(&at_bob, "Require: timer\r\nSession-Expires: 600;refresher=uas\r\n");
+    let at_alice = node.receive(BOB, answer).only(ALICE);
+    assert_eq!(session_expires(&at_alice).as_deref(), Some("600;refresher=uas"));
+    assert_eq!(parse(&at_alice).headers().filter(|it| it.1 == "Require").count(), 1);
+}
+
+#[test]
+fn between_two_that_do_not_know_session_timers_there_is_none() {
+    let mut node = Node::for_bob();
+    let at_bob = at_bob(&mut node, "");
+    let at_alice = node.receive(BOB, ok(&at_bob, "")).only(ALICE);
+    assert_eq!((session_expires(&at_alice), header(&at_alice, "Require")), (None, None));
+}
+
+/// A call of a session of ten minutes, which Bob refreshes.
+fn session() -> (Node, Dialog) {
+    let mut node = Node::for_bob();
+    let at_bob = at_bob(&mut node, "Supported: timer\r\n");
+    let answer = ok(&at_bob, "Session-Expires: 600;refresher=uas\r\n");
+    let dialog = Dialog::of(&node.receive(BOB, answer).only(ALICE));
+    node.receive(ALICE, dialog.by_alice("ACK", 1));
+    (node, dialog)
+}
+
+#[test]
+fn a_session_that_nobody_refreshes_is_over_since_its_last_proof_of_life() {
+    for dies in [false, true] {
+        let (mut node, _) = session();
+        let answered_at = node.now;
+        node.wait(10 * MINUTE_MS - 1);
+        if dies {
+            node.take_over();
+        }
+        let turn = node.wait(1);
+        let ended: Ended = turn.event();
+        assert_eq!((ended.at, ended.cause), (answered_at, EndCause::LastProofOfLife));
+        assert_eq!((turn.lines(ALICE), turn.lines(BOB)), (vec!["BYE".into()], vec!["BYE".into()]));
+    }
+}
+
+#[test]
+fn a_refresh_by_update_or_invite_prolongs_it_also_for_the_survivor() {
+    for method in ["UPDATE", "INVITE"] {
+        let (mut node, dialog) = session();
+        node.wait(5 * MINUTE_MS);
+        let refresh = dialog.by_bob(method, 1);
+        let refresh = refresh.replacen("Contact:", "Session-Expires: 600\r\nContact:", 1);
+        let at_alice = node.receive(BOB, refresh).only(ALICE);
+        assert_eq!(session_expires(&at_alice).as_deref(), Some("600"), "{method}");
+        let agreed = String::from_utf8(answer(&at_alice, 200, "", ALICE_CONTACT)).expect("text");
+        let agreed =
+            agreed.replacen("Contact:", "Session-Expires: 600;refresher=uac\r\nContact:", 1);
+        node.receive(ALICE, agreed);
+        node.take_over();
+        node.wait(10 * MINUTE_MS - 1);
+        assert_eq!(node.count("sip.ended"), 0, "{method}");
+        node.wait(1);
+        assert_eq!(node.count("sip.ended"), 1, "{method}");
+    }
+}
+
+#[test]
+fn a_refresh_that_is_refused_prolongs_nothing() {
+    let (mut node, dialog) = session();
+    node.wait(5 * MINUTE_MS);
+    let at_alice = node.receive(BOB, dialog.by_bob("UPDATE", 1)).only(ALICE);
+    node.receive(ALICE, answer(&at_alice, 491, "", ALICE_CONTACT));
+    node.wait(5 * MINUTE_MS);
+    assert_eq!(node.count("sip.ended"), 1);
+}
+
+/// RFC 4028 §8.2: its 2xx without Session-Expires switches the session timer off.
+#[test]
+fn a_refresh_without_an_interval_ends_the_session_timer() {
+    let (mut node, dialog) = session();
+    node.wait(5 * MINUTE_MS);
+    let at_alice = node.receive(BOB, dialog.by_bob("UPDATE", 1)).only(ALICE);
+    node.receive(ALICE, answer(&at_alice, 200, "", ALICE_CONTACT));
+    node.wait(14 * MINUTE_MS);
+    assert_eq!(node.count("sip.ended"), 0);
+}
