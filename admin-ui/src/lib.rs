@@ -31,6 +31,7 @@
 //! | POST to             | what it does, and answers when it is done                          |
 //! |---------------------|--------------------------------------------------------------------|
 //! | `cluster/hand-over` | `{"to": node, "cohort": id}`: that node owns it (or all) from then |
+//! | `calls/{id}/hang-up` | BYE to both phones; one that rings ends with 480                   |
 //! | `alarms/{id}/clear` | that alarm of this node is cleared                                 |
 //! | `tracers/{name}`    | `{"level": level}`, or null for that of the name above              |
 //! | `services/{name}/usage/reset` | its figures begin at zero                                |

@@ -8,6 +8,7 @@
 mod checks;
 mod disk;
 mod family;
+mod host;
 mod local_clock;
 mod node;
 mod plan;

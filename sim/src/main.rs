@@ -104,7 +104,7 @@ fn steps() -> bool {
 /// Kills each process at each step of the plain call, or has it stand still, however it ends.
 fn plans_of_steps() -> Vec<Plan> {
     let mut plans = Vec::new();
-    for ending in [Ending::Caller, Ending::Callee, Ending::Cancel] {
+    for ending in [Ending::Caller, Ending::Callee, Ending::Cancel, Ending::Service] {
         let steps = play_plan(Plan::plain(ending, Vec::new()), false).steps_of_calls;
         for process in [Process::Node(0), Process::Node(1), Process::Balancer] {
             let restart_ms = (process == Process::Balancer).then_some(20);

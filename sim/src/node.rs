@@ -3,6 +3,7 @@
 
 use crate::disk::Disk;
 use crate::family::Family;
+use crate::host::{Host, TALK_MS};
 use crate::local_clock::LocalClock;
 use crate::village::{Village, Villager};
 use crate::witness::Witness;
@@ -14,8 +15,9 @@ use resilee_registrar::Registrar;
 use resilee_sbb::{Deliver, LinkedSbb, Outcome, Tables, Timestamp, encode};
 use resilee_sip_api::{ACCOUNTS, Account};
 use resilee_sip_proto::TimerConfig;
-use resilee_sip_ra::{SipRa, SipRaConfig};
+use resilee_sip_ra::{CallLimits, SipRa, SipRaConfig};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// Domain of all phones.
 pub const DOMAIN: &str = "example.test";
@@ -23,7 +25,7 @@ pub const DOMAIN: &str = "example.test";
 pub const PASSWORD: &str = "secret";
 
 /// Services of every node.
-pub const SERVICES: [LinkedSbb; 7] = [
+pub const SERVICES: [LinkedSbb; 8] = [
     LinkedSbb::of::<CallControl>(),
     LinkedSbb::of::<CallBilling>(),
     LinkedSbb::of::<Registrar>(),
@@ -31,12 +33,20 @@ pub const SERVICES: [LinkedSbb; 7] = [
     LinkedSbb::of::<Family>(),
     LinkedSbb::of::<Villager>(),
     LinkedSbb::of::<Village>(),
+    LinkedSbb::of::<Host>(),
 ];
 
 /// SIP timers of the simulated world: a fifth of the real ones, so that a story is short.
 pub fn timers() -> TimerConfig {
     TimerConfig { t1_ms: 100, t2_ms: 800, t4_ms: 1_000, ..TimerConfig::default() }
 }
+
+/// Calls are asked for soon, so that questions meet all that goes wrong.
+const CALLS: CallLimits = CallLimits {
+    ask_after: Some(Duration::from_millis(700)),
+    session_expires_s: Some(90),
+    longest: Some(Duration::from_secs(120)),
+};
 
 /// A node, alive or dead.
 pub struct Node {
@@ -69,6 +79,8 @@ pub struct Cluster {
     /// The balancer's address for phones.
     pub advertise: SocketAddr,
     pub users: Vec<String>,
+    /// A service ends calls so long after the answer.
+    pub host_talk_ms: Option<u64>,
     /// What the nodes do wrong on purpose.
     #[cfg_attr(
         not(feature = "planted-faults"),
@@ -104,6 +116,7 @@ impl Node {
             seed: cluster.seed ^ self.life,
             cohort: me.cohort(),
             timers: timers(),
+            calls: CALLS,
         });
         #[cfg(feature = "planted-faults")]
         adaptor.plant(cluster.planted);
@@ -118,7 +131,7 @@ impl Node {
             unclean: Unclean::Refuse,
             limits: Limits::default(),
         };
-        let tables = configured_tables(&cluster.users);
+        let tables = configured_tables(cluster);
         let adaptors = Adaptors::first("sip", Box::new(adaptor));
         let mut core = Core::new(now, config, &SERVICES, adaptors, tables, restored);
         core.watch();
@@ -161,9 +174,12 @@ pub fn run(deliver: &Deliver) -> Outcome {
     service.invoke(deliver)
 }
 
-fn configured_tables(users: &[String]) -> Tables {
+fn configured_tables(cluster: &Cluster) -> Tables {
     let mut tables = Tables::default();
-    for user in users {
+    if let Some(talk_ms) = &cluster.host_talk_ms {
+        tables.put(TALK_MS.0, TALK_MS.1, encode(talk_ms).expect("plain data"));
+    }
+    for user in &cluster.users {
         let account = Account::with_password(user, DOMAIN, PASSWORD);
         let row = encode(&account).expect("plain data");
         tables.put(ACCOUNTS, &Account::key(user, DOMAIN), row);

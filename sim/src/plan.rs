@@ -156,6 +156,8 @@ pub enum Ending {
     Callee,
     /// The caller gives up while it rings; if that comes too late, it hangs up.
     Cancel,
+    /// A service ends it.
+    Service,
 }
 
 /// Everything that is left to chance.
@@ -185,6 +187,8 @@ pub struct Plan {
 
 /// A call of the story takes fewer steps than this; a kill is planned within them.
 const STEPS_OF_A_CALL: u64 = 700;
+/// Of calls that the caller would end.
+const SERVICE_ENDS_PERMILLE: u32 = 200;
 /// Seeds in which an older store goes on.
 const OLD_STORE_PERMILLE: u32 = 25;
 
@@ -222,6 +226,8 @@ impl Plan {
         let faults = aimed_faults(seed).unwrap_or(usual);
         let ending = match random.between(0, 8) {
             0 => Ending::Cancel,
+            // A draw of its own: what is drawn behind it stays as it was.
+            1..=4 if Random::of(seed, "host").chance(SERVICE_ENDS_PERMILLE) => Ending::Service,
             1..=4 => Ending::Caller,
             _ => Ending::Callee,
         };
@@ -260,7 +266,7 @@ impl Plan {
         self.faults = vec![(When::Step(step), fault)];
         // Some end while nobody lives, most at the older store, some at the one that came back.
         self.talk_ms = random.between(2_000, 10_000);
-        if self.ending == Ending::Cancel {
+        if matches!(self.ending, Ending::Cancel | Ending::Service) {
             self.ending = Ending::Caller;
         }
     }

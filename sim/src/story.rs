@@ -152,6 +152,7 @@ impl Story {
             let (caller, callee) = (phone & !1, phone | 1);
             let cancels = self.plan.ending == Ending::Cancel;
             match event {
+                PhoneEvent::Answered { .. } if self.plan.ending == Ending::Service => {}
                 PhoneEvent::Answered { .. } if self.calls.is_up(phone / 2) => {
                     let who = if self.plan.ending == Ending::Callee { callee } else { caller };
                     self.world.command_after(who, self.plan.talk_ms, PhoneCommand::HangUp);

@@ -1,12 +1,17 @@
-//! `GET /api/v1/calls`: calls in progress in the whole cluster.
+//! `GET /api/v1/calls`: calls in progress in the whole cluster. `POST …/{id}/hang-up` ends one.
 
+use super::housekeeping::by;
 use crate::live_call::LiveCall;
 use crate::moment;
-use crate::problem::RestProblem;
+use crate::pages::read_cell_id;
+use crate::problem::{Problem, RestProblem};
 use crate::system::System;
-use actix_web::{HttpResponse, web};
-use resilee_call_billing::Money;
+use actix_web::{HttpRequest, HttpResponse, web};
+use resilee_call_billing::{CallBilling, Money};
+use resilee_core::management::{Leftover, Removal, TableChange};
+use resilee_sbb::Sbb;
 use serde::Serialize;
+use serde_json::json;
 
 #[derive(Serialize)]
 struct Calls<'a> {
@@ -41,6 +46,28 @@ pub async fn calls(system: web::Data<System>) -> Result<HttpResponse, RestProble
         calls: snapshot.calls.calls.iter().map(row).collect(),
         unreadable: snapshot.calls.unreadable,
     }))
+}
+
+/// Both phones get a BYE, and it is billed up to now; one that rings ends with 480. An answer of
+/// 200 means that it is so, also if the node dies now.
+pub async fn hang_up(
+    system: web::Data<System>,
+    path: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, RestProblem> {
+    let id = read_cell_id(&path)?;
+    let snapshot = system.snapshot().await?;
+    let billing = CallBilling::descriptor().name;
+    let activities = snapshot.cell(id).into_iter().flat_map(|cell| &cell.activities);
+    let mut billed =
+        activities.filter(|it| it.attached.iter().any(|service| service == billing) && !it.ending);
+    let none = || Problem::not_found(format!("no call {id} is in progress"), "see /api/v1/calls");
+    let activity = billed.next().ok_or_else(none)?;
+    let what: Leftover = activity.id.parse().map_err(|_| none())?;
+    let by = by(&system, &request).await?;
+    let removal = Removal { what, by, again: false, orderly: true };
+    system.change(TableChange::Remove(removal)).await?;
+    Ok(HttpResponse::Ok().json(json!({ "hung_up": id.to_string() })))
 }
 
 fn row(call: &LiveCall) -> CallRow<'_> {

@@ -82,13 +82,18 @@ pub async fn remove(
         let text = format!("{id} is the id of a {}, and none of {word}", what.kind());
         return Err(Problem::bad_request(text, help()).into());
     }
+    let by = by(&system, &request).await?;
+    system.change(TableChange::Remove(Removal { what, by, again: false, orderly: false })).await?;
+    Ok(HttpResponse::Ok().json(json!({ "removed": id })))
+}
+
+/// Who gives an order, for the log.
+pub async fn by(system: &System, request: &HttpRequest) -> Result<String, Problem> {
     let node = system.status().await?.run.node;
-    let by = match request.peer_addr() {
+    Ok(match request.peer_addr() {
         Some(address) => format!("{address} at {node}"),
         None => node.to_string(),
-    };
-    system.change(TableChange::Remove(Removal { what, by, again: false })).await?;
-    Ok(HttpResponse::Ok().json(json!({ "removed": id })))
+    })
 }
 
 fn kind_of(what: &Leftover) -> LeftoverKind {

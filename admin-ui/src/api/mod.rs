@@ -32,6 +32,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .route("/v1/health", read().to(health::health))
         .route("/v1/nodes", read().to(nodes::nodes))
         .route("/v1/calls", read().to(calls::calls))
+        .route("/v1/calls/{id}/hang-up", web::post().to(calls::hang_up))
         .route("/v1/bills", read().to(bills::bills))
         .route("/v1/bills/{id}", read().to(bills::bill))
         .route("/v1/services", read().to(services::services))

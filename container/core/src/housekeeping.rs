@@ -2,8 +2,11 @@
 //!
 //! | what         | what happens                                                               |
 //! |--------------|----------------------------------------------------------------------------|
-//! | an activity  | a suspended event of it goes on; it ends: all that are attached get its    |
-//! |              | end as the last event, and its adaptor forgets it                          |
+//! | an activity  | a suspended event of it goes on; it ends: its adaptor tells its clients,   |
+//! |              | all that are attached get its end as the last event, and its adaptor       |
+//! |              | forgets it                                                                 |
+//! | the same, in | its adaptor ends it as if its clients had, which may take a while          |
+//! | order        |                                                                            |
 //! | an entity    | it and those below it are gone, with attachments, timers, kept events; and |
 //! |              | its tree, if nothing of that is attached to anything then                  |
 //! | a timer      | it does not fire any more                                                  |
@@ -18,7 +21,7 @@ use crate::core::Core;
 use crate::effects::unbind_name;
 use crate::io::Output;
 use crate::management::{Leftover, Notice, Removal};
-use resilee_sbb::{CellId, Timestamp};
+use resilee_sbb::{ActivityId, CellId, Timestamp};
 use std::collections::BTreeMap;
 
 /// Characters of who wants a removal that reach the log.
@@ -76,7 +79,13 @@ impl Core {
     }
 
     /// The turn of a removal has begun.
-    pub(crate) fn remove_leftover(&mut self, id: CellId, ticket: u64, removal: &Removal) {
+    pub(crate) fn remove_leftover(
+        &mut self,
+        now: Timestamp,
+        id: CellId,
+        ticket: u64,
+        removal: &Removal,
+    ) {
         let is_there = self.is_there(id, &removal.what);
         if let Some(found) = self.changes.removals.found.get_mut(&ticket) {
             *found = Some(is_there);
@@ -87,10 +96,11 @@ impl Core {
         let turn = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut());
         turn.into_iter().for_each(|turn| turn.removal = Some(ticket));
         let by = removal.by.chars().filter(|c| !c.is_control()).take(BY_CHARS_MAX).collect();
-        let (cell, what) = (id, format!("{} {}", removal.what.kind(), removal.what));
+        let how = if removal.orderly { ", in order" } else { "" };
+        let (cell, what) = (id, format!("{} {}{how}", removal.what.kind(), removal.what));
         self.outputs.push_back(Output::Notice(Notice::Removed { cell, what, by }));
         match &removal.what {
-            Leftover::Activity(activity) => self.end_leftover(id, activity.number),
+            Leftover::Activity(activity) => self.end_leftover(now, *activity, removal.orderly),
             Leftover::Entity(entity) => self.remove_subtree(id, entity.number),
             Leftover::Timer(entity, timer) => self.set_timer(id, entity.number, *timer, None),
             Leftover::Name(activity, name) => {
@@ -117,10 +127,17 @@ impl Core {
         }
     }
 
-    fn end_leftover(&mut self, id: CellId, activity: u32) {
-        self.resume(id, activity);
-        let turn = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut());
-        turn.into_iter().for_each(|turn| turn.ended.push_back(activity));
+    fn end_leftover(&mut self, now: Timestamp, activity: ActivityId, orderly: bool) {
+        self.resume(activity.cell, activity.number);
+        let told = self.activity_step(now, activity, |adaptor, endpoint| match orderly {
+            true => adaptor.end(endpoint, activity),
+            false => adaptor.removed(endpoint, activity),
+        });
+        if orderly && told.is_some() {
+            return;
+        }
+        let turn = self.cells.get_mut(&activity.cell).and_then(|cell| cell.turn.as_mut());
+        turn.into_iter().for_each(|turn| turn.ended.push_back(activity.number));
     }
 
     fn remove_subtree(&mut self, id: CellId, entity: u32) {

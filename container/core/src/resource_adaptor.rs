@@ -250,10 +250,18 @@ pub trait ResourceAdaptor: Send {
         let _ = (endpoint, activity);
     }
 
-    /// The adaptor is removed by force: the activity ends behind this step, and what can still be
-    /// said to its client is said here. By default nothing is.
+    /// The activity is removed by force, or the adaptor with all of them
+    /// (`ResourceAdaptor.administrativeRemove` of JAIN SLEE): it ends behind this step, and what can
+    /// still be said to its client is said here. By default nothing is.
     fn removed(&mut self, endpoint: &mut Endpoint, activity: ActivityId) {
         let _ = (endpoint, activity);
+    }
+
+    /// An operator ends the activity as if its client had: the client is told, and the activity may
+    /// go on until it has heard. By default it ends at once.
+    fn end(&mut self, endpoint: &mut Endpoint, activity: ActivityId) {
+        self.removed(endpoint, activity);
+        endpoint.end_activity(activity);
     }
 
     /// What people call the activity, for the log (a Call-ID); by default nothing.

@@ -11,6 +11,7 @@
 //! ```
 
 mod adaptor_ctl;
+mod call_ctl;
 mod cluster_ctl;
 mod config;
 mod ctl;
@@ -23,6 +24,7 @@ mod profile_ctl;
 mod service_ctl;
 
 pub use adaptor_ctl::{AdaptorOrder, adaptor};
+pub use call_ctl::{CallOrder, call};
 pub use cluster_ctl::{ClusterOrder, Token, order};
 pub use config::{AdminConfig, ConfigError, NodeConfig};
 pub use ctl::{CtlError, Subject, report};

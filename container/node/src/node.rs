@@ -162,7 +162,7 @@ async fn start(
 ) -> anyhow::Result<(Runtime, HttpShell)> {
     let tables = config.tables().context("cannot make the tables")?;
     let sip_key = config.key.derive("sip");
-    let (advertise, timers) = (config.advertise, config.timers);
+    let (advertise, timers, calls) = (config.advertise, config.timers, config.calls);
     let http_limits = config.http.limits.clone();
     let shell = HttpShell::new(ShellConfig {
         number: random_seed(),
@@ -191,7 +191,7 @@ async fn start(
     };
     let adaptors = Box::new(move |run: &resilee_membership::RunId| {
         let (key, cohort, seed) = (sip_key, run.cohort(), random_seed());
-        let config = SipRaConfig { advertise, key, seed, cohort, timers };
+        let config = SipRaConfig { advertise, key, seed, cohort, timers, calls };
         let http = Box::new(HttpRa::new(http_limits.clone()));
         Adaptors::first("sip", Box::new(SipRa::new(config))).and(resilee_http_api::ADAPTOR, http)
     });

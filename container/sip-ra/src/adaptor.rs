@@ -268,6 +268,13 @@ impl ResourceAdaptor for SipRa {
         target.say_last_words(&mut Step { endpoint, element: &self.element, activity });
     }
 
+    fn end(&mut self, endpoint: &mut Endpoint, activity: ActivityId) {
+        let Some(target) = self.activities.get_mut(&activity) else { return };
+        // One that is over lingers only for what its clients may repeat.
+        let _ = target.hang_up(&mut Step { endpoint, element: &self.element, activity });
+        end_if_over(endpoint, activity, target);
+    }
+
     fn label(&self, activity: ActivityId) -> String {
         self.activities.get(&activity).map(Activity::call_id).unwrap_or_default()
     }

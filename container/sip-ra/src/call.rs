@@ -106,6 +106,9 @@ pub(crate) struct Dialog {
     pub(crate) state: DialogState,
     /// The first BYE that was not refused.
     pub(crate) bye: Option<Bye>,
+    /// The caller has sent a request within it. That it has is no commit of its own.
+    #[serde(default)]
+    pub(crate) is_acked: bool,
 }
 
 /// How far a dialog is.
@@ -430,7 +433,7 @@ impl Call {
                 let callee = Leg::callee(step.element, response, flow);
                 // As with the branches of the INVITE.
                 self.dialogs.reserve_exact(1);
-                self.dialogs.push(Dialog { callee, state, bye: None });
+                self.dialogs.push(Dialog { callee, state, bye: None, is_acked: false });
                 step.changed();
             }
             return;

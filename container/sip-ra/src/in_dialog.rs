@@ -105,6 +105,7 @@ impl Call {
             if is_genuine {
                 self.note(step, &way, incoming);
                 self.forward_ack(step, incoming, &way);
+                self.on_acked(step, way.dialog);
             }
             return true;
         }
@@ -115,6 +116,7 @@ impl Call {
             return true;
         }
         self.note(step, &way, incoming);
+        self.dialogs[way.dialog].is_acked |= way.sender == Side::Caller;
         let receiver = self.receiver(&way);
         let outgoing = Outgoing::within_dialog(step, incoming.message, receiver);
         let flow = receiver.flow;

@@ -120,7 +120,7 @@ impl Call {
     }
 
     /// Nobody repeats the 2xx after this.
-    fn repeated_until(&self, step: &Step<'_>) -> Timestamp {
+    pub(crate) fn repeated_until(&self, step: &Step<'_>) -> Timestamp {
         self.answered_at() + Duration::from_millis(step.element.timers.long_ms())
     }
 

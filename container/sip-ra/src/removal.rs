@@ -40,6 +40,7 @@ impl Activity {
         } else if let Activity::Call(call) = self {
             // One that is over has nothing more to say.
             let _ = call.hang_up(step);
+            call.do_not_wait_for_ack(step);
         }
     }
 }

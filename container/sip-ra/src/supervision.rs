@@ -7,13 +7,15 @@
 //! | (RFC 4028 §10)                         | life                                              |
 //! | the call lasts [`CallLimits::longest`] | BYE to both ends; over now                        |
 //! | a service or an operator hangs up      | BYE to both ends; over now                        |
+//! | the same, and the caller's ACK has not | the same when it comes, or when nobody repeats    |
+//! | come (RFC 3261 §15)                    | the 2xx any more: before, a BYE might overtake it |
 //! | the same, and nobody has answered yet  | 480 to the caller, CANCEL to the callees          |
 //!
 //! An end that answers 481 may have hung up just now, and its BYE be on its way: it is asked again
 //! when nobody would repeat that any more. All moments are in the replicated state, so a survivor
 //! goes on with them; one that has passed meanwhile is acted on at once.
 
-use crate::call::{Bye, Call, DialogState};
+use crate::call::{Bye, Call, Dialog, DialogState};
 use crate::own_request::OwnMethod;
 use crate::step::Step;
 use resilee_sbb::{Failure, Timestamp};
@@ -56,12 +58,16 @@ pub(crate) struct Supervision {
     expires_at: Option<Timestamp>,
     /// It has lasted too long.
     longest_until: Option<Timestamp>,
+    /// It is to be ended when the ACK comes, or then.
+    #[serde(default)]
+    hang_up_by: Option<Timestamp>,
 }
 
 impl Supervision {
     /// The next of them.
     pub(crate) fn next(&self) -> Option<Timestamp> {
-        [self.ask_at, self.expires_at, self.longest_until].into_iter().flatten().min()
+        let all = [self.ask_at, self.expires_at, self.longest_until, self.hang_up_by];
+        all.into_iter().flatten().min()
     }
 
     /// True if who does not know the call is gone, whatever may be on its way.
@@ -101,7 +107,9 @@ impl Call {
     /// Does what is due.
     pub(crate) fn on_supervision_timeout(&mut self, step: &mut Step<'_>) {
         let now = step.now();
-        if self.supervision.longest_until.is_some_and(|at| at <= now) {
+        if self.supervision.hang_up_by.is_some_and(|at| at <= now) {
+            self.hang_up_all(step, now, EndCause::Bye);
+        } else if self.supervision.longest_until.is_some_and(|at| at <= now) {
             self.hang_up_all(step, now, EndCause::MaxDuration);
         } else if self.supervision.expires_at.is_some_and(|at| at <= now) {
             let at = self.last_proof_of_life();
@@ -138,9 +146,38 @@ impl Call {
         if !self.is_up() {
             return Err(Failure::new("the call is over"));
         }
-        let now = step.now();
-        self.hang_up_all(step, now, EndCause::Bye);
+        let by = self.repeated_until(step);
+        if self.is_acked() || by <= step.now() {
+            let now = step.now();
+            self.hang_up_all(step, now, EndCause::Bye);
+        } else {
+            self.supervision.hang_up_by = Some(by);
+            step.changed();
+        }
         Ok(())
+    }
+
+    /// What waits for the ACK is done at once.
+    pub(crate) fn do_not_wait_for_ack(&mut self, step: &mut Step<'_>) {
+        if self.supervision.hang_up_by.is_some() {
+            let now = step.now();
+            self.hang_up_all(step, now, EndCause::Bye);
+        }
+    }
+
+    /// The caller has got the answer: what waited for that is done.
+    pub(crate) fn on_acked(&mut self, step: &mut Step<'_>, dialog: usize) {
+        self.dialogs[dialog].is_acked = true;
+        if self.supervision.hang_up_by.is_some() && self.is_acked() {
+            let now = step.now();
+            self.hang_up_all(step, now, EndCause::Bye);
+        }
+    }
+
+    /// Of all dialogs that are up, the caller's ACK has come.
+    fn is_acked(&self) -> bool {
+        let is_open = |dialog: &&Dialog| dialog.state == DialogState::Confirmed;
+        self.dialogs.iter().filter(is_open).all(|dialog| dialog.is_acked)
     }
 
     fn is_up(&self) -> bool {

@@ -160,6 +160,26 @@ fn a_service_ends_a_call_and_its_byes_are_repeated_by_whoever_survives() {
     assert_eq!((node.living_activities(), node.count("sip.ended")), (0, 1));
 }
 
+/// RFC 3261 §15: a BYE to the caller might overtake the 2xx, and the callee would not repeat it.
+#[test]
+fn a_call_whose_answer_is_not_acknowledged_yet_is_ended_with_the_ack() {
+    for acked in [true, false] {
+        let mut node = Node::for_bob();
+        let at_bob = node.receive(ALICE, invite()).only(BOB);
+        let dialog = Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 200)).only(ALICE));
+        let turn = node.command(&SipCommand::HangUp).expect("it is up");
+        assert_eq!((turn.sent.len(), turn.types().len(), turn.commits), (0, 0, 1));
+        node.take_over();
+        let turn = match acked {
+            true => node.receive(ALICE, dialog.by_alice("ACK", 1)),
+            false => node.wait(32_000),
+        };
+        assert_eq!(turn.event::<Ended>().at, node.now);
+        assert_eq!(turn.lines(ALICE), ["BYE"]);
+        assert_eq!(turn.lines(BOB).last().map(String::as_str), Some("BYE"));
+    }
+}
+
 #[test]
 fn a_call_is_ended_once() {
     let Call { mut node, .. } = call();

@@ -20,7 +20,7 @@ mod watching;
 use crate::checks::{Lateness, OutputCommit, Router, Violation};
 use crate::local_clock::LocalClock;
 use crate::node::{Cluster, Node, timers};
-use crate::plan::{Cut, Plan, Process};
+use crate::plan::{Cut, Ending, Plan, Process};
 use crate::trace::{Trace, describe};
 pub use old_store::OldStore;
 use resilee_balancer::{Algorithm, Balancer, BalancerInput};
@@ -212,6 +212,7 @@ impl World {
             votes: 0,
             voted: [0; 2],
             cluster: Cluster {
+                host_talk_ms: (plan.ending == Ending::Service).then_some(plan.talk_ms),
                 key: Key::from_file_bytes(&[b'k'; 32]).expect("32 bytes are enough"),
                 seed: plan.seed,
                 advertise: balancer_address(),

@@ -104,6 +104,10 @@ pub struct Removal {
     /// It was asked for before, without an answer: that it is not there any more is fine.
     #[serde(default)]
     pub again: bool,
+    /// An activity ends as if its clients had ended it: its adaptor tells them, and goes on until
+    /// they have heard it. Otherwise, and whatever else it is, it goes at once.
+    #[serde(default)]
+    pub orderly: bool,
 }
 
 /// What is looked for.

@@ -6,9 +6,9 @@ use mimalloc::MiMalloc;
 use resilee_cluster::{TRIAL_DAYS, make_certificates};
 use resilee_membership::NodeName;
 use resilee_node::{
-    AdaptorOrder, ClusterOrder, FacilityOrder, HousekeepingOrder, ProfileOrder, ServiceOrder,
-    SleeOrder, Subject, adaptor, facility, housekeeping, load, order, profile, report,
-    run_from_file, service, slee,
+    AdaptorOrder, CallOrder, ClusterOrder, FacilityOrder, HousekeepingOrder, ProfileOrder,
+    ServiceOrder, SleeOrder, Subject, adaptor, call, facility, housekeeping, load, order, profile,
+    report, run_from_file, service, slee,
 };
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -51,6 +51,8 @@ enum Command {
 enum Ctl {
     #[command(flatten)]
     Ask(Subject),
+    #[command(flatten)]
+    Call(CallOrder),
     #[command(flatten)]
     Facility(FacilityOrder),
     /// What concerns the whole cluster.
@@ -114,6 +116,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Node { config, check: false } => run_from_file(&config)?,
         Command::Ctl { admin, what: Ctl::Ask(subject) } => print!("{}", report(&admin, subject)?),
+        Command::Ctl { admin, what: Ctl::Call(given) } => print!("{}", call(&admin, &given)?),
         Command::Ctl { admin, what: Ctl::Facility(given) } => {
             print!("{}", facility(&admin, &given)?);
         }

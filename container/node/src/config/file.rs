@@ -25,6 +25,8 @@ pub(super) struct File {
     pub heartbeat: Heartbeat,
     #[serde(default)]
     pub limits: Limits,
+    #[serde(default)]
+    pub calls: Calls,
 }
 
 #[derive(Deserialize)]
@@ -113,6 +115,14 @@ pub(super) struct Policy {
 #[serde(deny_unknown_fields)]
 pub(super) struct Timers {
     pub t1_ms: Option<Spanned<u64>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Calls {
+    pub ask_after_s: Option<Spanned<u32>>,
+    pub session_expires_s: Option<Spanned<u32>>,
+    pub max_s: Option<Spanned<u32>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -3,6 +3,7 @@
 //! An error names the file, the line, the key and what is expected. Paths in the file are
 //! relative to its folder.
 
+mod calls;
 mod file;
 mod http;
 mod limits;
@@ -22,6 +23,7 @@ use resilee_membership::{Key, NodeName, Unclean};
 use resilee_sbb::{CodecError, Tables};
 use resilee_sip_api::Account;
 use resilee_sip_proto::TimerConfig;
+use resilee_sip_ra::CallLimits;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -77,6 +79,8 @@ pub struct NodeConfig {
     pub limits: resilee_core::Limits,
     /// Actors of SBB entity trees that it keeps.
     pub actors_max: usize,
+    /// When calls are looked after that nobody ends.
+    pub calls: CallLimits,
 }
 
 /// Where the admin UI listens.
@@ -132,6 +136,7 @@ impl NodeConfig {
             },
             limits,
             actors_max,
+            calls: calls::limits(&source, &file.calls)?,
             peers,
             name,
         })
