@@ -6,7 +6,7 @@
 
 use crate::header_name::HeaderName;
 use crate::message::{HeaderLine, Message, StartLine};
-use crate::text::{one_line, one_word, param_ranges, split_list, unfold};
+use crate::text::{one_line, one_word, param_ranges, split_list, trim, unfold};
 use crate::via::Via;
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -31,12 +31,9 @@ impl<'m> Edit<'m> {
         let headers = message.header_lines();
         let headers_start = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
         let headers_end = headers.last().map_or(headers_start, |last| last.line.end);
-        let request_uri = match message.start_line() {
-            StartLine::Request { uri, .. } => Some(uri.clone()),
-            StartLine::Response { .. } => None,
-        };
+        let (start_line, request_uri) = start_line(message, &bytes[..headers_start]);
         Edit {
-            start_line: Cow::Borrowed(&bytes[..headers_start]),
+            start_line,
             request_uri,
             lines: headers.iter().map(|header| Line::received(bytes, header)).collect(),
             rest: &bytes[headers_end..],
@@ -168,6 +165,32 @@ impl<'m> Edit<'m> {
     }
 }
 
+/// The start line, and where its Request-URI is. White space that may not be there is tolerated
+/// but does not go on (RFC 4475 §3.1.2.9).
+fn start_line<'m>(message: &Message<'m>, line: &'m [u8]) -> (Cow<'m, [u8]>, Option<Range<usize>>) {
+    let StartLine::Request { method, uri } = message.start_line() else {
+        return (Cow::Borrowed(line), None);
+    };
+    let version = trim(line, uri.end..line.len());
+    let is_clean = uri.start == method.len() + 1
+        && version.start == uri.end + 1
+        && matches!(&line[version.end..], b"\r\n" | b"\n");
+    if is_clean {
+        return (Cow::Borrowed(line), Some(uri.clone()));
+    }
+    let parts = [method.as_bytes(), &line[uri.clone()], &line[version]];
+    let clean = [parts.join(&b' '), b"\r\n".to_vec()].concat();
+    let start = method.len() + 1;
+    (Cow::Owned(clean), Some(start..start + uri.len()))
+}
+
+/// The value of a Via line with the source in its top entry ([`Edit::amend_top_via`]).
+pub(crate) fn amended_via(bytes: &[u8], header: &HeaderLine, source: IpAddr, port: u16) -> Vec<u8> {
+    let mut line = Line::received(bytes, header);
+    line.amend_via(source.to_canonical(), port);
+    line.text[line.value].to_vec()
+}
+
 /// One header line, as received or ours.
 #[derive(Clone, Debug)]
 struct Line<'m> {
@@ -224,8 +247,9 @@ impl<'m> Line<'m> {
     fn amend_via(&mut self, source: IpAddr, source_port: u16) {
         let value = &self.text[self.value.clone()];
         let Some(entry) = split_list(value).next() else { return };
-        let Some(via) = Via::parse(unfold(&value[entry.clone()])) else { return };
-        let says_source = via.host().parse::<IpAddr>().is_ok_and(|host| host == source);
+        let Some(via) = Via::parse_of_any_version(unfold(&value[entry.clone()])) else { return };
+        let host = via.host().parse::<IpAddr>();
+        let says_source = host.is_ok_and(|host| host.to_canonical() == source);
         let entry = self.value.start + entry.start..self.value.start + entry.end;
         let received = self.via_param(&entry, "received");
         let rport = self.via_param(&entry, "rport");

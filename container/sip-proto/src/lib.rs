@@ -9,6 +9,7 @@ pub mod build;
 pub mod digest;
 pub mod edit;
 mod header_name;
+pub mod malformed;
 pub mod message;
 pub mod routing_key;
 pub mod text;
@@ -18,11 +19,12 @@ pub mod via;
 
 pub use branch::{BranchIdentity, BranchKey, OurBranch, parse_branch, parse_route_cohort};
 pub use edit::Edit;
+pub use malformed::Malformed;
 pub use message::{HeaderName, Message, ParseError, is_keepalive};
 pub use routing_key::RoutingKey;
 pub use transaction::{
     ClientInvite, ClientNonInvite, Outputs, ServerInvite, ServerNonInvite, TimerConfig,
     TransactionOutput,
 };
-pub use uri::{NameAddr, SipUri, name_addr};
+pub use uri::{NameAddr, SipUri, is_display_name_sound, name_addr, without_headers};
 pub use via::Via;

@@ -18,6 +18,9 @@ pub const MESSAGE_BYTES_MAX: usize = 65_535;
 /// Most header lines of a message. One with more is refused.
 pub const HEADERS_MAX: usize = 256;
 
+/// Highest Max-Forwards.
+const HOPS_MAX: u32 = 255;
+
 /// A message, indexed but not copied.
 #[derive(Clone, Debug)]
 pub struct Message<'a> {
@@ -93,6 +96,14 @@ pub(crate) struct HeaderLine {
     pub(crate) name_range: Range<usize>,
     /// The value, trimmed.
     pub(crate) value: Range<usize>,
+}
+
+impl HeaderLine {
+    /// Its value goes on in the line up to `line_end`.
+    pub(crate) fn fold(&mut self, bytes: &[u8], line_end: usize) {
+        self.line.end = line_end;
+        self.value = trim(bytes, self.value.start..line_end);
+    }
 }
 
 impl<'a> Message<'a> {
@@ -235,9 +246,15 @@ impl<'a> Message<'a> {
         part_of(self.header(HeaderName::To)?, |value| Some(name_addr(value)?.uri))
     }
 
-    /// Max-Forwards, if it is there and a number.
+    /// Max-Forwards, if it is there and a number up to 255 (RFC 3261 §25.1).
     pub fn max_forwards(&self) -> Option<u32> {
-        self.header(HeaderName::MaxForwards)?.parse().ok()
+        self.header(HeaderName::MaxForwards)?.parse().ok().filter(|hops| *hops <= HOPS_MAX)
+    }
+
+    /// Whether the Via entries below the top one can be read, too.
+    pub fn has_readable_vias(&self) -> bool {
+        let entries = self.raw_values(HeaderName::Via).flat_map(entries);
+        entries.skip(1).all(|entry| Via::parse_of_any_version(entry).is_some())
     }
 
     /// A parameter of the first value of a header, such as `expires` of a Contact.
@@ -376,7 +393,7 @@ fn read_status_line(text: &[u8]) -> Result<StartLine<'_>, ParseError> {
     Ok(StartLine::Response { status, reason })
 }
 
-fn check_version(version: &[u8]) -> Result<(), ParseError> {
+pub(crate) fn check_version(version: &[u8]) -> Result<(), ParseError> {
     if version.eq_ignore_ascii_case(b"SIP/2.0") {
         return Ok(());
     }
@@ -394,9 +411,7 @@ fn read_headers(bytes: &[u8], start: usize) -> Result<(Vec<HeaderLine>, usize), 
         match rest {
             [b'\n', ..] | [b'\r', b'\n', ..] => return Ok((headers, line_end)),
             [b' ' | b'\t', ..] => {
-                let folded = headers.last_mut().ok_or(ParseError::BadHeaderLine)?;
-                folded.line.end = line_end;
-                folded.value = trim(bytes, folded.value.start..line_end);
+                headers.last_mut().ok_or(ParseError::BadHeaderLine)?.fold(bytes, line_end);
             }
             _ if headers.len() == HEADERS_MAX => return Err(ParseError::TooManyHeaders),
             _ => headers.push(read_header_line(bytes, at..line_end)?),
@@ -405,11 +420,11 @@ fn read_headers(bytes: &[u8], start: usize) -> Result<(Vec<HeaderLine>, usize), 
     }
 }
 
-fn has_bare_cr(head: &[u8]) -> bool {
+pub(crate) fn has_bare_cr(head: &[u8]) -> bool {
     memchr::memchr_iter(b'\r', head).any(|at| head.get(at + 1) != Some(&b'\n'))
 }
 
-fn read_header_line(bytes: &[u8], line: Range<usize>) -> Result<HeaderLine, ParseError> {
+pub(crate) fn read_header_line(bytes: &[u8], line: Range<usize>) -> Result<HeaderLine, ParseError> {
     let text = &bytes[line.clone()];
     let colon = line.start + memchr::memchr(b':', text).ok_or(ParseError::BadHeaderLine)?;
     let name_range = trim_end(bytes, line.start..colon);
@@ -423,7 +438,7 @@ fn read_header_line(bytes: &[u8], line: Range<usize>) -> Result<HeaderLine, Pars
     Ok(HeaderLine { name: HeaderName::of(name), line, name_range, value })
 }
 
-fn trim_end(bytes: &[u8], range: Range<usize>) -> Range<usize> {
+pub(crate) fn trim_end(bytes: &[u8], range: Range<usize>) -> Range<usize> {
     let kept = bytes[range.clone()].iter().rposition(|byte| !is_space(*byte));
     range.start..kept.map_or(range.start, |last| range.start + last + 1)
 }

@@ -16,8 +16,8 @@ pub struct RoutingKey<'a> {
     pub method: Option<&'a str>,
     /// Call-ID, trimmed.
     pub call_id: &'a [u8],
-    /// Number of the CSeq.
-    pub cseq_number: u32,
+    /// Number of the CSeq; `None` if it cannot be read, which the node answers.
+    pub cseq_number: Option<u32>,
     /// Branch of the top Via; empty if it has none.
     pub top_via_branch: &'a [u8],
     /// `host[:port]` of the top Via.
@@ -47,7 +47,7 @@ pub fn scan(bytes: &[u8]) -> Option<RoutingKey<'_>> {
         is_request: method.is_some(),
         method,
         call_id: found.call_id.filter(|call_id| !call_id.is_empty())?,
-        cseq_number: read_cseq_number(found.cseq?)?,
+        cseq_number: read_cseq_number(found.cseq?),
         top_via_branch,
         top_via_sent_by,
         cohort,
@@ -206,7 +206,10 @@ mod tests {
             KEY.route_token(1, "c1")
         );
         let key = scan(text.as_bytes()).unwrap();
-        assert_eq!((key.method, key.call_id, key.cseq_number), (Some("BYE"), &b"c1"[..], 231));
+        assert_eq!(
+            (key.method, key.call_id, key.cseq_number),
+            (Some("BYE"), &b"c1"[..], Some(231))
+        );
         assert_eq!(key.top_via_branch, b"z9hG4bK77");
         assert_eq!(key.top_via_sent_by, b"[::1]:5060");
         assert_eq!(key.cohort, Some(0xbeef));
@@ -234,6 +237,12 @@ mod tests {
     }
 
     #[test]
+    fn what_only_a_node_can_refuse_has_a_key() {
+        let text = "INVITE sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nCall-ID: b\r\nCSeq: x\r\n\r\n";
+        assert_eq!(scan(text.as_bytes()).unwrap().cseq_number, None);
+    }
+
+    #[test]
     fn what_cannot_be_routed_has_no_key() {
         for text in [
             "",
@@ -241,7 +250,7 @@ mod tests {
             "INVITE",
             "INVITE sip:a SIP/2.0\r\n",
             "INVITE sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nCall-ID: b\r\n\r\nCSeq: 1 INVITE\r\n",
-            "INVITE sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nCall-ID: b\r\nCSeq: x INVITE\r\n\r\n",
+            "INVITE sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nCSeq: 1 INVITE\r\n\r\n",
             "SIP/2.0 200 OK\r\nVia: SIP/2.0 a\r\nCall-ID: b\r\nCSeq: 1 INVITE\r\n\r\n",
         ] {
             assert_eq!(scan(text.as_bytes()), None, "{text}");

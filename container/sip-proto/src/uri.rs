@@ -1,7 +1,7 @@
 //! Reading URIs and name-addr values. Nothing is printed back from the parts: what we did not
 //! create goes on as it was written. Not here: building URIs, nor `tel:` and other schemes.
 
-use crate::text::param;
+use crate::text::{is_space, is_token, param};
 use crate::via::host_port;
 
 /// A `sip:` or `sips:` URI, cut into its parts.
@@ -58,12 +58,21 @@ impl<'a> SipUri<'a> {
         if is_ipv6 {
             address.push('[');
         }
-        address.push_str(&self.host.to_ascii_lowercase());
+        // Two and three colons before an IPv4 part are the same (RFC 5118 §4.10).
+        address.push_str(&self.host.to_ascii_lowercase().replace(":::", "::"));
         if is_ipv6 {
             address.push(']');
         }
         address
     }
+}
+
+/// A URI without its headers (`?Route=...`), which must not get into a Request-URI
+/// (RFC 3261 §19.1.1); one of another scheme than `sip` and `sips` as it is.
+pub fn without_headers(uri: &str) -> &str {
+    let Some(headers) = SipUri::parse(uri).map(|parsed| parsed.headers) else { return uri };
+    let end = uri.len() - headers.len();
+    uri[..end].strip_suffix('?').unwrap_or(uri)
 }
 
 /// A From, To, Contact, Route or Record-Route value.
@@ -89,13 +98,14 @@ impl<'a> NameAddr<'a> {
     }
 }
 
-/// Reads one value, not a comma list.
+/// Reads one value, not a comma list. A URI with a question mark needs its angle brackets: the
+/// headers behind it could be the value's as well (RFC 3261 §20).
 pub fn name_addr(value: &str) -> Option<NameAddr<'_>> {
     let value = value.trim();
     let Some(open) = find_open_bracket(value) else {
         let (uri, params) = value.split_once(';').unwrap_or((value, ""));
         let uri = uri.trim_end();
-        let has_uri = !uri.is_empty() && !uri.contains(['"', ' ', '>']);
+        let has_uri = !uri.is_empty() && !uri.contains(['"', ' ', '>', '?']);
         return has_uri.then_some(NameAddr { display: "", uri, params });
     };
     let display = value[..open].trim();
@@ -105,6 +115,29 @@ pub fn name_addr(value: &str) -> Option<NameAddr<'_>> {
     let params = rest.strip_prefix(';').unwrap_or(rest);
     let uri = uri.trim();
     (!uri.is_empty()).then_some(NameAddr { display: unquoted.unwrap_or(display), uri, params })
+}
+
+/// Whether what stands before the `<` of a value is a quoted string or tokens (RFC 3261 §25.1),
+/// so that everybody reads the same name and address. Letters that are not ASCII pass unquoted:
+/// many phones send them so, and nobody cuts a value there.
+pub fn is_display_name_sound(value: &str) -> bool {
+    let Some(open) = find_open_bracket(value) else { return true };
+    let display = value[..open].trim().as_bytes();
+    match display {
+        [b'"', quoted @ .., b'"'] => !has_bare_quote(quoted),
+        _ => display.iter().all(|byte| is_token(*byte) || is_space(*byte) || !byte.is_ascii()),
+    }
+}
+
+/// A quote that no backslash escapes, or a backslash that would escape the one behind the text.
+fn has_bare_quote(text: &[u8]) -> bool {
+    let mut escaped = false;
+    let is_bare = |byte: &u8| {
+        let is_quote = *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && !escaped;
+        is_quote
+    };
+    text.iter().any(is_bare) || escaped
 }
 
 /// The first `<` outside a quoted string.
@@ -183,6 +216,20 @@ mod tests {
     }
 
     #[test]
+    fn a_third_colon_makes_no_other_address_rfc_5118_4_10() {
+        let key = |uri| SipUri::parse(uri).unwrap().address_of_record();
+        assert_eq!(key("sip:a@[2001:db8:::192.0.2.1]"), key("sip:a@[2001:DB8::192.0.2.1]"));
+    }
+
+    #[test]
+    fn headers_are_cut_off_sip_uris_alone() {
+        assert_eq!(without_headers("sip:a@b;lr?Route=%3Csip:c%3E"), "sip:a@b;lr");
+        assert_eq!(without_headers("sip:a?b@c?"), "sip:a?b@c");
+        assert_eq!(without_headers("sips:a@b"), "sips:a@b");
+        assert_eq!(without_headers("http://a?b"), "http://a?b");
+    }
+
+    #[test]
     fn what_is_no_sip_uri_is_refused() {
         for uri in ["", "sip:", "tel:+123", "sip:@host", "sip:a@", "sip:a@b:x", "sip:a@[1]", "a"] {
             assert_eq!(SipUri::parse(uri), None, "{uri}");
@@ -204,8 +251,25 @@ mod tests {
     }
 
     #[test]
+    fn display_names_are_quoted_or_tokens() {
+        for value in [
+            "sip:a@b",
+            "<sip:a>",
+            "Bob X.<sip:a>",
+            "Ölaf <sip:a>",
+            r#""a, \\\"<" <sip:a>"#,
+            "\"\" <sip:a>",
+        ] {
+            assert!(is_display_name_sound(value), "{value}");
+        }
+        for value in ["Bell, A <sip:a>", "a;b <sip:a>", r#""a" b <sip:a>"#, r#""a" "b" <sip:a>"#] {
+            assert!(!is_display_name_sound(value), "{value}");
+        }
+    }
+
+    #[test]
     fn what_is_no_name_addr_is_refused() {
-        for value in ["", "<>", "<sip:a", r#""open <sip:a>"#, "a b"] {
+        for value in ["", "<>", "<sip:a", r#""open <sip:a>"#, "a b", "sip:a@b?Route=c"] {
             assert_eq!(name_addr(value), None, "{value}");
         }
     }

@@ -23,14 +23,25 @@ pub struct Via<'a> {
 impl<'a> Via<'a> {
     /// Reads one entry, without its neighbours in a comma list.
     pub fn parse(text: Cow<'a, str>) -> Option<Via<'a>> {
+        let (via, version) = Via::read(text)?;
+        (&via.text[version] == "2.0").then_some(via)
+    }
+
+    /// [`Self::parse`] for a request of any SIP version: its sender is told by a 505.
+    pub(crate) fn parse_of_any_version(text: Cow<'a, str>) -> Option<Via<'a>> {
+        Via::read(text).map(|(via, _)| via)
+    }
+
+    /// The entry, and where its SIP version is.
+    fn read(text: Cow<'a, str>) -> Option<(Via<'a>, Range<usize>)> {
         let bytes = text.as_bytes();
         if !is_closed(bytes) {
             return None;
         }
         let name_end = memchr::memchr(b'/', bytes)?;
         let version_end = name_end + 1 + memchr::memchr(b'/', &bytes[name_end + 1..])?;
-        let name = text[..name_end].trim();
-        if !name.eq_ignore_ascii_case("SIP") || text[name_end + 1..version_end].trim() != "2.0" {
+        let version = trim(bytes, name_end + 1..version_end);
+        if !text[..name_end].trim().eq_ignore_ascii_case("SIP") {
             return None;
         }
         let params_start =
@@ -56,7 +67,7 @@ impl<'a> Via<'a> {
         };
         via.read_params(&text, params_start);
         via.text = text;
-        Some(via)
+        Some((via, version))
     }
 
     /// The entry as written.
@@ -132,9 +143,15 @@ pub(crate) fn host_port(text: &str) -> Option<(Range<usize>, Option<u16>)> {
         let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._".contains(byte);
         !host.is_empty() && text.as_bytes()[host].iter().all(is_name)
     } else {
-        text[inner.clone()].parse::<Ipv6Addr>().is_ok()
+        is_ipv6(&text[inner.clone()])
     };
     is_valid.then_some((inner, port))
+}
+
+/// The grammar of RFC 3261 also allows a third colon before the IPv4 part (RFC 5118 §4.10).
+fn is_ipv6(host: &str) -> bool {
+    host.parse::<Ipv6Addr>().is_ok()
+        || host.contains(":::") && host.replacen(":::", "::", 1).parse::<Ipv6Addr>().is_ok()
 }
 
 fn unbracketed(text: &str, range: Range<usize>) -> Range<usize> {
@@ -182,6 +199,19 @@ mod tests {
     }
 
     #[test]
+    fn a_third_colon_is_tolerated_rfc_5118_4_10() {
+        let via = via("SIP/2.0/UDP [2001:db8:::192.0.2.1]:5061").unwrap();
+        assert_eq!((via.host(), via.port()), ("2001:db8:::192.0.2.1", Some(5061)));
+    }
+
+    #[test]
+    fn another_version_is_read_only_when_asked_for() {
+        let text = Cow::Borrowed("SIP / 7.0/UDP c.example.com;branch=z9hG4bK1");
+        assert_eq!(Via::parse(text.clone()), None);
+        assert_eq!(Via::parse_of_any_version(text).unwrap().host(), "c.example.com");
+    }
+
+    #[test]
     fn what_is_no_via_is_refused() {
         for text in [
             "",
@@ -193,6 +223,7 @@ mod tests {
             "SIP/2.0/UDP host:99999",
             "SIP/2.0/UDP [::1",
             "SIP/2.0/UDP [x]",
+            "SIP/2.0/UDP [2001::::1]",
             "SIP/2.0/UDP ho st",
             "SIP/2.0/U(P host",
             "SIP/2.0/UDP host;x=\"y",

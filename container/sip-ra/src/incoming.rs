@@ -2,7 +2,7 @@
 
 use crate::element::DEFAULT_PORT;
 use resilee_membership::Flow;
-use resilee_sip_proto::{Edit, Message};
+use resilee_sip_proto::{Edit, Message, Via};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -17,18 +17,22 @@ impl Incoming<'_> {
     /// Where responses go (RFC 3261 §18.2.2, RFC 3581 §4): back to the source, and to its port
     /// if the client asked for that.
     pub(crate) fn reply_to(&self) -> Flow {
-        let via = self.message.top_via();
-        let port = match via.rport() {
-            Some(_) => self.flow.remote.port(),
-            None => via.port().unwrap_or(DEFAULT_PORT),
-        };
-        Flow { remote: SocketAddr::new(self.flow.remote.ip(), port), ..self.flow }
+        reply_to(self.message.top_via(), &self.flow)
     }
 
     /// Method of the request.
     pub(crate) fn method(&self) -> &str {
         self.message.method().unwrap_or_default()
     }
+}
+
+/// Where the responses of a request with this top Via go, which came by this way.
+pub(crate) fn reply_to(via: &Via<'_>, flow: &Flow) -> Flow {
+    let port = match via.rport() {
+        Some(_) => flow.remote.port(),
+        None => via.port().unwrap_or(DEFAULT_PORT),
+    };
+    Flow { remote: SocketAddr::new(flow.remote.ip(), port), ..*flow }
 }
 
 /// The request with `received` and `rport` in its top Via.

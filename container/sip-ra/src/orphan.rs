@@ -30,7 +30,9 @@ use resilee_membership::Flow;
 use resilee_sbb::{CohortId, Timestamp, encode};
 use resilee_sip_api::EndCause;
 use resilee_sip_proto::build::MAX_FORWARDS;
-use resilee_sip_proto::{BranchIdentity, Edit, HeaderName, Message, Via, parse_branch};
+use resilee_sip_proto::{
+    BranchIdentity, Edit, HeaderName, Message, Via, parse_branch, without_headers,
+};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -73,6 +75,7 @@ pub(crate) fn pass_on(
     }
     let branch = branch(element, cohort, &request, request.top_via())?;
     let mut edit = Edit::new(&request);
+    edit.request_uri(without_headers(request.request_uri().unwrap_or_default()));
     for route in request.values(HeaderName::Route) {
         if !element.is_our_route(&route, request.call_id()) {
             break;

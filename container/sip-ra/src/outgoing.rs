@@ -10,7 +10,7 @@ use crate::session_timer::Offer;
 use crate::step::Step;
 use resilee_sip_proto::branch::ROUTE_PARAMETER;
 use resilee_sip_proto::build::MAX_FORWARDS;
-use resilee_sip_proto::{BranchIdentity, Edit, HeaderName, Message};
+use resilee_sip_proto::{BranchIdentity, Edit, HeaderName, Message, without_headers};
 
 /// A request ready to be sent.
 pub(crate) struct Outgoing {
@@ -32,7 +32,7 @@ impl Outgoing {
         ends: Option<Ends>,
     ) -> Outgoing {
         let mut edit = Edit::new(request);
-        edit.request_uri(uri).remove(HeaderName::Route.long());
+        edit.request_uri(without_headers(uri)).remove(HeaderName::Route.long());
         if let Some(ends) = ends {
             edit.push_record_route(&record_route(step, request, ends));
         }
@@ -50,8 +50,8 @@ impl Outgoing {
         }
         let received = request.request_uri().unwrap_or_default();
         let is_changed = |target: &&String| !is_same_place(target, received);
-        let (uri, recorded) =
-            to.route(to.target.as_ref().filter(is_changed).map_or(received, String::as_str));
+        let target = to.target.as_ref().filter(is_changed).map_or(received, String::as_str);
+        let (uri, recorded) = to.route(without_headers(target));
         if uri != received {
             edit.request_uri(&uri);
         }

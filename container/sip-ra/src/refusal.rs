@@ -2,10 +2,13 @@
 //! same answer again, tag and all (RFC 3261 §8.2.7).
 
 use crate::element::Element;
-use crate::incoming::{Incoming, amended};
+use crate::incoming::{Incoming, amended, reply_to};
 use crate::session_timer::{self, Offer};
 use resilee_core::{Egress, Ingress};
-use resilee_sip_proto::{HeaderName, Message, SipUri, build, name_addr};
+use resilee_sip_proto::{
+    HeaderName, Malformed, Message, ParseError, SipUri, build, is_display_name_sound, name_addr,
+};
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 /// Most Contacts in one REGISTER; one with more is refused whole, before anybody looks at it.
@@ -58,6 +61,19 @@ impl Refusal {
     }
 }
 
+/// The answer to what is no message, if it is a request that can be answered.
+pub(crate) fn answer_malformed(
+    element: &Element,
+    ingress: &Ingress,
+    error: ParseError,
+) -> Option<Egress> {
+    let malformed = Malformed::read(&ingress.bytes, error)?;
+    let branch = malformed.top_via().branch().unwrap_or_default();
+    let tag = element.secret.local_tag(&malformed.call_id(), branch);
+    let flow = reply_to(malformed.top_via(), &ingress.flow);
+    Some(Egress::new(flow, malformed.response(ingress.flow.remote, &tag)))
+}
+
 /// What is wrong with a request before anything is known of its call (RFC 3261 §16.3).
 ///
 /// An ACK is never answered, and ACK and CANCEL follow their INVITE, which was checked.
@@ -70,7 +86,12 @@ pub(crate) fn fault(
     if matches!(method, "ACK" | "CANCEL") {
         return None;
     }
-    let can_read = |name| request.header(name).is_some_and(|it| name_addr(&it).is_some());
+    if !request.has_readable_vias() {
+        return Some(Refusal::bad_request("Bad Via"));
+    }
+    // They go on as they came: what others might read otherwise must not.
+    let is_sound = |it: Cow<'_, str>| name_addr(&it).is_some() && is_display_name_sound(&it);
+    let can_read = |name| request.header(name).is_some_and(is_sound);
     if !can_read(HeaderName::From) || !can_read(HeaderName::To) {
         return Some(Refusal::bad_request("Bad From Or To"));
     }
@@ -84,15 +105,14 @@ pub(crate) fn fault(
             return Some(Refusal::bad_request("One Contact Is Needed"));
         }
     }
-    // RFC 3261 §16.3 step 2, §26.2.2: `sips` promises TLS on every hop, which UDP cannot keep.
     // Within a dialog the Request-URI is not followed.
-    let scheme = request.request_uri().and_then(|uri| Some(uri.split_once(':')?.0));
-    let is_secure = scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("sips"));
-    if is_secure && request.to_tag().is_none() {
-        return Some(Refusal::new(416));
+    if request.to_tag().is_none()
+        && let Some(refusal) = fault_of_request_uri(request.request_uri().unwrap_or_default())
+    {
+        return Some(refusal);
     }
     if method == "REGISTER"
-        && let Some(refusal) = fault_of_contacts(element, request, source)
+        && let Some(refusal) = fault_of_register(element, request, source)
     {
         return Some(refusal);
     }
@@ -112,13 +132,40 @@ pub(crate) fn fault(
     None
 }
 
-/// What is wrong with the contacts of a REGISTER: only what calls can be sent to is bound. That
+/// What is wrong with a Request-URI that is to be followed. Which schemes besides `sip` mean
+/// something, services know.
+fn fault_of_request_uri(uri: &str) -> Option<Refusal> {
+    let is_of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    let scheme = uri.split_once(':').map(|(scheme, _)| scheme);
+    let Some(scheme) = scheme.filter(|scheme| scheme.bytes().all(is_of_scheme)) else {
+        return Some(Refusal::bad_request("Bad Request-URI"));
+    };
+    // RFC 3261 §16.3 step 2, §26.2.2: `sips` promises TLS on every hop, which UDP cannot keep.
+    if scheme.eq_ignore_ascii_case("sips") {
+        return Some(Refusal::new(416));
+    }
+    match SipUri::parse(uri) {
+        _ if !scheme.eq_ignore_ascii_case("sip") => None,
+        None => Some(Refusal::bad_request("Bad Request-URI")),
+        // RFC 3261 §19.1.1.
+        Some(parsed) if !parsed.headers.is_empty() => {
+            Some(Refusal::bad_request("Headers In Request-URI"))
+        }
+        Some(_) => None,
+    }
+}
+
+/// What is wrong with the addresses of a REGISTER: only what calls can be sent to is bound. That
 /// is `sip:` without TLS, and not this server itself, which would call itself in a circle.
-fn fault_of_contacts(
+fn fault_of_register(
     element: &Element,
     register: &Message<'_>,
     source: SocketAddr,
 ) -> Option<Refusal> {
+    // RFC 3261 §10.2: an address of record is a SIP URI.
+    if register.to_uri().is_none_or(|to| SipUri::parse(&to).is_none()) {
+        return Some(Refusal::bad_request("To Is No SIP URI"));
+    }
     let contacts = register.values(HeaderName::Contact);
     if contacts.len() > CONTACTS_MAX {
         return Some(Refusal { status: 403, reason: "Too Many Contacts", header: None });

@@ -9,10 +9,11 @@
 //! | REGISTER                         | address of record| yes     |                            |
 //! | request with To tag, ACK, CANCEL | Call-ID          | no      | of our topmost Route       |
 //! | other request                    | Call-ID          | yes     | of our topmost Route       |
-//! | request with a fault             | answered         |         |                            |
+//! | request with a fault, malformed  | answered         |         |                            |
+//! | anything else that is malformed  | dropped          |         |                            |
 
 use crate::element::Element;
-use crate::refusal::fault;
+use crate::refusal::{answer_malformed, fault};
 use resilee_core::{Ingress, Route, Scope};
 use resilee_sbb::CohortId;
 use resilee_sip_proto::{
@@ -26,7 +27,12 @@ pub(crate) fn route(element: &Element, ingress: &Ingress) -> Route {
     }
     let message = match Message::parse(&ingress.bytes) {
         Ok(message) => message,
-        Err(error) => return Route::Drop(drop_reason(error)),
+        Err(error) => {
+            return match answer_malformed(element, ingress, error) {
+                Some(answer) => Route::Answer(vec![answer]),
+                None => Route::Drop(drop_reason(error)),
+            };
+        }
     };
     match message.method() {
         None => route_response(element, &message),

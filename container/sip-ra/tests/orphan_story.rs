@@ -71,6 +71,14 @@ fn nothing_goes_where_its_sender_wants() {
 }
 
 #[test]
+fn headers_in_a_request_uri_go_no_further() {
+    let (_, mut node, dialog) = lost_call();
+    let bye = dialog.by_alice("BYE", 2).replace(";ob SIP", ";ob?Route=%3Csip:x%3E SIP");
+    let at_bob = node.pass_on(ALICE, bye).expect("an end").only(BOB);
+    assert_eq!(parse(&at_bob).request_uri(), Some(BOB_CONTACT));
+}
+
+#[test]
 fn nobody_else_ends_a_lost_call() {
     let (_, mut node, dialog) = lost_call();
     assert!(node.pass_on(MALLORY, dialog.by_alice("BYE", 2)).is_none());

@@ -1,5 +1,7 @@
 //! Messages the tests share; the odd ones are made after cases of RFC 4475 and RFC 5118.
 
+use std::path::PathBuf;
+
 /// Adds the Content-Length and turns line ends into CRLF.
 pub fn wire(head: &str, body: &[u8]) -> Vec<u8> {
     let head = head.trim_start().replace('\n', "\r\n");
@@ -129,6 +131,15 @@ CSeq: 8612 BYE
 ",
         b"",
     )
+}
+
+/// The vectors of RFC 4475 and RFC 5118, byte by byte as in the archives of the RFCs.
+pub fn vectors() -> Vec<Vec<u8>> {
+    let folder = |rfc: &str| [env!("CARGO_MANIFEST_DIR"), "tests", rfc].iter().collect::<PathBuf>();
+    let files = ["rfc4475", "rfc5118"].map(|rfc| std::fs::read_dir(folder(rfc)).unwrap());
+    let mut paths: Vec<_> = files.into_iter().flatten().map(|file| file.unwrap().path()).collect();
+    paths.sort();
+    paths.into_iter().map(|path| std::fs::read(path).unwrap()).collect()
 }
 
 pub fn all() -> Vec<Vec<u8>> {
