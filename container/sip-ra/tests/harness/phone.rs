@@ -2,7 +2,7 @@
 //! Via and Contact is not the one that her messages come from.
 
 use super::{BALANCER, parse};
-use resilee_sip_proto::{HeaderName, build, name_addr};
+use resilee_sip_proto::{HeaderName, Message, build, name_addr};
 
 pub const ALICE: &str = "192.0.2.10:40000";
 pub const BOB: &str = "192.0.2.20:5060";
@@ -55,8 +55,18 @@ pub fn request(method: &str, uri: &str, headers: &str) -> String {
 
 /// What a phone with this To tag and contact answers to a request as it got it.
 pub fn answer(request: &str, status: u16, tag: &str, contact: &str) -> Vec<u8> {
+    answer_bytes(request.as_bytes(), status, tag, contact)
+}
+
+fn answer_bytes(request: &[u8], status: u16, tag: &str, contact: &str) -> Vec<u8> {
+    let request = Message::parse(request).expect("a request");
     let contact = format!("<{contact}>");
-    build::response(&parse(request), status, "", Some(tag), &[("Contact", &contact)], &[])
+    build::response(&request, status, "", Some(tag), &[("Contact", &contact)], &[])
+}
+
+/// Bob's answer to a request that is no text.
+pub fn bob_answers_bytes(request: &[u8], status: u16) -> Vec<u8> {
+    answer_bytes(request, status, "b", BOB_CONTACT)
 }
 
 /// Bob's answer.

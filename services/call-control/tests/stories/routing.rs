@@ -65,7 +65,11 @@ fn options_to_the_server_itself_tell_what_it_allows_without_a_password() {
 
 #[test]
 fn a_scheme_that_is_not_sip_is_unsupported() {
-    assert_eq!(Server::new().send(&request("MESSAGE", "tel:+4930")).status(), 416);
+    // The last two are of RFC 4475: unkscm, novelsc.
+    let unknown = "nobodyKnowsThisScheme:totallyopaquecontent";
+    for uri in ["tel:+4930", unknown, "soap.beep://192.0.2.103:3002"] {
+        assert_eq!(Server::new().send(&request("MESSAGE", uri)).status(), 416, "{uri}");
+    }
     let invite = Invite { request_uri: "tel:+4930".to_owned(), ..invite("alice", "bob") };
     assert_eq!(Server::new().send(&invite).status(), 416);
 }
