@@ -1,8 +1,12 @@
 //! The first page: numbers, live calls, one call.
 
 use crate::fake_node::{FakeNode, NOW, seconds};
-use crate::site::get;
+use crate::site::{TOKEN, get, order_by, request_of};
+use actix_web::http::Method;
+use resilee_admin_ui::Site;
 use resilee_sbb::StateBytes;
+use serde_json::json;
+use std::sync::{Arc, Mutex};
 
 #[actix_web::test]
 async fn a_quiet_cluster_says_that_there_is_nothing_yet() {
@@ -95,4 +99,25 @@ async fn an_unknown_call_is_a_404_page() {
     let page = get(FakeNode::new(), "/calls/00000000000000ff-9").await;
     assert_eq!(page.status, 404);
     page.shows("there is no call 00000000000000ff-9").shows("<html");
+}
+
+#[actix_web::test]
+async fn a_call_is_hung_up_in_order_by_whoever_has_the_token() {
+    let mut node = FakeNode::new();
+    let id = node.talking("alice@example.org", "bob@example.org", seconds(75));
+    let path = format!("/api/v1/calls/{id}/hang-up");
+    let node = Arc::new(Mutex::new(node));
+    let site = Site::new(Some(TOKEN.to_owned()), FakeNode::ask(&node));
+    let button = format!("<form class=\"order\" data-post=\"{path}\">");
+    request_of(&site, Method::GET, &format!("/calls/{id}"), None).await.shows(&button);
+    assert_eq!(request_of(&site, Method::POST, &path, None).await.status, 401);
+    assert!(node.lock().unwrap().removed.is_empty());
+    let done = order_by(&site, Method::POST, &path, "").await;
+    assert_eq!((done.status, done.json()), (200, json!({ "hung_up": id })));
+    let ended = node.lock().unwrap().removed.pop().expect("it was asked for");
+    assert_eq!((ended.what.to_string(), ended.orderly), (format!("{id}/a1"), true));
+    for (call, status) in [("00000000000000aa-99", 404), ("nobody", 400)] {
+        let path = format!("/api/v1/calls/{call}/hang-up");
+        assert_eq!(order_by(&site, Method::POST, &path, "").await.status, status);
+    }
 }

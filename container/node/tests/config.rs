@@ -91,6 +91,18 @@ fn a_timer_base_scales_the_other_timers_and_policy_is_read() {
 }
 
 #[test]
+fn when_calls_are_looked_after_is_read_and_0_switches_it_off() {
+    let seconds = std::time::Duration::from_secs;
+    let calls = parse(GOOD).unwrap().calls;
+    assert_eq!((calls.ask_after, calls.longest), (Some(seconds(900)), Some(seconds(43_200))));
+    assert_eq!(calls.session_expires_s, Some(1_800));
+    let more = "[calls]\nask_after_s = 60\nsession_expires_s = 90\nmax_s = 0\n";
+    let calls = parse(&format!("{GOOD}{more}")).unwrap().calls;
+    assert_eq!((calls.ask_after, calls.longest), (Some(seconds(60)), None));
+    assert_eq!(calls.session_expires_s, Some(90));
+}
+
+#[test]
 fn what_a_call_may_grow_to_is_read() {
     let more = "[limits]\ninbox_max = 1\ninbox_age_ms = 200\nevents_per_turn_max = 8\n\
                 suspended_events_max = 3\nsuspended_s_max = 4\ntimers_max = 5\n\
@@ -206,6 +218,7 @@ const BAD: &[(&str, &str, usize, &str, &str)] = &[
     ("increment_s = 6", "increment_s = \"6\"", 24, "tariff.increment_s", "a whole number (at: i"),
     ("_s = 6", "_s = 6\n[timers]\nt1_ms = 1", 26, "timers.t1_ms", "from 10"),
     ("_s = 6", "_s = 6\n[heartbeat]\nmissed = 1", 26, "heartbeat.missed", "from 2 to 100"),
+    ("_s = 6", "_s = 6\n[calls]\nmax_s = 59", 26, "calls.max_s", "59: 0 or a number from 60"),
     ("_s = 6", "_s = 6\n[policy]\nopen = true", 26, "policy.open", "unknown field `open`"),
 ];
 

@@ -113,6 +113,27 @@ fn an_activity_that_was_left_over_is_removed_by_the_node_that_does_not_own_it() 
 }
 
 #[test]
+fn an_operator_hangs_up_and_both_phones_and_the_bill_hear_of_it_also_after_a_takeover() {
+    let mut cluster = cluster();
+    let [alice, bob] = phones(&cluster);
+    for dies in [false, true] {
+        let call_id = alice.call("bob");
+        let call = cluster.rest(1).wait_for_call(&call_id, "talking");
+        if dies {
+            cluster.kill_node(1);
+            cluster.rest(2).wait_for_members(&SERVERS[1..], SOON);
+        }
+        let answer = order(&cluster, 2, &["hang-up", &call.id]);
+        assert!(answer.starts_with(&format!("call {} is hung up", call.id)), "{answer}");
+        [&alice, &bob].map(|phone| phone.wait_for_hang_up(true));
+        assert_eq!(cluster.rest(2).wait_for_only_bill(&call_id).ended_by, "server");
+        let again = [&["hang-up", call.id.as_str()], &TOKEN[..]].concat();
+        let error = cluster.ctl(2, &again).expect_err("it is over");
+        assert!(error.contains("is in progress"), "{error}");
+    }
+}
+
+#[test]
 fn levels_of_tracers_and_usage_figures_are_those_of_both_nodes() {
     let mut cluster = cluster();
     let [alice, bob] = phones(&cluster);

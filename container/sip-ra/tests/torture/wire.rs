@@ -93,6 +93,7 @@ pub fn edited(request: &[u8]) -> Vec<u8> {
     edit.push_via(&format!("SIP/2.0/UDP {BALANCER};branch=z9hG4bK1;rport"));
     if message.method() == Some("INVITE") {
         edit.push_record_route(&format!("<sip:{BALANCER};lr;c=1>"));
+        edit.add("Session-Expires", "1800");
     }
     let after = edit.finish();
     assert_unharmed(message.bytes(), &after);
@@ -215,8 +216,8 @@ fn take(headers: &mut Vec<Vec<u8>>, start: &str) {
     headers.remove(found.unwrap_or_else(|| panic!("no {start}")));
 }
 
-/// Start line, Via, Max-Forwards, Record-Route and Route are as RFC 3261 §16.6 says; every other
-/// byte is as it came.
+/// Start line, Via, Max-Forwards, Record-Route and Route are as RFC 3261 §16.6 says, Session-Expires
+/// as RFC 4028 §8 says; every other byte is as it came.
 #[track_caller]
 fn assert_unharmed(before: &[u8], after: &[u8]) {
     let (mut before, mut after) = (cut(before), cut(after));
@@ -229,6 +230,9 @@ fn assert_unharmed(before: &[u8], after: &[u8]) {
     take(&mut after.headers, &format!("Via: SIP/2.0/UDP {BALANCER};"));
     if method == b"INVITE" {
         take(&mut after.headers, &format!("Record-Route: <sip:{BALANCER};lr;"));
+        if !before.headers.iter().any(|line| is(line, "Session-Expires")) {
+            take(&mut after.headers, "Session-Expires: 1800\r\n");
+        }
     }
     before.headers.retain(|line| !is(line, "Route"));
     match before.headers.iter_mut().find(|line| is(line, "Max-Forwards")) {
