@@ -8,6 +8,7 @@ use crate::activity::Activity;
 use crate::authentication::challenges;
 use crate::call::Call;
 use crate::element::Element;
+use crate::ends::{Dialogs, Ends};
 use crate::exchange::Exchange;
 use crate::incoming::{Incoming, amended};
 use crate::nonce::NonceSource;
@@ -118,7 +119,7 @@ impl SipRa {
         let refused = match method {
             "ACK" => return,
             "CANCEL" => Some(481),
-            _ if is_in_dialog => Some(481),
+            _ if is_in_dialog => self.start_within_dialog(endpoint, incoming).err(),
             _ => self.start(endpoint, incoming).err(),
         };
         if let Some(status) = refused {
@@ -151,6 +152,26 @@ impl SipRa {
             Activity::Exchange(Box::new(Exchange::start(&mut step, incoming)))
         };
         self.activities.insert(activity, started);
+        Ok(())
+    }
+
+    /// Begins an activity for a request within a dialog that is not a call's.
+    fn start_within_dialog(
+        &mut self,
+        endpoint: &mut Endpoint,
+        incoming: &Incoming<'_>,
+    ) -> Result<(), u16> {
+        let between = Ends::of(&self.element, incoming.message, Dialogs::Other).ok_or(481_u16)?;
+        if !between.is_sent_from(incoming.flow.remote) {
+            return Err(403);
+        }
+        if self.activities.range(of_cell(endpoint.cell())).count() >= ACTIVITIES_PER_CELL_MAX {
+            return Err(503);
+        }
+        let activity = endpoint.start_activity();
+        let mut step = Step { endpoint, element: &self.element, activity };
+        let exchange = Exchange::start_within_dialog(&mut step, incoming, between.receiver);
+        self.activities.insert(activity, Activity::Exchange(Box::new(exchange)));
         Ok(())
     }
 

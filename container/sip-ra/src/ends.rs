@@ -1,5 +1,6 @@
-//! Both ends of a call, as our Record-Route says them: where the INVITE came from and where it
-//! went, signed for its Call-ID and the caller's tag.
+//! Both ends of a dialog, as our Record-Route says them: where the request that began it came from
+//! and where it went, signed for its Call-ID and its sender's tag. Of a call it is used if no node
+//! has it; other dialogs (SUBSCRIBE, REFER) have no state here, and are routed by it alone.
 //!
 //! A node that has lost the call can still send a request within it to the other end and nowhere
 //! else, as one that has it does (`leg.rs`): neither Request-URI nor Route of its sender is obeyed.
@@ -9,8 +10,29 @@ use crate::element::Element;
 use resilee_sip_proto::{HeaderName, Message, SipUri, name_addr};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Parameter of our Record-Route.
-pub(crate) const ENDS_PARAMETER: &str = "e";
+/// Which dialogs the ends are those of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialogs {
+    /// Of a call.
+    Call,
+    /// Of another request.
+    Other,
+}
+
+impl Dialogs {
+    /// Those that a request begins.
+    pub(crate) fn of(request: &Message<'_>) -> Self {
+        if request.method() == Some("INVITE") { Dialogs::Call } else { Dialogs::Other }
+    }
+
+    /// The parameter of our Record-Route.
+    pub(crate) fn parameter(self) -> &'static str {
+        match self {
+            Dialogs::Call => "e",
+            Dialogs::Other => "s",
+        }
+    }
+}
 
 /// Hexadecimal digits of a port.
 const PORT_DIGITS: usize = 4;
@@ -29,23 +51,35 @@ pub(crate) struct Between {
     pub(crate) receiver: SocketAddr,
 }
 
+impl Between {
+    /// Whether a request from there is its sender's: a NAT may give it another port.
+    pub(crate) fn is_sent_from(&self, source: SocketAddr) -> bool {
+        self.sender.ip().to_canonical() == source.ip().to_canonical()
+    }
+}
+
 impl Ends {
     /// The value of the parameter.
-    pub(crate) fn token(&self, element: &Element, call_id: &str, caller_tag: &str) -> String {
+    pub(crate) fn token(&self, element: &Element, request: &Message<'_>) -> String {
         let (caller, callee) = (digits(self.caller), digits(self.callee));
-        let mac = mac(element, call_id, caller_tag, &caller, &callee);
+        let tag = request.from_tag().unwrap_or_default();
+        let mac = mac(element, Dialogs::of(request), request.call_id(), &tag, (&caller, &callee));
         format!("{caller}.{callee}.{mac:016x}")
     }
 
     /// Between whom a request is, by our topmost Route; none unless we signed it for this call.
-    pub(crate) fn of(element: &Element, request: &Message<'_>) -> Option<Between> {
+    pub(crate) fn of(
+        element: &Element,
+        request: &Message<'_>,
+        dialogs: Dialogs,
+    ) -> Option<Between> {
         let routes = request.values(HeaderName::Route);
         let uri = SipUri::parse(name_addr(routes.first()?)?.uri)?;
-        let mut parts = uri.param(ENDS_PARAMETER)?.split('.');
+        let mut parts = uri.param(dialogs.parameter())?.split('.');
         let (caller, callee, signed) = (parts.next()?, parts.next()?, parts.next()?);
         let signed = u64::from_str_radix(signed, 16).ok().filter(|_| parts.next().is_none())?;
         let call_id = request.call_id();
-        let is_caller = |tag: &str| mac(element, call_id, tag, caller, callee) == signed;
+        let is_caller = |tag: &str| mac(element, dialogs, call_id, tag, (caller, callee)) == signed;
         let ends = Ends { caller: address(caller)?, callee: address(callee)? };
         if is_caller(&request.from_tag()?) {
             Some(Between { sender: ends.caller, receiver: ends.callee })
@@ -57,9 +91,19 @@ impl Ends {
     }
 }
 
-fn mac(element: &Element, call_id: &str, caller_tag: &str, caller: &str, callee: &str) -> u64 {
+fn mac(
+    element: &Element,
+    dialogs: Dialogs,
+    call_id: &str,
+    caller_tag: &str,
+    (caller, callee): (&str, &str),
+) -> u64 {
     let parts = [call_id, caller_tag, caller, callee].map(str::as_bytes);
-    element.secret.hash64("ends", &parts)
+    let purpose = match dialogs {
+        Dialogs::Call => "ends",
+        Dialogs::Other => "ends of no call",
+    };
+    element.secret.hash64(purpose, &parts)
 }
 
 /// Address and port in hexadecimal: nothing that a URI would have to escape.

@@ -6,11 +6,16 @@
 //! | Proxy          | forwarded; the activity ends when all transactions have (timers J, K)     |
 //! | nothing        | after 64*T1 the sender has given up, and the activity ends                |
 //!
+//! SUBSCRIBE and REFER begin dialogs: our Record-Route leads what follows, a NOTIFY above all, from
+//! one end to the other (`ends.rs`). Each such request is an exchange of its own, which no service
+//! hears of.
+//!
 //! An answer of our own is not kept for retransmissions: a request that comes again is a new
 //! activity, and services answer it the same way again. That is what keeps the answer to a
 //! REGISTER right on the survivor, too.
 
 use crate::call::destinations;
+use crate::ends::Ends;
 use crate::incoming::Incoming;
 use crate::nonce::{NonceSource, Scope};
 use crate::outgoing::Outgoing;
@@ -22,6 +27,7 @@ use resilee_sbb::{Failure, Timestamp};
 use resilee_sip_api::Target;
 use resilee_sip_proto::{Message, build};
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// One request and its answer.
@@ -55,6 +61,25 @@ impl Exchange {
             proxied: ProxiedRequest::start(step, incoming),
             is_answered: false,
             decide_by: Some(decision_deadline(step)),
+        }
+    }
+
+    /// Takes a request within a dialog that is not a call's: it goes to the other end, and no
+    /// service is asked.
+    pub(crate) fn start_within_dialog(
+        step: &mut Step<'_>,
+        incoming: &Incoming<'_>,
+        receiver: SocketAddr,
+    ) -> Self {
+        let mut proxied = ProxiedRequest::start(step, incoming);
+        let outgoing = Outgoing::within_other_dialog(step, incoming.message);
+        proxied.forward(step, outgoing, Flow { remote: receiver, ..incoming.flow });
+        Exchange {
+            request: Vec::new(),
+            source: incoming.flow,
+            proxied,
+            is_answered: false,
+            decide_by: None,
         }
     }
 
@@ -118,7 +143,9 @@ impl Exchange {
             return Err(Failure::new("a REGISTER is not proxied"));
         }
         for (index, (target, flow)) in (0..).zip(targets.iter().zip(destinations)) {
-            let outgoing = Outgoing::to_target(step, &request, index, &target.uri, None);
+            let ends = Ends { caller: self.source.remote, callee: flow.remote };
+            let ends = begins_dialog(&request).then_some(ends);
+            let outgoing = Outgoing::to_target(step, &request, index, &target.uri, ends);
             self.proxied.forward(step, outgoing, flow);
         }
         self.decided(step);
@@ -176,6 +203,11 @@ impl Exchange {
         self.decide_by = None;
         step.changed();
     }
+}
+
+/// What stays on the path of the requests that follow (RFC 6665 §4.1.2.1, RFC 3515).
+fn begins_dialog(request: &Message<'_>) -> bool {
+    matches!(request.method(), Some("SUBSCRIBE" | "REFER"))
 }
 
 /// The sender's own timer F.

@@ -26,6 +26,7 @@
 //! | `proxied_invite.rs`   | an INVITE on its way through, forked                 |
 //! | `proxied_request.rs`  | any other request on its way through                 |
 //! | `outgoing.rs`         | what is changed in a request that goes on            |
+//! | `loops.rs`            | whether a request was here before (RFC 5393)         |
 //! | `authentication.rs`   | challenges and credentials; nonces are in `nonce.rs` |
 
 mod activity;
@@ -40,6 +41,7 @@ mod farewell;
 mod in_dialog;
 mod incoming;
 mod leg;
+mod loops;
 mod nonce;
 mod orphan;
 mod outgoing;

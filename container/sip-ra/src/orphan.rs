@@ -21,7 +21,7 @@
 use crate::authentication::strip_credentials;
 use crate::call::{Bye, Call};
 use crate::element::{DEFAULT_PORT, Element};
-use crate::ends::Ends;
+use crate::ends::{Dialogs, Ends};
 use crate::incoming::amended;
 use crate::proxied_invite::without_our_via;
 use crate::step::Step;
@@ -59,9 +59,8 @@ pub(crate) fn pass_on(
     let received = Message::parse(&ingress.bytes).ok().filter(Message::is_request)?;
     let bytes = amended(&received, &ingress.flow);
     let request = Message::parse(&bytes).ok()?;
-    let between = Ends::of(element, &request)?;
-    let source = ingress.flow.remote.ip().to_canonical();
-    if between.sender.ip().to_canonical() != source {
+    let between = Ends::of(element, &request, Dialogs::Call)?;
+    if !between.is_sent_from(ingress.flow.remote) {
         return None;
     }
     let method = request.method().unwrap_or_default();

@@ -1,10 +1,10 @@
 //! A request as it leaves (RFC 3261 §16.6): target, Max-Forwards, Record-Route, Via, Routes set
 //! right, our credentials taken off. Bodies and unknown headers go on untouched.
 //!
-//! Not here: where it goes (`leg.rs`), and loops (RFC 5393), which are not looked for.
+//! Not here: where it goes (`leg.rs`), and whether it was here before (`loops.rs`).
 
 use crate::authentication::strip_credentials;
-use crate::ends::{ENDS_PARAMETER, Ends};
+use crate::ends::{Dialogs, Ends};
 use crate::leg::{Leg, is_same_place};
 use crate::session_timer::Offer;
 use crate::step::Step;
@@ -37,6 +37,18 @@ impl Outgoing {
             edit.push_record_route(&record_route(step, request, ends));
         }
         finish(step, request, index, edit)
+    }
+
+    /// A request within a dialog that is not a call's: Request-URI and further Routes are obeyed as
+    /// far as they are its receiver's to read.
+    pub(crate) fn within_other_dialog(step: &Step<'_>, request: &Message<'_>) -> Outgoing {
+        let mut edit = Edit::new(request);
+        let call_id = request.call_id();
+        let routes = request.values(HeaderName::Route).into_iter();
+        for _ in routes.take_while(|route| step.element.is_our_route(route, call_id)) {
+            edit.pop_route();
+        }
+        finish(step, request, 0, edit)
     }
 
     /// A request within a dialog, for its other end: Routes that lead to us are taken off, the
@@ -89,12 +101,17 @@ fn branch(step: &Step<'_>, request: &Message<'_>, target: u32) -> String {
         target,
         attempt: 0,
     };
+    step.element.branches.branch(step.cohort(), &identity, uri_and_routes(request).as_bytes())
+}
+
+/// What decides where a request goes.
+pub(crate) fn uri_and_routes(request: &Message<'_>) -> String {
     let mut uri_and_routes = request.request_uri().unwrap_or_default().to_owned();
     for route in request.values(HeaderName::Route) {
         uri_and_routes.push('\n');
         uri_and_routes.push_str(&route);
     }
-    step.element.branches.branch(step.cohort(), &identity, uri_and_routes.as_bytes())
+    uri_and_routes
 }
 
 /// The cohort in it, signed, leads requests of the dialog to the call's owner; the ends, to the
@@ -102,7 +119,8 @@ fn branch(step: &Step<'_>, request: &Message<'_>, target: u32) -> String {
 fn record_route(step: &Step<'_>, invite: &Message<'_>, ends: Ends) -> String {
     let (element, call_id) = (step.element, invite.call_id());
     let token = element.branches.route_token(step.cohort(), call_id);
-    let ends = ends.token(element, call_id, &invite.from_tag().unwrap_or_default());
+    let ends = ends.token(element, invite);
     let address = element.advertise;
-    format!("<sip:{address};lr;{ROUTE_PARAMETER}={token};{ENDS_PARAMETER}={ends}>")
+    let name = Dialogs::of(invite).parameter();
+    format!("<sip:{address};lr;{ROUTE_PARAMETER}={token};{name}={ends}>")
 }

@@ -3,6 +3,7 @@
 
 use crate::element::Element;
 use crate::incoming::{Incoming, amended, reply_to};
+use crate::loops::is_loop;
 use crate::session_timer::{self, Offer};
 use resilee_core::{Egress, Ingress};
 use resilee_sip_proto::{
@@ -119,6 +120,9 @@ pub(crate) fn fault(
     // A REGISTER ends here: it needs no further hop.
     if method != "REGISTER" && request.max_forwards() == Some(0) {
         return Some(Refusal::new(483));
+    }
+    if is_loop(element, request) {
+        return Some(Refusal { status: 482, reason: "Loop Detected", header: None });
     }
     if matches!(method, "INVITE" | "UPDATE") && Offer::is_refused(request) {
         let header = Some(("Min-SE", session_timer::MIN_S.to_string()));

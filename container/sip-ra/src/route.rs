@@ -7,12 +7,15 @@
 //! | response under our Via           | Call-ID          | no      | of our branch              |
 //! | other response                   | dropped          |         |                            |
 //! | REGISTER                         | address of record| yes     |                            |
+//! | the same within a dialog of a    | Call-ID          | yes     | of our topmost Route       |
+//! | SUBSCRIBE or REFER, by our Route |                  |         |                            |
 //! | request with To tag, ACK, CANCEL | Call-ID          | no      | of our topmost Route       |
 //! | other request                    | Call-ID          | yes     | of our topmost Route       |
 //! | request with a fault, malformed  | answered         |         |                            |
 //! | anything else that is malformed  | dropped          |         |                            |
 
 use crate::element::Element;
+use crate::ends::{Dialogs, Ends};
 use crate::refusal::{answer_malformed, fault};
 use resilee_core::{Ingress, Route, Scope};
 use resilee_sbb::CohortId;
@@ -69,7 +72,8 @@ fn route_request(
         return Route::Cell { key, scope: Scope::Tables, creates: true, cohort: None };
     }
     let key = element.secret.call_key(request.call_id());
-    let creates = request.to_tag().is_none() && !matches!(method, "ACK" | "CANCEL");
+    let is_outside = request.to_tag().is_none() && !matches!(method, "ACK" | "CANCEL");
+    let creates = is_outside || Ends::of(element, request, Dialogs::Other).is_some();
     Route::Cell { key, scope: Scope::Call, creates, cohort: named_cohort(element, request) }
 }
 

@@ -1,0 +1,102 @@
+//! Dialogs of SUBSCRIBE and REFER: what follows goes from one end to the other, without a service
+//! and without state, at any node. And requests that were here before.
+
+mod harness;
+
+use harness::phone::{ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, answer, bob_answers, request};
+use harness::{BALANCER, Node, Policy, parse};
+use resilee_sip_proto::HeaderName;
+
+const MALLORY: &str = "203.0.113.66:5060";
+
+fn subscribe() -> String {
+    let headers = format!("Contact: <{ALICE_CONTACT}>\r\nEvent: presence\r\nExpires: 600\r\n");
+    request("SUBSCRIBE", "sip:bob@example.test", &headers)
+}
+
+/// Bob's NOTIFY, as he knows the dialog from the SUBSCRIBE that he got.
+fn notify(subscribe: &str, cseq: u32) -> String {
+    let route = parse(subscribe).header(HeaderName::RecordRoute).expect("a route").into_owned();
+    format!(
+        "NOTIFY {ALICE_CONTACT} SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.20:5060;rport;\
+         branch=z9hG4bKnotify{cseq}\r\nRoute: {route}\r\nFrom: <sip:alice@example.test>;tag=b\r\n\
+         To: <sip:alice@example.test>;tag=a\r\nCall-ID: request-1\r\nCSeq: {cseq} NOTIFY\r\n\
+         Max-Forwards: 70\r\nContact: <{BOB_CONTACT}>\r\nEvent: presence\r\n\
+         Subscription-State: active\r\nContent-Length: 0\r\n\r\n"
+    )
+}
+
+#[test]
+fn a_notify_reaches_the_subscriber_where_the_subscribe_came_from_and_its_answer_goes_back() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, subscribe()).only(BOB);
+    // Also before the 2xx (RFC 6665 §4.1.2.4).
+    let turn = node.receive(BOB, notify(&at_bob, 1));
+    let at_alice = turn.only(ALICE);
+    assert_eq!((parse(&at_alice).method(), turn.types().len()), (Some("NOTIFY"), 0));
+    assert_eq!(parse(&at_alice).request_uri(), Some(ALICE_CONTACT));
+    assert!(parse(&at_alice).values(HeaderName::Route).is_empty());
+    assert_eq!(parse(&at_alice).max_forwards(), Some(69));
+    let ok = answer(&at_alice, 200, "", ALICE_CONTACT);
+    assert_eq!(node.receive(ALICE, ok).lines(BOB), ["200"]);
+    assert_eq!(node.receive(BOB, bob_answers(&at_bob, 200)).lines(ALICE), ["200"]);
+    node.wait(60_000);
+    assert_eq!(node.living_activities(), 0);
+}
+
+#[test]
+fn a_node_that_never_saw_the_subscribe_passes_its_notify_on() {
+    let at_bob = Node::for_bob().receive(ALICE, subscribe()).only(BOB);
+    let mut other = Node::new(Policy::Say(Vec::new()));
+    let at_alice = other.receive(BOB, notify(&at_bob, 2)).only(ALICE);
+    assert_eq!(other.receive(BOB, notify(&at_bob, 2)).sent.len(), 0, "a retransmission");
+    other.take_over();
+    let ok = answer(&at_alice, 200, "", ALICE_CONTACT);
+    assert_eq!(other.receive(ALICE, ok).lines(BOB), ["200"]);
+}
+
+#[test]
+fn nobody_else_notifies_and_nothing_goes_where_its_sender_wants() {
+    let at_bob = Node::for_bob().receive(ALICE, subscribe()).only(BOB);
+    let mut node = Node::for_bob();
+    assert_eq!(node.receive(MALLORY, notify(&at_bob, 1)).lines(MALLORY), ["403"]);
+    let other_call = notify(&at_bob, 1).replace("request-1", "request-2");
+    assert_eq!(node.receive(BOB, other_call).lines(BOB), ["481"]);
+    let elsewhere = notify(&at_bob, 1).replace(ALICE_CONTACT, "sip:x@203.0.113.66");
+    node.receive(BOB, elsewhere).only(ALICE);
+}
+
+/// A call that is over is not one of these dialogs.
+#[test]
+fn the_route_of_a_call_leads_nowhere_without_the_call() {
+    let invite = harness::phone::invite();
+    let at_bob = Node::for_bob().receive(ALICE, invite).only(BOB);
+    let strayed = notify(&at_bob, 1).replace("request-1", "call-1");
+    assert_eq!(Node::for_bob().receive(BOB, strayed).lines(BOB), ["481"]);
+}
+
+#[test]
+fn a_message_begins_no_dialog() {
+    let message = request("MESSAGE", "sip:bob@example.test", "");
+    let at_bob = Node::for_bob().receive(ALICE, message).only(BOB);
+    assert!(parse(&at_bob).values(HeaderName::RecordRoute).is_empty());
+}
+
+#[test]
+fn a_request_that_was_here_before_is_a_loop() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, request("MESSAGE", "sip:bob@example.test", "")).only(BOB);
+    // Bob's proxy sends it back as it was when it came to us.
+    let via = "Via: SIP/2.0/UDP 192.0.2.20;branch=z9hG4bKbob\r\nVia: SIP";
+    let back = at_bob.replacen("Via: SIP", via, 1);
+    let looped = back.replacen(BOB_CONTACT, "sip:bob@example.test", 1);
+    let refused = node.receive(BOB, &looped);
+    assert!(refused.only("192.0.2.20:5060").starts_with("SIP/2.0 482 Loop Detected"));
+    // With another Request-URI it is a spiral.
+    let spiral = back.replacen(BOB_CONTACT, "sip:carol@example.test", 1);
+    assert_eq!(node.receive(BOB, spiral).lines(BOB), ["MESSAGE"]);
+    // And nobody can pretend that it was: the branch is signed.
+    let forged = looped.replace("z9hG4bK-", "z9hG4bK-0").replace("4bKbob", "4bKbob2");
+    assert!(forged.contains(BALANCER));
+    assert_eq!(node.receive(BOB, forged).lines(BOB), ["MESSAGE"]);
+}
