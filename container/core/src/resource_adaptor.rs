@@ -251,8 +251,8 @@ pub trait ResourceAdaptor: Send {
     }
 
     /// The activity is removed by force, or the adaptor with all of them
-    /// (`ResourceAdaptor.administrativeRemove` of JAIN SLEE): it ends behind this step, and what can
-    /// still be said to its client is said here. By default nothing is.
+    /// (`ResourceAdaptor.administrativeRemove` of JAIN SLEE): it ends behind this step, and what
+    /// can still be said to its client is said here. By default nothing is.
     fn removed(&mut self, endpoint: &mut Endpoint, activity: ActivityId) {
         let _ = (endpoint, activity);
     }

@@ -15,22 +15,21 @@ mod faults;
 mod links;
 mod old_store;
 mod outputs;
+mod phones;
 mod watching;
 
 use crate::checks::{Lateness, OutputCommit, Router, Violation};
 use crate::local_clock::LocalClock;
-use crate::node::{Cluster, Node, timers};
+use crate::node::{Cluster, Node};
 use crate::plan::{Cut, Ending, Plan, Process};
 use crate::trace::{Trace, describe};
 pub use old_store::OldStore;
+use phones::phone;
 use resilee_balancer::{Algorithm, Balancer, BalancerInput};
 use resilee_core::{Input, Peer};
 use resilee_membership::{Key, View, VoterState};
 use resilee_sbb::{DeliveryId, Outcome, Timestamp};
-use resilee_test_kit::{
-    AnswerPolicy, Network, Packet, Phone, PhoneCommand, PhoneConfig, PhoneEvent, PhoneInput,
-    PhoneOutput, Random,
-};
+use resilee_test_kit::{Network, Packet, Phone, PhoneCommand, PhoneEvent, PhoneInput, Random};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -463,39 +462,5 @@ impl World {
             self.watch_done(node);
             self.nodes[node].note_timeout();
         }
-    }
-
-    fn feed_phone(&mut self, phone: usize, input: PhoneInput) {
-        self.phones[phone].handle_input(self.now, input);
-        while let Some(output) = self.phones[phone].poll_output() {
-            match output {
-                PhoneOutput::Send { destination, bytes } => {
-                    let source = self.phones[phone].config().address;
-                    self.network.handle_send(self.now, Packet { source, destination, bytes });
-                }
-                PhoneOutput::Event(event) => {
-                    self.trace
-                        .add(self.now, "PHONE", &[phone as u8], || format!("{phone} {event:?}"));
-                    self.events.push((phone, event));
-                }
-            }
-        }
-        self.phones_due[phone] = self.phones[phone].poll_timeout();
-    }
-}
-
-fn phone(plan: &Plan, index: usize, user: &str) -> PhoneConfig {
-    PhoneConfig {
-        user: user.to_owned(),
-        domain: crate::node::DOMAIN.to_owned(),
-        password: Some(crate::node::PASSWORD.to_owned()),
-        address: address(3, index as u8 + 1, 5060),
-        proxy: balancer_address(),
-        register_expires_s: 600,
-        ring_ms: plan.ring_ms,
-        answer: AnswerPolicy::Answer,
-        seed: plan.seed,
-        timers: timers(),
-        rtp: None,
     }
 }

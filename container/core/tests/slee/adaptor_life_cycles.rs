@@ -5,7 +5,9 @@ use crate::adaptors::{answer, begun, end, last, post, posted, write};
 use crate::pair::Pair;
 use crate::post::Letter;
 use crate::script::{self, on, take_trace};
-use resilee_core::management::{AdaptorOrder, AdaptorState, AdaptorStatus, Changed, TableChange};
+use resilee_core::management::{
+    AdaptorOrder, AdaptorState, AdaptorStatus, Changed, Removal, TableChange,
+};
 
 fn want(order: AdaptorOrder) -> TableChange {
     TableChange::Adaptor { name: "post".to_owned(), order }
@@ -116,6 +118,35 @@ fn an_activity_that_is_adopted_after_the_removal_ends_as_well() {
     pair.pass_ms(10);
     assert_eq!(take_trace(), ["alpha1 end 2"], "once");
     assert_eq!(status(&pair, 1).state, AdaptorState::Inactive);
+    end(&mut pair, 1);
+}
+
+/// An operator ends activity 2 of the call at a node.
+fn end_activity(pair: &mut Pair, node: usize, orderly: bool) -> Option<Changed> {
+    let cells = pair.nodes[node].core.as_ref().expect("it lives").cells(1);
+    let what = format!("{}/a2", cells[0].id).parse().expect("an id");
+    let removal = Removal { what, by: "ann".to_owned(), again: false, orderly };
+    pair.change(node, TableChange::Remove(removal))
+}
+
+#[test]
+fn an_activity_that_is_removed_ends_at_once_and_its_client_is_told() {
+    let mut pair = with_a_letter();
+    assert_eq!(end_activity(&mut pair, 1, false), Some(Changed::Done));
+    assert_eq!(posted(&mut pair, 0), ["farewell 2"]);
+    assert_eq!(take_trace(), ["alpha1 end 2"]);
+    end(&mut pair, 0);
+}
+
+#[test]
+fn one_that_is_ended_in_order_goes_on_until_its_client_has_heard_also_at_the_survivor() {
+    let mut pair = with_a_letter();
+    assert_eq!(end_activity(&mut pair, 1, true), Some(Changed::Done));
+    assert_eq!((posted(&mut pair, 0), take_trace()), (vec!["please end 2".to_owned()], vec![]));
+    pair.kill(0);
+    pair.until_member_of(1, 1);
+    last(&mut pair, 1, 2);
+    assert_eq!(take_trace(), ["alpha1 end 2"]);
     end(&mut pair, 1);
 }
 

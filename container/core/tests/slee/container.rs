@@ -168,7 +168,7 @@ impl Container {
     /// An operator removes a part of `c1`, like `a1`; what became of it, if that is known.
     pub fn remove(&mut self, part: &str) -> Option<Changed> {
         let what = format!("{}/{part}", self.cell()).parse().expect("the id of a part");
-        self.remove_of(Removal { what, by: "ann".to_owned(), again: false })
+        self.remove_of(Removal { what, by: "ann".to_owned(), again: false, orderly: false })
     }
 
     /// The same, as it was asked for.

@@ -218,7 +218,7 @@ fn what_is_not_there_cannot_be_removed_and_the_answer_says_so() {
     }
     let what = "0000000000000abc-1/a1".parse().expect("an id");
     let by = "ann".to_owned();
-    let changed = container.remove_of(Removal { what, by, again: false });
+    let changed = container.remove_of(Removal { what, by, again: false, orderly: false });
     assert!(matches!(changed, Some(Changed::Refused(_))), "{changed:?}");
     assert_eq!(container.removals(), [""; 0]);
     assert_eq!(container.trace(), [""; 0]);
@@ -252,7 +252,7 @@ fn ask_to_remove(story: &mut Story, node: usize, part: &str) -> u64 {
     let core = story.pair.nodes[node].core.as_ref().expect("it lives");
     let what = format!("{}/{part}", core.cells(1)[0].id).parse().expect("an id");
     let by = "ann".to_owned();
-    story.pair.ask(node, TableChange::Remove(Removal { what, by, again: false }))
+    story.pair.ask(node, TableChange::Remove(Removal { what, by, again: false, orderly: false }))
 }
 
 fn answer(story: &Story, node: usize, token: u64) -> Option<Changed> {
@@ -343,7 +343,7 @@ fn a_mirror_that_is_removed_ends_at_its_root_and_its_activity_goes_on() {
     let mirrors: Vec<_> = rows.iter().filter(|row| row.note.starts_with("mirror")).collect();
     let [mirror] = mirrors[..] else { panic!("{rows:?}") };
     let (what, by) = (mirror.what.clone(), "ann".to_owned());
-    assert_eq!(container.remove_of(Removal { what, by, again: false }), DONE);
+    assert_eq!(container.remove_of(Removal { what, by, again: false, orderly: false }), DONE);
     container.settle();
     assert_eq!(found(&container, &all(LeftoverKind::Entities)), [], "the root had nothing else");
     container.say("c1 fire choose 1 two");

@@ -165,6 +165,10 @@ impl ResourceAdaptor for Post {
         say(endpoint, format!("farewell {}", activity.number));
     }
 
+    fn end(&mut self, endpoint: &mut Endpoint, activity: ActivityId) {
+        say(endpoint, format!("please end {}", activity.number));
+    }
+
     fn timeout(&mut self, _endpoint: &mut Endpoint, _activity: ActivityId) {}
 
     fn next_timeout(&self, _activity: ActivityId) -> Option<Timestamp> {

@@ -216,8 +216,8 @@ fn take(headers: &mut Vec<Vec<u8>>, start: &str) {
     headers.remove(found.unwrap_or_else(|| panic!("no {start}")));
 }
 
-/// Start line, Via, Max-Forwards, Record-Route and Route are as RFC 3261 §16.6 says, Session-Expires
-/// as RFC 4028 §8 says; every other byte is as it came.
+/// Start line, Via, Max-Forwards, Record-Route and Route are as RFC 3261 §16.6 says, and
+/// Session-Expires as RFC 4028 §8 does; every other byte is as it came.
 #[track_caller]
 fn assert_unharmed(before: &[u8], after: &[u8]) {
     let (mut before, mut after) = (cut(before), cut(after));
