@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::bench::binaries;
 use crate::command::{Mode, cargo, run as run_command};
 use crate::figures::{append_row, load_average, stamp};
+use crate::valgrind;
 
 /// Shown by `cargo xtask bench-slee --help`.
 pub const HELP: &str = "\
@@ -56,8 +57,11 @@ pub struct Options {
 pub fn run(root: &Path, options: &Options) -> Result<()> {
     run_command(cargo(root, &["build", "--release", "-p", "resilee-bench"]), Mode::Run)?;
     let program = binaries(root, None).join("resilee-bench");
-    let bench =
-        Bench { root, program: &program, counts: !options.no_instructions && has_valgrind() };
+    let bench = Bench {
+        root,
+        program: &program,
+        counts: !options.no_instructions && valgrind::is_installed(),
+    };
     println!(
         "| deployed | nodes | together | CPU µs per event | events/s | instructions | load |\n\
          |---|---|---|---|---|---|---|"
@@ -141,14 +145,9 @@ impl Bench<'_> {
     fn instructions(&self, arguments: &[&str]) -> Result<u64> {
         const EVENTS: u64 = 3_200;
         let count = |events: u64| -> Result<u64> {
-            let mut command = Command::new("valgrind");
-            command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(self.program);
-            command.args(arguments).args(["--activities", "100", "--events"]);
-            let output = command.arg(events.to_string()).stdin(Stdio::null()).output()?;
-            ensure!(output.status.success(), "valgrind: {}", output.status);
-            let text = String::from_utf8_lossy(&output.stderr);
-            let collected = text.lines().find_map(|line| line.split("Collected : ").nth(1));
-            Ok(collected.context("valgrind collected nothing")?.trim().parse()?)
+            let events = events.to_string();
+            let arguments = [arguments, &["--activities", "100", "--events", &events]].concat();
+            valgrind::instructions(self.program, &arguments)
         };
         Ok((count(2 * EVENTS)? - count(EVENTS)?) / EVENTS)
     }
@@ -215,9 +214,4 @@ fn answer(command: &mut Command) -> Result<Value> {
     ensure!(output.status.success(), "a measurement ended with {}", output.status);
     let text = String::from_utf8_lossy(&output.stdout);
     Ok(serde_json::from_str(text.lines().last().context("a measurement said nothing")?)?)
-}
-
-fn has_valgrind() -> bool {
-    let mut command = Command::new("valgrind");
-    command.arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).status().is_ok()
 }

@@ -1,12 +1,14 @@
 //! Development tasks: what a person and continuous integration run, and nothing else.
 //!
 //! This file is the command line. What each task does is in the file of its name: [`lint`],
-//! [`tidy`], [`full_test`], [`mod@bench`], [`bench_slee`], [`soak`]; `bench` and `soak` share
-//! [`pair`] (the processes under load), [`phones`] and [`own_network`], all three [`figures`]. The
-//! rest are [`steps`], [`command`] (child processes), [`system_programs`], [`libtest_tally`] and
-//! [`deny`]. Nothing here is part of Resilee itself.
+//! [`tidy`], [`full_test`], [`mod@bench`], [`bench_slee`], [`bench_sip`], [`soak`]; `bench` and
+//! `soak` share [`pair`] (the processes under load), [`phones`] and [`own_network`], all that
+//! measure [`figures`], two of them [`valgrind`]. The rest are [`steps`], [`command`] (child
+//! processes), [`system_programs`], [`libtest_tally`] and [`deny`]. Nothing here is part of Resilee
+//! itself.
 
 mod bench;
+mod bench_sip;
 mod bench_slee;
 mod command;
 mod deny;
@@ -21,6 +23,7 @@ mod soak;
 mod steps;
 mod system_programs;
 mod tidy;
+mod valgrind;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -72,6 +75,9 @@ enum Task {
     /// Measure the container alone: CPU per event, memory, takeover; appends to bench/slee.csv
     #[command(after_long_help = bench_slee::HELP)]
     BenchSlee(bench_slee::Options),
+    /// Count what one SIP message costs, beside rsip; appends to bench/sip.csv
+    #[command(after_long_help = bench_sip::HELP)]
+    BenchSip(bench_sip::Options),
     /// Break parts of the pair under calls and check every bill; appends to bench/failover.csv
     #[command(after_long_help = soak::HELP)]
     Soak(soak::Options),
@@ -103,6 +109,7 @@ fn main() -> ExitCode {
         Task::Sweep { minutes, dry_run } => full_test::sweep(&root, minutes, dry_run.mode()),
         Task::Bench(options) => bench::run(&root, &options),
         Task::BenchSlee(options) => bench_slee::run(&root, &options),
+        Task::BenchSip(options) => bench_sip::run(&root, &options),
         Task::Soak(options) => soak::run(&root, &options),
     };
     match outcome {

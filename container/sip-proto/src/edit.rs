@@ -12,6 +12,9 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::ops::Range;
 
+/// Via, Record-Route, Session-Expires, Min-SE.
+const LINES_ADDED_USUALLY: usize = 4;
+
 /// A message being changed.
 #[derive(Clone, Debug)]
 pub struct Edit<'m> {
@@ -29,15 +32,12 @@ impl<'m> Edit<'m> {
     pub fn new(message: &Message<'m>) -> Self {
         let bytes = message.bytes();
         let headers = message.header_lines();
+        let mut lines = Vec::with_capacity(headers.len() + LINES_ADDED_USUALLY);
+        lines.extend(headers.iter().map(|header| Line::received(bytes, header)));
         let headers_start = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
         let headers_end = headers.last().map_or(headers_start, |last| last.line.end);
         let (start_line, request_uri) = start_line(message, &bytes[..headers_start]);
-        Edit {
-            start_line,
-            request_uri,
-            lines: headers.iter().map(|header| Line::received(bytes, header)).collect(),
-            rest: &bytes[headers_end..],
-        }
+        Edit { start_line, request_uri, lines, rest: &bytes[headers_end..] }
     }
 
     /// Replaces the Request-URI; nothing happens to a response.
@@ -219,7 +219,7 @@ impl<'m> Line<'m> {
         let value_start = name.len() + 2;
         Line {
             name: HeaderName::of(name.as_bytes()),
-            text: Cow::Owned(format!("{name}: {value}\r\n").into_bytes()),
+            text: Cow::Owned([&name, ": ", &value, "\r\n"].concat().into_bytes()),
             name_len: name.len(),
             value: value_start..value_start + value.len(),
         }

@@ -49,41 +49,66 @@ pub enum HeaderName {
     Other,
 }
 
-/// Every variant but `Other`, with its long name.
-const LONG_NAMES: [(HeaderName, &str); 20] = [
-    (HeaderName::Via, "Via"),
-    (HeaderName::From, "From"),
-    (HeaderName::To, "To"),
-    (HeaderName::CallId, "Call-ID"),
-    (HeaderName::CSeq, "CSeq"),
-    (HeaderName::Contact, "Contact"),
-    (HeaderName::Route, "Route"),
-    (HeaderName::RecordRoute, "Record-Route"),
-    (HeaderName::MaxForwards, "Max-Forwards"),
-    (HeaderName::Expires, "Expires"),
-    (HeaderName::Authorization, "Authorization"),
-    (HeaderName::ProxyAuthorization, "Proxy-Authorization"),
-    (HeaderName::WwwAuthenticate, "WWW-Authenticate"),
-    (HeaderName::ProxyAuthenticate, "Proxy-Authenticate"),
-    (HeaderName::ContentType, "Content-Type"),
-    (HeaderName::ContentLength, "Content-Length"),
-    (HeaderName::ProxyRequire, "Proxy-Require"),
-    (HeaderName::Require, "Require"),
-    (HeaderName::Supported, "Supported"),
-    (HeaderName::UserAgent, "User-Agent"),
-];
-
 impl HeaderName {
     /// The name for bytes of a message, long or compact, in any letter case.
     pub fn of(written: &[u8]) -> HeaderName {
+        use HeaderName::*;
         let long = long_name(written);
-        let is_it = |entry: &&(HeaderName, &str)| long.eq_ignore_ascii_case(entry.1.as_bytes());
-        LONG_NAMES.iter().find(is_it).map_or(HeaderName::Other, |entry| entry.0)
+        // Length and first letter leave one name, or two that the second letter tells apart.
+        let candidate = match (long.len(), long.first().map(u8::to_ascii_lowercase)) {
+            (2, Some(b't')) => To,
+            (3, Some(b'v')) => Via,
+            (4, Some(b'f')) => From,
+            (4, Some(b'c')) => CSeq,
+            (5, Some(b'r')) => Route,
+            (7, Some(b'c')) if long[1].eq_ignore_ascii_case(&b'a') => CallId,
+            (7, Some(b'c')) => Contact,
+            (7, Some(b'e')) => Expires,
+            (7, Some(b'r')) => Require,
+            (9, Some(b's')) => Supported,
+            (10, Some(b'u')) => UserAgent,
+            (12, Some(b'c')) => ContentType,
+            (12, Some(b'm')) => MaxForwards,
+            (12, Some(b'r')) => RecordRoute,
+            (13, Some(b'a')) => Authorization,
+            (13, Some(b'p')) => ProxyRequire,
+            (14, Some(b'c')) => ContentLength,
+            (16, Some(b'w')) => WwwAuthenticate,
+            (18, Some(b'p')) => ProxyAuthenticate,
+            (19, Some(b'p')) => ProxyAuthorization,
+            _ => return Other,
+        };
+        let name = candidate.long().as_bytes();
+        // Nearly all are written as in the RFC.
+        if long == name || long.eq_ignore_ascii_case(name) { candidate } else { Other }
     }
 
     /// The long name; empty for [`HeaderName::Other`].
     pub fn long(self) -> &'static str {
-        LONG_NAMES.iter().find(|entry| entry.0 == self).map_or("", |entry| entry.1)
+        use HeaderName::*;
+        match self {
+            Via => "Via",
+            From => "From",
+            To => "To",
+            CallId => "Call-ID",
+            CSeq => "CSeq",
+            Contact => "Contact",
+            Route => "Route",
+            RecordRoute => "Record-Route",
+            MaxForwards => "Max-Forwards",
+            Expires => "Expires",
+            Authorization => "Authorization",
+            ProxyAuthorization => "Proxy-Authorization",
+            WwwAuthenticate => "WWW-Authenticate",
+            ProxyAuthenticate => "Proxy-Authenticate",
+            ContentType => "Content-Type",
+            ContentLength => "Content-Length",
+            ProxyRequire => "Proxy-Require",
+            Require => "Require",
+            Supported => "Supported",
+            UserAgent => "User-Agent",
+            Other => "",
+        }
     }
 
     /// Its value is a comma list (RFC 3261 §7.3.1): `A: x, y` means `A: x` and `A: y`.
@@ -143,8 +168,32 @@ mod tests {
         assert_eq!(HeaderName::of(b"k"), HeaderName::Supported);
         assert_eq!(HeaderName::of(b"X-Via"), HeaderName::Other);
         assert!(HeaderName::is_same(b"x", b"session-expires"));
-        for (name, long) in LONG_NAMES {
-            assert_eq!((HeaderName::of(long.as_bytes()), name.long()), (name, long));
+        let names = [
+            HeaderName::Via,
+            HeaderName::From,
+            HeaderName::To,
+            HeaderName::CallId,
+            HeaderName::CSeq,
+            HeaderName::Contact,
+            HeaderName::Route,
+            HeaderName::RecordRoute,
+            HeaderName::MaxForwards,
+            HeaderName::Expires,
+            HeaderName::Authorization,
+            HeaderName::ProxyAuthorization,
+            HeaderName::WwwAuthenticate,
+            HeaderName::ProxyAuthenticate,
+            HeaderName::ContentType,
+            HeaderName::ContentLength,
+            HeaderName::ProxyRequire,
+            HeaderName::Require,
+            HeaderName::Supported,
+            HeaderName::UserAgent,
+        ];
+        for name in names {
+            assert_eq!(HeaderName::of(name.long().as_bytes()), name);
+            assert_eq!(HeaderName::of(name.long().to_uppercase().as_bytes()), name);
+            assert_eq!(HeaderName::of(format!("{}x", name.long()).as_bytes()), HeaderName::Other);
         }
     }
 }

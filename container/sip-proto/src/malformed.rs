@@ -16,7 +16,7 @@
 use crate::edit::amended_via;
 use crate::header_name::HeaderName;
 use crate::message::{
-    HEADERS_MAX, HeaderLine, ParseError, check_version, has_bare_cr, read_header_line, trim_end,
+    HEADERS_MAX, HeaderLine, ParseError, check_version, read_header_line, trim_end,
 };
 use crate::text::{is_closed, is_token, split_list, unfold};
 use crate::uri::name_addr;
@@ -178,6 +178,11 @@ fn write(bytes: &mut Vec<u8>, name: HeaderName, value: &[u8], suffix: &str) {
     for part in [name.long().as_bytes(), b": ", value, suffix.as_bytes(), b"\r\n"] {
         bytes.extend_from_slice(part);
     }
+}
+
+/// A carriage return without a line feed behind it.
+fn has_bare_cr(head: &[u8]) -> bool {
+    memchr::memchr_iter(b'\r', head).any(|at| head.get(at + 1) != Some(&b'\n'))
 }
 
 #[cfg(test)]

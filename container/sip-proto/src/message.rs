@@ -118,8 +118,10 @@ impl<'a> Message<'a> {
         let bytes = &bytes[skipped.ok_or(ParseError::Empty)?..];
         let line_end = memchr::memchr(b'\n', bytes).ok_or(ParseError::NoBlankLine)?;
         let start_line = read_start_line(bytes, trim_end(bytes, 0..line_end))?;
-        let (headers, body_start) = read_headers(bytes, line_end + 1)?;
-        if has_bare_cr(&bytes[..body_start]) {
+        let (headers, body_start, crlfs) = read_headers(bytes, line_end + 1)?;
+        let crlfs = crlfs + usize::from(is_crlf(bytes, line_end));
+        // A line ends at each line feed: what is more are others.
+        if memchr::memchr_iter(b'\r', &bytes[..body_start]).count() > crlfs {
             return Err(ParseError::BareCarriageReturn);
         }
         let index = HeaderIndex { bytes, headers: &headers };
@@ -401,15 +403,17 @@ pub(crate) fn check_version(version: &[u8]) -> Result<(), ParseError> {
     Err(if is_sip { ParseError::BadVersion } else { ParseError::BadStartLine })
 }
 
-/// The header lines from `start` on, and where the body starts.
-fn read_headers(bytes: &[u8], start: usize) -> Result<(Vec<HeaderLine>, usize), ParseError> {
+/// The header lines from `start` on, where the body starts, and how many lines end with CRLF.
+fn read_headers(bytes: &[u8], start: usize) -> Result<(Vec<HeaderLine>, usize, usize), ParseError> {
     let mut headers: Vec<HeaderLine> = Vec::with_capacity(20);
     let mut at = start;
+    let mut crlfs = 0;
     loop {
         let rest = &bytes[at..];
         let line_end = at + memchr::memchr(b'\n', rest).ok_or(ParseError::NoBlankLine)? + 1;
+        crlfs += usize::from(is_crlf(bytes, line_end - 1));
         match rest {
-            [b'\n', ..] | [b'\r', b'\n', ..] => return Ok((headers, line_end)),
+            [b'\n', ..] | [b'\r', b'\n', ..] => return Ok((headers, line_end, crlfs)),
             [b' ' | b'\t', ..] => {
                 headers.last_mut().ok_or(ParseError::BadHeaderLine)?.fold(bytes, line_end);
             }
@@ -420,18 +424,21 @@ fn read_headers(bytes: &[u8], start: usize) -> Result<(Vec<HeaderLine>, usize), 
     }
 }
 
-pub(crate) fn has_bare_cr(head: &[u8]) -> bool {
-    memchr::memchr_iter(b'\r', head).any(|at| head.get(at + 1) != Some(&b'\n'))
+/// Whether a carriage return stands before the line feed.
+fn is_crlf(bytes: &[u8], line_feed: usize) -> bool {
+    line_feed > 0 && bytes[line_feed - 1] == b'\r'
 }
 
 pub(crate) fn read_header_line(bytes: &[u8], line: Range<usize>) -> Result<HeaderLine, ParseError> {
     let text = &bytes[line.clone()];
-    let colon = line.start + memchr::memchr(b':', text).ok_or(ParseError::BadHeaderLine)?;
-    let name_range = trim_end(bytes, line.start..colon);
-    let name = &bytes[name_range.clone()];
-    if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
+    let name_len = text.iter().take_while(|byte| is_token(**byte)).count();
+    let spaces = text[name_len..].iter().take_while(|byte| is_space(**byte)).count();
+    if name_len == 0 || text.get(name_len + spaces) != Some(&b':') {
         return Err(ParseError::BadHeaderLine);
     }
+    let colon = line.start + name_len + spaces;
+    let name_range = line.start..line.start + name_len;
+    let name = &text[..name_len];
     let value = trim(bytes, colon + 1..line.end);
     // A value that starts on the next line must not start behind this line's end.
     let value = if value.is_empty() { colon + 1..colon + 1 } else { value };

@@ -1,0 +1,59 @@
+//! A datagram between balancer and nodes: as it comes, and with the MAC of somebody who has the
+//! cluster's key and writes nonsense.
+
+use crate::alone::{Alone, START, address, key};
+use resilee_balancer::{Algorithm, Balancer, BalancerConfig, BalancerInput, Server};
+use resilee_core::Input;
+use resilee_membership::{Packet, open};
+use std::time::Duration;
+
+/// Where the MAC of an envelope is, and its body (`membership/src/envelope.rs`).
+const MAC_AT: usize = 13;
+const BODY_AT: usize = 29;
+
+/// It opens or not, the same each time; neither node nor balancer dies of it.
+///
+/// # Panics
+/// A rule is broken.
+pub fn envelope(bytes: &[u8]) {
+    for datagram in [bytes.to_vec(), sealed(bytes)] {
+        let opened = open(&key(), &datagram);
+        if let Ok(Packet::Sip { bytes, .. }) = &opened {
+            assert!(datagram.ends_with(bytes));
+        }
+        let mut node = Alone::new(true);
+        node.feed(Input::Packet { source: address("192.0.2.1:6001"), bytes: datagram.clone() });
+        node.pass(Duration::from_millis(500));
+        balancer(&datagram);
+    }
+}
+
+fn balancer(datagram: &[u8]) {
+    let server = |name: &str, sip: &str| Server {
+        name: name.parse().expect("a name"),
+        address: address(sip),
+    };
+    let config = BalancerConfig {
+        listen: vec![address("198.51.100.1:5060")],
+        servers: vec![server("server1", "192.0.2.11:5080"), server("server2", "192.0.2.12:5080")],
+        algorithm: Algorithm::FirstAlive,
+        heartbeat_ms: 50,
+        missed: 6,
+    };
+    let mut balancer = Balancer::new(START, config, key(), None);
+    let (source, local) = (address("192.0.2.10:40000"), address("198.51.100.1:5060"));
+    balancer.handle_input(START, BalancerInput::FromClient { source, local, bytes: datagram });
+    balancer.handle_input(START, BalancerInput::FromNode { server: 0, bytes: datagram });
+    while balancer.poll_output().is_some() {}
+}
+
+fn sealed(bytes: &[u8]) -> Vec<u8> {
+    let mut datagram = bytes.to_vec();
+    if datagram.len() >= BODY_AT {
+        let mut hasher = blake3::Hasher::new_keyed(&key().derive("envelope"));
+        hasher.update(&datagram[..MAC_AT]).update(&datagram[BODY_AT..]);
+        let mac = hasher.finalize();
+        datagram[MAC_AT..BODY_AT].copy_from_slice(&mac.as_bytes()[..BODY_AT - MAC_AT]);
+    }
+    datagram
+}

@@ -1,0 +1,27 @@
+//! What bytes of anybody are put through: a datagram of a phone, what a transaction is told, a
+//! record or frame of another node, an envelope. Each function panics if a rule is broken.
+//!
+//! `fuzz/` calls them with bytes that libFuzzer makes up, on nightly; the tests here call them with
+//! the corpora in `corpus/`, to which what was found is added.
+
+mod alone;
+mod datagram;
+mod envelope;
+mod records;
+mod transactions;
+
+pub use datagram::datagram;
+pub use envelope::envelope;
+pub use records::records;
+pub use transactions::transactions;
+
+/// What bytes are put through.
+pub type Target = fn(&[u8]);
+
+/// The targets by the names of their corpora.
+pub const TARGETS: [(&str, Target); 4] = [
+    ("datagram", datagram),
+    ("transactions", transactions),
+    ("records", records),
+    ("envelope", envelope),
+];
