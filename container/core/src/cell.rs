@@ -39,8 +39,6 @@ pub(crate) enum CellInput {
     Resume(u32),
     /// An adaptor looks at its activities, or loses them.
     Examine(AdaptorId),
-    /// A handler of this service does not return.
-    Quarantine(&'static str),
     /// An operator removes a part of the cell; with the removal's ticket (`housekeeping.rs`).
     Remove(u64, Box<Removal>),
     /// Another cell says something.

@@ -8,6 +8,7 @@ use crate::commit::Record;
 use crate::commits::Writes;
 use crate::conditions::RefusedFrames;
 use crate::config::CoreConfig;
+use crate::deliveries::Out;
 use crate::frame::Extra;
 use crate::gate::Gate;
 use crate::hand_over::HandOver;
@@ -79,8 +80,8 @@ pub struct Core {
     /// Nodes of which this run has known an earlier run.
     pub(crate) came_back: BTreeSet<NodeName>,
     pub(crate) timers: Timers,
-    /// Deliveries that are out, with their cell, and since when.
-    pub(crate) deliveries: BTreeMap<DeliveryId, (CellId, Timestamp)>,
+    /// Deliveries that are out.
+    pub(crate) deliveries: BTreeMap<DeliveryId, Out>,
     pub(crate) overload: Overload,
     /// Handlers that did not return.
     pub(crate) hung_handlers: usize,
@@ -297,7 +298,7 @@ impl Core {
             Input::LinkDown { peer } => self.on_link_down(now, &peer),
             Input::Frame { peer, bytes } => self.on_frame(now, &peer, &bytes),
             Input::Outcome { delivery, outcome } => self.on_outcome(now, delivery, outcome),
-            Input::Stuck { entity, service, fate } => self.on_stuck(now, entity, service, &fate),
+            Input::Abandoned { delivery, fate } => self.on_abandoned(now, delivery, fate),
             Input::Stored { number } => self.on_stored(number),
             Input::StoreFailed { reason } => self.on_store_failed(now, &reason),
             Input::VoteSaved { number } => self.on_vote_saved(number),

@@ -11,10 +11,10 @@
 //! | rolled back                   | nothing but traces and alarms is kept; then by the        |
 //! |                               | service's policy: dropped, tried again, or tree removed   |
 //! | rolled back, entity existed   | it hears of it in a new transaction (`rolled_back`)       |
-//! | none in time                  | as rolled back; the worker is given up                    |
+//! | none in time                  | as rolled back; more in `hangs.rs`                        |
 
 use crate::commit::{ChildOf, Entity, Part};
-use crate::core::{Core, DELIVERY_DEADLINE_MS, DELIVERY_GRACE_MS};
+use crate::core::{Core, DELIVERY_DEADLINE_MS};
 use crate::event_router::{Audience, Awaiting, Recipient, RolledBack};
 use crate::io::Output;
 use crate::resource_adaptor::Scope;
@@ -28,6 +28,19 @@ use std::time::Duration;
 
 /// Reason of the roll back of a delivery whose answer names what it may not.
 const FORGED: &str = "an entity is created that its tree has no place for";
+
+/// A delivery that is out.
+#[derive(Debug)]
+pub(crate) struct Out {
+    /// Its cell.
+    pub cell: CellId,
+    /// Since when.
+    pub since: Timestamp,
+    /// Index of its service.
+    pub service: usize,
+    /// What does not return, in words, once it should have.
+    pub overdue: Option<String>,
+}
 
 impl Core {
     /// Hands the routed event to its next recipient.
@@ -114,28 +127,25 @@ impl Core {
         if let Some(turn) = cell.turn.as_mut() {
             turn.awaiting = Some(Awaiting { delivery, service, entity, created, selects });
         }
-        self.deliveries.insert(delivery, (id, now));
+        let out = Out { cell: id, since: now, service, overdue: None };
+        self.deliveries.insert(delivery, out);
         let deadline = now + Duration::from_millis(DELIVERY_DEADLINE_MS);
         self.timers.set(Due::Delivery(delivery), Some(deadline));
         self.outputs.push_back(Output::Deliver(Box::new(deliver)));
     }
 
-    pub(crate) fn on_delivery_deadline(&mut self, now: Timestamp, delivery: DeliveryId) {
-        let reason = format!("the handler did not return within {DELIVERY_DEADLINE_MS} ms");
-        self.outputs.push_back(Output::Abandon { delivery });
-        // Others may have waited for the same thread, and are handed to another one now.
-        let grace = now + Duration::from_millis(DELIVERY_GRACE_MS);
-        for other in self.deliveries.keys().filter(|other| **other != delivery) {
-            self.timers.postpone(Due::Delivery(*other), grace);
-        }
-        self.on_outcome(now, delivery, Outcome::RolledBack { reason, effects: Vec::new() });
-    }
-
     /// The answer to a delivery; a late or repeated one is refused.
     pub(crate) fn on_outcome(&mut self, now: Timestamp, delivery: DeliveryId, outcome: Outcome) {
-        let Some((id, _)) = self.deliveries.remove(&delivery) else {
+        let known = self.deliveries.get(&delivery);
+        if known.is_none_or(|out| out.overdue.is_some()) {
             return self.count_drop("late answer of a handler");
-        };
+        }
+        self.end_delivery(now, delivery, outcome);
+    }
+
+    /// A delivery is out no more: the turn of its cell goes on.
+    pub(crate) fn end_delivery(&mut self, now: Timestamp, delivery: DeliveryId, outcome: Outcome) {
+        let Some(Out { cell: id, .. }) = self.deliveries.remove(&delivery) else { return };
         self.timers.set(Due::Delivery(delivery), None);
         let Some(turn) = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut()) else {
             return;

@@ -137,7 +137,7 @@ impl Core {
         if hand_over.stage == Stage::Resting {
             // Between two inputs, a turn that runs has a delivery out.
             let runs = |cohort: &CohortId| hand_over.cohorts.contains(cohort);
-            if !self.deliveries.values().any(|(cell, _)| runs(&cell.cohort)) {
+            if !self.deliveries.values().any(|out| runs(&out.cell.cohort)) {
                 hand_over.stage = Stage::Settling(self.gate.last_commit());
             }
         }

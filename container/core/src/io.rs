@@ -8,7 +8,7 @@ use crate::resource_adaptor::{Egress, Ingress};
 use crate::store::StoreBatch;
 use crate::store::StoredRecord;
 use resilee_membership::{Flow, NodeName};
-use resilee_sbb::{Deliver, DeliveryId, EntityId, Outcome, Severity, Timestamp};
+use resilee_sbb::{Deliver, DeliveryId, Outcome, Severity, Timestamp};
 use std::net::SocketAddr;
 
 /// What arrives at a node.
@@ -54,14 +54,13 @@ pub enum Input {
         /// The answer.
         outcome: Outcome,
     },
-    /// The handler of a delivery that was abandoned is still running.
-    Stuck {
-        /// Its entity.
-        entity: EntityId,
-        /// Its service.
-        service: &'static str,
-        /// What became of its worker, for the alarm.
-        fate: String,
+    /// The answer to [`Output::Abandon`].
+    Abandoned {
+        /// Which delivery.
+        delivery: DeliveryId,
+        /// What became of its worker, for the alarm, if the handler is still running; `None`: it
+        /// is not, or was not begun, and will not be.
+        fate: Option<String>,
     },
     /// All batches up to this number are flushed to the store.
     Stored {
@@ -146,8 +145,8 @@ pub enum Input {
 pub enum Output {
     /// Run a handler; answer with [`Input::Outcome`].
     Deliver(Box<Deliver>),
-    /// A delivery was rolled back because its answer is overdue: if its handler is still running,
-    /// say [`Input::Stuck`].
+    /// The answer of a delivery is overdue, and is waited for no longer; answer with
+    /// [`Input::Abandoned`], for which its cell waits.
     Abandon {
         /// The delivery.
         delivery: DeliveryId,

@@ -72,6 +72,7 @@ mod frame;
 mod frame_updates;
 mod gate;
 mod hand_over;
+mod hangs;
 mod histogram;
 mod housekeeping;
 mod inbox;

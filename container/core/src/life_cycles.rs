@@ -82,7 +82,9 @@ impl Entrance {
         }
         let attached = cell.activities.get(&activity).map(|activity| &activity.attached);
         let mut entities = attached.into_iter().flatten().filter_map(|it| cell.entities.get(it));
-        !entities.any(|entity| self.instead_of.contains(&entity.service))
+        let is_served = entities.any(|entity| self.instead_of.contains(&entity.service));
+        // One whose handler hung has no entity here any more, and began something all the same.
+        !is_served && !self.instead_of.iter().any(|old| cell.head.quarantined.contains(old))
     }
 }
 

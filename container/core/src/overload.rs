@@ -95,8 +95,8 @@ impl Core {
             return Some(MANY);
         }
         // They are in the order in which they were handed out.
-        let (_, (_, since)) = self.deliveries.iter().nth(deliveries_max / LATE_SHARE)?;
+        let (_, out) = self.deliveries.iter().nth(deliveries_max / LATE_SHARE)?;
         let age_max = Duration::from_millis(limits.delivery_age_ms_max);
-        (now.since(*since) > age_max).then_some(LATE)
+        (now.since(out.since) > age_max).then_some(LATE)
     }
 }

@@ -8,20 +8,18 @@
 //! | is due again, and commits                  | the next kept event follows at once           |
 //! | is due again, and rolls back               | later again, up to [`TRIES_MAX`] times        |
 //! | rolls back once more                       | all its events are given up; the alarm stays  |
-//! | never returns                              | the service gets no event of this cell again; |
-//! |                                            | after several, a node with a backup drains    |
+//! | never returns                              | nothing is tried again (`hangs.rs`)           |
 //!
 //! What is kept is a part of the cell: replicated, stored, taken over. A cell with kept events is
 //! not over, even when its activities are.
 //!
 //! Who gets an event is not here (`event_router.rs`).
 
-use crate::cell::{Cell, CellInput};
+use crate::cell::Cell;
 use crate::commit::{Part, Retry};
-use crate::core::{Core, Drain};
+use crate::core::Core;
 use crate::event_router::{Audience, Awaiting};
 use crate::timers::Due;
-use resilee_membership::MemberInput;
 use resilee_sbb::{CellId, EntityId, Event, OnRollBack, Severity, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -81,6 +79,9 @@ impl Core {
         }
         let (service, entity) = (service.name, awaiting.entity);
         let Some(cell) = self.cells.get_mut(&id) else { return false };
+        if cell.head.quarantined.contains(service) {
+            return false;
+        }
         let Some(turn) = cell.turn.as_mut() else { return false };
         turn.touched.insert(Part::Retry(entity));
         let convergence_name = turn.new_root_name.take().map(String::into_boxed_str);
@@ -185,56 +186,6 @@ impl Core {
             let entity = EntityId { cell: id, number };
             self.timers.set(Due::Retry(entity), None);
             self.release_retry_alarm(&retry.service, &retry.alarm, entity);
-        }
-    }
-
-    /// A handler does not return: its thread is lost, and its service gets no event of this call
-    /// any more. `fate`: what became of its worker.
-    pub(crate) fn on_stuck(
-        &mut self,
-        now: Timestamp,
-        entity: EntityId,
-        service: &'static str,
-        fate: &str,
-    ) {
-        let id = entity.cell;
-        let text = format!("a handler does not return in call {id}, which goes on without: {fate}");
-        self.raise_alarm(now, Severity::Major, service, &text);
-        self.enqueue(now, id, CellInput::Quarantine(service));
-        self.hung_handlers += 1;
-        self.drain_if_many_hang(now);
-    }
-
-    /// Each handler that hangs keeps a thread: with too many of them, and somebody else to serve
-    /// the calls, this node hands them over and serves nothing until it is started again.
-    fn drain_if_many_hang(&mut self, now: Timestamp) {
-        let (hung, max) = (self.hung_handlers, self.config.limits.hung_handlers_max);
-        if hung < max || self.view.members.len() < 2 || self.draining != Drain::No {
-            return;
-        }
-        let text = format!(
-            "{hung} handlers did not return: this node hands its calls over and serves none until \
-             it is started again"
-        );
-        self.raise_condition(now, Severity::Critical, "slee", &text);
-        self.draining = Drain::Asked;
-        self.tell_member(MemberInput::Drain);
-    }
-
-    /// The service gets no event of this cell any more.
-    pub(crate) fn quarantine(&mut self, id: CellId, service: &str) {
-        let Some(cell) = self.cells.get_mut(&id) else { return };
-        cell.head.quarantined.insert(service.to_owned());
-        let of_service = |(_, retry): &(&u32, &Retry)| retry.service == service;
-        let kept: Vec<u32> = cell.retries.iter().filter(of_service).map(|(n, _)| *n).collect();
-        let Some(turn) = cell.turn.as_mut() else { return };
-        turn.touched.insert(Part::Head);
-        turn.touched.extend(kept.iter().map(|entity| Part::Retry(*entity)));
-        for entity in kept {
-            self.forget_retry(id, entity);
-            if let Some(cell) = self.cells.get_mut(&id) {
-                Self::reclaim(cell, entity);
-            }
         }
     }
 

@@ -41,7 +41,6 @@ impl Core {
             CellInput::Missed => self.hear_missed(now, id),
             CellInput::Retry(entity) => self.try_again(id, entity),
             CellInput::Resume(activity) => self.time_out_suspended(now, id, activity),
-            CellInput::Quarantine(service) => self.quarantine(id, service),
             CellInput::Remove(ticket, removal) => self.remove_leftover(now, id, ticket, &removal),
             CellInput::Word(word) if word.to_root => self.hear_activity(now, id, *word),
             CellInput::Word(word) => self.hear_root(now, id, *word),

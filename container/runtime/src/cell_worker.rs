@@ -54,17 +54,6 @@ struct Unanswered {
     call: Span,
 }
 
-/// What became of a delivery that was abandoned, if its handler hangs.
-#[derive(Debug)]
-pub(crate) struct Hung {
-    /// Its entity.
-    pub entity: EntityId,
-    /// Its service.
-    pub service: &'static str,
-    /// What became of its worker, for the alarm.
-    pub fate: String,
-}
-
 impl CellWorkers {
     /// Starts `count` threads, at least one, which keep `actors_max` actors together.
     pub fn start(count: usize, actors_max: usize, services: &[LinkedSbb]) -> Self {
@@ -93,22 +82,21 @@ impl CellWorkers {
     }
 
     /// The core waits no longer for a delivery. If its handler is what keeps its worker, another
-    /// thread takes the worker's place, with all that waited behind it.
-    pub fn abandon(&mut self, run: u64, delivery: DeliveryId) -> Option<Hung> {
+    /// thread takes the worker's place, with all that waited behind it: what became of the worker,
+    /// for the alarm.
+    pub fn abandon(&mut self, run: u64, delivery: DeliveryId) -> Option<String> {
         let unanswered = self.unanswered.remove(&(run, delivery))?;
         let index = unanswered.worker;
         if self.workers[index].running.load(Ordering::Acquire) != delivery.0 {
             return None;
         }
-        let (entity, service) = (unanswered.deliver.entity, unanswered.deliver.service);
         self.abandoned.retain(|running| running.load(Ordering::Acquire) != IDLE);
         let hanging = self.abandoned.len() + 1;
         if hanging > STUCK_MAX {
-            let fate = format!(
+            return Some(format!(
                 "{STUCK_MAX} threads hang already, so its worker is not replaced: start this \
                  node again"
-            );
-            return Some(Hung { entity, service, fate });
+            ));
         }
         let fresh = Worker::start(&self.services, self.actors_max);
         let old = std::mem::replace(&mut self.workers[index], fresh);
@@ -116,8 +104,7 @@ impl CellWorkers {
         self.abandoned.push(old.running);
         let waiting = self.unanswered.values().filter(|waiting| waiting.worker == index);
         waiting.for_each(|waiting| self.workers[index].send(waiting));
-        let fate = format!("its worker was replaced, {hanging} of {STUCK_MAX} threads may hang");
-        Some(Hung { entity, service, fate })
+        Some(format!("its worker was replaced, {hanging} of {STUCK_MAX} threads may hang"))
     }
 
     /// Another run of the node begins: its core waits for nothing of this one.

@@ -3,7 +3,7 @@
 //! It decides nothing. Inputs of an earlier run (before a rejoin) are dropped by their tag: their
 //! numbers mean something else to the new core.
 
-use crate::cell_worker::{CellWorkers, Hung};
+use crate::cell_worker::CellWorkers;
 use crate::clock::Clock;
 use crate::links;
 use crate::notice_log::NoticeLog;
@@ -269,12 +269,9 @@ impl Slee {
                 self.workers.deliver(self.run, deliver, context.address().recipient(), call);
             }
             Output::Abandon { delivery } => {
-                if let Some(Hung { entity, service, fate }) =
-                    self.workers.abandon(self.run, delivery)
-                {
-                    let input = Input::Stuck { entity, service, fate };
-                    context.notify(Feed::inside(self.run, input));
-                }
+                let fate = self.workers.abandon(self.run, delivery);
+                let input = Input::Abandoned { delivery, fate };
+                context.notify(Feed::inside(self.run, input));
             }
             Output::Packet { destination, bytes } => self.sockets.send_packet(destination, &bytes),
             Output::Datagram { flow, bytes } => self.sockets.send_datagram(&flow, &bytes),

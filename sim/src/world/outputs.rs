@@ -35,7 +35,11 @@ impl World {
                 self.network.handle_send(self.now, Packet { source, destination, bytes });
             }
             // There is one adaptor, whose clients come by the balancer.
-            Output::Datagram { .. } | Output::Message(_) | Output::Abandon { .. } => {}
+            Output::Datagram { .. } | Output::Message(_) => {}
+            Output::Abandon { delivery } => {
+                let input = Input::Abandoned { delivery, fate: None };
+                self.schedule(TELL_US, Action::Input { node, life, input });
+            }
             Output::Frame { bytes, .. } => {
                 self.watch_frame(&bytes);
                 self.send_frame(1 - node, bytes);

@@ -275,16 +275,16 @@ fn a_node_that_was_killed_while_it_joined_has_not_lost_its_files() {
 #[test]
 fn a_node_on_which_many_handlers_hang_hands_its_calls_over() {
     let mut pair = Pair::up();
-    pair.say(0, "c1 begin");
-    let entity = pair.nodes[0].delivered.last().expect("it began there").entity;
-    let hang = |pair: &mut Pair| {
-        let fate = "its thread is lost".to_owned();
-        pair.feed(0, Input::Stuck { entity, service: "front", fate });
-        pair.pass_ms(100);
+    let hang = |pair: &mut Pair, call: usize| {
+        pair.say(0, &format!("c{call} begin"));
+        pair.hangs = |deliver| deliver.service == "front";
+        pair.say(0, &format!("c{call} say hello"));
+        pair.pass_ms(10_100);
+        pair.hangs = |_| false;
     };
-    (1..HUNG_HANDLERS_MAX).for_each(|_| hang(&mut pair));
+    (1..HUNG_HANDLERS_MAX).for_each(|call| hang(&mut pair, call));
     assert!(pair.status(0).member && pair.seat_members() == 2, "one fewer is borne");
-    hang(&mut pair);
+    hang(&mut pair, HUNG_HANDLERS_MAX);
     pair.pass_ms(1_000);
     assert!(!pair.status(0).member && pair.status(1).member);
     let alarms = pair.status(0).alarms;

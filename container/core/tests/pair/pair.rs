@@ -58,6 +58,8 @@ pub struct Pair {
     configured: Tables,
     /// Of nodes that are started from now on.
     pub limits: Limits,
+    /// Which deliveries hang: nobody answers them, and their worker is replaced.
+    pub hangs: fn(&Deliver) -> bool,
     next_token: u64,
 }
 
@@ -114,6 +116,7 @@ impl Pair {
             known,
             configured,
             limits: Limits::default(),
+            hangs: |_| false,
             next_token: 1,
         }
     }
@@ -380,6 +383,13 @@ impl Pair {
         while let Some(output) = self.nodes[node].core.as_mut().and_then(Core::poll_output) {
             let own = &mut self.nodes[node];
             match output {
+                Output::Deliver(deliver) if (self.hangs)(&deliver) => own.delivered.push(*deliver),
+                Output::Abandon { delivery } => {
+                    let mut hung = own.delivered.iter().filter(|it| (self.hangs)(it));
+                    let fate = hung.find(|it| it.id == delivery);
+                    let fate = fate.map(|_| "its worker was replaced".to_owned());
+                    self.on_its_way.push_back((node, Input::Abandoned { delivery, fate }));
+                }
                 Output::Deliver(deliver) => {
                     own.delivered.push(*deliver.clone());
                     let service =

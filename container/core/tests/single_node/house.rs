@@ -19,6 +19,8 @@ pub struct House {
     pub answering: bool,
     /// A service whose deliveries roll back.
     pub failing: Option<&'static str>,
+    /// Which deliveries hang: nobody answers them, and their worker is replaced.
+    pub hangs: fn(&Deliver) -> bool,
     /// Deliveries that the core waits for no longer.
     pub abandoned: Vec<DeliveryId>,
     /// What the store was asked for, flushed or not.
@@ -87,6 +89,7 @@ impl House {
             now,
             delivered: Vec::new(),
             answering: true,
+            hangs: |_| false,
             failing: None,
             abandoned: Vec::new(),
             written: Vec::new(),
@@ -139,7 +142,7 @@ impl House {
             match output {
                 Output::Deliver(deliver) => {
                     self.delivered.push(*deliver.clone());
-                    if self.answering {
+                    if self.answering && !(self.hangs)(&deliver) {
                         self.answer(&deliver);
                     }
                 }
@@ -150,7 +153,13 @@ impl House {
                     self.written.extend(batch.ops.clone());
                     self.unflushed.push(batch);
                 }
-                Output::Abandon { delivery } => self.abandoned.push(delivery),
+                Output::Abandon { delivery } => {
+                    self.abandoned.push(delivery);
+                    let mut hung = self.delivered.iter().filter(|it| (self.hangs)(it));
+                    let fate = hung.find(|it| it.id == delivery);
+                    let fate = fate.map(|_| "its worker was replaced".to_owned());
+                    self.core.handle_input(self.now, Input::Abandoned { delivery, fate });
+                }
                 Output::Drained => self.drained = true,
                 Output::Notice(notice) => self.notices.push(notice),
                 Output::Changed { changed, .. } => self.changed.push(changed),

@@ -1,7 +1,6 @@
 //! Facts before services: what a service could not take it gets later, in order, once.
 
 use crate::house::House;
-use resilee_core::Input;
 use resilee_sbb::EntityId;
 
 fn alarms(house: &House, source: &str) -> Vec<String> {
@@ -91,16 +90,13 @@ fn after_ten_tries_it_is_given_up_with_an_alarm_that_stays() {
 fn a_service_whose_handler_hangs_gets_no_event_of_the_call_any_more() {
     let mut house = House::new();
     house.say("c1 begin");
-    house.answering = false;
+    house.hangs = |deliver| deliver.service == "front";
     house.say("c1 say hello");
     let stuck = house.delivered.last().expect("a delivery").clone();
-    assert_eq!(stuck.service, "front");
-    house.answering = true;
     house.pass_seconds(11);
+    house.hangs = |_| false;
     assert_eq!(house.abandoned, [stuck.id]);
     let EntityId { cell, .. } = stuck.entity;
-    let fate = "its worker was replaced".to_owned();
-    house.feed(Input::Stuck { entity: stuck.entity, service: "front", fate });
     assert!(alarms(&house, "front").iter().any(|text| text.contains(&cell.to_string())));
     house.flush();
     house.restart();

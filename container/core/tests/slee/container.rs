@@ -18,14 +18,18 @@ pub struct Container {
 impl Container {
     /// A container in which nothing has happened.
     pub fn new() -> Self {
-        script::clear();
-        Container { house: House::new(), cells: BTreeSet::new() }
+        Container::of(House::new())
     }
 
     /// A node with other limits.
     pub fn with_limits(limits: Limits) -> Self {
+        Container::of(House::with_limits(limits))
+    }
+
+    fn of(mut house: House) -> Self {
         script::clear();
-        Container { house: House::with_limits(limits), cells: BTreeSet::new() }
+        house.hangs = script::does_hang;
+        Container { house, cells: BTreeSet::new() }
     }
 
     /// A container with the cell `c1`, which has an activity and no entity.
@@ -193,6 +197,11 @@ impl Container {
             _ => None,
         };
         self.house.notices.iter().filter_map(text).collect()
+    }
+
+    /// How many deliveries were not answered in time.
+    pub fn abandoned(&self) -> usize {
+        self.house.abandoned.len()
     }
 
     /// Handlers never return from now on; or they do again.

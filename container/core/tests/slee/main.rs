@@ -13,6 +13,7 @@ mod container;
 mod entity_trees;
 mod event_masks;
 mod event_router;
+mod hangs;
 #[expect(dead_code, reason = "other tests need more of it")]
 #[path = "../single_node/house.rs"]
 mod house;
@@ -36,3 +37,4 @@ mod takeover;
 mod timers;
 mod toy;
 mod transactions;
+mod upgrades;

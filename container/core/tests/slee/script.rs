@@ -2,10 +2,10 @@
 //!
 //! A test and the handlers of its nodes share a thread.
 
-use resilee_sbb::{Context, EntityId, Failure, InitialEvent, LocalCall};
+use resilee_sbb::{Context, Deliver, EntityId, Failure, InitialEvent, LocalCall, Task};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// The CMP fields of all SBBs here.
@@ -52,6 +52,7 @@ struct Script {
     handlers: BTreeMap<Key, Handler>,
     callees: BTreeMap<Key, Callee>,
     selectors: BTreeMap<&'static str, Selector>,
+    hangs: BTreeSet<(String, String)>,
     trace: Vec<String>,
 }
 
@@ -92,6 +93,23 @@ pub fn selects(
     selector: impl Fn(&str, &mut Context<'_>) -> Result<InitialEvent, Failure> + 'static,
 ) {
     with(|script| script.selectors.insert(sbb, Rc::new(selector)));
+}
+
+/// The handler of an SBB, or its selector, hangs at a word.
+pub fn hangs(sbb: &str, word: &str) {
+    with(|script| script.hangs.insert((sbb.to_owned(), word.to_owned())));
+}
+
+/// True if nobody answers a delivery. Child relations have the names of their SBBs.
+pub fn does_hang(deliver: &Deliver) -> bool {
+    let entity = deliver.tree.get(&deliver.entity.number).filter(|it| it.parent.is_some());
+    let sbb = entity.map_or(deliver.service, |entity| &entity.relation);
+    let word = crate::toy::word(&deliver.event).unwrap_or_default();
+    let word = match &deliver.task {
+        Task::RolledBack { .. } => format!("rolled back {word}"),
+        Task::Event | Task::Select => word,
+    };
+    with(|script| script.hangs.contains(&(sbb.to_owned(), word)))
 }
 
 /// Writes into the trace.

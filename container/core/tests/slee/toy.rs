@@ -196,7 +196,7 @@ impl<const SBB: usize> Sbb for Scripted<SBB> {
 
 /// The word of an event: `timer 1` of a timer, `end 1` of the end of an activity, `bound room` and
 /// `taken room` of a name.
-fn word(event: &Event) -> Result<String, Failure> {
+pub fn word(event: &Event) -> Result<String, Failure> {
     if let Some(fired) = event.get::<TimerFired>()? {
         return Ok(format!("timer {}", fired.timer.0));
     }

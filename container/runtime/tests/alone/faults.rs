@@ -43,6 +43,25 @@ impl Sbb for Listener {
     }
 }
 
+/// Never returns from the word `hang`; of the policy that a service has unless it says otherwise.
+#[derive(Default, Serialize, Deserialize)]
+struct Dropper;
+
+impl Sbb for Dropper {
+    const STATE_VERSION: u32 = 1;
+
+    fn descriptor() -> Descriptor {
+        Descriptor { initial_events: &[Said::TYPE], ..Descriptor::named("dropper") }
+    }
+
+    fn on_event(&mut self, _: &mut Context<'_>, event: &Event) -> Result<(), Failure> {
+        while event.get::<Said>()?.is_some_and(|said| said.word == "hang") {
+            std::thread::park();
+        }
+        Ok(())
+    }
+}
+
 fn services() -> Vec<LinkedSbb> {
     vec![LinkedSbb::of::<Listener>()]
 }
@@ -78,6 +97,35 @@ fn a_handler_that_hangs_costs_its_call_the_service_and_nobody_else_anything() {
         RELEASED.1.notify_all();
         let late = "late answer of a handler";
         crate::node::status(&asker, |status| status.dropped.contains_key(late)).await;
+    });
+}
+
+#[test]
+fn one_entity_that_hangs_costs_one_worker_however_many_messages_are_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    System::new().block_on(async {
+        let address = free_address();
+        let services = vec![LinkedSbb::of::<Dropper>()];
+        let runtime = start(dir.path(), address, services).await.unwrap();
+        let asker = runtime.asker();
+        status(&asker, |status| status.member).await;
+        let client = Client::new(address).await;
+        assert_eq!(client.ask("c1 hello").await, "c1 hello");
+        for _ in 0..8 {
+            client.say("c1 hang").await;
+        }
+        for _ in 0..8 {
+            assert_eq!(client.hear().await, "c1 hang", "its call goes on");
+        }
+        // Whoever answers now came in behind all that could hang.
+        assert_eq!(client.ask("c1 hang").await, "c1 hang");
+        let status = status(&asker, |_| true).await;
+        let hung = status.alarms.iter().filter(|alarm| alarm.text.contains("does not return"));
+        let hung: Vec<_> = hung.map(|alarm| (alarm.count, alarm.text.as_str())).collect();
+        assert_eq!(hung.len(), 1, "{hung:?}");
+        assert_eq!(hung[0].0, 1, "{hung:?}");
+        assert!(hung[0].1.contains("dropper does not return from toy.said"), "{hung:?}");
+        assert!(hung[0].1.contains("its worker was replaced, 1 of 16"), "{hung:?}");
     });
 }
 

@@ -1,0 +1,126 @@
+//! Handlers that do not return: who is told, and that none of them is run a second time.
+//!
+//! | a delivery that is out                   | what happens                                      |
+//! |------------------------------------------|---------------------------------------------------|
+//! | has no answer in time                    | its worker is asked whether the handler runs; the |
+//! |                                          | turn waits for that, and a later answer is late   |
+//! | only waited for its worker, or is done   | rolls back like any other                         |
+//! | hangs                                    | rolls back; an alarm names the SBB and the event; |
+//! |                                          | its service is quarantined in the cell; after     |
+//! |                                          | several, a node with a backup drains              |
+//!
+//! A quarantined service gets nothing of this cell any more: not the rest of the turn, nor what
+//! waits in the inbox, nor anything after a takeover. So one entity costs one worker. Its trees in
+//! the cell are removed, as they would else hold what nobody ends; what they had been tried again
+//! with is lost, with an alarm. The other services, and other cells, go on.
+//!
+//! How a worker is replaced is not here (the runtime does it).
+
+use crate::commit::{Part, Retry};
+use crate::core::{Core, DELIVERY_DEADLINE_MS, DELIVERY_GRACE_MS, Drain};
+use crate::entity_tree::descriptor_of;
+use crate::io::Output;
+use crate::timers::Due;
+use resilee_membership::MemberInput;
+use resilee_sbb::{CellId, DeliveryId, Outcome, Severity, Timestamp};
+use std::time::Duration;
+
+impl Core {
+    /// A delivery has no answer in time.
+    pub(crate) fn on_delivery_deadline(&mut self, now: Timestamp, delivery: DeliveryId) {
+        let handler = self.handler_of(delivery);
+        let Some(out) = self.deliveries.get_mut(&delivery) else { return };
+        out.overdue = Some(handler);
+        self.outputs.push_back(Output::Abandon { delivery });
+        // Others may have waited for the same thread, and are handed to another one now.
+        let grace = now + Duration::from_millis(DELIVERY_GRACE_MS);
+        for other in self.deliveries.keys().filter(|other| **other != delivery) {
+            self.timers.postpone(Due::Delivery(*other), grace);
+        }
+    }
+
+    /// What became of an abandoned delivery: `fate` is that of its worker, if the handler hangs.
+    pub(crate) fn on_abandoned(
+        &mut self,
+        now: Timestamp,
+        delivery: DeliveryId,
+        fate: Option<String>,
+    ) {
+        let Some(out) = self.deliveries.get(&delivery) else { return };
+        let (id, service) = (out.cell, self.services[out.service].name);
+        let Some(handler) = out.overdue.clone() else { return };
+        if let Some(fate) = fate {
+            let text = format!("{handler} in call {id}, which goes on without {service}: {fate}");
+            self.raise_alarm(now, Severity::Major, service, &text);
+            self.quarantine(now, id, delivery, service);
+            self.hung_handlers += 1;
+            self.drain_if_many_hang(now);
+        }
+        let reason = format!("the handler did not return within {DELIVERY_DEADLINE_MS} ms");
+        self.end_delivery(now, delivery, Outcome::RolledBack { reason, effects: Vec::new() });
+    }
+
+    /// What does not return, in words.
+    fn handler_of(&self, delivery: DeliveryId) -> String {
+        let cell = self.deliveries.get(&delivery).and_then(|out| self.cells.get(&out.cell));
+        let turn = cell.and_then(|cell| cell.turn.as_ref());
+        let awaiting = turn.and_then(|turn| turn.awaiting).filter(|it| it.delivery == delivery);
+        let (Some(cell), Some(turn), Some(awaiting)) = (cell, turn, awaiting) else {
+            // The cell went elsewhere meanwhile.
+            return "a handler does not return".to_owned();
+        };
+        let service = &self.services[awaiting.service];
+        let sbb = descriptor_of(cell, service, awaiting.entity).map_or(service.name, |it| it.name);
+        let event = turn.current.as_ref().map_or("", |it| it.event.event_type.as_str());
+        match (awaiting.selects, turn.tells_roll_back) {
+            (true, _) => format!("the selector of {sbb} does not return from {event}"),
+            (_, true) => format!("{sbb} does not return from the roll back of {event}"),
+            _ => format!("{sbb} does not return from {event}"),
+        }
+    }
+
+    /// Each handler that hangs keeps a thread: with too many of them, and somebody else to serve
+    /// the calls, this node hands them over and serves nothing until it is started again.
+    fn drain_if_many_hang(&mut self, now: Timestamp) {
+        let (hung, max) = (self.hung_handlers, self.config.limits.hung_handlers_max);
+        if hung < max || self.view.members.len() < 2 || self.draining != Drain::No {
+            return;
+        }
+        let text = format!(
+            "{hung} handlers did not return: this node hands its calls over and serves none until \
+             it is started again"
+        );
+        self.raise_condition(now, Severity::Critical, "slee", &text);
+        self.draining = Drain::Asked;
+        self.tell_member(MemberInput::Drain);
+    }
+
+    /// The service gets nothing of this cell any more, from the turn on that waits for the
+    /// delivery; if there is none, the cell is another node's by now.
+    fn quarantine(&mut self, now: Timestamp, id: CellId, delivery: DeliveryId, service: &str) {
+        let Some(cell) = self.cells.get_mut(&id) else { return };
+        let waits = |turn: &crate::event_router::Turn| {
+            turn.awaiting.is_some_and(|awaiting| awaiting.delivery == delivery)
+        };
+        let Some(turn) = cell.turn.as_mut().filter(|turn| waits(turn)) else { return };
+        turn.touched.insert(Part::Head);
+        cell.head.quarantined.insert(service.to_owned());
+        let trees = cell.entities.iter().filter(|(_, entity)| entity.service == service);
+        let trees: Vec<_> = trees.map(|(number, _)| *number).collect();
+        cell.remove_entities(&trees);
+        let of_service = |(_, retry): &(&u32, &Retry)| retry.service == service;
+        let kept: Vec<_> = cell.retries.iter().filter(of_service).collect();
+        let count: usize = kept.iter().map(|(_, retry)| retry.events.len()).sum();
+        let first =
+            kept.first().and_then(|(_, retry)| Some(retry.events.first()?.event_type.clone()));
+        let kept: Vec<_> = kept.into_iter().map(|(number, _)| *number).collect();
+        self.forget_retries_of(id, &kept);
+        if let Some(first) = first {
+            let text = format!(
+                "{count} events of call {id} are lost to {service}, which was to get them again; \
+                 the first is {first}"
+            );
+            self.raise_alarm(now, Severity::Major, service, &text);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Handlers that do not return: one costs a worker, once, and its service the call.
+
+use crate::container::Container;
+use crate::pair::Pair;
+use crate::script::{self, fail, hangs, note, on, selects, take_trace};
+use crate::takeover::Story;
+use resilee_sbb::{InitialEvent, TimerId};
+use std::time::Duration;
+
+/// Longer than a handler may take.
+const TOO_LONG: u64 = 11;
+
+/// `alpha1` hangs at `hang`.
+fn hanging() -> Container {
+    let container = Container::begun();
+    hangs("alpha", "hang");
+    container
+}
+
+#[test]
+fn an_event_goes_to_the_others_when_the_handler_of_one_hangs() {
+    let mut container = hanging();
+    assert_eq!(container.tick("hang"), [""; 0]);
+    container.pass_seconds(TOO_LONG);
+    assert_eq!(container.trace(), ["beta2 hang"]);
+}
+
+#[test]
+fn later_events_of_the_same_turn_do_not_go_to_a_service_that_hangs() {
+    let mut container = hanging();
+    container.say("c1 fire tick 1 hang; fire tick 1 hang; fire tock 1 hang");
+    container.pass_seconds(TOO_LONG);
+    assert_eq!(container.trace(), ["beta2 hang"; 3]);
+    assert_eq!(container.abandoned(), 1);
+}
+
+#[test]
+fn messages_that_waited_meanwhile_do_not_go_to_a_service_that_hangs() {
+    let mut container = hanging();
+    (0..8).for_each(|_| container.fire("tick", "hang"));
+    container.pass_seconds(TOO_LONG);
+    assert_eq!(container.trace(), ["beta2 hang"; 8]);
+    assert_eq!(container.abandoned(), 1);
+    (0..8).for_each(|_| container.fire("tick", "hang"));
+    assert_eq!(container.trace(), ["beta2 hang"; 8]);
+}
+
+#[test]
+fn a_service_that_hangs_is_not_started_again_in_its_cell_and_is_in_others() {
+    let mut container = hanging();
+    container.fire("tick", "hang");
+    container.pass_seconds(TOO_LONG);
+    container.say("c1 start");
+    container.trace();
+    container.fire_on(2, "begin", "again");
+    assert_eq!(container.trace(), ["beta3 again"]);
+    container.say("c2 start; fire begin 1 begin");
+    assert_eq!(container.trace(), ["alpha1 begin", "beta2 begin"]);
+}
+
+#[test]
+fn a_service_that_hangs_hears_nothing_after_a_takeover_either() {
+    let mut story = Story::begun();
+    story.pair.hangs = script::does_hang;
+    hangs("alpha", "hang");
+    story.tick("hang");
+    assert_eq!(story.pass_ms(11_000), ["beta2 hang"]);
+    story.owner_dies();
+    assert_eq!(story.tick("hang"), ["beta2 hang"]);
+}
+
+#[test]
+fn a_handler_that_was_only_slow_rolls_back_and_its_service_goes_on() {
+    let mut container = Container::begun();
+    container.answers(false);
+    container.fire("tick", "slow");
+    container.answers(true);
+    container.pass_seconds(TOO_LONG);
+    assert!(container.has_alarm("the handler did not return within 10000 ms"));
+    container.trace();
+    assert_eq!(container.tick("hello"), ["alpha1 hello", "beta2 hello"]);
+}
+
+#[test]
+fn a_hang_is_reported_with_its_sbb_its_event_and_its_service() {
+    let mut container = crate::entity_trees::with_child("left");
+    container.fire("tick", "create");
+    hangs("left", "hang");
+    container.fire("tick", "hang");
+    container.pass_seconds(TOO_LONG);
+    container.trace();
+    assert!(container.has_alarm("left does not return from test.tick in call"));
+    assert!(container.has_alarm("which goes on without alpha: its worker was replaced"));
+    assert_eq!(container.tick("hello"), ["beta2 hello"], "its parent hears nothing either");
+}
+
+#[test]
+fn a_selector_that_hangs_is_reported_as_one() {
+    let mut container = Container::with_activity();
+    hangs("chooser", "hang");
+    container.fire("choose", "hang");
+    container.pass_seconds(TOO_LONG);
+    assert!(container.has_alarm("the selector of chooser does not return from test.choose"));
+    container.fire("choose", "hang");
+    assert_eq!(container.abandoned(), 1);
+}
+
+#[test]
+fn who_hangs_while_it_hears_of_a_roll_back_is_reported_with_that() {
+    let mut container = Container::begun();
+    on("alpha", "fail", |_, _| fail());
+    hangs("alpha", "rolled back fail");
+    container.fire("tick", "fail");
+    container.pass_seconds(TOO_LONG);
+    assert!(container.has_alarm("alpha does not return from the roll back of test.tick"));
+    container.trace();
+    assert_eq!(container.tick("hello"), ["beta2 hello"]);
+}
+
+#[test]
+fn who_hangs_does_not_hear_of_the_roll_back() {
+    let mut container = hanging();
+    container.fire("tick", "hang");
+    container.pass_seconds(TOO_LONG);
+    assert!(container.has_alarm("test.tick rolled back: the handler did not return"));
+    assert_eq!(container.trace(), ["beta2 hang"]);
+}
+
+#[test]
+fn an_event_at_which_a_handler_hung_is_not_tried_again_and_its_alarm_stays() {
+    let mut container = Container::with_activity();
+    hangs("keeper", "hang");
+    container.fire("keep", "begin");
+    container.fire("tick", "hang");
+    container.pass_seconds(TOO_LONG);
+    assert!(container.has_alarm("keeper does not return from test.tick"));
+    assert!(container.has_alarm("test.tick rolled back: the handler did not return"));
+    container.pass_seconds(600);
+    assert_eq!(container.abandoned(), 1);
+    assert!(container.has_alarm("test.tick rolled back: the handler did not return"));
+}
+
+#[test]
+fn what_waited_to_be_tried_again_is_lost_with_an_alarm_when_a_handler_hangs() {
+    let mut container = Container::with_activity();
+    on("keeper", "fail", |_, _| fail());
+    container.fire("keep", "begin");
+    container.fire("tick", "fail");
+    container.fire("tock", "behind");
+    hangs("keeper", "fail");
+    container.pass_seconds(TOO_LONG + 1);
+    assert!(container.has_alarm("2 events of call"), "{:?}", container.alarms());
+    assert!(container.has_alarm("are lost to keeper"));
+    assert!(container.has_alarm("the first is test.tick"));
+    assert!(!container.has_alarm("is tried again"));
+}
+
+#[test]
+fn the_tree_of_who_hangs_is_removed_with_its_timers_and_null_activities() {
+    let mut container = hanging();
+    on("alpha", "null", |_, cx| {
+        let null = cx.create_null_activity()?;
+        cx.set_timer(TimerId(1), Duration::from_secs(3_600));
+        cx.bind_name(null, "mine")?;
+        cx.attach(cx.entity(), null)
+    });
+    container.fire("tick", "null");
+    container.fire("tick", "hang");
+    container.pass_seconds(TOO_LONG);
+    container.trace();
+    assert_eq!((container.entities("alpha"), container.entities("beta")), (vec![], vec![2]));
+    container.say("c1 over");
+    assert_eq!(container.activities(), 0, "the null activity ends with the call");
+}
+
+#[test]
+fn a_root_entity_of_the_cluster_that_hangs_keeps_no_cell() {
+    let mut container = Container::with_activity();
+    selects("chooser", |_, _| Ok(InitialEvent::by().custom_name("all")));
+    hangs("chooser", "hang");
+    container.fire("choose", "begin");
+    container.settle();
+    container.fire("tick", "hang");
+    container.pass_seconds(TOO_LONG);
+    container.settle();
+    assert!(container.has_alarm("chooser does not return from test.tick"));
+    container.fire("tick", "hang");
+    container.settle();
+    assert_eq!((container.abandoned(), container.entities("chooser")), (1, vec![]));
+}
+
+#[test]
+fn a_service_that_replaces_one_that_hung_does_not_take_over_its_calls() {
+    script::clear();
+    let mut pair = Pair::up();
+    pair.hangs = script::does_hang;
+    crate::upgrades::want(&mut pair, &[], &["beta"]);
+    hangs("alpha", "hang");
+    pair.say(0, "c1 start; fire begin 1 begin");
+    pair.say(0, "c1 fire tick 1 hang");
+    pair.pass_ms(11_000);
+    crate::upgrades::want(&mut pair, &["beta"], &["alpha"]);
+    take_trace();
+    pair.say(0, "c1 fire begin 1 again");
+    assert_eq!(take_trace(), [""; 0]);
+    note("");
+    pair.say(0, "c2 start; fire begin 1 begin");
+    assert_eq!(take_trace(), ["", "beta1 begin"]);
+}
