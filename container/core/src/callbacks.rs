@@ -105,10 +105,7 @@ impl Core {
 /// True if this turn leaves the activity without anybody who would hear of it, and nobody was told.
 fn is_left(cell: &Cell, number: u32, activity: &Activity) -> bool {
     let Some(turn) = cell.turn.as_ref() else { return false };
-    let waits = || {
-        let mut events = cell.retries.values().flat_map(|retry| &retry.events);
-        events.any(|event| event.activity.number == number)
-    };
+    let waits = || cell.retries.values().any(|retry| retry.is_about(number));
     let held = !activity.is_adaptors()
         || cell.ties.values().any(|tie| tie.activity == number)
         || activity.ending

@@ -10,7 +10,8 @@
 //! | selected: not initial         | the service does not get the event                        |
 //! | rolled back                   | nothing but traces and alarms is kept; then by the        |
 //! |                               | service's policy: dropped, tried again, or tree removed   |
-//! | rolled back, entity existed   | it hears of it in a new transaction (`rolled_back`)       |
+//! | rolled back, entity existed,  | it hears of it in a new transaction (`rolled_back`)       |
+//! | nothing is tried again        |                                                           |
 //! | none in time                  | as rolled back; more in `hangs.rs`                        |
 
 use crate::commit::{ChildOf, Entity, Part};
@@ -18,6 +19,7 @@ use crate::core::{Core, DELIVERY_DEADLINE_MS};
 use crate::event_router::{Audience, Awaiting, Recipient, RolledBack};
 use crate::io::Output;
 use crate::resource_adaptor::Scope;
+use crate::retry::Retried;
 use crate::timers::Due;
 use resilee_membership::PlantedFault;
 use resilee_sbb::{
@@ -100,6 +102,9 @@ impl Core {
         let selects = task == Task::Select;
         let delivery = DeliveryId(self.next_delivery);
         self.next_delivery += 1;
+        let turn = cell.turn.as_ref();
+        let audience = turn.and_then(|turn| turn.current.as_ref()).map(|it| it.audience);
+        let is_for_one = audience.is_some_and(|audience| audience != Audience::All);
         let mut contexts = cell.context_views();
         // An event that is tried again may be about an activity that is over: it has no attributes.
         let over = ContextView { is_ending: true, ..ContextView::default() };
@@ -121,6 +126,7 @@ impl Core {
             tables: self.tables.clone(),
             trace_levels: self.tracers.levels(),
             limits: self.config.limits.delivery,
+            is_for_one,
             now,
             seed: delivery.0 ^ id.cohort.0.rotate_left(17) ^ id.number.rotate_left(40),
         };
@@ -222,7 +228,7 @@ impl Core {
             cell.put_entity(service, state);
         }
         let Some(turn) = cell.turn.as_mut() else { return };
-        turn.tells_roll_back = false;
+        let is_told = std::mem::take(&mut turn.tells_roll_back);
         let routing = turn.current.as_mut();
         let activity = routing.as_ref().map(|routing| routing.event.activity.number);
         let event_type = routing.as_ref().map(|routing| routing.event.event_type.clone());
@@ -230,6 +236,7 @@ impl Core {
         // A selector's root is attached by each of its initial events, also by one that waited.
         let root = &self.services[awaiting.service];
         let is_initial = matches!(audience, Some(Audience::Retry(_)))
+            && !is_told
             && root.selects_initial_events
             && event_type.is_some_and(|event_type| root.is_initial(&event_type));
         if let Some(activity) = activity.filter(|_| awaiting.created || is_initial)
@@ -262,6 +269,12 @@ impl Core {
             true => removed.first().copied().into_iter().collect(),
             false => removed.iter().flat_map(below).collect(),
         };
+        // Of one that was created, too: somebody may have kept its id.
+        let next_entity = removed.iter().map(|number| number.saturating_add(1)).max();
+        if let Some(next_entity) = next_entity.filter(|next| *next > cell.head.next_entity) {
+            cell.head.next_entity = next_entity;
+            cell.turn.iter_mut().for_each(|turn| turn.touched.extend([Part::Head]));
+        }
         cell.remove_entities(&removed);
         self.forget_retries_of(id, &removed);
         let Some(cell) = self.cells.get_mut(&id) else { return };
@@ -339,13 +352,23 @@ impl Core {
             return;
         };
         let is_told = std::mem::take(&mut turn.tells_roll_back) || awaiting.selects;
-        if is_told || !self.retry_later(now, id, awaiting, &event, reason) {
+        let retried = match is_told {
+            true => Retried::No,
+            false => self.retry_later(now, id, awaiting, &event, reason),
+        };
+        if retried == Retried::No {
             let text = format!("{} rolled back: {reason}", event.event_type);
             self.raise_alarm(now, Severity::Major, service, &text);
+        }
+        if retried != Retried::Later {
             self.after_roll_back(id, awaiting, event, reason, policy, is_told);
         }
-        let turn = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut());
-        let Some(turn) = turn else { return };
+        let Some(cell) = self.cells.get_mut(&id) else { return };
+        if is_told {
+            // What was given up may have been all that it was there for.
+            Self::reclaim(cell, awaiting.entity);
+        }
+        let Some(turn) = cell.turn.as_mut() else { return };
         turn.new_root_name = None;
         turn.current.iter_mut().for_each(|routing| routing.failed = true);
     }

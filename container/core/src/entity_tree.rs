@@ -179,7 +179,8 @@ impl Core {
             let held = !activity.attached.is_empty()
                 || tied(*number)
                 || (is_lively && !activity.names.is_empty())
-                || activity.suspended.is_some();
+                || activity.suspended.is_some()
+                || cell.retries.values().any(|retry| retry.is_about(*number));
             let kept = !activity.null || held;
             if !kept {
                 turn.touched.insert(Part::Activity(*number));

@@ -130,7 +130,14 @@ impl Core {
         // A child that is attached to nothing has its tree's activities.
         let attached = |number| cell.attachments(number).next();
         let tree = || cell.tree(cell.root_of(entity.number)).find_map(attached);
-        let activity = attached(entity.number).or_else(tree);
+        // One that waits for events of an activity that is over has that one: this event follows
+        // behind.
+        let kept = || {
+            let tree = cell.tree(cell.root_of(entity.number));
+            let mut kept = tree.filter_map(|number| cell.retries.get(&number)?.events.first());
+            kept.next().map(|event| event.activity.number)
+        };
+        let activity = attached(entity.number).or_else(tree).or_else(kept);
         let Some(turn) = cell.turn.as_mut() else { return };
         turn.touched.insert(Part::Timer(entity.number, timer));
         let stays = self.planted.is(PlantedFault::TimerStays).then(|| armed.clone());

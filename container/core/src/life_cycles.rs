@@ -8,6 +8,8 @@
 //! | inactive                     | some            | stopping  | no                |
 //! | inactive                     | none            | inactive  | no                |
 //!
+//! A root entity whose first event waits to be tried again counts as one that is there.
+//!
 //! | the operator wants the SLEE | this node    | there are calls | its state | new calls |
 //! |-----------------------------|--------------|-----------------|-----------|-----------|
 //! | running                     | no member    |                 | starting  | no        |
@@ -25,7 +27,7 @@
 
 use crate::adaptor_life_cycles::ADAPTORS;
 use crate::cell::Cell;
-use crate::commit::RowChange;
+use crate::commit::{Retry, RowChange};
 use crate::core::Core;
 use crate::management::{ServiceState, SleeState};
 use crate::tracers::TRACE_LEVELS;
@@ -69,7 +71,7 @@ pub(crate) struct LifeCycles {
 pub(crate) struct Entrance {
     /// The service is active, and the SLEE runs.
     pub open: bool,
-    /// It starts none where an entity of these is attached: what the old service began is the
+    /// It starts none where an entity of these is attached, or is to come: what the old service began is the
     /// old one's to finish.
     instead_of: Vec<String>,
 }
@@ -84,6 +86,9 @@ impl Entrance {
         let mut entities = attached.into_iter().flatten().filter_map(|it| cell.entities.get(it));
         let is_served = entities.any(|entity| self.instead_of.contains(&entity.service));
         // One whose handler hung has no entity here any more, and began something all the same.
+        let to_come =
+            |retry: &Retry| self.instead_of.contains(&retry.service) && retry.is_about(activity);
+        let is_served = is_served || cell.retries.values().any(to_come);
         !is_served && !self.instead_of.iter().any(|old| cell.head.quarantined.contains(old))
     }
 }
@@ -149,7 +154,7 @@ impl Core {
         }
     }
 
-    /// State of a service, with the number of its entities in the cluster.
+    /// State of a service, with the number of its entities in the cluster, and of those to come.
     pub(crate) fn service_state(&self, service: &Descriptor, entities: u64) -> ServiceState {
         match (self.is_wanted(service), entities) {
             (true, _) => ServiceState::Active,
@@ -253,8 +258,10 @@ impl Core {
             )
         });
         let entities = self.cells.values().flat_map(|cell| cell.entities.values());
-        let orphaned: BTreeSet<_> =
-            entities.map(|entity| entity.service.as_str()).filter(|name| !deployed(name)).collect();
+        let to_come = self.cells.values().flat_map(|cell| cell.retries.values());
+        let names = entities.map(|entity| entity.service.as_str());
+        let names = names.chain(to_come.map(|retry| retry.service.as_str()));
+        let orphaned: BTreeSet<_> = names.filter(|name| !deployed(name)).collect();
         let orphaned = orphaned.into_iter().map(|name| {
             format!(
                 "there are entities of {name}, which is not deployed here: they get no \

@@ -7,7 +7,8 @@
 //! | would follow, while one is kept            | its event is kept behind it, in order         |
 //! | is due again, and commits                  | the next kept event follows at once           |
 //! | is due again, and rolls back               | later again, up to [`TRIES_MAX`] times        |
-//! | rolls back once more                       | all its events are given up; the alarm stays  |
+//! | rolls back once more                       | all its events are given up; the alarm stays, |
+//! |                                            | and the entity hears of it (`rolled_back`)    |
 //! | never returns                              | nothing is tried again (`hangs.rs`)           |
 //!
 //! What is kept is a part of the cell: replicated, stored, taken over. A cell with kept events is
@@ -32,6 +33,17 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 const WAIT_MAX: Duration = Duration::from_secs(60);
 /// Events that are kept for one entity; further ones are lost to it, with an alarm.
 const KEPT_EVENTS_MAX: usize = 64;
+
+/// What becomes of an event whose delivery rolled back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retried {
+    /// It is delivered again.
+    Later,
+    /// It was delivered again often enough, with an alarm.
+    GivenUp,
+    /// Its service does not want that.
+    No,
+}
 
 /// Who waits behind an alarm: it is cleared with the last of them.
 #[derive(Debug, Default)]
@@ -64,7 +76,7 @@ impl Core {
         }
     }
 
-    /// A delivery rolled back: keeps its event, if its service wants that. True if it does.
+    /// A delivery rolled back: keeps its event, if its service wants that.
     pub(crate) fn retry_later(
         &mut self,
         now: Timestamp,
@@ -72,17 +84,17 @@ impl Core {
         awaiting: Awaiting,
         event: &Event,
         reason: &str,
-    ) -> bool {
+    ) -> Retried {
         let service = &self.services[awaiting.service];
         if service.on_roll_back != OnRollBack::Retry {
-            return false;
+            return Retried::No;
         }
         let (service, entity) = (service.name, awaiting.entity);
-        let Some(cell) = self.cells.get_mut(&id) else { return false };
+        let Some(cell) = self.cells.get_mut(&id) else { return Retried::No };
         if cell.head.quarantined.contains(service) {
-            return false;
+            return Retried::No;
         }
-        let Some(turn) = cell.turn.as_mut() else { return false };
+        let Some(turn) = cell.turn.as_mut() else { return Retried::No };
         turn.touched.insert(Part::Retry(entity));
         let convergence_name = turn.new_root_name.take().map(String::into_boxed_str);
         let retry = cell.retries.entry(entity).or_insert_with(|| Retry {
@@ -106,10 +118,7 @@ impl Core {
                 event.event_type
             );
             self.raise_alarm(now, Severity::Major, service, &text);
-            if let Some(cell) = self.cells.get_mut(&id) {
-                Self::reclaim(cell, entity);
-            }
-            return true;
+            return Retried::GivenUp;
         }
         retry.due = now + wait(retry.tries);
         let text = format!("{} rolled back and is tried again: {reason}", event.event_type);
@@ -119,7 +128,7 @@ impl Core {
             self.release_retry_alarm(service, &old, entity_id);
         }
         self.raise_retry_alarm(now, service, &text, entity_id);
-        true
+        Retried::Later
     }
 
     /// A kept event was delivered: the next one follows, or the entity is as any other.
@@ -223,6 +232,14 @@ impl Cell {
 }
 
 impl Cell {
+    /// How many root entities of a service are created once their first event is taken.
+    pub fn roots_to_come(&self, service: &str) -> u64 {
+        let of_service = |(number, retry): &(&u32, &Retry)| {
+            retry.service == service && !self.entities.contains_key(number)
+        };
+        self.retries.iter().filter(of_service).count() as u64
+    }
+
     /// The number of the root entity of a service that will have this name, once its first event
     /// is taken.
     pub fn kept_root(&self, service: &str, convergence_name: &str) -> Option<u32> {

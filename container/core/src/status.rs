@@ -75,8 +75,9 @@ impl Core {
             cell.entities.values().filter(|entity| entity.service == service.name).count() as u64
         };
         let in_cluster: u64 = self.cells.values().map(of_service).sum();
+        let to_come: u64 = self.cells.values().map(|cell| cell.roots_to_come(service.name)).sum();
         ServiceStatus {
-            state: self.service_state(service, in_cluster),
+            state: self.service_state(service, in_cluster + to_come),
             unit: service.unit().to_owned(),
             needs: service.deployment.needs.iter().map(ToString::to_string).collect(),
             needed_by: self.needed_by(service.name),

@@ -310,11 +310,16 @@ impl Context<'_> {
     ///
     /// # Errors
     /// A time-out beyond the limit ([`crate::SUSPENDED_MAX`]); a timer, or the end of an activity:
-    /// they do not wait.
+    /// they do not wait. An event whose delivery is tried again: the others have had it, and
+    /// further ones.
     pub fn suspend_event(&mut self, timeout: Duration) -> Result<(), Failure> {
         let event = self.deliver.event.event_type.as_str();
         if event.starts_with(OWN_EVENTS) {
             return Err(Failure::new(format!("{event} cannot be suspended")));
+        }
+        if self.deliver.is_for_one {
+            let text = format!("{event} is tried again, and cannot be suspended any more");
+            return Err(Failure::new(text));
         }
         let max = self.deliver.limits.suspended_max;
         if timeout > max {

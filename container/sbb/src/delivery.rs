@@ -62,6 +62,8 @@ pub struct Deliver {
     pub trace_levels: Arc<TraceLevels>,
     /// What it may make of its tree and its cell.
     pub limits: DeliveryLimits,
+    /// The event is for this entity alone: a timer, or one whose delivery is tried again.
+    pub is_for_one: bool,
 }
 
 /// Which handler of the entity's SBB runs.
@@ -119,7 +121,7 @@ pub enum Outcome {
     Delivered {
         /// Entities that were created, called, or got the event: their states afterwards.
         entities: Vec<EntityState>,
-        /// Entities that were removed, with all below them.
+        /// Entities that were removed, with all below them; also those that it created before.
         removed: Vec<u32>,
         /// What was asked for, in order.
         effects: Vec<Effect>,
@@ -173,6 +175,7 @@ impl Deliver {
             seed: 1,
             trace_levels: Arc::default(),
             limits: DeliveryLimits::default(),
+            is_for_one: false,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::container::Container;
 use crate::script::{fail, note, on};
-use crate::toy::{Begin, Tick, Tock};
+use crate::toy::{Begin, Keep, Tick, Tock};
 use resilee_sbb::{ActivityId, Context, Failure};
 
 /// `alpha1` is attached to the null activity 2.
@@ -179,4 +179,36 @@ fn a_null_activity_is_there_again_after_a_restart() {
     on("beta", "fire", |_, cx| fire(cx, "hello"));
     container.restart();
     assert_eq!(container.tick("fire"), ["alpha1 fire", "beta2 fire", "alpha1 hello"]);
+}
+
+#[test]
+fn a_null_activity_stays_while_an_event_of_it_waits_to_be_tried_again() {
+    let mut container = Container::begun();
+    on("keeper", "null", |_, _| fail());
+    on("alpha", "fire", |_, cx| {
+        let null = cx.create_null_activity()?;
+        cx.fire(null, &Keep { word: "null".to_owned() })
+    });
+    container.fire("tick", "fire");
+    assert_eq!(container.activities(), 2);
+    on("keeper", "null", |_, cx| {
+        note(format!("ends: {}", cx.is_ending(cx.activity())));
+        cx.end_activity(cx.activity())
+    });
+    container.trace();
+    container.pass_seconds(5);
+    assert_eq!(container.trace(), ["keeper3 null", "ends: false", "keeper3 end 2"]);
+}
+
+#[test]
+fn a_null_activity_ends_once_what_waited_is_given_up() {
+    let mut container = Container::begun();
+    on("keeper", "null", |_, _| fail());
+    on("alpha", "fire", |_, cx| {
+        let null = cx.create_null_activity()?;
+        cx.fire(null, &Keep { word: "null".to_owned() })
+    });
+    container.fire("tick", "fire");
+    container.pass_seconds(600);
+    assert_eq!(container.activities(), 1);
 }

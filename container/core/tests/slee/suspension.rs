@@ -207,3 +207,20 @@ fn a_suspended_event_waits_over_a_restart() {
     container.pass_seconds(11);
     assert_eq!(container.trace(), ["beta2 wait", "alpha1 two", "beta2 two"]);
 }
+
+#[test]
+fn an_event_that_is_tried_again_cannot_be_suspended_any_more() {
+    let mut container = Container::with_activity();
+    container.fire("keep", "begin");
+    on("keeper", "wait", |_, _| fail());
+    container.fire("tick", "wait");
+    on("keeper", "wait", |_, cx| {
+        let refused = cx.suspend_event(Duration::from_secs(60)).expect_err("the others had it");
+        note(refused.to_string());
+        Ok(())
+    });
+    container.trace();
+    container.pass_seconds(2);
+    let refused = "test.tick is tried again, and cannot be suspended any more";
+    assert_eq!(container.trace(), ["keeper1 wait", refused]);
+}

@@ -1,7 +1,7 @@
 //! Timers and entity trees (chapter 13): a timer is its entity's. How timers fire: `facilities`.
 
 use crate::container::Container;
-use crate::script::{ask, on, on_call};
+use crate::script::{ask, fail, on, on_call};
 use resilee_sbb::TimerId;
 use std::time::Duration;
 
@@ -50,4 +50,44 @@ fn a_timer_goes_with_its_entity() {
     container.trace();
     container.pass_seconds(2);
     assert_eq!(container.trace(), [""; 0]);
+}
+
+#[test]
+fn a_timer_follows_behind_what_is_tried_again_also_if_the_activity_is_over() {
+    let mut container = Container::with_activity();
+    on("keeper", "begin", |_, cx| {
+        cx.set_timer(TimerId(1), 3 * SECOND);
+        Ok(())
+    });
+    container.fire("keep", "begin");
+    on("keeper", "fail", |_, _| fail());
+    container.fire("tick", "fail");
+    container.end(1);
+    container.pass_seconds(6);
+    on("keeper", "fail", |_, _| Ok(()));
+    container.trace();
+    container.pass_seconds(60);
+    assert_eq!(container.trace(), ["keeper1 fail", "keeper1 end 1", "keeper1 timer 1"]);
+}
+
+#[test]
+fn a_timer_of_a_child_fires_while_its_tree_only_waits_to_be_tried_again() {
+    let mut container = Container::with_activity();
+    on("keeper", "begin", |_, cx| {
+        let child = cx.create_child("left")?;
+        ask(cx, child, "set").map(drop)
+    });
+    on_call("left", "set", |_, cx| {
+        cx.set_timer(TimerId(1), 3 * SECOND);
+        Ok(String::new())
+    });
+    container.fire("keep", "begin");
+    on("keeper", "fail", |_, _| fail());
+    container.fire("tick", "fail");
+    container.end(1);
+    container.trace();
+    container.pass_seconds(4);
+    assert!(container.trace().contains(&"left2 timer 1".to_owned()));
+    on("keeper", "fail", |_, _| Ok(()));
+    container.pass_seconds(60);
 }

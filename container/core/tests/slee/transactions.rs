@@ -1,8 +1,8 @@
 //! Transactions (chapter 9): what a failure does, and who hears of it.
 
 use crate::container::Container;
-use crate::script::{fail, note, on};
-use resilee_sbb::TraceLevel;
+use crate::script::{fail, note, on, selects};
+use resilee_sbb::{ActivityId, InitialEvent, TraceLevel};
 
 #[test]
 fn an_exception_is_told_to_its_entity_in_the_same_transaction_then_the_roll_back_in_a_new_one() {
@@ -193,4 +193,54 @@ fn what_waits_to_be_tried_again_goes_with_its_entity() {
     container.pass_seconds(60);
     assert_eq!(container.trace(), [""; 0]);
     assert_eq!(container.alarms(), [""; 0], "nothing is tried again any more");
+}
+
+#[test]
+fn an_entity_hears_of_the_roll_back_once_its_event_is_given_up() {
+    let mut container = Container::with_activity();
+    container.fire("keep", "begin");
+    on("keeper", "fail", |_, _| fail());
+    container.fire("tick", "fail");
+    let told = "keeper1 rolled back: as it was told";
+    assert!(!container.trace().contains(&told.to_owned()), "it gets the event again");
+    container.pass_seconds(600);
+    let trace = container.trace();
+    assert_eq!(trace.iter().filter(|line| *line == told).count(), 1, "{trace:?}");
+    assert_eq!(trace.last().map(String::as_str), Some(told));
+    assert_eq!(container.tick("hello"), ["keeper1 hello"]);
+}
+
+#[test]
+fn a_tree_that_only_waited_goes_once_it_has_heard_that_its_event_is_given_up() {
+    for fails in [false, true] {
+        let mut container = Container::with_activity();
+        container.fire("keep", "begin");
+        on("keeper", "fail", |_, _| fail());
+        on("keeper", "rolled back fail", move |_, _| if fails { fail() } else { Ok(()) });
+        container.fire("tick", "fail");
+        container.end(1);
+        container.pass_seconds(600);
+        let told = "keeper1 rolled back: as it was told".to_owned();
+        assert_eq!(container.trace().last(), Some(&told));
+        assert_eq!(container.activities() + container.entities("keeper").len(), 0);
+    }
+}
+
+#[test]
+fn who_hears_that_its_initial_event_is_given_up_is_not_attached_by_it() {
+    let mut container = Container::with_activity();
+    container.say("c1 start");
+    selects("patient", |_, _| Ok(InitialEvent::by().cell().custom_name("one")));
+    container.fire("wait", "begin");
+    on("patient", "fail", |_, _| fail());
+    on("patient", "rolled back fail", |_, cx| {
+        note(format!("{}", cx.activities().len()));
+        cx.detach_from(cx.entity(), ActivityId { number: 2, ..cx.activity() })
+    });
+    container.fire_on(2, "wait", "fail");
+    container.trace();
+    container.pass_seconds(600);
+    container.trace();
+    container.fire_on(2, "tick", "hello");
+    assert_eq!(container.trace(), [""; 0]);
 }

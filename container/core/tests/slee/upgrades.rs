@@ -1,7 +1,8 @@
 //! Life cycles of services and what waits in calls (chapter 13.6).
 
 use crate::pair::Pair;
-use resilee_core::management::{Changed, TableChange};
+use crate::script::{self, fail, on, take_trace};
+use resilee_core::management::{Changed, ServiceState, TableChange};
 
 /// An operator wants services active, and others inactive.
 pub fn want(pair: &mut Pair, activate: &[&str], deactivate: &[&str]) {
@@ -9,4 +10,56 @@ pub fn want(pair: &mut Pair, activate: &[&str], deactivate: &[&str]) {
     let (activate, deactivate) = (owned(activate), owned(deactivate));
     let change = TableChange::Services { activate, deactivate };
     assert_eq!(pair.change(0, change), Some(Changed::Done));
+}
+
+/// The state that both nodes give a service, and its entities.
+fn state(pair: &Pair, service: &str) -> (ServiceState, u64) {
+    let states = [0, 1].map(|node| {
+        let services = pair.status(node).services;
+        let service = services.into_iter().find(|it| it.name == service).expect("deployed");
+        (service.state, service.entities_in_cluster)
+    });
+    assert_eq!(states[0], states[1], "the nodes agree");
+    states[0]
+}
+
+#[test]
+fn a_service_is_not_inactive_while_an_event_waits_to_create_its_root_entity() {
+    script::clear();
+    let mut pair = Pair::up();
+    on("keeper", "begin", |_, _| fail());
+    pair.say(0, "c1 start; fire keep 1 begin");
+    want(&mut pair, &[], &["keeper"]);
+    assert_eq!(state(&pair, "keeper"), (ServiceState::Stopping, 0));
+    on("keeper", "begin", |_, _| Ok(()));
+    pair.pass_ms(2_000);
+    assert_eq!(state(&pair, "keeper"), (ServiceState::Stopping, 1));
+    pair.say(0, "c1 over");
+    assert_eq!(state(&pair, "keeper"), (ServiceState::Inactive, 0));
+}
+
+/// The rule is about an activity: of another one in the same call the new service takes events.
+#[test]
+fn what_replaces_a_service_starts_nothing_on_an_activity_that_the_old_one_serves() {
+    script::clear();
+    let mut pair = Pair::up();
+    want(&mut pair, &[], &["beta"]);
+    pair.say(0, "c1 start; fire begin 1 begin");
+    want(&mut pair, &["beta"], &["alpha"]);
+    take_trace();
+    pair.say(0, "c1 fire begin 1 again; start; fire begin 2 other");
+    assert_eq!(take_trace(), ["alpha1 again", "beta2 other"]);
+}
+
+#[test]
+fn what_replaces_a_service_starts_nothing_where_an_event_waits_to_create_the_old_ones_root() {
+    script::clear();
+    let mut pair = Pair::up();
+    want(&mut pair, &[], &["alpha", "beta"]);
+    on("keeper", "begin", |_, _| fail());
+    pair.say(0, "c1 start; fire keep 1 begin");
+    want(&mut pair, &["beta"], &["keeper"]);
+    take_trace();
+    pair.say(0, "c1 fire begin 1 more");
+    assert_eq!(take_trace(), [""; 0]);
 }
