@@ -133,6 +133,10 @@ impl Core {
         let lives = |number: &u32| known.activities.get(number).is_some_and(|it| !it.ending);
         let numbers: Vec<_> = known.activities_of(id).filter(lives).collect();
         let removed = self.adaptors.wanted(id).removed;
+        if removed {
+            let all: Vec<_> = known.activities_of(id).collect();
+            all.into_iter().for_each(|number| self.resume_by_force(cell, number));
+        }
         for number in numbers {
             let activity = ActivityId { cell, number };
             self.adaptor_step(now, cell, id, |adaptor, endpoint| match removed {

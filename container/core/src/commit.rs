@@ -177,6 +177,9 @@ pub(crate) struct Suspended {
     pub queue: Vec<Event>,
     /// The activity is to end once they are routed.
     pub ends: bool,
+    /// Root entities of other cells that a selector named for it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub named: BTreeSet<RootName>,
 }
 
 /// An SBB entity.

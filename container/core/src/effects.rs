@@ -121,8 +121,11 @@ fn change_activities(cell: &mut Cell, effect: Effect) {
         }
         Effect::SuspendEvent { until } => {
             // What is for one entity does not wait.
-            let all = turn.current.as_mut().filter(|routing| routing.audience == Audience::All);
-            all.into_iter().for_each(|routing| routing.suspended_until = Some(until));
+            let Some(routing) = turn.current.as_mut() else { return };
+            let is_forced = turn.forced.contains(&routing.event.activity.number);
+            if routing.audience == Audience::All && !is_forced {
+                routing.suspended_until = Some(until);
+            }
         }
         Effect::SetAttribute { activity, name, value } => change(cell, activity, |activity| {
             activity.attributes.insert(name, ByteBuf::from(value));

@@ -30,6 +30,7 @@ use crate::commit::{Entity, Part, Record, RowChange};
 use crate::entity_tree::{Precedence, descriptor_of, precedence, root_precedence};
 use crate::life_cycles::Entrance;
 use crate::resource_adaptor::Egress;
+use crate::ties::RootName;
 use crate::words::Word;
 use resilee_membership::{Planted, PlantedFault};
 use resilee_sbb::{ActivityEnd, DeliveryId, Descriptor, Event, EventPayload, TimerFired};
@@ -72,6 +73,8 @@ pub(crate) struct Turn {
     pub resumed_events: usize,
     /// Ticket of the removal that it is, if it is one.
     pub removal: Option<u64>,
+    /// Activities that an operator ends: their events are not suspended.
+    pub forced: BTreeSet<u32>,
     /// Activities whose adaptor was told that nobody is attached.
     pub unreferenced: BTreeSet<u32>,
 }
@@ -101,8 +104,8 @@ pub(crate) struct Routing {
     pub failed: bool,
     /// When it goes on by itself, if a handler suspended it.
     pub suspended_until: Option<resilee_sbb::Timestamp>,
-    /// Ties to the root entities of other cells that a selector named for it.
-    pub named: BTreeSet<u32>,
+    /// Root entities of other cells that a selector named for it.
+    pub named: BTreeSet<RootName>,
 }
 
 /// A delivery whose answer is awaited.

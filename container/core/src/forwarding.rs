@@ -27,34 +27,50 @@ impl Core {
         if known.is_none() && !self.life_cycles.entrances[service].admits(cell, activity) {
             return;
         }
-        if known.is_none() && cell.ties.len() >= TIES_PER_CELL_MAX {
+        if self.has_tie(now, id, activity, &root) {
+            let turn = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut());
+            let routing = turn.and_then(|turn| turn.current.as_mut());
+            routing.into_iter().for_each(|routing| routing.named.extend([root.clone()]));
+        }
+    }
+
+    /// True if an activity is tied to a root entity: a tie begins, unless there is one, or there
+    /// are too many.
+    fn has_tie(&mut self, now: Timestamp, id: CellId, activity: u32, root: &RootName) -> bool {
+        let Some(cell) = self.cells.get_mut(&id) else { return false };
+        if cell.tie_to(activity, root).is_some() {
+            return true;
+        }
+        if cell.ties.len() >= TIES_PER_CELL_MAX {
             let text = format!(
                 "call {id} has {TIES_PER_CELL_MAX} ties to root entities of other cells: a further \
                  one gets nothing of it"
             );
             self.count_drop("tie beyond those of one cell");
-            return self.raise_alarm(now, Severity::Major, self.services[service].name, &text);
+            self.raise_alarm(now, Severity::Major, &root.service, &text);
+            return false;
         }
-        let number = known.unwrap_or_else(|| cell.begin_tie(activity, root));
-        let routing = cell.turn.as_mut().and_then(|turn| turn.current.as_mut());
-        if let Some(routing) = routing {
-            routing.named.insert(number);
-        }
+        cell.begin_tie(activity, root.clone());
+        true
     }
 
     /// All entities of the cell had the event: the roots that its activity is tied to get it.
     pub(crate) fn forward(&mut self, now: Timestamp, id: CellId) {
-        let Some(cell) = self.cells.get_mut(&id).filter(|cell| !cell.ties.is_empty()) else {
-            return;
-        };
+        let Some(cell) = self.cells.get(&id) else { return };
         let Some(routing) = cell.turn.as_ref().and_then(|turn| turn.current.as_ref()) else {
             return;
         };
-        if routing.audience != Audience::All {
+        let is_untied = cell.ties.is_empty() && routing.named.is_empty();
+        if routing.audience != Audience::All || is_untied {
             return;
         }
         let (event, named) = (routing.event.clone(), routing.named.clone());
         let number = event.activity.number;
+        // While it was suspended, a root that was named for it may have left.
+        for root in &named {
+            self.has_tie(now, id, number, root);
+        }
+        let Some(cell) = self.cells.get_mut(&id) else { return };
         let known = cell.activities.get(&number);
         let ends = event.event_type == ActivityEnd::TYPE && known.is_some_and(|it| it.ending);
         let null = known.is_some_and(|activity| activity.null);
@@ -78,7 +94,8 @@ impl Core {
                 known.done = true;
                 turn.touched.insert(Part::Tie(tie));
             }
-            cell.post(Posted { tie, post, opens, initial: named.contains(&tie) });
+            let initial = named.contains(&known.root);
+            cell.post(Posted { tie, post, opens, initial });
         }
     }
 

@@ -128,7 +128,10 @@ impl Core {
     }
 
     fn end_leftover(&mut self, now: Timestamp, activity: ActivityId, orderly: bool) {
-        self.resume(activity.cell, activity.number);
+        match orderly {
+            true => self.resume(activity.cell, activity.number),
+            false => self.resume_by_force(activity.cell, activity.number),
+        }
         let told = self.activity_step(now, activity, |adaptor, endpoint| match orderly {
             true => adaptor.end(endpoint, activity),
             false => adaptor.removed(endpoint, activity),

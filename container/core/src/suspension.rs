@@ -7,6 +7,8 @@
 //! | kept                 | the activity ends     | its end is kept behind them       |
 //! | kept                 | a handler resumes it  | routed on, then those behind it   |
 //! | kept                 | its time-out          | the same                          |
+//! | kept                 | an operator ends the  | the same, and none of the         |
+//! |                      | activity by force     | activity is suspended any more    |
 //!
 //! It is a part of its activity: replicated, stored, taken over.
 
@@ -54,6 +56,13 @@ impl Core {
             turn.resumed.push_back(activity);
         }
         self.timers.set(Due::Suspended(ActivityId { cell: id, number: activity }), None);
+    }
+
+    /// The same, of an activity that an operator ends: it is not suspended again.
+    pub(crate) fn resume_by_force(&mut self, id: CellId, activity: u32) {
+        self.resume(id, activity);
+        let turn = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut());
+        turn.into_iter().for_each(|turn| turn.forced.extend([activity]));
     }
 
     /// Takes the next suspended event that goes on; false if there is none.
@@ -114,7 +123,7 @@ impl Core {
 
 impl Suspended {
     fn of(routing: Routing, services: &[Descriptor], until: Timestamp) -> Self {
-        let Routing { event, delivered, selected, failed, .. } = routing;
+        let Routing { event, delivered, selected, failed, named, .. } = routing;
         let name = |service: &usize| Some(services.get(*service)?.name.to_owned());
         Suspended {
             event,
@@ -124,6 +133,7 @@ impl Suspended {
             until,
             queue: Vec::new(),
             ends: false,
+            named,
         }
     }
 
@@ -133,6 +143,7 @@ impl Suspended {
             delivered: self.delivered,
             selected: self.selected.iter().filter_map(index).collect(),
             failed: self.failed,
+            named: self.named,
             ..Routing::new(self.event, Audience::All)
         };
         (routing, self.queue, self.ends)

@@ -3,7 +3,7 @@
 use crate::adaptor_life_cycles::WantedAdaptor;
 use crate::adaptors::AdaptorId;
 use crate::commit::{
-    Activity, Change, Commit, Entity, Head, Mirror, Part, Record, Retry, RowChange,
+    Activity, Change, Commit, Entity, Head, Mirror, Part, Record, Retry, RowChange, Suspended,
 };
 use crate::format::FORMAT;
 use crate::frame::{AnsweredChange, AskedChange, Extra, Frame, FrameError, Update};
@@ -302,6 +302,29 @@ fn ties_between_cells_and_their_words_are_read() {
     let changes = vec![change(Part::Tie(4)), change(Part::Posted(6))];
     let commit = Commit { changes, ..Commit::empty(7, CELL) };
     assert_read(KEPT, "update.ties", &Update::Commit(commit));
+}
+
+/// What a selector had named for a suspended event is kept since an earlier version lost it.
+#[test]
+fn suspended_events_are_read() {
+    let suspended = Suspended {
+        event: event(),
+        delivered: [1].into(),
+        selected: ["call-guard".to_owned()].into(),
+        failed: true,
+        until: TIME,
+        queue: vec![event()],
+        ends: true,
+        named: Default::default(),
+    };
+    let activity = |suspended: &Suspended| Activity {
+        suspended: Some(Box::new(suspended.clone())),
+        ..Activity::default()
+    };
+    assert_read(KEPT, "activity.suspended", &activity(&suspended));
+    let root = RootName { service: "counter".to_owned(), name: "n3:all".to_owned() };
+    let named = Suspended { named: [root].into(), ..suspended };
+    assert_read(KEPT, "activity.suspended.named", &activity(&named));
 }
 
 #[test]

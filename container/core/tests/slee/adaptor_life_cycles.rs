@@ -8,6 +8,7 @@ use crate::script::{self, on, take_trace};
 use resilee_core::management::{
     AdaptorOrder, AdaptorState, AdaptorStatus, Changed, Removal, TableChange,
 };
+use std::time::Duration;
 
 fn want(order: AdaptorOrder) -> TableChange {
     TableChange::Adaptor { name: "post".to_owned(), order }
@@ -252,4 +253,34 @@ fn an_adaptor_that_nobody_has_is_refused_with_the_names_of_those_that_there_are(
     let (name, order) = ("fax".to_owned(), AdaptorOrder::Deactivate);
     let reason = refused(&mut pair, TableChange::Adaptor { name, order });
     assert!(reason.ends_with("no resource adaptor \"fax\" deployed: deployed are toy, post"));
+}
+
+#[test]
+fn a_removed_adaptor_does_not_wait_for_a_suspended_event() {
+    let mut pair = with_a_letter();
+    on("alpha", "hold", |_, cx| cx.suspend_event(Duration::from_secs(3_000)));
+    let held = answer(&pair, 0, 2, "hold");
+    post(&mut pair, 0, &held);
+    let behind = answer(&pair, 0, 2, "behind");
+    post(&mut pair, 0, &behind);
+    assert_eq!(take_trace(), ["alpha1 hold"]);
+    make(&mut pair, 1, AdaptorOrder::Remove);
+    pair.pass_ms(100);
+    assert_eq!(take_trace(), ["alpha1 behind", "alpha1 end 2"]);
+    assert_eq!(state(&pair), AdaptorState::Inactive);
+    end(&mut pair, 0);
+}
+
+#[test]
+fn a_removed_adaptor_does_not_wait_for_an_end_behind_a_suspended_event() {
+    let mut pair = with_a_letter();
+    on("alpha", "hold", |_, cx| cx.suspend_event(Duration::from_secs(3_000)));
+    let held = answer(&pair, 0, 2, "hold");
+    post(&mut pair, 0, &held);
+    last(&mut pair, 0, 2);
+    take_trace();
+    make(&mut pair, 1, AdaptorOrder::Remove);
+    pair.pass_ms(100);
+    assert_eq!(state(&pair), AdaptorState::Inactive);
+    end(&mut pair, 0);
 }

@@ -351,3 +351,13 @@ fn a_mirror_that_is_removed_ends_at_its_root_and_its_activity_goes_on() {
     let trace: Vec<_> = container.trace().into_iter().filter(|it| !it.contains("asked")).collect();
     assert_eq!(trace, ["chooser1 one", "chooser1 end 1", "chooser1 two"]);
 }
+
+#[test]
+fn an_event_of_an_activity_that_is_removed_is_not_suspended_again() {
+    let mut container = crate::suspension::suspended();
+    on("beta", "wait", |_, cx| cx.suspend_event(Duration::from_secs(10)));
+    container.fire("tock", "behind");
+    assert_eq!(container.remove("a1"), DONE);
+    let all = ["beta2 wait", "alpha1 behind", "beta2 behind", "alpha1 end 1", "beta2 end 1"];
+    assert_eq!(container.trace(), all);
+}

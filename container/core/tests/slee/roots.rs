@@ -260,3 +260,39 @@ fn all_of_it_survives_a_restart() {
     let expected = ["chooser1 one", "chooser1 two", "chooser1 three"];
     assert_eq!(ran(&mut container), expected);
 }
+
+/// `keeper` suspends an event that is initial for the root, which leaves meanwhile.
+fn suspended() -> Container {
+    let mut container = container();
+    on("keeper", "back", |_, cx| cx.suspend_event(Duration::from_secs(10)));
+    on("chooser", "leave", |_, cx| {
+        cx.detach();
+        Ok(())
+    });
+    container.say("c1 start; fire keep 1 begin");
+    container.say("c2 start; fire choose 1 stay");
+    container.settle();
+    container.say("c1 fire choose 1 leave; fire choose 1 back");
+    container.settle();
+    container.trace();
+    container
+}
+
+#[test]
+fn an_initial_event_that_was_suspended_is_heard_though_the_root_left_meanwhile() {
+    let mut container = suspended();
+    container.pass_seconds(11);
+    container.settle();
+    assert_eq!(ran(&mut container), ["chooser1 back"]);
+}
+
+#[test]
+fn an_initial_event_that_was_suspended_is_heard_also_after_a_restart() {
+    let mut container = suspended();
+    container.restart();
+    container.settle();
+    container.trace();
+    container.pass_seconds(11);
+    container.settle();
+    assert_eq!(ran(&mut container), ["chooser1 back"]);
+}

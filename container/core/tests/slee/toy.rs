@@ -111,7 +111,7 @@ const SBBS: [Descriptor; 9] = [
     },
     Descriptor {
         initial_events: &[Keep::TYPE],
-        events: TICKS,
+        events: &[Tick::TYPE, Tock::TYPE, Choose::TYPE],
         on_roll_back: OnRollBack::Retry,
         children: &[LEFT_ONES],
         ..Descriptor::named("keeper")
