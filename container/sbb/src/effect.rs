@@ -8,7 +8,8 @@ use crate::trace::TraceLevel;
 use crate::usage::UsageUpdate;
 use std::collections::BTreeSet;
 
-/// Effects of one delivery; one more rolls it back.
+/// Effects of one delivery, and as many that survive a roll back (trace lines, alarms); one more
+/// of either kind is dropped and rolls it back.
 pub const EFFECTS_MAX: usize = 256;
 
 /// One request. Entities and activities are named by their number in the delivery's cell.

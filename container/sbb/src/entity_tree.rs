@@ -120,7 +120,11 @@ impl Context<'_> {
     /// # Errors
     /// An entity that is not of this tree.
     pub fn priority(&self, entity: EntityId) -> Result<i8, Failure> {
+        self.check_entity(entity)?;
         let priority = self.tx.priority(self.deliver, entity.number);
+        // A root entity that is being created has that of its service.
+        let new_root = entity == self.deliver.entity;
+        let priority = priority.or(new_root.then(|| (self.root.descriptor)().priority));
         priority.ok_or_else(|| not_of_the_tree(entity))
     }
 

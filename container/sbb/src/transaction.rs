@@ -11,6 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug)]
 pub(crate) struct Transaction {
     effects: Vec<Effect>,
+    /// How many of them do not, and do, survive a roll back.
+    asked: [usize; 2],
     /// State of [`crate::Context::random`].
     pub random: u64,
     /// Entities whose handler is running: they take no calls.
@@ -30,6 +32,7 @@ impl Transaction {
     pub fn new(deliver: &Deliver) -> Self {
         Transaction {
             effects: Vec::new(),
+            asked: [0; 2],
             random: deliver.seed,
             running: Vec::new(),
             rollback_only: None,
@@ -43,8 +46,11 @@ impl Transaction {
     }
 
     /// Asks for something; what is asked for beyond [`EFFECTS_MAX`] rolls the transaction back.
+    /// What stays then has a count of its own: an alarm is not lost since too much was asked for.
     pub fn ask(&mut self, effect: Effect) {
-        if self.effects.len() < EFFECTS_MAX {
+        let stays = usize::from(effect.survives_roll_back());
+        if self.asked[stays] < EFFECTS_MAX {
+            self.asked[stays] += 1;
             self.effects.push(effect);
         } else {
             self.mark_for_roll_back(format!("more than {EFFECTS_MAX} effects"));
@@ -103,7 +109,9 @@ impl Transaction {
     /// Adds a child; its number.
     pub fn create(&mut self, deliver: &Deliver, child: TreeEntity) -> Result<u32, Failure> {
         let max = deliver.limits.entities_per_tree_max;
-        if self.numbers(deliver).count() >= max {
+        // A root entity that is being created counts, and is not in the tree yet.
+        let new_root = usize::from(!deliver.tree.contains_key(&deliver.entity.number));
+        if self.numbers(deliver).count() + new_root >= max {
             let text = format!("a tree has {max} entities at most");
             return Err(Failure::new(text));
         }
@@ -185,11 +193,10 @@ impl Transaction {
         number
     }
 
-    /// Entities after the transaction, and those that are removed.
+    /// Entities after the transaction, and those that are removed: also of those that it created,
+    /// whose numbers are taken now.
     pub fn into_changes(mut self) -> (Vec<EntityState>, Vec<u32>) {
-        // Nobody else knows one that was created and removed.
-        let removed = self.removed.iter().filter(|number| !self.created.contains_key(number));
-        let removed = removed.copied().collect();
+        let removed = self.removed.iter().copied().collect();
         let entities = std::mem::take(&mut self.written).into_iter().map(|(number, state)| {
             EntityState { number, born: self.created.remove(&number), state }
         });

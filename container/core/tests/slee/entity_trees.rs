@@ -268,3 +268,34 @@ fn the_state_of_each_entity_is_its_own_and_is_kept() {
     let trace = container.tick("count");
     assert_eq!(trace, ["alpha1 count", "3", "left3 count", "2", "beta2 count", "3"]);
 }
+
+/// A tree that its policy removed is as one that came to its end.
+#[test]
+fn a_service_whose_tree_was_removed_begins_anew_with_the_next_initial_event() {
+    let mut container = Container::with_activity();
+    on("fragile", "fail", |_, _| fail());
+    container.fire("break", "begin");
+    container.fire("tick", "fail");
+    container.trace();
+    assert_eq!(container.tick("hello"), [""; 0], "it gets no later event");
+    container.fire("break", "again");
+    assert_eq!(container.trace(), ["fragile2 again"]);
+}
+
+#[test]
+fn the_number_of_a_child_that_was_created_and_removed_is_not_given_again() {
+    let mut container = Container::begun();
+    on("alpha", "create", |me, cx| {
+        let child = cx.create_child("left")?;
+        me.child = Some(child);
+        cx.remove_child(child)
+    });
+    on("alpha", "other", |me, cx| {
+        let other = cx.create_child("right")?;
+        note(format!("{} {}", me.child.expect("created").number, other.number));
+        Ok(())
+    });
+    container.fire("tick", "create");
+    container.trace();
+    assert_eq!(container.tick("other")[1], "3 4");
+}

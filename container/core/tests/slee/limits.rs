@@ -5,7 +5,7 @@ use crate::script::{fail, note, on};
 use crate::toy::{Tick, Tock};
 use resilee_sbb::{
     ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, EFFECTS_MAX, ENTITIES_PER_TREE_MAX, NAMES_MAX,
-    NULL_ACTIVITIES_MAX,
+    NULL_ACTIVITIES_MAX, TraceLevel,
 };
 
 #[test]
@@ -203,4 +203,37 @@ fn an_event_that_is_tried_again_is_not_lost_in_a_turn_of_many_events() {
     assert_eq!(numbers, 61);
     assert_eq!(trace[trace.len() - 2..], ["keeper1 one", "keeper1 two"]);
     assert_eq!(container.alarms(), [""; 0]);
+}
+
+#[test]
+fn a_tree_is_not_larger_in_its_first_event() {
+    let mut container = Container::with_activity();
+    on("alpha", "begin", |_, cx| {
+        for _ in 1..ENTITIES_PER_TREE_MAX {
+            cx.create_child("left")?;
+        }
+        note(cx.create_child("left").expect_err("it is full").to_string());
+        Ok(())
+    });
+    container.fire("begin", "begin");
+    let text = format!("a tree has {ENTITIES_PER_TREE_MAX} entities at most");
+    assert_eq!(container.trace()[1], text);
+    assert_eq!(container.entities("alpha").len(), ENTITIES_PER_TREE_MAX);
+}
+
+#[test]
+fn trace_lines_and_alarms_are_counted_by_themselves() {
+    let mut container = Container::begun();
+    on("alpha", "ask", |_, cx| {
+        for _ in 0..EFFECTS_MAX {
+            cx.set_priority(cx.entity(), 1)?;
+            cx.trace(TraceLevel::Info, "hello");
+        }
+        assert!(!cx.is_rollback_only());
+        cx.trace(TraceLevel::Info, "one more");
+        assert!(cx.is_rollback_only());
+        Ok(())
+    });
+    container.fire("tick", "ask");
+    assert!(container.has_alarm(&format!("more than {EFFECTS_MAX} effects")));
 }

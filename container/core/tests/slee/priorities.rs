@@ -1,7 +1,7 @@
 //! Priorities (chapter 8.5): they change the order of later events, and of those being routed.
 
 use crate::container::Container;
-use crate::script::on;
+use crate::script::{note, on};
 
 #[test]
 fn a_root_entity_with_another_priority_goes_before_those_of_other_services() {
@@ -52,4 +52,17 @@ fn of_two_roots_with_one_priority_the_service_that_the_node_has_first_goes_first
     container.fire("tick", "level");
     container.trace();
     assert_eq!(container.tick("hello"), ["alpha1 hello", "beta2 hello"]);
+}
+
+#[test]
+fn a_root_entity_has_the_priority_of_its_service_also_in_its_first_event() {
+    let mut container = Container::with_activity();
+    on("alpha", "begin", |_, cx| {
+        let first = cx.priority(cx.entity())?;
+        cx.set_priority(cx.entity(), 3)?;
+        note(format!("{first} {}", cx.priority(cx.entity())?));
+        Ok(())
+    });
+    container.fire("begin", "begin");
+    assert_eq!(container.trace()[1], "10 3");
 }

@@ -4,7 +4,9 @@ use crate::container::Container;
 use crate::entity_trees::with_child;
 use crate::script::{State, fail, note, on};
 use crate::toy::{Tick, Tock};
-use resilee_sbb::{ActivityId, Context, EventPayload, Failure, Severity, TimerId, TraceLevel};
+use resilee_sbb::{
+    ActivityId, Context, EFFECTS_MAX, EventPayload, Failure, Severity, TimerId, TraceLevel,
+};
 use std::time::Duration;
 
 /// `alpha1`, which has the child `left3`, does this and fails; what the trace says then is not
@@ -218,6 +220,18 @@ fn a_roll_back_does_not_undo_traces() {
 #[test]
 fn a_roll_back_does_not_undo_alarms() {
     let container = undone(|_, cx| {
+        cx.raise_alarm("lamp", "1", Severity::Minor, "the lamp is out");
+        Ok(())
+    });
+    assert!(container.has_alarm("the lamp is out"));
+}
+
+#[test]
+fn an_alarm_stays_also_if_too_much_was_asked_for_before() {
+    let container = undone(|_, cx| {
+        for _ in 0..=EFFECTS_MAX {
+            cx.set_priority(cx.entity(), 1)?;
+        }
         cx.raise_alarm("lamp", "1", Severity::Minor, "the lamp is out");
         Ok(())
     });
