@@ -15,6 +15,7 @@
 //! | `callbacks.rs`     | what adaptors hear of their events and activities                   |
 //! | `commits.rs`       | what a turn changed; when its effects may leave                     |
 //! | `retry.rs`         | what a service rolled back and gets again                           |
+//! | `hangs.rs`         | handlers that do not return                                         |
 //! | `replication.rs`   | what the other node gets, and what is done with what it sends       |
 //! | `offer.rs`         | which records a rejoiner has that the others lack                   |
 //! | `orphans.rs`       | what becomes of requests whose call no living node has              |

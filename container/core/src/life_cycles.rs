@@ -71,8 +71,8 @@ pub(crate) struct LifeCycles {
 pub(crate) struct Entrance {
     /// The service is active, and the SLEE runs.
     pub open: bool,
-    /// It starts none where an entity of these is attached, or is to come: what the old service began is the
-    /// old one's to finish.
+    /// It starts none where an entity of these is attached, or is to come: what the old service
+    /// began is the old one's to finish.
     instead_of: Vec<String>,
 }
 
@@ -85,10 +85,10 @@ impl Entrance {
         let attached = cell.activities.get(&activity).map(|activity| &activity.attached);
         let mut entities = attached.into_iter().flatten().filter_map(|it| cell.entities.get(it));
         let is_served = entities.any(|entity| self.instead_of.contains(&entity.service));
-        // One whose handler hung has no entity here any more, and began something all the same.
         let to_come =
             |retry: &Retry| self.instead_of.contains(&retry.service) && retry.is_about(activity);
         let is_served = is_served || cell.retries.values().any(to_come);
+        // One whose handler hung has no entity here any more, and began something all the same.
         !is_served && !self.instead_of.iter().any(|old| cell.head.quarantined.contains(old))
     }
 }

@@ -306,7 +306,8 @@ impl Context<'_> {
 
     /// Suspends the event that is being routed (`javax.slee.EventContext.suspendDelivery`): once
     /// this transaction has committed nobody else gets it, nor a later event of its activity
-    /// context, before [`Context::resume_event`] or until `timeout` is over.
+    /// context, before [`Context::resume_event`] or until `timeout` is over. While an operator ends
+    /// the activity by force it does not wait.
     ///
     /// # Errors
     /// A time-out beyond the limit ([`crate::SUSPENDED_MAX`]); a timer, or the end of an activity:

@@ -80,10 +80,11 @@ pub enum OnRollBack {
     Drop,
     /// It is delivered again, with growing waits, for some minutes; what comes meanwhile follows
     /// behind it. For services that keep account of a call, not for those that steer it. Commands
-    /// may be refused by then, since the activity may be over.
+    /// may be refused by then, since the activity may be over, and the event cannot be suspended.
     Retry,
-    /// As [`OnRollBack::Drop`], and the whole entity tree is removed: a service whose state cannot
-    /// be trusted after a failure has no further part in the call.
+    /// As [`OnRollBack::Drop`], and the whole entity tree is removed, for a service whose state
+    /// cannot be trusted after a failure. It is as if the tree had come to its end: the next
+    /// initial event begins a new one, in the same call, too.
     Remove,
 }
 

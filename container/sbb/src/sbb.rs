@@ -55,8 +55,8 @@ pub trait Sbb: Serialize + DeserializeOwned + Default {
     }
 
     /// The event's transaction was rolled back (`javax.slee.Sbb.sbbRolledBack`, in a new
-    /// transaction). Not called if the entity would have been created by that event, or gets it
-    /// again.
+    /// transaction). Not called if the entity would have been created by that event; if it gets it
+    /// again, only once that is given up; nor if the handler hangs.
     ///
     /// # Errors
     /// A failure rolls this transaction back, which is not reported again.

@@ -3,6 +3,7 @@
 
 mod a_child;
 mod a_name;
+mod a_room;
 mod a_shared_root;
 mod a_timer;
 mod one_sbb;
@@ -34,6 +35,7 @@ fn event_router_shows_code_that_runs() {
         include_str!("who_is_next.rs"),
         include_str!("a_shared_root.rs"),
         include_str!("a_name.rs"),
+        include_str!("a_room.rs"),
     ];
     check(include_str!("../../../docs/event-router.md"), &sources);
 }
