@@ -90,26 +90,41 @@ impl CellWorkers {
         if self.workers[index].running.load(Ordering::Acquire) != delivery.0 {
             return None;
         }
-        self.abandoned.retain(|running| running.load(Ordering::Acquire) != IDLE);
-        let hanging = self.abandoned.len() + 1;
-        if hanging > STUCK_MAX {
+        if !self.replace(index) {
             return Some(format!(
                 "{STUCK_MAX} threads hang already, so its worker is not replaced: start this \
                  node again"
             ));
         }
+        let waiting = self.unanswered.values().filter(|waiting| waiting.worker == index);
+        waiting.for_each(|waiting| self.workers[index].send(waiting));
+        let hanging = self.abandoned.len();
+        Some(format!("its worker was replaced, {hanging} of {STUCK_MAX} threads may hang"))
+    }
+
+    /// Another run of the node begins: its core waits for nothing of this one, and would not know
+    /// of a handler that hangs. So a thread that is still at work is left to itself.
+    pub fn forget(&mut self) {
+        self.unanswered.clear();
+        for index in 0..self.workers.len() {
+            if self.workers[index].running.load(Ordering::Acquire) != IDLE {
+                // With too many the worker stays: it may come back.
+                let _ = self.replace(index);
+            }
+        }
+    }
+
+    /// Another thread takes a worker's place; false if too many may hang already.
+    fn replace(&mut self, index: usize) -> bool {
+        self.abandoned.retain(|running| running.load(Ordering::Acquire) != IDLE);
+        if self.abandoned.len() >= STUCK_MAX {
+            return false;
+        }
         let fresh = Worker::start(&self.services, self.actors_max);
         let old = std::mem::replace(&mut self.workers[index], fresh);
         old.arbiter.stop();
         self.abandoned.push(old.running);
-        let waiting = self.unanswered.values().filter(|waiting| waiting.worker == index);
-        waiting.for_each(|waiting| self.workers[index].send(waiting));
-        Some(format!("its worker was replaced, {hanging} of {STUCK_MAX} threads may hang"))
-    }
-
-    /// Another run of the node begins: its core waits for nothing of this one.
-    pub fn forget(&mut self) {
-        self.unanswered.clear();
+        true
     }
 
     fn worker(&self, cell: CellId) -> usize {

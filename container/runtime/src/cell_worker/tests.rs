@@ -192,3 +192,38 @@ fn a_handler_that_hangs_loses_its_thread_and_what_waited_behind_it_runs() {
         assert!(matches!(outcome(&mut inputs, 1).await, Outcome::Delivered { .. }));
     });
 }
+
+/// Does not return either, from its first event.
+#[derive(Default, Serialize, Deserialize)]
+struct Lost;
+
+impl Sbb for Lost {
+    const STATE_VERSION: u32 = 1;
+
+    fn descriptor() -> Descriptor {
+        Descriptor { name: "lost", ..Fragile::descriptor() }
+    }
+
+    fn on_event(&mut self, _: &mut SbbContext<'_>, _: &Event) -> Result<(), Failure> {
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+#[test]
+fn the_next_run_of_the_node_does_not_wait_behind_a_handler_that_hung_in_the_one_before() {
+    System::new().block_on(async {
+        let (sender, mut inputs) = mpsc::unbounded_channel();
+        let sink = Sink(sender).start().recipient();
+        let services = [LinkedSbb::of::<Fragile>(), LinkedSbb::of::<Lost>()];
+        let mut workers = CellWorkers::start(1, ACTORS_MAX, &services);
+        hand(&mut workers, deliver(1, "lost"), &sink);
+        while workers.workers[0].running.load(Ordering::Acquire) != 1 {
+            tokio::task::yield_now().await;
+        }
+        workers.forget();
+        workers.deliver(1, deliver(1, "fragile"), sink.clone(), Span::none());
+        assert!(matches!(outcome(&mut inputs, 1).await, Outcome::Delivered { .. }));
+    });
+}
