@@ -27,7 +27,7 @@ impl Core {
             };
             if now.since(since) > age_max && self.is_overloaded(now) {
                 self.count_drop("message that waited too long for its cell under overload");
-            } else if self.lingers(id) {
+            } else if self.lingers(id) && !self.may_begin(now, &ingress) {
                 self.on_message(now, ingress, true);
             } else {
                 return Some(CellInput::Message(ingress, since));

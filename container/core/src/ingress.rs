@@ -5,7 +5,8 @@
 //! | a living cell                  | this node        | waits for its turn in the cell          |
 //! | a cohort that is handed over   | this node        | waits for the view                      |
 //! | a living cell                  | another member   | relayed; a relayed one is dropped       |
-//! | a cell that a gap left empty   | this node        | as if there were none                   |
+//! | a cell that a gap left empty,  | this node        | as if there were none                   |
+//! | and begins nothing             |                  |                                         |
 //! | a cohort, no living cell       | this node        | the adaptor answers: it is over; or     |
 //! |                                |                  | nobody has it (`orphans.rs`)            |
 //! | a cohort, no living cell       | another member   | relayed                                 |
@@ -58,8 +59,8 @@ impl Core {
             Route::Cell { key, scope, creates, cohort } => {
                 let key = CellKey { adaptor: ingress.adaptor, scope, key };
                 let known = self.index.get(&key).copied();
+                let known = known.filter(|cell| creates || !self.lingers(*cell));
                 let creates = creates && known.is_none();
-                let known = known.filter(|cell| !self.lingers(*cell));
                 // What begins a call is born here, whatever cohort it names: the numbers of
                 // another run's cohort are not ours to give.
                 let cohort = match (known, scope) {
@@ -74,13 +75,20 @@ impl Core {
     }
 
     /// True for what a gap left of a call: its adaptor has nothing of it, and another store may
-    /// have more. It waits only until other cells, or a service, have heard the last of it.
+    /// have more. It waits only until other cells, or a service, have heard the last of it. What
+    /// may begin a call begins it there.
     pub(crate) fn lingers(&self, id: CellId) -> bool {
         let ended = |cell: &Cell| {
             let is_adaptors = |activity: &Activity| activity.is_adaptors();
             cell.turn.is_none() && !cell.activities.values().any(|it| is_adaptors(it))
         };
         self.may_be_lost(id.cohort) && self.cells.get(&id).is_some_and(ended)
+    }
+
+    /// True if a message may begin a call.
+    pub(crate) fn may_begin(&self, now: Timestamp, ingress: &Ingress) -> bool {
+        let route = self.adaptors.get(ingress.adaptor).map(|adaptor| adaptor.route(now, ingress));
+        matches!(route, Some(Route::Cell { creates: true, .. }))
     }
 
     fn on_routed(&mut self, now: Timestamp, ingress: Ingress, relayed: bool, routed: Routed) {

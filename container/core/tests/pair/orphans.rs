@@ -88,6 +88,31 @@ fn the_end_of_a_call_is_passed_on_also_while_what_an_old_store_had_of_it_is_clea
     assert_eq!(waits(&pair, 0), (1, 1));
 }
 
+/// A caller that has got no answer repeats what begins the call.
+#[test]
+fn a_call_begins_where_what_an_old_store_had_of_it_is_cleared_away() {
+    for soon in [true, false] {
+        let mut pair = Pair::up();
+        pair.say(1, "brief begin");
+        pair.say(1, "brief say stay");
+        pair.kill(0);
+        pair.pass_ms(600);
+        pair.kill(1);
+        pair.pass_ms(500);
+        pair.start(0);
+        pair.feed(0, Input::Command(Command::Force));
+        pair.until_just_a_member(0);
+        if !soon {
+            pair.settle();
+        }
+        pair.begin_to_say(0, "brief begin");
+        pair.settle();
+        assert_eq!(pair.nodes[0].sent, ["brief adopted from an old store", "brief begun"]);
+        pair.say(0, "brief ping");
+        assert_eq!(pair.nodes[0].sent[2..], ["brief pong"]);
+    }
+}
+
 #[test]
 fn what_waits_survives_its_node() {
     let mut pair = Pair::up();
