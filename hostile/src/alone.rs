@@ -67,7 +67,8 @@ impl Alone {
             key: key(),
             peers: has_peer.then_some(peer).into_iter().collect(),
             behind_balancer: false,
-            heartbeat_ms: 50,
+            // Rare: what is looked at is what bytes do.
+            heartbeat_ms: 10_000,
             missed: 6,
             cold_start_ms: 0,
             unclean: Unclean::Refuse,
@@ -83,6 +84,10 @@ impl Alone {
     pub fn feed(&mut self, input: Input) {
         self.core.handle_input(self.now, input);
         self.drain();
+        self.check();
+    }
+
+    fn check(&self) {
         let wrong = self.core.inconsistencies();
         assert!(wrong.is_empty(), "{wrong:?}");
     }
@@ -95,9 +100,11 @@ impl Alone {
             at_once = if due > self.now { 0 } else { at_once + 1 };
             assert!(at_once < TIMEOUTS_MAX, "timeouts without end at {}", self.now);
             self.now = self.now.max(due);
-            self.feed(Input::Timeout);
+            self.core.handle_input(self.now, Input::Timeout);
+            self.drain();
         }
         self.now = end;
+        self.check();
     }
 
     fn drain(&mut self) {

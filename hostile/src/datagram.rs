@@ -5,8 +5,8 @@ use resilee_core::Input;
 use resilee_sip_proto::{Edit, HeaderName, Message, SipUri, is_keepalive, name_addr, routing_key};
 use std::time::Duration;
 
-/// Longer than any transaction.
-const LONG: Duration = Duration::from_secs(300);
+/// Longer than any transaction that nobody answers.
+const LONG: Duration = Duration::from_secs(40);
 
 /// It is understood or refused; what is not touched stays as it is; the node lives, and forgets.
 ///
