@@ -7,7 +7,9 @@
 
 use crate::adaptors::AdaptorId;
 use resilee_membership::Flow;
-use resilee_sbb::{ActivityId, CellId, CohortId, Event, EventPayload, Failure, Timestamp};
+use resilee_sbb::{
+    ActivityId, CellId, CohortId, Event, EventPayload, Failure, Severity, Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -296,6 +298,7 @@ pub(crate) struct Steps {
     pub(crate) changed: Vec<ActivityId>,
     pub(crate) events: Vec<Event>,
     pub(crate) egress: Vec<Egress>,
+    pub(crate) alarms: Vec<(Severity, String)>,
 }
 
 impl Endpoint {
@@ -353,6 +356,17 @@ impl Endpoint {
     /// Sends a message when the turn's commit is held by the backup.
     pub fn send(&mut self, flow: Flow, bytes: Vec<u8>) {
         self.steps.egress.push(Egress::new(flow, bytes));
+    }
+
+    /// Raises an alarm of the adaptor, at once, whatever becomes of the turn; the same text again
+    /// is the same alarm. An operator clears it.
+    pub fn raise_alarm(&mut self, severity: Severity, text: &str) {
+        self.steps.alarms.push((severity, text.to_owned()));
+    }
+
+    /// Alarms that were raised so far, for tests of adaptors.
+    pub fn alarms(&self) -> &[(Severity, String)] {
+        &self.steps.alarms
     }
 
     /// What was sent so far, for tests of adaptors.

@@ -85,7 +85,11 @@ impl Core {
         let node = self.config.me.node.as_str();
         let mut endpoint = Endpoint::new(now, node, id, next_activity);
         let result = step(self.adaptors.get_mut(by)?, &mut endpoint);
+        let alarms = std::mem::take(&mut endpoint.steps.alarms);
         self.absorb(id, by, endpoint.steps);
+        for (severity, text) in alarms {
+            self.raise_alarm(now, severity, self.adaptors.name(by), &text);
+        }
         Some(result)
     }
 

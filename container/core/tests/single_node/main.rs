@@ -39,6 +39,18 @@ fn what_is_wrong_around_the_core_is_an_alarm_until_it_is_over() {
 }
 
 #[test]
+fn an_adaptor_raises_alarms_under_its_own_name_and_the_same_one_is_counted() {
+    let mut house = House::new();
+    house.say("c1 begin");
+    house.say("c1 alarm burglars");
+    house.say("c1 alarm burglars");
+    let alarms = house.core.status(house.now).alarms;
+    assert_eq!(alarms.len(), 1);
+    assert_eq!((alarms[0].source.as_str(), alarms[0].text.as_str()), ("toy", "burglars"));
+    assert_eq!((alarms[0].severity, alarms[0].count), (Severity::Warning, 2));
+}
+
+#[test]
 fn nothing_leaves_before_the_store_has_the_commit() {
     let mut house = House::new();
     house.say("c1 begin");

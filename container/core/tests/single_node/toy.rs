@@ -2,9 +2,10 @@
 //!
 //! A message is `cell verb [word]`: `begin` starts the activity, `say` fires an event, `ping` is
 //! answered `pong` and changes nothing, `end` ends the activity, `ask` is answered in a turn that
-//! leaves nothing behind. The cell `table` belongs to the shared tables. The word of `end` and
-//! `ping` is the cohort that the message names; both are passed on if nobody has their call, and of
-//! an `end` it must hear. The call `brief` is over if it comes from an old store.
+//! leaves nothing behind, `alarm` raises one. The cell `table` belongs to the shared tables. The
+//! word of `end` and `ping` is the cohort that the message names; both are passed on if nobody has
+//! their call, and of an `end` it must hear. The call `brief` is over if it comes from an old
+//! store.
 
 use resilee_core::{
     Adaptors, Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdaptor, Route, Scope,
@@ -12,7 +13,7 @@ use resilee_core::{
 use resilee_membership::Flow;
 use resilee_sbb::{
     ActivityId, CohortId, Context, Descriptor, Event, EventPayload, Failure, LinkedSbb, OnRollBack,
-    Sbb, TimerId, Timestamp,
+    Sbb, Severity, TimerId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -87,6 +88,7 @@ impl ResourceAdaptor for Toy {
             }
             ("say", Some(activity)) => endpoint.fire(activity, &Said { word }),
             ("ping", Some(_)) => self.say(endpoint, &cell, ingress.flow, "pong"),
+            ("alarm", Some(_)) => endpoint.raise_alarm(Severity::Warning, &word),
             ("end", Some(activity)) => endpoint.end_activity(activity),
             _ => {}
         }
