@@ -22,6 +22,7 @@ fn answer_to_call(caller: &str, callee: &str) -> Option<(u16, String)> {
         set_up_at: Timestamp::ZERO,
         source: "192.0.2.1:5060".into(),
         credentials: None,
+        barred_s: None,
     };
     let event = Event::new(ActivityId { cell, number: 1 }, &invite).unwrap();
     let deliver = Deliver::first("call-screening", event);

@@ -397,6 +397,7 @@ impl FakeNode {
             set_up_at,
             source: "192.0.2.1:5060".to_owned(),
             credentials: None,
+            barred_s: None,
         });
         call
     }

@@ -60,9 +60,16 @@ impl Account {
             ha1_sha256: Some(Algorithm::Sha256.hash(&secret)),
         }
     }
+
+    /// Algorithms that it can be proven by.
+    pub fn algorithms(&self) -> Vec<Algorithm> {
+        let sha256 = self.ha1_sha256.as_ref().map(|_| Algorithm::Sha256);
+        sha256.into_iter().chain([Algorithm::Md5]).collect()
+    }
 }
 
-/// Digest algorithm.
+/// Digest algorithm. Of RFC 7616, SHA-512-256 and those with `-sess` are not there: no phone
+/// that is known asks for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Algorithm {
     /// MD5 (RFC 2617).
@@ -104,8 +111,10 @@ pub struct Credentials {
     pub qop: Option<QopAuth>,
     /// Method of the request.
     pub method: String,
-    /// True if the nonce is this cluster's, for such a request and not too old. An INVITE's was
-    /// not used as often before, either; a REGISTER's count is the registrar's to watch.
+    /// True if the nonce is this cluster's, for such a request from there and not too old. An
+    /// INVITE's was not used as often before, either; a REGISTER's count is the registrar's to
+    /// watch. If it is false the response is not to be looked at: whoever could learn without a
+    /// nonce whether a password is right could try out any number of them.
     pub nonce_fresh: bool,
 }
 
@@ -154,6 +163,41 @@ fn equal(a: &str, b: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// RFC 7616 §3.9.1: the one example with both algorithms.
+    #[test]
+    fn the_example_of_rfc_7616_is_proven_by_md5_and_by_sha_256() {
+        let account = Account::with_password("Mufasa", "http-auth@example.org", "Circle of Life");
+        let md5 = "8ca523f5e9506fed4657c9700eebdbec";
+        let sha256 = "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1";
+        for (algorithm, response) in [(Algorithm::Md5, md5), (Algorithm::Sha256, sha256)] {
+            let credentials = Credentials {
+                username: "Mufasa".into(),
+                realm: "http-auth@example.org".into(),
+                nonce: "7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v".into(),
+                uri: "/dir/index.html".into(),
+                response: response.into(),
+                algorithm,
+                qop: Some(QopAuth {
+                    nc: "00000001".into(),
+                    cnonce: "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ".into(),
+                }),
+                method: "GET".into(),
+                nonce_fresh: true,
+            };
+            assert!(credentials.prove(&account), "{algorithm:?}");
+            let md5_only = Account { ha1_sha256: None, ..account.clone() };
+            assert_eq!(credentials.prove(&md5_only), algorithm == Algorithm::Md5);
+        }
+    }
+
+    #[test]
+    fn an_account_is_proven_by_the_algorithms_whose_secret_it_has() {
+        let both = Account::with_password("alice", "example.test", "secret");
+        assert_eq!(both.algorithms(), [Algorithm::Sha256, Algorithm::Md5]);
+        let one = Account { ha1_sha256: None, ..both };
+        assert_eq!(one.algorithms(), [Algorithm::Md5]);
+    }
 
     /// RFC 2617 §3.5.
     #[test]

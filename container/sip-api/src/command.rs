@@ -1,5 +1,6 @@
 //! Commands to the SIP resource adaptor.
 
+use crate::account::Algorithm;
 use resilee_sbb::{AttributeAlias, Context, Failure};
 use serde::{Deserialize, Serialize};
 
@@ -11,12 +12,15 @@ pub const REFUSED: &str = "sip.refused";
 pub const REFUSED_ALIAS: AttributeAlias = AttributeAlias { attribute: REFUSED, alias: REFUSED };
 
 /// Where a request is to be sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// The new Request-URI.
     pub uri: String,
     /// Where the datagram goes (`ip:port`); for a registered contact the address it came from.
     pub destination: String,
+    /// Routes of the request: the Path of a registered contact (RFC 3327 §5.3), the nearest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<String>,
 }
 
 /// What a service may ask for, about the activity or the request that began it.
@@ -31,7 +35,8 @@ pub enum SipCommand {
         /// Further headers: name, value.
         headers: Vec<(String, String)>,
     },
-    /// Answer it with a digest challenge: 401, or 407 for `proxy`.
+    /// Answer it with a digest challenge: 401, or 407 for `proxy`. If its credentials were fresh
+    /// and it is not `stale`, they were wrong, and count as a try to find out a password.
     Challenge {
         /// Protection domain.
         realm: String,
@@ -39,6 +44,10 @@ pub enum SipCommand {
         stale: bool,
         /// True for 407 and Proxy-Authenticate.
         proxy: bool,
+        /// Algorithms that the account can be proven by, for those of them that the adaptor is
+        /// to offer; empty: all of these.
+        #[serde(default)]
+        algorithms: Vec<Algorithm>,
     },
     /// Forward it to all targets at once and stay on the path of the dialog (Record-Route).
     Proxy {

@@ -49,6 +49,9 @@ pub struct Invite {
     pub source: String,
     /// Credentials for this server, if any; the nonce is already checked.
     pub credentials: Option<Credentials>,
+    /// See [`Register::barred_s`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub barred_s: Option<u32>,
 }
 
 impl EventPayload for Invite {
@@ -133,6 +136,12 @@ pub struct Binding {
     pub q_thousandths: u16,
     /// `expires` parameter in seconds, if present.
     pub expires_s: Option<u32>,
+    /// `+sip.instance` with its angle brackets (RFC 5626 §4.1), if present: which phone it is.
+    #[serde(default)]
+    pub instance: Option<String>,
+    /// `reg-id` (RFC 5626 §4.2), if present: which of the ways to that phone.
+    #[serde(default)]
+    pub reg_id: Option<u32>,
 }
 
 /// A REGISTER. Its cell belongs to the shared tables, so its service may write them.
@@ -154,6 +163,13 @@ pub struct Register {
     pub source: String,
     /// Credentials for this server, if any; the nonce is already checked.
     pub credentials: Option<Credentials>,
+    /// Path of the request (RFC 3327), the nearest proxy first; empty if it came directly.
+    #[serde(default)]
+    pub path: Vec<String>,
+    /// The password of the account that the credentials name is being tried out: for so many
+    /// seconds they are to be looked at only if they come from where the account is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub barred_s: Option<u32>,
 }
 
 impl EventPayload for Register {
@@ -173,6 +189,12 @@ pub struct OtherRequest {
     pub to: Party,
     /// Credentials for this server, if any; the nonce is already checked.
     pub credentials: Option<Credentials>,
+    /// Address (`ip:port`) the request came from; empty if an older node took it.
+    #[serde(default)]
+    pub source: String,
+    /// See [`Register::barred_s`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub barred_s: Option<u32>,
 }
 
 impl EventPayload for OtherRequest {

@@ -3,6 +3,8 @@
 
 use resilee_sbb::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 /// Name of the table; its key is the address of record (`sip:user@host`).
 pub const REGISTRATIONS: &str = "registrations";
@@ -32,16 +34,30 @@ pub struct UsedNonce {
 }
 
 impl Registrations {
-    /// Contacts that have not expired, the highest `q` first.
+    /// Contacts that have not expired, the highest `q` first. Of several ways to one instance the
+    /// one that was prolonged last: a phone must not ring twice at once (RFC 5626 §7).
     pub fn live(&self, now: Timestamp) -> Vec<&Contact> {
         let mut live: Vec<_> = self.contacts.iter().filter(|c| c.expires_at > now).collect();
-        live.sort_by_key(|contact| std::cmp::Reverse(contact.q_thousandths));
+        live.sort_by_key(|it| std::cmp::Reverse((it.q_thousandths, it.expires_at)));
+        let mut instances = BTreeSet::new();
+        live.retain(|contact| match contact.way() {
+            Some((instance, Some(_))) => instances.insert(instance),
+            _ => true,
+        });
         live
+    }
+
+    /// Whether a contact that has not expired was registered from this IP address; `source` as in
+    /// [`Contact::source`].
+    pub fn is_known_at(&self, source: &str, now: Timestamp) -> bool {
+        let ip = |text: &str| text.parse().map(|it: SocketAddr| it.ip().to_canonical()).ok();
+        let mut live = self.contacts.iter().filter(|contact| contact.expires_at > now);
+        ip(source).is_some_and(|asked| live.any(|it| ip(&it.source) == Some(asked)))
     }
 }
 
 /// One contact (RFC 3261 §10.3: with the Call-ID and CSeq that last changed it).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contact {
     /// Contact URI as received.
     pub uri: String,
@@ -55,4 +71,20 @@ pub struct Contact {
     pub call_id: String,
     /// CSeq number of the REGISTER that set it.
     pub cseq: u32,
+    /// `+sip.instance` with its angle brackets, if the phone says which it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    /// `reg-id`, if the phone has several ways to here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reg_id: Option<u32>,
+    /// Path that its REGISTER came by (RFC 3327): the Routes of requests to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub path: Vec<String>,
+}
+
+impl Contact {
+    /// Which phone, and by which way, if it says so.
+    pub fn way(&self) -> Option<(&str, Option<u32>)> {
+        Some((self.instance.as_deref()?, self.reg_id))
+    }
 }

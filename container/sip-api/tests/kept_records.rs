@@ -14,6 +14,7 @@ fn registrations_of_the_first_format_are_read() {
         expires_at: time,
         call_id: "a84b4c76e66710".to_owned(),
         cseq: 2,
+        ..Contact::default()
     };
     let nonce = UsedNonce { nonce: "n0nce".to_owned(), count: 3, cseq: 2, until: time };
     let row = Registrations { contacts: vec![contact], nonces: vec![nonce] };

@@ -79,7 +79,10 @@ impl Activity {
     pub(crate) fn nonce(&self, nonces: &mut NonceSource, step: &Step<'_>) -> String {
         let (secret, now) = (&step.element.secret, step.now());
         match self {
-            Activity::Call(call) => nonces.make(secret, now, Scope::Call(&call.call_id)),
+            Activity::Call(call) => {
+                let source = call.caller.flow.remote.ip();
+                nonces.make(secret, now, Scope::call(&call.call_id, source))
+            }
             Activity::Exchange(exchange) => exchange.nonce(nonces, step),
         }
     }

@@ -5,7 +5,7 @@
 //! one is set up or answered is a merged request or a spiral, and gets 482.
 
 use crate::activity::Activity;
-use crate::authentication::challenges;
+use crate::authentication::{Claim, challenges, credentials};
 use crate::call::Call;
 use crate::element::Element;
 use crate::ends::{Dialogs, Ends};
@@ -13,15 +13,18 @@ use crate::exchange::Exchange;
 use crate::incoming::{Incoming, amended};
 use crate::nonce::NonceSource;
 use crate::orphan::{MissedBye, pass_back, pass_on};
+use crate::party::Authorization;
+use crate::password_guard::PasswordGuard;
 use crate::refusal::Refusal;
 use crate::route::route;
+use crate::scanners::{SCANNERS_DEFAULT, Scanners};
 use crate::secret::Secret;
 use crate::step::Step;
 use crate::supervision::CallLimits;
 use resilee_core::{Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdaptor, Route};
 #[cfg(feature = "planted-faults")]
 use resilee_membership::{Planted, PlantedFault};
-use resilee_sbb::{ActivityId, CellId, CohortId, Failure, Timestamp, decode};
+use resilee_sbb::{ActivityId, CellId, CohortId, Failure, Severity, Timestamp, decode};
 use resilee_sip_api::{Algorithm, SipCommand};
 use resilee_sip_proto::{BranchKey, Message, TimerConfig};
 use std::collections::BTreeMap;
@@ -55,8 +58,11 @@ pub struct SipRa {
     /// The cohort of this run.
     cohort: CohortId,
     nonces: NonceSource,
-    /// Algorithms of a challenge, the preferred one first.
-    algorithms: Vec<Algorithm>,
+    /// Who tries out passwords. It is this run's alone.
+    guard: PasswordGuard,
+    /// Who the requests with fresh credentials say they are, until a service has decided. A
+    /// survivor does not have them: what they try is not counted.
+    claims: BTreeMap<ActivityId, Claim>,
     /// The activities on cells that this node owns.
     activities: BTreeMap<ActivityId, Activity>,
     #[cfg(feature = "planted-faults")]
@@ -66,9 +72,10 @@ pub struct SipRa {
 impl SipRa {
     /// An adaptor without activities.
     ///
-    /// Its challenges offer MD5 alone, which every account can prove and every client knows: an
-    /// account may have no SHA-256 secret, and clients that know MD5 only give up at a challenge
-    /// of another algorithm instead of skipping it. See [`SipRa::with_algorithms`].
+    /// Its challenges offer MD5 alone, which every account can prove and every client knows:
+    /// clients that know MD5 only give up at a challenge of another algorithm above it instead of
+    /// skipping it, and below it none is ever taken (RFC 8760 §2.4). See
+    /// [`SipRa::with_algorithms`]. Requests of [`SCANNERS_DEFAULT`] are dropped.
     pub fn new(config: SipRaConfig) -> Self {
         SipRa {
             element: Element {
@@ -77,11 +84,14 @@ impl SipRa {
                 secret: Secret::new(config.key),
                 timers: config.timers,
                 calls: config.calls,
+                algorithms: vec![Algorithm::Md5],
+                scanners: Scanners::new(SCANNERS_DEFAULT),
             },
             cohort: config.cohort,
             // Two runs with one seed still make different nonces.
             nonces: NonceSource::new(config.seed ^ config.cohort.0.rotate_left(32)),
-            algorithms: vec![Algorithm::Md5],
+            guard: PasswordGuard::default(),
+            claims: BTreeMap::new(),
             activities: BTreeMap::new(),
             #[cfg(feature = "planted-faults")]
             planted: Planted::NONE,
@@ -94,10 +104,18 @@ impl SipRa {
         self.planted = planted;
     }
 
-    /// Offers these algorithms in challenges, the preferred one first (RFC 8760 §2.3).
+    /// Offers these algorithms in challenges, the preferred one first (RFC 8760 §2.3), as far as
+    /// the account has their secrets. Credentials of others are as good as none.
     #[must_use]
     pub fn with_algorithms(mut self, algorithms: &[Algorithm]) -> Self {
-        self.algorithms = algorithms.to_vec();
+        self.element.algorithms = algorithms.to_vec();
+        self
+    }
+
+    /// Drops requests whose User-Agent contains one of these, in any letter case, and no others.
+    #[must_use]
+    pub fn with_scanners(mut self, parts: &[String]) -> Self {
+        self.element.scanners = Scanners::new(parts);
         self
     }
 
@@ -145,11 +163,13 @@ impl SipRa {
         }
         let spent: Vec<_> = of_cell().filter_map(|(_, it)| it.spent_nonce().cloned()).collect();
         let activity = endpoint.start_activity();
+        let authorization = self.authorization(endpoint.now(), activity, incoming);
         let mut step = Step { endpoint, element: &self.element, activity };
         let started = if is_invite {
-            Activity::Call(Box::new(Call::start(&mut step, incoming, &spent)))
+            let call = Call::start(&mut step, incoming, authorization, &spent);
+            Activity::Call(Box::new(call))
         } else {
-            Activity::Exchange(Box::new(Exchange::start(&mut step, incoming)))
+            Activity::Exchange(Box::new(Exchange::start(&mut step, incoming, authorization)))
         };
         self.activities.insert(activity, started);
         Ok(())
@@ -175,6 +195,49 @@ impl SipRa {
         Ok(())
     }
 
+    /// The credentials of a request that begins an activity. Fresh ones are a claim.
+    fn authorization(
+        &mut self,
+        now: Timestamp,
+        activity: ActivityId,
+        incoming: &Incoming<'_>,
+    ) -> Authorization {
+        let ip = incoming.flow.remote.ip();
+        let credentials = credentials(&self.element, now, incoming.message, ip);
+        let fresh = credentials.as_ref().filter(|credentials| credentials.nonce_fresh);
+        let claim = fresh.map(|credentials| Claim::of(&self.element.secret, credentials, ip));
+        let barred = claim
+            .as_ref()
+            .and_then(|claim| self.guard.bars_account(now, claim.source, claim.account));
+        // Rounded up: who comes again after so long finds the bar gone.
+        let barred_s =
+            barred.map(|left| u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX));
+        self.claims.extend(claim.map(|claim| (activity, claim)));
+        Authorization { credentials, barred_s }
+    }
+
+    /// A service has decided about a request: what that says of the credentials it came with.
+    fn judge(&mut self, endpoint: &mut Endpoint, activity: ActivityId, command: &SipCommand) {
+        let Some(claim) = self.claims.remove(&activity) else { return };
+        let now = endpoint.now();
+        match command {
+            SipCommand::Challenge { realm, stale: false, .. } if *realm == claim.realm => {
+                let account = (claim.account, claim.name.as_str());
+                if let Some(text) = self.guard.on_wrong(now, claim.source, account) {
+                    endpoint.raise_alarm(Severity::Warning, &text);
+                }
+            }
+            SipCommand::Respond { status: 200..=299, .. } if claim.registers => {
+                self.guard.on_proven(now, claim.source, claim.account);
+            }
+            // Nobody has a fresh nonce where no credentials are asked for: they were looked at.
+            SipCommand::Proxy { .. } => {
+                self.guard.on_proven(now, claim.source, claim.account);
+            }
+            _ => {}
+        }
+    }
+
     /// Offers the message to the activities of the cell until one takes it.
     fn first_of_cell(
         &mut self,
@@ -193,8 +256,8 @@ impl SipRa {
 }
 
 impl ResourceAdaptor for SipRa {
-    fn route(&self, _now: Timestamp, ingress: &Ingress) -> Route {
-        route(&self.element, ingress)
+    fn route(&self, now: Timestamp, ingress: &Ingress) -> Route {
+        route(&self.element, &self.guard, now, ingress)
     }
 
     fn receive(&mut self, endpoint: &mut Endpoint, ingress: &Ingress) {
@@ -225,8 +288,8 @@ impl ResourceAdaptor for SipRa {
         }
     }
 
-    fn pass_on(&mut self, now: Timestamp, ingress: &Ingress) -> Option<PassedOn> {
-        pass_on(&self.element, self.cohort, now, ingress)
+    fn pass_on(&mut self, _now: Timestamp, ingress: &Ingress) -> Option<PassedOn> {
+        pass_on(&self.element, self.cohort, ingress)
     }
 
     fn missed(&mut self, endpoint: &mut Endpoint, at: Timestamp, missed: &[u8]) {
@@ -250,6 +313,7 @@ impl ResourceAdaptor for SipRa {
         payload: &[u8],
     ) -> Result<(), Failure> {
         let command: SipCommand = decode(payload)?;
+        self.judge(endpoint, activity, &command);
         let found = self.activities.get_mut(&activity);
         let target = found.ok_or_else(|| Failure::new("the activity is over"))?;
         let mut step = Step { endpoint, element: &self.element, activity };
@@ -257,9 +321,10 @@ impl ResourceAdaptor for SipRa {
             SipCommand::Respond { status, reason, headers } => {
                 target.respond(&mut step, status, &reason, &borrowed(&headers))
             }
-            SipCommand::Challenge { realm, stale, proxy } => {
+            SipCommand::Challenge { realm, stale, proxy, algorithms } => {
                 let nonce = target.nonce(&mut self.nonces, &step);
-                let headers = challenges(&self.algorithms, &realm, &nonce, stale, proxy);
+                let headers =
+                    challenges(&self.element.algorithms, &algorithms, &realm, &nonce, stale, proxy);
                 let status = if proxy { 407 } else { 401 };
                 target.respond(&mut step, status, "", &borrowed(&headers))
             }
@@ -346,6 +411,7 @@ impl ResourceAdaptor for SipRa {
 
     fn forget(&mut self, activity: ActivityId) {
         self.activities.remove(&activity);
+        self.claims.remove(&activity);
     }
 }
 

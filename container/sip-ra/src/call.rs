@@ -19,7 +19,7 @@ use crate::leg::Leg;
 use crate::nonce::CALL_NONCE_MEMORY;
 use crate::outgoing::Outgoing;
 use crate::own_request::OwnRequest;
-use crate::party;
+use crate::party::{self, Authorization};
 use crate::proxied_invite::{InviteNews, ProxiedInvite};
 use crate::step::Step;
 use crate::supervision::Supervision;
@@ -146,9 +146,10 @@ impl Call {
     pub(crate) fn start(
         step: &mut Step<'_>,
         incoming: &Incoming<'_>,
+        authorization: Authorization,
         spent: &[SpentNonce],
     ) -> Self {
-        let mut event = party::invite(step, incoming);
+        let mut event = party::invite(step, incoming, authorization);
         let credentials = event.credentials.as_mut();
         let spent_nonce = credentials.and_then(|credentials| {
             let now_spent = SpentNonce::of(credentials, step.now())?;
@@ -222,7 +223,7 @@ impl Call {
         let request = Message::parse(&bytes).map_err(|error| Failure::new(error.to_string()))?;
         for (index, (target, flow)) in (0..).zip(targets.iter().zip(destinations)) {
             let ends = Some(Ends { caller: self.caller.flow.remote, callee: flow.remote });
-            let outgoing = Outgoing::to_target(step, &request, index, &target.uri, ends);
+            let outgoing = Outgoing::to_target(step, &request, index, target, ends);
             self.invite.forward(step, outgoing, flow);
         }
         self.decide_by = None;

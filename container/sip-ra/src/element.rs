@@ -1,8 +1,10 @@
 //! The one SIP element that balancer and nodes are together: its address, its key, its timers.
 //! All nodes hold the same, so what one of them wrote into a message the others recognise.
 
+use crate::scanners::Scanners;
 use crate::secret::Secret;
 use crate::supervision::CallLimits;
+use resilee_sip_api::Algorithm;
 use resilee_sip_proto::{BranchKey, Message, SipUri, TimerConfig, name_addr};
 use std::net::{IpAddr, SocketAddr};
 
@@ -22,9 +24,26 @@ pub(crate) struct Element {
     pub(crate) timers: TimerConfig,
     /// When calls are looked after that nobody ends.
     pub(crate) calls: CallLimits,
+    /// Algorithms of a challenge, the preferred one first.
+    pub(crate) algorithms: Vec<Algorithm>,
+    /// Whose requests are dropped.
+    pub(crate) scanners: Scanners,
 }
 
 impl Element {
+    #[cfg(test)]
+    pub(crate) fn for_test(key: [u8; 32], algorithms: &[Algorithm]) -> Element {
+        Element {
+            advertise: SocketAddr::from(([198, 51, 100, 1], DEFAULT_PORT)),
+            branches: BranchKey::new(key),
+            secret: Secret::new(key),
+            timers: TimerConfig::default(),
+            calls: CallLimits::default(),
+            algorithms: algorithms.to_vec(),
+            scanners: Scanners::new([""; 0]),
+        }
+    }
+
     /// Whether a Via's sent-by or a URI's host and port are ours.
     pub(crate) fn is_here(&self, host: &str, port: Option<u16>) -> bool {
         let ip = host.parse::<IpAddr>();

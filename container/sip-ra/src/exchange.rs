@@ -19,7 +19,7 @@ use crate::ends::Ends;
 use crate::incoming::Incoming;
 use crate::nonce::{NonceSource, Scope};
 use crate::outgoing::Outgoing;
-use crate::party;
+use crate::party::{self, Authorization};
 use crate::proxied_request::ProxiedRequest;
 use crate::step::Step;
 use resilee_membership::Flow;
@@ -47,12 +47,16 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     /// Takes a request outside a dialog.
-    pub(crate) fn start(step: &mut Step<'_>, incoming: &Incoming<'_>) -> Self {
+    pub(crate) fn start(
+        step: &mut Step<'_>,
+        incoming: &Incoming<'_>,
+        authorization: Authorization,
+    ) -> Self {
         if incoming.method() == "REGISTER" {
-            let event = party::register(step, incoming);
+            let event = party::register(incoming, authorization);
             step.fire(&event);
         } else {
-            let event = party::other_request(step, incoming);
+            let event = party::other_request(incoming, authorization);
             step.fire(&event);
         }
         Exchange {
@@ -97,7 +101,9 @@ impl Exchange {
     /// A nonce to challenge the request.
     pub(crate) fn nonce(&self, nonces: &mut NonceSource, step: &Step<'_>) -> String {
         let request = self.message();
-        let scope = request.as_ref().map_or(Scope::Call(""), Scope::of);
+        let source = self.source.remote.ip();
+        let unread = Scope::call("", source);
+        let scope = request.as_ref().map_or(unread, |request| Scope::of(request, source));
         nonces.make(&step.element.secret, step.now(), scope)
     }
 
@@ -145,7 +151,7 @@ impl Exchange {
         for (index, (target, flow)) in (0..).zip(targets.iter().zip(destinations)) {
             let ends = Ends { caller: self.source.remote, callee: flow.remote };
             let ends = begins_dialog(&request).then_some(ends);
-            let outgoing = Outgoing::to_target(step, &request, index, &target.uri, ends);
+            let outgoing = Outgoing::to_target(step, &request, index, target, ends);
             self.proxied.forward(step, outgoing, flow);
         }
         self.decided(step);

@@ -14,7 +14,8 @@
 //! the dialog, too. Who refused it hears of it by a BYE of our own (`farewell.rs`): a sender might
 //! have written it so that it is refused.
 //!
-//! A request must come from an end of the dialog and goes to the other one, at the flow that was
+//! A request must come from an end of the dialog, under the name that it had when the call was set
+//! up, and goes to the other one, at the flow that was
 //! learned of it (`leg.rs`): a BYE that its sender could answer itself would end the bill and not
 //! the talk. So the Request-URI becomes the other end's remote target if it names another place,
 //! and Routes that the set-up did not record are taken off (RFC 3261 §12.2.1.1 asks senders for
@@ -22,7 +23,7 @@
 
 use crate::call::{Bye, Call, DialogState};
 use crate::incoming::Incoming;
-use crate::leg::Leg;
+use crate::leg::{Leg, is_same_address};
 use crate::outgoing::Outgoing;
 use crate::party::contact_uri;
 use crate::proxied_invite::{InviteNews, ProxiedInvite};
@@ -109,8 +110,9 @@ impl Call {
             }
             return true;
         }
-        if !is_genuine || !self.has_room_for(incoming.method()) {
-            let refusal = Refusal::new(if is_genuine { 503 } else { 403 });
+        let may_go_on = is_genuine && self.is_in_own_name(&way, incoming.message);
+        if !may_go_on || !self.has_room_for(incoming.method()) {
+            let refusal = Refusal::new(if may_go_on { 503 } else { 403 });
             let answer = refusal.answer(step.element, incoming);
             step.send(answer.flow, answer.bytes);
             return true;
@@ -136,6 +138,17 @@ impl Call {
         proxied.forward(step, outgoing, flow);
         self.requests.push(InDialogRequest { proxied, purpose });
         true
+    }
+
+    /// Whether the sender calls itself what the set-up called it: that name was compared with
+    /// its credentials, and none is asked for within a call (RFC 4916 is not supported). Who
+    /// hangs up has hung up, under any name.
+    fn is_in_own_name(&self, way: &Way, request: &Message<'_>) -> bool {
+        let sender = self.sender(way);
+        let is_named = |uri: &str| is_same_address(&sender.uri, uri);
+        request.method() == Some("BYE")
+            || sender.uri.is_empty()
+            || request.from_uri().is_some_and(|uri| is_named(&uri))
     }
 
     /// A request within a dialog that came before, or an ACK or CANCEL of one.

@@ -107,16 +107,7 @@ impl Leg {
 
     /// Request-URI and Routes of a request to it that is meant for `uri`.
     pub(crate) fn route(&self, uri: &str) -> (String, Vec<String>) {
-        let next = self.routes.first().and_then(|route| name_addr(route));
-        match next.filter(|next| SipUri::parse(next.uri).is_some_and(|it| !is_loose(&it))) {
-            None => (uri.to_owned(), self.routes.clone()),
-            // RFC 3261 §16.6 step 6: a strict router looks for itself in the Request-URI.
-            Some(strict) => {
-                let last = format!("<{uri}>");
-                let routes = self.routes[1..].iter().cloned().chain([last]).collect();
-                (strict.uri.to_owned(), routes)
-            }
-        }
+        routed(&self.routes, uri)
     }
 
     /// It was accepted there, with this Contact.
@@ -154,6 +145,20 @@ impl Leg {
     }
 }
 
+/// Request-URI and Routes of a request that is meant for `uri` and goes by these proxies.
+pub(crate) fn routed(routes: &[String], uri: &str) -> (String, Vec<String>) {
+    let next = routes.first().and_then(|route| name_addr(route));
+    match next.filter(|next| SipUri::parse(next.uri).is_some_and(|it| !is_loose(&it))) {
+        None => (uri.to_owned(), routes.to_vec()),
+        // RFC 3261 §16.6 step 6: a strict router looks for itself in the Request-URI.
+        Some(strict) => {
+            let last = format!("<{uri}>");
+            let routes = routes[1..].iter().cloned().chain([last]).collect();
+            (strict.uri.to_owned(), routes)
+        }
+    }
+}
+
 /// The proxies between us and the callee, the nearest first: those above our own Record-Route in
 /// its response, the other way round (RFC 3261 §12.1.2).
 fn routes_behind_ours(element: &Element, response: &Message<'_>) -> Vec<String> {
@@ -185,6 +190,12 @@ pub(crate) fn is_same_place(one: &str, other: &str) -> bool {
     let port = |uri: SipUri<'_>| uri.port.unwrap_or(DEFAULT_PORT);
     let is_same_user = one.user == other.user;
     is_same_user && one.host.eq_ignore_ascii_case(other.host) && port(one) == port(other)
+}
+
+/// Whether two URIs name the same user at the same host.
+pub(crate) fn is_same_address(one: &str, other: &str) -> bool {
+    let address = |uri| SipUri::parse(uri).map(|uri| uri.address_of_record());
+    one == other || address(one).is_some_and(|one| address(other) == Some(one))
 }
 
 /// The IP address in a URI, if it is written as one.

@@ -28,9 +28,13 @@
 //! | `outgoing.rs`         | what is changed in a request that goes on            |
 //! | `loops.rs`            | whether a request was here before (RFC 5393)         |
 //! | `authentication.rs`   | challenges and credentials; nonces are in `nonce.rs` |
+//! | `password_guard.rs`   | who is slowed down, as it tries out passwords        |
+//! | `scanners.rs`         | whose requests are dropped unread                    |
+//! | `asserted_identity.rs`| what no client may say of itself                     |
 
 mod activity;
 mod adaptor;
+mod asserted_identity;
 mod authentication;
 mod best_response;
 mod call;
@@ -47,16 +51,20 @@ mod orphan;
 mod outgoing;
 mod own_request;
 mod party;
+mod password_guard;
 mod proof_of_life;
 mod proxied_invite;
 mod proxied_request;
 mod refusal;
 mod removal;
 mod route;
+mod scanners;
 mod secret;
 mod session_timer;
+mod source_network;
 mod step;
 mod supervision;
 
 pub use adaptor::{SipRa, SipRaConfig};
+pub use scanners::SCANNERS_DEFAULT;
 pub use supervision::CallLimits;

@@ -6,13 +6,20 @@
 //! | a registration  | any REGISTER, 300 s             | the registrar, in its table         |
 //! | another request | requests of its Call-ID, 8 s    | the call, for as long (INVITE only) |
 //!
+//! Each is good only for the network that the challenge was sent to. So who has one can receive
+//! there: a wrong password with a fresh nonce is told to its true sender, whatever source address
+//! others forge (`password_guard.rs`). A phone that moves between challenge and answer is told
+//! `stale` and answers the next one.
+//!
 //! A call's cell cannot see what other cells have seen. It need not: credentials that somebody
 //! has overheard are good in the cell of their own Call-ID alone.
 
 use crate::secret::Secret;
+use crate::source_network::SourceNetwork;
 use resilee_sbb::Timestamp;
 use resilee_sip_api::REGISTER_NONCE_LIFETIME_S;
 use resilee_sip_proto::Message;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// How long the nonce of a registration is good. After it the client is told `stale` and repeats
@@ -32,9 +39,16 @@ pub(crate) const CALL_NONCE_MEMORY: Duration = CALL_NONCE_LIFETIME.saturating_ad
 /// Hexadecimal digits of time, of random, of what it is good for, and of the MAC.
 const PART_DIGITS: usize = 16;
 
+/// What a nonce is good for, and from where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Scope<'a> {
+    requests: Requests<'a>,
+    source: SourceNetwork,
+}
+
 /// What a nonce is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Scope<'a> {
+enum Requests<'a> {
     /// Any REGISTER.
     Registration,
     /// Other requests with this Call-ID.
@@ -42,24 +56,36 @@ pub(crate) enum Scope<'a> {
 }
 
 impl<'a> Scope<'a> {
-    pub(crate) fn of(request: &Message<'a>) -> Self {
+    /// Of a request that came from there.
+    pub(crate) fn of(request: &Message<'a>, source: IpAddr) -> Self {
         match request.method() {
-            Some("REGISTER") => Scope::Registration,
-            _ => Scope::Call(request.call_id()),
+            Some("REGISTER") => Scope::registration(source),
+            _ => Scope::call(request.call_id(), source),
         }
     }
 
+    pub(crate) fn registration(source: IpAddr) -> Self {
+        Scope { requests: Requests::Registration, source: SourceNetwork::of(source) }
+    }
+
+    pub(crate) fn call(call_id: &'a str, source: IpAddr) -> Self {
+        Scope { requests: Requests::Call(call_id), source: SourceNetwork::of(source) }
+    }
+
     fn lifetime(self) -> Duration {
-        match self {
-            Scope::Registration => REGISTER_NONCE_LIFETIME,
-            Scope::Call(_) => CALL_NONCE_LIFETIME,
+        match self.requests {
+            Requests::Registration => REGISTER_NONCE_LIFETIME,
+            Requests::Call(_) => CALL_NONCE_LIFETIME,
         }
     }
 
     fn digits(self, secret: &Secret) -> String {
-        let hash = match self {
-            Scope::Registration => 0,
-            Scope::Call(call_id) => secret.hash64("nonce scope", &[call_id.as_bytes()]),
+        let source = self.source.bytes();
+        let hash = match self.requests {
+            Requests::Registration => secret.hash64("nonce of a registration", &[&source]),
+            Requests::Call(call_id) => {
+                secret.hash64("nonce of a call", &[call_id.as_bytes(), &source])
+            }
         };
         format!("{hash:016x}")
     }
@@ -100,19 +126,24 @@ impl NonceSource {
     }
 }
 
+/// Whether this cluster made the nonce, whatever for.
+pub(crate) fn is_ours(secret: &Secret, nonce: &str) -> bool {
+    opened(secret, nonce).is_some()
+}
+
+/// Its time and its scope's digits, if its MAC is right.
+fn opened<'a>(secret: &Secret, nonce: &'a str) -> Option<(u64, &'a str)> {
+    let (body, found) = nonce.split_at_checked(3 * PART_DIGITS)?;
+    let micros = u64::from_str_radix(body.get(..PART_DIGITS)?, 16).ok()?;
+    let is_genuine = is_equal(found, &mac(secret, body));
+    is_genuine.then(|| Some((micros, body.get(2 * PART_DIGITS..)?)))?
+}
+
 /// Whether a nonce is this cluster's, for this, and how old.
 pub(crate) fn age(secret: &Secret, now: Timestamp, nonce: &str, scope: Scope<'_>) -> NonceAge {
-    let Some((body, found)) = nonce.split_at_checked(3 * PART_DIGITS) else {
-        return NonceAge::Foreign;
-    };
-    let Ok(micros) = u64::from_str_radix(&body[..PART_DIGITS], 16) else {
-        return NonceAge::Foreign;
-    };
-    if !is_equal(found, &mac(secret, body)) {
-        return NonceAge::Foreign;
-    }
+    let Some((micros, made_for)) = opened(secret, nonce) else { return NonceAge::Foreign };
     let made_at = Timestamp::from_micros(micros);
-    let is_for_it = is_equal(&body[2 * PART_DIGITS..], &scope.digits(secret));
+    let is_for_it = is_equal(made_for, &scope.digits(secret));
     let is_old = now.since(made_at) > scope.lifetime() || made_at.since(now) > CLOCK_ERROR_MAX;
     if is_old || !is_for_it {
         return NonceAge::Old;
@@ -136,13 +167,20 @@ mod tests {
     const SECRET: Secret = Secret::new([7; 32]);
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
-    const REGISTER: Scope<'_> = Scope::Registration;
-    const CALL: Scope<'_> = Scope::Call("call-1");
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
+    fn register() -> Scope<'static> {
+        Scope::registration(HERE)
+    }
+
+    fn call() -> Scope<'static> {
+        Scope::call("call-1", HERE)
+    }
 
     #[test]
     fn a_nonce_is_fresh_for_its_lifetime_on_every_node() {
         let other_node = Secret::new([7; 32]);
-        for scope in [REGISTER, CALL] {
+        for scope in [register(), call()] {
             let nonce = NonceSource::new(1).make(&SECRET, NOW, scope);
             let age_at = |now| age(&other_node, now, &nonce, scope);
             assert_eq!(age_at(NOW), NonceAge::Fresh);
@@ -155,7 +193,15 @@ mod tests {
 
     #[test]
     fn a_nonce_is_good_for_nothing_but_what_it_was_made_for() {
-        for (scope, other) in [(REGISTER, CALL), (CALL, REGISTER), (CALL, Scope::Call("call-2"))] {
+        let elsewhere = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
+        let pairs = [
+            (register(), call()),
+            (call(), register()),
+            (call(), Scope::call("call-2", HERE)),
+            (call(), Scope::call("call-1", elsewhere)),
+            (register(), Scope::registration(elsewhere)),
+        ];
+        for (scope, other) in pairs {
             let nonce = NonceSource::new(1).make(&SECRET, NOW, scope);
             assert_eq!(age(&SECRET, NOW, &nonce, other), NonceAge::Old, "{scope:?} {other:?}");
         }
@@ -163,19 +209,19 @@ mod tests {
 
     #[test]
     fn a_nonce_of_somebody_else_is_foreign() {
-        let nonce = NonceSource::new(1).make(&Secret::new([8; 32]), NOW, CALL);
+        let nonce = NonceSource::new(1).make(&Secret::new([8; 32]), NOW, call());
         for nonce in ["", "abc", &nonce, &format!("{nonce}0"), &"é".repeat(24), &"é".repeat(32)] {
-            assert_eq!(age(&SECRET, NOW, nonce, CALL), NonceAge::Foreign, "{nonce}");
+            assert_eq!(age(&SECRET, NOW, nonce, call()), NonceAge::Foreign, "{nonce}");
         }
-        let ours = NonceSource::new(1).make(&SECRET, NOW, CALL);
-        let other_call = NonceSource::new(1).make(&SECRET, NOW, Scope::Call("call-2"));
+        let ours = NonceSource::new(1).make(&SECRET, NOW, call());
+        let other_call = NonceSource::new(1).make(&SECRET, NOW, Scope::call("call-2", HERE));
         let forged = format!("{}{}{}", &ours[..32], &other_call[32..48], &ours[48..]);
-        assert_eq!(age(&SECRET, NOW, &forged, Scope::Call("call-2")), NonceAge::Foreign);
+        assert_eq!(age(&SECRET, NOW, &forged, Scope::call("call-2", HERE)), NonceAge::Foreign);
     }
 
     #[test]
     fn no_nonce_is_given_out_twice() {
-        let make = |source: &mut NonceSource| source.make(&SECRET, NOW, CALL);
+        let make = |source: &mut NonceSource| source.make(&SECRET, NOW, call());
         let mut source = NonceSource::new(1);
         assert_ne!(make(&mut source), make(&mut source));
         assert_ne!(make(&mut NonceSource::new(1)), make(&mut NonceSource::new(2)));

@@ -18,6 +18,7 @@
 //! When a store that has the call is back, the call ends at the time of that BYE. Whether the other
 //! end took it is not known: it gets one of ours (`farewell.rs`).
 
+use crate::asserted_identity::strip_assertions;
 use crate::authentication::strip_credentials;
 use crate::call::{Bye, Call};
 use crate::element::{DEFAULT_PORT, Element};
@@ -50,12 +51,7 @@ pub(crate) struct MissedBye {
 }
 
 /// A request as it goes on, if it is of one end of a call of ours.
-pub(crate) fn pass_on(
-    element: &Element,
-    cohort: CohortId,
-    now: Timestamp,
-    ingress: &Ingress,
-) -> Option<PassedOn> {
+pub(crate) fn pass_on(element: &Element, cohort: CohortId, ingress: &Ingress) -> Option<PassedOn> {
     let received = Message::parse(&ingress.bytes).ok().filter(Message::is_request)?;
     let bytes = amended(&received, &ingress.flow);
     let request = Message::parse(&bytes).ok()?;
@@ -82,7 +78,8 @@ pub(crate) fn pass_on(
         edit.pop_route();
     }
     edit.max_forwards(request.max_forwards().map_or(MAX_FORWARDS, |hops| hops.saturating_sub(1)));
-    strip_credentials(&element.secret, now, &request, &mut edit);
+    strip_credentials(&element.secret, &request, &mut edit);
+    strip_assertions(&request, &mut edit);
     edit.push_via(&format!("SIP/2.0/UDP {};branch={branch};rport", element.advertise));
     let flow = Flow { remote: between.receiver, ..ingress.flow };
     Some(PassedOn { egress: vec![Egress::new(flow, edit.finish())], missed: tags.flatten() })

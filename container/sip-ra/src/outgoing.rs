@@ -1,13 +1,16 @@
 //! A request as it leaves (RFC 3261 §16.6): target, Max-Forwards, Record-Route, Via, Routes set
-//! right, our credentials taken off. Bodies and unknown headers go on untouched.
+//! right, our credentials and what its sender asserts of itself (`asserted_identity.rs`) taken off.
+//! Bodies and unknown headers go on untouched.
 //!
 //! Not here: where it goes (`leg.rs`), and whether it was here before (`loops.rs`).
 
+use crate::asserted_identity::strip_assertions;
 use crate::authentication::strip_credentials;
 use crate::ends::{Dialogs, Ends};
-use crate::leg::{Leg, is_same_place};
+use crate::leg::{Leg, is_same_place, routed};
 use crate::session_timer::Offer;
 use crate::step::Step;
+use resilee_sip_api::Target;
 use resilee_sip_proto::branch::ROUTE_PARAMETER;
 use resilee_sip_proto::build::MAX_FORWARDS;
 use resilee_sip_proto::{BranchIdentity, Edit, HeaderName, Message, without_headers};
@@ -22,17 +25,21 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     /// A request outside a dialog, for the target of this index. A service chose the target, so
-    /// the client's own Routes end here. One that begins a call gets our Record-Route, with its
-    /// ends.
+    /// the client's own Routes end here, and those of the target begin (RFC 3327 §5.3). One that
+    /// begins a call gets our Record-Route, with its ends.
     pub(crate) fn to_target(
         step: &Step<'_>,
         request: &Message<'_>,
         index: u32,
-        uri: &str,
+        target: &Target,
         ends: Option<Ends>,
     ) -> Outgoing {
         let mut edit = Edit::new(request);
-        edit.request_uri(without_headers(uri)).remove(HeaderName::Route.long());
+        let (uri, routes) = routed(&target.routes, without_headers(&target.uri));
+        edit.request_uri(&uri).remove(HeaderName::Route.long());
+        for route in routes.iter().rev() {
+            edit.push_route(route);
+        }
         if let Some(ends) = ends {
             edit.push_record_route(&record_route(step, request, ends));
         }
@@ -82,7 +89,8 @@ fn finish(step: &Step<'_>, request: &Message<'_>, target: u32, mut edit: Edit<'_
     let advertise = step.element.advertise;
     // RFC 3261 §16.6 step 3. A Max-Forwards of 0 was refused before.
     edit.max_forwards(request.max_forwards().map_or(MAX_FORWARDS, |hops| hops.saturating_sub(1)));
-    strip_credentials(&step.element.secret, step.now(), request, &mut edit);
+    strip_credentials(&step.element.secret, request, &mut edit);
+    strip_assertions(request, &mut edit);
     if let Some(offer) = Offer::of(step.element, request) {
         offer.put(request, &mut edit);
     }

@@ -1,15 +1,26 @@
 //! What services read of a message: parties, contacts, and the events made of them.
 
-use crate::authentication::credentials;
 use crate::incoming::Incoming;
 use crate::step::Step;
-use resilee_sip_api::{Binding, Invite, OtherRequest, Party, Register};
+use resilee_sip_api::{Binding, Credentials, Invite, OtherRequest, Party, Register};
 use resilee_sip_proto::{HeaderName, Message, SipUri, name_addr};
 
 /// `q` of a contact without one, or with one that cannot be read.
 const Q_DEFAULT: u16 = 1000;
 
-pub(crate) fn invite(step: &Step<'_>, incoming: &Incoming<'_>) -> Invite {
+/// The credentials of a request, and what is known of those who try out its account's password.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Authorization {
+    pub(crate) credentials: Option<Credentials>,
+    /// See [`Register::barred_s`].
+    pub(crate) barred_s: Option<u32>,
+}
+
+pub(crate) fn invite(
+    step: &Step<'_>,
+    incoming: &Incoming<'_>,
+    authorization: Authorization,
+) -> Invite {
     let message = incoming.message;
     let request_uri = message.request_uri().unwrap_or_default();
     Invite {
@@ -19,11 +30,12 @@ pub(crate) fn invite(step: &Step<'_>, incoming: &Incoming<'_>) -> Invite {
         caller: party_of(message, HeaderName::From),
         set_up_at: step.now(),
         source: incoming.flow.remote.to_string(),
-        credentials: credentials(&step.element.secret, step.now(), message),
+        credentials: authorization.credentials,
+        barred_s: authorization.barred_s,
     }
 }
 
-pub(crate) fn register(step: &Step<'_>, incoming: &Incoming<'_>) -> Register {
+pub(crate) fn register(incoming: &Incoming<'_>, authorization: Authorization) -> Register {
     let message = incoming.message;
     let contacts = message.values(HeaderName::Contact);
     Register {
@@ -34,18 +46,22 @@ pub(crate) fn register(step: &Step<'_>, incoming: &Incoming<'_>) -> Register {
         wildcard: contacts.iter().any(|contact| contact.trim() == "*"),
         expires_s: message.header(HeaderName::Expires).and_then(|expires| seconds(&expires)),
         source: incoming.flow.remote.to_string(),
-        credentials: credentials(&step.element.secret, step.now(), message),
+        credentials: authorization.credentials,
+        path: message.values_named("Path").into_iter().map(String::from).collect(),
+        barred_s: authorization.barred_s,
     }
 }
 
-pub(crate) fn other_request(step: &Step<'_>, incoming: &Incoming<'_>) -> OtherRequest {
+pub(crate) fn other_request(incoming: &Incoming<'_>, authorization: Authorization) -> OtherRequest {
     let message = incoming.message;
     OtherRequest {
         method: incoming.method().to_owned(),
         request_uri: message.request_uri().unwrap_or_default().to_owned(),
         from: party_of(message, HeaderName::From),
         to: party_of(message, HeaderName::To),
-        credentials: credentials(&step.element.secret, step.now(), message),
+        credentials: authorization.credentials,
+        source: incoming.flow.remote.to_string(),
+        barred_s: authorization.barred_s,
     }
 }
 
@@ -76,6 +92,9 @@ fn binding(contact: &str) -> Option<Binding> {
         uri: contact.uri.to_owned(),
         q_thousandths: contact.param("q").and_then(q_thousandths).unwrap_or(Q_DEFAULT),
         expires_s: contact.param("expires").and_then(seconds),
+        instance: contact.param("+sip.instance").map(|it| it.trim_matches('"').to_owned()),
+        // RFC 5626 §6: without an instance it says nothing.
+        reg_id: contact.param("reg-id").and_then(|it| it.parse().ok()).filter(|id| *id > 0),
     })
 }
 
@@ -106,6 +125,10 @@ mod tests {
         let plain = binding("<sip:a@b>;expires=99999999999").unwrap();
         assert_eq!((plain.q_thousandths, plain.expires_s), (1000, Some(u32::MAX)));
         assert_eq!(binding("*"), None);
+        let phone = "<sip:a@b>;reg-id=1;+sip.instance=\"<urn:uuid:0C67446E>\"";
+        let phone = binding(phone).unwrap();
+        let instance = phone.instance.as_deref();
+        assert_eq!((instance, phone.reg_id), (Some("<urn:uuid:0C67446E>"), Some(1)));
     }
 
     #[test]

@@ -21,6 +21,7 @@
 //! Used for the INVITE that begins a call and for those within it; what its outcome means for
 //! the call is in `call.rs`.
 
+use crate::asserted_identity::strip_assertions;
 use crate::best_response::{Failure, best};
 use crate::incoming::{Incoming, TransactionKey};
 use crate::outgoing::Outgoing;
@@ -315,6 +316,7 @@ impl ProxiedInvite {
             ServerInviteState::Proceeding | ServerInviteState::Accepted
         );
         let mut edit = Edit::new(response);
+        strip_assertions(response, &mut edit);
         session_timer::amend(self.session.as_ref(), response, edit.pop_via());
         self.send_response(step, status, edit.finish());
         self.forget_messages();
@@ -464,7 +466,9 @@ pub(crate) fn has_next_via(response: &Message<'_>) -> bool {
 
 /// The response as it goes on.
 pub(crate) fn without_our_via(response: &Message<'_>) -> Vec<u8> {
-    Edit::new(response).pop_via().finish()
+    let mut edit = Edit::new(response);
+    strip_assertions(response, &mut edit);
+    edit.pop_via().finish()
 }
 
 /// Whether the transaction has passed the message on.

@@ -15,6 +15,12 @@ use std::net::SocketAddr;
 /// Most Contacts in one REGISTER; one with more is refused whole, before anybody looks at it.
 const CONTACTS_MAX: usize = 16;
 
+/// Most proxies between a phone and here; a REGISTER with more is refused.
+const PATHS_MAX: usize = 8;
+
+/// Option tag of RFC 3327.
+const PATH_OPTION: &str = "path";
+
 /// A refusal: status, reason phrase (empty: the usual one), further headers.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
@@ -159,6 +165,35 @@ fn fault_of_request_uri(uri: &str) -> Option<Refusal> {
     }
 }
 
+/// What is wrong with the Path of a REGISTER (RFC 3327 §5.3). A client that does not say that it
+/// knows of it would not know either why it gets what it gets.
+fn fault_of_path(register: &Message<'_>) -> Option<Refusal> {
+    let required = register.values(HeaderName::Require);
+    let unknown: Vec<_> = required
+        .iter()
+        .filter(|it| !it.eq_ignore_ascii_case(PATH_OPTION))
+        .map(AsRef::as_ref)
+        .collect();
+    // RFC 3261 §10.3 step 2.
+    if !unknown.is_empty() {
+        let header = Some(("Unsupported", unknown.join(", ")));
+        return Some(Refusal { status: 420, reason: "", header });
+    }
+    let path = register.values_named("Path");
+    let supported = register.values(HeaderName::Supported);
+    if !path.is_empty() && !supported.iter().any(|it| it.eq_ignore_ascii_case(PATH_OPTION)) {
+        let header = Some(("Unsupported", PATH_OPTION.to_owned()));
+        return Some(Refusal { status: 420, reason: "", header });
+    }
+    let can_read = |it: &Cow<'_, str>| {
+        name_addr(it).and_then(|it| SipUri::parse(it.uri)).is_some_and(|it| it.headers.is_empty())
+    };
+    if path.len() > PATHS_MAX || !path.iter().all(can_read) {
+        return Some(Refusal::bad_request("Bad Path"));
+    }
+    None
+}
+
 /// What is wrong with the addresses of a REGISTER: only what calls can be sent to is bound. That
 /// is `sip:` without TLS, and not this server itself, which would call itself in a circle.
 fn fault_of_register(
@@ -169,6 +204,9 @@ fn fault_of_register(
     // RFC 3261 §10.2: an address of record is a SIP URI.
     if register.to_uri().is_none_or(|to| SipUri::parse(&to).is_none()) {
         return Some(Refusal::bad_request("To Is No SIP URI"));
+    }
+    if let Some(refusal) = fault_of_path(register) {
+        return Some(refusal);
     }
     let contacts = register.values(HeaderName::Contact);
     if contacts.len() > CONTACTS_MAX {

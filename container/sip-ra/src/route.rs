@@ -6,6 +6,9 @@
 //! | keep-alive, not SIP              | dropped          |         |                            |
 //! | response under our Via           | Call-ID          | no      | of our branch              |
 //! | other response                   | dropped          |         |                            |
+//! | request of a scanner             | dropped          |         |                            |
+//! | what would create one, from a    | dropped          |         |                            |
+//! | network that tries out passwords |                  |         |                            |
 //! | REGISTER                         | address of record| yes     |                            |
 //! | the same within a dialog of a    | Call-ID          | yes     | of our topmost Route       |
 //! | SUBSCRIBE or REFER, by our Route |                  |         |                            |
@@ -14,17 +17,25 @@
 //! | request with a fault, malformed  | answered         |         |                            |
 //! | anything else that is malformed  | dropped          |         |                            |
 
+use crate::authentication::{claimed_account, credentials};
 use crate::element::Element;
 use crate::ends::{Dialogs, Ends};
+use crate::password_guard::PasswordGuard;
 use crate::refusal::{answer_malformed, fault};
+use crate::source_network::SourceNetwork;
 use resilee_core::{Ingress, Route, Scope};
-use resilee_sbb::CohortId;
+use resilee_sbb::{CohortId, Timestamp};
 use resilee_sip_proto::{
     HeaderName, Message, ParseError, SipUri, is_keepalive, name_addr, parse_branch,
 };
 
 /// Whose a message is.
-pub(crate) fn route(element: &Element, ingress: &Ingress) -> Route {
+pub(crate) fn route(
+    element: &Element,
+    guard: &PasswordGuard,
+    now: Timestamp,
+    ingress: &Ingress,
+) -> Route {
     if is_keepalive(&ingress.bytes) {
         return Route::Drop("keep-alive");
     }
@@ -39,6 +50,10 @@ pub(crate) fn route(element: &Element, ingress: &Ingress) -> Route {
     };
     match message.method() {
         None => route_response(element, &message),
+        Some(_) if element.scanners.have_sent(&message) => Route::Drop("request of a scanner"),
+        Some(_) if is_barred(element, guard, now, ingress, &message) => {
+            Route::Drop("request of a network that tries out passwords")
+        }
         Some(method) => route_request(element, ingress, &message, method),
     }
 }
@@ -72,9 +87,31 @@ fn route_request(
         return Route::Cell { key, scope: Scope::Tables, creates: true, cohort: None };
     }
     let key = element.secret.call_key(request.call_id());
-    let is_outside = request.to_tag().is_none() && !matches!(method, "ACK" | "CANCEL");
-    let creates = is_outside || Ends::of(element, request, Dialogs::Other).is_some();
+    let creates = begins(request) || Ends::of(element, request, Dialogs::Other).is_some();
     Route::Cell { key, scope: Scope::Call, creates, cohort: named_cohort(element, request) }
+}
+
+/// Whether the request begins something: calls that are up, or being set up, go on.
+fn begins(request: &Message<'_>) -> bool {
+    let follows = matches!(request.method(), Some("ACK" | "CANCEL"));
+    request.to_tag().is_none() && !follows
+}
+
+fn is_barred(
+    element: &Element,
+    guard: &PasswordGuard,
+    now: Timestamp,
+    ingress: &Ingress,
+    request: &Message<'_>,
+) -> bool {
+    let ip = ingress.flow.remote.ip();
+    let source = SourceNetwork::of(ip);
+    if !guard.bars_source(now, source) || !begins(request) {
+        return false;
+    }
+    let credentials = credentials(element, now, request, ip);
+    let account = claimed_account(&element.secret, request, credentials.as_ref());
+    !guard.knows(now, source, account)
 }
 
 /// To header of a REGISTER as the key of its bindings; an odd URI as it is.

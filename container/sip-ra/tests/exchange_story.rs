@@ -63,7 +63,12 @@ fn registrations_of_one_address_share_a_cell_of_the_tables() {
 
 #[test]
 fn a_challenge_to_a_register_is_401() {
-    let challenge = SipCommand::Challenge { realm: "r".into(), stale: true, proxy: false };
+    let challenge = SipCommand::Challenge {
+        realm: "r".into(),
+        stale: true,
+        proxy: false,
+        algorithms: Vec::new(),
+    };
     let mut node = Node::new(Policy::Say(vec![challenge]));
     let answer = node.receive(ALICE, register("")).only(ALICE);
     let header = parse(&answer).header(HeaderName::WwwAuthenticate).unwrap().into_owned();
@@ -124,6 +129,7 @@ fn a_request_that_no_service_takes_is_over_with_its_senders_timer_f() {
 fn a_register_is_never_proxied() {
     let mut node = Node::new(Policy::Say(Vec::new()));
     node.receive(ALICE, register(""));
-    let targets = vec![Target { uri: BOB_CONTACT.into(), destination: BOB.into() }];
+    let targets =
+        vec![Target { uri: BOB_CONTACT.into(), destination: BOB.into(), ..Target::default() }];
     assert!(node.command(&SipCommand::Proxy { targets }).is_err());
 }

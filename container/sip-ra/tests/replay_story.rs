@@ -11,7 +11,12 @@ const MALLORY: &str = "203.0.113.66:5060";
 
 fn challenging() -> Policy {
     let realm = "example.test".to_owned();
-    Policy::Say(vec![SipCommand::Challenge { realm, stale: false, proxy: true }])
+    Policy::Say(vec![SipCommand::Challenge {
+        realm,
+        stale: false,
+        proxy: true,
+        algorithms: Vec::new(),
+    }])
 }
 
 /// Alice's first INVITE is challenged; the nonce.

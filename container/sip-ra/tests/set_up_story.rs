@@ -11,8 +11,12 @@ use resilee_core::{Ingress, ResourceAdaptor, Route};
 use resilee_sip_api::{Account, Answered, Ended, Invite, Rejected, SipCommand, Target};
 use resilee_sip_proto::{HeaderName, digest};
 
-const CHALLENGE: SipCommand =
-    SipCommand::Challenge { realm: String::new(), stale: false, proxy: true };
+const CHALLENGE: SipCommand = SipCommand::Challenge {
+    realm: String::new(),
+    stale: false,
+    proxy: true,
+    algorithms: Vec::new(),
+};
 
 fn refusing(status: u16) -> Node {
     let refuse = SipCommand::Respond { status, reason: String::new(), headers: Vec::new() };
@@ -156,7 +160,8 @@ fn a_cancel_before_any_target_is_answered_at_once() {
     let turn = node.receive(ALICE, follow_up("CANCEL", 1));
     assert_eq!(turn.lines(ALICE), ["200", "487"]);
     assert_eq!(turn.event::<Rejected>().status, 487);
-    let targets = vec![Target { uri: BOB_CONTACT.into(), destination: BOB.into() }];
+    let targets =
+        vec![Target { uri: BOB_CONTACT.into(), destination: BOB.into(), ..Target::default() }];
     assert!(node.command(&SipCommand::Proxy { targets }).is_err());
 }
 
@@ -233,7 +238,8 @@ fn two_answers_are_one_answered_call_until_both_dialogs_ended() {
 fn a_service_may_say_one_thing_only() {
     let mut node = Node::for_bob();
     let at_bob = node.receive(ALICE, invite()).only(BOB);
-    let targets = vec![Target { uri: BOB_CONTACT.into(), destination: BOB.into() }];
+    let targets =
+        vec![Target { uri: BOB_CONTACT.into(), destination: BOB.into(), ..Target::default() }];
     assert!(node.command(&SipCommand::Proxy { targets }).is_err());
     let respond =
         |status| SipCommand::Respond { status, reason: String::new(), headers: Vec::new() };
@@ -243,7 +249,11 @@ fn a_service_may_say_one_thing_only() {
     assert!(node.command(&CHALLENGE).is_err());
     let mut silent = Node::new(Policy::Say(Vec::new()));
     silent.receive(ALICE, invite());
-    let targets = vec![Target { uri: BOB_CONTACT.into(), destination: "nowhere".into() }];
+    let targets = vec![Target {
+        uri: BOB_CONTACT.into(),
+        destination: "nowhere".into(),
+        ..Target::default()
+    }];
     assert!(silent.command(&SipCommand::Proxy { targets }).is_err());
     assert_eq!(silent.wait(180_000).lines(ALICE)[0], "500");
 }

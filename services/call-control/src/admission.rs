@@ -4,19 +4,27 @@
 //! | sender                                         | answer                       |
 //! |------------------------------------------------|------------------------------|
 //! | anyone, while [`OPEN_CALLS`] is true           | admitted                     |
-//! | no account for the From address                | 403                          |
-//! | an account, but no credentials for its realm   | 407                          |
+//! | From names no domain that an account is of     | 403                          |
+//! | no credentials for the domain of From          | 407                          |
 //! | credentials of another user than From          | 403                          |
-//! | wrong secret                                   | 407 (RFC 7616 §3.3)          |
-//! | right secret, nonce too old or not ours        | 407, stale                   |
+//! | others try out the account's password, and no  | 503, whatever the secret     |
+//! | contact of it is where this comes from         |                              |
+//! | nonce too old, not ours, or for elsewhere      | 407, stale                   |
+//! | wrong secret, or no such account               | 407 (RFC 7616 §3.3)          |
 //! | right secret                                   | admitted                     |
+//!
+//! So nobody learns by whom there is an account, nor, without a fresh nonce, whether a password is
+//! right: the resource adaptor counts who tries out either. Limit: an account without a SHA-256
+//! secret is told from no account where the adaptor offers SHA-256.
 //!
 //! That no INVITE uses credentials again is the resource adaptor's: a nonce is good for one
 //! Call-ID, whose cell remembers it. Limit: a request that is no INVITE leaves no cell behind, so
 //! the very same can be replayed for as long as its nonce stays fresh (8 s).
 
 use resilee_sbb::{Context, Failure, Severity};
-use resilee_sip_api::{ACCOUNTS, Account, Credentials, Party};
+use resilee_sip_api::{
+    ACCOUNTS, Account, Algorithm, Credentials, Party, REGISTRATIONS, Registrations,
+};
 
 /// Name of the table of policies.
 pub const POLICY: &str = "policy";
@@ -35,36 +43,63 @@ pub(crate) enum Admission {
         realm: String,
         /// True if only the nonce was too old.
         stale: bool,
+        /// What the account can be proven by; empty if there is none.
+        algorithms: Vec<Algorithm>,
     },
+    /// Not from there, for so many seconds.
+    Barred(u32),
     /// It may not; for the trace.
     Forbidden(&'static str),
 }
 
+/// Who asks.
+pub(crate) struct Sender<'a> {
+    /// From.
+    pub(crate) party: &'a Party,
+    /// Its credentials for this server, if any.
+    pub(crate) credentials: Option<&'a Credentials>,
+    /// Where it sends from (`ip:port`).
+    pub(crate) source: &'a str,
+    /// The account is barred for so long where it is not known.
+    pub(crate) barred_s: Option<u32>,
+}
+
 /// Decides about a request of `sender`.
-pub(crate) fn admit(
-    cx: &mut Context<'_>,
-    sender: &Party,
-    credentials: Option<&Credentials>,
-) -> Result<Admission, Failure> {
+pub(crate) fn admit(cx: &mut Context<'_>, sender: &Sender<'_>) -> Result<Admission, Failure> {
     if calls_are_open(cx) {
         return Ok(Admission::Admitted);
     }
-    let realm = host(&sender.address_of_record);
-    let Some(account) = account(cx, &sender.user, realm)? else {
-        return Ok(Admission::Forbidden("the sender has no account"));
-    };
-    let challenge = |stale| Admission::Challenge { realm: realm.to_owned(), stale };
-    let Some(credentials) = credentials.filter(|credentials| credentials.realm == realm) else {
-        return Ok(challenge(false));
-    };
-    if credentials.username != sender.user {
+    let Party { user, address_of_record, .. } = sender.party;
+    let realm = host(address_of_record);
+    let account = account(cx, user, realm)?;
+    if account.is_none() && !is_served(cx, realm)? {
+        return Ok(Admission::Forbidden("no account is of the sender's domain"));
+    }
+    let algorithms = account.as_ref().map(Account::algorithms).unwrap_or_default();
+    let challenge = |stale| Admission::Challenge { realm: realm.to_owned(), stale, algorithms };
+    let given = sender.credentials.filter(|credentials| credentials.realm == realm);
+    let Some(credentials) = given else { return Ok(challenge(false)) };
+    if credentials.username != *user {
         return Ok(Admission::Forbidden("From is not the user of the credentials"));
     }
-    match (credentials.prove(&account), credentials.nonce_fresh) {
-        (false, _) => Ok(challenge(false)),
-        (true, false) => Ok(challenge(true)),
-        (true, true) => Ok(Admission::Admitted),
+    if let Some(seconds) = sender.barred_s {
+        let row: Option<Registrations> = cx.row(REGISTRATIONS, address_of_record)?;
+        if !row.is_some_and(|row| row.is_known_at(sender.source, cx.now())) {
+            return Ok(Admission::Barred(seconds));
+        }
     }
+    if !credentials.nonce_fresh {
+        return Ok(challenge(true));
+    }
+    match account.is_some_and(|account| credentials.prove(&account)) {
+        true => Ok(Admission::Admitted),
+        false => Ok(challenge(false)),
+    }
+}
+
+/// Whether any account is of this domain.
+fn is_served(cx: &Context<'_>, realm: &str) -> Result<bool, Failure> {
+    Ok(!realm.is_empty() && cx.find_profiles(ACCOUNTS, "realm", realm)?.next().is_some())
 }
 
 /// The account of `user` at `host`.

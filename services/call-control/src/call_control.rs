@@ -6,23 +6,26 @@
 //! | OPTIONS without a user part: to this server      | 200 with Allow                    |
 //! | another method (not INVITE) without a user part  | 405 with Allow                    |
 //! | a scheme that is not sip or sips                 | 416                               |
-//! | sender not admitted                              | 403 or 407, see `admission`       |
+//! | sender not admitted                              | 403, 407 or 503, see `admission`  |
 //! | callee registered                                | proxied to its live contacts      |
 //! | callee has an account, no live contact           | 480                               |
-//! | anybody else                                     | 404                               |
+//! | anybody else, also at any other domain or server | 404                               |
+//!
+//! There is no way out: a request goes to contacts that were registered here with a password, and
+//! to nobody else, whatever its Request-URI, To and Routes say. So this is no relay for others.
 //!
 //! All methods outside a dialog go the same way, also those that this server has never heard of
 //! (RFC 3261 §16: a proxy does not look at the method). Nothing is kept: the entity detaches with
 //! its answer.
 
-use crate::admission::{Admission, account, admit, host};
+use crate::admission::{Admission, Sender, account, admit, host};
 use crate::request_uri::Callee;
 use resilee_sbb::{
     Context, Deployment, Descriptor, Event, EventPayload, Failure, Sbb, TraceLevel, UsageParameter,
 };
 use resilee_sip_api::{
-    ACCOUNT_PROFILES, Credentials, Invite, OtherRequest, Party, REFUSED, REFUSED_ALIAS,
-    REGISTRATIONS, Registrations, SipCommand, Target,
+    ACCOUNT_PROFILES, Invite, OtherRequest, REFUSED, REFUSED_ALIAS, REGISTRATIONS, Registrations,
+    SipCommand, Target,
 };
 use serde::{Deserialize, Serialize};
 
@@ -39,8 +42,10 @@ const TRACED_CHARS_MAX: usize = 64;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallControl {}
 
-/// Requests of senders who are not let in.
-const USAGE: &[UsageParameter] = &[UsageParameter::counter("requests_forbidden")];
+/// Requests of senders who are not let in; and of these, those of accounts whose password is being
+/// tried out.
+const USAGE: &[UsageParameter] =
+    &[UsageParameter::counter("requests_forbidden"), UsageParameter::counter("barred")];
 
 impl Sbb for CallControl {
     const STATE_VERSION: u32 = 1;
@@ -91,7 +96,13 @@ fn on_invite(cx: &mut Context<'_>, invite: &Invite) -> Result<SipCommand, Failur
         user: invite.callee.user.clone(),
         address_of_record: invite.callee.address_of_record.clone(),
     };
-    route(cx, &invite.caller, invite.credentials.as_ref(), &callee)
+    let sender = Sender {
+        party: &invite.caller,
+        credentials: invite.credentials.as_ref(),
+        source: &invite.source,
+        barred_s: invite.barred_s,
+    };
+    route(cx, &sender, &callee)
 }
 
 fn on_other_request(cx: &mut Context<'_>, request: &OtherRequest) -> Result<SipCommand, Failure> {
@@ -102,23 +113,32 @@ fn on_other_request(cx: &mut Context<'_>, request: &OtherRequest) -> Result<SipC
         let status = if request.method == "OPTIONS" { 200 } else { 405 };
         return Ok(respond(status, vec![("Allow".to_owned(), ALLOW.to_owned())]));
     }
-    route(cx, &request.from, request.credentials.as_ref(), &callee)
+    let sender = Sender {
+        party: &request.from,
+        credentials: request.credentials.as_ref(),
+        source: &request.source,
+        barred_s: request.barred_s,
+    };
+    route(cx, &sender, &callee)
 }
 
 /// Admits the sender, then finds the callee: an unknown sender learns nothing of who exists.
 fn route(
     cx: &mut Context<'_>,
-    sender: &Party,
-    credentials: Option<&Credentials>,
+    sender: &Sender<'_>,
     callee: &Callee,
 ) -> Result<SipCommand, Failure> {
-    match admit(cx, sender, credentials)? {
+    match admit(cx, sender)? {
         Admission::Admitted => locate(cx, callee),
-        Admission::Challenge { realm, stale } => {
-            Ok(SipCommand::Challenge { realm, stale, proxy: true })
+        Admission::Challenge { realm, stale, algorithms } => {
+            Ok(SipCommand::Challenge { realm, stale, proxy: true, algorithms })
+        }
+        Admission::Barred(seconds) => {
+            cx.count("barred", 1);
+            Ok(respond(503, vec![("Retry-After".to_owned(), seconds.to_string())]))
         }
         Admission::Forbidden(why) => {
-            let sender: String = sender.uri.chars().take(TRACED_CHARS_MAX).collect();
+            let sender: String = sender.party.uri.chars().take(TRACED_CHARS_MAX).collect();
             cx.trace(TraceLevel::Info, format_args!("request of {sender:?} forbidden: {why}"));
             cx.count("requests_forbidden", 1);
             Ok(respond(403, Vec::new()))
@@ -131,8 +151,13 @@ fn locate(cx: &Context<'_>, callee: &Callee) -> Result<SipCommand, Failure> {
     let row: Registrations = cx.row(REGISTRATIONS, address)?.unwrap_or_default();
     let live = row.live(cx.now()).into_iter().take(TARGETS_MAX);
     // To where the REGISTER came from: behind a NAT the contact's own address is not reachable.
+    // Its Path is not where the datagram goes: the nearest proxy of it is who sent the REGISTER.
     let targets: Vec<Target> = live
-        .map(|contact| Target { uri: contact.uri.clone(), destination: contact.source.clone() })
+        .map(|contact| Target {
+            uri: contact.uri.clone(),
+            destination: contact.source.clone(),
+            routes: contact.path.clone(),
+        })
         .collect();
     if !targets.is_empty() {
         return Ok(SipCommand::Proxy { targets });

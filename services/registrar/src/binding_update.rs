@@ -1,9 +1,17 @@
 //! What a REGISTER makes of the contacts of its address of record: RFC 3261 §10.3 steps 6 and 7.
 //! All of its contacts are changed, or none. Who may ask for it is in `registrar` and `digest`.
 //!
+//! | a contact of the REGISTER                                | sets, or replaces               |
+//! |----------------------------------------------------------|---------------------------------|
+//! | has the URI of a stored one                              | that one                        |
+//! | names the instance and `reg-id`, or the instance and no  | that one, whatever its URI: the |
+//! | `reg-id`, of one that another REGISTER has set           | phone has moved (RFC 5626 §6)   |
+//! | anything else                                            | a new one                       |
+//!
 //! Contact URIs are compared as text: a phone repeats its own, and a spelling that differs only
-//! makes it ring twice. A lower CSeq is refused only within its Call-ID and contact, as the RFC
-//! has it.
+//! makes it ring twice, unless it names its instance. A lower CSeq is refused only within its
+//! Call-ID and contact, as the RFC has it. Not here: flow tokens and `ob` of RFC 5626. The answer
+//! does not say `outbound`, so phones do not count on them.
 
 use resilee_sbb::Timestamp;
 use resilee_sip_api::{Binding, Contact, Register, Registrations};
@@ -23,6 +31,14 @@ pub const CONTACTS_MAX: usize = 10;
 pub const CONTACT_URI_BYTES_MAX: usize = 512;
 /// Bytes of a Call-ID; longer ones are refused with 400.
 pub const CALL_ID_BYTES_MAX: usize = 256;
+/// Bytes of a `+sip.instance`; a longer one is passed over. RFC 5626 §4.1: a URN.
+pub const INSTANCE_BYTES_MAX: usize = 128;
+/// Bytes of the Path of a REGISTER; a longer one is refused with 400.
+pub const PATH_BYTES_MAX: usize = 1024;
+/// Bytes of URIs, Call-IDs, instances and Paths of all contacts of one address of record; a
+/// REGISTER that would exceed them is refused with 403. [`CONTACTS_MAX`] full ones that came
+/// directly are less.
+pub const CONTACTS_BYTES_MAX: usize = 8_000;
 
 /// Why a REGISTER is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,10 +49,12 @@ pub(crate) enum Refusal {
     IntervalTooBrief,
     /// 500: older than what is stored (step 7).
     OutOfOrder,
-    /// 403: more than [`CONTACTS_MAX`].
+    /// 403: more than [`CONTACTS_MAX`], or [`CONTACTS_BYTES_MAX`].
     TooManyContacts,
     /// 503: more than [`crate::NONCES_MAX`].
     TooManyNonces,
+    /// 503: somebody tries out the account's password; in so many seconds.
+    Barred(u32),
 }
 
 /// The row after `register`, without contacts that have expired by `now`.
@@ -50,8 +68,10 @@ pub(crate) fn update(
     if register.wildcard {
         remove_all(&mut contacts, register)?;
     }
+    let path = checked_path(&register.path)?;
     for binding in &register.bindings {
         let lifetime_s = lifetime_s(binding, register)?;
+        let instance = binding.instance.as_deref().filter(|it| is_instance(it));
         let contact = Contact {
             uri: checked(&binding.uri)?.to_owned(),
             source: register.source.clone(),
@@ -59,8 +79,11 @@ pub(crate) fn update(
             expires_at: now + Duration::from_secs(u64::from(lifetime_s)),
             call_id: register.call_id.clone(),
             cseq: register.cseq,
+            instance: instance.map(str::to_owned),
+            reg_id: instance.and(binding.reg_id),
+            path: path.to_vec(),
         };
-        let known = contacts.iter().position(|known| known.uri == contact.uri);
+        let known = known(&contacts, &contact);
         if known.is_some_and(|at| is_older(register, &contacts[at])) {
             return Err(Refusal::OutOfOrder);
         }
@@ -71,10 +94,46 @@ pub(crate) fn update(
             (None, _) => contacts.push(contact),
         }
     }
-    if contacts.len() > CONTACTS_MAX {
+    if contacts.len() > CONTACTS_MAX || bytes(&contacts) > CONTACTS_BYTES_MAX {
         return Err(Refusal::TooManyContacts);
     }
     Ok(Registrations { contacts, nonces: row.nonces.clone() })
+}
+
+/// The stored contact that `new` replaces: of the same URI, else of the same phone.
+fn known(stored: &[Contact], new: &Contact) -> Option<usize> {
+    let same_uri = stored.iter().position(|known| known.uri == new.uri);
+    let is_same_phone = |known: &Contact| {
+        let is_set_with_it = known.call_id == new.call_id && known.cseq == new.cseq;
+        new.way().is_some() && known.way() == new.way() && !is_set_with_it
+    };
+    same_uri.or_else(|| stored.iter().position(is_same_phone))
+}
+
+fn bytes(contacts: &[Contact]) -> usize {
+    let of = |contact: &Contact| {
+        let path: usize = contact.path.iter().map(String::len).sum();
+        let instance = contact.instance.as_ref().map_or(0, String::len);
+        contact.uri.len() + contact.call_id.len() + instance + path
+    };
+    contacts.iter().map(of).sum()
+}
+
+/// What may stand between the quotes of our own Contact header.
+fn is_instance(text: &str) -> bool {
+    let is_safe = |byte: u8| byte.is_ascii_graphic() && !b"\"\\".contains(&byte);
+    !text.is_empty() && text.len() <= INSTANCE_BYTES_MAX && text.bytes().all(is_safe)
+}
+
+/// A Path that may be answered, and be the Routes of a request.
+fn checked_path(path: &[String]) -> Result<&[String], Refusal> {
+    if path.iter().any(|proxy| proxy.contains(char::is_control)) {
+        return Err(Refusal::BadRequest("Bad Path"));
+    }
+    if path.iter().map(String::len).sum::<usize>() > PATH_BYTES_MAX {
+        return Err(Refusal::BadRequest("Path Too Long"));
+    }
+    Ok(path)
 }
 
 /// RFC 3261 §10.3 step 6: `*` stands alone and only removes.

@@ -4,6 +4,8 @@
 //! A wrong secret, or an unknown user, is challenged again and not answered 403: that is what
 //! `stale=false` means (RFC 7616 §3.3: new values must be obtained), 403 means that credentials
 //! would not help (RFC 3261 §21.4.4), and both cases look the same to who tries out names.
+//! With a nonce that is not fresh nothing is proven, nor disproven: whoever tries out passwords
+//! needs a fresh one for each, and the resource adaptor counts these.
 
 use resilee_sbb::Timestamp;
 use resilee_sip_api::{
@@ -29,7 +31,7 @@ pub(crate) enum Authenticity {
     NoCredentials,
     /// They prove nothing: wrong secret or unknown user.
     Wrong,
-    /// The right secret with a nonce that is too old or not ours.
+    /// A nonce that is too old, not ours, or for somewhere else.
     StaleNonce,
     /// The right secret, with the nonce and its count.
     Proven(String, u32),
@@ -48,11 +50,11 @@ pub(crate) fn authenticate(
     let Some(credentials) = credentials.filter(|credentials| credentials.realm == realm) else {
         return Authenticity::NoCredentials;
     };
-    if !account.is_some_and(|account| credentials.prove(account)) {
-        return Authenticity::Wrong;
-    }
     if !credentials.nonce_fresh {
         return Authenticity::StaleNonce;
+    }
+    if !account.is_some_and(|account| credentials.prove(account)) {
+        return Authenticity::Wrong;
     }
     let count = credentials.nonce_count().unwrap_or(UNCOUNTED);
     Authenticity::Proven(credentials.nonce.clone(), count)

@@ -5,6 +5,8 @@
 //! |------|--------------------------------------------|---------------------------|
 //! | 3    | no credentials, wrong secret, unknown user | challenge                 |
 //! | 3    | nonce too old, or its count was used       | challenge, stale          |
+//! | 3    | others try out the account's password, and | 503, whatever the secret  |
+//! |      | no contact of it is where this comes from  |                           |
 //! | 4    | the address of record is another user's    | 403                       |
 //! | 6, 7 | syntax, or a limit on lengths              | 400                       |
 //! | 6, 7 | CSeq lower than stored                     | 500                       |
@@ -20,11 +22,15 @@
 //! stays there when the contacts are gone: digest does not cover the contacts, so whoever
 //! overhears any REGISTER could make another of it. Limit: one that is refused with 403 for
 //! another user's address is not noted.
+//!
+//! Each contact keeps the Path that its REGISTER came by, and the 200 repeats that of this one
+//! (RFC 3327 §5.3).
 
 use crate::binding_update::{CALL_ID_BYTES_MAX, EXPIRES_MIN_S, Refusal, update};
 use crate::digest::{Authenticity, NONCE_MEMORY, Recurrence, authenticate, recurrence, remember};
 use resilee_sbb::{
     Context, Deployment, Descriptor, Event, EventPayload, Failure, Sbb, Timestamp, TraceLevel,
+    UsageParameter,
 };
 use resilee_sip_api::{
     ACCOUNT_PROFILES, ACCOUNTS, Account, Contact, REGISTRATIONS, Register, Registrations,
@@ -35,6 +41,10 @@ use std::time::Duration;
 
 /// Characters of a client's own text in a trace line.
 const TRACED_CHARS_MAX: usize = 64;
+
+/// Tries to find out passwords.
+const USAGE: &[UsageParameter] =
+    &[UsageParameter::counter("wrong_credentials"), UsageParameter::counter("barred")];
 
 /// One REGISTER; it has no state, all of it is in the location table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +58,7 @@ impl Sbb for Registrar {
             vendor: "resilee",
             version: env!("CARGO_PKG_VERSION"),
             initial_events: &[Register::TYPE],
+            usage: USAGE,
             deployment: Deployment {
                 unit: "telephony",
                 profile_tables: &[&ACCOUNT_PROFILES],
@@ -71,16 +82,26 @@ fn on_register(cx: &mut Context<'_>, register: &Register) -> Result<SipCommand, 
     let address = &register.to.address_of_record;
     let realm = address.rsplit_once('@').map_or("", |(_, host)| host);
     let credentials = register.credentials.as_ref();
-    let account: Option<Account> = match credentials {
-        Some(credentials) => cx.profile(ACCOUNTS, &Account::key(&credentials.username, realm))?,
-        None => None,
+    let user = credentials.map_or(&register.to.user, |credentials| &credentials.username);
+    let account: Option<Account> = cx.profile(ACCOUNTS, &Account::key(user, realm))?;
+    let algorithms = account.as_ref().map(Account::algorithms).unwrap_or_default();
+    let challenge = |stale| SipCommand::Challenge {
+        realm: realm.to_owned(),
+        stale,
+        proxy: false,
+        algorithms: algorithms.clone(),
     };
-    let challenge = |stale| SipCommand::Challenge { realm: realm.to_owned(), stale, proxy: false };
+    if let Some(seconds) = barred_s(cx, register, &format!("sip:{user}@{realm}"))? {
+        trace(cx, register, "its password is being tried out, and it is not known there");
+        cx.count("barred", 1);
+        return Ok(refuse(Refusal::Barred(seconds)));
+    }
     let (nonce, count) = match authenticate(credentials, account.as_ref(), realm) {
         Authenticity::NoCredentials => return Ok(challenge(false)),
         Authenticity::StaleNonce => return Ok(challenge(true)),
         Authenticity::Wrong => {
             trace(cx, register, "wrong credentials");
+            cx.count("wrong_credentials", 1);
             return Ok(challenge(false));
         }
         Authenticity::Proven(nonce, count) => (nonce, count),
@@ -95,7 +116,7 @@ fn on_register(cx: &mut Context<'_>, register: &Register) -> Result<SipCommand, 
     let row: Option<Registrations> = cx.row(REGISTRATIONS, address)?;
     let mut row = row.unwrap_or_default();
     match recurrence(&row, register, (&nonce, count)) {
-        Recurrence::Retransmission => return Ok(accept(cx.now(), &row)),
+        Recurrence::Retransmission => return Ok(accept(cx.now(), &row, &register.path)),
         Recurrence::Replay => {
             trace(cx, register, "nonce count used before");
             return Ok(challenge(true));
@@ -108,14 +129,23 @@ fn on_register(cx: &mut Context<'_>, register: &Register) -> Result<SipCommand, 
     }
     let updated = update(&row, register, cx.now());
     cx.put_row(REGISTRATIONS, address, updated.as_ref().unwrap_or(&row))?;
-    Ok(updated.map_or_else(refuse, |updated| accept(cx.now(), &updated)))
+    Ok(updated.map_or_else(refuse, |updated| accept(cx.now(), &updated, &register.path)))
+}
+
+/// How long nobody else may say that it is the account of this `address`, if it is barred. A phone
+/// of its own is known by a contact that is registered from there: that outlives nodes.
+fn barred_s(cx: &Context<'_>, register: &Register, address: &str) -> Result<Option<u32>, Failure> {
+    let Some(seconds) = register.barred_s else { return Ok(None) };
+    let row: Registrations = cx.row(REGISTRATIONS, address)?.unwrap_or_default();
+    Ok((!row.is_known_at(&register.source, cx.now())).then_some(seconds))
 }
 
 /// RFC 3261 §10.3 step 8: all contacts with the time that each has left.
-fn accept(now: Timestamp, row: &Registrations) -> SipCommand {
+fn accept(now: Timestamp, row: &Registrations, path: &[String]) -> SipCommand {
     let live = row.contacts.iter().filter(|contact| contact.expires_at > now);
-    let headers = live.map(|contact| ("Contact".to_owned(), contact_header(contact, now)));
-    respond(200, "", headers.collect())
+    let contacts = live.map(|contact| ("Contact".to_owned(), contact_header(contact, now)));
+    let path = path.iter().map(|proxy| ("Path".to_owned(), proxy.clone()));
+    respond(200, "", contacts.chain(path).collect())
 }
 
 fn contact_header(contact: &Contact, now: Timestamp) -> String {
@@ -124,6 +154,12 @@ fn contact_header(contact: &Contact, now: Timestamp) -> String {
     let mut header = format!("<{}>;expires={}", contact.uri, left.as_secs());
     if contact.q_thousandths < 1000 {
         header.push_str(&format!(";q=0.{:03}", contact.q_thousandths));
+    }
+    if let Some(instance) = &contact.instance {
+        header.push_str(&format!(";+sip.instance=\"{instance}\""));
+    }
+    if let Some(reg_id) = contact.reg_id {
+        header.push_str(&format!(";reg-id={reg_id}"));
     }
     header
 }
@@ -136,6 +172,9 @@ fn refuse(refusal: Refusal) -> SipCommand {
         Refusal::TooManyNonces => {
             let retry_after = ("Retry-After".to_owned(), NONCE_MEMORY.as_secs().to_string());
             respond(503, "", vec![retry_after])
+        }
+        Refusal::Barred(seconds) => {
+            respond(503, "", vec![("Retry-After".to_owned(), seconds.to_string())])
         }
         Refusal::IntervalTooBrief => {
             let min_expires = ("Min-Expires".to_owned(), EXPIRES_MIN_S.to_string());

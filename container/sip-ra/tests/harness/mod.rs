@@ -7,7 +7,7 @@ pub mod phone;
 use resilee_core::{Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdaptor, Route};
 use resilee_membership::{Flow, Transport};
 use resilee_sbb::{ActivityId, CellId, CohortId, Event, EventPayload, Timestamp, encode};
-use resilee_sip_api::{Invite, OtherRequest, Register, SipCommand, Target};
+use resilee_sip_api::{Account, Invite, OtherRequest, Register, SipCommand, Target};
 use resilee_sip_proto::{Message, TimerConfig};
 use resilee_sip_ra::{CallLimits, SipRa, SipRaConfig};
 use std::collections::BTreeMap;
@@ -21,6 +21,10 @@ pub enum Policy {
     Say(Vec<SipCommand>),
     /// To these contacts: URI, destination.
     ProxyTo(Vec<(&'static str, &'static str)>),
+    /// To one contact, by these proxies.
+    ProxyBy(Target),
+    /// As registrar and call control: who proves this account is accepted, and calls Bob.
+    Account(Account),
 }
 
 /// What one or several steps did.
@@ -28,6 +32,9 @@ pub enum Policy {
 pub struct Turn {
     pub sent: Vec<Egress>,
     pub events: Vec<Event>,
+    pub alarms: Vec<String>,
+    /// Why it was dropped.
+    pub dropped: Option<&'static str>,
     /// Steps that were commits.
     pub commits: usize,
 }
@@ -84,6 +91,7 @@ impl Turn {
     fn add(&mut self, other: Turn) {
         self.sent.extend(other.sent);
         self.events.extend(other.events);
+        self.alarms.extend(other.alarms);
         self.commits += other.commits;
     }
 }
@@ -147,7 +155,7 @@ impl Node {
         let bytes = message.as_ref().to_vec();
         let ingress = Ingress::new(flow(from), bytes);
         match self.ra.route(self.now, &ingress) {
-            Route::Drop(_) => Turn::default(),
+            Route::Drop(reason) => Turn { dropped: Some(reason), ..Turn::default() },
             Route::Known(cell) => panic!("SIP does not name cells: {cell}"),
             Route::Answer(sent) => Turn { sent, ..Turn::default() },
             Route::Cell { key, creates, .. } => {
@@ -326,6 +334,8 @@ impl Node {
         Turn {
             sent: endpoint.sent().to_vec(),
             events: endpoint.fired().to_vec(),
+            alarms: endpoint.alarms().iter().map(|(_, text)| text.clone()).collect(),
+            dropped: None,
             commits: usize::from(!endpoint.changes().is_empty()),
         }
     }
@@ -337,13 +347,43 @@ impl Node {
         }
         match &self.policy {
             Policy::Say(commands) => commands.clone(),
+            Policy::ProxyBy(target) => vec![SipCommand::Proxy { targets: vec![target.clone()] }],
+            Policy::Account(account) => vec![judged(account, event)],
             Policy::ProxyTo(contacts) => {
                 let target = |(uri, destination): &(&str, &str)| Target {
                     uri: (*uri).to_owned(),
                     destination: (*destination).to_owned(),
+                    ..Target::default()
                 };
                 vec![SipCommand::Proxy { targets: contacts.iter().map(target).collect() }]
             }
+        }
+    }
+}
+
+/// What registrar and call control answer.
+fn judged(account: &Account, event: &Event) -> SipCommand {
+    let (proxy, credentials, barred_s) = if let Some(it) = event.get::<Register>().expect("plain") {
+        (false, it.credentials, it.barred_s)
+    } else if let Some(it) = event.get::<Invite>().expect("plain") {
+        (true, it.credentials, it.barred_s)
+    } else {
+        let it = event.get::<OtherRequest>().expect("plain").expect("the third kind");
+        (true, it.credentials, it.barred_s)
+    };
+    let (realm, algorithms) = (account.realm.clone(), account.algorithms());
+    let challenge = |stale| SipCommand::Challenge { realm, stale, proxy, algorithms };
+    let respond = |status| SipCommand::Respond { status, reason: "".into(), headers: Vec::new() };
+    match credentials {
+        None => challenge(false),
+        Some(_) if barred_s.is_some() => respond(503),
+        Some(credentials) if !credentials.nonce_fresh => challenge(true),
+        Some(credentials) if !credentials.prove(account) => challenge(false),
+        Some(_) if !proxy => respond(200),
+        Some(_) => {
+            let (uri, destination) = (phone::BOB_CONTACT.into(), phone::BOB.into());
+            let target = Target { uri, destination, ..Target::default() };
+            SipCommand::Proxy { targets: vec![target] }
         }
     }
 }

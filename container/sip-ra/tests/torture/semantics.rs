@@ -86,7 +86,12 @@ fn invut() {
 fn regaut01() {
     let bytes = vector("regaut01");
     assert_eq!(registered(&bytes).credentials, None);
-    let challenge = SipCommand::Challenge { realm: "r".to_owned(), stale: false, proxy: false };
+    let challenge = SipCommand::Challenge {
+        realm: "r".to_owned(),
+        stale: false,
+        proxy: false,
+        algorithms: Vec::new(),
+    };
     let turn = Node::new(Policy::Say(vec![challenge])).receive(ALICE, &bytes);
     let answer = Message::parse(&turn.sent[0].bytes).unwrap();
     assert_eq!(answer.status(), Some(401));

@@ -70,6 +70,7 @@ impl Call {
             set_up_at: at(100),
             source: "192.0.2.1:5060".to_owned(),
             credentials: None,
+            barred_s: None,
         };
         self.deliver(&invite).expect("set-up never fails");
     }

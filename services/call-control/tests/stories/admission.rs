@@ -1,9 +1,9 @@
 //! Who may call.
 
-use crate::harness::{Server, credentials, invite, party, request, target};
+use crate::harness::{Server, contact, credentials, invite, party, request, target};
 use resilee_call_control::{OPEN_CALLS, POLICY};
 use resilee_sbb::encode;
-use resilee_sip_api::{Invite, OtherRequest};
+use resilee_sip_api::{Invite, OtherRequest, SipCommand};
 
 #[test]
 fn a_caller_without_credentials_is_challenged() {
@@ -27,12 +27,12 @@ fn a_caller_with_the_right_secret_gets_through() {
 }
 
 #[test]
-fn the_right_secret_with_an_old_nonce_is_told_so_and_a_wrong_one_is_not() {
+fn an_old_nonce_is_told_so_and_nobody_learns_whether_the_secret_was_right() {
     let mut call = invite("alice", "bob");
     call.credentials.as_mut().unwrap().nonce_fresh = false;
     assert!(Server::new().send(&call).challenge());
     call.credentials.as_mut().unwrap().response = "0".repeat(32);
-    assert!(!Server::new().send(&call).challenge());
+    assert!(Server::new().send(&call).challenge());
     call.credentials.as_mut().unwrap().nonce_fresh = true;
     assert!(!Server::new().send(&call).challenge());
 }
@@ -55,10 +55,17 @@ fn nobody_calls_in_another_users_name() {
 }
 
 #[test]
-fn a_caller_without_an_account_is_refused_and_learns_nothing_of_the_callee() {
+fn a_caller_without_an_account_learns_nothing_of_who_has_one() {
     for callee in ["bob", "alice", "nobody"] {
-        assert_eq!(Server::new().send(&invite("mallory", callee)).status(), 403);
+        let mut call = invite("mallory", callee);
+        assert!(!Server::new().send(&call).challenge());
+        call.credentials = None;
+        assert!(!Server::new().send(&call).challenge());
     }
+}
+
+#[test]
+fn a_caller_of_another_domain_is_refused() {
     let mut elsewhere = invite("alice", "bob");
     elsewhere.caller.address_of_record = "sip:alice@example.org".to_owned();
     assert_eq!(Server::new().send(&elsewhere).status(), 403);
@@ -82,9 +89,29 @@ fn with_open_calls_anybody_may_call() {
 fn calls_are_open_by_nothing_but_true() {
     let mut server = Server::new();
     server.tables.put(POLICY, OPEN_CALLS, encode(&false).unwrap());
-    assert_eq!(server.send(&invite("mallory", "bob")).status(), 403);
+    assert!(!server.send(&invite("mallory", "bob")).challenge());
     server.tables.put(POLICY, OPEN_CALLS, encode(&"yes").unwrap());
     let reaction = server.send(&invite("mallory", "bob"));
-    assert_eq!((reaction.status(), reaction.alarms.len()), (403, 1));
+    assert_eq!((reaction.challenge(), reaction.alarms.len()), (false, 1));
     assert_eq!(server.send(&invite("alice", "bob")).targets(), [target(1)]);
+}
+
+#[test]
+fn while_a_password_is_tried_out_only_phones_that_are_registered_may_call() {
+    let mut server = Server::new();
+    let barred = |caller: &str, source: &str| Invite {
+        barred_s: Some(9),
+        source: source.to_owned(),
+        ..invite(caller, "bob")
+    };
+    server.register("alice", &[contact(5, 600, 1000)]);
+    let refused = server.send(&barred("alice", "203.0.113.9:5060"));
+    assert_eq!(refused.status(), 503);
+    let Some(SipCommand::Respond { headers, .. }) = refused.command else { unreachable!() };
+    assert_eq!(headers, [("Retry-After".to_owned(), "9".to_owned())]);
+    let own = server.send(&barred("alice", "192.0.2.5:40000"));
+    assert_eq!(own.targets(), [target(1)], "her own address, at another port");
+    assert_eq!(server.send(&barred("bob", "192.0.2.5:40000")).status(), 503, "not his");
+    server.register("alice", &[contact(5, 0, 1000)]);
+    assert_eq!(server.send(&barred("alice", "192.0.2.5:40000")).status(), 503, "expired");
 }

@@ -36,7 +36,7 @@ impl Reaction {
     /// `stale` of a 407; services of lower priority must know of it.
     #[track_caller]
     pub fn challenge(&self) -> bool {
-        let Some(SipCommand::Challenge { realm, stale, proxy: true }) = &self.command else {
+        let Some(SipCommand::Challenge { realm, stale, proxy: true, .. }) = &self.command else {
             panic!("{self:?}")
         };
         assert_eq!(realm, "example.com");
@@ -136,13 +136,14 @@ pub fn contact(number: u8, expires_s: u64, q_thousandths: u16) -> Contact {
         expires_at: NOW + Duration::from_secs(expires_s),
         call_id: "c".to_owned(),
         cseq: 1,
+        ..Contact::default()
     }
 }
 
 /// The target that [`contact`] makes.
 pub fn target(number: u8) -> Target {
     let contact = contact(number, 0, 0);
-    Target { uri: contact.uri, destination: contact.source }
+    Target { uri: contact.uri, destination: contact.source, ..Target::default() }
 }
 
 /// An INVITE with the caller's right credentials.
@@ -155,6 +156,7 @@ pub fn invite(caller: &str, callee: &str) -> Invite {
         set_up_at: NOW,
         source: "192.0.2.77:5060".to_owned(),
         credentials: Some(credentials(caller, "INVITE")),
+        barred_s: None,
     }
 }
 
@@ -166,6 +168,8 @@ pub fn request(method: &str, request_uri: &str) -> OtherRequest {
         from: party("alice"),
         to: party("somebody"),
         credentials: Some(credentials("alice", method)),
+        source: "192.0.2.77:5060".to_owned(),
+        barred_s: None,
     }
 }
 

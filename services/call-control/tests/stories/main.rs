@@ -2,6 +2,7 @@
 
 mod admission;
 mod harness;
+mod no_relay;
 mod routing;
 
 use harness::{Server, invite, request};

@@ -2,7 +2,7 @@
 
 use crate::harness::{Server, contact, invite, request, target};
 use resilee_call_control::TARGETS_MAX;
-use resilee_sip_api::{Invite, SipCommand};
+use resilee_sip_api::{Contact, Invite, SipCommand, Target};
 
 #[test]
 fn a_call_goes_to_where_the_callee_registered_from() {
@@ -72,4 +72,25 @@ fn a_scheme_that_is_not_sip_is_unsupported() {
     }
     let invite = Invite { request_uri: "tel:+4930".to_owned(), ..invite("alice", "bob") };
     assert_eq!(Server::new().send(&invite).status(), 416);
+}
+
+#[test]
+fn a_call_goes_by_the_path_that_the_phone_registered_by_and_to_who_sent_the_register() {
+    let mut server = Server::new();
+    let path = vec!["<sip:edge.example.net;lr>".to_owned()];
+    server.register("bob", &[Contact { path: path.clone(), ..contact(1, 600, 1000) }]);
+    let targets = server.send(&invite("alice", "bob")).targets();
+    assert_eq!(targets, [Target { routes: path, ..target(1) }]);
+}
+
+#[test]
+fn a_phone_with_two_ways_rings_by_the_one_it_prolonged_last() {
+    let mut server = Server::new();
+    let way = |number: u8, expires_s: u64, reg_id: u32| Contact {
+        instance: Some("<urn:uuid:1>".to_owned()),
+        reg_id: Some(reg_id),
+        ..contact(number, expires_s, 1000)
+    };
+    server.register("bob", &[way(1, 600, 1), way(2, 700, 2), contact(3, 100, 500)]);
+    assert_eq!(server.send(&invite("alice", "bob")).targets(), [target(2), target(3)]);
 }

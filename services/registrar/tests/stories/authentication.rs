@@ -1,8 +1,10 @@
 //! Who may register: RFC 3261 §10.3 steps 3 and 4, and the nonce count.
 
-use crate::harness::{World, account, challenge, contact, credentials, ok, sign, status};
+use crate::harness::{
+    World, account, challenge, challenge_by, contact, credentials, ok, sign, status,
+};
 use resilee_registrar::{NONCE_MEMORY, NONCES_MAX};
-use resilee_sip_api::{Algorithm, REGISTER_NONCE_LIFETIME_S, Register};
+use resilee_sip_api::{Account, Algorithm, REGISTER_NONCE_LIFETIME_S, Register, SipCommand};
 
 const PHONE: &str = "sip:alice@192.0.2.1:5060";
 const THIEF: &str = "sip:thief@203.0.113.9:5060";
@@ -27,27 +29,74 @@ fn credentials_of_another_realm_are_as_good_as_none() {
 #[test]
 fn a_wrong_password_and_an_unknown_user_look_the_same() {
     let mut world = World::new();
-    for user in ["alice", "nobody"] {
+    for (user, algorithms) in [("alice", &[Algorithm::Sha256, Algorithm::Md5][..]), ("nobody", &[])]
+    {
         let mut register = world.register(&[contact(PHONE)]);
         let mut wrong = account(user);
         wrong.ha1 = Algorithm::Md5.hash("guess");
         register.to.user = user.to_owned();
         register.credentials = Some(credentials(&wrong, 1));
-        assert_eq!(world.send(&register), challenge(false), "{user}");
+        assert_eq!(world.send(&register), challenge_by(false, algorithms), "{user}");
     }
     assert_eq!((world.writes, world.traces.len()), (0, 2));
     assert!(world.traces[0].contains("wrong credentials"), "{}", world.traces[0]);
 }
 
 #[test]
-fn the_right_secret_with_an_old_nonce_is_told_so_and_a_wrong_one_is_not() {
+fn an_old_nonce_is_told_so_and_nobody_learns_whether_the_secret_was_right() {
     let mut world = World::new();
     let mut register = world.register(&[contact(PHONE)]);
     register.credentials.as_mut().unwrap().nonce_fresh = false;
     assert_eq!(world.send(&register), challenge(true));
     register.credentials.as_mut().unwrap().response = "0".repeat(32);
-    assert_eq!(world.send(&register), challenge(false));
+    assert_eq!(world.send(&register), challenge(true));
     assert_eq!(world.writes, 0);
+}
+
+#[test]
+fn a_challenge_asks_for_what_the_account_can_be_proven_by() {
+    let mut world = World::new();
+    let register = Register { credentials: None, ..world.register(&[]) };
+    let both = [Algorithm::Sha256, Algorithm::Md5];
+    assert_eq!(world.send(&register), challenge_by(false, &both));
+    world.put_account(&Account { ha1_sha256: None, ..account("alice") });
+    assert_eq!(world.send(&register), challenge_by(false, &[Algorithm::Md5]));
+    let mut unknown = register;
+    unknown.to.user = "nobody".to_owned();
+    assert_eq!(world.send(&unknown), challenge_by(false, &[]), "whatever is offered");
+}
+
+/// The attacker's own guesses are wrong as a rule; this one happens to be right.
+#[test]
+fn while_a_password_is_tried_out_only_phones_that_are_registered_get_in() {
+    let mut world = World::new();
+    world.registered(&[PHONE]);
+    let barred = |world: &mut World, source: &str| {
+        let register = world.register(&[contact(PHONE)]);
+        let (source, barred_s) = (source.to_owned(), Some(7));
+        world.send(&Register { source, barred_s, ..register })
+    };
+    let retry_after = vec![("Retry-After".to_owned(), "7".to_owned())];
+    let refused = SipCommand::Respond { status: 503, reason: String::new(), headers: retry_after };
+    assert_eq!(barred(&mut world, "203.0.113.9:5060"), refused);
+    let ok = barred(&mut world, "192.0.2.1:40123");
+    assert_eq!(status(&ok), 200, "the phone's own address, at another port");
+    world.pass(3_600);
+    assert_eq!(barred(&mut world, "192.0.2.1:40123"), refused, "it is not registered any more");
+    let after = world.register(&[contact(PHONE)]);
+    let after = Register { source: "203.0.113.9:5060".to_owned(), ..after };
+    assert_eq!(status(&world.send(&after)), 200, "the bar has ended");
+}
+
+/// Mallory is registered where she sends from, but not as Alice.
+#[test]
+fn who_is_known_as_somebody_else_is_barred_as_well() {
+    let mut world = World::new();
+    world.registered(&[PHONE]);
+    let mut register = world.register(&[contact(PHONE)]);
+    register.credentials = Some(credentials(&account("bob"), 1));
+    register.barred_s = Some(7);
+    assert_eq!(status(&world.send(&register)), 503);
 }
 
 #[test]

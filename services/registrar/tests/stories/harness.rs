@@ -15,11 +15,23 @@ use std::time::Duration;
 pub const ALICE: &str = "sip:alice@example.com";
 
 pub fn contact(uri: &str) -> Binding {
-    Binding { uri: uri.to_owned(), q_thousandths: 1000, expires_s: None }
+    Binding {
+        uri: uri.to_owned(),
+        q_thousandths: 1000,
+        expires_s: None,
+        instance: None,
+        reg_id: None,
+    }
 }
 
 pub fn challenge(stale: bool) -> SipCommand {
-    SipCommand::Challenge { realm: "example.com".to_owned(), stale, proxy: false }
+    challenge_by(stale, &[Algorithm::Sha256, Algorithm::Md5])
+}
+
+/// A challenge of an account that can be proven by these.
+pub fn challenge_by(stale: bool, algorithms: &[Algorithm]) -> SipCommand {
+    let (realm, algorithms) = ("example.com".to_owned(), algorithms.to_vec());
+    SipCommand::Challenge { realm, stale, proxy: false, algorithms }
 }
 
 /// A 200 with these Contact headers.
@@ -76,6 +88,8 @@ impl World {
             wildcard: false,
             expires_s: None,
             source: "192.0.2.1:5060".to_owned(),
+            path: Vec::new(),
+            barred_s: None,
             credentials: Some(credentials(&account("alice"), self.cseq)),
         }
     }
@@ -102,13 +116,19 @@ impl World {
                     self.writes += 1;
                     assert!(self.tables.remove(table, key), "there was a row to remove");
                 }
-                Effect::Detach { .. } => {}
+                Effect::Detach { .. } | Effect::Usage(_) => {}
                 other => panic!("a registrar has no use for {other:?}"),
             }
         }
         assert!(matches!(effects.last(), Some(Effect::Detach { .. })));
         assert_eq!(answers.len(), 1, "one answer to each REGISTER");
         answers.remove(0)
+    }
+
+    /// The operator writes an account.
+    pub fn put_account(&mut self, account: &Account) {
+        let key = Account::key(&account.user, &account.realm);
+        self.tables.put(ACCOUNTS, &key, encode(account).expect("a row"));
     }
 
     /// Alice registers these contacts.

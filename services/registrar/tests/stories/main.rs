@@ -3,6 +3,7 @@
 mod authentication;
 mod contacts;
 mod harness;
+mod ways;
 
 use resilee_registrar::Registrar;
 use resilee_sbb::Sbb;

@@ -1,0 +1,322 @@
+//! Whoever tries out passwords is slowed down: by where it sends from, and by the account it is
+//! after. A try is a request with a fresh nonce and a wrong response: the nonce is good only for
+//! the network that it was sent to, so nobody can have somebody else's network barred.
+//!
+//! | of                       | free tries            | then each further one bars for          |
+//! |--------------------------|-----------------------|-----------------------------------------|
+//! | a network, any account   | [`SOURCE_TRIES_FREE`] | [`SOURCE_BAR`], twice as long each time |
+//! | an account, any network  | [`ACCOUNT_TRIES_FREE`]| [`ACCOUNT_BAR`], likewise               |
+//! | an account, where it is known | [`KNOWN_TRIES_MAX`] | it is not known there any more       |
+//!
+//! An account is *known* where it was proven within [`KNOWN_FOR`]: from there it is served
+//! whatever others do, behind the same NAT or elsewhere. A request of a barred network is dropped
+//! before a cell is born for it. A barred account is told to the service, which knows more
+//! (registrations survive nodes; what is here does not). Tries while barred are not looked at and
+//! do not count, so after the bar the right password is accepted. What is older than
+//! [`FORGET_AFTER`] is forgotten.
+//!
+//! This is one node's memory, and lost with it. All REGISTERs of the cluster are its tables'
+//! owner's; INVITEs are spread by Call-ID, so of these each node counts its own share. After a
+//! takeover the counts begin anew.
+//!
+//! Not here: whether a response is right, which services know.
+
+use crate::source_network::SourceNetwork;
+use resilee_sbb::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Wrong passwords of one network until it is barred: a few phones behind a NAT may be mistyped.
+pub(crate) const SOURCE_TRIES_FREE: u32 = 10;
+/// Wrong passwords for one account, of all networks where it is not known, until it is barred.
+pub(crate) const ACCOUNT_TRIES_FREE: u32 = 20;
+/// Wrong passwords for an account where it is known.
+pub(crate) const KNOWN_TRIES_MAX: u32 = 5;
+/// The first and the longest bar of a network.
+pub(crate) const SOURCE_BAR: (Duration, Duration) =
+    (Duration::from_secs(4), Duration::from_secs(900));
+/// The first and the longest bar of an account: short, as its user may be anywhere.
+pub(crate) const ACCOUNT_BAR: (Duration, Duration) =
+    (Duration::from_secs(2), Duration::from_secs(60));
+/// After so long without a further try, they count from zero.
+pub(crate) const FORGET_AFTER: Duration = Duration::from_secs(3_600);
+/// How long an account is known where it was proven.
+pub(crate) const KNOWN_FOR: Duration = Duration::from_secs(86_400);
+/// Networks, and accounts, that are counted at a time; of more, the one whose last try is the
+/// oldest is forgotten.
+pub(crate) const COUNTED_MAX: usize = 65_536;
+/// Accounts that are known somewhere; of more, the one proven first is forgotten.
+pub(crate) const KNOWN_MAX: usize = 131_072;
+/// Alarms that name who is barred; further ones say only that there are more.
+const ALARMS_MAX: u32 = 16;
+
+/// Which account is meant: a hash, as strangers make up names of any length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct AccountHash(pub(crate) u64);
+
+/// Counts wrong passwords.
+#[derive(Debug, Default)]
+pub(crate) struct PasswordGuard {
+    sources: Aging<SourceNetwork, Tries>,
+    accounts: Aging<AccountHash, Tries>,
+    /// Wrong passwords of accounts where they are known.
+    known: Aging<(SourceNetwork, AccountHash), Tries>,
+    /// Alarms that named somebody.
+    alarms: u32,
+}
+
+/// Wrong passwords of somebody.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tries {
+    count: u32,
+    last: Timestamp,
+    barred_until: Timestamp,
+}
+
+impl PasswordGuard {
+    /// A password was wrong. The text of an alarm, if somebody is barred for the first time.
+    pub(crate) fn on_wrong(
+        &mut self,
+        now: Timestamp,
+        source: SourceNetwork,
+        (account, name): (AccountHash, &str),
+    ) -> Option<String> {
+        if self.knows(now, source, account)
+            && let Some(mut tries) = self.known.get(&(source, account))
+        {
+            tries.count_one(now);
+            if tries.count < KNOWN_TRIES_MAX {
+                self.known.keep_age(&(source, account), tries);
+                return None;
+            }
+            self.known.remove(&(source, account));
+        }
+        let of_source = count(&mut self.sources, now, source, SOURCE_TRIES_FREE, SOURCE_BAR);
+        let of_account = count(&mut self.accounts, now, account, ACCOUNT_TRIES_FREE, ACCOUNT_BAR);
+        let who = match (of_source, of_account) {
+            (true, _) => format!("{source} tries out passwords, and is barred"),
+            (false, true) => format!("the password of {name:?} is tried out from many places"),
+            (false, false) => return None,
+        };
+        self.alarms = self.alarms.saturating_add(1);
+        let is_told = self.alarms <= ALARMS_MAX;
+        Some(if is_told { who } else { "others try out passwords, too".to_owned() })
+    }
+
+    /// A password was right.
+    pub(crate) fn on_proven(
+        &mut self,
+        now: Timestamp,
+        source: SourceNetwork,
+        account: AccountHash,
+    ) {
+        let known = self.known.get(&(source, account)).unwrap_or_default();
+        let tries = if known.is_forgotten(now) { Tries::default() } else { known };
+        self.known.put(now, (source, account), tries, KNOWN_MAX);
+    }
+
+    /// True if nothing is to be taken from there that begins something, whoever it says it is.
+    pub(crate) fn bars_source(&self, now: Timestamp, source: SourceNetwork) -> bool {
+        self.sources.get(&source).is_some_and(|tries| tries.barred_until > now)
+    }
+
+    /// How long the account is still barred where it is not known.
+    pub(crate) fn bars_account(
+        &self,
+        now: Timestamp,
+        source: SourceNetwork,
+        account: AccountHash,
+    ) -> Option<Duration> {
+        let until = self.accounts.get(&account)?.barred_until;
+        let is_barred = until > now && !self.knows(now, source, account);
+        is_barred.then(|| until.since(now))
+    }
+
+    /// Whether the account was proven from there.
+    pub(crate) fn knows(
+        &self,
+        now: Timestamp,
+        source: SourceNetwork,
+        account: AccountHash,
+    ) -> bool {
+        let proven_at = self.known.age(&(source, account));
+        proven_at.is_some_and(|at| now.since(at) <= KNOWN_FOR)
+    }
+}
+
+/// One more; true if that bars for the first time.
+fn count<K: Copy + Ord>(
+    all: &mut Aging<K, Tries>,
+    now: Timestamp,
+    key: K,
+    free: u32,
+    (first, longest): (Duration, Duration),
+) -> bool {
+    let mut tries = all.get(&key).unwrap_or_default();
+    tries.count_one(now);
+    if let Some(doubled) = tries.count.checked_sub(free + 1) {
+        let bar = first.saturating_mul(1 << doubled.min(16)).min(longest);
+        tries.barred_until = now + bar;
+    }
+    all.put(now, key, tries, COUNTED_MAX);
+    tries.count == free + 1
+}
+
+impl Tries {
+    fn is_forgotten(&self, now: Timestamp) -> bool {
+        now.since(self.last) > FORGET_AFTER
+    }
+
+    fn count_one(&mut self, now: Timestamp) {
+        if self.is_forgotten(now) {
+            self.count = 0;
+        }
+        self.count = self.count.saturating_add(1);
+        self.last = now;
+    }
+}
+
+/// A table that forgets the entry that was put first when it is full.
+#[derive(Debug)]
+struct Aging<K, V> {
+    entries: BTreeMap<K, (Timestamp, V)>,
+    by_age: BTreeSet<(Timestamp, K)>,
+}
+
+impl<K, V> Default for Aging<K, V> {
+    fn default() -> Self {
+        Aging { entries: BTreeMap::new(), by_age: BTreeSet::new() }
+    }
+}
+
+impl<K: Copy + Ord, V: Copy> Aging<K, V> {
+    fn get(&self, key: &K) -> Option<V> {
+        self.entries.get(key).map(|(_, value)| *value)
+    }
+
+    fn age(&self, key: &K) -> Option<Timestamp> {
+        self.entries.get(key).map(|(at, _)| *at)
+    }
+
+    fn put(&mut self, now: Timestamp, key: K, value: V, entries_max: usize) {
+        self.remove(&key);
+        if self.entries.len() >= entries_max
+            && let Some((_, oldest)) = self.by_age.pop_first()
+        {
+            self.entries.remove(&oldest);
+        }
+        self.entries.insert(key, (now, value));
+        self.by_age.insert((now, key));
+    }
+
+    fn keep_age(&mut self, key: &K, value: V) {
+        if let Some((_, known)) = self.entries.get_mut(key) {
+            *known = value;
+        }
+    }
+
+    fn remove(&mut self, key: &K) {
+        if let Some((at, _)) = self.entries.remove(key) {
+            self.by_age.remove(&(at, *key));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
+    const ALICE: (AccountHash, &str) = (AccountHash(1), "alice@example.test");
+
+    fn network(number: u32) -> SourceNetwork {
+        SourceNetwork::of(std::net::Ipv4Addr::from_bits(number).into())
+    }
+
+    /// Tries from one network; the alarms.
+    fn tries(guard: &mut PasswordGuard, now: Timestamp, from: u32, count: u32) -> Vec<String> {
+        (0..count).filter_map(|_| guard.on_wrong(now, network(from), ALICE)).collect()
+    }
+
+    #[test]
+    fn a_network_is_barred_after_its_free_tries_and_longer_each_time() {
+        let mut guard = PasswordGuard::default();
+        assert!(tries(&mut guard, NOW, 9, SOURCE_TRIES_FREE).is_empty());
+        assert!(!guard.bars_source(NOW, network(9)));
+        let alarms = tries(&mut guard, NOW, 9, 1);
+        assert_eq!(alarms, ["0.0.0.9 tries out passwords, and is barred"]);
+        let (first, longest) = SOURCE_BAR;
+        for bar in [first, first * 2, first * 4] {
+            let last = Duration::from_micros(1);
+            assert!(guard.bars_source(NOW + bar - last, network(9)), "{bar:?}");
+            assert!(!guard.bars_source(NOW + bar, network(9)), "{bar:?}");
+            assert!(tries(&mut guard, NOW, 9, 1).is_empty(), "one alarm");
+        }
+        tries(&mut guard, NOW, 9, 100);
+        assert!(!guard.bars_source(NOW + longest, network(9)));
+        assert!(!guard.bars_source(NOW, network(8)), "nobody else is");
+    }
+
+    #[test]
+    fn an_account_that_is_tried_out_from_many_places_is_barred_but_where_it_is_known() {
+        let mut guard = PasswordGuard::default();
+        guard.on_proven(NOW, network(1), ALICE.0);
+        let from = 100..100 + ACCOUNT_TRIES_FREE;
+        assert!(from.flat_map(|from| tries(&mut guard, NOW, from, 1)).next().is_none());
+        assert_eq!(guard.bars_account(NOW, network(7), ALICE.0), None);
+        assert_eq!(tries(&mut guard, NOW, 99, 1).len(), 1);
+        assert_eq!(guard.bars_account(NOW, network(7), ALICE.0), Some(ACCOUNT_BAR.0));
+        assert_eq!(guard.bars_account(NOW, network(1), ALICE.0), None, "her own");
+        assert_eq!(guard.bars_account(NOW, network(7), AccountHash(2)), None);
+        assert_eq!(guard.bars_account(NOW + ACCOUNT_BAR.0, network(7), ALICE.0), None);
+    }
+
+    #[test]
+    fn a_neighbour_behind_the_same_nat_has_few_tries_at_a_known_account() {
+        let mut guard = PasswordGuard::default();
+        guard.on_proven(NOW, network(1), ALICE.0);
+        tries(&mut guard, NOW, 1, KNOWN_TRIES_MAX - 1);
+        assert!(guard.knows(NOW, network(1), ALICE.0));
+        guard.on_proven(NOW, network(1), ALICE.0);
+        tries(&mut guard, NOW, 1, 1);
+        assert!(!guard.knows(NOW, network(1), ALICE.0), "a right one between them changes nothing");
+    }
+
+    #[test]
+    fn what_is_long_ago_is_forgotten() {
+        let mut guard = PasswordGuard::default();
+        tries(&mut guard, NOW, 9, SOURCE_TRIES_FREE);
+        let later = NOW + FORGET_AFTER + Duration::from_secs(1);
+        tries(&mut guard, later, 9, 1);
+        assert!(!guard.bars_source(later, network(9)));
+        guard.on_proven(NOW, network(1), ALICE.0);
+        assert!(guard.knows(NOW + KNOWN_FOR, network(1), ALICE.0));
+        let later = NOW + KNOWN_FOR + Duration::from_secs(1);
+        assert!(!guard.knows(later, network(1), ALICE.0));
+    }
+
+    #[test]
+    fn the_tables_are_bounded_and_forget_the_oldest() {
+        let mut aging = Aging::default();
+        for number in 0..5_u64 {
+            aging.put(NOW + Duration::from_secs(number), number, (), 3);
+        }
+        aging.put(NOW + Duration::from_secs(9), 2, (), 3);
+        aging.put(NOW + Duration::from_secs(10), 5, (), 3);
+        let keys: Vec<_> = aging.entries.keys().copied().collect();
+        assert_eq!((keys, aging.by_age.len()), (vec![2, 4, 5], 3));
+    }
+
+    #[test]
+    fn alarms_name_no_more_than_some() {
+        let mut guard = PasswordGuard::default();
+        let mut texts = BTreeSet::new();
+        for from in 1..=ALARMS_MAX + 10 {
+            for _ in 0..=SOURCE_TRIES_FREE {
+                let account = AccountHash(u64::from(from));
+                texts.extend(guard.on_wrong(NOW, network(from), (account, "x")));
+            }
+        }
+        assert_eq!(texts.len(), ALARMS_MAX as usize + 1);
+    }
+}

@@ -1,0 +1,49 @@
+//! The network that a message came from, as far as somebody who sends from it can be told from
+//! others: an IPv4 address, or the /64 of an IPv6 address, of which a home has all addresses.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+/// An IPv4 address, or 64 bits of an IPv6 address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct SourceNetwork(IpAddr);
+
+impl SourceNetwork {
+    pub(crate) fn of(address: IpAddr) -> Self {
+        SourceNetwork(match address.to_canonical() {
+            IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX))),
+            v4 => v4,
+        })
+    }
+
+    /// Its bytes, to be hashed.
+    pub(crate) fn bytes(self) -> Vec<u8> {
+        match self.0 {
+            IpAddr::V4(ip) => ip.octets().to_vec(),
+            IpAddr::V6(ip) => ip.octets().to_vec(),
+        }
+    }
+}
+
+impl std::fmt::Display for SourceNetwork {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            IpAddr::V4(ip) => write!(f, "{ip}"),
+            IpAddr::V6(ip) => write!(f, "{ip}/64"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_home_with_ipv6_is_one_network_and_an_ipv4_address_is_one() {
+        let of = |text: &str| SourceNetwork::of(text.parse().expect("an address"));
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1:2:3"));
+        assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+        assert_eq!(of("2001:db8::7").to_string(), "2001:db8::/64");
+    }
+}

@@ -1,0 +1,125 @@
+//! Which phone a contact is of (RFC 5626), and by which proxies it is reached (RFC 3327).
+
+use crate::harness::{World, contact, status};
+use resilee_registrar::{INSTANCE_BYTES_MAX, PATH_BYTES_MAX};
+use resilee_sip_api::{Binding, Register, SipCommand};
+
+const BEFORE: &str = "sip:alice@192.0.2.1:5060";
+const AFTER: &str = "sip:alice@192.0.2.1:40123";
+const DESK: &str = "<urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6>";
+const EDGE: &str = "<sip:edge.example.com;lr>";
+
+fn of(instance: &str, uri: &str) -> Binding {
+    Binding { instance: Some(instance.to_owned()), ..contact(uri) }
+}
+
+fn by_way(instance: &str, reg_id: u32, uri: &str) -> Binding {
+    Binding { reg_id: Some(reg_id), ..of(instance, uri) }
+}
+
+/// Registers it under a Call-ID of its own: the phone was started again.
+#[track_caller]
+fn restarted(world: &mut World, call_id: &str, bindings: &[Binding]) -> SipCommand {
+    let register = world.register(bindings);
+    let answer = world.send(&Register { call_id: call_id.to_owned(), ..register });
+    assert_eq!(status(&answer), 200);
+    answer
+}
+
+#[test]
+fn a_phone_that_comes_back_under_another_address_replaces_its_contact() {
+    let mut world = World::new();
+    restarted(&mut world, "first", &[of(DESK, BEFORE)]);
+    let answer = restarted(&mut world, "second", &[of(DESK, AFTER)]);
+    assert_eq!(world.uris(), [AFTER]);
+    let SipCommand::Respond { headers, .. } = answer else { panic!() };
+    let expected = format!("<{AFTER}>;expires=3600;+sip.instance=\"{DESK}\"");
+    assert_eq!(headers, [("Contact".to_owned(), expected)]);
+}
+
+#[test]
+fn another_phone_and_one_that_does_not_say_which_it_is_replace_nothing() {
+    let mut world = World::new();
+    restarted(&mut world, "first", &[of(DESK, BEFORE)]);
+    restarted(&mut world, "second", &[of("<urn:uuid:other>", AFTER)]);
+    restarted(&mut world, "third", &[contact("sip:alice@192.0.2.9")]);
+    assert_eq!(world.uris().len(), 3);
+}
+
+#[test]
+fn each_way_to_a_phone_is_a_contact_of_its_own() {
+    let mut world = World::new();
+    restarted(&mut world, "first", &[by_way(DESK, 1, BEFORE)]);
+    restarted(&mut world, "second", &[by_way(DESK, 2, AFTER)]);
+    assert_eq!(world.uris(), [BEFORE, AFTER]);
+    restarted(&mut world, "third", &[by_way(DESK, 2, "sip:alice@192.0.2.1:40124")]);
+    assert_eq!(world.uris(), [BEFORE, "sip:alice@192.0.2.1:40124"]);
+    let contacts = world.row().unwrap().contacts;
+    assert_eq!(contacts[1].reg_id, Some(2));
+}
+
+#[test]
+fn two_contacts_that_a_phone_registers_at_once_are_two() {
+    let mut world = World::new();
+    restarted(&mut world, "first", &[of(DESK, BEFORE), of(DESK, AFTER)]);
+    assert_eq!(world.uris(), [BEFORE, AFTER]);
+}
+
+#[test]
+fn an_overtaken_register_does_not_bring_the_old_address_of_a_phone_back() {
+    let mut world = World::new();
+    let late = world.register(&[of(DESK, BEFORE)]);
+    let newer = world.register(&[of(DESK, AFTER)]);
+    assert_eq!(status(&world.send(&newer)), 200);
+    let mut late = Register { cseq: late.cseq, ..late };
+    late.credentials.as_mut().unwrap().nonce = "nonce-0".to_owned();
+    crate::harness::sign(late.credentials.as_mut().unwrap(), &crate::harness::account("alice"));
+    assert_eq!(status(&world.send(&late)), 500);
+    assert_eq!(world.uris(), [AFTER]);
+}
+
+#[test]
+fn an_instance_that_would_break_our_own_header_is_passed_over() {
+    let mut world = World::new();
+    let long = "i".repeat(INSTANCE_BYTES_MAX + 1);
+    for instance in ["", "a\";expires=0;x=\"", "a b", "\u{e9}", &long] {
+        restarted(&mut world, instance, &[by_way(instance, 1, BEFORE)]);
+        let stored = world.row().unwrap().contacts.remove(0);
+        assert_eq!((stored.instance, stored.reg_id), (None, None), "{instance}");
+    }
+}
+
+#[test]
+fn a_contact_keeps_the_path_that_it_came_by_and_the_answer_repeats_it() {
+    let mut world = World::new();
+    let path = vec![EDGE.to_owned(), "<sip:10.0.0.1:5070;lr>".to_owned()];
+    let register = Register { path: path.clone(), ..world.register(&[contact(BEFORE)]) };
+    let SipCommand::Respond { status: 200, headers, .. } = world.send(&register) else { panic!() };
+    let paths = headers.iter().filter(|(name, _)| name == "Path").map(|(_, value)| value);
+    assert!(paths.eq(&path), "{headers:?}");
+    assert_eq!(world.row().unwrap().contacts[0].path, path);
+    world.registered(&[BEFORE]);
+    assert!(world.row().unwrap().contacts[0].path.is_empty(), "it came directly this time");
+}
+
+#[test]
+fn a_path_that_is_too_long_is_refused() {
+    let mut world = World::new();
+    let path = vec![format!("<sip:{};lr>", "h".repeat(PATH_BYTES_MAX))];
+    let register = Register { path, ..world.register(&[contact(BEFORE)]) };
+    assert_eq!(status(&world.send(&register)), 400);
+    assert!(world.uris().is_empty());
+}
+
+/// Room for a row is limited (the container refuses a larger one, and the phone would get 500).
+#[test]
+fn contacts_whose_paths_fill_the_row_are_refused() {
+    let mut world = World::new();
+    let path = vec![format!("<sip:{};lr>", "h".repeat(PATH_BYTES_MAX - 11))];
+    let mut register = |number: u32| {
+        let register = world.register(&[contact(&format!("sip:{number}@h"))]);
+        status(&world.send(&Register { path: path.clone(), ..register }))
+    };
+    let statuses: Vec<_> = (0..8).map(&mut register).collect();
+    assert_eq!(statuses, [200, 200, 200, 200, 200, 200, 200, 403]);
+}
