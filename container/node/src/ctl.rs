@@ -47,6 +47,14 @@ pub enum CtlError {
         /// What the system says.
         reason: String,
     },
+    /// No password to make an account of.
+    #[error("cannot read the password from {from}: {reason}")]
+    Password {
+        /// What was read.
+        from: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The node answered with an error.
     #[error("{url} answers {status}: {text}")]
     Refused {

@@ -10,6 +10,7 @@
 //! }
 //! ```
 
+mod account_ctl;
 mod adaptor_ctl;
 mod call_ctl;
 mod cluster_ctl;
@@ -23,10 +24,11 @@ mod node;
 mod profile_ctl;
 mod service_ctl;
 
+pub use account_ctl::{AccountOrder, account};
 pub use adaptor_ctl::{AdaptorOrder, adaptor};
 pub use call_ctl::{CallOrder, call};
 pub use cluster_ctl::{ClusterOrder, Token, order};
-pub use config::{AdminConfig, ConfigError, NodeConfig};
+pub use config::{AdminConfig, ConfigError, NodeConfig, SipConfig};
 pub use ctl::{CtlError, Subject, report};
 pub use facility_ctl::{FacilityOrder, facility};
 pub use housekeeping_ctl::{HousekeepingOrder, housekeeping};

@@ -163,6 +163,7 @@ async fn start(
     let tables = config.tables().context("cannot make the tables")?;
     let sip_key = config.key.derive("sip");
     let (advertise, timers, calls) = (config.advertise, config.timers, config.calls);
+    let sip_config = config.sip;
     let http_limits = config.http.limits.clone();
     let shell = HttpShell::new(ShellConfig {
         number: random_seed(),
@@ -193,7 +194,10 @@ async fn start(
         let (key, cohort, seed) = (sip_key, run.cohort(), random_seed());
         let config = SipRaConfig { advertise, key, seed, cohort, timers, calls };
         let http = Box::new(HttpRa::new(http_limits.clone()));
-        Adaptors::first("sip", Box::new(SipRa::new(config))).and(resilee_http_api::ADAPTOR, http)
+        let sip = SipRa::new(config)
+            .with_algorithms(&sip_config.digest_algorithms)
+            .with_scanners(&sip_config.scanners);
+        Adaptors::first("sip", Box::new(sip)).and(resilee_http_api::ADAPTOR, http)
     });
     let carries_out = shell.clone();
     let send = move |egress: Egress| match egress_of(&egress) {

@@ -2,7 +2,7 @@
 //! `resilee ctl` and by the pages, at whichever node, and what a death leaves of it.
 
 use crate::support::browser::Browser;
-use crate::support::cluster::{Calls, Cluster, SERVERS};
+use crate::support::cluster::{Calls, Cluster, DOMAIN, SERVERS, password};
 use crate::support::condition::SOON;
 use crate::support::handset::Handset;
 use crate::support::system_program::is_wanted;
@@ -57,6 +57,28 @@ fn a_tariff_that_was_changed_at_the_other_node_outlives_the_owner_of_the_tables(
     assert!(error.contains("attribute per_minute: \"1,5\" is not a number"), "{error}");
     order(&cluster, 1, &["profile", "reset", "tariffs", ""]);
     assert_ne!(price(&cluster, 2, &phones), "7.5000");
+}
+
+#[test]
+fn an_account_made_from_a_password_registers_and_calls_until_it_is_removed() {
+    let cluster = cluster();
+    let [_, bob] = phones(&cluster);
+    let file = cluster.folder().join("carol.password");
+    std::fs::write(file, format!("{}\n", password("carol"))).expect("a file");
+    let file = ["--password-file", "carol.password"];
+    order(&cluster, 2, &[&["account", "add", "carol", DOMAIN], &file[..]].concat());
+    let list = cluster.ctl(1, &["account", "list"]).expect("a list");
+    let carol = list.lines().find(|line| line.starts_with("carol"));
+    assert!(carol.is_some_and(|line| line.contains("SHA-256, MD5")), "{list}");
+    assert!(!list.contains("secret"), "{list}");
+    let carol = Handset::start("carol", cluster.sip());
+    carol.register();
+    carol.call("bob");
+    carol.hang_up();
+    bob.wait_for_hang_up(true);
+    order(&cluster, 1, &["account", "remove", "carol", DOMAIN]);
+    // Nobody has such an account: she is asked who she is, and cannot prove it.
+    assert_eq!(carol.call_in_vain("bob"), 407);
 }
 
 #[test]

@@ -6,9 +6,9 @@ use mimalloc::MiMalloc;
 use resilee_cluster::{TRIAL_DAYS, make_certificates};
 use resilee_membership::NodeName;
 use resilee_node::{
-    AdaptorOrder, CallOrder, ClusterOrder, FacilityOrder, HousekeepingOrder, ProfileOrder,
-    ServiceOrder, SleeOrder, Subject, adaptor, call, facility, housekeeping, load, order, profile,
-    report, run_from_file, service, slee,
+    AccountOrder, AdaptorOrder, CallOrder, ClusterOrder, FacilityOrder, HousekeepingOrder,
+    ProfileOrder, ServiceOrder, SleeOrder, Subject, account, adaptor, call, facility, housekeeping,
+    load, order, profile, report, run_from_file, service, slee,
 };
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -58,6 +58,9 @@ enum Ctl {
     /// What concerns the whole cluster.
     #[command(subcommand)]
     Cluster(Cluster),
+    /// Accounts, made from passwords.
+    #[command(subcommand)]
+    Account(AccountOrder),
     /// Profiles: accounts, tariffs, and what services of your own look up.
     #[command(subcommand)]
     Profile(ProfileOrder),
@@ -122,6 +125,9 @@ fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Ctl { admin, what: Ctl::Cluster(Cluster::Order(given)) } => {
             print!("{}", order(&admin, &given)?);
+        }
+        Command::Ctl { admin, what: Ctl::Account(given) } => {
+            print!("{}", account(&admin, &given, &mut std::io::stdin().lock())?);
         }
         Command::Ctl { admin, what: Ctl::Profile(given) } => print!("{}", profile(&admin, &given)?),
         Command::Ctl { admin, what: Ctl::Service(given) } => print!("{}", service(&admin, &given)?),

@@ -42,6 +42,8 @@ pub(super) struct Sip {
     pub listen: Spanned<String>,
     pub advertise: Option<Spanned<String>>,
     pub behind_balancer: Option<Spanned<String>>,
+    pub digest_algorithms: Option<Spanned<Vec<Spanned<String>>>>,
+    pub scanners: Option<Spanned<Vec<Spanned<String>>>>,
 }
 
 #[derive(Deserialize)]

@@ -9,9 +9,11 @@ mod http;
 mod limits;
 mod links;
 mod rows;
+mod sip;
 
 pub use http::HttpConfig;
 pub use resilee_config::ConfigError;
+pub use sip::SipConfig;
 
 use resilee_call_billing::Tariff;
 use resilee_cluster::Tls;
@@ -45,6 +47,8 @@ pub struct NodeConfig {
     pub sip_listen: SocketAddr,
     /// The address that clients know: the balancer's, or this node's own.
     pub advertise: SocketAddr,
+    /// How clients prove who they are, and who is not listened to.
+    pub sip: SipConfig,
     /// True if that is a balancer's.
     pub behind_balancer: bool,
     /// Address of heartbeats and links.
@@ -104,6 +108,7 @@ impl NodeConfig {
         let addresses = Addresses::read(&source, &file)?;
         let peers = peers(&source, &file, &name, &addresses)?;
         let (timers, heartbeat) = (&file.timers, &file.heartbeat);
+        let accounts = rows::accounts(&source, &file.account)?;
         let (limits, actors_max) = limits::limits(&source, &file.limits)?;
         Ok(NodeConfig {
             data_dir: data_dir(&source.file("node.data_dir", &file.node.data_dir))?,
@@ -115,7 +120,8 @@ impl NodeConfig {
             key: read_key(&source.file("cluster.key_file", &file.cluster.key_file))?,
             admin: admin_config(&source, file.admin.as_ref(), addresses.admin)?,
             http: http::read(&source, &file.http, addresses.http)?,
-            accounts: rows::accounts(&source, &file.account)?,
+            sip: sip::read(&source, &file.sip, &accounts)?,
+            accounts,
             tariffs: rows::tariffs(&source, &file.tariff)?,
             open_calls: file.policy.open_calls,
             timers: sip_timers(source.within("timers.t1_ms", timers.t1_ms.as_ref(), &T1_MS)?),
