@@ -144,6 +144,9 @@ fn tables() -> Tables {
         expires_at: START + Duration::from_secs(3_600),
         call_id: "registration".to_owned(),
         cseq: 1,
+        instance: None,
+        reg_id: None,
+        path: Vec::new(),
     };
     let row = Registrations { contacts: vec![contact], nonces: Vec::new() };
     let registrations = encode(&row).expect("plain data");

@@ -147,7 +147,7 @@ fn an_operator_hangs_up_and_both_phones_and_the_bill_hear_of_it_also_after_a_tak
         }
         let answer = order(&cluster, 2, &["hang-up", &call.id]);
         assert!(answer.starts_with(&format!("call {} is hung up", call.id)), "{answer}");
-        [&alice, &bob].map(|phone| phone.wait_for_hang_up(true));
+        [&alice, &bob].iter().for_each(|phone| phone.wait_for_hang_up(true));
         assert_eq!(cluster.rest(2).wait_for_bill(&call_id).ended_by, "server");
         let again = [&["hang-up", call.id.as_str()], &TOKEN[..]].concat();
         let error = cluster.ctl(2, &again).expect_err("it is over");
