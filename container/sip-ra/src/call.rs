@@ -338,7 +338,11 @@ impl Call {
             let incoming = Incoming { message: &message, flow: self.caller.flow };
             self.invite.forget_targets();
             self.decide_by = Some(decision_deadline(step));
-            let event = party::invite(step, &incoming);
+            let source = self.caller.flow.remote.ip();
+            let (element, now) = (step.element, step.now());
+            let credentials = crate::authentication::credentials(element, now, &message, source);
+            let authorization = party::Authorization { credentials, barred_s: None };
+            let event = party::invite(step, &incoming, authorization);
             step.fire(&event);
         }
     }
