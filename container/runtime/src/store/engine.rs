@@ -118,6 +118,7 @@ pub fn open(data_dir: &Path) -> Result<Opened, StoreError> {
         Err(WriteError::Io(reason) | WriteError::Disk(reason)) => {
             return Err(StoreError::Io { path: data_dir.to_owned(), reason });
         }
+        Err(WriteError::Locked) => return Err(StoreError::InUse(data_dir.to_owned())),
         Err(damage) => damage.to_string(),
     };
     let millis = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_millis());

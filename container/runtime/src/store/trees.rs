@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// sled's cache. It is written by checkpoints and read at a start, so it needs little; its own
 /// default of 1 GB is not for us.
@@ -25,6 +26,12 @@ const SEGMENT_KEY: &[u8] = b"segment";
 /// What an operator reads of it.
 const DAMAGED: &str = "the store's log is damaged: calls and registrations are those of some \
                        seconds before the end; bills stand in their journal";
+
+/// What sled says of a file that is locked; it has no kind of error for that.
+const LOCKED: &str = "could not acquire lock";
+/// How long it may stay so.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+const LOCK_LOOK: Duration = Duration::from_millis(10);
 
 /// Why a write or a read failed. The store is of no use afterwards.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +47,9 @@ pub(super) enum WriteError {
     Codec(#[from] resilee_sbb::CodecError),
     #[error("the engine panicked")]
     Panicked,
+    /// There is nothing wrong with the store: something else has it open.
+    #[error("it is locked")]
+    Locked,
     #[error("what it had before its log is lost")]
     Lost,
     #[error("an earlier checkpoint failed")]
@@ -91,13 +101,30 @@ pub(super) struct Trees {
     path: PathBuf,
 }
 
+/// The engine's file may be locked for a moment by one that is being closed: its threads end after
+/// it, and so does what a child process was given at its birth.
+fn open_when_free(config: &sled::Config) -> Result<sled::Db, WriteError> {
+    let until = Instant::now() + LOCK_WAIT;
+    loop {
+        match config.open() {
+            Err(sled::Error::Io(error)) if error.to_string().contains(LOCKED) => {
+                if Instant::now() >= until {
+                    return Err(WriteError::Locked);
+                }
+                std::thread::sleep(LOCK_LOOK);
+            }
+            opened => return Ok(opened?),
+        }
+    }
+}
+
 impl Trees {
     pub fn open(store: &Path) -> Result<Trees, WriteError> {
         let config = sled::Config::new().path(store).cache_capacity(CACHE_BYTES);
         // Calls come and go: to pack what is left of old segments tightly is work for nothing.
         let config = config.mode(sled::Mode::HighThroughput);
         // A checkpoint flushes when it is done.
-        let db = config.flush_every_ms(None).open()?;
+        let db = open_when_free(&config.flush_every_ms(None))?;
         let (cells, tables) = (db.open_tree("cells")?, db.open_tree("tables")?);
         let meta = db.open_tree("meta")?;
         let journals = db.open_tree("lengths")?;
@@ -267,6 +294,22 @@ fn apply(tree: &sled::Tree, writes: Writes) -> Result<(), WriteError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_engine_that_is_still_locked_is_waited_for_and_stays_where_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = dir.path().join("store");
+        drop(super::super::open(dir.path()).unwrap());
+        let held = Trees::open(&store).unwrap();
+        let released = std::thread::spawn(move || {
+            // As long as a look, and no more is needed: the other one looks again and again.
+            std::thread::park_timeout(10 * LOCK_LOOK);
+            drop(held);
+        });
+        let opened = super::super::open(dir.path()).unwrap();
+        released.join().unwrap();
+        assert_eq!(opened.notices, Vec::<String>::new());
+    }
 
     #[test]
     fn a_store_from_before_there_was_a_log_is_read() {
