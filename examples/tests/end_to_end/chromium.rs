@@ -92,6 +92,29 @@ fn an_operator_sees_usage_and_gives_a_tracer_a_level() {
     browser.picture("tracers");
 }
 
+#[test]
+fn an_operator_hangs_up_on_the_page_of_a_call_and_is_shown_its_bill() {
+    if !is_wanted("chromium") || !is_wanted("chromedriver") {
+        return;
+    }
+    let cluster = Cluster::start(&USERS.map(str::to_owned), Calls::Digest);
+    let [alice, bob] = ["alice", "bob"].map(|user| Handset::start(user, cluster.sip()));
+    [&alice, &bob].iter().for_each(|phone| phone.register());
+    let browser = Browser::start(cluster.folder());
+    let call_id = alice.call("bob");
+    let call = cluster.rest(2).wait_for_call(&call_id, "talking");
+    browser.open(&cluster.rest(2).page(&format!("/calls/{}", call.id)));
+    browser.wait_for_text("[data-cost]", is_money);
+    browser.picture("call");
+    browser.click("#call .order button");
+    browser.wait_for_text("#token-title", |text| !text.is_empty());
+    browser.fill("#token-field", cluster.token().trim());
+    browser.click("#token button.primary");
+    [&alice, &bob].iter().for_each(|phone| phone.wait_for_hang_up(true));
+    browser.wait_for_text("[data-notice=billed]", |text| text.contains("This call is over"));
+    assert_eq!(cluster.rest(2).wait_for_only_bill(&call_id).ended_by, "server");
+}
+
 /// The page was open before the call began: it learns of it, and of the kill, by itself.
 #[track_caller]
 fn watch_takeover(browser: &Browser, cluster: &mut Cluster, call: &LiveCall) {
