@@ -64,9 +64,9 @@ fn the_end_of_a_call_that_nobody_has_is_passed_on_and_delivered_when_its_store_i
     assert_eq!(pair.status(1).cells.values().sum::<u64>(), 0);
 }
 
-/// The older store has it as one that never went on, and a service still holds on to its cell.
-#[test]
-fn the_end_of_a_call_is_passed_on_also_while_what_an_old_store_had_of_it_is_cleared_away() {
+/// A call that is over once it is adopted from an old store, while a service still holds on to its
+/// cell; node 0 has just gone on with such a store. Its cohort.
+fn call_of_an_old_store() -> (Pair, CohortId) {
     let mut pair = Pair::up();
     pair.say(1, "brief begin");
     pair.say(1, "brief say stay");
@@ -78,6 +78,13 @@ fn the_end_of_a_call_is_passed_on_also_while_what_an_old_store_had_of_it_is_clea
     pair.start(0);
     pair.feed(0, Input::Command(Command::Force));
     pair.until_just_a_member(0);
+    (pair, cohort)
+}
+
+/// The older store has it as one that never went on.
+#[test]
+fn the_end_of_a_call_is_passed_on_also_while_what_an_old_store_had_of_it_is_cleared_away() {
+    let (mut pair, cohort) = call_of_an_old_store();
     let end = format!("brief end {}", cohort.0);
     pair.begin_to_say(0, &end);
     pair.settle();
@@ -92,16 +99,7 @@ fn the_end_of_a_call_is_passed_on_also_while_what_an_old_store_had_of_it_is_clea
 #[test]
 fn a_call_begins_where_what_an_old_store_had_of_it_is_cleared_away() {
     for soon in [true, false] {
-        let mut pair = Pair::up();
-        pair.say(1, "brief begin");
-        pair.say(1, "brief say stay");
-        pair.kill(0);
-        pair.pass_ms(600);
-        pair.kill(1);
-        pair.pass_ms(500);
-        pair.start(0);
-        pair.feed(0, Input::Command(Command::Force));
-        pair.until_just_a_member(0);
+        let (mut pair, _) = call_of_an_old_store();
         if !soon {
             pair.settle();
         }
