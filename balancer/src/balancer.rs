@@ -35,8 +35,8 @@ use crate::drops::{DropReason, Drops};
 use crate::recent::RecentDatagrams;
 use resilee_membership::{
     Control, EnvelopeError, Flow, Key, NodeName, Packet, Planted, PlantedFault, SIP_BYTES_MAX,
-    Seat, SeatConfig, SeatInput, SeatOutput, SeatProcess, Transport, View, VoterId, VoterState,
-    open, seal_control, seal_sip,
+    Seat, SeatConfig, SeatInput, SeatOutput, SeatProcess, View, VoterId, VoterState, open,
+    seal_control, seal_sip,
 };
 use resilee_sbb::{CohortId, Timestamp};
 use resilee_sip_proto::message::is_keepalive;
@@ -121,10 +121,7 @@ impl Balancer {
     /// If `input` names a server that is not configured.
     pub fn handle_input(&mut self, now: Timestamp, input: BalancerInput<'_>) {
         match input {
-            BalancerInput::FromClient { source, local, bytes } => {
-                let flow = Flow { remote: source, local, transport: Transport::Udp };
-                self.on_client(now, flow, bytes);
-            }
+            BalancerInput::FromClient { flow, bytes } => self.on_client(now, flow, bytes),
             BalancerInput::FromNode { server, bytes } => self.on_node(now, server, bytes),
             BalancerInput::Refused { server } => self.on_refused(server),
             BalancerInput::Persisted(number) => self.feed_seat(now, SeatInput::Persisted(number)),
@@ -167,9 +164,8 @@ impl Balancer {
     fn on_client(&mut self, now: Timestamp, flow: Flow, bytes: &[u8]) {
         if is_keepalive(bytes) {
             if bytes == b"\r\n\r\n" {
-                let Flow { remote: destination, local, .. } = flow;
                 let bytes = b"\r\n".to_vec();
-                self.outputs.push_back(BalancerOutput::ToClient { local, destination, bytes });
+                self.outputs.push_back(BalancerOutput::ToClient { flow, bytes });
             }
             return;
         }
@@ -279,9 +275,8 @@ impl Balancer {
         } else if view == self.view.number && self.view.member(&name).is_none() {
             self.drop(DropReason::NotMember);
         } else {
-            let Flow { remote: destination, local, .. } = flow;
             let bytes = bytes.to_vec();
-            self.outputs.push_back(BalancerOutput::ToClient { local, destination, bytes });
+            self.outputs.push_back(BalancerOutput::ToClient { flow, bytes });
         }
     }
 

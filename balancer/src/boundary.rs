@@ -3,7 +3,7 @@
 //! What it does in between is not here (`balancer.rs`).
 
 use crate::drops::DropReason;
-use resilee_membership::{NodeName, RunId, SeatNotice, View, VoterState};
+use resilee_membership::{Flow, NodeName, RunId, SeatNotice, View, VoterState};
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -47,13 +47,11 @@ pub struct BalancerConfig {
 /// Everything that can happen to a balancer.
 #[derive(Clone, Copy, Debug)]
 pub enum BalancerInput<'a> {
-    /// A datagram from a client.
+    /// A datagram from a client, or a message in a stream.
     FromClient {
-        /// The client.
-        source: SocketAddr,
-        /// The balancer's address that it was sent to.
-        local: SocketAddr,
-        /// The datagram.
+        /// The client, and the balancer's address that it was sent to.
+        flow: Flow,
+        /// The datagram or message.
         bytes: &'a [u8],
     },
     /// A datagram from a node's address.
@@ -79,10 +77,9 @@ pub enum BalancerInput<'a> {
 pub enum BalancerOutput {
     /// Send to a client.
     ToClient {
-        /// From which of the balancer's addresses.
-        local: SocketAddr,
-        /// The client.
-        destination: SocketAddr,
+        /// The client, and from which of the balancer's addresses; the unspecified one: from any
+        /// of its IP version.
+        flow: Flow,
         /// What.
         bytes: Vec<u8>,
     },

@@ -3,14 +3,15 @@
 //! Not here: what it shares with a node's file (`resilee-config`), reading the files that it
 //! names and binding its addresses (`shell`).
 
+mod tcp;
+
 use crate::boundary::{Algorithm, BalancerConfig, Server};
 use resilee_config::{
-    ConfigError, INTERVAL_MS, Located, MISSED, OwnAddresses, Place, Protocol, Source,
+    ConfigError, INTERVAL_MS, Located, MISSED, OneOrMany, OwnAddresses, Place, Protocol, Source,
 };
 use resilee_membership::NodeName;
+use resilee_sip_tcp::TcpLimits;
 use serde::Deserialize;
-use serde::de::{Deserializer, SeqAccess, Visitor};
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -28,6 +29,10 @@ pub struct Config {
     pub balancer: BalancerConfig,
     /// Where each address of `balancer.listen` stands.
     pub listen_places: Vec<Place>,
+    /// Where TCP clients connect to; none: at the addresses for UDP.
+    pub tcp_listen: Option<Vec<Located<SocketAddr>>>,
+    /// Most of everything of TCP clients.
+    pub tcp_limits: TcpLimits,
     /// Where the address of each server stands.
     pub server_places: Vec<Place>,
     /// Where the first server's socket is bound, the others at the next ports; port 0: at any;
@@ -43,6 +48,7 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 struct File {
     listen: Spanned<OneOrMany>,
+    tcp_listen: Option<Spanned<OneOrMany>>,
     nodes_listen: Option<Spanned<String>>,
     key_file: Spanned<PathBuf>,
     algorithm: Option<Spanned<String>>,
@@ -50,11 +56,8 @@ struct File {
     server: Spanned<Vec<ServerEntry>>,
     #[serde(default)]
     heartbeat: Heartbeat,
-}
-
-enum OneOrMany {
-    One(String),
-    Many(Vec<Spanned<String>>),
+    #[serde(default)]
+    tcp: tcp::Limits,
 }
 
 #[derive(Deserialize)]
@@ -81,6 +84,12 @@ impl Config {
         let file: File = source.read()?;
         let mut own = OwnAddresses::default();
         let (listen, listen_places) = listen(&source, &file.listen, &mut own)?;
+        let tcp_listen = tcp::listen(&source, file.tcp_listen.as_ref(), &mut own)?;
+        if tcp_listen.is_none() {
+            for (address, place) in listen.iter().zip(&listen_places) {
+                own.take(Protocol::Tcp, *address, place.clone())?;
+            }
+        }
         let count = file.server.get_ref().len();
         if count == 0 || count > ENTRIES_MAX {
             let what = format!("{count} entries: from 1 to {ENTRIES_MAX} are expected");
@@ -109,6 +118,8 @@ impl Config {
                 missed: source.within("heartbeat.missed", heartbeat.missed.as_ref(), &MISSED)?,
             },
             listen_places,
+            tcp_listen,
+            tcp_limits: tcp::limits(&source, &file.tcp)?,
             server_places,
             nodes_listen,
             key_file,
@@ -122,20 +133,13 @@ fn listen(
     listen: &Spanned<OneOrMany>,
     own: &mut OwnAddresses,
 ) -> Result<(Vec<SocketAddr>, Vec<Place>), ConfigError> {
-    let one;
-    let texts = match listen.get_ref() {
-        OneOrMany::One(text) => {
-            one = Spanned::new(listen.span(), text.clone());
-            std::slice::from_ref(&one)
-        }
-        OneOrMany::Many(texts) => texts.as_slice(),
-    };
+    let texts = OneOrMany::texts(listen);
     if texts.is_empty() || texts.len() > ENTRIES_MAX {
         let what = format!("{} addresses: from 1 to {ENTRIES_MAX} are expected", texts.len());
         return Err(source.error("listen", listen.span(), what));
     }
     let (mut addresses, mut places) = (Vec::new(), Vec::new());
-    for text in texts {
+    for text in &texts {
         let address = source.any_address("listen", text)?;
         let place = source.place("listen", text.span());
         own.take(Protocol::Udp, address, place.clone())?;
@@ -237,34 +241,5 @@ fn algorithm(
             let expected = "first-alive, call-id or round-robin is expected";
             Err(source.error("algorithm", text.span(), format!("{other:?}: {expected}")))
         }
-    }
-}
-
-/// By hand: a derived one would lose the places within a list, and say nothing a person can use.
-impl<'de> Deserialize<'de> for OneOrMany {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Texts;
-
-        impl<'de> Visitor<'de> for Texts {
-            type Value = OneOrMany;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string or a list of strings")
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<OneOrMany, E> {
-                Ok(OneOrMany::One(text.to_owned()))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<OneOrMany, A::Error> {
-                let mut texts = Vec::new();
-                while let Some(text) = list.next_element()? {
-                    texts.push(text);
-                }
-                Ok(OneOrMany::Many(texts))
-            }
-        }
-
-        deserializer.deserialize_any(Texts)
     }
 }

@@ -56,6 +56,7 @@ fn a_good_file_is_read_with_paths_relative_to_it() {
     assert_eq!(config.key_file.value, Path::new("/etc/resilee/cluster.key"));
     assert_eq!(config.state_file.value, Path::new("/etc/resilee/balancer.state"));
     assert_eq!(config.nodes_listen.unwrap().value, "127.0.0.1:5061".parse().unwrap());
+    assert!(config.tcp_listen.is_none(), "TCP clients connect to where datagrams come");
     check(GOOD).unwrap();
     check(GOOD.replace("127.0.0.1:5061", "127.0.0.1")).unwrap();
 }
@@ -150,4 +151,26 @@ fn a_file_that_cannot_be_read_is_named() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains("/no/such.toml: cannot read this configuration: No such"), "{said}");
+}
+
+#[test]
+fn tcp_has_addresses_and_limits_of_its_own() {
+    let parse = |line: &str, table: &str| {
+        let text = GOOD.replace("nodes_listen =", &format!("{line}\nnodes_listen ="));
+        Config::parse(Path::new("balancer.toml"), &format!("{text}[tcp]\n{table}\n"))
+    };
+    let config = parse("tcp_listen = [\"127.0.0.1:5070\", \"[::1]:5070\"]", "idle_s = 60").unwrap();
+    let addresses: Vec<_> = config.tcp_listen.unwrap().iter().map(|it| it.value).collect();
+    assert_eq!(addresses, ["127.0.0.1:5070", "[::1]:5070"].map(|it| it.parse().unwrap()));
+    assert_eq!((config.tcp_limits.idle_ms, config.tcp_limits.message_within_ms), (60_000, 10_000));
+    assert!(parse("tcp_listen = []", "").unwrap().tcp_listen.unwrap().is_empty(), "no TCP");
+    for (line, table, key, what) in [
+        ("tcp_listen = \"127.0.0.1\"", "", "tcp_listen", "an IP address and a port"),
+        ("", "connections_max = 0", "tcp.connections_max", "from 1 to 1000000"),
+        ("", "message_within_ms = 1", "tcp.message_within_ms", "from 100 to 600000"),
+        ("", "connections = 7", "tcp", "connections_max"),
+    ] {
+        let error = parse(line, table).unwrap_err().to_string();
+        assert!(error.contains(key) && error.contains(what), "{error}");
+    }
 }

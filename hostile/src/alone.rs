@@ -40,7 +40,7 @@ pub fn flow(remote: &str) -> Flow {
 /// The adaptor of a run.
 pub fn adaptor(cohort: CohortId) -> SipRa {
     SipRa::new(SipRaConfig {
-        advertise: address("198.51.100.1:5060"),
+        advertise: address("198.51.100.1:5060").into(),
         key: key().derive("sip"),
         seed: 1,
         cohort,

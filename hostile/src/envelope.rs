@@ -1,7 +1,7 @@
 //! A datagram between balancer and nodes: as it comes, and with the MAC of somebody who has the
 //! cluster's key and writes nonsense.
 
-use crate::alone::{Alone, START, address, key};
+use crate::alone::{Alone, START, address, flow, key};
 use resilee_balancer::{Algorithm, Balancer, BalancerConfig, BalancerInput, Server};
 use resilee_core::Input;
 use resilee_membership::{Packet, open};
@@ -41,8 +41,8 @@ fn balancer(datagram: &[u8]) {
         missed: 6,
     };
     let mut balancer = Balancer::new(START, config, key(), None);
-    let (source, local) = (address("192.0.2.10:40000"), address("198.51.100.1:5060"));
-    balancer.handle_input(START, BalancerInput::FromClient { source, local, bytes: datagram });
+    let flow = flow("192.0.2.10:40000");
+    balancer.handle_input(START, BalancerInput::FromClient { flow, bytes: datagram });
     balancer.handle_input(START, BalancerInput::FromNode { server: 0, bytes: datagram });
     while balancer.poll_output().is_some() {}
 }

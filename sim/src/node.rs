@@ -111,7 +111,7 @@ impl Node {
             allow(unused_mut, reason = "what is planted is planted into it")
         )]
         let mut adaptor = SipRa::new(SipRaConfig {
-            advertise: cluster.advertise,
+            advertise: cluster.advertise.into(),
             key: cluster.key.derive("sip"),
             seed: cluster.seed ^ self.life,
             cohort: me.cohort(),

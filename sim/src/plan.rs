@@ -181,6 +181,8 @@ pub struct Plan {
     pub flush_us_max: u64,
     /// How the balancer spreads new calls.
     pub algorithm: Algorithm,
+    /// The phones that are connected over TCP, a bit each.
+    pub over_tcp: u8,
     /// What the nodes do wrong on purpose.
     pub planted: Planted,
 }
@@ -189,6 +191,8 @@ pub struct Plan {
 const STEPS_OF_A_CALL: u64 = 700;
 /// Of calls that the caller would end.
 const SERVICE_ENDS_PERMILLE: u32 = 200;
+/// Seeds with phones over TCP, of those in which the balancer lives.
+const TCP_PERMILLE: u32 = 300;
 /// Seeds in which an older store goes on.
 const OLD_STORE_PERMILLE: u32 = 25;
 
@@ -208,6 +212,7 @@ impl Plan {
             ending,
             flush_us_max: 2_000,
             algorithm: Algorithm::FirstAlive,
+            over_tcp: 0,
             planted: Planted::NONE,
         }
     }
@@ -245,6 +250,7 @@ impl Plan {
                 1 => Algorithm::RoundRobin,
                 _ => Algorithm::FirstAlive,
             },
+            over_tcp: 0,
             planted: Planted::NONE,
         };
         // Drawn apart, so that all other seeds stay as they are.
@@ -252,7 +258,18 @@ impl Plan {
         if random.chance(OLD_STORE_PERMILLE) {
             plan.go_on_with_old_store(&mut random);
         }
+        let mut random = Random::of(seed, "tcp");
+        if random.chance(TCP_PERMILLE) && !plan.kills_balancer() {
+            plan.over_tcp = random.between(1, 63) as u8;
+        }
         plan
+    }
+
+    /// With the balancer die the connections of phones, and what was on its way in them.
+    fn kills_balancer(&self) -> bool {
+        self.faults
+            .iter()
+            .any(|(_, fault)| matches!(fault, Fault::Kill { process: Process::Balancer, .. }))
     }
 
     /// Both nodes die in the middle of calls, and the older store goes on.

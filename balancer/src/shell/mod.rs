@@ -62,8 +62,10 @@ pub enum RunError {
 /// Where a running balancer can be reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Addresses {
-    /// For clients.
+    /// For clients, UDP.
     pub clients: Vec<SocketAddr>,
+    /// For clients, TCP.
+    pub tcp: Vec<SocketAddr>,
     /// For the nodes, one for each.
     pub nodes: Vec<SocketAddr>,
 }
@@ -146,7 +148,11 @@ async fn run_with(
     let sockets = Sockets::open(&config, &mut inherited)?;
     let addresses = sockets.addresses()?;
     let view = stored.as_ref().map_or(0, |state| state.highest.number);
-    for (key, addresses) in [("listen", &addresses.clients), ("nodes_listen", &addresses.nodes)] {
+    for (key, addresses) in [
+        ("listen", &addresses.clients),
+        ("tcp_listen", &addresses.tcp),
+        ("nodes_listen", &addresses.nodes),
+    ] {
         let texts: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
         tracing::info!("{key}: {}", texts.join(", "));
     }
@@ -164,7 +170,7 @@ async fn run_with(
     let mut balancer = Balancer::new(clock.now(), config.balancer, key, stored);
     let restarts = inherited.restarts.unwrap_or(0);
     balancer.describe(SeatProcess { sockets_kept: passed > 0, restarts, ..SeatProcess::default() });
-    worker::Worker::new(clock, balancer, sockets, state_file).run(stop).await;
+    worker::Worker::new(clock, balancer, sockets, state_file).run(config.tcp_limits, stop).await;
     tracing::info!("stopped");
     Ok(())
 }

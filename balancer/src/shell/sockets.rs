@@ -1,4 +1,4 @@
-//! The sockets: one for each address that clients send to, and one for each node.
+//! The sockets: one for each address that clients send or connect to, and one for each node.
 //!
 //! A node's socket is connected, so that the kernel reports a dead node's refusal and drops what
 //! comes from elsewhere. Each has a port of its own; nodes answer to where the last valid
@@ -9,9 +9,10 @@ use super::inherited::Inherited;
 use super::{Addresses, RunError};
 use crate::config::{Config, counted_up};
 use resilee_config::{ConfigError, Located, Place};
+use resilee_membership::{Flow, dual_stack};
 use socket2::SockRef;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use tokio::net::UdpSocket as AsyncUdpSocket;
 
@@ -22,6 +23,7 @@ const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 /// One socket, for sending.
 pub(super) struct Sockets {
     clients: Vec<(SocketAddr, UdpSocket)>,
+    tcp: Vec<TcpListener>,
     nodes: Vec<UdpSocket>,
 }
 
@@ -54,22 +56,25 @@ impl Sockets {
             };
             clients.push((socket.local_addr()?, socket));
         }
+        let tcp = open_tcp(config, &clients, inherited)?;
         if let Some(place) = config.listen_places.first() {
             inherited.check_all_taken(place)?;
         }
-        Ok(Sockets { clients, nodes })
+        Ok(Sockets { clients, tcp, nodes })
     }
 
     /// All of them, to be passed to another process.
     pub(super) fn passed(&self) -> io::Result<Vec<OwnedFd>> {
         let clients = self.clients.iter().map(|(_, socket)| socket);
-        let sockets = clients.chain(&self.nodes);
-        sockets.map(|socket| Ok(socket.try_clone()?.into())).collect()
+        let udp = clients.chain(&self.nodes).map(|socket| Ok(socket.try_clone()?.into()));
+        let tcp = self.tcp.iter().map(|socket| Ok(socket.try_clone()?.into()));
+        udp.chain(tcp).collect()
     }
 
     pub(super) fn addresses(&self) -> io::Result<Addresses> {
         Ok(Addresses {
             clients: self.clients.iter().map(|(address, _)| *address).collect(),
+            tcp: self.tcp.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?,
             nodes: self.nodes.iter().map(UdpSocket::local_addr).collect::<io::Result<_>>()?,
         })
     }
@@ -86,21 +91,45 @@ impl Sockets {
         self.nodes.iter().map(receiver).collect()
     }
 
-    /// From the socket bound to `local`, or the first if there is none.
-    pub(super) fn send_to_client(
-        &self,
-        local: SocketAddr,
-        destination: SocketAddr,
-        bytes: &[u8],
-    ) -> io::Result<()> {
-        let found = self.clients.iter().find(|(address, _)| *address == local);
-        let Some((_, socket)) = found.or(self.clients.first()) else { return Ok(()) };
-        socket.send_to(bytes, destination).map(drop)
+    /// The sockets that TCP clients connect to.
+    pub(super) fn tcp_listeners(&self) -> io::Result<Vec<TcpListener>> {
+        self.tcp.iter().map(TcpListener::try_clone).collect()
+    }
+
+    /// From the socket bound to the flow's own address, else from the first of its IP version.
+    pub(super) fn send_to_client(&self, flow: &Flow, bytes: &[u8]) -> io::Result<()> {
+        let is_it = |(address, _): &&(SocketAddr, UdpSocket)| *address == flow.local;
+        let fits =
+            |(address, _): &&(SocketAddr, UdpSocket)| address.is_ipv4() == flow.remote.is_ipv4();
+        let mut sockets = self.clients.iter();
+        let found = sockets.clone().find(is_it).or_else(|| sockets.find(fits));
+        let Some((own, socket)) = found.or(self.clients.first()) else { return Ok(()) };
+        socket.send_to(bytes, dual_stack::as_seen_by(*own, flow.remote)).map(drop)
     }
 
     pub(super) fn send_to_node(&self, server: usize, bytes: &[u8]) -> io::Result<()> {
         self.nodes[server].send(bytes).map(drop)
     }
+}
+
+/// At the addresses of `tcp_listen`, else at those where datagrams come.
+fn open_tcp(
+    config: &Config,
+    clients: &[(SocketAddr, UdpSocket)],
+    inherited: &mut Inherited,
+) -> Result<Vec<TcpListener>, RunError> {
+    let wanted: Vec<(SocketAddr, &Place)> = match &config.tcp_listen {
+        Some(addresses) => addresses.iter().map(|it| (it.value, &it.place)).collect(),
+        None => clients.iter().map(|(address, _)| *address).zip(&config.listen_places).collect(),
+    };
+    let open = |(address, place): (SocketAddr, &Place)| match inherited.for_tcp(address) {
+        Some(listener) => Ok(listener),
+        None => resilee_sip_tcp::listen(address).map_err(|error| match error.kind() {
+            io::ErrorKind::AddrInUse => RunError::AddressTaken { place: place.clone(), address },
+            _ => place.error(format!("cannot listen on {address} (TCP): {error}")).into(),
+        }),
+    };
+    wanted.into_iter().map(open).collect()
 }
 
 fn any_port(server: SocketAddr) -> SocketAddr {

@@ -7,7 +7,9 @@ use super::sockets::Sockets;
 use super::state_file::StateFile;
 use crate::balancer::Balancer;
 use crate::boundary::{BalancerInput, BalancerNotice, BalancerOutput};
-use resilee_membership::{DATAGRAM_BYTES_MAX, SeatNotice, VoterState};
+use resilee_membership::{DATAGRAM_BYTES_MAX, Flow, SeatNotice, Transport, VoterState, dual_stack};
+use resilee_sip_proto::TimerConfig;
+use resilee_sip_tcp::{TcpFront, TcpLimits};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;
@@ -20,6 +22,10 @@ use tokio::task::LocalSet;
 
 /// Most datagrams read from one socket before the others get their turn.
 const BATCH_MAX: usize = 64;
+
+/// TCP clients are looked after at least so often: what a node sends may need it sooner than what
+/// was known before.
+const TCP_LOOK: Duration = Duration::from_millis(100);
 
 /// A state that could not be stored is tried again after this time.
 const STORE_RETRY: Duration = Duration::from_millis(500);
@@ -34,6 +40,10 @@ pub(super) struct Worker {
     refused: VecDeque<usize>,
     /// A state to store, with its number; the task that stores it takes it from here.
     unsaved: Option<(u64, VoterState)>,
+    /// TCP clients; none until it runs.
+    tcp: Option<TcpFront>,
+    /// Messages of TCP clients that the machine has yet to be told.
+    of_tcp: VecDeque<(Flow, Vec<u8>)>,
 }
 
 type Shared = Rc<RefCell<Worker>>;
@@ -45,10 +55,19 @@ impl Worker {
         sockets: Sockets,
         state_file: StateFile,
     ) -> Self {
-        Worker { clock, balancer, sockets, state_file, refused: VecDeque::new(), unsaved: None }
+        Worker {
+            clock,
+            balancer,
+            sockets,
+            state_file,
+            refused: VecDeque::new(),
+            unsaved: None,
+            tcp: None,
+            of_tcp: VecDeque::new(),
+        }
     }
 
-    pub(super) async fn run(self, stop: impl Future<Output = ()>) {
+    pub(super) async fn run(self, limits: TcpLimits, stop: impl Future<Output = ()>) {
         let tasks = LocalSet::new();
         let receivers =
             self.sockets.client_receivers().and_then(|c| Ok((c, self.sockets.node_receivers()?)));
@@ -63,28 +82,30 @@ impl Worker {
         for (server, socket) in nodes.into_iter().enumerate() {
             tasks.spawn_local(receive_from_node(shared.clone(), server, socket));
         }
-        tasks.spawn_local(keep_time(shared));
+        tasks.spawn_local(keep_time(shared.clone()));
+        tasks.spawn_local(serve_tcp(shared, limits));
         tasks.run_until(stop).await;
     }
 
-    fn handle(&mut self, input: BalancerInput<'_>) {
+    /// What is done may have more to be told to the machine.
+    fn settle(&mut self) {
         let now = self.clock.now();
-        self.balancer.handle_input(now, input);
-        self.carry_out();
-        while let Some(server) = self.refused.pop_front() {
-            self.balancer.handle_input(now, BalancerInput::Refused { server });
+        loop {
             self.carry_out();
+            if let Some(server) = self.refused.pop_front() {
+                self.balancer.handle_input(now, BalancerInput::Refused { server });
+            } else if let Some((flow, bytes)) = self.of_tcp.pop_front() {
+                self.balancer.handle_input(now, BalancerInput::FromClient { flow, bytes: &bytes });
+            } else {
+                return;
+            }
         }
     }
 
     fn carry_out(&mut self) {
         while let Some(output) = self.balancer.poll_output() {
             match output {
-                BalancerOutput::ToClient { local, destination, bytes } => {
-                    if let Err(error) = self.sockets.send_to_client(local, destination, &bytes) {
-                        tracing::debug!("to {destination}: {error}");
-                    }
-                }
+                BalancerOutput::ToClient { flow, bytes } => self.send_to_client(flow, &bytes),
                 BalancerOutput::ToNode { server, bytes } => {
                     let sent = self.sockets.send_to_node(server, &bytes);
                     self.note_send(server, sent);
@@ -92,6 +113,20 @@ impl Worker {
                 BalancerOutput::Persist { number, state } => self.unsaved = Some((number, state)),
                 BalancerOutput::Notice(notice) => log(&notice),
             }
+        }
+    }
+
+    fn send_to_client(&mut self, flow: Flow, bytes: &[u8]) {
+        match (flow.transport, &mut self.tcp) {
+            (Transport::Udp, _) => {
+                if let Err(error) = self.sockets.send_to_client(&flow, bytes) {
+                    tracing::debug!("to {}: {error}", flow.remote);
+                }
+            }
+            (Transport::Tcp, Some(tcp)) => {
+                self.of_tcp.extend(tcp.send(self.clock.now(), flow, bytes));
+            }
+            (Transport::Tcp, None) => {}
         }
     }
 
@@ -118,8 +153,10 @@ async fn receive_from_clients(shared: Shared, local: SocketAddr, socket: UdpSock
         for _ in 0..BATCH_MAX {
             match socket.try_recv_from(&mut buffer) {
                 Ok((length, source)) => {
+                    let remote = dual_stack::canonical(source);
+                    let flow = Flow { remote, local, transport: Transport::Udp };
                     let bytes = &buffer[..length];
-                    handle(&shared, BalancerInput::FromClient { source, local, bytes });
+                    handle(&shared, BalancerInput::FromClient { flow, bytes });
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 // A client that went away; the socket is not connected, so nothing is lost.
@@ -164,10 +201,49 @@ async fn keep_time(shared: Shared) {
     }
 }
 
-/// Feeds the machine, and starts to store what it wants stored.
+async fn serve_tcp(shared: Shared, limits: TcpLimits) {
+    let listeners = shared.borrow().sockets.tcp_listeners();
+    let started = listeners.and_then(|it| TcpFront::start(it, limits, TimerConfig::default()));
+    let (front, mut events) = match started {
+        Ok(started) => started,
+        Err(error) => return tracing::error!("cannot accept TCP clients: {error}"),
+    };
+    shared.borrow_mut().tcp = Some(front);
+    loop {
+        let wait = {
+            let worker = shared.borrow();
+            let due = worker.tcp.as_ref().and_then(TcpFront::poll_timeout);
+            due.map_or(TCP_LOOK, |due| due.since(worker.clock.now()).min(TCP_LOOK))
+        };
+        let event = tokio::time::timeout(wait, events.recv()).await;
+        let mut worker = shared.borrow_mut();
+        let now = worker.clock.now();
+        let Some(tcp) = &mut worker.tcp else { return };
+        let mut messages = match event {
+            Ok(Some(event)) => tcp.handle_event(now, event),
+            Ok(None) => return,
+            Err(_) => Vec::new(),
+        };
+        messages.extend(tcp.on_timeout(now));
+        worker.of_tcp.extend(messages);
+        drop(worker);
+        settle(&shared);
+    }
+}
+
+/// Feeds the machine.
 fn handle(shared: &Shared, input: BalancerInput<'_>) {
     let mut worker = shared.borrow_mut();
-    worker.handle(input);
+    let now = worker.clock.now();
+    worker.balancer.handle_input(now, input);
+    drop(worker);
+    settle(shared);
+}
+
+/// Does what the machine wants, and starts to store what it wants stored.
+fn settle(shared: &Shared) {
+    let mut worker = shared.borrow_mut();
+    worker.settle();
     if let Some((number, state)) = worker.unsaved.take() {
         let file = worker.state_file.clone();
         tokio::task::spawn_local(save(shared.clone(), file, number, state));

@@ -6,8 +6,8 @@ use command_fds::{CommandFdExt, FdMapping};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs::{self, File};
-use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -276,5 +276,24 @@ fn a_socket_that_no_key_asks_for_is_refused() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
     let address = other.local_addr().unwrap();
-    assert!(said.contains(&format!(":1: listen: a socket on {address} was passed")), "{said}");
+    assert!(
+        said.contains(&format!(":1: listen: a socket on {address} (UDP) was passed")),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_tcp_client_that_connects_while_no_worker_lives_is_served_by_the_next() {
+    let node = Node::new();
+    let files = Files::new("127.0.0.1:0", node.address());
+    let keeper = Program::keeping(&files);
+    let address = keeper.listens_on();
+    node.adopt_view_1();
+    kill(keeper.worker(), Signal::SIGKILL).unwrap();
+    let mut client = TcpStream::connect(address).expect("the keeper has the port");
+    client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    client.write_all(b"\r\n\r\n").unwrap();
+    let mut pong = [0; 2];
+    client.read_exact(&mut pong).expect("the next worker has the connection");
+    assert_eq!(&pong, b"\r\n");
 }

@@ -39,6 +39,14 @@ pub fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
+fn flow() -> Flow {
+    Flow {
+        remote: address("192.0.2.1:5060"),
+        local: address("198.51.100.1:5060"),
+        transport: Transport::Udp,
+    }
+}
+
 pub fn run(server: usize, incarnation: u64) -> RunId {
     RunId { node: ["one", "two"][server].parse().unwrap(), incarnation }
 }
@@ -118,8 +126,7 @@ impl Stage {
     }
 
     pub fn client(&mut self, text: &str) -> Vec<Sent> {
-        let (source, local) = (address("192.0.2.1:5060"), address("198.51.100.1:5060"));
-        self.handle(BalancerInput::FromClient { source, local, bytes: text.as_bytes() })
+        self.handle(BalancerInput::FromClient { flow: flow(), bytes: text.as_bytes() })
     }
 
     /// The server that gets a client's datagram.
@@ -131,12 +138,7 @@ impl Stage {
     }
 
     pub fn node_sip(&mut self, server: usize, view: u64, text: &str) -> Vec<Sent> {
-        let flow = Flow {
-            remote: address("192.0.2.1:5060"),
-            local: address("198.51.100.1:5060"),
-            transport: Transport::Udp,
-        };
-        let bytes = seal_sip(&self.key, view, &flow, text.as_bytes());
+        let bytes = seal_sip(&self.key, view, &flow(), text.as_bytes());
         self.handle(BalancerInput::FromNode { server, bytes: &bytes })
     }
 
@@ -193,8 +195,8 @@ impl Stage {
         self.balancer.handle_input(self.now, input);
         while let Some(output) = self.balancer.poll_output() {
             match output {
-                BalancerOutput::ToClient { destination, bytes, .. } => {
-                    sent.push(Sent::ToClient(destination, String::from_utf8(bytes).unwrap()));
+                BalancerOutput::ToClient { flow, bytes } => {
+                    sent.push(Sent::ToClient(flow.remote, String::from_utf8(bytes).unwrap()));
                 }
                 BalancerOutput::ToNode { server, bytes } => {
                     sent.push(match open(&self.key, &bytes).unwrap() {

@@ -7,11 +7,13 @@
 mod addresses;
 mod files;
 mod key_path;
+mod one_or_many;
 mod place;
 mod source;
 
 pub use addresses::{OwnAddresses, Protocol};
 pub use files::{read_file, read_key, read_text};
+pub use one_or_many::OneOrMany;
 pub use place::{ConfigError, Located, Place};
 pub use source::{Limits, Source};
 

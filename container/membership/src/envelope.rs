@@ -36,6 +36,7 @@ const FLOW_BYTES_MAX: usize = 1 + 2 * 19;
 const FAMILY_V4: u8 = 4;
 const FAMILY_V6: u8 = 6;
 const TRANSPORT_UDP: u8 = 1;
+const TRANSPORT_TCP: u8 = 2;
 
 /// The cluster's secret. Its `Debug` shows nothing of it.
 #[derive(Clone)]
@@ -102,6 +103,8 @@ impl fmt::Debug for Key {
 pub enum Transport {
     /// One message, one datagram.
     Udp,
+    /// Messages in a stream; whoever holds the connection makes it look like UDP.
+    Tcp,
 }
 
 /// Between whom a SIP message travels, as the balancer's socket sees it.
@@ -153,6 +156,7 @@ pub fn seal_sip(key: &Key, view: u64, flow: &Flow, bytes: &[u8]) -> Vec<u8> {
     let mut datagram = head(KIND_SIP, view, FLOW_BYTES_MAX + bytes.len());
     datagram.push(match flow.transport {
         Transport::Udp => TRANSPORT_UDP,
+        Transport::Tcp => TRANSPORT_TCP,
     });
     push_address(&mut datagram, &flow.remote);
     push_address(&mut datagram, &flow.local);
@@ -197,10 +201,14 @@ pub fn open<'a>(key: &Key, datagram: &'a [u8]) -> Result<Packet<'a>, EnvelopeErr
 }
 
 fn open_sip(view: u64, mut body: &[u8]) -> Option<Packet<'_>> {
-    let [TRANSPORT_UDP] = *take(&mut body, 1)? else { return None };
+    let transport = match *take(&mut body, 1)? {
+        [TRANSPORT_UDP] => Transport::Udp,
+        [TRANSPORT_TCP] => Transport::Tcp,
+        _ => return None,
+    };
     let remote = take_address(&mut body)?;
     let local = take_address(&mut body)?;
-    let flow = Flow { remote, local, transport: Transport::Udp };
+    let flow = Flow { remote, local, transport };
     Some(Packet::Sip { view, flow, bytes: body })
 }
 
@@ -273,9 +281,9 @@ mod tests {
 
     #[test]
     fn a_sip_message_opens_as_it_was_sealed() {
-        for flow in
-            [flow("192.0.2.1:5060", "198.51.100.7:5061"), flow("[2001:db8::1]:5060", "[::1]:65535")]
-        {
+        let udp = flow("192.0.2.1:5060", "198.51.100.7:5061");
+        let tcp = Flow { transport: Transport::Tcp, ..flow("[2001:db8::1]:5060", "[::1]:65535") };
+        for flow in [udp, tcp] {
             let datagram = seal_sip(&key("k"), 7, &flow, b"BYE sip:a SIP/2.0\r\n\r\n");
             let packet = open(&key("k"), &datagram).unwrap();
             assert_eq!(packet, Packet::Sip { view: 7, flow, bytes: b"BYE sip:a SIP/2.0\r\n\r\n" });

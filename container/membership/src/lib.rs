@@ -5,6 +5,7 @@
 //! There is no socket, clock, thread or randomness here; see `ARCHITECTURE.md`.
 
 mod control;
+pub mod dual_stack;
 mod envelope;
 mod failure_detector;
 mod member;

@@ -9,6 +9,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
+const BALANCER: &str = "\"127.0.0.1:5060\"";
+
 const GOOD: &str = r#"
 [node]
 name = "server1"
@@ -50,7 +52,7 @@ fn a_good_file_is_read_with_defaults_and_paths_relative_to_it() {
     let config = parse(GOOD).unwrap();
     assert_eq!(config.name.as_str(), "server1");
     assert!(config.data_dir.is_absolute() && config.data_dir.ends_with("data"));
-    assert_eq!(config.advertise, "127.0.0.1:5060".parse().unwrap());
+    assert!(config.advertise.addresses().eq(["127.0.0.1:5060".parse().unwrap()]));
     assert!(config.behind_balancer && !config.open_calls);
     assert_eq!(config.peers[0].name.as_str(), "server2");
     assert_eq!(config.admin.as_ref().unwrap().token.as_deref(), Some("token"));
@@ -72,7 +74,7 @@ fn a_node_alone_needs_four_lines() {
                 [cluster]\nkey_file = \"cluster.key\"\n";
     let config = parse(text).unwrap();
     assert!(!config.behind_balancer && config.peers.is_empty() && config.admin.is_none());
-    assert_eq!(config.advertise, config.sip_listen);
+    assert!(config.advertise.addresses().eq([config.sip_listen]));
 }
 
 #[test]
@@ -172,6 +174,9 @@ const BAD: &[(&str, &str, usize, &str, &str)] = &[
     ("127.0.0.1:5063", "127.0.0.1:0", 6, "sip.listen", "other than 0"),
     ("127.0.0.1:5060", "0.0.0.0:5060", 7, "sip.behind_balancer", "0.0.0.0:5060"),
     ("127.0.0.1:5060", "127.0.0.1:5063", 7, "sip.behind_balancer", "this is sip.listen"),
+    (BALANCER, "[]", 7, "sip.behind_balancer", "one address, or one of each IP version"),
+    (BALANCER, "[\"127.0.0.1:5060\", \"127.0.0.1:5069\"]", 7, "sip.behind_balancer", "other IP v"),
+    (BALANCER, "[\"127.0.0.1:5060\", \"[::]:5060\"]", 7, "sip.behind_balancer", "[::]:5060"),
     ("127.0.0.1:5060", "127.0.0.1:5065", 7, "sip.behind_balancer", "this is cluster.listen"),
     ("127.0.0.1:5063", "0.0.0.0:5060", 7, "sip.behind_balancer", "this is sip.listen (0.0.0.0"),
     ("behind_balancer = ", "listen = ", 7, "sip.listen", "duplicate key"),

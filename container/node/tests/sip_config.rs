@@ -22,6 +22,27 @@ fn account(more: &str) -> String {
 }
 
 #[test]
+fn clients_know_one_address_or_one_of_each_ip_version() {
+    let parse = |line: &str| {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("cluster.key"), "0123456789abcdef0123456789abcdef\n")
+            .expect("written");
+        let text = format!(
+            "[node]\nname = \"a\"\ndata_dir = \"d\"\n[cluster]\nkey_file = \"cluster.key\"\n\
+             [sip]\nlisten = \"[::]:5060\"\n{line}\n"
+        );
+        let config = NodeConfig::parse(&folder.path().join("node.toml"), &text);
+        config.map(|config| config.advertise.addresses().map(|it| it.to_string()).collect())
+    };
+    let one: Vec<String> = parse("advertise = \"192.0.2.1:5060\"").expect("a good file");
+    assert_eq!(one, ["192.0.2.1:5060"]);
+    let both = parse("advertise = [\"192.0.2.1:5060\", \"[2001:db8::1]:5070\"]");
+    assert_eq!(both.expect("a good file"), ["192.0.2.1:5060", "[2001:db8::1]:5070"]);
+    let error = parse("").expect_err("nobody can send to ::").to_string();
+    assert!(error.contains("set advertise"), "{error}");
+}
+
+#[test]
 fn every_phone_can_prove_who_it_is_and_scanners_are_dropped_by_default() {
     let sip = parse("", &account("")).expect("a good file");
     assert_eq!(sip.digest_algorithms, [Algorithm::Md5]);

@@ -22,7 +22,7 @@ pub struct RuntimeConfig {
     pub node: NodeName,
     /// Folder of the store and the journals.
     pub data_dir: PathBuf,
-    /// UDP socket for the balancer, or for clients if there is none.
+    /// UDP socket for the balancer; UDP and TCP for clients if there is none.
     pub sip_listen: SocketAddr,
     /// True if clients are reached through a balancer.
     pub behind_balancer: bool,
@@ -76,6 +76,14 @@ pub enum RuntimeError {
     Listen {
         /// The configuration key of the address.
         key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        reason: io::Error,
+    },
+    /// The same for connections of clients.
+    #[error("cannot listen on {address} (TCP, [sip] listen): {reason}")]
+    ListenTcp {
         /// The address.
         address: SocketAddr,
         /// What the system says.

@@ -26,6 +26,7 @@ mod runtime;
 mod sbb_entity;
 mod slee;
 pub mod store;
+mod tcp;
 mod udp;
 
 pub use clock::Clock;

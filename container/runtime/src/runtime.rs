@@ -95,8 +95,11 @@ impl Runtime {
             }
         });
         links::forward(events, 0, slee.clone());
-        for receiver in receivers {
+        for receiver in receivers.udp {
             actix::spawn(udp::receive(receiver, slee.clone()));
+        }
+        if let Some(clients) = receivers.tcp {
+            actix::spawn(clients.serve(clock, slee.clone()));
         }
         Ok(Runtime { slee, drained })
     }

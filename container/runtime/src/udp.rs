@@ -1,13 +1,14 @@
-//! The node's UDP sockets: batches of datagrams in, single datagrams out.
+//! The node's sockets: batches of datagrams in, single datagrams out.
 //!
 //! One socket faces the balancer (or the clients of a node alone), the other carries what nodes
 //! say to each other. What is in a datagram is not looked at here.
 
 use crate::config::{RuntimeConfig, RuntimeError};
 use crate::slee::{Feed, Slee};
+use crate::tcp::{self, TcpClients};
 use actix::Addr;
 use resilee_core::Input;
-use resilee_membership::{Flow, Transport};
+use resilee_membership::{Flow, Transport, dual_stack};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::collections::BTreeSet;
 use std::io;
@@ -31,8 +32,11 @@ const ERROR_PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(crate) struct Sockets {
     sip: UdpSocket,
+    /// Where that one is bound.
+    own: SocketAddr,
     cluster: Option<UdpSocket>,
     peers: BTreeSet<SocketAddr>,
+    tcp: Option<tcp::Sender>,
 }
 
 /// What a socket's datagrams are to the core.
@@ -47,9 +51,17 @@ pub(crate) enum Kind {
 /// A socket that is ready to be read, and what it reads.
 pub(crate) type Receiver = (tokio::net::UdpSocket, Kind);
 
+/// All that is to be read.
+pub(crate) struct Receivers {
+    /// Datagrams.
+    pub udp: Vec<Receiver>,
+    /// Connections of clients, if there is no balancer.
+    pub tcp: Option<TcpClients>,
+}
+
 impl Sockets {
     /// Opens the sockets.
-    pub fn open(config: &RuntimeConfig) -> Result<(Sockets, Vec<Receiver>), RuntimeError> {
+    pub fn open(config: &RuntimeConfig) -> Result<(Sockets, Receivers), RuntimeError> {
         let (sip, sip_receiver) = open("[sip] listen", config.sip_listen)?;
         let local = sip_receiver.local_addr().unwrap_or(config.sip_listen);
         let kind = if config.behind_balancer { Kind::Packets } else { Kind::Datagrams(local) };
@@ -63,7 +75,16 @@ impl Sockets {
             }
         };
         let peers = config.peers.iter().map(|peer| peer.address).collect();
-        Ok((Sockets { sip, cluster, peers }, receivers))
+        let (tcp, clients) = match config.behind_balancer {
+            true => (None, None),
+            false => TcpClients::open(local)
+                .map(|(tcp, clients)| (Some(tcp), Some(clients)))
+                .map_err(|reason| RuntimeError::ListenTcp { address: local, reason })?,
+        };
+        Ok((
+            Sockets { sip, own: local, cluster, peers, tcp },
+            Receivers { udp: receivers, tcp: clients },
+        ))
     }
 
     /// Sends a sealed datagram to a node or to the balancer.
@@ -72,9 +93,16 @@ impl Sockets {
         send(cluster.unwrap_or(&self.sip), destination, bytes);
     }
 
-    /// Sends a datagram to a client.
+    /// Sends a message to a client.
     pub fn send_datagram(&self, flow: &Flow, bytes: &[u8]) {
-        send(&self.sip, flow.remote, bytes);
+        match (flow.transport, &self.tcp) {
+            (Transport::Tcp, Some(tcp)) => {
+                if tcp.try_send((*flow, bytes.to_vec())).is_err() {
+                    tracing::warn!("dropped: a message for a TCP client, too many wait");
+                }
+            }
+            _ => send(&self.sip, dual_stack::as_seen_by(self.own, flow.remote), bytes),
+        }
     }
 }
 
@@ -116,7 +144,8 @@ fn read_batch(socket: &tokio::net::UdpSocket, kind: Kind, buffer: &mut [u8]) -> 
                 inputs.push(match kind {
                     Kind::Packets => Input::Packet { source, bytes },
                     Kind::Datagrams(local) => {
-                        let flow = Flow { remote: source, local, transport: Transport::Udp };
+                        let remote = dual_stack::canonical(source);
+                        let flow = Flow { remote, local, transport: Transport::Udp };
                         Input::Datagram { flow, bytes }
                     }
                 });

@@ -50,7 +50,10 @@ impl Registrations {
     /// Whether a contact that has not expired was registered from this IP address; `source` as in
     /// [`Contact::source`].
     pub fn is_known_at(&self, source: &str, now: Timestamp) -> bool {
-        let ip = |text: &str| text.parse().map(|it: SocketAddr| it.ip().to_canonical()).ok();
+        let ip = |text: &str| {
+            let address = text.split(';').next()?.parse().ok();
+            address.map(|address: SocketAddr| address.ip().to_canonical())
+        };
         let mut live = self.contacts.iter().filter(|contact| contact.expires_at > now);
         ip(source).is_some_and(|asked| live.any(|it| ip(&it.source) == Some(asked)))
     }
@@ -61,7 +64,7 @@ impl Registrations {
 pub struct Contact {
     /// Contact URI as received.
     pub uri: String,
-    /// Address (`ip:port`) the REGISTER came from.
+    /// Address the REGISTER came from: `ip:port`, over TCP with `;transport=tcp` behind it.
     pub source: String,
     /// `q` in thousandths, 0 to 1000.
     pub q_thousandths: u16,

@@ -8,6 +8,7 @@ pub mod branch;
 pub mod build;
 pub mod digest;
 pub mod edit;
+pub mod framing;
 mod header_name;
 pub mod malformed;
 pub mod message;

@@ -123,7 +123,7 @@ fn keep_first<'a>(kept: &mut Option<&'a [u8]>, value: Option<&'a [u8]>) {
 }
 
 /// Behind the header that starts at `start`, its folds included.
-fn header_end(bytes: &[u8], start: usize) -> Option<usize> {
+pub(crate) fn header_end(bytes: &[u8], start: usize) -> Option<usize> {
     let mut end = start;
     loop {
         end += memchr::memchr(b'\n', &bytes[end..])? + 1;
@@ -135,7 +135,7 @@ fn header_end(bytes: &[u8], start: usize) -> Option<usize> {
 }
 
 /// The value of the line if it is of this header.
-fn value_of<'a>(line: &'a [u8], long: &[u8], compact: &[u8]) -> Option<&'a [u8]> {
+pub(crate) fn value_of<'a>(line: &'a [u8], long: &[u8], compact: &[u8]) -> Option<&'a [u8]> {
     let colon = memchr::memchr(b':', line)?;
     let name = &line[trim(line, 0..colon)];
     if !name.eq_ignore_ascii_case(long) && !name.eq_ignore_ascii_case(compact) {

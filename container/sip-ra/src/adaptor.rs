@@ -5,6 +5,7 @@
 //! one is set up or answered is a merged request or a spiral, and gets 482.
 
 use crate::activity::Activity;
+use crate::advertised::Advertised;
 use crate::authentication::{Claim, challenges, credentials};
 use crate::call::Call;
 use crate::element::Element;
@@ -28,7 +29,6 @@ use resilee_sbb::{ActivityId, CellId, CohortId, Failure, Severity, Timestamp, de
 use resilee_sip_api::{Algorithm, SipCommand};
 use resilee_sip_proto::{BranchKey, Message, TimerConfig};
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
 /// Most activities of one Call-ID at a time; requests beyond are answered 503.
@@ -37,8 +37,8 @@ const ACTIVITIES_PER_CELL_MAX: usize = 16;
 /// What the adaptor is told at its start.
 #[derive(Clone, Debug)]
 pub struct SipRaConfig {
-    /// The cluster address: it goes into Via and Record-Route.
-    pub advertise: SocketAddr,
+    /// The cluster's addresses: they go into Via and Record-Route.
+    pub advertise: Advertised,
     /// The cluster key: signs branches, Routes, tags and nonces.
     pub key: [u8; 32],
     /// Makes the nonces of this run differ from those of others.

@@ -12,12 +12,12 @@
 //! A retransmission changes none of it and is no commit. Not here: requests within the dialogs
 //! (`in_dialog.rs`), transactions and forking (`proxied_invite.rs`).
 
-use crate::ends::Ends;
+use crate::client::Client;
 use crate::in_dialog::{InDialogRequest, Reinvite};
 use crate::incoming::Incoming;
 use crate::leg::Leg;
 use crate::nonce::CALL_NONCE_MEMORY;
-use crate::outgoing::Outgoing;
+use crate::outgoing::{Hop, Outgoing};
 use crate::own_request::OwnRequest;
 use crate::party::{self, Authorization};
 use crate::proxied_invite::{InviteNews, ProxiedInvite};
@@ -222,8 +222,8 @@ impl Call {
         let bytes = self.invite.request().to_vec();
         let request = Message::parse(&bytes).map_err(|error| Failure::new(error.to_string()))?;
         for (index, (target, flow)) in (0..).zip(targets.iter().zip(destinations)) {
-            let ends = Some(Ends { caller: self.caller.flow.remote, callee: flow.remote });
-            let outgoing = Outgoing::to_target(step, &request, index, target, ends);
+            let hop = Hop { to: &flow, recorded: Some(&self.caller.flow) };
+            let outgoing = Outgoing::to_target(step, &request, index, target, hop);
             self.invite.forward(step, outgoing, flow);
         }
         self.decide_by = None;
@@ -460,8 +460,8 @@ pub(crate) fn destinations(targets: &[Target], sender: Flow) -> Result<Vec<Flow>
         return Err(Failure::new(format!("1 to {TARGETS_MAX} targets are expected")));
     }
     let flow = |target: &Target| {
-        let remote = target.destination.parse();
-        remote.map(|remote| Flow { remote, ..sender }).map_err(|_| {
+        let client = target.destination.parse::<Client>();
+        client.map(|client| client.flow_beside(&sender)).map_err(|_| {
             Failure::new(format!("{:?} is no address of a target", target.destination))
         })
     };

@@ -1,9 +1,11 @@
 //! The one SIP element that balancer and nodes are together: its address, its key, its timers.
 //! All nodes hold the same, so what one of them wrote into a message the others recognise.
 
+use crate::advertised::{self, Advertised};
 use crate::scanners::Scanners;
 use crate::secret::Secret;
 use crate::supervision::CallLimits;
+use resilee_membership::Flow;
 use resilee_sip_api::Algorithm;
 use resilee_sip_proto::{BranchKey, Message, SipUri, TimerConfig, name_addr};
 use std::net::{IpAddr, SocketAddr};
@@ -14,8 +16,8 @@ pub(crate) const DEFAULT_PORT: u16 = 5060;
 /// What all nodes of the cluster have in common.
 #[derive(Debug)]
 pub(crate) struct Element {
-    /// The address that clients know.
-    pub(crate) advertise: SocketAddr,
+    /// The addresses that clients know.
+    pub(crate) advertise: Advertised,
     /// Signs branches and Routes.
     pub(crate) branches: BranchKey,
     /// Hashes the rest.
@@ -34,7 +36,7 @@ impl Element {
     #[cfg(test)]
     pub(crate) fn for_test(key: [u8; 32], algorithms: &[Algorithm]) -> Element {
         Element {
-            advertise: SocketAddr::from(([198, 51, 100, 1], DEFAULT_PORT)),
+            advertise: SocketAddr::from(([198, 51, 100, 1], DEFAULT_PORT)).into(),
             branches: BranchKey::new(key),
             secret: Secret::new(key),
             timers: TimerConfig::default(),
@@ -47,7 +49,12 @@ impl Element {
     /// Whether a Via's sent-by or a URI's host and port are ours.
     pub(crate) fn is_here(&self, host: &str, port: Option<u16>) -> bool {
         let ip = host.parse::<IpAddr>();
-        ip.is_ok_and(|ip| SocketAddr::new(ip, port.unwrap_or(DEFAULT_PORT)) == self.advertise)
+        ip.is_ok_and(|ip| self.advertise.has(SocketAddr::new(ip, port.unwrap_or(DEFAULT_PORT))))
+    }
+
+    /// Our Via in a request to this client.
+    pub(crate) fn via(&self, client: &Flow, branch: &str) -> String {
+        advertised::via(&self.advertise, client, branch)
     }
 
     /// The cohort in a Route value that we signed for this Call-ID.

@@ -6,9 +6,10 @@
 //! else, as one that has it does (`leg.rs`): neither Request-URI nor Route of its sender is obeyed.
 //! Which end sent it, its tags say. An end that has moved since (INVITE, UPDATE) is not known.
 
+use crate::client::Client;
 use crate::element::Element;
 use resilee_sip_proto::{HeaderName, Message, SipUri, name_addr};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 /// Which dialogs the ends are those of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,34 +35,31 @@ impl Dialogs {
     }
 }
 
-/// Hexadecimal digits of a port.
-const PORT_DIGITS: usize = 4;
-
 /// Where the ends of a call were at its set-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ends {
-    pub(crate) caller: SocketAddr,
-    pub(crate) callee: SocketAddr,
+    pub(crate) caller: Client,
+    pub(crate) callee: Client,
 }
 
 /// The ends, as the sender of a request sees them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Between {
-    pub(crate) sender: SocketAddr,
-    pub(crate) receiver: SocketAddr,
+    pub(crate) sender: Client,
+    pub(crate) receiver: Client,
 }
 
 impl Between {
     /// Whether a request from there is its sender's: a NAT may give it another port.
     pub(crate) fn is_sent_from(&self, source: SocketAddr) -> bool {
-        self.sender.ip().to_canonical() == source.ip().to_canonical()
+        self.sender.address.ip().to_canonical() == source.ip().to_canonical()
     }
 }
 
 impl Ends {
     /// The value of the parameter.
     pub(crate) fn token(&self, element: &Element, request: &Message<'_>) -> String {
-        let (caller, callee) = (digits(self.caller), digits(self.callee));
+        let (caller, callee) = (self.caller.digits(), self.callee.digits());
         let tag = request.from_tag().unwrap_or_default();
         let mac = mac(element, Dialogs::of(request), request.call_id(), &tag, (&caller, &callee));
         format!("{caller}.{callee}.{mac:016x}")
@@ -80,7 +78,8 @@ impl Ends {
         let signed = u64::from_str_radix(signed, 16).ok().filter(|_| parts.next().is_none())?;
         let call_id = request.call_id();
         let is_caller = |tag: &str| mac(element, dialogs, call_id, tag, (caller, callee)) == signed;
-        let ends = Ends { caller: address(caller)?, callee: address(callee)? };
+        let ends =
+            Ends { caller: Client::from_digits(caller)?, callee: Client::from_digits(callee)? };
         if is_caller(&request.from_tag()?) {
             Some(Between { sender: ends.caller, receiver: ends.callee })
         } else if is_caller(&request.to_tag()?) {
@@ -104,40 +103,4 @@ fn mac(
         Dialogs::Other => "ends of no call",
     };
     element.secret.hash64(purpose, &parts)
-}
-
-/// Address and port in hexadecimal: nothing that a URI would have to escape.
-fn digits(address: SocketAddr) -> String {
-    let port = address.port();
-    match address.ip() {
-        IpAddr::V4(ip) => format!("{:08x}{port:04x}", ip.to_bits()),
-        IpAddr::V6(ip) => format!("{:032x}{port:04x}", ip.to_bits()),
-    }
-}
-
-fn address(digits: &str) -> Option<SocketAddr> {
-    let (ip, port) = digits.split_at_checked(digits.len().checked_sub(PORT_DIGITS)?)?;
-    let port = u16::from_str_radix(port, 16).ok()?;
-    let ip = match ip.len() {
-        8 => IpAddr::V4(Ipv4Addr::from_bits(u32::from_str_radix(ip, 16).ok()?)),
-        32 => IpAddr::V6(Ipv6Addr::from_bits(u128::from_str_radix(ip, 16).ok()?)),
-        _ => return None,
-    };
-    Some(SocketAddr::new(ip, port))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_read_back() {
-        for text in ["192.0.2.10:40000", "[2001:db8::7]:5060", "0.0.0.0:0"] {
-            let one: SocketAddr = text.parse().unwrap();
-            assert_eq!(address(&digits(one)), Some(one));
-        }
-        for text in ["", "13c4", "c000020a", "c000020a13c4ff", "g000020a13c4", "é00020a13c4"] {
-            assert_eq!(address(text), None, "{text}");
-        }
-    }
 }

@@ -15,10 +15,10 @@
 //! REGISTER right on the survivor, too.
 
 use crate::call::destinations;
-use crate::ends::Ends;
+use crate::client::Client;
 use crate::incoming::Incoming;
 use crate::nonce::{NonceSource, Scope};
-use crate::outgoing::Outgoing;
+use crate::outgoing::{Hop, Outgoing};
 use crate::party::{self, Authorization};
 use crate::proxied_request::ProxiedRequest;
 use crate::step::Step;
@@ -27,7 +27,6 @@ use resilee_sbb::{Failure, Timestamp};
 use resilee_sip_api::Target;
 use resilee_sip_proto::{Message, build};
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
 use std::time::Duration;
 
 /// One request and its answer.
@@ -73,11 +72,12 @@ impl Exchange {
     pub(crate) fn start_within_dialog(
         step: &mut Step<'_>,
         incoming: &Incoming<'_>,
-        receiver: SocketAddr,
+        receiver: Client,
     ) -> Self {
         let mut proxied = ProxiedRequest::start(step, incoming);
-        let outgoing = Outgoing::within_other_dialog(step, incoming.message);
-        proxied.forward(step, outgoing, Flow { remote: receiver, ..incoming.flow });
+        let flow = receiver.flow_beside(&incoming.flow);
+        let outgoing = Outgoing::within_other_dialog(step, incoming.message, &flow);
+        proxied.forward(step, outgoing, flow);
         Exchange {
             request: Vec::new(),
             source: incoming.flow,
@@ -149,9 +149,9 @@ impl Exchange {
             return Err(Failure::new("a REGISTER is not proxied"));
         }
         for (index, (target, flow)) in (0..).zip(targets.iter().zip(destinations)) {
-            let ends = Ends { caller: self.source.remote, callee: flow.remote };
-            let ends = begins_dialog(&request).then_some(ends);
-            let outgoing = Outgoing::to_target(step, &request, index, target, ends);
+            let recorded = begins_dialog(&request).then_some(&self.source);
+            let hop = Hop { to: &flow, recorded };
+            let outgoing = Outgoing::to_target(step, &request, index, target, hop);
             self.proxied.forward(step, outgoing, flow);
         }
         self.decided(step);

@@ -1,7 +1,7 @@
 //! A received request with the mark of where it came from, and the way back for its responses.
 
 use crate::element::DEFAULT_PORT;
-use resilee_membership::Flow;
+use resilee_membership::{Flow, Transport};
 use resilee_sip_proto::{Edit, Message, Via};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -28,6 +28,10 @@ impl Incoming<'_> {
 
 /// Where the responses of a request with this top Via go, which came by this way.
 pub(crate) fn reply_to(via: &Via<'_>, flow: &Flow) -> Flow {
+    if flow.transport == Transport::Tcp {
+        // RFC 3261 §18.2.2: the connection, while it is there.
+        return *flow;
+    }
     let port = match via.rport() {
         Some(_) => flow.remote.port(),
         None => via.port().unwrap_or(DEFAULT_PORT),

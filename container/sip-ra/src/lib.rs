@@ -26,6 +26,7 @@
 //! | `proxied_invite.rs`   | an INVITE on its way through, forked                 |
 //! | `proxied_request.rs`  | any other request on its way through                 |
 //! | `outgoing.rs`         | what is changed in a request that goes on            |
+//! | `advertised.rs`       | which of our addresses a client is told              |
 //! | `loops.rs`            | whether a request was here before (RFC 5393)         |
 //! | `authentication.rs`   | challenges and credentials; nonces are in `nonce.rs` |
 //! | `password_guard.rs`   | who is slowed down, as it tries out passwords        |
@@ -34,10 +35,12 @@
 
 mod activity;
 mod adaptor;
+mod advertised;
 mod asserted_identity;
 mod authentication;
 mod best_response;
 mod call;
+mod client;
 mod element;
 mod ends;
 mod exchange;
@@ -66,5 +69,6 @@ mod step;
 mod supervision;
 
 pub use adaptor::{SipRa, SipRaConfig};
+pub use advertised::Advertised;
 pub use scanners::SCANNERS_DEFAULT;
 pub use supervision::CallLimits;

@@ -21,13 +21,14 @@
 use crate::asserted_identity::strip_assertions;
 use crate::authentication::strip_credentials;
 use crate::call::{Bye, Call};
+use crate::client::Client;
 use crate::element::{DEFAULT_PORT, Element};
 use crate::ends::{Dialogs, Ends};
 use crate::incoming::amended;
 use crate::proxied_invite::without_our_via;
 use crate::step::Step;
 use resilee_core::{Egress, Ingress, PassedOn};
-use resilee_membership::Flow;
+use resilee_membership::{Flow, Transport};
 use resilee_sbb::{CohortId, Timestamp, encode};
 use resilee_sip_api::EndCause;
 use resilee_sip_proto::build::MAX_FORWARDS;
@@ -80,8 +81,8 @@ pub(crate) fn pass_on(element: &Element, cohort: CohortId, ingress: &Ingress) ->
     edit.max_forwards(request.max_forwards().map_or(MAX_FORWARDS, |hops| hops.saturating_sub(1)));
     strip_credentials(&element.secret, &request, &mut edit);
     strip_assertions(&request, &mut edit);
-    edit.push_via(&format!("SIP/2.0/UDP {};branch={branch};rport", element.advertise));
-    let flow = Flow { remote: between.receiver, ..ingress.flow };
+    let flow = between.receiver.flow_beside(&ingress.flow);
+    edit.push_via(&element.via(&flow, &branch));
     Some(PassedOn { egress: vec![Egress::new(flow, edit.finish())], missed: tags.flatten() })
 }
 
@@ -96,7 +97,9 @@ pub(crate) fn pass_back(
     let below = Via::parse(vias.get(1)?.clone())?;
     let reply_to = reply_to(&below)?;
     let mac = element.branches.mac1(&identity(response, &below, &sent_by(&below, reply_to)));
-    let flow = Flow { remote: reply_to, ..*arrived };
+    let is_tcp = below.transport().eq_ignore_ascii_case("TCP");
+    let transport = if is_tcp { Transport::Tcp } else { Transport::Udp };
+    let flow = Client { address: reply_to, transport }.flow_beside(arrived);
     (mac == branch.mac1).then(|| Egress::new(flow, without_our_via(response)))
 }
 

@@ -4,16 +4,27 @@
 //!
 //! Not here: where it goes (`leg.rs`), and whether it was here before (`loops.rs`).
 
+use crate::advertised;
 use crate::asserted_identity::strip_assertions;
 use crate::authentication::strip_credentials;
+use crate::client::Client;
 use crate::ends::{Dialogs, Ends};
 use crate::leg::{Leg, is_same_place, routed};
 use crate::session_timer::Offer;
 use crate::step::Step;
+use resilee_membership::Flow;
 use resilee_sip_api::Target;
 use resilee_sip_proto::branch::ROUTE_PARAMETER;
 use resilee_sip_proto::build::MAX_FORWARDS;
 use resilee_sip_proto::{BranchIdentity, Edit, HeaderName, Message, without_headers};
+
+/// Where a request outside a dialog goes.
+#[derive(Clone, Copy)]
+pub(crate) struct Hop<'a> {
+    pub(crate) to: &'a Flow,
+    /// Where it came from, if it begins a dialog: what follows in it comes by here.
+    pub(crate) recorded: Option<&'a Flow>,
+}
 
 /// A request ready to be sent.
 pub(crate) struct Outgoing {
@@ -26,13 +37,13 @@ pub(crate) struct Outgoing {
 impl Outgoing {
     /// A request outside a dialog, for the target of this index. A service chose the target, so
     /// the client's own Routes end here, and those of the target begin (RFC 3327 §5.3). One that
-    /// begins a call gets our Record-Route, with its ends.
+    /// begins a dialog gets our Record-Route, with its ends.
     pub(crate) fn to_target(
         step: &Step<'_>,
         request: &Message<'_>,
         index: u32,
         target: &Target,
-        ends: Option<Ends>,
+        hop: Hop<'_>,
     ) -> Outgoing {
         let mut edit = Edit::new(request);
         let (uri, routes) = routed(&target.routes, without_headers(&target.uri));
@@ -40,22 +51,28 @@ impl Outgoing {
         for route in routes.iter().rev() {
             edit.push_route(route);
         }
-        if let Some(ends) = ends {
-            edit.push_record_route(&record_route(step, request, ends));
+        if let Some(from) = hop.recorded {
+            for value in record_routes(step, request, from, hop.to) {
+                edit.push_record_route(&value);
+            }
         }
-        finish(step, request, index, edit)
+        finish(step, request, index, edit, hop.to)
     }
 
     /// A request within a dialog that is not a call's: Request-URI and further Routes are obeyed as
     /// far as they are its receiver's to read.
-    pub(crate) fn within_other_dialog(step: &Step<'_>, request: &Message<'_>) -> Outgoing {
+    pub(crate) fn within_other_dialog(
+        step: &Step<'_>,
+        request: &Message<'_>,
+        to: &Flow,
+    ) -> Outgoing {
         let mut edit = Edit::new(request);
         let call_id = request.call_id();
         let routes = request.values(HeaderName::Route).into_iter();
         for _ in routes.take_while(|route| step.element.is_our_route(route, call_id)) {
             edit.pop_route();
         }
-        finish(step, request, 0, edit)
+        finish(step, request, 0, edit, to)
     }
 
     /// A request within a dialog, for its other end: Routes that lead to us are taken off, the
@@ -80,13 +97,18 @@ impl Outgoing {
                 edit.push_route(route);
             }
         }
-        finish(step, request, 0, edit)
+        finish(step, request, 0, edit, &to.flow)
     }
 }
 
-fn finish(step: &Step<'_>, request: &Message<'_>, target: u32, mut edit: Edit<'_>) -> Outgoing {
+fn finish(
+    step: &Step<'_>,
+    request: &Message<'_>,
+    target: u32,
+    mut edit: Edit<'_>,
+    to: &Flow,
+) -> Outgoing {
     let via_branch = branch(step, request, target);
-    let advertise = step.element.advertise;
     // RFC 3261 §16.6 step 3. A Max-Forwards of 0 was refused before.
     edit.max_forwards(request.max_forwards().map_or(MAX_FORWARDS, |hops| hops.saturating_sub(1)));
     strip_credentials(&step.element.secret, request, &mut edit);
@@ -94,7 +116,7 @@ fn finish(step: &Step<'_>, request: &Message<'_>, target: u32, mut edit: Edit<'_
     if let Some(offer) = Offer::of(step.element, request) {
         offer.put(request, &mut edit);
     }
-    edit.push_via(&format!("SIP/2.0/UDP {advertise};branch={via_branch};rport"));
+    edit.push_via(&step.element.via(to, &via_branch));
     Outgoing { via_branch, bytes: edit.finish() }
 }
 
@@ -122,13 +144,16 @@ pub(crate) fn uri_and_routes(request: &Message<'_>) -> String {
     uri_and_routes
 }
 
-/// The cohort in it, signed, leads requests of the dialog to the call's owner; the ends, to the
-/// other end if no node has the call any more.
-fn record_route(step: &Step<'_>, invite: &Message<'_>, ends: Ends) -> String {
-    let (element, call_id) = (step.element, invite.call_id());
+/// Our Record-Route values, the lowest first. The cohort in them, signed, leads requests of the
+/// dialog to the call's owner; the ends, to the other end if no node has the call any more. Two
+/// where the sides differ in transport or IP version, each with what its side can reach (RFC 5658).
+fn record_routes(step: &Step<'_>, request: &Message<'_>, from: &Flow, to: &Flow) -> Vec<String> {
+    let (element, call_id) = (step.element, request.call_id());
     let token = element.branches.route_token(step.cohort(), call_id);
-    let ends = ends.token(element, invite);
-    let address = element.advertise;
-    let name = Dialogs::of(invite).parameter();
-    format!("<sip:{address};lr;{ROUTE_PARAMETER}={token};{name}={ends}>")
+    let ends = Ends { caller: Client::of(from), callee: Client::of(to) }.token(element, request);
+    let name = Dialogs::of(request).parameter();
+    let mut uris = [from, to].map(|client| advertised::uri(&element.advertise, client)).to_vec();
+    uris.dedup();
+    let value = |uri: String| format!("<{uri};{ROUTE_PARAMETER}={token};{name}={ends}>");
+    uris.into_iter().map(value).collect()
 }

@@ -163,12 +163,11 @@ fn branch(step: &Step<'_>, way: &Direction<'_>, method: OwnMethod) -> String {
 
 fn request(step: &Step<'_>, way: &Direction<'_>, method: OwnMethod, via_branch: &str) -> Vec<u8> {
     let (from, to) = (way.from, way.to);
-    let advertise = step.element.advertise;
     let name = method.name();
     let uri = to.target.clone().unwrap_or_else(|| format!("sip:{}", to.flow.remote));
     let (uri, routes) = to.route(&uri);
     let mut headers = vec![
-        ("Via", format!("SIP/2.0/UDP {advertise};branch={via_branch};rport")),
+        ("Via", step.element.via(&to.flow, via_branch)),
         ("Max-Forwards", MAX_FORWARDS.to_string()),
     ];
     headers.extend(routes.into_iter().map(|route| ("Route", route)));

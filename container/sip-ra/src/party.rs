@@ -1,5 +1,6 @@
 //! What services read of a message: parties, contacts, and the events made of them.
 
+use crate::client::Client;
 use crate::incoming::Incoming;
 use crate::step::Step;
 use resilee_sip_api::{Binding, Credentials, Invite, OtherRequest, Party, Register};
@@ -29,7 +30,7 @@ pub(crate) fn invite(
         callee: party("", request_uri),
         caller: party_of(message, HeaderName::From),
         set_up_at: step.now(),
-        source: incoming.flow.remote.to_string(),
+        source: Client::of(&incoming.flow).to_string(),
         credentials: authorization.credentials,
         barred_s: authorization.barred_s,
     }
@@ -45,7 +46,7 @@ pub(crate) fn register(incoming: &Incoming<'_>, authorization: Authorization) ->
         bindings: contacts.iter().filter_map(|contact| binding(contact)).collect(),
         wildcard: contacts.iter().any(|contact| contact.trim() == "*"),
         expires_s: message.header(HeaderName::Expires).and_then(|expires| seconds(&expires)),
-        source: incoming.flow.remote.to_string(),
+        source: Client::of(&incoming.flow).to_string(),
         credentials: authorization.credentials,
         path: message.values_named("Path").into_iter().map(String::from).collect(),
         barred_s: authorization.barred_s,
@@ -60,7 +61,7 @@ pub(crate) fn other_request(incoming: &Incoming<'_>, authorization: Authorizatio
         from: party_of(message, HeaderName::From),
         to: party_of(message, HeaderName::To),
         credentials: authorization.credentials,
-        source: incoming.flow.remote.to_string(),
+        source: Client::of(&incoming.flow).to_string(),
         barred_s: authorization.barred_s,
     }
 }

@@ -63,7 +63,8 @@ impl Node {
             unclean: Unclean::Refuse,
             limits: Limits { deliveries_max, ..Limits::default() },
         };
-        let advertise = harness::BALANCER.parse().expect("an address");
+        let advertise: std::net::SocketAddr = harness::BALANCER.parse().expect("an address");
+        let advertise = advertise.into();
         let (timers, calls) = (TimerConfig::default(), CallLimits::default());
         let (key, cohort) = ([7; 32], CohortId(1));
         let sip = SipRa::new(SipRaConfig { advertise, key, seed: 1, cohort, timers, calls });

@@ -20,6 +20,7 @@ mod chromium;
 mod faults;
 mod management;
 mod old_store;
+mod over_tcp;
 mod own_service;
 mod restart;
 mod sipp_load;

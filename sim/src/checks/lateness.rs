@@ -4,10 +4,12 @@
 //! | what                              | adds                                                     |
 //! |-----------------------------------|----------------------------------------------------------|
 //! | always                            | two hops of the slowest datagram, and clock error        |
+//! | phones over TCP                   | two writes that TCP has to send again                    |
 //! | a network that loses              | repeats until losing them all is less likely than 1e-6   |
 //! | a fault around that moment        | the client's next repeat after the takeover              |
 //! | both nodes die, a clock is behind | any time at all may be missing, but none is too much     |
 
+use crate::world::STREAM_US_MAX;
 use resilee_sbb::Timestamp;
 use resilee_test_kit::NetworkConfig;
 use std::time::Duration;
@@ -31,13 +33,15 @@ pub struct Lateness {
 
 impl Lateness {
     /// In a network without faults.
-    pub fn new(network: &NetworkConfig) -> Self {
+    pub fn new(network: &NetworkConfig, has_streams: bool) -> Self {
         let hops = Duration::from_micros(2 * network.delay_us.end());
         // Two hops; the next repeat is lost with the same chance.
         let lost = 2.0 * f64::from(network.loss_permille) / 1000.0;
         let repeats = (0..REPEATS_MS.len() - 1).find(|n| lost.powi(*n as i32 + 1) < 1e-6);
         let repeats = REPEATS_MS[repeats.unwrap_or(REPEATS_MS.len() - 1)];
-        let usual = hops + CLOCK_ERROR + Duration::from_millis(repeats);
+        let streams = if has_streams { STREAM_US_MAX } else { 0 };
+        let streams = Duration::from_micros(2 * streams);
+        let usual = hops + streams + CLOCK_ERROR + Duration::from_millis(repeats);
         Lateness { usual, troubles: Vec::new(), time_stands: false }
     }
 

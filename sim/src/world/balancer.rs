@@ -2,15 +2,19 @@
 //!
 //! How it dies or stands still is not here (`faults.rs`).
 
+use super::streams::Streams;
 use super::{Action, World, balancer_address, balancer_socket};
 use crate::node::Node;
 use resilee_balancer::{Balancer, BalancerConfig, BalancerInput, BalancerOutput, Server};
+use resilee_membership::{Flow, Transport};
 use resilee_sbb::Timestamp;
+use resilee_sip_tcp::TcpInput;
 use resilee_test_kit::Packet;
 
 impl World {
     pub(super) fn start_balancer(&mut self) {
         self.balancer_life += 1;
+        self.streams = Streams::new(self.phones.len());
         let config = BalancerConfig {
             listen: vec![balancer_address()],
             servers: self.nodes.iter().map(server).collect(),
@@ -27,14 +31,15 @@ impl World {
 
     pub(super) fn balancer_timeout(&self) -> Option<Timestamp> {
         let balancer = self.balancer.as_ref().filter(|_| self.balancer_paused.is_none());
-        balancer.map(Balancer::poll_timeout)
+        balancer.map(|it| self.streams.poll_timeout(it.poll_timeout()))
     }
 
     pub(super) fn arrive_at_balancer(&mut self, packet: Packet) {
         let Packet { source, destination: local, bytes } = packet;
         let node = (0..2).find(|node| local == balancer_socket(*node));
         let Some(server) = node else {
-            return self.feed_balancer(BalancerInput::FromClient { source, local, bytes: &bytes });
+            let flow = Flow { remote: source, local, transport: Transport::Udp };
+            return self.feed_balancer(BalancerInput::FromClient { flow, bytes: &bytes });
         };
         let before = self.forwarded;
         self.feed_balancer(BalancerInput::FromNode { server, bytes: &bytes });
@@ -51,7 +56,11 @@ impl World {
     pub(super) fn drain_balancer(&mut self) {
         while let Some(output) = self.balancer.as_mut().and_then(Balancer::poll_output) {
             match output {
-                BalancerOutput::ToClient { destination, bytes, .. } => {
+                BalancerOutput::ToClient { flow, bytes } if flow.transport == Transport::Tcp => {
+                    self.forwarded += 1;
+                    self.feed_streams(TcpInput::Send { flow, bytes: &bytes });
+                }
+                BalancerOutput::ToClient { flow: Flow { remote: destination, .. }, bytes } => {
                     self.forwarded += 1;
                     let source = balancer_address();
                     self.network.handle_send(self.now, Packet { source, destination, bytes });

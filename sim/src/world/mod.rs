@@ -16,6 +16,7 @@ mod links;
 mod old_store;
 mod outputs;
 mod phones;
+mod streams;
 mod watching;
 
 use crate::checks::{Lateness, OutputCommit, Router, Violation};
@@ -29,10 +30,13 @@ use resilee_balancer::{Algorithm, Balancer, BalancerInput};
 use resilee_core::{Input, Peer};
 use resilee_membership::{Key, View, VoterState};
 use resilee_sbb::{DeliveryId, Outcome, Timestamp};
+use resilee_sip_tcp::TcpInput;
 use resilee_test_kit::{Network, Packet, Phone, PhoneCommand, PhoneEvent, PhoneInput, Random};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
+pub use streams::STREAM_US_MAX;
+use streams::Streams;
 
 /// When the simulated world begins.
 pub const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
@@ -92,6 +96,13 @@ enum Action {
         number: u64,
     },
     Start(Process),
+    /// Bytes of a phone, or for it, in a stream.
+    Stream {
+        life: u64,
+        phone: usize,
+        to_phone: bool,
+        bytes: Vec<u8>,
+    },
     Command {
         phone: usize,
         command: PhoneCommand,
@@ -143,6 +154,8 @@ pub struct World {
     voted: [u64; 2],
     cluster: Cluster,
     balancer: Option<Balancer>,
+    /// The connections of phones over TCP.
+    streams: Streams,
     balancer_life: u64,
     /// What came to the balancer while it stood still; `None`: it runs.
     balancer_paused: Option<Vec<Action>>,
@@ -192,6 +205,7 @@ impl World {
         let phones = users.iter().enumerate();
         let phones = phones.map(|(i, user)| Phone::new(phone(plan, i, user), START));
         let phones: Vec<_> = phones.collect();
+        let phones_count = phones.len();
         World {
             now: START,
             steps: 0,
@@ -203,7 +217,7 @@ impl World {
             watch: OutputCommit::default(),
             router: Router::default(),
             violation: None,
-            lateness: Lateness::new(&plan.network),
+            lateness: Lateness::new(&plan.network, plan.over_tcp != 0),
             in_order: plan.network.loss_permille == 0 && plan.network.reorder_permille == 0,
             power_cut: false,
             old_store: None,
@@ -219,6 +233,7 @@ impl World {
                 planted: plan.planted,
             },
             balancer: None,
+            streams: Streams::new(phones_count),
             balancer_life: 0,
             balancer_paused: None,
             seat_state: None,
@@ -312,6 +327,7 @@ impl World {
         }
         if self.balancer_timeout().is_some_and(|at| at <= self.now) {
             self.feed_balancer(BalancerInput::Timeout);
+            self.feed_streams(TcpInput::Timeout);
         }
         for phone in 0..self.phones.len() {
             if self.phones_due[phone].is_some_and(|at| at <= self.now) {
@@ -322,12 +338,21 @@ impl World {
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Arrived(_) | Action::Refused { .. } | Action::SeatTold { .. }
+            Action::Arrived(_)
+            | Action::Refused { .. }
+            | Action::SeatTold { .. }
+            | Action::Stream { to_phone: false, .. }
                 if self.balancer_paused.is_some() =>
             {
                 self.balancer_paused.get_or_insert_default().push(action);
             }
             Action::Arrived(packet) => self.arrive_at_balancer(packet),
+            Action::Stream { life, .. } if life != self.balancer_life => {}
+            Action::Stream { phone, to_phone: true, bytes, .. } => {
+                let source = balancer_address();
+                self.feed_phone(phone, PhoneInput::Datagram { source, bytes });
+            }
+            Action::Stream { phone, bytes, .. } => self.arrive_in_stream(phone, &bytes),
             Action::Outcome { node, life, delivery, outcome } => {
                 self.feed_life(node, life, Input::Outcome { delivery, outcome });
             }

@@ -3,6 +3,7 @@
 use super::{World, address, balancer_address};
 use crate::node::{DOMAIN, PASSWORD, timers};
 use crate::plan::Plan;
+use resilee_sip_proto::TimerConfig;
 use resilee_test_kit::{AnswerPolicy, Packet, PhoneConfig, PhoneInput, PhoneOutput};
 
 impl World {
@@ -10,6 +11,9 @@ impl World {
         self.phones[phone].handle_input(self.now, input);
         while let Some(output) = self.phones[phone].poll_output() {
             match output {
+                PhoneOutput::Send { bytes, .. } if self.phones[phone].config().timers.reliable => {
+                    self.send_in_stream(phone, bytes);
+                }
                 PhoneOutput::Send { destination, bytes } => {
                     let source = self.phones[phone].config().address;
                     self.network.handle_send(self.now, Packet { source, destination, bytes });
@@ -37,7 +41,7 @@ pub(super) fn phone(plan: &Plan, index: usize, user: &str) -> PhoneConfig {
         ring_ms: plan.ring_ms,
         answer: AnswerPolicy::Answer,
         seed: plan.seed,
-        timers: timers(),
+        timers: TimerConfig { reliable: plan.over_tcp >> index & 1 == 1, ..timers() },
         rtp: None,
     }
 }

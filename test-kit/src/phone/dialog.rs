@@ -123,7 +123,8 @@ impl Dialog {
             tag => format!("<{uri}>;tag={tag}"),
         };
         let branch = random.token();
-        let via = format!("SIP/2.0/UDP {};branch=z9hG4bK{branch};rport", config.address);
+        let transport = if config.timers.reliable { "TCP" } else { "UDP" };
+        let via = format!("SIP/2.0/{transport} {};branch=z9hG4bK{branch};rport", config.address);
         let mut headers = Headers::default();
         headers.push(headers::Via::new(via).into());
         headers.push(headers::MaxForwards::from(build::MAX_FORWARDS).into());
@@ -146,7 +147,8 @@ pub(super) fn address_of_record(config: &PhoneConfig) -> String {
 
 /// The URI at which this phone is reached.
 pub(super) fn contact(config: &PhoneConfig) -> String {
-    format!("sip:{}@{}", config.user, config.address)
+    let transport = if config.timers.reliable { ";transport=tcp" } else { "" };
+    format!("sip:{}@{}{transport}", config.user, config.address)
 }
 
 /// URI of the first Contact.

@@ -26,7 +26,8 @@ pub struct PhoneConfig {
     pub answer: AnswerPolicy,
     /// Determines its tags, branches, Call-IDs and client nonces, together with user and address.
     pub seed: u64,
-    /// Timer values.
+    /// Timer values. With a reliable transport it says that it is reached over TCP; whoever has
+    /// its connection gives it each message of the stream as a datagram.
     pub timers: TimerConfig,
     /// Where it wants audio; `None`: it refuses the stream.
     pub rtp: Option<SocketAddr>,

@@ -3,7 +3,8 @@
 //! Feed it with [`Phone::handle_input`], then take [`Phone::poll_output`] until there is none,
 //! then come back at [`Phone::poll_timeout`] or when something happens. One call at a time; it
 //! keeps answering repeats that belong to the calls before. Not here: media (see [`crate::rtp`]),
-//! hold, transfer, forking beyond ending the surplus branches, name service, TCP.
+//! hold, transfer, forking beyond ending the surplus branches, name service, the connections of a
+//! phone over TCP.
 
 mod authentication;
 mod call;

@@ -1,5 +1,6 @@
 //! The shape of `node.toml`, as it is written. What its values mean is checked in `mod.rs`.
 
+use resilee_config::OneOrMany;
 use serde::Deserialize;
 use std::path::PathBuf;
 use toml::Spanned;
@@ -40,8 +41,8 @@ pub(super) struct Node {
 #[serde(deny_unknown_fields)]
 pub(super) struct Sip {
     pub listen: Spanned<String>,
-    pub advertise: Option<Spanned<String>>,
-    pub behind_balancer: Option<Spanned<String>>,
+    pub advertise: Option<Spanned<OneOrMany>>,
+    pub behind_balancer: Option<Spanned<OneOrMany>>,
     pub digest_algorithms: Option<Spanned<Vec<Spanned<String>>>>,
     pub scanners: Option<Spanned<Vec<Spanned<String>>>>,
 }

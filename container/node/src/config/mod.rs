@@ -3,6 +3,7 @@
 //! An error names the file, the line, the key and what is expected. Paths in the file are
 //! relative to its folder.
 
+mod advertised;
 mod calls;
 mod file;
 mod http;
@@ -25,7 +26,7 @@ use resilee_membership::{Key, NodeName, Unclean};
 use resilee_sbb::{CodecError, Tables};
 use resilee_sip_api::Account;
 use resilee_sip_proto::TimerConfig;
-use resilee_sip_ra::CallLimits;
+use resilee_sip_ra::{Advertised, CallLimits};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -43,10 +44,10 @@ pub struct NodeConfig {
     pub name: NodeName,
     /// Folder of store and journals.
     pub data_dir: PathBuf,
-    /// UDP address of SIP.
+    /// Address of SIP: UDP, and for a node without a balancer TCP, too.
     pub sip_listen: SocketAddr,
-    /// The address that clients know: the balancer's, or this node's own.
-    pub advertise: SocketAddr,
+    /// The addresses that clients know: the balancer's, or this node's own.
+    pub advertise: Advertised,
     /// How clients prove who they are, and who is not listened to.
     pub sip: SipConfig,
     /// True if that is a balancer's.
@@ -166,7 +167,7 @@ fn sip_timers(t1_ms: u64) -> TimerConfig {
 struct Addresses {
     own: OwnAddresses,
     sip: SocketAddr,
-    advertise: SocketAddr,
+    advertise: Advertised,
     cluster: Option<SocketAddr>,
     admin: Option<SocketAddr>,
     http: Option<SocketAddr>,
@@ -176,7 +177,11 @@ impl Addresses {
     fn read(source: &Source<'_>, file: &file::File) -> Result<Self, ConfigError> {
         let mut own = OwnAddresses::default();
         let sip = source.address("sip.listen", &file.sip.listen)?;
-        own.take(Protocol::Udp, sip, source.place("sip.listen", file.sip.listen.span()))?;
+        let sip_place = source.place("sip.listen", file.sip.listen.span());
+        own.take(Protocol::Udp, sip, sip_place.clone())?;
+        if file.sip.behind_balancer.is_none() {
+            own.take(Protocol::Tcp, sip, sip_place)?;
+        }
         let cluster = match &file.cluster.listen {
             None => None,
             Some(text) => {
@@ -204,44 +209,9 @@ impl Addresses {
                 Some(address)
             }
         };
-        let advertise = advertised(source, &file.sip, sip, &own)?;
+        let advertise = advertised::read(source, &file.sip, sip, &own)?;
         Ok(Addresses { own, sip, advertise, cluster, admin, http })
     }
-}
-
-/// The address that clients know.
-fn advertised(
-    source: &Source<'_>,
-    sip: &file::Sip,
-    listen: SocketAddr,
-    own: &OwnAddresses,
-) -> Result<SocketAddr, ConfigError> {
-    let (address, place) = match (&sip.behind_balancer, &sip.advertise) {
-        (Some(_), Some(advertise)) => {
-            let what = "behind a balancer clients know the balancer only: remove advertise or \
-                        behind_balancer";
-            return Err(source.error("sip.advertise", advertise.span(), what));
-        }
-        (Some(balancer), None) => {
-            let place = source.place("sip.behind_balancer", balancer.span());
-            let address = source.address("sip.behind_balancer", balancer)?;
-            own.check_foreign(Protocol::Udp, address, &place)?;
-            (address, place)
-        }
-        (None, Some(advertise)) => {
-            let place = source.place("sip.advertise", advertise.span());
-            (source.address("sip.advertise", advertise)?, place)
-        }
-        (None, None) => (listen, source.place("sip.listen", sip.listen.span())),
-    };
-    if address.ip().is_unspecified() {
-        let what = format!(
-            "{address} is no address that clients can send to: set advertise (or \
-             behind_balancer) to the one they use"
-        );
-        return Err(place.error(what));
-    }
-    Ok(address)
 }
 
 fn peers(
@@ -269,7 +239,7 @@ fn peers(
             return Err(place.error(format!("{address} is there twice: each has its own")));
         }
         known.own.check_foreign(Protocol::Udp, address, &place)?;
-        if address == known.advertise {
+        if known.advertise.addresses().any(|balancer| balancer == address) {
             let what = format!("{address}: this is the balancer's: the node's own is expected");
             return Err(place.error(what));
         }

@@ -9,11 +9,14 @@ use resilee_membership::{Flow, Transport};
 use resilee_sbb::{ActivityId, CellId, CohortId, Event, EventPayload, Timestamp, encode};
 use resilee_sip_api::{Account, Invite, OtherRequest, Register, SipCommand, Target};
 use resilee_sip_proto::{Message, TimerConfig};
-use resilee_sip_ra::{CallLimits, SipRa, SipRaConfig};
+use resilee_sip_ra::{Advertised, CallLimits, SipRa, SipRaConfig};
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 pub const BALANCER: &str = "198.51.100.1:5060";
+/// The same for IPv6.
+pub const BALANCER_V6: &str = "[2001:db8::100]:5060";
 
 /// What the service does with a request that begins an activity.
 #[derive(Clone)]
@@ -42,7 +45,7 @@ pub struct Turn {
 impl Turn {
     /// What was sent to `address`, as text.
     pub fn to(&self, address: &str) -> Vec<String> {
-        let to_it = |sent: &&Egress| sent.flow.remote.to_string() == address;
+        let to_it = |sent: &&Egress| sent.flow.remote == flow(address).remote;
         let text = |sent: &Egress| String::from_utf8(sent.bytes.clone()).expect("text");
         self.sent.iter().filter(to_it).map(text).collect()
     }
@@ -395,17 +398,20 @@ pub fn parse(text: &str) -> Message<'_> {
 }
 
 fn adaptor(cohort: CohortId, seed: u64) -> SipRa {
-    let advertise = BALANCER.parse().expect("an address");
+    let [v4, v6] = [BALANCER, BALANCER_V6].map(|it| it.parse().expect("an address"));
+    let advertise = Advertised::both(v4, v6).expect("one of each");
     let timers = TimerConfig::default();
     let calls = CallLimits::default();
     SipRa::new(SipRaConfig { advertise, key: [7; 32], seed, cohort, timers, calls })
 }
 
-/// The way of a message from this address.
+/// The way of a message from this address; with `;transport=tcp` behind it, over TCP.
 pub fn flow(remote: &str) -> Flow {
-    Flow {
-        remote: remote.parse().expect("an address"),
-        local: BALANCER.parse().expect("an address"),
-        transport: Transport::Udp,
-    }
+    let (remote, transport) = match remote.strip_suffix(";transport=tcp") {
+        Some(remote) => (remote, Transport::Tcp),
+        None => (remote, Transport::Udp),
+    };
+    let remote: SocketAddr = remote.parse().expect("an address");
+    let local = if remote.is_ipv4() { BALANCER } else { BALANCER_V6 };
+    Flow { remote, local: local.parse().expect("an address"), transport }
 }

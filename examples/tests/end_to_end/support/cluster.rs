@@ -10,7 +10,7 @@ use nix::unistd::Pid;
 use resilee_sip_api::Account;
 use std::env;
 use std::fs;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -127,6 +127,11 @@ impl Cluster {
     /// Where phones send to.
     pub fn sip(&self) -> SocketAddr {
         self.sip
+    }
+
+    /// Where phones with IPv6 send to.
+    pub fn sip_v6(&self) -> SocketAddr {
+        SocketAddr::new(Ipv6Addr::LOCALHOST.into(), self.sip.port())
     }
 
     /// Where files and logs are.
@@ -339,8 +344,9 @@ impl Plan {
     fn balancer_toml(&self) -> String {
         let Plan { sip, nodes_listen, node_sip, .. } = self;
         let mut text = format!(
-            "listen = \"{sip}\"\nnodes_listen = \"{nodes_listen}\"\nkey_file = \"cluster.key\"\n\
-             algorithm = \"first-alive\"\n\n[heartbeat]\ninterval_ms = 50\nmissed = 6\n"
+            "listen = {}\nnodes_listen = \"{nodes_listen}\"\nkey_file = \"cluster.key\"\n\
+             algorithm = \"first-alive\"\n\n[heartbeat]\ninterval_ms = 50\nmissed = 6\n",
+            both_versions(*sip)
         );
         for (name, address) in SERVERS.iter().zip(node_sip) {
             text.push_str(&format!("\n[[server]]\nname = \"{name}\"\naddress = \"{address}\"\n"));
@@ -350,7 +356,7 @@ impl Plan {
 
     fn node_toml(&self, index: usize, link: Link) -> String {
         let (name, peer) = (SERVERS[index], SERVERS[1 - index]);
-        let (sip, advertise) = (self.node_sip[index], self.sip);
+        let (sip, advertise) = (self.node_sip[index], both_versions(self.sip));
         let (cluster, other) = (self.node_cluster[index], self.node_cluster[1 - index]);
         let admin = self.admin[index];
         let certificates = match link {
@@ -362,12 +368,17 @@ impl Plan {
         };
         format!(
             "[node]\nname = \"{name}\"\ndata_dir = \"{name}.data\"\n\n\
-             [sip]\nlisten = \"{sip}\"\nbehind_balancer = \"{advertise}\"\n\n\
+             [sip]\nlisten = \"{sip}\"\nbehind_balancer = {advertise}\n\n\
              [cluster]\nlisten = \"{cluster}\"\nkey_file = \"cluster.key\"\n\
              peers = [{{ name = \"{peer}\", address = \"{other}\" }}]\n{certificates}\n\
              [admin]\nlisten = \"{admin}\"\ntoken_file = \"{TOKEN}\"\n"
         )
     }
+}
+
+/// Both loopback addresses with the port of this one, as a value of a property file.
+fn both_versions(address: SocketAddr) -> String {
+    format!("[\"{address}\", \"[::1]:{}\"]", address.port())
 }
 
 /// In the folder `tls`, by the command that an operator uses.

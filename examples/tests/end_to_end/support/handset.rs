@@ -1,17 +1,17 @@
-//! A phone of the test kit with a socket and a thread: it registers, calls, answers, hangs up.
+//! A phone of the test kit with a line and a thread: it registers, calls, answers, hangs up.
 //!
 //! What a phone decides is the test kit's. It has no media: that is the softphones' test.
 
 use super::cluster::{DOMAIN, password};
 use super::condition::{SOON, wait_for};
-use super::ports::loopback;
+use super::line::{Line, Transport};
 use resilee_sbb::Timestamp;
 use resilee_sip_proto::TimerConfig;
 use resilee_test_kit::{
     AnswerPolicy, CallPhase, CallStatus, Phone, PhoneCommand, PhoneConfig, PhoneEvent, PhoneInput,
     PhoneOutput,
 };
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
@@ -31,38 +31,51 @@ struct Shown {
     events: Vec<PhoneEvent>,
 }
 
+/// What its thread is told.
+#[derive(Debug)]
+enum Order {
+    /// By its user.
+    Phone(PhoneCommand),
+    /// Its connection breaks.
+    LoseConnection,
+}
+
 /// See the module. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Handset {
     user: String,
-    commands: Sender<PhoneCommand>,
+    orders: Sender<Order>,
     shown: Arc<Mutex<Shown>>,
 }
 
 impl Handset {
     /// A phone of `user` that sends to `proxy`.
     pub fn start(user: &str, proxy: SocketAddr) -> Self {
-        let socket = UdpSocket::bind(loopback(0)).expect("a port for a phone");
-        socket.set_read_timeout(Some(LOOK_EVERY)).expect("a socket has a timeout");
+        Handset::start_over(Transport::Udp, user, proxy)
+    }
+
+    /// The same, connected by this.
+    pub fn start_over(transport: Transport, user: &str, proxy: SocketAddr) -> Self {
+        let line = Line::open(transport, proxy, LOOK_EVERY);
         let now = now();
         let config = PhoneConfig {
             user: user.to_owned(),
             domain: DOMAIN.to_owned(),
             password: Some(password(user)),
-            address: socket.local_addr().expect("a bound socket has an address"),
+            address: line.address(),
             proxy,
             register_expires_s: 300,
             ring_ms: RING_MS,
             answer: AnswerPolicy::Answer,
             seed: now.as_micros(),
-            timers: TimerConfig::default(),
+            timers: TimerConfig { reliable: transport == Transport::Tcp, ..TimerConfig::default() },
             rtp: None,
         };
-        let (commands, wanted) = channel();
+        let (orders, wanted) = channel();
         let shown = Arc::new(Mutex::new(Shown::default()));
-        let desk = Desk { phone: Phone::new(config, now), socket, shown: shown.clone() };
+        let desk = Desk { phone: Phone::new(config, now), line, shown: shown.clone() };
         thread::spawn(move || desk.run(&wanted));
-        Handset { user: user.to_owned(), commands, shown }
+        Handset { user: user.to_owned(), orders, shown }
     }
 
     /// Registers.
@@ -122,6 +135,11 @@ impl Handset {
         assert_eq!(end, PhoneEvent::HungUp { by_remote }, "{}", self.user);
     }
 
+    /// Its connection breaks; it takes another, and opens one when it has something to say.
+    pub fn lose_connection(&self) {
+        self.orders.send(Order::LoseConnection).expect("the phone's thread runs");
+    }
+
     /// True while it talks.
     pub fn is_talking(&self) -> bool {
         let shown = self.shown();
@@ -143,7 +161,8 @@ impl Handset {
     }
 
     fn press(&self, command: PhoneCommand) {
-        self.commands.send(command).expect("the phone's thread runs as long as its handset");
+        let sent = self.orders.send(Order::Phone(command));
+        sent.expect("the phone's thread runs as long as its handset");
     }
 
     #[track_caller]
@@ -168,17 +187,19 @@ impl Drop for Handset {
 /// Behind the handset: phone, socket and clock.
 struct Desk {
     phone: Phone,
-    socket: UdpSocket,
+    line: Line,
     shown: Arc<Mutex<Shown>>,
 }
 
 impl Desk {
     /// Runs until the handset is gone.
-    fn run(mut self, wanted: &Receiver<PhoneCommand>) {
-        let mut buffer = vec![0; 65_535];
+    fn run(mut self, wanted: &Receiver<Order>) {
         loop {
             match wanted.try_recv() {
-                Ok(command) => self.phone.handle_input(now(), PhoneInput::Command(command)),
+                Ok(Order::Phone(command)) => {
+                    self.phone.handle_input(now(), PhoneInput::Command(command));
+                }
+                Ok(Order::LoseConnection) => self.line.hang(),
                 Err(TryRecvError::Empty) => {}
                 Err(TryRecvError::Disconnected) => return,
             }
@@ -186,9 +207,7 @@ impl Desk {
                 self.phone.handle_input(now(), PhoneInput::Timeout);
             }
             self.carry_out();
-            // An error is a timeout, or tells of an earlier datagram: SIP repeats those.
-            if let Ok((length, source)) = self.socket.recv_from(&mut buffer) {
-                let bytes = buffer[..length].to_vec();
+            if let Some((source, bytes)) = self.line.receive() {
                 self.phone.handle_input(now(), PhoneInput::Datagram { source, bytes });
                 self.carry_out();
             }
@@ -199,10 +218,7 @@ impl Desk {
         let mut events = Vec::new();
         while let Some(output) = self.phone.poll_output() {
             match output {
-                PhoneOutput::Send { destination, bytes } => {
-                    // What cannot be sent is lost, like what gets lost on its way.
-                    let _ = self.socket.send_to(&bytes, destination);
-                }
+                PhoneOutput::Send { destination, bytes } => self.line.send(destination, &bytes),
                 PhoneOutput::Event(event) => events.push(event),
             }
         }

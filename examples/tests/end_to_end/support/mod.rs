@@ -4,6 +4,7 @@ pub mod browser;
 pub mod cluster;
 pub mod condition;
 pub mod handset;
+pub mod line;
 pub mod ports;
 pub mod process;
 pub mod rest;

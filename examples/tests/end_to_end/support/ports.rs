@@ -3,7 +3,7 @@
 //! They lie below the range from which the system draws ports of its own (32768 and up), so that
 //! no connection of a test takes one between the look and the use.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -42,5 +42,9 @@ pub fn loopback(port: u16) -> SocketAddr {
 /// Softphones also use the machine's other addresses.
 fn is_free(port: u16) -> bool {
     let anywhere = (Ipv4Addr::UNSPECIFIED, port);
-    UdpSocket::bind(anywhere).is_ok() && TcpListener::bind(anywhere).is_ok()
+    let loopback = (Ipv6Addr::LOCALHOST, port);
+    let is_free = |anywhere: SocketAddr| {
+        UdpSocket::bind(anywhere).is_ok() && TcpListener::bind(anywhere).is_ok()
+    };
+    is_free(anywhere.into()) && is_free(loopback.into())
 }

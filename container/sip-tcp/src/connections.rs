@@ -1,0 +1,263 @@
+//! The connections: who may open one, when it is closed, and which one leads to a client.
+//!
+//! | what happens                                       | what becomes of it                      |
+//! |----------------------------------------------------|-----------------------------------------|
+//! | a connection too many, of all or of one address    | closed at once                          |
+//! | a message that takes too long, or never begins     | closed                                  |
+//! | nothing for long                                   | closed                                  |
+//! | bytes that are no SIP                              | closed                                  |
+//! | a message for a client with a connection           | written                                 |
+//! | a message for one whose connection is gone         | a new one, to the same IP address and   |
+//! |                                                    | the port that the message names for it  |
+//! |                                                    | (RFC 3261 §18.1.1, §18.2.2), which is   |
+//! |                                                    | used for what follows                   |
+//! | the same, but the message names another address    | dropped: a client behind a NAT must     |
+//! |                                                    | come back by itself                     |
+
+use crate::boundary::{ConnectionId, TcpDrop, TcpLimits};
+use resilee_membership::{Flow, Transport};
+use resilee_sbb::Timestamp;
+use resilee_sip_proto::framing::{Frame, Framing};
+use resilee_sip_proto::{HeaderName, Message, SipUri, name_addr};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// Most messages that wait for a connection that is being opened.
+const WAITING_MAX: usize = 32;
+
+/// Port of a SIP URI or Via without one (RFC 3261 §19.1.2).
+const DEFAULT_PORT: u16 = 5060;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    limits: TcpLimits,
+    next: u64,
+    all: BTreeMap<ConnectionId, Connection>,
+    /// The latest connection with each client's address.
+    by_remote: BTreeMap<SocketAddr, ConnectionId>,
+    /// Connections that were opened from each IP address.
+    by_source: BTreeMap<IpAddr, usize>,
+    /// When each one is closed, unless something moves.
+    due: BTreeSet<(Timestamp, ConnectionId)>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    flow: Flow,
+    /// Opened by the client: it counts for its address.
+    is_accepted: bool,
+    framing: Framing,
+    /// A message or a ping was there.
+    has_spoken: bool,
+    /// The message that is coming has begun.
+    is_within_message: bool,
+    due: Timestamp,
+    /// What is to be written once it is open; `None`: it is.
+    waiting: Option<Vec<Vec<u8>>>,
+}
+
+/// How a message gets to its client.
+pub(crate) enum Way {
+    /// Written at once.
+    Write(ConnectionId),
+    /// Kept until the connection is open.
+    Waits(ConnectionId),
+    /// The connection is to be opened; it is kept until then.
+    Open(ConnectionId, SocketAddr),
+}
+
+impl Connections {
+    pub(crate) fn new(limits: TcpLimits) -> Self {
+        Connections {
+            limits,
+            next: 0,
+            all: BTreeMap::new(),
+            by_remote: BTreeMap::new(),
+            by_source: BTreeMap::new(),
+            due: BTreeSet::new(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    /// A client has connected.
+    pub(crate) fn accept(
+        &mut self,
+        now: Timestamp,
+        remote: SocketAddr,
+        local: SocketAddr,
+    ) -> Result<ConnectionId, TcpDrop> {
+        let of_source = self.by_source.get(&remote.ip()).copied().unwrap_or(0);
+        if self.all.len() >= self.limits.connections_max {
+            return Err(TcpDrop::TooManyConnections);
+        }
+        if of_source >= self.limits.connections_per_source_max {
+            return Err(TcpDrop::TooManyOfSource);
+        }
+        self.by_source.insert(remote.ip(), of_source + 1);
+        Ok(self.add(now, Flow { remote, local, transport: Transport::Tcp }, None))
+    }
+
+    /// A connection that was asked for is there; what waited for it is to be written.
+    pub(crate) fn opened(&mut self, now: Timestamp, connection: ConnectionId) -> Vec<Vec<u8>> {
+        let idle = now + Duration::from_millis(self.limits.idle_ms);
+        let Some(opened) = self.all.get_mut(&connection) else { return Vec::new() };
+        opened.has_spoken = true;
+        let waiting = opened.waiting.take().unwrap_or_default();
+        self.set_due(connection, idle);
+        waiting
+    }
+
+    /// What a client sent: its frames, or why it is to be closed.
+    pub(crate) fn received(
+        &mut self,
+        now: Timestamp,
+        connection: ConnectionId,
+        bytes: &[u8],
+    ) -> Result<Option<(Flow, Vec<Frame>)>, TcpDrop> {
+        // What was under way when it was closed.
+        let Some(from) = self.all.get_mut(&connection) else { return Ok(None) };
+        from.framing.handle_bytes(bytes);
+        let mut frames = Vec::new();
+        while let Some(frame) = from.framing.poll_frame().map_err(|_| TcpDrop::Unreadable)? {
+            frames.push(frame);
+        }
+        let was_within =
+            std::mem::replace(&mut from.is_within_message, from.framing.is_within_message());
+        from.has_spoken |= !frames.is_empty();
+        let (flow, has_spoken) = (from.flow, from.has_spoken);
+        if from.is_within_message {
+            // One that comes byte by byte does not get more time by that.
+            if !was_within && has_spoken || !frames.is_empty() {
+                self.set_due(
+                    connection,
+                    now + Duration::from_millis(self.limits.message_within_ms),
+                );
+            }
+        } else if has_spoken {
+            self.set_due(connection, now + Duration::from_millis(self.limits.idle_ms));
+        }
+        Ok(Some((flow, frames)))
+    }
+
+    /// Forgets it; how many messages waited for it.
+    pub(crate) fn close(&mut self, connection: ConnectionId) -> usize {
+        let Some(closed) = self.all.remove(&connection) else { return 0 };
+        self.due.remove(&(closed.due, connection));
+        let remote = closed.flow.remote;
+        if self.by_remote.get(&remote) == Some(&connection) {
+            self.by_remote.remove(&remote);
+        }
+        if closed.is_accepted
+            && let Some(count) = self.by_source.get_mut(&remote.ip())
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.by_source.remove(&remote.ip());
+            }
+        }
+        closed.waiting.map_or(0, |waiting| waiting.len())
+    }
+
+    /// The connection by which a message would get to a client, if there is one.
+    pub(crate) fn find(&self, flow: &Flow, bytes: &[u8]) -> Option<ConnectionId> {
+        let known = self.by_remote.get(&flow.remote);
+        let opened = || self.by_remote.get(&takes_connections_at(flow.remote.ip(), bytes)?);
+        known.or_else(opened).copied()
+    }
+
+    /// How a message gets to a client. One that waits is kept here.
+    pub(crate) fn reach(
+        &mut self,
+        now: Timestamp,
+        flow: &Flow,
+        bytes: &[u8],
+    ) -> Result<Way, TcpDrop> {
+        let Some(connection) = self.find(flow, bytes) else {
+            let remote = takes_connections_at(flow.remote.ip(), bytes);
+            let remote = remote.ok_or(TcpDrop::Unreachable)?;
+            if self.all.len() >= self.limits.connections_max {
+                return Err(TcpDrop::TooManyConnections);
+            }
+            let flow = Flow { remote, ..*flow };
+            return Ok(Way::Open(self.add(now, flow, Some(vec![bytes.to_vec()])), remote));
+        };
+        let to = self.all.get_mut(&connection).expect("a connection with an address is there");
+        match &mut to.waiting {
+            Some(waiting) if waiting.len() >= WAITING_MAX => return Err(TcpDrop::NotRead),
+            Some(waiting) => waiting.push(bytes.to_vec()),
+            None => {
+                if !to.is_within_message {
+                    let idle = now + Duration::from_millis(self.limits.idle_ms);
+                    self.set_due(connection, idle);
+                }
+                return Ok(Way::Write(connection));
+            }
+        }
+        Ok(Way::Waits(connection))
+    }
+
+    /// One that is to be closed, and why.
+    pub(crate) fn poll_overdue(&mut self, now: Timestamp) -> Option<(ConnectionId, TcpDrop)> {
+        let (_, connection) = self.due.first().copied().filter(|(due, _)| *due <= now)?;
+        let overdue = &self.all[&connection];
+        let is_idle = overdue.has_spoken && !overdue.is_within_message;
+        let reason = match is_idle {
+            _ if overdue.waiting.is_some() => TcpDrop::Unreachable,
+            true => TcpDrop::Idle,
+            false => TcpDrop::TooSlow,
+        };
+        Some((connection, reason))
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    fn add(&mut self, now: Timestamp, flow: Flow, waiting: Option<Vec<Vec<u8>>>) -> ConnectionId {
+        let connection = ConnectionId(self.next);
+        self.next += 1;
+        let due = now + Duration::from_millis(self.limits.message_within_ms);
+        let added = Connection {
+            flow,
+            is_accepted: waiting.is_none(),
+            framing: Framing::default(),
+            has_spoken: false,
+            is_within_message: false,
+            due,
+            waiting,
+        };
+        self.all.insert(connection, added);
+        self.by_remote.insert(flow.remote, connection);
+        self.due.insert((due, connection));
+        connection
+    }
+
+    fn set_due(&mut self, connection: ConnectionId, due: Timestamp) {
+        let Some(moved) = self.all.get_mut(&connection) else { return };
+        self.due.remove(&(moved.due, connection));
+        moved.due = due;
+        self.due.insert((due, connection));
+    }
+}
+
+/// Where a client at this IP address takes connections, by a message for it: the port in its Via
+/// or URI.
+fn takes_connections_at(ip: IpAddr, bytes: &[u8]) -> Option<SocketAddr> {
+    let message = Message::parse(bytes).ok()?;
+    let port = if message.is_request() {
+        let routes = message.values(HeaderName::Route);
+        let route = routes.first().and_then(|route| Some(name_addr(route)?.uri));
+        let next = SipUri::parse(route.or(message.request_uri())?)?;
+        let host: IpAddr = next.host.parse().ok()?;
+        (host.to_canonical() == ip.to_canonical()).then_some(next.port)?
+    } else {
+        // RFC 3261 §18.2.2: at the source address, whatever host it names.
+        message.top_via().port()
+    };
+    Some(SocketAddr::new(ip, port.unwrap_or(DEFAULT_PORT)))
+}

@@ -1,0 +1,99 @@
+//! Who may connect, and when a connection is closed.
+
+use super::stage::{CLIENT, Stage, flow, request, response};
+use resilee_sip_tcp::{ConnectionId, TcpDrop, TcpInput, TcpLimits};
+
+fn limits() -> TcpLimits {
+    TcpLimits { connections_max: 3, connections_per_source_max: 2, ..TcpLimits::default() }
+}
+
+#[test]
+fn an_address_and_all_together_have_a_limit_that_ends_with_the_connections() {
+    let mut stage = Stage::new(limits());
+    let first = stage.accept("192.0.2.1:1").unwrap();
+    stage.accept("192.0.2.1:2").unwrap();
+    assert_eq!(stage.accept("192.0.2.1:3"), None);
+    stage.accept("192.0.2.2:1").unwrap();
+    assert_eq!(stage.accept("192.0.2.3:1"), None);
+    let drops = stage.clients.drops();
+    assert_eq!(drops.count(TcpDrop::TooManyOfSource), 1);
+    assert_eq!(drops.count(TcpDrop::TooManyConnections), 1);
+    stage.handle(TcpInput::Closed(first));
+    assert!(stage.accept("192.0.2.1:4").is_some());
+}
+
+#[test]
+fn who_says_nothing_or_says_it_byte_by_byte_is_cut_off() {
+    let (mut stage, _) = Stage::connected();
+    assert_eq!(stage.pass(9_999), [""; 0]);
+    assert_eq!(stage.pass(1), ["close 0", "TooSlow"]);
+
+    let slow = stage.accept(CLIENT).unwrap();
+    stage.says(slow, &request("OPTIONS", "z1"));
+    stage.node(&response(200, "OPTIONS", "z1"));
+    let mut told = Vec::new();
+    for byte in request("OPTIONS", "z2").chars().take(20) {
+        told.extend(stage.says(slow, &byte.to_string()));
+        told.extend(stage.pass(600));
+    }
+    assert_eq!(told, ["close 1"], "the second one is not worth a line in the log");
+    assert_eq!(stage.clients.drops().count(TcpDrop::TooSlow), 2);
+    assert_eq!(stage.clients.connections(), 0);
+}
+
+#[test]
+fn a_connection_lives_as_long_as_anything_moves() {
+    let (mut stage, client) = Stage::connected();
+    for _ in 0..3 {
+        assert_eq!(stage.says(client, "\r\n\r\n"), ["client 0: \r\n"]);
+        assert_eq!(stage.pass(3_800_000), [""; 0]);
+    }
+    assert_eq!(stage.node(&request("OPTIONS", "z1")), ["client 0: OPTIONS"]);
+    assert_eq!(stage.pass(3_899_999), [""; 0]);
+    assert_eq!(stage.pass(1), ["close 0", "Idle"]);
+}
+
+#[test]
+fn who_speaks_another_protocol_is_cut_off() {
+    let (mut stage, client) = Stage::connected();
+    assert_eq!(stage.says(client, "GET / HTTP/1.1\r\n"), ["close 0", "Unreadable"]);
+    assert_eq!(stage.says(client, "Host: a\r\n\r\n"), [""; 0], "what was under way");
+}
+
+#[test]
+fn who_does_not_read_is_cut_off() {
+    let (mut stage, client) = Stage::connected();
+    assert_eq!(stage.handle(TcpInput::Unread(client)), ["close 0", "NotRead"]);
+}
+
+#[test]
+fn a_client_without_a_connection_is_called_where_it_says_it_takes_one() {
+    let mut stage = Stage::new(limits());
+    assert_eq!(stage.node(&request("INVITE", "z1")), ["open 0: 192.0.2.1:5070"]);
+    assert_eq!(stage.node(&response(200, "BYE", "z2")), [""; 0], "both wait");
+    let told = stage.handle(TcpInput::Opened(ConnectionId(0)));
+    assert_eq!(told, ["client 0: INVITE", "client 0: 200 BYE"]);
+}
+
+#[test]
+fn a_client_that_names_another_address_is_not_called_there() {
+    let mut stage = Stage::new(limits());
+    let elsewhere = flow("203.0.113.9:40000");
+    let invite = request("INVITE", "z1");
+    let told = stage.handle(TcpInput::Send { flow: elsewhere, bytes: invite.as_bytes() });
+    assert_eq!(told, ["Unreachable"]);
+    // A response goes to the source, whatever host its Via names (RFC 3261 §18.2.2).
+    let ok = response(200, "BYE", "z2");
+    let told = stage.handle(TcpInput::Send { flow: elsewhere, bytes: ok.as_bytes() });
+    assert_eq!(told, ["open 0: 203.0.113.9:5070"]);
+}
+
+#[test]
+fn a_client_that_does_not_take_the_connection_is_tried_again_by_the_next_message() {
+    let mut stage = Stage::new(limits());
+    stage.node(&request("INVITE", "z1"));
+    assert_eq!(stage.handle(TcpInput::Closed(ConnectionId(0))), ["Unreachable"]);
+    assert_eq!(stage.node(&request("INVITE", "z1")), ["open 1: 192.0.2.1:5070"]);
+    assert_eq!(stage.pass(10_000), ["close 1"]);
+    assert_eq!(stage.clients.connections(), 0);
+}

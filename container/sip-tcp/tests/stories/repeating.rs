@@ -1,0 +1,150 @@
+//! What is said again, and what is not.
+
+use super::stage::{CLIENT, Stage, request, response};
+use resilee_sip_tcp::{TcpInput, TcpLimits};
+
+#[test]
+fn a_request_that_no_node_answers_is_said_again() {
+    let (mut stage, client) = Stage::connected();
+    assert_eq!(stage.says(client, &request("BYE", "z1")), ["node: BYE"]);
+    assert_eq!(stage.pass(499), [""; 0]);
+    assert_eq!(stage.pass(1), ["node: BYE"]);
+    // 1, 2, 4, then every 4 s.
+    assert_eq!(stage.pass(7_000), ["node: BYE"; 3]);
+    stage.says(client, "\r\n\r\n");
+    assert_eq!(stage.pass(24_499), ["node: BYE"; 6]);
+    assert_eq!(stage.pass(60_000), [""; 0], "64 T1 are over");
+    assert_eq!(stage.clients.remembered(), (0, 0));
+}
+
+#[test]
+fn an_answer_ends_it_and_a_provisional_one_ends_it_for_an_invite() {
+    let (mut stage, client) = Stage::connected();
+    stage.says(client, &request("BYE", "z1"));
+    assert_eq!(stage.node(&response(100, "BYE", "z1")), ["client 0: 100 BYE"]);
+    assert_eq!(stage.pass(500), ["node: BYE"]);
+    assert_eq!(stage.node(&response(200, "BYE", "z1")), ["client 0: 200 BYE"]);
+    stage.says(client, &request("INVITE", "z2"));
+    assert_eq!(stage.node(&response(100, "INVITE", "z2")), ["client 0: 100 INVITE"]);
+    assert_eq!(stage.pass(200_000), [""; 0]);
+    assert_eq!(stage.node(&response(200, "INVITE", "z2")), ["client 0: 200 INVITE"]);
+    assert_eq!(stage.clients.remembered(), (0, 0));
+}
+
+#[test]
+fn what_a_client_said_last_before_it_closed_is_said_again_all_the_same() {
+    let (mut stage, client) = Stage::connected();
+    stage.says(client, &request("BYE", "z1"));
+    assert_eq!(stage.handle(TcpInput::Closed(client)), [""; 0]);
+    assert_eq!(stage.pass(500), ["node: BYE"]);
+}
+
+#[test]
+fn a_2xx_goes_to_the_client_each_time_and_so_does_its_ack_to_the_node() {
+    let (mut stage, client) = Stage::connected();
+    stage.says(client, &request("INVITE", "z1"));
+    for _ in 0..3 {
+        assert_eq!(stage.node(&response(200, "INVITE", "z1")), ["client 0: 200 INVITE"]);
+        assert_eq!(stage.says(client, &request("ACK", "z2")), ["node: ACK"]);
+    }
+}
+
+#[test]
+fn a_refusal_goes_to_the_client_once_and_its_ack_to_the_node_each_time() {
+    let (mut stage, client) = Stage::connected();
+    stage.says(client, &request("INVITE", "z1"));
+    let refusal = response(486, "INVITE", "z1");
+    assert_eq!(stage.node(&refusal), ["client 0: 486 INVITE"]);
+    assert_eq!(stage.node(&refusal), [""; 0], "the client has it and will acknowledge it");
+    assert_eq!(stage.says(client, &request("ACK", "z1")), ["node: ACK"]);
+    assert_eq!(stage.node(&refusal), ["node: ACK"]);
+    assert_eq!(stage.pass(32_000), [""; 0]);
+    assert_eq!(stage.clients.remembered(), (0, 0));
+}
+
+#[test]
+fn a_callees_refusal_is_said_again_until_a_node_acknowledges_it() {
+    let (mut stage, client) = Stage::connected();
+    stage.node(&request("INVITE", "z1"));
+    stage.says(client, &response(180, "INVITE", "z1"));
+    assert_eq!(stage.says(client, &response(487, "INVITE", "z1")), ["node: 487 INVITE"]);
+    assert_eq!(stage.pass(1_500), ["node: 487 INVITE"; 2]);
+    assert_eq!(stage.node(&request("ACK", "z1")), ["client 0: ACK"]);
+    assert_eq!(stage.pass(60_000), [""; 0]);
+
+    stage.says(client, "\r\n\r\n");
+    stage.node(&request("INVITE", "z2"));
+    stage.says(client, &response(486, "INVITE", "z2"));
+    assert_eq!(stage.pass(100_000).len(), 10, "timer G of 32 s");
+    assert_eq!(stage.clients.remembered(), (0, 0));
+}
+
+#[test]
+fn a_cancel_is_a_transaction_of_its_own() {
+    let (mut stage, client) = Stage::connected();
+    stage.says(client, &request("INVITE", "z1"));
+    stage.node(&response(180, "INVITE", "z1"));
+    assert_eq!(stage.says(client, &request("CANCEL", "z1")), ["node: CANCEL"]);
+    assert_eq!(stage.pass(500), ["node: CANCEL"]);
+    stage.node(&response(200, "CANCEL", "z1"));
+    assert_eq!(stage.node(&response(487, "INVITE", "z1")), ["client 0: 487 INVITE"]);
+    assert_eq!(stage.pass(5_000), [""; 0]);
+}
+
+#[test]
+fn what_a_node_says_again_the_client_hears_once() {
+    let (mut stage, client) = Stage::connected();
+    assert_eq!(stage.node(&request("BYE", "z1")), ["client 0: BYE"]);
+    assert_eq!(stage.node(&request("BYE", "z1")), [""; 0]);
+    assert_eq!(stage.says(client, &response(200, "BYE", "z1")), ["node: 200 BYE"]);
+    assert_eq!(stage.node(&request("BYE", "z1")), ["node: 200 BYE"], "it got lost on the way");
+    stage.pass(32_000);
+    assert_eq!(stage.clients.remembered(), (0, 0));
+}
+
+#[test]
+fn a_survivor_that_sends_the_invite_again_hears_how_far_the_callee_is() {
+    let (mut stage, client) = Stage::connected();
+    stage.node(&request("INVITE", "z1"));
+    stage.says(client, &response(180, "INVITE", "z1"));
+    assert_eq!(stage.node(&request("INVITE", "z1")), ["node: 180 INVITE"]);
+    stage.says(client, &response(200, "INVITE", "z1"));
+    assert_eq!(stage.node(&request("INVITE", "z1")), ["node: 200 INVITE"]);
+    // The callee itself repeats that one until the ACK comes.
+    assert_eq!(stage.says(client, &response(200, "INVITE", "z1")), ["node: 200 INVITE"]);
+    assert_eq!(stage.node(&request("ACK", "z2")), ["client 0: ACK"]);
+    assert_eq!(stage.node(&request("ACK", "z2")), [""; 0]);
+}
+
+#[test]
+fn a_request_that_was_lost_with_its_connection_is_written_to_the_next_one() {
+    let (mut stage, client) = Stage::connected();
+    stage.node(&request("INVITE", "z1"));
+    stage.handle(TcpInput::Closed(client));
+    assert_eq!(stage.node(&request("INVITE", "z1")), ["open 1: 192.0.2.1:5070"]);
+    assert_eq!(stage.node(&request("INVITE", "z1")), [""; 0], "it waits already");
+    let next = resilee_sip_tcp::ConnectionId(1);
+    assert_eq!(stage.handle(TcpInput::Opened(next)), ["client 1: INVITE"]);
+    assert_eq!(stage.says(next, &response(180, "INVITE", "z1")), ["node: 180 INVITE"]);
+    assert_eq!(stage.node(&request("INVITE", "z1")), ["node: 180 INVITE"]);
+}
+
+#[test]
+fn without_room_a_message_goes_on_but_is_not_said_again() {
+    let mut stage = Stage::new(TcpLimits::default());
+    let client = stage.accept(CLIENT).unwrap();
+    for number in 0..16_384 {
+        let told = stage.says(client, &request("OPTIONS", &format!("z{number}")));
+        assert_eq!(told, ["node: OPTIONS"]);
+    }
+    assert_eq!(stage.says(client, &request("BYE", "one")), ["NotKept", "node: BYE"]);
+    assert_eq!(stage.clients.remembered().0, 16_384);
+}
+
+#[test]
+fn what_is_malformed_goes_on_as_it_came() {
+    let (mut stage, client) = Stage::connected();
+    let told = stage.says(client, "BYE sip:a SIP/2.0\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(told, ["node: BYE sip:a SIP/2.0\r\nContent-Length: 0\r\n\r\n"]);
+    assert_eq!(stage.pass(5_000), [""; 0]);
+}
