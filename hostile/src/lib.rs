@@ -1,5 +1,6 @@
-//! What bytes of anybody are put through: a datagram of a phone, what a transaction is told, a
-//! record or frame of another node, an envelope. Each function panics if a rule is broken.
+//! What bytes of anybody are put through: a datagram of a phone or its stream, what a transaction
+//! is told, a record or frame of another node, an envelope. Each function panics if a rule is
+//! broken.
 //!
 //! `fuzz/` calls them with bytes that libFuzzer makes up, on nightly; the tests here call them with
 //! the corpora in `corpus/`, to which what was found is added.
@@ -8,19 +9,22 @@ mod alone;
 mod datagram;
 mod envelope;
 mod records;
+mod stream;
 mod transactions;
 
 pub use datagram::datagram;
 pub use envelope::envelope;
 pub use records::records;
+pub use stream::stream;
 pub use transactions::transactions;
 
 /// What bytes are put through.
 pub type Target = fn(&[u8]);
 
 /// The targets by the names of their corpora.
-pub const TARGETS: [(&str, Target); 4] = [
+pub const TARGETS: [(&str, Target); 5] = [
     ("datagram", datagram),
+    ("stream", stream),
     ("transactions", transactions),
     ("records", records),
     ("envelope", envelope),
