@@ -134,13 +134,15 @@ impl Framing {
         }
     }
 
-    /// Behind the header at `at`, once it cannot be folded any more.
+    /// Behind the start line, or behind the header at `at` once it cannot be folded any more.
     fn line_end(&self) -> Result<Option<usize>, FramingError> {
-        let end = header_end(&self.buffer, self.at).filter(|end| {
-            // What follows may be a fold, unless this is the blank line.
-            let is_blank = matches!(self.buffer[self.at], b'\r' | b'\n');
-            is_blank || self.at == 0 || *end < self.buffer.len()
-        });
+        let end = match self.at {
+            0 => memchr::memchr(b'\n', &self.buffer).map(|line_end| line_end + 1),
+            at => header_end(&self.buffer, at).filter(|end| {
+                // What follows may be a fold, unless this is the blank line.
+                matches!(self.buffer[at], b'\r' | b'\n') || *end < self.buffer.len()
+            }),
+        };
         let so_far = end.unwrap_or(self.buffer.len());
         if so_far > STREAM_HEADER_BYTES_MAX {
             return Err(FramingError::HeadersTooLong);

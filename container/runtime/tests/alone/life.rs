@@ -5,6 +5,8 @@ use actix::System;
 use resilee_core::management::{Answer, Query, Status};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// One life of a node; its run.
@@ -41,4 +43,22 @@ fn a_taken_port_is_an_error_that_names_the_port_and_the_key() {
         System::new().block_on(async { start(dir.path(), address, Vec::new()).await.err() });
     let text = error.expect("refused").to_string();
     assert!(text.contains(&format!("{address} (UDP, [sip] listen)")), "{text}");
+}
+
+#[test]
+fn a_node_alone_serves_tcp_clients_at_its_sip_address() {
+    let dir = tempfile::tempdir().unwrap();
+    let address = free_address();
+    System::new().block_on(async {
+        let runtime = start(dir.path(), address, Vec::new()).await.unwrap();
+        status(&runtime.asker(), |status| status.member).await;
+        let mut client = TcpStream::connect(address).await.expect("it listens");
+        for word in ["hello", "again"] {
+            let message = format!("c1 {word} SIP/2.0\r\nContent-Length: 0\r\n\r\n");
+            client.write_all(message.as_bytes()).await.unwrap();
+            let mut answer = vec![0; "c1 ".len() + word.len()];
+            timeout(DEADLINE, client.read_exact(&mut answer)).await.expect("answers").unwrap();
+            assert_eq!(answer, format!("c1 {word}").into_bytes());
+        }
+    });
 }
