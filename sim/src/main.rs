@@ -116,8 +116,18 @@ fn plans_of_steps() -> Vec<Plan> {
                 faults.map(|(at, fault)| Plan::plain(ending, vec![(When::Step(at), fault)])),
             );
         }
+        plans.extend(plans_over_tcp(ending));
     }
     plans
+}
+
+/// The same between phones over TCP, whose connections end with the balancer: it lives.
+fn plans_over_tcp(ending: Ending) -> Vec<Plan> {
+    let plan = |faults| Plan { over_tcp: 0b11, ..Plan::plain(ending, faults) };
+    let steps = play_plan(plan(Vec::new()), false).steps_of_calls;
+    let kill = |node| Fault::Kill { process: Process::Node(node), restart_ms: None };
+    let faults = (0..=steps).flat_map(|step| [(step, kill(0)), (step, kill(1))]);
+    faults.map(|(at, fault)| plan(vec![(When::Step(at), fault)])).collect()
 }
 
 /// What was played so far.
@@ -153,7 +163,8 @@ impl Tally {
                 None => "nothing panics: it does".to_owned(),
             };
             failed += 1;
-            println!("{:?}, {:?}: {violation}", plan.ending, plan.faults);
+            let over_tcp = if plan.over_tcp == 0 { "" } else { " over TCP" };
+            println!("{:?}{over_tcp}, {:?}: {violation}", plan.ending, plan.faults);
         }
         let played = plans.len();
         println!("a fault at every step of the plain call: {played} runs, {failed} failed");
