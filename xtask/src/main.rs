@@ -1,13 +1,14 @@
 //! Development tasks: what a person and continuous integration run, and nothing else.
 //!
 //! This file is the command line. What each task does is in the file of its name: [`lint`],
-//! [`tidy`], [`full_test`], [`mod@bench`], [`bench_slee`], [`bench_sip`], [`soak`]; `bench` and
-//! `soak` share [`pair`] (the processes under load), [`phones`] and [`own_network`], all that
-//! measure [`figures`], two of them [`valgrind`]. The rest are [`steps`], [`command`] (child
-//! processes), [`system_programs`], [`libtest_tally`] and [`deny`]. Nothing here is part of Resilee
-//! itself.
+//! [`tidy`], [`full_test`], [`mod@bench`], [`bench_slee`], [`bench_sip`], [`bench_registrations`],
+//! [`soak`]; `bench` and `soak` share [`pair`] (the processes under load), [`phones`] and
+//! [`own_network`], all that measure [`figures`], two of them [`valgrind`]. The rest are [`steps`],
+//! [`command`] (child processes), [`system_programs`], [`libtest_tally`] and [`deny`]. Nothing here
+//! is part of Resilee itself.
 
 mod bench;
+mod bench_registrations;
 mod bench_sip;
 mod bench_slee;
 mod command;
@@ -78,6 +79,9 @@ enum Task {
     /// Count what one SIP message costs, beside rsip; appends to bench/sip.csv
     #[command(after_long_help = bench_sip::HELP)]
     BenchSip(bench_sip::Options),
+    /// Measure a million registered phones at one node; appends to bench/registrations.csv
+    #[command(after_long_help = bench_registrations::HELP)]
+    BenchRegistrations(bench_registrations::Options),
     /// Break parts of the pair under calls and check every bill; appends to bench/failover.csv
     #[command(after_long_help = soak::HELP)]
     Soak(soak::Options),
@@ -110,6 +114,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&root, &options),
         Task::BenchSlee(options) => bench_slee::run(&root, &options),
         Task::BenchSip(options) => bench_sip::run(&root, &options),
+        Task::BenchRegistrations(options) => bench_registrations::run(&root, &options),
         Task::Soak(options) => soak::run(&root, &options),
     };
     match outcome {

@@ -4,48 +4,108 @@
 //! binary bodies go on as they came. Not here: which changes to make (RFC 3261 §16.6), and
 //! changes of the body.
 
+use crate::header_line::HeaderLine;
 use crate::header_name::HeaderName;
-use crate::message::{HeaderLine, Message, StartLine};
+use crate::message::{Message, StartLine};
 use crate::text::{one_line, one_word, param_ranges, split_list, trim, unfold};
 use crate::via::Via;
-use std::borrow::Cow;
+use smallvec::SmallVec;
+use std::io::Write as _;
 use std::net::IpAddr;
 use std::ops::Range;
 
-/// Via, Record-Route, Session-Expires, Min-SE.
-const LINES_ADDED_USUALLY: usize = 4;
+/// Header lines of nearly all messages, with those that a proxy adds; more make an allocation.
+const LINES_USUALLY: usize = 28;
 
-/// A message being changed.
+/// Bytes that a proxy writes into nearly all messages: Via, Record-Route, Request-URI, Max-Forwards.
+const OWN_BYTES_USUALLY: usize = 512;
+
+/// A message being changed: a list of texts, each of the message as it came or our own.
 #[derive(Clone, Debug)]
 pub struct Edit<'m> {
-    /// The first line, with its line end.
-    start_line: Cow<'m, [u8]>,
-    /// Where the Request-URI is in the start line; `None` in a response.
-    request_uri: Option<Range<usize>>,
-    lines: Vec<Line<'m>>,
-    /// The blank line and the body.
-    rest: &'m [u8],
+    /// The message as it came.
+    received: &'m [u8],
+    /// All that we wrote, one text behind the other.
+    own: Vec<u8>,
+    /// Before the Request-URI, the Request-URI, and what is behind it; of a response all is in the
+    /// first.
+    start_line: [Text; 3],
+    lines: SmallVec<[Line; LINES_USUALLY]>,
+    /// Where the blank line and the body are.
+    rest: Text,
+}
+
+/// Some bytes of the message, or our own.
+#[derive(Clone, Copy, Debug)]
+struct Text {
+    is_own: bool,
+    start: u32,
+    end: u32,
+}
+
+/// One header line, as received or ours.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    name: HeaderName,
+    /// The whole line, with folds and line end.
+    text: Text,
+    /// Length of the name as written; the line starts with it.
+    name_len: u16,
+    /// Where the trimmed value is in the text.
+    value_start: u32,
+    value_end: u32,
 }
 
 impl<'m> Edit<'m> {
     /// Starts from a received message.
     pub fn new(message: &Message<'m>) -> Self {
-        let bytes = message.bytes();
+        let received = message.bytes();
         let headers = message.header_lines();
-        let mut lines = Vec::with_capacity(headers.len() + LINES_ADDED_USUALLY);
-        lines.extend(headers.iter().map(|header| Line::received(bytes, header)));
-        let headers_start = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |at| at + 1);
-        let headers_end = headers.last().map_or(headers_start, |last| last.line.end);
-        let (start_line, request_uri) = start_line(message, &bytes[..headers_start]);
-        Edit { start_line, request_uri, lines, rest: &bytes[headers_end..] }
+        let headers_start = memchr::memchr(b'\n', received).map_or(received.len(), |at| at + 1);
+        let headers_end = headers.last().map_or(headers_start, |last| last.line().end);
+        let mut edit = Edit {
+            received,
+            own: Vec::with_capacity(OWN_BYTES_USUALLY),
+            start_line: [Text::received(0..headers_start), Text::NONE, Text::NONE],
+            lines: headers.iter().map(Line::received).collect(),
+            rest: Text::received(headers_end..received.len()),
+        };
+        if let StartLine::Request { method, uri } = message.start_line() {
+            edit.start_line = edit.request_line(method, uri.clone(), headers_start);
+        }
+        edit
+    }
+
+    /// The request line in its parts. White space that may not be there is tolerated but does not
+    /// go on (RFC 4475 §3.1.2.9).
+    fn request_line(&mut self, method: &str, uri: Range<usize>, end: usize) -> [Text; 3] {
+        let line = &self.received[..end];
+        let version = trim(line, uri.end..end);
+        let is_clean = uri.start == method.len() + 1
+            && version.start == uri.end + 1
+            && matches!(&line[version.end..], b"\r\n" | b"\n");
+        let (before, behind) = if is_clean {
+            (Text::received(0..uri.start), Text::received(uri.end..end))
+        } else {
+            let before = self.write(|own| {
+                own.extend_from_slice(method.as_bytes());
+                own.push(b' ');
+            });
+            let behind = self.write(|own| {
+                own.push(b' ');
+                own.extend_from_slice(&line[version]);
+                own.extend_from_slice(b"\r\n");
+            });
+            (before, behind)
+        };
+        [before, Text::received(uri), behind]
     }
 
     /// Replaces the Request-URI; nothing happens to a response.
     pub fn request_uri(&mut self, uri: &str) -> &mut Self {
-        if let Some(range) = self.request_uri.clone() {
+        if self.start_line[1].len() > 0 {
             let uri = one_word(uri);
-            self.request_uri = Some(range.start..range.start + uri.len());
-            self.start_line.to_mut().splice(range, uri.bytes());
+            self.start_line[1] = self.write(|own| own.extend_from_slice(uri.as_bytes()));
         }
         self
     }
@@ -66,8 +126,10 @@ impl<'m> Edit<'m> {
     /// RFC 3261 §18.2.1: `received` if the sent-by says something else. RFC 3581 §4: a request
     /// with `rport` gets both. What the client itself wrote there is replaced.
     pub fn amend_top_via(&mut self, received: IpAddr, rport: u16) -> &mut Self {
-        if let Some(line) = self.first(HeaderName::Via) {
-            self.lines[line].amend_via(received.to_canonical(), rport);
+        if let Some(line) = self.first(HeaderName::Via)
+            && let Some(value) = amended_via(self.value(&self.lines[line]), received, rport)
+        {
+            self.replace_value(line, |own| own.extend_from_slice(&value));
         }
         self
     }
@@ -91,20 +153,30 @@ impl<'m> Edit<'m> {
 
     /// Sets Max-Forwards.
     pub fn max_forwards(&mut self, value: u32) -> &mut Self {
-        self.set(HeaderName::MaxForwards.long(), &value.to_string())
+        let Some(first) = self.first(HeaderName::MaxForwards) else {
+            return self.add(HeaderName::MaxForwards.long(), &value.to_string());
+        };
+        // What is written into memory is written.
+        self.replace_value(first, |own| drop(write!(own, "{value}")));
+        self.keep_first(first, |line, _| line.name == HeaderName::MaxForwards)
     }
 
     /// Replaces a header's first line in its place, removes its others; adds it if there is none.
     pub fn set(&mut self, name: &str, value: &str) -> &mut Self {
-        let Some(first) = self.lines.iter().position(|line| line.is(name)) else {
+        let Some(first) = self.lines.iter().position(|line| self.is(line, name)) else {
             return self.add(name, value);
         };
-        self.lines[first].replace_value(value);
-        let mut index = 0;
-        self.lines.retain(|line| {
-            index += 1;
-            index <= first + 1 || !line.is(name)
-        });
+        self.replace_value(first, |own| own.extend_from_slice(one_line(value).as_bytes()));
+        self.keep_first(first, |line, edit| edit.is(line, name))
+    }
+
+    /// Removes the lines behind this one that are of its header.
+    fn keep_first(&mut self, first: usize, is_same: impl Fn(&Line, &Self) -> bool) -> &mut Self {
+        for at in (first + 1..self.lines.len()).rev() {
+            if is_same(&self.lines[at], self) {
+                self.lines.remove(at);
+            }
+        }
         self
     }
 
@@ -115,19 +187,30 @@ impl<'m> Edit<'m> {
 
     /// Removes all lines of a header.
     pub fn remove(&mut self, name: &str) -> &mut Self {
-        self.lines.retain(|line| !line.is(name));
+        for at in (0..self.lines.len()).rev() {
+            if self.is(&self.lines[at], name) {
+                self.lines.remove(at);
+            }
+        }
         self
     }
 
     /// The changed message.
     pub fn finish(&self) -> Vec<u8> {
-        let headers_len: usize = self.lines.iter().map(|line| line.text.len()).sum();
-        let mut bytes = Vec::with_capacity(self.start_line.len() + headers_len + self.rest.len());
-        bytes.extend_from_slice(&self.start_line);
-        for line in &self.lines {
-            bytes.extend_from_slice(&line.text);
+        let lines = self.lines.iter().map(|line| line.text);
+        let texts = self.start_line.into_iter().chain(lines).chain([self.rest]);
+        let mut bytes = Vec::with_capacity(self.received.len() + self.own.len());
+        let mut run = Text::NONE;
+        for text in texts {
+            // What was one piece of the message is copied at once.
+            if text.is_own == run.is_own && text.start == run.end {
+                run.end = text.end;
+            } else {
+                bytes.extend_from_slice(self.text(run));
+                run = text;
+            }
         }
-        bytes.extend_from_slice(self.rest);
+        bytes.extend_from_slice(self.text(run));
         bytes
     }
 
@@ -141,19 +224,33 @@ impl<'m> Edit<'m> {
     }
 
     fn insert(&mut self, at: usize, name: &str, value: &str) -> &mut Self {
-        self.lines.insert(at, Line::new(name, value));
+        let (name, value) = (one_line(name), one_line(value));
+        let text = self.write(|own| {
+            for part in [name.as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+                own.extend_from_slice(part);
+            }
+        });
+        let value_start = short(name.len()) + 2;
+        let line = Line {
+            name: HeaderName::of(name.as_bytes()),
+            text,
+            name_len: u16::try_from(name.len()).unwrap_or(u16::MAX),
+            value_start,
+            value_end: value_start + short(value.len()),
+        };
+        self.lines.insert(at, line);
         self
     }
 
     fn pop_entry(&mut self, name: HeaderName) -> &mut Self {
         while let Some(first) = self.first(name) {
-            let line = &mut self.lines[first];
-            let mut entries = split_list(&line.text[line.value.clone()]);
+            let value = self.value(&self.lines[first]);
+            let mut entries = split_list(value);
             let has_entry = entries.next().is_some();
-            let second = entries.next().map(|second| line.value.start + second.start);
+            let rest = entries.next().map(|second| value[second.start..].to_vec());
             drop(entries);
-            if let Some(second) = second {
-                line.cut(line.value.start..second);
+            if let Some(rest) = rest {
+                self.replace_value(first, |own| own.extend_from_slice(&rest));
                 break;
             }
             self.lines.remove(first);
@@ -163,120 +260,119 @@ impl<'m> Edit<'m> {
         }
         self
     }
-}
 
-/// The start line, and where its Request-URI is. White space that may not be there is tolerated
-/// but does not go on (RFC 4475 §3.1.2.9).
-fn start_line<'m>(message: &Message<'m>, line: &'m [u8]) -> (Cow<'m, [u8]>, Option<Range<usize>>) {
-    let StartLine::Request { method, uri } = message.start_line() else {
-        return (Cow::Borrowed(line), None);
-    };
-    let version = trim(line, uri.end..line.len());
-    let is_clean = uri.start == method.len() + 1
-        && version.start == uri.end + 1
-        && matches!(&line[version.end..], b"\r\n" | b"\n");
-    if is_clean {
-        return (Cow::Borrowed(line), Some(uri.clone()));
+    /// The line with another value; what stands before and behind it stays.
+    fn replace_value(&mut self, at: usize, value: impl FnOnce(&mut Vec<u8>)) {
+        let Line { text, value_start, value_end, .. } = self.lines[at];
+        let start = self.own.len();
+        self.copy(text, 0..value_start);
+        value(&mut self.own);
+        let value_end_now = short(self.own.len() - start);
+        self.copy(text, value_end..text.len());
+        let line = &mut self.lines[at];
+        line.text = Text { is_own: true, start: short(start), end: short(self.own.len()) };
+        line.value_end = value_end_now;
     }
-    let parts = [method.as_bytes(), &line[uri.clone()], &line[version]];
-    let clean = [parts.join(&b' '), b"\r\n".to_vec()].concat();
-    let start = method.len() + 1;
-    (Cow::Owned(clean), Some(start..start + uri.len()))
+
+    /// Writes a part of a text again.
+    fn copy(&mut self, text: Text, part: Range<u32>) {
+        let range = (text.start + part.start) as usize..(text.start + part.end) as usize;
+        if text.is_own {
+            self.own.extend_from_within(range);
+        } else {
+            self.own.extend_from_slice(&self.received[range]);
+        }
+    }
+
+    /// A text of our own.
+    fn write(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Text {
+        let start = short(self.own.len());
+        write(&mut self.own);
+        Text { is_own: true, start, end: short(self.own.len()) }
+    }
+
+    fn text(&self, text: Text) -> &[u8] {
+        let bytes = if text.is_own { &self.own } else { self.received };
+        &bytes[text.start as usize..text.end as usize]
+    }
+
+    fn value(&self, line: &Line) -> &[u8] {
+        &self.text(line.text)[line.value_start as usize..line.value_end as usize]
+    }
+
+    fn is(&self, line: &Line, name: &str) -> bool {
+        HeaderName::is_same(&self.text(line.text)[..line.name_len.into()], name.as_bytes())
+    }
 }
 
-/// The value of a Via line with the source in its top entry ([`Edit::amend_top_via`]).
-pub(crate) fn amended_via(bytes: &[u8], header: &HeaderLine, source: IpAddr, port: u16) -> Vec<u8> {
-    let mut line = Line::received(bytes, header);
-    line.amend_via(source.to_canonical(), port);
-    line.text[line.value].to_vec()
+impl Text {
+    const NONE: Text = Text { is_own: false, start: 0, end: 0 };
+
+    fn received(range: Range<usize>) -> Self {
+        Text { is_own: false, start: short(range.start), end: short(range.end) }
+    }
+
+    fn len(self) -> u32 {
+        self.end - self.start
+    }
 }
 
-/// One header line, as received or ours.
-#[derive(Clone, Debug)]
-struct Line<'m> {
-    name: HeaderName,
-    /// The whole line, with folds and line end.
-    text: Cow<'m, [u8]>,
-    /// Length of the name as written; the line starts with it.
-    name_len: usize,
-    /// Where the trimmed value is in the text.
-    value: Range<usize>,
-}
-
-impl<'m> Line<'m> {
-    fn received(bytes: &'m [u8], header: &HeaderLine) -> Self {
-        let start = header.line.start;
+impl Line {
+    fn received(header: &HeaderLine) -> Self {
+        let (line, value) = (header.line(), header.value());
         Line {
             name: header.name,
-            text: Cow::Borrowed(&bytes[header.line.clone()]),
-            name_len: header.name_range.len(),
-            value: header.value.start - start..header.value.end - start,
+            text: Text::received(line.clone()),
+            name_len: header.written_name().len() as u16,
+            value_start: short(value.start - line.start),
+            value_end: short(value.end - line.start),
         }
     }
+}
 
-    fn new(name: &str, value: &str) -> Self {
-        let (name, value) = (one_line(name), one_line(value));
-        let value_start = name.len() + 2;
-        Line {
-            name: HeaderName::of(name.as_bytes()),
-            text: Cow::Owned([&name, ": ", &value, "\r\n"].concat().into_bytes()),
-            name_len: name.len(),
-            value: value_start..value_start + value.len(),
-        }
-    }
+/// A position: neither messages nor what is written into them come near to 4 GB.
+fn short(at: usize) -> u32 {
+    u32::try_from(at).expect("messages have some thousand bytes")
+}
 
-    fn is(&self, name: &str) -> bool {
-        HeaderName::is_same(&self.text[..self.name_len], name.as_bytes())
+/// The value of a Via line with the source in its top entry ([`Edit::amend_top_via`]); none if it
+/// stays as it is.
+pub(crate) fn amended_via(value: &[u8], source: IpAddr, source_port: u16) -> Option<Vec<u8>> {
+    let source = source.to_canonical();
+    let entry = split_list(value).next()?;
+    let via = Via::parse_of_any_version(unfold(&value[entry.clone()]))?;
+    let host = via.host().parse::<IpAddr>();
+    let says_source = host.is_ok_and(|host| host.to_canonical() == source);
+    let received = via_param(value, &entry, "received");
+    let rport = via_param(value, &entry, "rport");
+    let mut changes = Vec::new();
+    match received {
+        Some(range) => changes.push((range, format!("received={source}"))),
+        None if says_source && rport.is_none() => {}
+        None => changes.push((entry.end..entry.end, format!(";received={source}"))),
     }
+    if let Some(range) = rport {
+        changes.push((range, format!("rport={source_port}")));
+    }
+    if changes.is_empty() {
+        return None;
+    }
+    // From the back, so that the ranges before stay right.
+    changes.sort_by_key(|(range, _)| std::cmp::Reverse(range.start));
+    let mut value = value.to_vec();
+    for (range, text) in changes {
+        value.splice(range, text.into_bytes());
+    }
+    Some(value)
+}
 
-    fn cut(&mut self, range: Range<usize>) {
-        self.value.end -= range.len();
-        self.text.to_mut().drain(range);
-    }
-
-    fn replace_value(&mut self, value: &str) {
-        self.replace(self.value.clone(), &one_line(value));
-    }
-
-    /// Replaces a part of the value.
-    fn replace(&mut self, range: Range<usize>, with: &str) {
-        self.value.end = self.value.end - range.len() + with.len();
-        self.text.to_mut().splice(range, with.bytes());
-    }
-
-    fn amend_via(&mut self, source: IpAddr, source_port: u16) {
-        let value = &self.text[self.value.clone()];
-        let Some(entry) = split_list(value).next() else { return };
-        let Some(via) = Via::parse_of_any_version(unfold(&value[entry.clone()])) else { return };
-        let host = via.host().parse::<IpAddr>();
-        let says_source = host.is_ok_and(|host| host.to_canonical() == source);
-        let entry = self.value.start + entry.start..self.value.start + entry.end;
-        let received = self.via_param(&entry, "received");
-        let rport = self.via_param(&entry, "rport");
-        let mut changes = Vec::new();
-        match received {
-            Some(range) => changes.push((range, format!("received={source}"))),
-            None if says_source && rport.is_none() => {}
-            None => changes.push((entry.end..entry.end, format!(";received={source}"))),
-        }
-        if let Some(range) = rport {
-            changes.push((range, format!("rport={source_port}")));
-        }
-        // From the back, so that the ranges before stay right.
-        changes.sort_by_key(|(range, _)| std::cmp::Reverse(range.start));
-        for (range, text) in changes {
-            self.replace(range, &text);
-        }
-    }
-
-    /// Where a parameter of the Via entry is, from its name to the end of its value.
-    fn via_param(&self, entry: &Range<usize>, name: &str) -> Option<Range<usize>> {
-        let text = &self.text[entry.clone()];
-        let params_start = memchr::memchr(b';', text)?;
-        let params = &text[params_start..];
-        let (found, value) = param_ranges(params)
-            .find(|(found, _)| params[found.clone()].eq_ignore_ascii_case(name.as_bytes()))?;
-        let start = entry.start + params_start;
-        Some(start + found.start..start + value.end)
-    }
+/// Where a parameter of the Via entry is, from its name to the end of its value.
+fn via_param(value: &[u8], entry: &Range<usize>, name: &str) -> Option<Range<usize>> {
+    let text = &value[entry.clone()];
+    let params_start = memchr::memchr(b';', text)?;
+    let params = &text[params_start..];
+    let (found, value) = param_ranges(params)
+        .find(|(found, _)| params[found.clone()].eq_ignore_ascii_case(name.as_bytes()))?;
+    let start = entry.start + params_start;
+    Some(start + found.start..start + value.end)
 }

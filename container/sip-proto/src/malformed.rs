@@ -14,10 +14,9 @@
 //! of what came twice the first one. Not here: what is wrong with a message that can be read.
 
 use crate::edit::amended_via;
+use crate::header_line::HeaderLine;
 use crate::header_name::HeaderName;
-use crate::message::{
-    HEADERS_MAX, HeaderLine, ParseError, check_version, read_header_line, trim_end,
-};
+use crate::message::{HEADERS_MAX, ParseError, check_version, trim_end};
 use crate::text::{is_closed, is_token, split_list, unfold};
 use crate::uri::name_addr;
 use crate::via::Via;
@@ -65,7 +64,7 @@ impl<'a> Malformed<'a> {
             return None;
         }
         let top = headers.iter().find(|header| header.name == HeaderName::Via)?;
-        let value = &bytes[top.value.clone()];
+        let value = &bytes[top.value()];
         let top_via = Via::parse_of_any_version(unfold(&value[split_list(value).next()?]))?;
         Some(Malformed { bytes, headers, top_via, status, error })
     }
@@ -93,11 +92,12 @@ impl<'a> Malformed<'a> {
         bytes.extend_from_slice(format!("SIP/2.0 {} {reason}\r\n", self.status).as_bytes());
         let mut vias = self.headers.iter().filter(|header| header.name == HeaderName::Via);
         if let Some(top) = vias.next() {
-            let value = amended_via(self.bytes, top, source.ip(), source.port());
-            write(&mut bytes, HeaderName::Via, &value, "");
+            let value = &self.bytes[top.value()];
+            let amended = amended_via(value, source.ip(), source.port());
+            write(&mut bytes, HeaderName::Via, amended.as_deref().unwrap_or(value), "");
         }
         for via in vias {
-            write(&mut bytes, HeaderName::Via, &self.bytes[via.value.clone()], "");
+            write(&mut bytes, HeaderName::Via, &self.bytes[via.value()], "");
         }
         for name in [HeaderName::From, HeaderName::To, HeaderName::CallId, HeaderName::CSeq] {
             let Some(value) = self.first(name) else { continue };
@@ -119,7 +119,7 @@ impl<'a> Malformed<'a> {
 
     fn first(&self, name: HeaderName) -> Option<&'a [u8]> {
         let found = self.headers.iter().find(|header| header.name == name)?;
-        Some(&self.bytes[found.value.clone()]).filter(|value| !value.is_empty())
+        Some(&self.bytes[found.value()]).filter(|value| !value.is_empty())
     }
 }
 
@@ -159,7 +159,7 @@ fn read_headers(bytes: &[u8], start: usize) -> (Vec<HeaderLine>, usize) {
                 folded.into_iter().for_each(|folded| folded.fold(bytes, line_end));
             }
             _ => {
-                let line = read_header_line(bytes, at..line_end);
+                let line = HeaderLine::read(bytes, at..line_end);
                 is_readable = line.is_ok();
                 headers.extend(line);
             }

@@ -4,6 +4,7 @@
 //! came. Not here: the meaning of most values, which their readers parse ([`crate::uri`],
 //! [`crate::via`], [`crate::digest`]), and changes ([`crate::edit`]).
 
+use crate::header_line::{HeaderLine, HeaderLines};
 use crate::text::{is_space, is_token, param, split_list, trim, unfold};
 use crate::uri::name_addr;
 use crate::via::Via;
@@ -27,7 +28,7 @@ pub struct Message<'a> {
     /// No line ends before it, nothing after the body.
     bytes: &'a [u8],
     start_line: StartLine<'a>,
-    headers: Vec<HeaderLine>,
+    headers: HeaderLines,
     /// Where the body starts.
     body_start: usize,
     top_via: Via<'a>,
@@ -84,26 +85,6 @@ pub enum ParseError {
 pub(crate) enum StartLine<'a> {
     Request { method: &'a str, uri: Range<usize> },
     Response { status: u16, reason: &'a [u8] },
-}
-
-/// One header, with its folds.
-#[derive(Clone, Debug)]
-pub(crate) struct HeaderLine {
-    pub(crate) name: HeaderName,
-    /// From the first byte to behind the line end.
-    pub(crate) line: Range<usize>,
-    /// The name as written.
-    pub(crate) name_range: Range<usize>,
-    /// The value, trimmed.
-    pub(crate) value: Range<usize>,
-}
-
-impl HeaderLine {
-    /// Its value goes on in the line up to `line_end`.
-    pub(crate) fn fold(&mut self, bytes: &[u8], line_end: usize) {
-        self.line.end = line_end;
-        self.value = trim(bytes, self.value.start..line_end);
-    }
 }
 
 impl<'a> Message<'a> {
@@ -208,8 +189,8 @@ impl<'a> Message<'a> {
     pub fn headers(&self) -> impl Iterator<Item = (HeaderName, Cow<'a, str>, Cow<'a, str>)> + '_ {
         let bytes = self.bytes;
         self.headers.iter().map(move |header| {
-            let written = String::from_utf8_lossy(&bytes[header.name_range.clone()]);
-            (header.name, written, unfold(&bytes[header.value.clone()]))
+            let written = String::from_utf8_lossy(&bytes[header.written_name()]);
+            (header.name, written, unfold(&bytes[header.value()]))
         })
     }
 
@@ -283,15 +264,15 @@ impl<'a> Message<'a> {
         let bytes = self.bytes;
         let is_known = name != HeaderName::Other;
         let found = self.headers.iter().filter(move |header| is_known && header.name == name);
-        found.map(move |header| &bytes[header.value.clone()])
+        found.map(move |header| &bytes[header.value()])
     }
 
     fn raw_values_named<'n>(&'n self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + 'n {
         let bytes = self.bytes;
         let found = self.headers.iter().filter(move |header| {
-            HeaderName::is_same(&bytes[header.name_range.clone()], name.as_bytes())
+            HeaderName::is_same(&bytes[header.written_name()], name.as_bytes())
         });
-        found.map(move |header| &bytes[header.value.clone()])
+        found.map(move |header| &bytes[header.value()])
     }
 }
 
@@ -309,7 +290,7 @@ struct HeaderIndex<'a, 'h> {
 impl<'a> HeaderIndex<'a, '_> {
     fn all(&self, name: HeaderName) -> impl Iterator<Item = &'a [u8]> {
         let found = self.headers.iter().filter(move |header| header.name == name);
-        found.map(|header| &self.bytes[header.value.clone()])
+        found.map(|header| &self.bytes[header.value()])
     }
 
     fn once(&self, name: HeaderName) -> Result<&'a [u8], ParseError> {
@@ -404,45 +385,29 @@ pub(crate) fn check_version(version: &[u8]) -> Result<(), ParseError> {
 }
 
 /// The header lines from `start` on, where the body starts, and how many lines end with CRLF.
-fn read_headers(bytes: &[u8], start: usize) -> Result<(Vec<HeaderLine>, usize, usize), ParseError> {
-    let mut headers: Vec<HeaderLine> = Vec::with_capacity(20);
+fn read_headers(bytes: &[u8], start: usize) -> Result<(HeaderLines, usize, usize), ParseError> {
+    let mut headers = HeaderLines::new();
     let mut at = start;
     let mut crlfs = 0;
-    loop {
-        let rest = &bytes[at..];
-        let line_end = at + memchr::memchr(b'\n', rest).ok_or(ParseError::NoBlankLine)? + 1;
+    for line_feed in memchr::memchr_iter(b'\n', &bytes[start..]) {
+        let line_end = start + line_feed + 1;
         crlfs += usize::from(is_crlf(bytes, line_end - 1));
-        match rest {
-            [b'\n', ..] | [b'\r', b'\n', ..] => return Ok((headers, line_end, crlfs)),
+        match &bytes[at..line_end] {
+            b"\n" | b"\r\n" => return Ok((headers, line_end, crlfs)),
             [b' ' | b'\t', ..] => {
                 headers.last_mut().ok_or(ParseError::BadHeaderLine)?.fold(bytes, line_end);
             }
             _ if headers.len() == HEADERS_MAX => return Err(ParseError::TooManyHeaders),
-            _ => headers.push(read_header_line(bytes, at..line_end)?),
+            _ => headers.push(HeaderLine::read(bytes, at..line_end)?),
         }
         at = line_end;
     }
+    Err(ParseError::NoBlankLine)
 }
 
 /// Whether a carriage return stands before the line feed.
 fn is_crlf(bytes: &[u8], line_feed: usize) -> bool {
     line_feed > 0 && bytes[line_feed - 1] == b'\r'
-}
-
-pub(crate) fn read_header_line(bytes: &[u8], line: Range<usize>) -> Result<HeaderLine, ParseError> {
-    let text = &bytes[line.clone()];
-    let name_len = text.iter().take_while(|byte| is_token(**byte)).count();
-    let spaces = text[name_len..].iter().take_while(|byte| is_space(**byte)).count();
-    if name_len == 0 || text.get(name_len + spaces) != Some(&b':') {
-        return Err(ParseError::BadHeaderLine);
-    }
-    let colon = line.start + name_len + spaces;
-    let name_range = line.start..line.start + name_len;
-    let name = &text[..name_len];
-    let value = trim(bytes, colon + 1..line.end);
-    // A value that starts on the next line must not start behind this line's end.
-    let value = if value.is_empty() { colon + 1..colon + 1 } else { value };
-    Ok(HeaderLine { name: HeaderName::of(name), line, name_range, value })
 }
 
 pub(crate) fn trim_end(bytes: &[u8], range: Range<usize>) -> Range<usize> {
