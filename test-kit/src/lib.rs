@@ -5,6 +5,7 @@
 //! Not here: sockets and clocks (the example has them), whole clusters (the simulator), and a
 //! tone that anybody would want to listen to for long.
 
+pub mod flows;
 pub mod kept_records;
 pub mod network;
 pub mod phone;

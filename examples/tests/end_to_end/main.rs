@@ -13,11 +13,13 @@
 //! | variable                   | what it does                                               |
 //! |----------------------------|------------------------------------------------------------|
 //! | `RESILEE_SKIP_SIPP=1`, …   | leaves out the tests that need the program                 |
+//! | `RESILEE_FLOWS=hold,busy`  | plays only these call flows                                |
 //! | `RESILEE_SCREENSHOTS=dir`  | the browser's test saves pictures in that absolute path    |
 
 mod baresip_call;
 mod chromium;
 mod faults;
+mod flows;
 mod management;
 mod old_store;
 mod over_tcp;

@@ -83,6 +83,13 @@ impl Cluster {
         Cluster::start_all(users, calls, link, Program::Resilee, Default::default())
     }
 
+    /// Nodes whose T1 is so long: what waits for repeats takes less time.
+    #[track_caller]
+    pub fn start_with_t1(users: &[String], calls: Calls, t1_ms: u64) -> Self {
+        let more = format!("\n[timers]\nt1_ms = {t1_ms}\n");
+        Cluster::start_all(users, calls, Link::Plain, Program::Resilee, [more.clone(), more])
+    }
+
     /// Without users, and with nodes that are an example; their files have this besides.
     #[track_caller]
     pub fn start_example(example: &'static str, more: [String; 2]) -> Self {
@@ -117,11 +124,38 @@ impl Cluster {
         }
         for server in [1, 2] {
             cluster.rest(server).wait_for_members(&SERVERS, FORMED_WITHIN);
+        }
+        cluster.wait_until_backed();
+        cluster
+    }
+
+    /// Waits until both nodes say that every call is held twice.
+    #[track_caller]
+    pub fn wait_until_backed(&self) {
+        for server in [1, 2] {
             wait_until("every call is held twice", SOON, || {
-                cluster.rest(server).nodes().is_some_and(|nodes| nodes.protection == "backed")
+                self.rest(server).nodes().is_some_and(|nodes| nodes.protection == "backed")
             });
         }
-        cluster
+    }
+
+    /// From now on new calls go to `server`, if it lives: the balancer starts with another file.
+    #[track_caller]
+    pub fn prefer(&mut self, server: usize) {
+        let path = self.folder.path().join("balancer.toml");
+        let text = fs::read_to_string(&path).expect("the balancer has a file");
+        let mut parts: Vec<&str> = text.split("\n[[server]]\n").collect();
+        let head = parts.remove(0);
+        let preferred = format!("name = \"{}\"", SERVERS[server - 1]);
+        parts.sort_by_key(|part| !part.starts_with(&preferred));
+        let parts: String =
+            parts.iter().map(|part| format!("\n[[server]]\n{}\n", part.trim_end())).collect();
+        fs::write(&path, format!("{head}{parts}")).expect("the folder takes files");
+        self.kill_balancer();
+        self.start_balancer();
+        for server in [1, 2] {
+            self.rest(server).wait_for_balancer("up");
+        }
     }
 
     /// Where phones send to.

@@ -54,9 +54,18 @@ impl Handset {
         Handset::start_over(Transport::Udp, user, proxy)
     }
 
+    /// The same, at an address of loopback.
+    pub fn start_at(user: &str, proxy: SocketAddr, address: SocketAddr) -> Self {
+        Handset::start_on(Line::udp(address, LOOK_EVERY), user, proxy)
+    }
+
     /// The same, connected by this.
     pub fn start_over(transport: Transport, user: &str, proxy: SocketAddr) -> Self {
-        let line = Line::open(transport, proxy, LOOK_EVERY);
+        Handset::start_on(Line::open(transport, proxy, LOOK_EVERY), user, proxy)
+    }
+
+    fn start_on(line: Line, user: &str, proxy: SocketAddr) -> Self {
+        let is_reliable = matches!(line, Line::Tcp(_));
         let now = now();
         let config = PhoneConfig {
             user: user.to_owned(),
@@ -68,7 +77,7 @@ impl Handset {
             ring_ms: RING_MS,
             answer: AnswerPolicy::Answer,
             seed: now.as_micros(),
-            timers: TimerConfig { reliable: transport == Transport::Tcp, ..TimerConfig::default() },
+            timers: TimerConfig { reliable: is_reliable, ..TimerConfig::default() },
             rtp: None,
         };
         let (orders, wanted) = channel();

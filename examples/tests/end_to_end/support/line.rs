@@ -41,11 +41,7 @@ impl Line {
     pub fn open(transport: Transport, proxy: SocketAddr, wait: Duration) -> Line {
         let any = SocketAddr::new(proxy.ip(), 0);
         match transport {
-            Transport::Udp => {
-                let socket = UdpSocket::bind(any).expect("a port for a phone");
-                socket.set_read_timeout(Some(wait)).expect("a socket has a timeout");
-                Line::Udp(socket)
-            }
+            Transport::Udp => Line::udp(any, wait),
             Transport::Tcp => {
                 let listener = TcpListener::bind(any).expect("a port for a phone");
                 listener.set_nonblocking(true).expect("a listener need not block");
@@ -59,6 +55,13 @@ impl Line {
                 })
             }
         }
+    }
+
+    /// A socket at this address.
+    pub fn udp(address: SocketAddr, wait: Duration) -> Line {
+        let socket = UdpSocket::bind(address).expect("a port for a phone");
+        socket.set_read_timeout(Some(wait)).expect("a socket has a timeout");
+        Line::Udp(socket)
     }
 
     /// The phone's own address.

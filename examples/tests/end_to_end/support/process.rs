@@ -8,10 +8,13 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Lines of a log that a failed test shows.
 const SHOWN_LINES: usize = 30;
+
+/// Time between two looks at whether it lives.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// See the module.
 #[derive(Debug)]
@@ -71,6 +74,20 @@ impl Process {
     pub fn wait_for_end(&mut self, within: Duration) -> ExitStatus {
         let what = format!("the end of {}", self.name);
         wait_for(&what, within, || self.child.try_wait().ok().flatten())
+    }
+
+    /// How it ended, if it does within this time.
+    #[track_caller]
+    pub fn end_within(&mut self, within: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + within;
+        loop {
+            let ended = self.child.try_wait().ok().flatten();
+            if ended.is_some() || Instant::now() > deadline {
+                return ended;
+            }
+            // sleep: between two looks at the process
+            thread::sleep(LOOK_EVERY);
+        }
     }
 
     /// Sends a signal.

@@ -1,4 +1,4 @@
-//! SIPp with the scenarios in `examples/tests/sipp`.
+//! SIPp with the scenarios in `examples/tests/sipp`, or with those of a call flow.
 
 use super::cluster::DOMAIN;
 use super::ports::{free_ports, loopback};
@@ -17,7 +17,7 @@ const OWN_PORTS: u16 = 8;
 #[derive(Debug)]
 pub struct Sipp {
     process: Process,
-    name: &'static str,
+    name: String,
     folder: PathBuf,
 }
 
@@ -39,18 +39,31 @@ impl Sipp {
     /// Starts the scenario `name` on `port`, with its files in `folder`.
     #[track_caller]
     pub fn start(
-        name: &'static str,
+        name: &str,
         folder: &Path,
         port: u16,
         remote: Option<SocketAddr>,
         options: &[&str],
     ) -> Self {
         let scenarios = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sipp");
+        let scenario = scenarios.join(format!("{name}.xml"));
+        Sipp::start_file(name, &scenario, folder, (port, remote), options)
+    }
+
+    /// Starts the scenario in a file, under a name for its own files in `folder`.
+    #[track_caller]
+    pub fn start_file(
+        name: &str,
+        scenario: &Path,
+        folder: &Path,
+        (port, remote): (u16, Option<SocketAddr>),
+        options: &[&str],
+    ) -> Self {
         let media_port = free_ports(OWN_PORTS);
         let control_port = media_port + OWN_PORTS - 1;
         let mut command = Command::new("sipp");
         command.args(remote.map(|address| address.to_string()));
-        command.arg("-sf").arg(scenarios.join(format!("{name}.xml")));
+        command.arg("-sf").arg(scenario);
         command.args(["-i", &loopback(0).ip().to_string(), "-p", &port.to_string()]);
         command.args(["-mp", &media_port.to_string(), "-cp", &control_port.to_string()]);
         command.args(["-key", "domain", DOMAIN, "-nostdin", "-buff_size", "2000000"]);
@@ -61,7 +74,7 @@ impl Sipp {
         command.args(["-default_behaviors", "all,-abortunexp"]);
         command.args(options);
         let process = Process::start(name, folder, &mut command);
-        Sipp { process, name, folder: folder.to_owned() }
+        Sipp { process, name: name.to_owned(), folder: folder.to_owned() }
     }
 
     /// True until it ends.
@@ -72,9 +85,22 @@ impl Sipp {
     /// Waits for the end; all calls must have gone well.
     #[track_caller]
     pub fn wait_for_success(&mut self, within: Duration) {
-        let status = self.process.wait_for_end(within);
-        let errors = self.errors();
-        assert!(status.success(), "{}: {status}; {}\n{errors}", self.name, self.sum());
+        self.outcome(within).unwrap_or_else(|failure| panic!("{failure}"));
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Errors
+    /// A call did not go well; what SIPp says of it.
+    #[track_caller]
+    pub fn outcome(&mut self, within: Duration) -> Result<(), String> {
+        let end = self.process.end_within(within);
+        if end.is_some_and(|status| status.success()) {
+            return Ok(());
+        }
+        let end = end.map_or("it does not end".to_owned(), |status| status.to_string());
+        let [errors, messages] = [self.errors(), self.messages()];
+        Err(format!("{}: {end}; {}\n{errors}\n{messages}", self.name, self.sum()))
     }
 
     /// A counter of the statistics file: at most a second old while SIPp runs.
@@ -113,6 +139,23 @@ impl Sipp {
             }
         }
         calls
+    }
+
+    /// The Call-ID that a scenario has logged behind this word; none so far.
+    pub fn logged(&self, what: &str) -> Option<String> {
+        let log = self.file("calls");
+        let mut lines = log.lines().filter_map(|line| line.split_once(' '));
+        lines.find(|(word, _)| *word == what).map(|(_, call_id)| call_id.trim().to_owned())
+    }
+
+    /// First lines and CSeqs of the messages that it sent and got, if it was asked to note them.
+    fn messages(&self) -> String {
+        let text = self.file("messages");
+        let is_told = |line: &&str| {
+            line.contains("SIP/2.0") && !line.starts_with("Via")
+                || ["-----", "CSeq", "UDP message"].iter().any(|start| line.starts_with(start))
+        };
+        text.lines().filter(is_told).collect::<Vec<_>>().join("\n")
     }
 
     /// The first lines of what SIPp complains about.
