@@ -3,6 +3,7 @@
 
 use clap::{Parser, Subcommand};
 use resilee_sim::{Ending, Fault, Plan, Process, Report, Violation, When, play, play_plan};
+use resilee_test_kit::flows::FLOWS;
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
@@ -15,6 +16,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Seeds of the test run, besides the committed ones.
 const CHECKED_SEEDS: std::ops::Range<u64> = 0..5_000;
+/// A flow with more steps waits for a timer; most of them are heartbeats.
+const STEPS_OF_A_FLOW_MAX: u64 = 2_500;
 /// Seeds of a sweep that are played before their failures are told.
 const SEEDS_AT_ONCE: u64 = 256;
 /// Seeds that failed once.
@@ -51,6 +54,13 @@ enum Command {
     },
     /// Kills and stops each process at each step of the plain call.
     Steps,
+    /// Plays the call flows, or one of them, with the owner killed at each step.
+    Flows {
+        /// Which; all without it.
+        name: Option<String>,
+        /// Only this step, with the trace.
+        step: Option<u64>,
+    },
     /// Plants one fault after the other, and says which rule finds it.
     #[cfg(feature = "planted-faults")]
     Planted,
@@ -62,6 +72,7 @@ fn main() -> ExitCode {
         Command::Sweep { minutes, seeds, from } => sweep(minutes, seeds, from),
         Command::Replay { seed } => replay(seed),
         Command::Steps => steps(),
+        Command::Flows { name, step } => flows(name.as_deref(), step),
         #[cfg(feature = "planted-faults")]
         Command::Planted => planted(),
     };
@@ -80,7 +91,9 @@ fn check() -> bool {
     let seeds: Vec<_> = seeds.into_iter().collect();
     let mut tally = Tally::default();
     tally.add(&seeds, play_all(&seeds, twice_if_hundredth));
-    tally.add_plans(&plans_of_steps());
+    tally.add_plans("a fault at every step of the plain call", &plans_of_steps());
+    let plain: Vec<_> = FLOWS.iter().map(|flow| Plan::flow(flow.name, Vec::new())).collect();
+    tally.add_plans("each call flow", &plain);
     tally.print(started.elapsed());
     tally.failed == 0
 }
@@ -97,8 +110,42 @@ fn twice_if_hundredth(seed: &u64) -> Report {
 
 fn steps() -> bool {
     let mut tally = Tally::default();
-    tally.add_plans(&plans_of_steps());
+    tally.add_plans("a fault at every step of the plain call", &plans_of_steps());
     tally.failed == 0
+}
+
+#[expect(clippy::disallowed_methods, reason = "how fast the simulator is, not what it decides")]
+fn flows(name: Option<&str>, step: Option<u64>) -> bool {
+    if let (Some(flow), Some(step)) = (FLOWS.iter().find(|it| Some(it.name) == name), step) {
+        let report = play_plan(Plan::flow(flow.name, vec![(When::Step(step), KILL_OWNER)]), true);
+        report.lines.iter().for_each(|line| println!("{line}"));
+        return report.violation.is_none();
+    }
+    let started = Instant::now();
+    let mut tally = Tally::default();
+    tally.add_plans("a kill at every step of a call flow", &plans_of_flows(name));
+    tally.print(started.elapsed());
+    tally.failed == 0
+}
+
+/// The node that is preferred for new calls.
+const KILL_OWNER: Fault = Fault::Kill { process: Process::Node(0), restart_ms: None };
+
+/// Each flow plain, and with the node killed that has its call, at each step; where there is no
+/// such step, because it waits for a long time, at each tenth.
+fn plans_of_flows(name: Option<&str>) -> Vec<Plan> {
+    let mut plans = Vec::new();
+    for flow in FLOWS.iter().filter(|flow| name.is_none_or(|name| name == flow.name)) {
+        plans.push(Plan::flow(flow.name, Vec::new()));
+        let steps = play_plan(Plan::flow(flow.name, Vec::new()), false).steps_of_calls;
+        let every = if steps > STEPS_OF_A_FLOW_MAX { 10 } else { 1 };
+        plans.extend(
+            (0..=steps)
+                .step_by(every)
+                .map(|at| Plan::flow(flow.name, vec![(When::Step(at), KILL_OWNER)])),
+        );
+    }
+    plans
 }
 
 /// Kills each process at each step of the plain call, or has it stand still, however it ends.
@@ -151,7 +198,7 @@ impl Tally {
         }
     }
 
-    fn add_plans(&mut self, plans: &[Plan]) {
+    fn add_plans(&mut self, what: &str, plans: &[Plan]) {
         let mut failed = 0;
         for (plan, report) in
             plans.iter().zip(play_all(plans, |plan| play_plan(plan.clone(), false)))
@@ -164,10 +211,11 @@ impl Tally {
             };
             failed += 1;
             let over_tcp = if plan.over_tcp == 0 { "" } else { " over TCP" };
-            println!("{:?}{over_tcp}, {:?}: {violation}", plan.ending, plan.faults);
+            let flow = plan.flow.unwrap_or_default();
+            println!("{flow} {:?}{over_tcp}, {:?}: {violation}", plan.ending, plan.faults);
         }
         let played = plans.len();
-        println!("a fault at every step of the plain call: {played} runs, {failed} failed");
+        println!("{what}: {played} runs, {failed} failed");
         self.played += played as u64;
         self.failed += failed;
     }

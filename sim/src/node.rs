@@ -8,7 +8,7 @@ use crate::local_clock::LocalClock;
 use crate::village::{Village, Villager};
 use crate::witness::Witness;
 use resilee_call_billing::{CallBilling, TARIFFS, Tariff};
-use resilee_call_control::CallControl;
+use resilee_call_control::{CallControl, OPEN_CALLS, POLICY};
 use resilee_core::{Adaptors, Core, CoreConfig, Input, Limits, Peer};
 use resilee_membership::{Key, NodeName, Planted, RunId, Unclean};
 use resilee_registrar::Registrar;
@@ -42,7 +42,7 @@ pub fn timers() -> TimerConfig {
 }
 
 /// Calls are asked for soon, so that questions meet all that goes wrong.
-const CALLS: CallLimits = CallLimits {
+pub const CALLS: CallLimits = CallLimits {
     ask_after: Some(Duration::from_millis(700)),
     session_expires_s: Some(90),
     longest: Some(Duration::from_secs(120)),
@@ -79,6 +79,10 @@ pub struct Cluster {
     /// The balancer's address for phones.
     pub advertise: SocketAddr,
     pub users: Vec<String>,
+    /// When calls are asked for and ended that nobody ends.
+    pub calls: CallLimits,
+    /// Anybody may call.
+    pub open_calls: bool,
     /// A service ends calls so long after the answer.
     pub host_talk_ms: Option<u64>,
     /// What the nodes do wrong on purpose.
@@ -116,7 +120,7 @@ impl Node {
             seed: cluster.seed ^ self.life,
             cohort: me.cohort(),
             timers: timers(),
-            calls: CALLS,
+            calls: cluster.calls,
         });
         #[cfg(feature = "planted-faults")]
         adaptor.plant(cluster.planted);
@@ -178,6 +182,9 @@ fn configured_tables(cluster: &Cluster) -> Tables {
     let mut tables = Tables::default();
     if let Some(talk_ms) = &cluster.host_talk_ms {
         tables.put(TALK_MS.0, TALK_MS.1, encode(talk_ms).expect("plain data"));
+    }
+    if cluster.open_calls {
+        tables.put(POLICY, OPEN_CALLS, encode(&true).expect("plain data"));
     }
     for user in &cluster.users {
         let account = Account::with_password(user, DOMAIN, PASSWORD);

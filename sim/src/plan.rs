@@ -185,6 +185,8 @@ pub struct Plan {
     pub over_tcp: u8,
     /// What the nodes do wrong on purpose.
     pub planted: Planted,
+    /// The call flow that is played instead of the pairs' calls.
+    pub flow: Option<&'static str>,
 }
 
 /// A call of the story takes fewer steps than this; a kill is planned within them.
@@ -214,7 +216,13 @@ impl Plan {
             algorithm: Algorithm::FirstAlive,
             over_tcp: 0,
             planted: Planted::NONE,
+            flow: None,
         }
+    }
+
+    /// A call flow in a perfect network, for a kill at each of its steps.
+    pub fn flow(name: &'static str, faults: Vec<(When, Fault)>) -> Plan {
+        Plan { pairs: 0, flow: Some(name), ..Plan::plain(Ending::Caller, faults) }
     }
 
     /// The plan of a seed.
@@ -252,6 +260,7 @@ impl Plan {
             },
             over_tcp: 0,
             planted: Planted::NONE,
+            flow: None,
         };
         // Drawn apart, so that all other seeds stay as they are.
         let mut random = Random::of(seed, "old store");

@@ -1,5 +1,6 @@
 //! What tests, the simulator and the examples share: one [`phone::Phone`], a [`Network`] that
-//! loses, doubles, delays and reorders, and [`rtp`] packets.
+//! loses, doubles, delays and reorders, and [`rtp`] packets; call [`flows`], and a [`sipp`] to play
+//! them.
 //!
 //! All of it is plain machines: `now` and seeds come in as arguments, bytes go out as outputs.
 //! Not here: sockets and clocks (the example has them), whole clusters (the simulator), and a
@@ -12,6 +13,7 @@ pub mod phone;
 mod random;
 pub mod rtp;
 pub mod sdp;
+pub mod sipp;
 
 pub use network::{Network, NetworkConfig, Packet};
 pub use phone::{

@@ -165,7 +165,10 @@ impl Running {
         let flow = self.flow;
         let left = || deadline.saturating_duration_since(Instant::now());
         let outcomes: Vec<_> = self.phones.iter_mut().map(|phone| phone.outcome(left())).collect();
-        outcomes.into_iter().collect::<Result<(), _>>()?;
+        let failures: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
+        if !failures.is_empty() {
+            return Err(failures.join("\n"));
+        }
         let call_id = self.phones[0].logged("kill").expect("each caller logs it");
         let is_its = |bill: &Bill| bill.call_id.ends_with(&call_id);
         let ended = || -> Vec<Ended> {

@@ -10,8 +10,10 @@
 //!
 //! What is done in it, and what is checked, is in `story.rs` and `checks.rs`.
 
+mod action;
 mod balancer;
 mod faults;
+mod flows;
 mod links;
 mod old_store;
 mod outputs;
@@ -21,16 +23,19 @@ mod watching;
 
 use crate::checks::{Lateness, OutputCommit, Router, Violation};
 use crate::local_clock::LocalClock;
-use crate::node::{Cluster, Node};
-use crate::plan::{Cut, Ending, Plan, Process};
+use crate::node::{CALLS, Cluster, Node};
+use crate::plan::{Ending, Plan, Process};
 use crate::trace::{Trace, describe};
+use action::Action;
 pub use old_store::OldStore;
 use phones::phone;
 use resilee_balancer::{Algorithm, Balancer, BalancerInput};
 use resilee_core::{Input, Peer};
 use resilee_membership::{Key, View, VoterState};
-use resilee_sbb::{DeliveryId, Outcome, Timestamp};
+use resilee_sbb::Timestamp;
 use resilee_sip_tcp::TcpInput;
+use resilee_test_kit::flows::Policy;
+use resilee_test_kit::sipp::{SippInput, SippParty};
 use resilee_test_kit::{Network, Packet, Phone, PhoneCommand, PhoneEvent, PhoneInput, Random};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -43,84 +48,6 @@ pub const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 /// From a flush to the process that hears of it, in microseconds.
 const TELL_US: u64 = 20;
 
-/// Something that will happen.
-#[derive(Debug)]
-enum Action {
-    Outcome {
-        node: usize,
-        life: u64,
-        delivery: DeliveryId,
-        outcome: Outcome,
-    },
-    Flushed {
-        node: usize,
-        life: u64,
-        number: u64,
-    },
-    VoteSaved {
-        node: usize,
-        life: u64,
-        number: u64,
-        state: Vec<u8>,
-    },
-    Input {
-        node: usize,
-        life: u64,
-        input: Input,
-    },
-    Frame {
-        to: usize,
-        connection: u64,
-        bytes: Vec<u8>,
-    },
-    Dial {
-        lives: (u64, u64),
-    },
-    LinkDown {
-        node: usize,
-        life: u64,
-    },
-    /// A datagram waits in a socket of the balancer.
-    Arrived(Packet),
-    Refused {
-        server: usize,
-        life: u64,
-    },
-    SeatPersisted {
-        life: u64,
-        number: u64,
-        state: VoterState,
-    },
-    SeatTold {
-        life: u64,
-        number: u64,
-    },
-    Start(Process),
-    /// Bytes of a phone, or for it, in a stream.
-    Stream {
-        life: u64,
-        phone: usize,
-        to_phone: bool,
-        bytes: Vec<u8>,
-    },
-    Command {
-        phone: usize,
-        command: PhoneCommand,
-    },
-    Wake {
-        process: Process,
-        life: u64,
-    },
-    KillOther(usize),
-    Heal(Cut),
-    HandOver {
-        node: usize,
-        every_ms: u64,
-        times: u64,
-    },
-    Force(usize),
-}
-
 /// Two nodes, a balancer, phones, and all between them.
 pub struct World {
     pub now: Timestamp,
@@ -128,6 +55,8 @@ pub struct World {
     pub trace: Trace,
     pub nodes: [Node; 2],
     pub phones: Vec<Phone>,
+    /// Those who play a call flow.
+    pub parties: Vec<SippParty>,
     /// When each phone wants to be woken.
     phones_due: Vec<Option<Timestamp>>,
     /// What phones said since it was last read.
@@ -196,13 +125,16 @@ fn balancer_socket(server: usize) -> SocketAddr {
 impl World {
     /// A world in which nothing runs yet but the phones.
     pub fn new(plan: &Plan, verbose: bool) -> Self {
-        let users: Vec<_> = (0..plan.pairs * 2).map(|number| format!("user{number}")).collect();
+        let flow = plan.flow.map(flows::find);
+        let pairs = (0..plan.pairs * 2).map(|number| format!("user{number}"));
+        let users: Vec<_> = flow.map_or_else(|| pairs.collect(), |flow| flow.users().to_vec());
+        let with_phones = flow.map_or_else(|| users.clone(), flows::registered);
         let node = |index: u8| {
             let name = format!("server{}", index + 1);
             let (sip, cluster) = (address(2, index + 1, 5080), address(2, index + 1, 7000));
             Node::new(&name, sip, cluster, LocalClock::of(plan.seed, index.into()))
         };
-        let phones = users.iter().enumerate();
+        let phones = with_phones.iter().enumerate();
         let phones = phones.map(|(i, user)| Phone::new(phone(plan, i, user), START));
         let phones: Vec<_> = phones.collect();
         let phones_count = phones.len();
@@ -213,6 +145,7 @@ impl World {
             nodes: [node(0), node(1)],
             phones_due: phones.iter().map(Phone::poll_timeout).collect(),
             phones,
+            parties: Vec::new(),
             events: Vec::new(),
             watch: OutputCommit::default(),
             router: Router::default(),
@@ -230,6 +163,8 @@ impl World {
                 seed: plan.seed,
                 advertise: balancer_address(),
                 users,
+                calls: flow.map_or(CALLS, |_| flows::CALLS),
+                open_calls: flow.is_some_and(|flow| flow.policy == Policy::Open),
                 planted: plan.planted,
             },
             balancer: None,
@@ -316,7 +251,8 @@ impl World {
         let nodes = self.nodes.iter().filter_map(Node::timeout);
         let balancer = self.balancer_timeout();
         let phones = self.phones_due.iter().copied().flatten();
-        nodes.chain(balancer).chain(phones).min()
+        let parties = self.parties.iter().filter_map(SippParty::poll_timeout);
+        nodes.chain(balancer).chain(phones).chain(parties).min()
     }
 
     fn time_out(&mut self) {
@@ -332,6 +268,11 @@ impl World {
         for phone in 0..self.phones.len() {
             if self.phones_due[phone].is_some_and(|at| at <= self.now) {
                 self.feed_phone(phone, PhoneInput::Timeout);
+            }
+        }
+        for party in 0..self.parties.len() {
+            if self.parties[party].poll_timeout().is_some_and(|at| at <= self.now) {
+                self.feed_party(party, SippInput::Timeout);
             }
         }
     }
@@ -448,6 +389,9 @@ impl World {
             if [self.nodes[node].sip, self.nodes[node].cluster].contains(&destination) {
                 return self.arrive_at_node(node, source, bytes);
             }
+        }
+        if let Some(party) = self.parties.iter().position(|it| it.address() == destination) {
+            return self.feed_party(party, SippInput::Datagram(bytes));
         }
         let phone = self.phones.iter().position(|phone| phone.config().address == destination);
         if let Some(phone) = phone {

@@ -13,7 +13,7 @@ const CHALLENGES_MAX: u32 = 4;
 
 /// What a phone knows of one server that asks for credentials.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Authentication {
+pub(crate) struct Authentication {
     /// The challenge that is answered now.
     current: Option<Answered>,
     /// Challenges to the request that is under way.
@@ -33,13 +33,13 @@ struct Answered {
 
 impl Authentication {
     /// A new request begins; the last challenge is answered without being asked again.
-    pub(super) fn on_new_request(&mut self) {
+    pub(crate) fn on_new_request(&mut self) {
         self.challenges = 0;
         self.refused.clear();
     }
 
     /// Takes a 401 or 407; false if there is nothing more to try.
-    pub(super) fn on_challenge(&mut self, response: &Message<'_>) -> bool {
+    pub(crate) fn on_challenge(&mut self, response: &Message<'_>) -> bool {
         let is_proxy = response.status() == Some(407);
         let name = match is_proxy {
             true => HeaderName::ProxyAuthenticate,
@@ -65,7 +65,7 @@ impl Authentication {
     }
 
     /// The header for the next request: name and value.
-    pub(super) fn header(
+    pub(crate) fn header(
         &mut self,
         random: &mut Random,
         user: &str,

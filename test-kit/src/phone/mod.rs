@@ -6,7 +6,7 @@
 //! hold, transfer, forking beyond ending the surplus branches, name service, the connections of a
 //! phone over TCP.
 
-mod authentication;
+pub(crate) mod authentication;
 mod call;
 mod dialog;
 mod hang_up;
