@@ -17,7 +17,7 @@ use std::ops::Range;
 /// Header lines of nearly all messages, with those that a proxy adds; more make an allocation.
 const LINES_USUALLY: usize = 28;
 
-/// Bytes that a proxy writes into nearly all messages: Via, Record-Route, Request-URI, Max-Forwards.
+/// Bytes that a proxy writes into nearly all messages: its Via, Record-Route and Request-URI.
 const OWN_BYTES_USUALLY: usize = 512;
 
 /// A message being changed: a list of texts, each of the message as it came or our own.

@@ -40,8 +40,11 @@ impl HeaderLine {
         if text.get(colon) != Some(&b':') {
             return Err(ParseError::BadHeaderLine);
         }
-        let colon = line.start + colon;
-        let value = trim(bytes, colon + 1..line.end);
+        let value = match &text[colon + 1..] {
+            // Nearly all are written so.
+            [b' ', value @ .., b'\r', b'\n'] if is_trimmed(value) => colon + 2..text.len() - 2,
+            _ => trim(text, colon + 1..text.len()),
+        };
         // A value that starts on the next line must not start behind this line's end.
         let value = if value.is_empty() { colon + 1..colon + 1 } else { value };
         Ok(HeaderLine {
@@ -49,8 +52,8 @@ impl HeaderLine {
             start: position(line.start),
             end: position(line.end),
             name_end: position(line.start + name_len),
-            value_start: position(value.start),
-            value_end: position(value.end),
+            value_start: position(line.start + value.start),
+            value_end: position(line.start + value.end),
         })
     }
 
@@ -77,6 +80,12 @@ impl HeaderLine {
     }
 }
 
+/// Not empty, and no white space around it.
+fn is_trimmed(value: &[u8]) -> bool {
+    matches!(value, [first, .., last] if !is_space(*first) && !is_space(*last))
+}
+
+/// [`crate::message::MESSAGE_BYTES_MAX`] is the largest.
 fn position(at: usize) -> u16 {
-    u16::try_from(at).unwrap_or(u16::MAX)
+    at as u16
 }
