@@ -197,6 +197,12 @@ impl Core {
         }
         let Some(turn) = cell.turn.as_mut() else { return false };
         let Some((event, audience)) = turn.events.pop_front() else { return Self::next_end(cell) };
+        // An adaptor may be late: a root of the cluster that got it would never hear of the
+        // activity's end. What is tried again may outlive its activity.
+        if audience == Audience::All && !cell.activities.contains_key(&event.activity.number) {
+            self.count_drop("event on an activity that is over");
+            return true;
+        }
         // A timer, and what is tried again, no service has caused in this turn.
         turn.routed += usize::from(audience == Audience::All);
         let max = self.config.limits.events_per_turn_max;

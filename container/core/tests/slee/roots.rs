@@ -296,3 +296,13 @@ fn an_initial_event_that_was_suspended_is_heard_also_after_a_restart() {
     container.settle();
     assert_eq!(ran(&mut container), ["chooser1 back"]);
 }
+
+/// It would be tied for ever: no end of it comes any more.
+#[test]
+fn an_event_on_an_activity_that_is_over_ties_nothing() {
+    let mut container = container();
+    container.say("c1 start; start; end 1");
+    container.say("c1 fire choose 1 late; fire choose 2 in time");
+    assert_eq!(ran(&mut container), ["chooser1 in time"]);
+    assert_eq!(container.dropped("event on an activity that is over"), 1);
+}
