@@ -2,11 +2,17 @@
 //!
 //! | what happened                                          | the adaptor's                   |
 //! |--------------------------------------------------------|---------------------------------|
-//! | all services had an event, and one rolled it back      | `event_processing_failed`       |
+//! | all services had an event, and one rolled it back; or  | `event_processing_failed`       |
+//! | nobody had it, and one that takes nothing now would    |                                 |
+//! | have begun with it                                     |                                 |
 //! | all services had an event of a type that it asks about | `event_processed`               |
 //! | a turn leaves an activity that nobody is attached to,  | `activity_unreferenced`, once a |
 //! | if it asks about that                                  | turn                            |
 //! | a service starts an activity                           | `start`                         |
+//!
+//! A root entity of the cluster that an event is forwarded to has it, as far as the adaptor hears:
+//! what becomes of it there, it does not hear. Nor does it of what is for one entity only: a timer
+//! is none of its events, and of one that is tried again it heard at the first try.
 //!
 //! Who does not ask pays nothing.
 
@@ -14,25 +20,30 @@ use crate::adaptors::AdaptorId;
 use crate::cell::Cell;
 use crate::commit::{Activity, Part};
 use crate::core::Core;
-use crate::event_router::Routing;
+use crate::event_router::{Audience, Routing};
 use resilee_sbb::{ActivityId, CellId, Failure, Severity, Timestamp};
 
 impl Core {
-    /// Nobody is left for an event of an adaptor's activity.
+    /// Nobody is left for an event of an adaptor's activity; `forwarded` to root entities of other
+    /// cells, or not.
     pub(crate) fn tell_routed(
         &mut self,
         now: Timestamp,
         id: CellId,
         by: AdaptorId,
         routing: &Routing,
+        forwarded: bool,
     ) {
+        if routing.audience != Audience::All {
+            return;
+        }
         let (activity, event_type) = (routing.event.activity, routing.event.event_type.as_str());
         if routing.failed {
             self.adaptor_step(now, id, by, |adaptor, endpoint| {
                 adaptor.event_processing_failed(endpoint, activity);
             });
         } else if self.adaptors.get(by).is_some_and(|it| it.asks_about_event(event_type)) {
-            let received = !routing.delivered.is_empty();
+            let received = forwarded || !routing.delivered.is_empty();
             self.adaptor_step(now, id, by, |adaptor, endpoint| {
                 adaptor.event_processed(endpoint, activity, event_type, received);
             });

@@ -316,17 +316,19 @@ impl Core {
         let routing = cell.turn.as_ref().and_then(|turn| turn.current.as_ref());
         let Some(activity) = routing.map(|routing| routing.event.activity.number) else { return };
         // A service that stops starts nothing new, whatever its selector says.
-        let admitted = self.life_cycles.entrances[awaiting.service].admits(cell, activity);
-        let Some(turn) = cell.turn.as_mut() else { return };
+        let entrance = &self.life_cycles.entrances[awaiting.service];
+        let admitted = entrance.admits(cell, activity);
         let Some(known) = known else {
             if !admitted {
-                return;
+                return cell.decline(!entrance.open);
             }
+            let Some(turn) = cell.turn.as_mut() else { return };
             turn.new_root_name = Some(convergence_name);
             return self.deliver(now, id, Recipient::Root { service: awaiting.service });
         };
         if let Some(context) = cell.activities.get_mut(&activity)
             && context.attached.insert(known)
+            && let Some(turn) = cell.turn.as_mut()
         {
             turn.touched.insert(Part::Activity(activity));
         }

@@ -14,8 +14,9 @@
 //! 4. A *root entity* that does not exist is created by its first delivery; one that exists is
 //!    attached.
 //! 5. The event is *delivered*; then again from 1, so an entity that attaches late is not missed.
-//! 6. When nobody is left, the activity's adaptor is told if a delivery failed, or else if it wants
-//!    to know (`callbacks.rs`); a suspended event ends here for now (`suspension.rs`).
+//! 6. When nobody is left, the activity's adaptor is told if a delivery failed, or those who would
+//!    have begun with it take nothing now and nobody else had it; or else if it wants to know
+//!    (`callbacks.rs`). A suspended event ends here for now (`suspension.rs`).
 //! 7. The *end of an activity* is the last event on it; then all entities are detached, and a tree
 //!    that is attached to nothing is reclaimed (`entity_tree.rs`).
 //!
@@ -102,6 +103,8 @@ pub(crate) struct Routing {
     pub selected: BTreeSet<usize>,
     /// True once a delivery of it rolled back.
     pub failed: bool,
+    /// True once a service that takes nothing now named a root entity that it would have started.
+    pub declined: bool,
     /// When it goes on by itself, if a handler suspended it.
     pub suspended_until: Option<resilee_sbb::Timestamp>,
     /// Root entities of other cells that a selector named for it.
@@ -148,6 +151,7 @@ impl Routing {
             delivered: BTreeSet::new(),
             selected: BTreeSet::new(),
             failed: false,
+            declined: false,
             suspended_until: None,
             named: BTreeSet::new(),
         }
@@ -293,7 +297,8 @@ impl Routing {
         }
     }
 
-    /// True if the service has a root entity on the event's activity context.
+    /// True if the service has a root entity on the event's activity context, here or in another
+    /// cell.
     fn has_root(&self, cell: &Cell, descriptor: &Descriptor) -> bool {
         let number = self.event.activity.number;
         let attached = cell.activities.get(&number).map(|activity| &activity.attached);
@@ -302,9 +307,11 @@ impl Routing {
         };
         attached.into_iter().flatten().any(|entity| of_service(&entity))
             || cell.kept_for(descriptor.name, number).is_some()
+            || cell.is_tied_to(descriptor.name, number)
     }
 
-    /// True if a service that is not active would have started an entity for the event.
+    /// True if nobody had the event, and a service that takes nothing now would have started an
+    /// entity for it: it is not active, or quarantined in this cell.
     pub fn is_declined(
         &self,
         cell: &Cell,
@@ -313,9 +320,12 @@ impl Routing {
     ) -> bool {
         let declines = |(service, (descriptor, entrance)): (usize, (&Descriptor, &Entrance))| {
             let initial = descriptor.is_initial(&self.event.event_type);
-            let starts = !entrance.open && initial && !self.selected.contains(&service);
+            let quarantined = cell.head.quarantined.contains(descriptor.name);
+            let closed = !entrance.open || quarantined;
+            let starts = closed && initial && !self.selected.contains(&service);
             starts && !self.has_root(cell, descriptor)
         };
-        self.audience == Audience::All && services.iter().zip(entrances).enumerate().any(declines)
+        let declined = self.declined || services.iter().zip(entrances).enumerate().any(declines);
+        self.audience == Audience::All && self.delivered.is_empty() && declined
     }
 }

@@ -24,8 +24,9 @@ impl Core {
         let root = RootName { service: self.services[service].name.to_owned(), name };
         let known = cell.tie_to(activity, &root);
         // A service that stops starts nothing new; whether the root is there only its cell knows.
-        if known.is_none() && !self.life_cycles.entrances[service].admits(cell, activity) {
-            return;
+        let entrance = &self.life_cycles.entrances[service];
+        if known.is_none() && !entrance.admits(cell, activity) {
+            return cell.decline(!entrance.open);
         }
         if self.has_tie(now, id, activity, &root) {
             let turn = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut());
@@ -54,15 +55,16 @@ impl Core {
         true
     }
 
-    /// All entities of the cell had the event: the roots that its activity is tied to get it.
-    pub(crate) fn forward(&mut self, now: Timestamp, id: CellId) {
-        let Some(cell) = self.cells.get(&id) else { return };
+    /// All entities of the cell had the event: the roots that its activity is tied to get it. True
+    /// if there is one that does.
+    pub(crate) fn forward(&mut self, now: Timestamp, id: CellId) -> bool {
+        let Some(cell) = self.cells.get(&id) else { return false };
         let Some(routing) = cell.turn.as_ref().and_then(|turn| turn.current.as_ref()) else {
-            return;
+            return false;
         };
         let is_untied = cell.ties.is_empty() && routing.named.is_empty();
         if routing.audience != Audience::All || is_untied {
-            return;
+            return false;
         }
         let (event, named) = (routing.event.clone(), routing.named.clone());
         let number = event.activity.number;
@@ -70,10 +72,11 @@ impl Core {
         for root in &named {
             self.has_tie(now, id, number, root);
         }
-        let Some(cell) = self.cells.get_mut(&id) else { return };
+        let Some(cell) = self.cells.get_mut(&id) else { return false };
         let known = cell.activities.get(&number);
         let ends = event.event_type == ActivityEnd::TYPE && known.is_some_and(|it| it.ending);
         let null = known.is_some_and(|activity| activity.null);
+        let mut forwarded = false;
         for tie in cell.ties_of(number, ends) {
             let post = match ends {
                 true => Post::End,
@@ -82,12 +85,12 @@ impl Core {
                     payload: ByteBuf::from(event.payload.clone()),
                 },
             };
-            let Some(cell) = self.cells.get_mut(&id) else { return };
+            let Some(cell) = self.cells.get_mut(&id) else { break };
             if !ends && !cell.has_room_for_posts(1, post.size()) {
                 self.lose_post(now, id, &event);
                 continue;
             }
-            let Some(turn) = cell.turn.as_mut() else { return };
+            let Some(turn) = cell.turn.as_mut() else { break };
             let Some(known) = cell.ties.get_mut(&tie) else { continue };
             let opens = (!known.done).then_some(Opens { activity: number, null });
             if opens.is_some() {
@@ -96,7 +99,9 @@ impl Core {
             }
             let initial = named.contains(&known.root);
             cell.post(Posted { tie, post, opens, initial });
+            forwarded = true;
         }
+        forwarded
     }
 
     fn lose_post(&mut self, now: Timestamp, id: CellId, event: &Event) {
@@ -186,6 +191,12 @@ impl Core {
 }
 
 impl Cell {
+    /// A selector named a root entity that is not started; `closed`: its service takes nothing now.
+    pub fn decline(&mut self, closed: bool) {
+        let routing = self.turn.as_mut().and_then(|turn| turn.current.as_mut());
+        routing.into_iter().for_each(|routing| routing.declined |= closed);
+    }
+
     pub fn begin_tie(&mut self, activity: u32, root: RootName) -> u32 {
         let number = self.next_post();
         self.ties

@@ -171,7 +171,8 @@ pub trait ResourceAdaptor: Send {
     }
 
     /// All services had an event of the activity, and none rolled it back
-    /// (`ResourceAdaptor.eventProcessingSuccessful` of JAIN SLEE). `received`: somebody got it.
+    /// (`ResourceAdaptor.eventProcessingSuccessful` of JAIN SLEE). `received`: somebody got it, or
+    /// a root entity of the cluster will.
     fn event_processed(
         &mut self,
         endpoint: &mut Endpoint,
@@ -195,9 +196,9 @@ pub trait ResourceAdaptor: Send {
         let _ = (endpoint, activity);
     }
 
-    /// All services had an event of the activity, and one of them rolled it back: what nobody
-    /// answered is answered here (`ResourceAdaptor.eventProcessingFailed` of JAIN SLEE). By default
-    /// nothing is.
+    /// All services had an event of the activity, and one of them rolled it back; or nobody had it,
+    /// and one that takes nothing now would have begun with it. What nobody answered is answered
+    /// here (`ResourceAdaptor.eventProcessingFailed` of JAIN SLEE). By default nothing is.
     fn event_processing_failed(&mut self, endpoint: &mut Endpoint, activity: ActivityId) {
         let _ = (endpoint, activity);
     }

@@ -183,6 +183,12 @@ impl Cell {
         self.ties.iter().find(same).map(|(number, _)| *number)
     }
 
+    /// True if an activity is tied to a root entity of the service.
+    pub fn is_tied_to(&self, service: &str, activity: u32) -> bool {
+        let to = |tie: &Tie| tie.far.is_none() && tie.activity == activity;
+        self.ties.values().any(|tie| to(tie) && tie.root.service == service)
+    }
+
     /// Ties of an activity to roots, which hear its events; and to names, which hear its end.
     pub fn ties_of(&self, activity: u32, ends: bool) -> Vec<u32> {
         let hears = |tie: &Tie| !tie.root.is_of_name() || (ends && tie.binds);

@@ -179,10 +179,11 @@ impl Core {
                 Some(recipient) => return self.deliver(now, id, recipient),
                 None => {
                     let declined = routing.is_declined(cell, &self.services, entrances);
-                    self.forward(now, id);
+                    let forwarded = self.forward(now, id);
                     let Some(cell) = self.cells.get_mut(&id) else { return };
-                    if let Some((by, routing)) = Self::end_routing(cell, declined) {
-                        self.tell_routed(now, id, by, &routing);
+                    let routed = Self::end_routing(cell, declined && !forwarded);
+                    if let Some((by, routing)) = routed {
+                        self.tell_routed(now, id, by, &routing, forwarded);
                     }
                 }
             }
@@ -246,7 +247,7 @@ impl Core {
     }
 
     /// All entities had the event: how it was routed, and the adaptor of its activity. It failed if
-    /// a delivery of it rolled back, or a service that it would have started takes none now.
+    /// a delivery of it rolled back, or if it was declined.
     fn end_routing(cell: &mut Cell, declined: bool) -> Option<(AdaptorId, Routing)> {
         let turn = cell.turn.as_mut()?;
         let mut routing = turn.current.take()?;

@@ -28,6 +28,7 @@ mod null_activities;
 mod pair;
 mod post;
 mod priorities;
+mod processed_events;
 mod roll_back;
 mod roots;
 mod roots_takeover;

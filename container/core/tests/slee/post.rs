@@ -9,7 +9,7 @@
 //! | [`Letter::Answer`]          | fires `tick` on the activity that it answers            |
 //! | [`Letter::Last`]            | ends the activity that it answers                       |
 
-use crate::toy::{Begin, Tick};
+use crate::toy::{Begin, Choose, Tick};
 use resilee_core::{Adoption, Egress, Endpoint, Ingress, ResourceAdaptor, Route, Scope};
 use resilee_membership::{Flow, Transport};
 use resilee_sbb::{ActivityId, EventPayload, Failure, Timestamp, decode, encode};
@@ -69,7 +69,10 @@ impl ResourceAdaptor for Post {
         match read(ingress) {
             Letter::First { word, .. } => {
                 let activity = endpoint.start_activity();
-                endpoint.fire(activity, &Begin { word: word.clone() });
+                match word.starts_with("choose") {
+                    true => endpoint.fire(activity, &Choose { word: word.clone() }),
+                    false => endpoint.fire(activity, &Begin { word: word.clone() }),
+                }
                 self.letters.insert(activity, word);
             }
             Letter::Answer { activity, word } if self.letters.contains_key(&activity) => {
@@ -115,7 +118,7 @@ impl ResourceAdaptor for Post {
     }
 
     fn asks_about_event(&self, event_type: &str) -> bool {
-        event_type == Begin::TYPE
+        [Begin::TYPE, Choose::TYPE].contains(&event_type)
     }
 
     fn event_processed(
