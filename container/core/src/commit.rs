@@ -141,6 +141,10 @@ pub(crate) struct Activity {
     /// In a root cell: the activity of another cell that it stands for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mirror: Option<Box<Mirror>>,
+    /// Services whose root entity in another cell got its events, until a handler of it hung there:
+    /// they get nothing of it any more, nor does what replaces them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub hung_roots: BTreeSet<String>,
 }
 
 /// What an activity of another cell is.

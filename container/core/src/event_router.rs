@@ -251,6 +251,13 @@ impl Routing {
         (waits && gets && !cell.head.quarantined.contains(service.name)).then_some(number)
     }
 
+    /// True if a handler of the service hung in this cell, or in a root cell that had the activity.
+    fn is_quarantined(&self, cell: &Cell, service: &Descriptor) -> bool {
+        let activity = cell.activities.get(&self.event.activity.number);
+        cell.head.quarantined.contains(service.name)
+            || activity.is_some_and(|activity| activity.hung_roots.contains(service.name))
+    }
+
     fn as_initial(
         &self,
         cell: &Cell,
@@ -259,8 +266,10 @@ impl Routing {
         entrance: &Entrance,
     ) -> Option<Recipient> {
         let asked = self.selected.contains(&service);
-        let quarantined = cell.head.quarantined.contains(descriptor.name);
-        if asked || quarantined || !descriptor.is_initial(&self.event.event_type) {
+        if asked
+            || self.is_quarantined(cell, descriptor)
+            || !descriptor.is_initial(&self.event.event_type)
+        {
             return None;
         }
         if cell.is_mirror(self.event.activity.number) {
@@ -320,8 +329,7 @@ impl Routing {
     ) -> bool {
         let declines = |(service, (descriptor, entrance)): (usize, (&Descriptor, &Entrance))| {
             let initial = descriptor.is_initial(&self.event.event_type);
-            let quarantined = cell.head.quarantined.contains(descriptor.name);
-            let closed = !entrance.open || quarantined;
+            let closed = !entrance.open || self.is_quarantined(cell, descriptor);
             let starts = closed && initial && !self.selected.contains(&service);
             starts && !self.has_root(cell, descriptor)
         };

@@ -123,9 +123,12 @@ impl Core {
             return turn.words.push(word.answer_over(0));
         };
         match word.say {
-            Say::Heard { sequence, over } => {
+            Say::Heard { sequence, over, hung } => {
                 cell.forget_heard(number, sequence);
                 if over {
+                    if hung {
+                        cell.note_hung_root(number);
+                    }
                     cell.end_tie(number);
                     let turn = cell.turn.as_mut();
                     let answer = word.answer_over(0);
@@ -205,6 +208,19 @@ impl Cell {
             turn.touched.insert(Part::Tie(number));
         }
         number
+    }
+
+    /// A handler of the root hung: its service gets nothing of the activity any more, not what is
+    /// still posted either.
+    fn note_hung_root(&mut self, number: u32) {
+        self.forget_heard(number, u32::MAX);
+        let Some(Tie { activity, root, .. }) = self.ties.get(&number) else { return };
+        let (Some(known), Some(turn)) = (self.activities.get_mut(activity), self.turn.as_mut())
+        else {
+            return;
+        };
+        known.hung_roots.insert(root.service.clone());
+        turn.touched.insert(Part::Activity(*activity));
     }
 
     /// The root's end is over. What is still posted it has not heard, and will not: from the first

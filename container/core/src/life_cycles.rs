@@ -20,7 +20,8 @@
 //! All nodes see the cells of all, so a state needs no commit when the last entity goes. Entities
 //! that are there finish, whatever the state. A change of several services is one commit: there is
 //! one point in the log before which the old service starts entities, and after which the new one
-//! does; it starts none on an activity that an entity of the old one is attached to.
+//! does; it starts none on an activity that an entity of the old one is attached to, here or in a
+//! root cell. So it is after further upgrades: each takes over whom the replaced one replaced.
 //!
 //! Who may start a root entity is asked in `event_router.rs`; how a change becomes a commit is in
 //! `table_changes.rs`.
@@ -40,6 +41,9 @@ use std::collections::BTreeSet;
 const SERVICES: &str = "slee.services";
 /// What is wanted of the SLEE, under one key.
 const SLEE: (&str, &str) = ("slee.state", "slee");
+/// Services that one replaces, the latest first. An activity that is older than so many upgrades
+/// may be served by two.
+const REPLACED_MAX: usize = 64;
 /// Source of these alarms.
 const SOURCE: &str = "life-cycle";
 
@@ -50,7 +54,8 @@ pub(crate) struct Wanted {
     pub active: bool,
     /// Since when.
     pub since: Timestamp,
-    /// Services that were deactivated in the same step: it replaces them.
+    /// Services that were deactivated in the same step, and whom these had replaced, and whom it
+    /// had itself: it replaces them.
     #[serde(default)]
     pub instead_of: Vec<String>,
 }
@@ -82,14 +87,20 @@ impl Entrance {
         if !self.open || self.instead_of.is_empty() {
             return self.open;
         }
-        let attached = cell.activities.get(&activity).map(|activity| &activity.attached);
-        let mut entities = attached.into_iter().flatten().filter_map(|it| cell.entities.get(it));
+        let known = cell.activities.get(&activity);
+        let attached = known.into_iter().flat_map(|activity| &activity.attached);
+        let mut entities = attached.filter_map(|it| cell.entities.get(it));
         let is_served = entities.any(|entity| self.instead_of.contains(&entity.service));
         let to_come =
             |retry: &Retry| self.instead_of.contains(&retry.service) && retry.is_about(activity);
         let is_served = is_served || cell.retries.values().any(to_come);
         // One whose handler hung has no entity here any more, and began something all the same.
-        !is_served && !self.instead_of.iter().any(|old| cell.head.quarantined.contains(old))
+        let serves = |old: &String| {
+            cell.is_tied_to(old, activity)
+                || cell.head.quarantined.contains(old)
+                || known.is_some_and(|activity| activity.hung_roots.contains(old))
+        };
+        !is_served && !self.instead_of.iter().any(serves)
     }
 }
 
@@ -215,12 +226,36 @@ impl Core {
             }
         }
         let changed = self.services.iter().filter_map(|service| {
-            let active = active.contains(service.name);
-            let instead_of = deactivate.iter().filter(|_| active).map(ToString::to_string);
-            let wanted = Wanted { active, since: now, instead_of: instead_of.collect() };
-            (active != self.is_wanted(service)).then(|| row(SERVICES, service.name, &wanted))
+            let is_active = active.contains(service.name);
+            if is_active == self.is_wanted(service) {
+                return None;
+            }
+            let mut instead_of = self.replaced_by(service.name, is_active.then_some(&deactivate));
+            // Both at the same time is what is wanted now.
+            instead_of.retain(|old| !(is_active && active.contains(old.as_str())));
+            let wanted = Wanted { active: is_active, since: now, instead_of };
+            Some(row(SERVICES, service.name, &wanted))
         });
         Ok(changed.collect())
+    }
+
+    /// Whom a service replaces that is activated while these are deactivated, the latest first; or
+    /// one that is deactivated itself.
+    fn replaced_by(&self, service: &str, now: Option<&BTreeSet<&'static str>>) -> Vec<String> {
+        let of_row = |name: &str| {
+            let wanted = self.wanted(SERVICES, name);
+            wanted.map(|wanted| wanted.instead_of).unwrap_or_default()
+        };
+        let latest = now.into_iter().flatten();
+        let before = latest.clone().flat_map(|name| of_row(name));
+        let all = latest.map(ToString::to_string).chain(before).chain(of_row(service));
+        let mut replaced: Vec<String> = Vec::new();
+        for name in all {
+            if name != service && !replaced.contains(&name) && replaced.len() < REPLACED_MAX {
+                replaced.push(name);
+            }
+        }
+        replaced
     }
 
     /// The services of these names and units.

@@ -33,7 +33,7 @@ impl Core {
         let Some(cell) = self.cells.get_mut(&id) else { return };
         let known = cell.tie_from(word.channel);
         match (word.say.clone(), known) {
-            (Say::Heard { sequence, over }, Some(number)) => {
+            (Say::Heard { sequence, over, .. }, Some(number)) => {
                 cell.forget_heard(number, sequence);
                 if over && cell.lose_far_end(number) {
                     self.forget_name(id);

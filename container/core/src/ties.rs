@@ -237,7 +237,8 @@ impl Cell {
     pub fn word_of_heard(&self, number: u32) -> Option<Word> {
         let tie = self.ties.get(&number)?;
         let over = tie.far.is_some() && tie.done && self.posted_on(number).next().is_none();
-        self.word(number, Say::Heard { sequence: tie.heard, over })
+        let hung = over && self.head.quarantined.contains(&tie.root.service);
+        self.word(number, Say::Heard { sequence: tie.heard, over, hung })
     }
 
     fn word(&self, number: u32, say: Say) -> Option<Word> {

@@ -17,6 +17,7 @@
 //! Words may be lost, repeated and late: that is what ties are for (`ties.rs`).
 
 use crate::cell::{Cell, CellInput};
+use crate::commit::is_false;
 use crate::core::Core;
 use crate::link::FRAME_BYTES_MAX;
 use crate::ties::{Channel, Opens, Post, ROOT_NAME_BYTES_MAX, RootName};
@@ -70,6 +71,9 @@ pub(crate) enum Say {
         sequence: u32,
         /// The writer has no such tie (any more), or will have none as soon as the reader has none.
         over: bool,
+        /// It is over since the root's service is quarantined in its cell.
+        #[serde(default, skip_serializing_if = "is_false")]
+        hung: bool,
     },
 }
 
@@ -87,7 +91,8 @@ impl Word {
     /// The answer that there is no such tie.
     pub fn answer_over(&self, sequence: u32) -> Word {
         let (channel, root) = (self.channel, self.root.clone());
-        Word { channel, root, to_root: !self.to_root, say: Say::Heard { sequence, over: true } }
+        let say = Say::Heard { sequence, over: true, hung: false };
+        Word { channel, root, to_root: !self.to_root, say }
     }
 }
 

@@ -279,8 +279,14 @@ fn ties_between_cells_and_their_words_are_read() {
     let post = Say::Post { sequence: 6, after: 5, post: event, opens, initial: true };
     let word = Word { channel, root: root.clone(), to_root: true, say: post };
     assert_read(KEPT, "word.post", &word);
-    let say = Say::Heard { sequence: 6, over: true };
-    assert_read(KEPT, "word.heard", &Word { say, to_root: false, ..word });
+    let heard = |hung| {
+        let say = Say::Heard { sequence: 6, over: true, hung };
+        Word { say, to_root: false, ..word.clone() }
+    };
+    assert_read(KEPT, "word.heard", &heard(false));
+    assert_read(KEPT, "word.hung", &heard(true));
+    let hung_roots = ["counter".to_owned()].into();
+    assert_read(KEPT, "activity.hung-roots", &Activity { hung_roots, ..Activity::default() });
     assert_read(KEPT, "frame.words", &Frame { words: vec![bytes("word")], ..frame() });
     let of = ActivityId { cell: CELL, number: 1 };
     let mirror = Some(Box::new(Mirror { of, null: true }));

@@ -1,8 +1,9 @@
 //! Life cycles of services and what waits in calls (chapter 13.6).
 
 use crate::pair::Pair;
-use crate::script::{self, fail, on, take_trace};
+use crate::script::{self, fail, hangs, on, selects, take_trace};
 use resilee_core::management::{Changed, ServiceState, TableChange};
+use resilee_sbb::InitialEvent;
 
 /// An operator wants services active, and others inactive.
 pub fn want(pair: &mut Pair, activate: &[&str], deactivate: &[&str]) {
@@ -62,4 +63,84 @@ fn what_replaces_a_service_starts_nothing_where_an_event_waits_to_create_the_old
     take_trace();
     pair.say(0, "c1 fire begin 1 more");
     assert_eq!(take_trace(), [""; 0]);
+}
+
+#[test]
+fn a_second_upgrade_starts_nothing_on_a_call_of_the_first_version() {
+    script::clear();
+    let mut pair = Pair::up();
+    want(&mut pair, &[], &["alpha", "beta"]);
+    pair.say(0, "c1 start; fire keep 1 begin");
+    want(&mut pair, &["alpha"], &["keeper"]);
+    want(&mut pair, &["beta"], &["alpha"]);
+    take_trace();
+    pair.say(0, "c1 fire begin 1 more");
+    assert_eq!(take_trace(), [""; 0]);
+}
+
+#[test]
+fn a_service_that_replaced_another_one_still_does_after_it_was_inactive_for_a_moment() {
+    script::clear();
+    let mut pair = Pair::up();
+    want(&mut pair, &[], &["beta"]);
+    pair.say(0, "c1 start; fire begin 1 begin");
+    want(&mut pair, &["beta"], &["alpha"]);
+    want(&mut pair, &[], &["beta"]);
+    want(&mut pair, &["beta"], &[]);
+    take_trace();
+    pair.say(0, "c1 fire begin 1 more");
+    assert_eq!(take_trace(), ["alpha1 more"]);
+}
+
+/// An upgrade was undone; then both are wanted.
+#[test]
+fn a_service_replaces_none_that_is_wanted_beside_it() {
+    script::clear();
+    let mut pair = Pair::up();
+    want(&mut pair, &[], &["beta"]);
+    want(&mut pair, &["beta"], &["alpha"]);
+    want(&mut pair, &["alpha"], &["beta"]);
+    want(&mut pair, &["beta"], &[]);
+    pair.say(0, "c1 start; fire begin 1 begin");
+    assert_eq!(take_trace(), ["alpha1 begin", "beta2 begin"]);
+}
+
+/// `chooser` has one root entity in the cluster, which has an activity of `c1`.
+fn tied() -> Pair {
+    script::clear();
+    let mut pair = Pair::up();
+    pair.hangs = script::does_hang;
+    want(&mut pair, &[], &["alpha", "beta"]);
+    selects("chooser", |_, _| Ok(InitialEvent::by().custom_name("all")));
+    pair.say(0, "c1 start; fire choose 1 one");
+    pair.pass_ms(1_000);
+    pair
+}
+
+#[test]
+fn what_replaces_a_service_starts_nothing_on_an_activity_that_a_root_of_the_cluster_serves() {
+    let mut pair = tied();
+    want(&mut pair, &["beta"], &["chooser"]);
+    take_trace();
+    pair.say(0, "c1 fire begin 1 more; start; fire begin 2 other");
+    pair.pass_ms(1_000);
+    assert_eq!(take_trace(), ["beta1 other"]);
+}
+
+#[test]
+fn what_replaces_a_service_whose_root_of_the_cluster_hung_starts_nothing_on_its_activities() {
+    let mut pair = tied();
+    hangs("chooser", "hang");
+    pair.say(0, "c1 fire tick 1 hang");
+    pair.pass_ms(12_000);
+    take_trace();
+    pair.say(0, "c1 fire choose 1 again");
+    pair.pass_ms(1_000);
+    assert_eq!(take_trace(), [""; 0], "it gets nothing of the activity any more");
+    want(&mut pair, &["beta"], &["chooser"]);
+    pair.kill(0);
+    pair.until_member_of(1, 1);
+    pair.say(1, "c1 fire begin 1 more; start; fire begin 2 other");
+    pair.pass_ms(1_000);
+    assert_eq!(take_trace(), ["beta1 other"]);
 }
