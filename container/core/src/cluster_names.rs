@@ -14,12 +14,14 @@
 //! | the name is asked for   | nobody has it: a mirror, and a row for who looks it up; else the  |
 //! |                         | tie is over                                                       |
 //! | it is taken away, or    | the row goes with the mirror                                      |
-//! | the activity ended      |                                                                   |
+//! | the activity ended, or  |                                                                   |
+//! | an operator removes it  |                                                                   |
 //! | an event is for it      | is posted to the activity that has the name                       |
 //!
 //! The row is written by the turn that decides, so that who reads it reads what holds.
 
 use crate::cell::Cell;
+use crate::commit::Mirror;
 use crate::core::Core;
 use crate::event_router::Audience;
 use crate::ties::{Opens, Post, Posted, RootName, TIES_PER_CELL_MAX, Tie};
@@ -81,6 +83,18 @@ impl Cell {
         })
     }
 
+    /// The name that this cell is about, if it is a name's cell.
+    pub fn name_in_cluster(&self) -> Option<&str> {
+        let root = self.head.root.as_ref().filter(|root| root.is_of_name());
+        root.map(|root| root.name.as_str())
+    }
+
+    /// The activity that has this cell's name, and its mirror here.
+    pub fn named(&self) -> Option<(u32, Mirror)> {
+        let mirror = self.ties.get(&self.holder()?)?.activity;
+        Some((mirror, **self.activities.get(&mirror)?.mirror.as_ref()?))
+    }
+
     /// The tie of the activity that has this cell's name.
     fn holder(&self) -> Option<u32> {
         let holds = |tie: &Tie| tie.far.is_some() && !tie.done;
@@ -135,12 +149,14 @@ impl Core {
         }
     }
 
-    /// At a name's cell, when its mirror is over: nobody finds the name any more.
+    /// At the end of a turn of a name's cell: if nobody has the name, nobody finds it any more,
+    /// whatever took the mirror away.
     pub(crate) fn forget_name(&mut self, id: CellId) {
-        let root = self.cells.get(&id).and_then(|cell| cell.head.root.as_ref());
-        let Some(name) = root.filter(|root| root.is_of_name()).map(|root| root.name.clone()) else {
-            return;
-        };
-        self.put_row(id, CLUSTER_NAMES.to_owned(), name, None);
+        let Some(cell) = self.cells.get(&id) else { return };
+        let Some(name) = cell.name_in_cluster().filter(|_| cell.holder().is_none()) else { return };
+        if self.tables.get(CLUSTER_NAMES, name).is_some() {
+            let name = name.to_owned();
+            self.put_row(id, CLUSTER_NAMES.to_owned(), name, None);
+        }
     }
 }

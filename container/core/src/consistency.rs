@@ -13,6 +13,7 @@
 //! | a mirror            | its tie                                                            |
 //! | a post              | its tie; where the cell is owned, a moment at which it is repeated |
 //! | a root's name       | one cell                                                           |
+//! | a name's row        | the mirror of the activity that it names, and the other way round  |
 //! | whatever is awaited | what it is for                                                     |
 //!
 //! All of it holds between turns, once a snapshot is whole; a cell with a running turn is not
@@ -20,8 +21,9 @@
 
 use crate::cell::Cell;
 use crate::core::Core;
-use crate::ties::{Channel, Tie};
+use crate::ties::{Channel, RootName, Tie};
 use crate::timers::Due;
+use resilee_sbb::{ActivityId, CLUSTER_NAMES, decode};
 
 impl Core {
     /// What is about something that is not there, in words; nothing, if all is well.
@@ -35,8 +37,14 @@ impl Core {
             self.check_entities(cell, &mut found);
             self.check_activities(cell, &mut found);
             self.check_ties(cell, &mut found);
+            self.check_name(cell, &mut found);
             if cell.live && self.owns(cell.id) {
                 self.check_awaited(cell, &mut found);
+            }
+        }
+        for (name, _) in self.tables.rows(CLUSTER_NAMES) {
+            if !self.words.roots.contains_key(&RootName::of_name(name)) {
+                found.push(format!("the name {name:?} has no cell"));
             }
         }
         found.extend(self.timers.all().filter(|due| !self.is_for_something(*due)).map(|due| {
@@ -124,6 +132,17 @@ impl Core {
             && self.words.roots.get(root) != Some(&cell.id)
         {
             found.push(format!("{} is a second cell of its root", cell.id));
+        }
+    }
+
+    /// Who has a name is who is found by it.
+    fn check_name(&self, cell: &Cell, found: &mut Vec<String>) {
+        let Some(name) = cell.name_in_cluster() else { return };
+        let row = self.tables.get(CLUSTER_NAMES, name);
+        let row: Option<ActivityId> = row.and_then(|row| decode(row).ok());
+        let named = cell.named().map(|(_, mirror)| mirror.of);
+        if row != named {
+            found.push(format!("by the name {name:?} {row:?} is found, and {named:?} has it"));
         }
     }
 

@@ -10,7 +10,8 @@
 //! | an entity    | it and those below it are gone, with attachments, timers, kept events; and |
 //! |              | its tree, if nothing of that is attached to anything then                  |
 //! | a timer      | it does not fire any more                                                  |
-//! | a name       | it is not bound any more; a null activity that only had it ends            |
+//! | a name       | it is not bound any more; a null activity that only had it ends. One in    |
+//! |              | the cluster goes with its mirror: that is the same as removing the mirror  |
 //!
 //! A removal is a turn of the cell like any other: it waits for the one that runs, and what it
 //! changes is one commit, replicated, stored, gated. It finds its owner as changes of shared tables
@@ -104,8 +105,11 @@ impl Core {
             Leftover::Entity(entity) => self.remove_subtree(id, entity.number),
             Leftover::Timer(entity, timer) => self.set_timer(id, entity.number, *timer, None),
             Leftover::Name(activity, name) => {
-                let cell = self.cells.get_mut(&id);
-                cell.into_iter().for_each(|cell| unbind_name(cell, activity.number, name));
+                let Some(cell) = self.cells.get_mut(&id) else { return };
+                match (cell.name_in_cluster().is_some(), cell.turn.as_mut()) {
+                    (true, Some(turn)) => turn.ended.push_back(activity.number),
+                    _ => unbind_name(cell, activity.number, name),
+                }
             }
         }
     }
@@ -120,10 +124,16 @@ impl Core {
                     || cell.retries.contains_key(&entity.number)
             }
             Leftover::Timer(entity, timer) => cell.timers.contains_key(&(entity.number, *timer)),
-            Leftover::Name(activity, name) => {
-                let activity = cell.activities.get(&activity.number);
-                activity.is_some_and(|activity| activity.names.contains(name))
-            }
+            Leftover::Name(activity, name) => match cell.name_in_cluster() {
+                Some(known) => {
+                    let named = cell.named().is_some_and(|(number, _)| number == activity.number);
+                    known == name && named
+                }
+                None => {
+                    let activity = cell.activities.get(&activity.number);
+                    activity.is_some_and(|activity| activity.names.contains(name))
+                }
+            },
         }
     }
 

@@ -52,7 +52,7 @@ impl Core {
             LeftoverKind::Activities => activities(cell, search),
             LeftoverKind::Entities => entities(cell, search),
             LeftoverKind::Timers => timers(now, cell, search),
-            LeftoverKind::Names => names(cell, search),
+            LeftoverKind::Names => self.names(cell, search),
         };
         let of_service =
             |row: &Found| search.service.as_ref().is_none_or(|it| row.services.contains(it));
@@ -66,6 +66,36 @@ impl Core {
             due: found.due,
             note: found.note,
         }));
+    }
+
+    /// Names in the cell; of a name in the cluster, what the activity that has it is attached to.
+    fn names(&self, cell: &Cell, search: &Search) -> Vec<Found> {
+        let found = |number: &u32, name: &str, of: &Cell, activity: &Activity, note| Found {
+            what: Leftover::Name(cell.activity_id(*number), name.to_owned()),
+            services: services(of, activity),
+            attached: entity_ids(of, activity),
+            due: None,
+            note,
+        };
+        let is_wanted = |activity: &Activity| {
+            (!search.unattached || activity.attached.is_empty()) && (!search.null || activity.null)
+        };
+        if let (Some(name), Some((number, mirror))) = (cell.name_in_cluster(), cell.named()) {
+            let of = self.cells.get(&mirror.of.cell).unwrap_or(cell);
+            // Without its activity it is most of all left over.
+            let lost = Activity::default();
+            let activity = of.activities.get(&mirror.of.number).map_or(&lost, |it| it);
+            let note = "in the cluster";
+            let found = is_wanted(activity).then(|| found(&number, name, of, activity, note));
+            return found.into_iter().collect();
+        }
+        let activities = cell.activities.iter().filter(|(_, activity)| is_wanted(activity));
+        let found = activities.flat_map(|(number, activity)| {
+            let note = if activity.null { "of a null activity" } else { "" };
+            let names = activity.names.iter();
+            names.map(move |name| found(number, name, cell, activity, note))
+        });
+        found.collect()
     }
 }
 
@@ -149,23 +179,6 @@ fn timers(now: Timestamp, cell: &Cell, search: &Search) -> Vec<Found> {
     });
     let is_wanted = |it: &Found| !search.unattached || it.attached.is_empty();
     found.filter(is_wanted).collect()
-}
-
-fn names(cell: &Cell, search: &Search) -> Vec<Found> {
-    let wanted = |activity: &Activity| {
-        (!search.unattached || activity.attached.is_empty()) && (!search.null || activity.null)
-    };
-    let activities = cell.activities.iter().filter(|(_, activity)| wanted(activity));
-    let found = activities.flat_map(|(number, activity)| {
-        activity.names.iter().map(|name| Found {
-            what: Leftover::Name(cell.activity_id(*number), name.clone()),
-            services: services(cell, activity),
-            attached: entity_ids(cell, activity),
-            due: None,
-            note: if activity.null { "of a null activity" } else { "" },
-        })
-    });
-    found.collect()
 }
 
 fn services(cell: &Cell, activity: &Activity) -> BTreeSet<String> {

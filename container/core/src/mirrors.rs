@@ -35,8 +35,8 @@ impl Core {
         match (word.say.clone(), known) {
             (Say::Heard { sequence, over, .. }, Some(number)) => {
                 cell.forget_heard(number, sequence);
-                if over && cell.lose_far_end(number) {
-                    self.forget_name(id);
+                if over {
+                    cell.lose_far_end(number);
                 }
             }
             (Say::Heard { over: false, .. }, None) => cell.say(word.answer_over(0)),
@@ -96,10 +96,7 @@ impl Core {
                 let event = Event { event_type, activity, payload: payload.into_vec() };
                 turn.events.push_back((event, Audience::All));
             }
-            Post::End => {
-                turn.ended.push_back(mirror);
-                self.forget_name(id);
-            }
+            Post::End => turn.ended.push_back(mirror),
             Post::Bind
             | Post::Pass { .. }
             | Post::Command { .. }
@@ -205,20 +202,17 @@ impl Cell {
         self.entities.iter().find(|(_, entity)| named(entity)).map(|(number, _)| *number)
     }
 
-    /// The activity's cell has no such tie: the one here is forgotten, or its mirror ends. True if
-    /// it ends.
-    fn lose_far_end(&mut self, number: u32) -> bool {
-        let Some(tie) = self.ties.get(&number) else { return false };
+    /// The activity's cell has no such tie: the one here is forgotten, or its mirror ends.
+    fn lose_far_end(&mut self, number: u32) {
+        let Some(tie) = self.ties.get(&number) else { return };
         let (mirror, done) = (tie.activity, tie.done);
         if done {
-            self.forget_tie(number);
-            return false;
+            return self.forget_tie(number);
         }
         if let Some(turn) = self.turn.as_mut() {
             turn.touched.insert(Part::Tie(number));
             turn.ended.push_back(mirror);
         }
-        true
     }
 
     /// What an effect about a mirror is to its activity's cell.

@@ -294,6 +294,8 @@ impl Core {
         if !cell.settle_ties() {
             return;
         }
+        self.forget_name(id);
+        let Some(cell) = self.cells.get(&id) else { return };
         match cell.says_again_after() {
             Some(after) => self.timers.hasten(Due::Words(id), now + after),
             None => self.timers.set(Due::Words(id), None),

@@ -5,6 +5,7 @@ use crate::pair::Pair;
 use crate::script::{self, note, on, take_trace};
 use crate::toy::Tock;
 use resilee_core::Core;
+use resilee_core::management::{Changed, Leftover, LeftoverKind, LeftoverRow, Removal, Search};
 use resilee_sbb::{CLUSTER_NAMES, Context, Failure};
 
 /// What SBBs do at `bind`, `free`, `look` and `call`, and that nobody but `alpha` hears of it.
@@ -112,6 +113,51 @@ fn a_name_holds_a_null_activity() {
     assert_eq!(said(&mut container, "c2 fire tick 1 look"), ["alpha1 look", "another's 2"]);
     assert_eq!(said(&mut container, "c1 fire tick 1 free"), ["alpha1 free"]);
     assert_eq!(said(&mut container, "c2 fire tick 1 look"), ["alpha1 look", "nobody's"]);
+}
+
+fn found(container: &Container, search: &Search) -> Vec<LeftoverRow> {
+    container.leftovers(search).rows
+}
+
+/// An operator removes what is found of this kind in the cell of the name.
+fn remove_from_name(container: &mut Container, kind: LeftoverKind) {
+    let rows = found(container, &Search::all(LeftoverKind::Names));
+    let search = Search { cell: Some(rows[0].what.cell()), ..Search::all(kind) };
+    let what = found(container, &search)[0].what.clone();
+    let removal = Removal { what, by: "ann".to_owned(), again: false, orderly: false };
+    assert_eq!(container.remove_of(removal), Some(Changed::Done));
+    container.settle();
+}
+
+#[test]
+fn housekeeping_finds_a_name_with_who_is_attached_to_its_activity() {
+    let mut container = two_calls();
+    said(&mut container, "c1 fire tick 1 bind");
+    let rows = found(&container, &Search::all(LeftoverKind::Names));
+    assert_eq!(rows.len(), 1);
+    assert!(matches!(&rows[0].what, Leftover::Name(_, name) if name == "room"), "{rows:?}");
+    assert_eq!(
+        (&rows[0].services[..], rows[0].note),
+        (&["alpha".to_owned()][..], "in the cluster")
+    );
+    assert!(rows[0].attached[0].ends_with("/e1"), "{rows:?}");
+    let unattached = Search { unattached: true, ..Search::all(LeftoverKind::Names) };
+    assert_eq!(found(&container, &unattached).len(), 0);
+}
+
+#[test]
+fn a_name_that_an_operator_removes_is_free_and_so_is_one_whose_mirror_he_removes() {
+    for kind in [LeftoverKind::Names, LeftoverKind::Activities] {
+        let mut container = two_calls();
+        said(&mut container, "c1 fire tick 1 bind");
+        remove_from_name(&mut container, kind);
+        assert_eq!(said(&mut container, "c1 fire tick 1 look"), ["alpha1 look", "nobody's"]);
+        container.restart();
+        container.settle();
+        container.trace();
+        let bound = ["alpha1 bind", "alpha1 bound room"];
+        assert_eq!(said(&mut container, "c2 fire tick 1 bind"), bound, "{kind:?}");
+    }
 }
 
 /// One row, if and only if one name cell has a mirror.
