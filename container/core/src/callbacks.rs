@@ -123,6 +123,6 @@ fn is_left(cell: &Cell, number: u32, activity: &Activity) -> bool {
         || !activity.attached.is_empty()
         || !activity.names.is_empty()
         || activity.suspended.is_some();
-    let is_new = turn.touched.contains(&Part::Activity(number));
+    let is_new = turn.touched.contains(&Part::Activity(number)) || turn.released.contains(&number);
     !held && is_new && !turn.unreferenced.contains(&number) && !waits()
 }

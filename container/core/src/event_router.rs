@@ -76,6 +76,8 @@ pub(crate) struct Turn {
     pub removal: Option<u64>,
     /// Activities that an operator ends: their events are not suspended.
     pub forced: BTreeSet<u32>,
+    /// Activities that a tie, or an event which waited, holds no more.
+    pub released: BTreeSet<u32>,
     /// Activities whose adaptor was told that nobody is attached.
     pub unreferenced: BTreeSet<u32>,
 }

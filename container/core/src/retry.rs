@@ -110,7 +110,8 @@ impl Core {
         let given_up = retry.tries > TRIES_MAX;
         let entity_id = EntityId { cell: id, number: entity };
         if given_up {
-            cell.retries.remove(&entity);
+            let kept = cell.retries.remove(&entity).into_iter().flat_map(|retry| retry.events);
+            turn.released.extend(kept.map(|event| event.activity.number));
             self.timers.set(Due::Retry(entity_id), None);
             self.release_retry_alarm(service, &old, entity_id);
             let text = format!(
@@ -137,7 +138,7 @@ impl Core {
         let Some(turn) = cell.turn.as_mut() else { return };
         let Some(retry) = cell.retries.get_mut(&entity) else { return };
         turn.touched.insert(Part::Retry(entity));
-        retry.events.remove(0);
+        turn.released.insert(retry.events.remove(0).activity.number);
         retry.tries = 0;
         if let Some(next) = retry.events.first() {
             turn.events.push_back((next.clone(), Audience::Retry(entity)));
@@ -148,8 +149,11 @@ impl Core {
 
     /// Nothing is kept for the entity any more.
     fn forget_retry(&mut self, id: CellId, entity: u32) {
-        let retry = self.cells.get_mut(&id).and_then(|cell| cell.retries.remove(&entity));
-        let Some(retry) = retry else { return };
+        let Some(cell) = self.cells.get_mut(&id) else { return };
+        let Some(retry) = cell.retries.remove(&entity) else { return };
+        if let Some(turn) = cell.turn.as_mut() {
+            turn.released.extend(retry.events.iter().map(|event| event.activity.number));
+        }
         let entity = EntityId { cell: id, number: entity };
         self.timers.set(Due::Retry(entity), None);
         self.release_retry_alarm(&retry.service, &retry.alarm, entity);

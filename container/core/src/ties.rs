@@ -262,8 +262,9 @@ impl Cell {
     /// A tie is no more, nor what was posted on it.
     pub fn forget_tie(&mut self, tie: u32) {
         self.forget_heard(tie, u32::MAX);
-        if let (Some(turn), Some(_)) = (self.turn.as_mut(), self.ties.remove(&tie)) {
+        if let (Some(turn), Some(known)) = (self.turn.as_mut(), self.ties.remove(&tie)) {
             turn.touched.insert(Part::Tie(tie));
+            turn.released.insert(known.activity);
         }
     }
 

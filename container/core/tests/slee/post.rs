@@ -5,11 +5,12 @@
 //!
 //! | letter                      | what the adaptor does                                   |
 //! |-----------------------------|---------------------------------------------------------|
-//! | [`Letter::First`]           | starts an activity and fires `begin` on it              |
+//! | [`Letter::First`]           | starts an activity and fires `choose`, `keep`, or at    |
+//! |                             | any other word `begin` on it                            |
 //! | [`Letter::Answer`]          | fires `tick` on the activity that it answers            |
 //! | [`Letter::Last`]            | ends the activity that it answers                       |
 
-use crate::toy::{Begin, Choose, Tick};
+use crate::toy::{Begin, Choose, Keep, Tick};
 use resilee_core::{Adoption, Egress, Endpoint, Ingress, ResourceAdaptor, Route, Scope};
 use resilee_membership::{Flow, Transport};
 use resilee_sbb::{ActivityId, EventPayload, Failure, Timestamp, decode, encode};
@@ -69,9 +70,10 @@ impl ResourceAdaptor for Post {
         match read(ingress) {
             Letter::First { word, .. } => {
                 let activity = endpoint.start_activity();
-                match word.starts_with("choose") {
-                    true => endpoint.fire(activity, &Choose { word: word.clone() }),
-                    false => endpoint.fire(activity, &Begin { word: word.clone() }),
+                match word.as_str() {
+                    "choose" => endpoint.fire(activity, &Choose { word: word.clone() }),
+                    "keep" => endpoint.fire(activity, &Keep { word: word.clone() }),
+                    _ => endpoint.fire(activity, &Begin { word: word.clone() }),
                 }
                 self.letters.insert(activity, word);
             }

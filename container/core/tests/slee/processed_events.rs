@@ -113,3 +113,39 @@ fn the_adaptor_hears_of_an_event_that_is_tried_again_once_and_not_at_each_try() 
     container.pass_seconds(400);
     assert_eq!(container.sent(), ["c1 failed on 1"]);
 }
+
+#[test]
+fn an_activity_whose_name_in_the_cluster_was_taken_away_is_unreferenced() {
+    let mut pair = pair();
+    on("alpha", "bind", |_, cx| {
+        let letter = cx.start_activity("post", &"w".to_owned())?;
+        cx.bind_cluster_name(letter, "room")
+    });
+    on("alpha", "free", |_, cx| cx.unbind_cluster_name("room"));
+    pair.say(0, "c1 start; fire begin 1 begin; fire tick 1 bind");
+    pair.pass_ms(2_000);
+    assert_eq!(posted(&mut pair, 0), ["letter 2 w"]);
+    pair.say(0, "c1 fire tick 1 free");
+    pair.pass_ms(5_000);
+    assert_eq!(posted(&mut pair, 0), ["unreferenced 2"]);
+}
+
+#[test]
+fn an_activity_that_only_a_root_of_the_cluster_served_is_unreferenced_when_that_leaves() {
+    let mut pair = pair();
+    on("chooser", "choose", |_, cx| {
+        cx.detach();
+        Ok(())
+    });
+    let written = write(&mut pair, "choose");
+    assert_eq!(written, ["test.choose of 1 received", "unreferenced 1"]);
+}
+
+#[test]
+fn an_activity_of_which_an_event_waited_is_unreferenced_when_that_is_given_up() {
+    let mut pair = pair();
+    on("keeper", "keep", |_, _| fail());
+    assert_eq!(write(&mut pair, "keep"), ["failed 1"]);
+    pair.pass_ms(400_000);
+    assert_eq!(posted(&mut pair, 0), ["unreferenced 1"]);
+}
