@@ -184,10 +184,9 @@ impl Core {
             Some(child) => state.number >= cell.head.next_entity && child.parent.is_some(),
             None => awaiting.entity == state.number || cell.entities.contains_key(&state.number),
         };
-        let wrong = |effect| self.check_profile_effect(effect);
         let reason = if cell.head.scope != Scope::Tables && effects.iter().any(writes) {
             "a shared table is written outside a cell of the tables' cohort".to_owned()
-        } else if let Some(wrong) = effects.iter().find_map(wrong) {
+        } else if let Some(wrong) = self.check_profile_effects(&effects) {
             wrong
         } else if !entities.iter().all(is_placed) {
             FORGED.to_owned()

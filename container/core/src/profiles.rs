@@ -7,7 +7,7 @@
 use crate::commit::RowChange;
 use crate::core::Core;
 use crate::management::{ProfileSource, ProfileStatus, ProfileTableStatus};
-use resilee_sbb::{Effect, Profile, ProfileTable};
+use resilee_sbb::{Effect, Profile, ProfileTable, Tables};
 use serde_bytes::ByteBuf;
 
 impl Core {
@@ -71,16 +71,22 @@ impl Core {
         })
     }
 
-    /// A row that a service writes into a profile table must be a profile of it: what is wrong.
-    pub(crate) fn check_profile_effect(&self, effect: &Effect) -> Option<String> {
-        let Effect::PutRow { table, key, row } = effect else { return None };
-        let known = self.tables.profile_table(table)?;
-        let profile = match Profile::from_row(row) {
-            Ok(profile) => profile,
-            Err(error) => return Some(known.error(key, None, error.to_string()).to_string()),
-        };
-        let checked = self.tables.check_profile(known, key, &profile);
-        checked.err().map(|error| error.to_string())
+    /// Rows that a delivery writes into profile tables must be profiles of them, each beside those
+    /// before it: what is wrong.
+    pub(crate) fn check_profile_effects(&self, effects: &[Effect]) -> Option<String> {
+        let mut tables = self.tables.clone();
+        effects.iter().find_map(|effect| {
+            match effect {
+                Effect::PutRow { table, key, row } => {
+                    let wrong = wrong_in(&tables, table, key, row);
+                    tables.put(table, key, row.clone());
+                    return wrong;
+                }
+                Effect::RemoveRow { table, key } => drop(tables.remove(table, key)),
+                _ => {}
+            }
+            None
+        })
     }
 
     /// The profile tables with their sizes.
@@ -109,4 +115,14 @@ impl Core {
         };
         Some(rows.map(status).collect())
     }
+}
+
+/// What is wrong with a row, if it is that of a profile table.
+fn wrong_in(tables: &Tables, table: &str, key: &str, row: &[u8]) -> Option<String> {
+    let known = tables.profile_table(table)?;
+    let profile = match Profile::from_row(row) {
+        Ok(profile) => profile,
+        Err(error) => return Some(known.error(key, None, error.to_string()).to_string()),
+    };
+    tables.check_profile(known, key, &profile).err().map(|error| error.to_string())
 }

@@ -33,6 +33,7 @@ mod roll_back;
 mod roots;
 mod roots_takeover;
 mod script;
+mod shared_rows;
 mod suspension;
 mod takeover;
 mod timers;

@@ -1,0 +1,92 @@
+//! Rows of shared tables that root entities of the cluster write, side by side.
+
+use crate::pair::Pair;
+use crate::script;
+use crate::toy::{Choose, word};
+use resilee_sbb::{
+    Attribute, AttributeKind, Context, Deployment, Descriptor, Event, EventPayload, Failure,
+    InitialEvent, LinkedSbb, ProfileTable, Sbb, Tables,
+};
+use serde::{Deserialize, Serialize};
+
+const PHONES: ProfileTable = ProfileTable {
+    name: "phones",
+    about: "",
+    attributes: &[Attribute::new("number", AttributeKind::Number { min: 1, max: 999 }).unique()],
+    named_by: &[],
+    separator: "",
+    profiles_max: 2,
+};
+
+#[derive(Serialize, Deserialize)]
+struct Phone {
+    number: i64,
+}
+
+/// One root entity for each first letter of a word; what it does is behind that.
+#[derive(Default, Serialize, Deserialize)]
+struct Teller {}
+
+impl Sbb for Teller {
+    const STATE_VERSION: u32 = 1;
+
+    fn descriptor() -> Descriptor {
+        Descriptor {
+            initial_events: &[Choose::TYPE],
+            selects_initial_events: true,
+            deployment: Deployment { profile_tables: &[&PHONES], ..Deployment::ALONE },
+            ..Descriptor::named("teller")
+        }
+    }
+
+    fn initial_event(_: &mut Context<'_>, event: &Event) -> Result<InitialEvent, Failure> {
+        Ok(InitialEvent::by().custom_name(&word(event)?[..1]))
+    }
+
+    fn on_event(&mut self, cx: &mut Context<'_>, event: &Event) -> Result<(), Failure> {
+        if event.event_type != Choose::TYPE {
+            return Ok(());
+        }
+        match &word(event)?[1..] {
+            "one number for two" => {
+                cx.put_row("phones", "hall", &Phone { number: 1 })?;
+                cx.put_row("phones", "attic", &Phone { number: 1 })
+            }
+            "many" => (1..=3i64).try_for_each(|number| {
+                cx.put_row("phones", &format!("p{number}"), &Phone { number })
+            }),
+            "move" => {
+                cx.put_row("phones", "hall", &Phone { number: 1 })?;
+                cx.remove_row("phones", "hall");
+                cx.put_row("phones", "attic", &Phone { number: 1 })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn pair() -> Pair {
+    script::clear();
+    Pair::of(&[LinkedSbb::of::<Teller>()], Tables::default()).whole()
+}
+
+/// Names of the phones after a call with this word.
+fn phones_after(word: &str) -> Vec<String> {
+    let mut pair = pair();
+    pair.say(0, &format!("c1 start; fire choose 1 {word}"));
+    pair.pass_ms(2_000);
+    let core = pair.nodes[1].core.as_ref().expect("it lives");
+    let all = core.profiles("phones", "", 100).expect("the table is declared");
+    all.into_iter().map(|it| it.name).collect()
+}
+
+#[test]
+fn a_unique_value_is_taken_once_also_in_one_delivery() {
+    assert_eq!(phones_after("xone number for two"), [""; 0]);
+    assert_eq!(phones_after("xmove"), ["attic"]);
+}
+
+#[test]
+fn a_table_is_full_also_within_one_delivery() {
+    assert_eq!(phones_after("xmany"), [""; 0]);
+}
