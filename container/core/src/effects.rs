@@ -37,7 +37,10 @@ impl Core {
                 self.start_activity_of(now, id, service, &adaptor, activity, &command);
             }
             Effect::PutRow { table, key, row } => self.put_row(id, table, key, Some(row)),
-            Effect::RemoveRow { table, key } => self.put_row(id, table, key, None),
+            Effect::RemoveRow { table, key } => {
+                let row = self.removal(&table, &key).row.map(ByteBuf::into_vec);
+                self.put_row(id, table, key, row);
+            }
             effect @ (Effect::SetTimer { .. }
             | Effect::CancelTimer { .. }
             | Effect::Trace { .. }

@@ -1,11 +1,11 @@
 //! Rows of shared tables that root entities of the cluster write, side by side.
 
 use crate::pair::Pair;
-use crate::script;
-use crate::toy::{Choose, word};
+use crate::script::{self, note, on, selects, take_trace};
+use crate::toy::{Choose, SERVICES, word};
 use resilee_sbb::{
     Attribute, AttributeKind, Context, Deployment, Descriptor, Event, EventPayload, Failure,
-    InitialEvent, LinkedSbb, ProfileTable, Sbb, Tables,
+    InitialEvent, LinkedSbb, ProfileTable, Sbb, Tables, encode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -89,4 +89,33 @@ fn a_unique_value_is_taken_once_also_in_one_delivery() {
 #[test]
 fn a_table_is_full_also_within_one_delivery() {
     assert_eq!(phones_after("xmany"), [""; 0]);
+}
+
+#[test]
+fn a_configured_row_that_a_service_removes_stays_away() {
+    script::clear();
+    let mut configured = Tables::default();
+    configured.put("counts", "all", encode(&7u32).expect("plain data"));
+    let mut pair = Pair::of(&SERVICES, configured).whole();
+    selects("chooser", |_, _| Ok(InitialEvent::by().custom_name("all")));
+    on("chooser", "remove", |_, cx| {
+        cx.remove_row("counts", "all");
+        Ok(())
+    });
+    on("chooser", "look", |_, cx| {
+        note(format!("{:?}", cx.row::<u32>("counts", "all")?));
+        Ok(())
+    });
+    pair.say(0, "c1 start; fire choose 1 remove");
+    pair.pass_ms(2_000);
+    for (says, dies) in [(0, None), (1, Some(0))] {
+        if let Some(dies) = dies {
+            pair.kill(dies);
+            pair.until_member_of(says, 1);
+        }
+        take_trace();
+        pair.say(says, "c1 fire tick 1 look");
+        pair.pass_ms(2_000);
+        assert_eq!(take_trace(), ["chooser1 look", "None"]);
+    }
 }
