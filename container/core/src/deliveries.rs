@@ -12,9 +12,12 @@
 //! |                               | service's policy: dropped, tried again, or tree removed   |
 //! | rolled back, entity existed,  | it hears of it in a new transaction (`rolled_back`)       |
 //! | nothing is tried again        |                                                           |
+//! | delivered, but a row that it  | it is delivered again, with the row as it is now          |
+//! | writes was written meanwhile  | (`conflicts.rs`)                                          |
 //! | none in time                  | as rolled back; more in `hangs.rs`                        |
 
 use crate::commit::{ChildOf, Entity, Part};
+use crate::conflicts::{GIVEN_UP, Read};
 use crate::core::{Core, DELIVERY_DEADLINE_MS};
 use crate::event_router::{Audience, Awaiting, Recipient, RolledBack};
 use crate::io::Output;
@@ -42,6 +45,8 @@ pub(crate) struct Out {
     pub service: usize,
     /// What does not return, in words, once it should have.
     pub overdue: Option<String>,
+    /// What it read, if it may write rows.
+    pub read: Option<Box<Read>>,
 }
 
 impl Core {
@@ -88,7 +93,7 @@ impl Core {
         self.send_out(now, id, what.service, what.entity, what.event, task);
     }
 
-    fn send_out(
+    pub(crate) fn send_out(
         &mut self,
         now: Timestamp,
         id: CellId,
@@ -108,6 +113,8 @@ impl Core {
         let mut contexts = cell.context_views();
         // An event that is tried again may be about an activity that is over: it has no attributes.
         let over = ContextView { is_ending: true, ..ContextView::default() };
+        let may_write = cell.head.scope == Scope::Tables && !selects;
+        let read = may_write.then(|| Box::new(Read::new(&self.tables, &event, &task)));
         let context = contexts.entry(event.activity.number).or_insert(over);
         if created {
             context.attached.insert(entity);
@@ -133,7 +140,7 @@ impl Core {
         if let Some(turn) = cell.turn.as_mut() {
             turn.awaiting = Some(Awaiting { delivery, service, entity, created, selects });
         }
-        let out = Out { cell: id, since: now, service, overdue: None };
+        let out = Out { cell: id, since: now, service, overdue: None, read };
         self.deliveries.insert(delivery, out);
         let deadline = now + Duration::from_millis(DELIVERY_DEADLINE_MS);
         self.timers.set(Due::Delivery(delivery), Some(deadline));
@@ -151,7 +158,7 @@ impl Core {
 
     /// A delivery is out no more: the turn of its cell goes on.
     pub(crate) fn end_delivery(&mut self, now: Timestamp, delivery: DeliveryId, outcome: Outcome) {
-        let Some(Out { cell: id, .. }) = self.deliveries.remove(&delivery) else { return };
+        let Some(Out { cell: id, read, .. }) = self.deliveries.remove(&delivery) else { return };
         self.timers.set(Due::Delivery(delivery), None);
         let Some(turn) = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut()) else {
             return;
@@ -159,7 +166,12 @@ impl Core {
         let Some(awaiting) = turn.awaiting.take_if(|awaiting| awaiting.delivery == delivery) else {
             return;
         };
-        match self.verify(id, awaiting, outcome) {
+        let outcome = match read.filter(|read| self.is_outdated(read, &outcome)) {
+            None => self.verify(id, awaiting, outcome),
+            Some(read) if read.is_given_up() => roll_back(GIVEN_UP.to_owned(), outcome),
+            Some(read) => return self.deliver_anew(now, id, awaiting, *read, outcome),
+        };
+        match outcome {
             Outcome::Delivered { entities, removed, effects } => {
                 self.count_delivery(awaiting.service, true);
                 self.on_delivered(now, id, awaiting, entities, &removed, effects);
@@ -199,8 +211,7 @@ impl Core {
         } else {
             return Outcome::Delivered { entities, removed, effects };
         };
-        let effects = effects.into_iter().filter(Effect::survives_roll_back).collect();
-        Outcome::RolledBack { reason, effects }
+        roll_back(reason, Outcome::Delivered { entities, removed, effects })
     }
 
     fn count_delivery(&mut self, service: usize, committed: bool) {
@@ -396,6 +407,13 @@ impl Core {
         let (service, entity, reason) = (awaiting.service, awaiting.entity, reason.to_owned());
         turn.rolled_back = Some(RolledBack { service, entity, event, reason });
     }
+}
+
+/// What is left of a delivery that is rolled back.
+pub(crate) fn roll_back(reason: String, outcome: Outcome) -> Outcome {
+    let Outcome::Delivered { effects, .. } = outcome else { return outcome };
+    let effects = effects.into_iter().filter(Effect::survives_roll_back).collect();
+    Outcome::RolledBack { reason, effects }
 }
 
 impl crate::cell::Cell {

@@ -58,6 +58,7 @@ mod commit;
 mod commits;
 mod conditions;
 mod config;
+mod conflicts;
 mod consistency;
 mod core;
 mod deliveries;

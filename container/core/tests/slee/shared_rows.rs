@@ -3,9 +3,11 @@
 use crate::pair::Pair;
 use crate::script::{self, note, on, selects, take_trace};
 use crate::toy::{Choose, SERVICES, word};
+use resilee_core::Input;
+use resilee_core::management::TableChange;
 use resilee_sbb::{
     Attribute, AttributeKind, Context, Deployment, Descriptor, Event, EventPayload, Failure,
-    InitialEvent, LinkedSbb, ProfileTable, Sbb, Tables, encode,
+    InitialEvent, LinkedSbb, Profile, ProfileTable, Sbb, Tables, decode, encode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -60,7 +62,11 @@ impl Sbb for Teller {
                 cx.remove_row("phones", "hall");
                 cx.put_row("phones", "attic", &Phone { number: 1 })
             }
-            _ => Ok(()),
+            "pay" => {
+                let balance = cx.row::<u32>("accounts", "ann")?.unwrap_or_default();
+                cx.put_row("accounts", "ann", &(balance + 1))
+            }
+            _ => cx.put_row("phones", "hall", &Phone { number: 1 }),
         }
     }
 }
@@ -118,4 +124,45 @@ fn a_configured_row_that_a_service_removes_stays_away() {
         pair.pass_ms(2_000);
         assert_eq!(take_trace(), ["chooser1 look", "None"]);
     }
+}
+
+/// Each reads the account as it was when its delivery went out.
+#[test]
+fn two_roots_that_pay_into_one_account_at_the_same_time_both_do() {
+    let mut pair = pair();
+    for (call, name) in [("c1", "x"), ("c2", "y")] {
+        pair.begin_to_say(0, &format!("{call} start; fire choose 1 {name}pay"));
+    }
+    pair.settle();
+    pair.pass_ms(2_000);
+    let core = pair.nodes[0].core.as_ref().expect("it lives");
+    let row = core.tables().get("accounts", "ann").map(|row| decode(row));
+    assert_eq!(row, Some(Ok(2u32)));
+    let alarms = pair.status(0).alarms;
+    assert!(alarms.is_empty(), "{alarms:?}");
+}
+
+#[test]
+fn a_delivery_whose_rows_others_write_each_time_is_rolled_back_in_the_end() {
+    let mut pair = pair();
+    let owner = pair.tables_owner();
+    let out = |pair: &Pair| pair.nodes[owner].delivered.len();
+    pair.begin_to_say(owner, "c1 start; fire choose 1 xone");
+    let mut known = 0;
+    while pair.is_busy() {
+        // An operator writes the row each time that a delivery is out.
+        if out(&pair) > known {
+            known = out(&pair);
+            let number = 1 + i64::try_from(known).expect("few");
+            let profile = Profile { attributes: [("number".to_owned(), number.into())].into() };
+            let (table, name) = ("phones".to_owned(), "hall".to_owned());
+            let change = TableChange::PutProfile { table, name, profile };
+            pair.feed(owner, Input::Change { token: 1, change });
+        }
+        pair.deliver(1);
+    }
+    let alarms = pair.status(owner).alarms;
+    let has_given_up = |text: &str| text.contains("written by others each time");
+    assert!(alarms.iter().any(|alarm| has_given_up(&alarm.text)), "{alarms:?} after {known}");
+    assert_eq!(known, 1 + 1 + 10, "the selector's, the first one, and what was delivered again");
 }
