@@ -90,6 +90,9 @@ impl Core {
 
     /// What the membership noticed, if it lasts.
     pub(crate) fn note_condition(&mut self, now: Timestamp, notice: &MemberNotice) {
+        if let MemberNotice::PeerLost { .. } = notice {
+            self.note_hangs(now);
+        }
         match notice {
             MemberNotice::SeatLost => {
                 self.raise_condition(now, Severity::Critical, BALANCER, NOT_HEARD);

@@ -20,7 +20,7 @@
 //! looked at.
 
 use crate::cell::Cell;
-use crate::core::Core;
+use crate::core::{Core, Drain};
 use crate::ties::{Channel, RootName, Tie};
 use crate::timers::Due;
 use resilee_sbb::{ActivityId, CLUSTER_NAMES, decode};
@@ -209,6 +209,7 @@ impl Core {
                 cell(id).is_some_and(|it| unfinished(&it) || it.says_again_after().is_some())
             }
             Due::Delivery(delivery) => self.deliveries.contains_key(&delivery),
+            Due::Told => self.draining == Drain::HandedOver,
             Due::Examine(_) => true,
         }
     }

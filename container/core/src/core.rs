@@ -12,6 +12,7 @@ use crate::deliveries::Out;
 use crate::frame::Extra;
 use crate::gate::Gate;
 use crate::hand_over::HandOver;
+use crate::hangs::Hangs;
 use crate::inspection::Observed;
 use crate::io::{Input, Output};
 use crate::life_cycles::LifeCycles;
@@ -83,8 +84,7 @@ pub struct Core {
     /// Deliveries that are out.
     pub(crate) deliveries: BTreeMap<DeliveryId, Out>,
     pub(crate) overload: Overload,
-    /// Handlers that did not return.
-    pub(crate) hung_handlers: usize,
+    pub(crate) hangs: Hangs,
     pub(crate) next_delivery: u64,
     pub(crate) next_cell: u64,
     pub(crate) gate: Gate,
@@ -152,7 +152,11 @@ const LATE_MAX: Duration = Duration::from_millis(200);
 pub(crate) enum Drain {
     /// It goes on.
     No,
-    /// It hands over, and takes no new calls.
+    /// It hands over since too many handlers hang, and takes no new calls meanwhile.
+    OfHangs,
+    /// It has handed over since too many handlers hang: it serves nothing, and its process stays.
+    HandedOver,
+    /// An operator wants it to end: it hands over, and takes no new calls.
     Asked,
     /// It has said that it is drained.
     Done,
@@ -236,7 +240,7 @@ impl Core {
             timers: Timers::default(),
             deliveries: BTreeMap::new(),
             overload: Overload::default(),
-            hung_handlers: 0,
+            hangs: Hangs::default(),
             next_delivery: 1,
             next_cell: 1,
             gate: Gate::default(),
@@ -458,6 +462,7 @@ impl Core {
                 Due::Words(cell) => self.repeat_words(now, cell),
                 Due::Delivery(delivery) => self.on_delivery_deadline(now, delivery),
                 Due::Examine(adaptor) => self.examine_some(now, adaptor),
+                Due::Told => self.tell_while_handed_over(now),
             }
         }
     }

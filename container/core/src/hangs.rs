@@ -6,13 +6,21 @@
 //! |                                          | turn waits for that, and a later answer is late   |
 //! | only waited for its worker, or is done   | rolls back like any other                         |
 //! | hangs                                    | rolls back; an alarm names the SBB and the event; |
-//! |                                          | its service is quarantined in the cell; after     |
-//! |                                          | several, a node with a backup drains              |
+//! |                                          | its service is quarantined in the cell            |
 //!
 //! A quarantined service gets nothing of this cell any more: not the rest of the turn, nor what
 //! waits in the inbox, nor anything after a takeover. So one entity costs one worker. Its trees in
 //! the cell are removed, as they would else hold what nobody ends; what they had been tried again
 //! with is lost, with an alarm. The other services, and other cells, go on.
+//!
+//! Each handler that hangs keeps a thread. With too many of them
+//!
+//! | this run is                | what happens                                                   |
+//! |----------------------------|----------------------------------------------------------------|
+//! | one of several members     | it hands its calls over                                        |
+//! | the only member, meanwhile | it serves on: nobody else would                                |
+//! | no member any more         | it serves nothing; its process stays, with an alarm, until an  |
+//! |                            | operator ends it                                               |
 //!
 //! How a worker is replaced is not here (the runtime does it).
 
@@ -21,9 +29,22 @@ use crate::core::{Core, DELIVERY_DEADLINE_MS, DELIVERY_GRACE_MS, Drain};
 use crate::entity_tree::descriptor_of;
 use crate::io::Output;
 use crate::timers::Due;
-use resilee_membership::MemberInput;
+use resilee_membership::{MemberInput, RunId};
 use resilee_sbb::{CellId, DeliveryId, Outcome, Severity, Timestamp};
 use std::time::Duration;
+
+/// Source of the alarm about too many of them.
+const SOURCE: &str = "slee";
+/// A node that serves nothing any more tells the others of its alarms this often.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// Handlers of this run that did not return.
+#[derive(Debug, Default)]
+pub(crate) struct Hangs {
+    count: usize,
+    /// Text of the alarm that there are too many.
+    alarm: Option<String>,
+}
 
 impl Core {
     /// A delivery has no answer in time.
@@ -53,7 +74,7 @@ impl Core {
             let text = format!("{handler} in call {id}, which goes on without {service}: {fate}");
             self.raise_alarm(now, Severity::Major, service, &text);
             self.quarantine(now, id, delivery, service);
-            self.hung_handlers += 1;
+            self.hangs.count += 1;
             self.drain_if_many_hang(now);
         }
         let reason = format!("the handler did not return within {DELIVERY_DEADLINE_MS} ms");
@@ -79,20 +100,65 @@ impl Core {
         }
     }
 
-    /// Each handler that hangs keeps a thread: with too many of them, and somebody else to serve
-    /// the calls, this node hands them over and serves nothing until it is started again.
+    /// Too many handlers hang, and somebody else can serve the calls.
     fn drain_if_many_hang(&mut self, now: Timestamp) {
-        let (hung, max) = (self.hung_handlers, self.config.limits.hung_handlers_max);
+        let (hung, max) = (self.hangs.count, self.config.limits.hung_handlers_max);
         if hung < max || self.view.members.len() < 2 || self.draining != Drain::No {
             return;
         }
         let text = format!(
-            "{hung} handlers did not return: this node hands its calls over and serves none until \
-             it is started again"
+            "{hung} handlers did not return: this node hands its calls over and serves none then \
+             until it is started again"
         );
-        self.raise_condition(now, Severity::Critical, "slee", &text);
-        self.draining = Drain::Asked;
+        self.tell_of_hangs(now, text);
+        self.draining = Drain::OfHangs;
         self.tell_member(MemberInput::Drain);
+    }
+
+    /// Whoever hands over since handlers hang may be the only one left by now.
+    pub(crate) fn note_hangs(&mut self, now: Timestamp) {
+        let lives = |run: &RunId| self.member.peer_status(&run.node).lost.is_none();
+        let has_heir = self.view.others(&self.config.me).any(lives);
+        if self.draining != Drain::OfHangs || has_heir {
+            return;
+        }
+        self.draining = Drain::No;
+        self.tell_member(MemberInput::Stay);
+        let text = format!(
+            "{} handlers did not return, and there is no other node: this one hands its calls \
+             over as soon as another node is a member",
+            self.hangs.count
+        );
+        self.tell_of_hangs(now, text);
+    }
+
+    /// One alarm, of what holds now.
+    fn tell_of_hangs(&mut self, now: Timestamp, text: String) {
+        if let Some(before) = self.hangs.alarm.take_if(|before| *before != text) {
+            self.clear_alarm(SOURCE, &before);
+        }
+        self.raise_condition(now, Severity::Critical, SOURCE, &text);
+        self.hangs.alarm = Some(text);
+    }
+
+    /// All is handed over since too many handlers hang. An operator should see why, so the process
+    /// goes on, as no member.
+    pub(crate) fn stay_for_the_operator(&mut self, now: Timestamp) {
+        self.draining = Drain::HandedOver;
+        let text = format!(
+            "{} handlers did not return: this node has handed its calls over and serves none until \
+             it is started again",
+            self.hangs.count
+        );
+        self.tell_of_hangs(now, text);
+        self.tell_while_handed_over(now);
+        let view = self.member.view().clone();
+        self.adopt(now, view);
+    }
+
+    /// The membership has ended, and wakes the core no more.
+    pub(crate) fn tell_while_handed_over(&mut self, now: Timestamp) {
+        self.timers.set(Due::Told, Some(now + TELL_EVERY));
     }
 
     /// The service gets nothing of this cell any more, from the turn on that waits for the

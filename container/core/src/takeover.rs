@@ -5,7 +5,7 @@
 //! | a cohort is newly owned here         | its cells come alive; unfinished effects go again  |
 //! | a cohort is owned elsewhere now      | its cells fall back to replicas                    |
 //! | a member is new                      | it gets every commit; it already has all before    |
-//! | this run is the only member          | the local store is the gate                        |
+//! | this run is the only member          | the local store is the gate; it hands nothing over |
 //! | a run is no member any more          | its link forgets it                                |
 
 use crate::cell::CellInput;
@@ -42,7 +42,7 @@ impl Core {
                 }
                 MemberOutput::Notice(notice) => {
                     if notice == MemberNotice::Drained {
-                        self.say_drained();
+                        self.on_handed_over(now);
                     }
                     self.note_condition(now, &notice);
                     self.outputs.push_back(Output::Notice(Notice::Member(notice)));
@@ -53,8 +53,18 @@ impl Core {
 
     /// The process is to end.
     pub(crate) fn on_drain(&mut self) {
+        if self.draining == Drain::HandedOver {
+            return self.say_drained();
+        }
         self.draining = Drain::Asked;
         self.tell_member(MemberInput::Drain);
+    }
+
+    fn on_handed_over(&mut self, now: Timestamp) {
+        match self.draining {
+            Drain::OfHangs | Drain::HandedOver => self.stay_for_the_operator(now),
+            Drain::No | Drain::Asked | Drain::Done => self.say_drained(),
+        }
     }
 
     fn say_drained(&mut self) {
@@ -63,8 +73,8 @@ impl Core {
         }
     }
 
-    /// A draining run that is the only member has nobody to hand over to: its calls stay in the
-    /// store, and it ends when all of them are there.
+    /// A run that is to end and is the only member has nobody to hand over to: its calls stay in
+    /// the store, and it ends when all of them are there.
     pub(crate) fn end_drain(&mut self) {
         let alone = self.view.members == [self.config.me.clone()];
         let flushed = self.writes.ops.is_empty() && self.writes.under_way.is_empty();
@@ -91,7 +101,7 @@ impl Core {
         self.outputs.push_back(Output::Packet { destination, bytes });
     }
 
-    fn adopt(&mut self, now: Timestamp, view: View) {
+    pub(crate) fn adopt(&mut self, now: Timestamp, view: View) {
         let old = std::mem::replace(&mut self.view, view);
         self.proposing = None;
         self.adopted_at = self.clock.local();
@@ -112,13 +122,14 @@ impl Core {
         // A node that starts alone waits for its first backup; that is no alarm yet.
         if self.view.members.len() > 1 {
             self.clear_alarm("cluster", NO_BACKUP);
-        } else if old.members.len() > 1 {
+        } else if old.members.len() > 1 && self.draining != Drain::HandedOver {
             self.raise_condition(now, Severity::Major, "cluster", NO_BACKUP);
         }
         self.fall_back();
         self.take_over(now, &old);
         self.note_gap(now, &old);
         self.end_hand_over(now);
+        self.note_hangs(now);
         self.note_outside(now);
         self.note_undeployed(now);
         self.take_in_early_frames(now);

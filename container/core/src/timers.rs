@@ -22,6 +22,8 @@ pub(crate) enum Due {
     Delivery(DeliveryId),
     /// An adaptor goes on looking at its activities.
     Examine(AdaptorId),
+    /// A node that serves nothing any more tells the others what it has to tell.
+    Told,
 }
 
 /// All timers of the cells that this node owns.

@@ -13,6 +13,7 @@
 //! | member      | a member is lost (`peer.rs`)        | Proposing; own vote; Propose | same   |
 //! | member      | a joiner is ready                   | Proposing; own vote; Propose | same   |
 //! | member      | drain, and another member lives     | Proposing; own vote; Propose | same   |
+//! | any         | stay                                | a drain is taken back        | same   |
 //! | member      | hand over, and the heir lives       | Proposing; own vote; Propose | same   |
 //! | member      | it found cohorts of no view         | Proposing; own vote; Propose | same   |
 //! | any         | force; no other voter, as set       | own vote decides; Forced     | same   |
@@ -177,6 +178,7 @@ impl Member {
             MemberInput::OldView(from) => self.on_old_view(now, from),
             MemberInput::Timeout => {}
             MemberInput::Drain => self.on_drain(),
+            MemberInput::Stay => self.draining = false,
             MemberInput::HandOver { cohorts, heir } => self.on_hand_over(cohorts, heir),
             MemberInput::Force => self.on_force(now),
         }

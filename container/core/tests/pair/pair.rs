@@ -37,6 +37,8 @@ pub struct Node {
     pub notices: Vec<Notice>,
     pub delivered: Vec<Deliver>,
     pub rejoins: usize,
+    /// It said that it is drained.
+    pub drained: bool,
     /// What became of changes, by their tokens.
     pub changed: BTreeMap<u64, Changed>,
     /// Sums of usage, by their tokens.
@@ -440,6 +442,7 @@ impl Pair {
                 }
                 Output::UsageSum { token, sum } => drop(own.sums.insert(token, sum)),
                 Output::Rejoin => own.rejoins += 1,
+                Output::Drained => own.drained = true,
                 _ => {}
             }
         }

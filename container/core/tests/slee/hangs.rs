@@ -4,6 +4,7 @@ use crate::container::Container;
 use crate::pair::Pair;
 use crate::script::{self, fail, hangs, note, on, selects, take_trace};
 use crate::takeover::Story;
+use resilee_core::Input;
 use resilee_sbb::{InitialEvent, TimerId};
 use std::time::Duration;
 
@@ -206,4 +207,79 @@ fn a_service_that_replaces_one_that_hung_does_not_take_over_its_calls() {
     note("");
     pair.say(0, "c2 start; fire begin 1 begin");
     assert_eq!(take_trace(), ["", "beta1 begin"]);
+}
+
+/// A pair with a service that hangs.
+fn hanging_pair() -> Pair {
+    script::clear();
+    let mut pair = Pair::up();
+    pair.hangs = script::does_hang;
+    hangs("alpha", "hang");
+    pair
+}
+
+/// Eight calls of a node hang, in each of which somebody else goes on.
+fn hang_at(pair: &mut Pair, node: usize) {
+    for call in 0..8 {
+        pair.say(node, &format!("c{node}{call} start; fire begin 1 begin; fire tick 1 hang"));
+    }
+}
+
+/// True if new calls are taken at a node.
+fn takes_calls(pair: &mut Pair, node: usize) -> bool {
+    take_trace();
+    pair.say(node, &format!("new{node} start; fire begin 1 begin"));
+    take_trace() == ["alpha1 begin", "beta2 begin"]
+}
+
+fn has_alarm(pair: &Pair, node: usize, part: &str) -> bool {
+    pair.status(node).alarms.iter().any(|alarm| alarm.text.contains(part))
+}
+
+#[test]
+fn a_node_with_too_many_hanging_handlers_hands_over_and_stays_for_the_operator() {
+    let mut pair = hanging_pair();
+    hang_at(&mut pair, 0);
+    pair.pass_ms(30_000);
+    assert!(!pair.status(0).member, "it handed over");
+    assert!(!pair.nodes[0].drained, "its process stays");
+    assert!(!takes_calls(&mut pair, 0));
+    take_trace();
+    pair.say(1, "c00 fire tick 1 hello");
+    assert_eq!(take_trace(), ["beta2 hello"], "the other one has its calls");
+    pair.pass_ms(60_000);
+    let told = "8 handlers did not return: this node has handed its calls over";
+    assert!(has_alarm(&pair, 0, told));
+    let at_the_other_one = pair.status(1).peer_alarms;
+    assert!(at_the_other_one.values().flatten().any(|alarm| alarm.text.starts_with(told)));
+    pair.feed(0, Input::Drain);
+    assert!(pair.nodes[0].drained, "it ends when it is told to");
+}
+
+#[test]
+fn two_nodes_of_which_too_many_handlers_hang_at_once_still_serve() {
+    let mut pair = hanging_pair();
+    hang_at(&mut pair, 0);
+    hang_at(&mut pair, 1);
+    pair.pass_ms(30_000);
+    assert!(!pair.nodes.iter().any(|node| node.drained), "both processes stay");
+    let left = [0, 1].into_iter().find(|node| pair.status(*node).member).expect("one is left");
+    assert!(takes_calls(&mut pair, left));
+    assert!(has_alarm(&pair, left, "as soon as another node is a member"));
+    assert!(has_alarm(&pair, 1 - left, "until it is started again"));
+}
+
+#[test]
+fn a_node_that_hands_over_since_handlers_hang_serves_when_the_other_one_dies_meanwhile() {
+    let mut pair = hanging_pair();
+    hang_at(&mut pair, 0);
+    pair.nodes[0].slow_disk = true;
+    pair.pass_ms(30_000);
+    assert!(has_alarm(&pair, 0, "this node hands its calls over"), "its vote is not stored yet");
+    pair.kill(1);
+    pair.pass_ms(2_000);
+    pair.nodes[0].slow_disk = false;
+    pair.flush(0);
+    pair.pass_ms(10_000);
+    assert!(takes_calls(&mut pair, 0));
 }

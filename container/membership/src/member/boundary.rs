@@ -95,6 +95,8 @@ pub enum MemberInput {
     Timeout,
     /// Hand everything to the others and leave.
     Drain,
+    /// Leave no more, if that has not happened yet.
+    Stay,
     /// Propose that another member owns these cohorts of this run. Gates must have nothing of
     /// them waiting, and their cells must rest until the next [`MemberOutput::Adopt`].
     HandOver {

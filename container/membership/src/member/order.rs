@@ -3,7 +3,7 @@
 //!
 //! | order     | it stands until         | what it changes                                  |
 //! |-----------|-------------------------|--------------------------------------------------|
-//! | drain     | the end                 | the view wanted is without this run              |
+//! | drain     | the end, or *stay*      | the view wanted is without this run              |
 //! | hand over | the next view           | the view wanted has the cohorts at their heir    |
 //! | find      | the next view           | the view wanted names the cohorts, owned here    |
 //! | force     | the next view           | this run's own vote decides its proposal         |
