@@ -90,7 +90,7 @@ impl Core {
 
     /// What the membership noticed, if it lasts.
     pub(crate) fn note_condition(&mut self, now: Timestamp, notice: &MemberNotice) {
-        if let MemberNotice::PeerLost { .. } = notice {
+        if let MemberNotice::PeerLost { .. } | MemberNotice::PeerBack { .. } = notice {
             self.note_hangs(now);
         }
         match notice {

@@ -75,7 +75,7 @@ impl Core {
             self.raise_alarm(now, Severity::Major, service, &text);
             self.quarantine(now, id, delivery, service);
             self.hangs.count += 1;
-            self.drain_if_many_hang(now);
+            self.note_hangs(now);
         }
         let reason = format!("the handler did not return within {DELIVERY_DEADLINE_MS} ms");
         self.end_delivery(now, delivery, Outcome::RolledBack { reason, effects: Vec::new() });
@@ -100,36 +100,40 @@ impl Core {
         }
     }
 
-    /// Too many handlers hang, and somebody else can serve the calls.
-    fn drain_if_many_hang(&mut self, now: Timestamp) {
-        let (hung, max) = (self.hangs.count, self.config.limits.hung_handlers_max);
-        if hung < max || self.view.members.len() < 2 || self.draining != Drain::No {
+    /// Too many handlers may hang, and there may be somebody else to serve the calls, or not any
+    /// more.
+    pub(crate) fn note_hangs(&mut self, now: Timestamp) {
+        let hung = self.hangs.count;
+        if hung < self.config.limits.hung_handlers_max || !self.is_member() {
             return;
         }
-        let text = format!(
-            "{hung} handlers did not return: this node hands its calls over and serves none then \
-             until it is started again"
-        );
-        self.tell_of_hangs(now, text);
-        self.draining = Drain::OfHangs;
-        self.tell_member(MemberInput::Drain);
-    }
-
-    /// Whoever hands over since handlers hang may be the only one left by now.
-    pub(crate) fn note_hangs(&mut self, now: Timestamp) {
         let lives = |run: &RunId| self.member.peer_status(&run.node).lost.is_none();
         let has_heir = self.view.others(&self.config.me).any(lives);
-        if self.draining != Drain::OfHangs || has_heir {
-            return;
+        match (self.draining, has_heir) {
+            (Drain::No, true) => {
+                self.draining = Drain::OfHangs;
+                self.tell_member(MemberInput::Drain);
+                let text = format!(
+                    "{hung} handlers did not return: this node hands its calls over and serves \
+                     none then until it is started again"
+                );
+                self.tell_of_hangs(now, text);
+            }
+            (Drain::No | Drain::OfHangs, false) => {
+                if self.draining == Drain::OfHangs {
+                    self.draining = Drain::No;
+                    self.tell_member(MemberInput::Stay);
+                }
+                let next = match self.config.peers.is_empty() {
+                    true => "start this node again at a quiet hour",
+                    false => "this one hands its calls over as soon as another node is a member",
+                };
+                let text =
+                    format!("{hung} handlers did not return, and there is no other node: {next}");
+                self.tell_of_hangs(now, text);
+            }
+            (Drain::OfHangs | Drain::HandedOver | Drain::Asked | Drain::Done, _) => {}
         }
-        self.draining = Drain::No;
-        self.tell_member(MemberInput::Stay);
-        let text = format!(
-            "{} handlers did not return, and there is no other node: this one hands its calls \
-             over as soon as another node is a member",
-            self.hangs.count
-        );
-        self.tell_of_hangs(now, text);
     }
 
     /// One alarm, of what holds now.

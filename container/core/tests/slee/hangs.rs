@@ -283,3 +283,18 @@ fn a_node_that_hands_over_since_handlers_hang_serves_when_the_other_one_dies_mea
     pair.pass_ms(10_000);
     assert!(takes_calls(&mut pair, 0));
 }
+
+#[test]
+fn a_node_with_too_many_hanging_handlers_hands_over_as_soon_as_it_has_a_backup() {
+    let mut pair = hanging_pair();
+    pair.kill(1);
+    pair.until_member_of(0, 1);
+    hang_at(&mut pair, 0);
+    pair.pass_ms(30_000);
+    assert!(takes_calls(&mut pair, 0));
+    assert!(has_alarm(&pair, 0, "as soon as another node is a member"));
+    pair.start(1);
+    pair.pass_ms(10_000);
+    assert!(!pair.status(0).member && pair.status(1).member);
+    assert!(takes_calls(&mut pair, 1));
+}
