@@ -42,11 +42,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How long a handler may take before its delivery counts as rolled back, in milliseconds.
-pub(crate) const DELIVERY_DEADLINE_MS: u64 = 10_000;
-/// How much longer the others may take when one did not return, in milliseconds.
-pub(crate) const DELIVERY_GRACE_MS: u64 = 2_000;
-
 /// One node's SLEE.
 pub struct Core {
     pub(crate) config: CoreConfig,
@@ -460,7 +455,7 @@ impl Core {
                     self.enqueue(now, activity.cell, CellInput::Resume(activity.number));
                 }
                 Due::Words(cell) => self.repeat_words(now, cell),
-                Due::Delivery(delivery) => self.on_delivery_deadline(now, delivery),
+                Due::Delivery(delivery) => self.on_delivery_deadline(delivery),
                 Due::Examine(adaptor) => self.examine_some(now, adaptor),
                 Due::Told => self.tell_while_handed_over(now),
             }

@@ -18,7 +18,7 @@
 
 use crate::commit::{ChildOf, Entity, Part};
 use crate::conflicts::{GIVEN_UP, Read};
-use crate::core::{Core, DELIVERY_DEADLINE_MS};
+use crate::core::Core;
 use crate::event_router::{Audience, Awaiting, Recipient, RolledBack};
 use crate::io::Output;
 use crate::resource_adaptor::Scope;
@@ -29,7 +29,6 @@ use resilee_sbb::{
     CellId, ContextView, Deliver, DeliveryId, Effect, EntityId, EntityState, Event, OnRollBack,
     Outcome, Severity, Task, Timestamp, TreeEntity, is_of_one_cell,
 };
-use std::time::Duration;
 
 /// Reason of the roll back of a delivery whose answer names what it may not.
 const FORGED: &str = "an entity is created that its tree has no place for";
@@ -142,8 +141,7 @@ impl Core {
         }
         let out = Out { cell: id, since: now, service, overdue: None, read };
         self.deliveries.insert(delivery, out);
-        let deadline = now + Duration::from_millis(DELIVERY_DEADLINE_MS);
-        self.timers.set(Due::Delivery(delivery), Some(deadline));
+        self.timers.set(Due::Delivery(delivery), Some(now + self.delivery_deadline()));
         self.outputs.push_back(Output::Deliver(Box::new(deliver)));
     }
 

@@ -4,6 +4,8 @@
 //! |------------------------------------------|---------------------------------------------------|
 //! | has no answer in time                    | its worker is asked whether the handler runs; the |
 //! |                                          | turn waits for that, and a later answer is late   |
+//! | was begun late, or handed to another     | its answer is waited for as long as it may take   |
+//! | thread a moment ago                      | from then on                                      |
 //! | only waited for its worker, or is done   | rolls back like any other                         |
 //! | hangs                                    | rolls back; an alarm names the SBB and the event; |
 //! |                                          | its service is quarantined in the cell            |
@@ -25,9 +27,9 @@
 //! How a worker is replaced is not here (the runtime does it).
 
 use crate::commit::{Part, Retry};
-use crate::core::{Core, DELIVERY_DEADLINE_MS, DELIVERY_GRACE_MS, Drain};
+use crate::core::{Core, Drain};
 use crate::entity_tree::descriptor_of;
-use crate::io::Output;
+use crate::io::{Fate, Output};
 use crate::timers::Due;
 use resilee_membership::{MemberInput, RunId};
 use resilee_sbb::{CellId, DeliveryId, Outcome, Severity, Timestamp};
@@ -48,36 +50,37 @@ pub(crate) struct Hangs {
 
 impl Core {
     /// A delivery has no answer in time.
-    pub(crate) fn on_delivery_deadline(&mut self, now: Timestamp, delivery: DeliveryId) {
+    pub(crate) fn on_delivery_deadline(&mut self, delivery: DeliveryId) {
         let handler = self.handler_of(delivery);
         let Some(out) = self.deliveries.get_mut(&delivery) else { return };
         out.overdue = Some(handler);
-        self.outputs.push_back(Output::Abandon { delivery });
-        // Others may have waited for the same thread, and are handed to another one now.
-        let grace = now + Duration::from_millis(DELIVERY_GRACE_MS);
-        for other in self.deliveries.keys().filter(|other| **other != delivery) {
-            self.timers.postpone(Due::Delivery(*other), grace);
-        }
+        let may_run = self.delivery_deadline();
+        self.outputs.push_back(Output::Abandon { delivery, may_run });
     }
 
-    /// What became of an abandoned delivery: `fate` is that of its worker, if the handler hangs.
-    pub(crate) fn on_abandoned(
-        &mut self,
-        now: Timestamp,
-        delivery: DeliveryId,
-        fate: Option<String>,
-    ) {
-        let Some(out) = self.deliveries.get(&delivery) else { return };
+    /// How long a handler may take.
+    pub(crate) fn delivery_deadline(&self) -> Duration {
+        Duration::from_millis(self.config.limits.delivery_deadline_ms)
+    }
+
+    /// What became of an abandoned delivery.
+    pub(crate) fn on_abandoned(&mut self, now: Timestamp, delivery: DeliveryId, fate: Fate) {
+        let Some(out) = self.deliveries.get_mut(&delivery) else { return };
+        if let Fate::Early(left) = fate {
+            out.overdue = None;
+            return self.timers.set(Due::Delivery(delivery), Some(now + left));
+        }
         let (id, service) = (out.cell, self.services[out.service].name);
         let Some(handler) = out.overdue.clone() else { return };
-        if let Some(fate) = fate {
+        if let Fate::Hangs(fate) = fate {
             let text = format!("{handler} in call {id}, which goes on without {service}: {fate}");
             self.raise_alarm(now, Severity::Major, service, &text);
             self.quarantine(now, id, delivery, service);
             self.hangs.count += 1;
             self.note_hangs(now);
         }
-        let reason = format!("the handler did not return within {DELIVERY_DEADLINE_MS} ms");
+        let deadline_ms = self.config.limits.delivery_deadline_ms;
+        let reason = format!("the handler did not return within {deadline_ms} ms");
         self.end_delivery(now, delivery, Outcome::RolledBack { reason, effects: Vec::new() });
     }
 

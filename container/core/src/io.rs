@@ -10,6 +10,7 @@ use crate::store::StoredRecord;
 use resilee_membership::{Flow, NodeName};
 use resilee_sbb::{Deliver, DeliveryId, Outcome, Severity, Timestamp};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// What arrives at a node.
 #[derive(Clone, Debug)]
@@ -58,9 +59,8 @@ pub enum Input {
     Abandoned {
         /// Which delivery.
         delivery: DeliveryId,
-        /// What became of its worker, for the alarm, if the handler is still running; `None`: it
-        /// is not, or was not begun, and will not be.
-        fate: Option<String>,
+        /// What was found.
+        fate: Fate,
     },
     /// All batches up to this number are flushed to the store.
     Stored {
@@ -140,6 +140,18 @@ pub enum Input {
     },
 }
 
+/// What became of a delivery whose answer is overdue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Its handler does not run: it waited for its worker, or is done by now.
+    Waited,
+    /// It was begun, or handed to another thread, not long ago: its answer is waited for so much
+    /// longer.
+    Early(Duration),
+    /// Its handler does not return. What became of its worker, for the alarm.
+    Hangs(String),
+}
+
 /// What a node wants done.
 #[derive(Clone, Debug)]
 pub enum Output {
@@ -150,6 +162,8 @@ pub enum Output {
     Abandon {
         /// The delivery.
         delivery: DeliveryId,
+        /// A handler that has run for less does not hang.
+        may_run: Duration,
     },
     /// Send a sealed datagram to the balancer or to another node.
     Packet {

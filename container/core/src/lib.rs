@@ -123,10 +123,10 @@ pub use alarms::{ALARMS_MAX, ALARMS_PER_SERVICE_MAX};
 pub use config::{CoreConfig, Peer};
 pub use format::FORMAT;
 pub use inspection::{Durable, Observed};
-pub use io::{Input, Output};
+pub use io::{Fate, Input, Output};
 pub use limits::{
-    CELLS_MAX, EVENTS_PER_TURN_MAX, HUNG_HANDLERS_MAX, INBOX_AGE_MS_MAX, INBOX_MAX, Limits,
-    SUSPENDED_EVENTS_MAX, TIMERS_PER_CELL_MAX,
+    CELLS_MAX, DELIVERY_DEADLINE_MS, EVENTS_PER_TURN_MAX, HUNG_HANDLERS_MAX, INBOX_AGE_MS_MAX,
+    INBOX_MAX, Limits, SUSPENDED_EVENTS_MAX, TIMERS_PER_CELL_MAX,
 };
 pub use orphans::ORPHANS_MAX;
 pub use overload::{DELIVERIES_MAX, DELIVERY_AGE_MS_MAX};

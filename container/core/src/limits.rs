@@ -12,6 +12,9 @@ use resilee_sbb::DeliveryLimits;
 pub const CELLS_MAX: usize = 500_000;
 /// Handlers that may not return before a node hands its calls over, unless it is told otherwise.
 pub const HUNG_HANDLERS_MAX: usize = 8;
+/// How long a handler may take before its delivery rolls back, in milliseconds, unless a node is
+/// told otherwise.
+pub const DELIVERY_DEADLINE_MS: u64 = 10_000;
 /// Timers of one cell, unless a node is told otherwise.
 pub const TIMERS_PER_CELL_MAX: usize = 256;
 /// Events that are kept behind a suspended one, unless a node is told otherwise.
@@ -33,6 +36,8 @@ pub struct Limits {
     pub deliveries_max: usize,
     /// How long a tenth of them may wait, in milliseconds; the same.
     pub delivery_age_ms_max: u64,
+    /// How long a handler may take, in milliseconds; then its delivery rolls back.
+    pub delivery_deadline_ms: u64,
     /// Handlers that may not return before it hands its calls over, if it has a backup.
     pub hung_handlers_max: usize,
     /// Inputs that wait for a cell's turn to end; messages beyond are dropped (clients repeat).
@@ -56,6 +61,7 @@ impl Default for Limits {
             cells_max: CELLS_MAX,
             deliveries_max: DELIVERIES_MAX,
             delivery_age_ms_max: DELIVERY_AGE_MS_MAX,
+            delivery_deadline_ms: DELIVERY_DEADLINE_MS,
             hung_handlers_max: HUNG_HANDLERS_MAX,
             inbox_max: INBOX_MAX,
             inbox_age_ms_max: INBOX_AGE_MS_MAX,

@@ -45,13 +45,6 @@ impl Timers {
         }
     }
 
-    /// Moves a timer to `at` if it is set to an earlier time.
-    pub fn postpone(&mut self, due: Due, at: Timestamp) {
-        if self.at.get(&due).is_some_and(|set| *set < at) {
-            self.set(due, Some(at));
-        }
-    }
-
     /// Sets a timer to `at` unless it is set to an earlier time.
     pub fn hasten(&mut self, due: Due, at: Timestamp) {
         if self.at.get(&due).is_none_or(|set| *set > at) {

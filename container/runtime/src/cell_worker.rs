@@ -4,13 +4,13 @@
 //! idle. A handler that never returns stalls its worker only, until the core gives its delivery
 //! up: then another thread takes the worker's place, and the thread that hangs is left to itself.
 
-use crate::sbb_entity::{IDLE, Reply, Run, Running, SbbEntityActor};
+use crate::sbb_entity::{Reply, Run, Running, SbbEntityActor};
 use crate::slee::Feed;
 use actix::{Actor, Addr, Arbiter, AsyncContext, Context, Handler, Recipient};
+use resilee_core::Fate;
 use resilee_sbb::{CellId, Deliver, DeliveryId, EntityId, LinkedSbb, Outcome};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tracing::Span;
 
@@ -22,6 +22,8 @@ const IDLE_MAX: Duration = Duration::from_secs(3);
 /// How often idle actors are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// How much longer a delivery is waited for that was handed to another thread.
+const MOVED_GRACE: Duration = Duration::from_secs(2);
 /// Threads that may hang in a handler; with so many, a further one keeps its worker for ever.
 const STUCK_MAX: usize = 16;
 
@@ -35,20 +37,22 @@ pub(crate) struct CellWorkers {
     /// Deliveries without an answer.
     unanswered: BTreeMap<(u64, DeliveryId), Unanswered>,
     /// What threads were doing when they were abandoned; those that still do it hang.
-    abandoned: Vec<Running>,
+    abandoned: Vec<Arc<Running>>,
 }
 
 #[derive(Debug)]
 struct Worker {
     arbiter: Arbiter,
     address: Addr<CellWorker>,
-    running: Running,
+    running: Arc<Running>,
 }
 
 /// A delivery that may have to be handed to another worker.
 #[derive(Debug)]
 struct Unanswered {
     worker: usize,
+    /// It waited behind one that hung, and was handed to another thread.
+    moved: bool,
     deliver: Arc<Deliver>,
     reply: (u64, Recipient<Feed>),
     call: Span,
@@ -71,7 +75,7 @@ impl CellWorkers {
         let deliver: Arc<Deliver> = Arc::from(deliver);
         let worker = self.worker(deliver.entity.cell);
         let key = (run, deliver.id);
-        let unanswered = Unanswered { worker, deliver, reply: (run, to), call };
+        let unanswered = Unanswered { worker, moved: false, deliver, reply: (run, to), call };
         self.workers[worker].send(&unanswered);
         self.unanswered.insert(key, unanswered);
     }
@@ -81,25 +85,35 @@ impl CellWorkers {
         self.unanswered.remove(&(run, delivery));
     }
 
-    /// The core waits no longer for a delivery. If its handler is what keeps its worker, another
-    /// thread takes the worker's place, with all that waited behind it: what became of the worker,
-    /// for the alarm.
-    pub fn abandon(&mut self, run: u64, delivery: DeliveryId) -> Option<String> {
-        let unanswered = self.unanswered.remove(&(run, delivery))?;
+    /// The core waits no longer for a delivery. If its handler is what keeps its worker, and has
+    /// done so for longer than it may run, another thread takes the worker's place, with all that
+    /// waited behind it.
+    pub fn abandon(&mut self, run: u64, delivery: DeliveryId, may_run: Duration) -> Fate {
+        let key = (run, delivery);
+        let Some(unanswered) = self.unanswered.get_mut(&key) else { return Fate::Waited };
         let index = unanswered.worker;
-        if self.workers[index].running.load(Ordering::Acquire) != delivery.0 {
-            return None;
+        match self.workers[index].running.ran(delivery) {
+            Some(ran) if ran < may_run => return Fate::Early(may_run - ran),
+            Some(_) => {}
+            None if std::mem::take(&mut unanswered.moved) => return Fate::Early(MOVED_GRACE),
+            None => {
+                self.unanswered.remove(&key);
+                return Fate::Waited;
+            }
         }
+        self.unanswered.remove(&key);
         if !self.replace(index) {
-            return Some(format!(
+            return Fate::Hangs(format!(
                 "{STUCK_MAX} threads hang already, so its worker is not replaced: start this \
                  node again"
             ));
         }
-        let waiting = self.unanswered.values().filter(|waiting| waiting.worker == index);
-        waiting.for_each(|waiting| self.workers[index].send(waiting));
+        for waiting in self.unanswered.values_mut().filter(|waiting| waiting.worker == index) {
+            waiting.moved = true;
+            self.workers[index].send(waiting);
+        }
         let hanging = self.abandoned.len();
-        Some(format!("its worker was replaced, {hanging} of {STUCK_MAX} threads may hang"))
+        Fate::Hangs(format!("its worker was replaced, {hanging} of {STUCK_MAX} threads may hang"))
     }
 
     /// Another run of the node begins: its core waits for nothing of this one, and would not know
@@ -107,7 +121,7 @@ impl CellWorkers {
     pub fn forget(&mut self) {
         self.unanswered.clear();
         for index in 0..self.workers.len() {
-            if self.workers[index].running.load(Ordering::Acquire) != IDLE {
+            if !self.workers[index].running.is_idle() {
                 // With too many the worker stays: it may come back.
                 let _ = self.replace(index);
             }
@@ -116,7 +130,7 @@ impl CellWorkers {
 
     /// Another thread takes a worker's place; false if too many may hang already.
     fn replace(&mut self, index: usize) -> bool {
-        self.abandoned.retain(|running| running.load(Ordering::Acquire) != IDLE);
+        self.abandoned.retain(|running| !running.is_idle());
         if self.abandoned.len() >= STUCK_MAX {
             return false;
         }
@@ -139,7 +153,7 @@ impl Worker {
         let (arbiter, services) = (Arbiter::new(), services.clone());
         let worker = CellWorker { services, entities: BTreeMap::new(), actors_max };
         let address = CellWorker::start_in_arbiter(&arbiter.handle(), move |_| worker);
-        Worker { arbiter, address, running: Running::default() }
+        Worker { arbiter, address, running: Arc::default() }
     }
 
     fn send(&self, unanswered: &Unanswered) {

@@ -9,6 +9,7 @@ use resilee_core::Input;
 use resilee_sbb::{Deliver, DeliveryId, LinkedSbb, Outcome};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 use tracing::Span;
 
 /// Deliveries that wait for one entity; the core sends the next one after the answer.
@@ -39,13 +40,55 @@ pub(crate) struct Run {
     /// Span of the call in the log.
     pub call: Span,
     /// Where its thread says what it runs.
-    pub running: Running,
+    pub running: Arc<Running>,
 }
 
-/// The delivery that a thread runs; [`IDLE`] between two.
-pub(crate) type Running = Arc<AtomicU64>;
+/// What a thread runs, for whoever looks from another one.
+#[derive(Debug)]
+pub(crate) struct Running {
+    /// The delivery; [`IDLE`] between two.
+    delivery: AtomicU64,
+    /// When it began, in milliseconds since the thread did.
+    began_ms: AtomicU64,
+    since: Instant,
+}
+
 /// No delivery: the core counts them from 1.
-pub(crate) const IDLE: u64 = 0;
+const IDLE: u64 = 0;
+
+impl Default for Running {
+    fn default() -> Self {
+        let (delivery, began_ms) = (AtomicU64::new(IDLE), AtomicU64::new(0));
+        Running { delivery, began_ms, since: Instant::now() }
+    }
+}
+
+impl Running {
+    fn begin(&self, delivery: DeliveryId) {
+        let began = self.since.elapsed().as_millis();
+        self.began_ms.store(u64::try_from(began).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.delivery.store(delivery.0, Ordering::Release);
+    }
+
+    fn end(&self) {
+        self.delivery.store(IDLE, Ordering::Release);
+    }
+
+    /// How long a delivery runs already; `None`: it does not.
+    pub fn ran(&self, delivery: DeliveryId) -> Option<Duration> {
+        if self.delivery.load(Ordering::Acquire) != delivery.0 {
+            return None;
+        }
+        // If it has ended by now this is of a later one, and too short: it is asked for again.
+        let began = Duration::from_millis(self.began_ms.load(Ordering::Relaxed));
+        Some(self.since.elapsed().saturating_sub(began))
+    }
+
+    /// True between two deliveries.
+    pub fn is_idle(&self) -> bool {
+        self.delivery.load(Ordering::Acquire) == IDLE
+    }
+}
 
 impl Message for Run {
     type Result = ();
@@ -55,9 +98,9 @@ impl Handler<Run> for SbbEntityActor {
     type Result = ();
 
     fn handle(&mut self, run: Run, _: &mut Self::Context) {
-        run.running.store(run.deliver.id.0, Ordering::Release);
+        run.running.begin(run.deliver.id);
         let outcome = run.call.in_scope(|| invoke(&self.sbb, &run.deliver));
-        run.running.store(IDLE, Ordering::Release);
+        run.running.end();
         run.reply.answer(outcome);
     }
 }

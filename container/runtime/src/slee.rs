@@ -268,8 +268,8 @@ impl Slee {
                 let call = self.log.span(deliver.entity.cell);
                 self.workers.deliver(self.run, deliver, context.address().recipient(), call);
             }
-            Output::Abandon { delivery } => {
-                let fate = self.workers.abandon(self.run, delivery);
+            Output::Abandon { delivery, may_run } => {
+                let fate = self.workers.abandon(self.run, delivery, may_run);
                 let input = Input::Abandoned { delivery, fate };
                 context.notify(Feed::inside(self.run, input));
             }

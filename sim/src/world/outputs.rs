@@ -6,7 +6,7 @@
 use super::{Action, TELL_US, World};
 use crate::node::run;
 use crate::plan::Process;
-use resilee_core::{Input, Output};
+use resilee_core::{Fate, Input, Output};
 use resilee_sbb::{Deliver, Outcome};
 use resilee_test_kit::Packet;
 
@@ -36,8 +36,8 @@ impl World {
             }
             // There is one adaptor, whose clients come by the balancer.
             Output::Datagram { .. } | Output::Message(_) => {}
-            Output::Abandon { delivery } => {
-                let input = Input::Abandoned { delivery, fate: None };
+            Output::Abandon { delivery, .. } => {
+                let input = Input::Abandoned { delivery, fate: Fate::Waited };
                 self.schedule(TELL_US, Action::Input { node, life, input });
             }
             Output::Frame { bytes, .. } => {

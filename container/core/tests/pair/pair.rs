@@ -2,7 +2,7 @@
 
 use crate::toy::{SERVICES, adaptors};
 use resilee_core::management::{Changed, Notice, Status, TableChange, UsageSum};
-use resilee_core::{AdaptorId, Ingress, StoreOp, StoredRecord, Tree, VOTER_KEY};
+use resilee_core::{AdaptorId, Fate, Ingress, StoreOp, StoredRecord, Tree, VOTER_KEY};
 use resilee_core::{
     Core, CoreConfig, Input, Limits, Output, PROGRESS_KEY, Peer, Restored, StoreBatch,
 };
@@ -386,10 +386,11 @@ impl Pair {
             let own = &mut self.nodes[node];
             match output {
                 Output::Deliver(deliver) if (self.hangs)(&deliver) => own.delivered.push(*deliver),
-                Output::Abandon { delivery } => {
+                Output::Abandon { delivery, .. } => {
                     let mut hung = own.delivered.iter().filter(|it| (self.hangs)(it));
                     let fate = hung.find(|it| it.id == delivery);
-                    let fate = fate.map(|_| "its worker was replaced".to_owned());
+                    let hangs = |_| Fate::Hangs("its worker was replaced".to_owned());
+                    let fate = fate.map_or(Fate::Waited, hangs);
                     self.on_its_way.push_back((node, Input::Abandoned { delivery, fate }));
                 }
                 Output::Deliver(deliver) => {

@@ -3,7 +3,7 @@
 use crate::toy::{SERVICES, adaptors};
 use resilee_core::management::{Changed, Notice};
 use resilee_core::{Core, CoreConfig, Input, Limits, Output, Restored, StoreBatch, StoreOp, Tree};
-use resilee_core::{PROGRESS_KEY, VOTER_KEY};
+use resilee_core::{Fate, PROGRESS_KEY, VOTER_KEY};
 use resilee_membership::{Flow, Key, RunId, Transport, Unclean, seal_sip};
 use resilee_sbb::{Deliver, DeliveryId, Outcome, Tables, Timestamp, decode};
 use std::collections::BTreeMap;
@@ -23,6 +23,8 @@ pub struct House {
     pub hangs: fn(&Deliver) -> bool,
     /// Deliveries that the core waits for no longer.
     pub abandoned: Vec<DeliveryId>,
+    /// How much longer the next of them is waited for.
+    pub early: Option<Duration>,
     /// What the store was asked for, flushed or not.
     pub written: Vec<StoreOp>,
     pub disk: BTreeMap<(Tree, Vec<u8>), Vec<u8>>,
@@ -92,6 +94,7 @@ impl House {
             hangs: |_| false,
             failing: None,
             abandoned: Vec::new(),
+            early: None,
             written: Vec::new(),
             disk: BTreeMap::new(),
             unflushed: Vec::new(),
@@ -153,11 +156,13 @@ impl House {
                     self.written.extend(batch.ops.clone());
                     self.unflushed.push(batch);
                 }
-                Output::Abandon { delivery } => {
+                Output::Abandon { delivery, .. } => {
                     self.abandoned.push(delivery);
                     let mut hung = self.delivered.iter().filter(|it| (self.hangs)(it));
                     let fate = hung.find(|it| it.id == delivery);
-                    let fate = fate.map(|_| "its worker was replaced".to_owned());
+                    let hangs = |_| Fate::Hangs("its worker was replaced".to_owned());
+                    let fate = fate.map_or(Fate::Waited, hangs);
+                    let fate = self.early.take().map_or(fate, Fate::Early);
                     self.core.handle_input(self.now, Input::Abandoned { delivery, fate });
                 }
                 Output::Drained => self.drained = true,

@@ -8,6 +8,7 @@ use crate::script;
 use resilee_core::management::{Changed, LeftoverPage, Notice, Removal, Search, TableChange};
 use resilee_core::{Core, Input, Limits, StoreOp};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// A container with the services of `toy.rs`.
 pub struct Container {
@@ -90,6 +91,11 @@ impl Container {
         }
         assert_eq!(self.house.core.inconsistencies(), Vec::<String>::new());
         assert_eq!(self.house.core.loose_ties(), Vec::<String>::new());
+    }
+
+    /// What is overdue next was begun late: its answer is waited for so much longer.
+    pub fn begins_late(&mut self, left: Duration) {
+        self.house.early = Some(left);
     }
 
     pub fn pass_seconds(&mut self, seconds: u64) {

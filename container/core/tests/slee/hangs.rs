@@ -83,6 +83,19 @@ fn a_handler_that_was_only_slow_rolls_back_and_its_service_goes_on() {
 }
 
 #[test]
+fn a_handler_that_began_late_has_the_whole_time_from_then_on() {
+    let mut container = Container::begun();
+    container.answers(false);
+    container.fire("tick", "late");
+    container.begins_late(Duration::from_secs(8));
+    container.pass_seconds(17);
+    assert!(!container.has_alarm("did not return"));
+    container.answers(true);
+    container.pass_seconds(2);
+    assert!(container.has_alarm("the handler did not return within 10000 ms"));
+}
+
+#[test]
 fn a_hang_is_reported_with_its_sbb_its_event_and_its_service() {
     let mut container = crate::entity_trees::with_child("left");
     container.fire("tick", "create");
@@ -297,4 +310,12 @@ fn a_node_with_too_many_hanging_handlers_hands_over_as_soon_as_it_has_a_backup()
     pair.pass_ms(10_000);
     assert!(!pair.status(0).member && pair.status(1).member);
     assert!(takes_calls(&mut pair, 1));
+}
+
+#[test]
+fn handlers_that_hang_at_once_are_found_at_once() {
+    let mut pair = hanging_pair();
+    hang_at(&mut pair, 0);
+    pair.pass_ms(10_100);
+    assert!(has_alarm(&pair, 0, "8 handlers did not return"));
 }

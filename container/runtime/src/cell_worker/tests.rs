@@ -66,7 +66,7 @@ fn deliver(id: u64, service: &'static str) -> Box<Deliver> {
 
 fn run(deliver: Box<Deliver>, to: &Recipient<Feed>) -> Run {
     let reply = Reply::new(0, deliver.id, to.clone());
-    let (deliver, running) = (Arc::from(deliver), Running::default());
+    let (deliver, running) = (Arc::from(deliver), Arc::default());
     Run { deliver, reply, call: Span::none(), running }
 }
 
@@ -178,12 +178,13 @@ fn a_handler_that_hangs_loses_its_thread_and_what_waited_behind_it_runs() {
         let mut workers = CellWorkers::start(1, ACTORS_MAX, &services);
         hand(&mut workers, deliver(1, "endless"), &sink);
         hand(&mut workers, deliver(2, "fragile"), &sink);
-        while workers.workers[0].running.load(Ordering::Acquire) != 1 {
+        while workers.workers[0].running.ran(DeliveryId(1)).is_none() {
             tokio::task::yield_now().await;
         }
         hand(&mut workers, deliver(3, "fragile"), &sink);
-        assert!(workers.abandon(0, DeliveryId(3)).is_none(), "it only waits");
-        let fate = workers.abandon(0, DeliveryId(1)).expect("it hangs");
+        assert_eq!(workers.abandon(0, DeliveryId(3), Duration::ZERO), Fate::Waited);
+        let fate = workers.abandon(0, DeliveryId(1), Duration::ZERO);
+        let Fate::Hangs(fate) = fate else { panic!("{fate:?}") };
         assert!(fate.contains("1 of 16 threads"), "{fate}");
         assert!(matches!(outcome(&mut inputs, 2).await, Outcome::Delivered { .. }));
         *RELEASED.0.lock().unwrap() = true;
@@ -219,11 +220,73 @@ fn the_next_run_of_the_node_does_not_wait_behind_a_handler_that_hung_in_the_one_
         let services = [LinkedSbb::of::<Fragile>(), LinkedSbb::of::<Lost>()];
         let mut workers = CellWorkers::start(1, ACTORS_MAX, &services);
         hand(&mut workers, deliver(1, "lost"), &sink);
-        while workers.workers[0].running.load(Ordering::Acquire) != 1 {
+        while workers.workers[0].running.ran(DeliveryId(1)).is_none() {
             tokio::task::yield_now().await;
         }
         workers.forget();
         workers.deliver(1, deliver(1, "fragile"), sink.clone(), Span::none());
         assert!(matches!(outcome(&mut inputs, 1).await, Outcome::Delivered { .. }));
+    });
+}
+
+/// Takes its time, as often as it is told to.
+#[derive(Default, Serialize, Deserialize)]
+struct Slow;
+
+static LET: (Mutex<u32>, Condvar) = (Mutex::new(0), Condvar::new());
+
+impl Sbb for Slow {
+    const STATE_VERSION: u32 = 1;
+
+    fn descriptor() -> Descriptor {
+        Descriptor { name: "slow", ..Fragile::descriptor() }
+    }
+
+    fn on_event(&mut self, _: &mut SbbContext<'_>, _: &Event) -> Result<(), Failure> {
+        let allowed = LET.0.lock().expect("nobody panics with it");
+        let mut allowed = LET.1.wait_while(allowed, |allowed| *allowed == 0).expect("as above");
+        *allowed -= 1;
+        Ok(())
+    }
+}
+
+/// The core gives a delivery up 10 s after it was handed out. This one waited for its worker all
+/// that time, as on an overloaded node, and has begun just now.
+#[test]
+fn a_handler_that_has_only_just_begun_does_not_hang() {
+    System::new().block_on(async {
+        let (sender, mut inputs) = mpsc::unbounded_channel();
+        let sink = Sink(sender).start().recipient();
+        let mut workers = CellWorkers::start(1, ACTORS_MAX, &[LinkedSbb::of::<Slow>()]);
+        hand(&mut workers, deliver(1, "slow"), &sink);
+        hand(&mut workers, deliver(2, "slow"), &sink);
+        *LET.0.lock().unwrap() += 1;
+        LET.1.notify_all();
+        assert!(matches!(outcome(&mut inputs, 1).await, Outcome::Delivered { .. }));
+        while workers.workers[0].running.ran(DeliveryId(2)).is_none() {
+            tokio::task::yield_now().await;
+        }
+        let fate = workers.abandon(0, DeliveryId(2), DEADLINE);
+        *LET.0.lock().unwrap() += 1;
+        LET.1.notify_all();
+        assert!(matches!(fate, Fate::Early(left) if left <= DEADLINE), "{fate:?}");
+        assert!(matches!(outcome(&mut inputs, 2).await, Outcome::Delivered { .. }));
+    });
+}
+
+#[test]
+fn what_was_handed_to_another_thread_is_waited_for_a_while_longer_once() {
+    System::new().block_on(async {
+        let (sender, _inputs) = mpsc::unbounded_channel();
+        let sink = Sink(sender).start().recipient();
+        let mut workers = CellWorkers::start(1, ACTORS_MAX, &[LinkedSbb::of::<Lost>()]);
+        (1..=3).for_each(|id| hand(&mut workers, deliver(id, "lost"), &sink));
+        while workers.workers[0].running.ran(DeliveryId(1)).is_none() {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(workers.abandon(0, DeliveryId(1), Duration::ZERO), Fate::Hangs(_)));
+        // The second one runs on the fresh thread, the third one waits behind it.
+        assert_eq!(workers.abandon(0, DeliveryId(3), Duration::ZERO), Fate::Early(MOVED_GRACE));
+        assert_eq!(workers.abandon(0, DeliveryId(3), Duration::ZERO), Fate::Waited);
     });
 }
