@@ -14,7 +14,7 @@ use crate::core::Core;
 use crate::io::Output;
 use crate::management::{Alarm, Notice};
 use resilee_membership::NodeName;
-use resilee_sbb::{Cleared, Severity, Timestamp};
+use resilee_sbb::{Cleared, Severity, Timestamp, cut};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -24,6 +24,10 @@ pub const ALARMS_MAX: usize = 256;
 pub const ALARMS_PER_SERVICE_MAX: usize = 64;
 /// Room that services leave to the container.
 const ALARMS_OF_CONTAINER_MIN: usize = 64;
+/// Room that all of them leave to conditions of the container, which last and which it ends itself.
+const CONDITIONS_MIN: usize = 32;
+/// Bytes of an alarm's text: all alarms of a node are told in one frame.
+const ALARM_BYTES_MAX: usize = 2_048;
 /// Other nodes are told of changes this often.
 const TELL_EVERY: Duration = Duration::from_millis(500);
 
@@ -37,6 +41,8 @@ pub(crate) struct Raise<'a> {
     pub source: &'a str,
     /// A service's type and instance; none for the container's own.
     pub about: Option<(&'a str, &'a str)>,
+    /// It is about a service or an adaptor, whoever raises it: it counts against the share of that.
+    pub of_service: bool,
     /// How bad it is.
     pub severity: Severity,
     /// What an operator reads.
@@ -71,15 +77,16 @@ pub(crate) struct Alarms {
 impl Alarms {
     /// Raises an alarm.
     pub fn raise(&mut self, now: Timestamp, raise: &Raise<'_>) -> Raised {
-        let Raise { source, about, severity, text, lasting } = *raise;
-        let key = key(source, about, text);
+        let Raise { source, about, of_service, severity, text, lasting } = *raise;
+        let text = cut(text.to_owned(), ALARM_BYTES_MAX);
+        let key = key(source, about, &text);
         self.untold = true;
         if let Some(alarm) = self.raised.get_mut(&key) {
             alarm.count += 1;
             alarm.last_at = now;
             return Raised::Again;
         }
-        if !self.has_room(source, about.is_some()) {
+        if !self.has_room(source, of_service, lasting) {
             return Raised::TooMany;
         }
         let (alarm_type, instance) = about.unwrap_or_default();
@@ -90,7 +97,7 @@ impl Alarms {
             alarm_type: alarm_type.to_owned(),
             instance: instance.to_owned(),
             severity,
-            text: text.to_owned(),
+            text,
             raised_at: now,
             last_at: now,
             count: 1,
@@ -100,20 +107,23 @@ impl Alarms {
         Raised::New(alarm)
     }
 
-    fn has_room(&self, source: &str, of_service: bool) -> bool {
-        let own = || self.raised.values().filter(|it| it.is_of_service(source)).count();
-        match of_service {
-            true => {
+    /// Services leave room to the container, and what only happened leaves room to what lasts.
+    fn has_room(&self, source: &str, of_service: bool, lasting: bool) -> bool {
+        let own = || self.raised.values().filter(|it| it.source == source).count();
+        match (of_service, lasting) {
+            (true, _) => {
                 let left = ALARMS_MAX - ALARMS_OF_CONTAINER_MIN;
                 self.raised.len() < left && own() < ALARMS_PER_SERVICE_MAX
             }
-            false => self.raised.len() < ALARMS_MAX,
+            (false, false) => self.raised.len() < ALARMS_MAX - CONDITIONS_MIN,
+            (false, true) => self.raised.len() < ALARMS_MAX,
         }
     }
 
     /// Clears an alarm of the container; true if it was raised.
     pub fn clear(&mut self, source: &str, text: &str) -> bool {
-        let cleared = self.raised.remove(&key(source, None, text)).is_some();
+        let text = cut(text.to_owned(), ALARM_BYTES_MAX);
+        let cleared = self.raised.remove(&key(source, None, &text)).is_some();
         self.untold |= cleared;
         cleared
     }
@@ -214,7 +224,9 @@ impl Core {
         source: &str,
         text: &str,
     ) {
-        self.raise(now, &Raise { source, about: None, severity, text, lasting: false });
+        let of_service = self.is_of_service(source);
+        let lasting = false;
+        self.raise(now, &Raise { source, about: None, of_service, severity, text, lasting });
     }
 
     /// A condition began; [`Core::clear_alarm`] says when it is over.
@@ -225,7 +237,15 @@ impl Core {
         source: &str,
         text: &str,
     ) {
-        self.raise(now, &Raise { source, about: None, severity, text, lasting: true });
+        let of_service = self.is_of_service(source);
+        let lasting = true;
+        self.raise(now, &Raise { source, about: None, of_service, severity, text, lasting });
+    }
+
+    /// True for the name of a service or of an adaptor.
+    fn is_of_service(&self, source: &str) -> bool {
+        let is_service = self.services.iter().any(|service| service.name == source);
+        is_service || self.adaptors.named(source).is_some()
     }
 
     pub(crate) fn raise(&mut self, now: Timestamp, raise: &Raise<'_>) {
@@ -269,7 +289,8 @@ mod tests {
     }
 
     fn raise<'a>(source: &'a str, about: Option<(&'a str, &'a str)>, text: &'a str) -> Raise<'a> {
-        Raise { source, about, severity: Severity::Minor, text, lasting: false }
+        let (of_service, severity) = (about.is_some(), Severity::Minor);
+        Raise { source, about, of_service, severity, text, lasting: false }
     }
 
     #[test]

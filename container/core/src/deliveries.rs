@@ -27,11 +27,15 @@ use crate::timers::Due;
 use resilee_membership::PlantedFault;
 use resilee_sbb::{
     CellId, ContextView, Deliver, DeliveryId, Effect, EntityId, EntityState, Event, OnRollBack,
-    Outcome, Severity, Task, Timestamp, TreeEntity, is_of_one_cell,
+    Outcome, Severity, Task, Timestamp, TreeEntity, cut, is_of_one_cell,
 };
 
 /// Reason of the roll back of a delivery whose answer names what it may not.
 const FORGED: &str = "an entity is created that its tree has no place for";
+
+/// Of what a service fails with so many bytes are kept: they stand in alarms, in what is tried
+/// again, and in what the service is told.
+const REASON_BYTES_MAX: usize = 1_024;
 
 /// A delivery that is out.
 #[derive(Debug)]
@@ -178,6 +182,7 @@ impl Core {
                 self.on_selected(now, id, awaiting, convergence_name, effects);
             }
             Outcome::RolledBack { reason, effects } => {
+                let reason = cut(reason, REASON_BYTES_MAX);
                 self.count_delivery(awaiting.service, false);
                 self.on_rolled_back(now, id, awaiting, &reason, effects);
             }

@@ -59,7 +59,9 @@ impl Core {
             }
             Effect::RaiseAlarm { alarm_type, instance, severity, text } => {
                 let about = Some((alarm_type.as_str(), instance.as_str()));
-                let raise = Raise { source: service, about, severity, text: &text, lasting: false };
+                let (source, of_service, text) = (service, true, text.as_str());
+                let lasting = false;
+                let raise = Raise { source, about, of_service, severity, text, lasting };
                 self.raise(now, &raise);
             }
             Effect::ClearAlarms(which) => self.clear_service_alarms(service, &which),

@@ -70,6 +70,7 @@ pub use time::Timestamp;
 pub use timer::{LATE_AFTER, PreserveMissed, TIMER_PERIOD_MIN, Timer, TimerSetting};
 pub use trace::{
     ParseTraceLevelError, ROOT_TRACER, TRACE_TEXT_MAX, TRACER_NAME_MAX, TraceLevel, TraceLevels,
+    cut,
 };
 pub use usage::{USAGE_SET_NAME_MAX, UsageKind, UsageParameter, UsageSet, UsageUpdate, UsageValue};
 

@@ -181,7 +181,7 @@ impl Context<'_> {
 }
 
 /// The text up to a number of bytes, and whole characters only.
-pub(crate) fn cut(mut text: String, bytes_max: usize) -> String {
+pub fn cut(mut text: String, bytes_max: usize) -> String {
     let mut end = bytes_max.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;

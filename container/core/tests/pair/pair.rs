@@ -37,6 +37,8 @@ pub struct Node {
     pub notices: Vec<Notice>,
     pub delivered: Vec<Deliver>,
     pub rejoins: usize,
+    /// Bytes of the largest frame that it sent.
+    pub largest_frame: usize,
     /// It said that it is drained.
     pub drained: bool,
     /// What became of changes, by their tokens.
@@ -410,6 +412,7 @@ impl Pair {
                     self.on_its_way.push_back((to, Input::Packet { source, bytes }));
                 }
                 Output::Frame { bytes, .. } if self.linked => {
+                    own.largest_frame = own.largest_frame.max(bytes.len());
                     let peer = name(node).parse().expect("a name");
                     self.on_its_way.push_back((1 - node, Input::Frame { peer, bytes }));
                 }

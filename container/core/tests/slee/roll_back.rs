@@ -2,8 +2,10 @@
 
 use crate::container::Container;
 use crate::entity_trees::with_child;
-use crate::script::{State, fail, note, on};
+use crate::pair::Pair;
+use crate::script::{self, State, fail, note, on};
 use crate::toy::{Tick, Tock};
+use resilee_core::ALARMS_PER_SERVICE_MAX;
 use resilee_sbb::{
     ActivityId, Context, EFFECTS_MAX, EventPayload, Failure, Severity, TimerId, TraceLevel,
 };
@@ -236,4 +238,35 @@ fn an_alarm_stays_also_if_too_much_was_asked_for_before() {
         Ok(())
     });
     assert!(container.has_alarm("the lamp is out"));
+}
+
+/// A service fails with so many different texts of so many bytes.
+fn failing(texts: u32, bytes: usize) -> Pair {
+    script::clear();
+    let mut pair = Pair::up();
+    pair.say(0, "c1 start; fire begin 1 begin");
+    for number in 0..texts {
+        on("alpha", "fail", move |_, _| {
+            Err(Failure::new(format!("no price for {number} {}", "x".repeat(bytes))))
+        });
+        pair.say(0, "c1 fire tick 1 fail");
+    }
+    pair.pass_ms(1_000);
+    pair
+}
+
+#[test]
+fn whatever_a_service_fails_with_its_alarms_fit_into_a_frame() {
+    let pair = failing(64, 200_000);
+    assert!(pair.nodes[0].largest_frame < 1024 * 1024, "{}", pair.nodes[0].largest_frame);
+}
+
+#[test]
+fn alarms_of_roll_backs_leave_room_for_conditions() {
+    let mut pair = failing(300, 0);
+    pair.kill(1);
+    pair.until_member_of(0, 1);
+    let alarms = pair.status(0).alarms;
+    assert!(alarms.iter().any(|it| it.text.starts_with("no backup")), "{} alarms", alarms.len());
+    assert!(alarms.iter().filter(|it| it.source == "alpha").count() <= ALARMS_PER_SERVICE_MAX);
 }
