@@ -211,6 +211,10 @@ impl Core {
             cell.refuse_posts(&effects).or_else(|| cell.refuse_names(&effects))
         {
             reason
+        } else if let Some(reason) =
+            cell.refuse_bytes(&entities, &removed, &effects, &self.config.limits)
+        {
+            reason
         } else {
             return Outcome::Delivered { entities, removed, effects };
         };

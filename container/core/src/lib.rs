@@ -51,6 +51,7 @@ mod adaptors;
 mod alarms;
 mod callbacks;
 mod cell;
+mod cell_bytes;
 mod cluster_clock;
 mod cluster_names;
 mod cluster_time;
@@ -125,8 +126,8 @@ pub use format::FORMAT;
 pub use inspection::{Durable, Observed};
 pub use io::{Fate, Input, Output};
 pub use limits::{
-    CELLS_MAX, DELIVERY_DEADLINE_MS, EVENTS_PER_TURN_MAX, HUNG_HANDLERS_MAX, INBOX_AGE_MS_MAX,
-    INBOX_MAX, Limits, SUSPENDED_EVENTS_MAX, TIMERS_PER_CELL_MAX,
+    CELL_BYTES_MAX, CELLS_MAX, DELIVERY_DEADLINE_MS, EVENTS_PER_TURN_MAX, HUNG_HANDLERS_MAX,
+    INBOX_AGE_MS_MAX, INBOX_MAX, Limits, SUSPENDED_EVENTS_MAX, TIMERS_PER_CELL_MAX, TURN_BYTES_MAX,
 };
 pub use orphans::ORPHANS_MAX;
 pub use overload::{DELIVERIES_MAX, DELIVERY_AGE_MS_MAX};

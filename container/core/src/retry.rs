@@ -62,11 +62,13 @@ impl Core {
     /// Keeps the event that is being routed behind those of the entity.
     pub(crate) fn keep_behind(&mut self, now: Timestamp, id: CellId, entity: u32) {
         let Some(cell) = self.cells.get_mut(&id) else { return };
+        let routed = cell.turn.as_ref().and_then(|turn| turn.current.as_ref());
+        let has_room = routed.is_some_and(|it| cell.has_room_for(&it.event, &self.config.limits));
         let Some(turn) = cell.turn.as_mut() else { return };
         let Some(routing) = turn.current.as_mut() else { return };
         routing.delivered.insert(entity);
         let Some(retry) = cell.retries.get_mut(&entity) else { return };
-        if retry.events.len() < KEPT_EVENTS_MAX {
+        if has_room && retry.events.len() < KEPT_EVENTS_MAX {
             retry.events.push(routing.event.clone());
             turn.touched.insert(Part::Retry(entity));
         } else {

@@ -93,9 +93,13 @@ impl Core {
     ) -> Option<Event> {
         let Some(cell) = self.cells.get_mut(&id) else { return Some(event) };
         let number = event.activity.number;
+        if cell.activities.get(&number).is_none_or(|it| it.suspended.is_none()) {
+            return Some(event);
+        }
+        let has_room = cell.has_room_for(&event, &self.config.limits);
         let suspended = cell.activities.get_mut(&number).and_then(|it| it.suspended.as_mut());
         let Some(suspended) = suspended else { return Some(event) };
-        if suspended.queue.len() < self.config.limits.suspended_events_max {
+        if has_room && suspended.queue.len() < self.config.limits.suspended_events_max {
             suspended.queue.push(event);
             touch(cell.turn.as_deref_mut(), number);
         } else {

@@ -1,7 +1,8 @@
 //! Limits: each has a name, and reaching it is a clear failure, or counted with an alarm.
 
 use crate::container::Container;
-use crate::script::{fail, note, on};
+use crate::pair::Pair;
+use crate::script::{self, fail, note, on};
 use crate::toy::{Tick, Tock};
 use resilee_sbb::{
     ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, EFFECTS_MAX, ENTITIES_PER_TREE_MAX, NAMES_MAX,
@@ -236,4 +237,91 @@ fn trace_lines_and_alarms_are_counted_by_themselves() {
     });
     container.fire("tick", "ask");
     assert!(container.has_alarm(&format!("more than {EFFECTS_MAX} effects")));
+}
+
+/// What the link takes.
+const FRAME_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// A pair with a call of ten activities, in which `fill` sets `count` large attributes at each.
+fn filled(count: usize) -> Pair {
+    script::clear();
+    let mut pair = Pair::up();
+    on("alpha", "grow", |_, cx| {
+        let null = cx.create_null_activity()?;
+        cx.attach(cx.entity(), null)
+    });
+    on("alpha", "fill", move |_, cx| {
+        for activity in cx.activities() {
+            for number in 0..count {
+                cx.set_attribute_of(activity, &format!("a{number}"), &"x".repeat(16_000))?;
+            }
+        }
+        Ok(())
+    });
+    on("alpha", "fill more", |me, cx| {
+        me.count += 1;
+        for activity in cx.activities() {
+            let name = format!("b{}", me.count);
+            cx.set_attribute_of(activity, &name, &"x".repeat(16_000))?;
+        }
+        Ok(())
+    });
+    pair.say(0, "c1 start; fire begin 1 begin");
+    (0..9).for_each(|_| pair.say(0, "c1 fire tick 1 grow"));
+    pair
+}
+
+#[test]
+fn a_call_that_grew_as_large_as_it_may_fits_into_frames() {
+    let mut pair = filled(20);
+    for word in ["fill"].into_iter().chain(["fill more"; 40]) {
+        pair.say(0, &format!("c1 fire tick 1 {word}"));
+    }
+    assert!(pair.nodes[0].largest_frame > 3_000_000, "it did grow");
+    pair.kill(1);
+    pair.pass_ms(1_000);
+    pair.start(1);
+    pair.until_whole();
+    assert!(pair.nodes[0].largest_frame < FRAME_BYTES_MAX, "{}", pair.nodes[0].largest_frame);
+    let alarms = pair.status(0).alarms;
+    assert!(alarms.iter().any(|alarm| alarm.text.contains("limits.cell_bytes_max")), "{alarms:?}");
+}
+
+#[test]
+fn a_call_that_is_as_large_as_it_may_be_still_changes() {
+    let mut pair = filled(20);
+    pair.say(0, "c1 fire tick 1 fill");
+    (0..20).for_each(|_| pair.say(0, "c1 fire tick 1 fill more"));
+    on("alpha", "fill", |_, cx| cx.set_attribute("a0", &"y".repeat(16_000)));
+    on("alpha", "read", |_, cx| {
+        note(&cx.attribute::<String>("a0")?.expect("it is set")[..1]);
+        Ok(())
+    });
+    pair.say(0, "c1 fire tick 1 fill");
+    script::take_trace();
+    pair.say(0, "c1 fire tick 1 read");
+    assert!(script::take_trace().contains(&"y".to_owned()));
+}
+
+#[test]
+fn what_one_turn_writes_fits_into_a_frame() {
+    script::clear();
+    let mut pair = Pair::up();
+    on("alpha", "write", |_, cx| {
+        for _ in 0..250 {
+            cx.send(&format!("say {}", "x".repeat(15_000)))?;
+        }
+        Ok(())
+    });
+    on("beta", "write", |_, cx| {
+        for _ in 0..10 {
+            cx.send(&format!("say {}", "x".repeat(1_000)))?;
+        }
+        Ok(())
+    });
+    pair.say(0, "c1 start; fire begin 1 begin");
+    pair.say(0, &format!("c1 {}", ["fire tick 1 write"; 5].join("; ")));
+    assert!(pair.nodes[0].largest_frame < FRAME_BYTES_MAX, "{}", pair.nodes[0].largest_frame);
+    let alarms = pair.status(0).alarms;
+    assert!(alarms.iter().any(|alarm| alarm.text.contains("limits.turn_bytes_max")), "{alarms:?}");
 }

@@ -4,8 +4,9 @@
 use super::file;
 use resilee_config::{ConfigError, Limits, Source};
 use resilee_core::{
-    CELLS_MAX, DELIVERIES_MAX, DELIVERY_AGE_MS_MAX, EVENTS_PER_TURN_MAX, HUNG_HANDLERS_MAX,
-    INBOX_AGE_MS_MAX, INBOX_MAX, SUSPENDED_EVENTS_MAX, TIMERS_PER_CELL_MAX,
+    CELL_BYTES_MAX, CELLS_MAX, DELIVERIES_MAX, DELIVERY_AGE_MS_MAX, DELIVERY_DEADLINE_MS,
+    EVENTS_PER_TURN_MAX, HUNG_HANDLERS_MAX, INBOX_AGE_MS_MAX, INBOX_MAX, SUSPENDED_EVENTS_MAX,
+    TIMERS_PER_CELL_MAX, TURN_BYTES_MAX,
 };
 use resilee_runtime::ACTORS_MAX;
 use resilee_sbb::{
@@ -19,6 +20,11 @@ use toml::Spanned;
 const TREE_BYTES_MAX: usize = 4 << 20;
 /// So do the attributes of an activity context, with all others of the cell.
 const CONTEXT_BYTES_MAX: usize = 1 << 20;
+
+/// A cell travels in one frame, too, and so does what a turn writes beside it. The rest is room for
+/// what adaptors keep of an activity.
+const CELL_BYTES_END: usize = 5 << 20;
+const TURN_BYTES_END: usize = 2 << 20;
 
 /// What the file says under `[limits]`, checked: the core's, and `actors_max`.
 ///
@@ -63,6 +69,24 @@ pub(super) fn limits(
             SUSPENDED_EVENTS_MAX,
         )?,
         timers_per_cell_max: count("timers_max", &file.timers_max, 1..=4_096, TIMERS_PER_CELL_MAX)?,
+        delivery_deadline_ms: time(
+            "delivery_deadline_ms",
+            &file.delivery_deadline_ms,
+            1_000..=60_000,
+            DELIVERY_DEADLINE_MS,
+        )?,
+        cell_bytes_max: count(
+            "cell_bytes_max",
+            &file.cell_bytes_max,
+            1 << 16..=CELL_BYTES_END,
+            CELL_BYTES_MAX,
+        )?,
+        turn_bytes_max: count(
+            "turn_bytes_max",
+            &file.turn_bytes_max,
+            1 << 16..=TURN_BYTES_END,
+            TURN_BYTES_MAX,
+        )?,
         delivery: DeliveryLimits {
             state_bytes_max: count(
                 "state_bytes_max",

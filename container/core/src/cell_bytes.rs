@@ -1,0 +1,158 @@
+//! How large a cell may grow, and what one turn may commit besides.
+//!
+//! A commit, and each cell of a snapshot, travels in one frame, of which the link takes 8 MiB. So
+//! the parts of a cell together, and what a turn writes beside them (rows, records, messages,
+//! events for other cells), have a limit each; both fit into a frame, with room for what adaptors
+//! keep of an activity.
+//!
+//! | what would be too large                | what happens                                      |
+//! |----------------------------------------|---------------------------------------------------|
+//! | the cell, after a delivery             | the delivery rolls back, if the cell would grow   |
+//! | what the turn writes, after a delivery | the delivery rolls back                           |
+//! | the cell, by an event that is kept     | the event is lost to who waits for it; an alarm   |
+//!
+//! Sizes are those of what can grow: names of fields and numbers are not counted one by one.
+
+use crate::cell::Cell;
+use crate::commit::{Activity, Entity, Retry};
+use crate::event_router::Turn;
+use crate::limits::Limits;
+use resilee_sbb::{Effect, EntityState, Event};
+use std::collections::BTreeMap;
+
+/// What a part, or an entry of one, takes besides its contents.
+const PART_BYTES: usize = 64;
+
+impl Cell {
+    /// Bytes of its parts.
+    pub fn bytes(&self) -> usize {
+        let activities = self.activities.values().map(|activity| of_activity(activity));
+        let entities = self.entities.values().map(|entity| of_entity(entity));
+        let kept = |retry: &Retry| retry.events.iter().map(of_event).sum::<usize>() + PART_BYTES;
+        let retries = self.retries.values().map(kept);
+        let posted = self.posted.values().map(|posted| posted.post.size() + PART_BYTES);
+        let rest = (self.timers.len() + self.ties.len()) * PART_BYTES;
+        activities.chain(entities).chain(retries).chain(posted).sum::<usize>() + rest
+    }
+
+    /// True if one more event may be kept.
+    pub fn has_room_for(&self, event: &Event, limits: &Limits) -> bool {
+        self.bytes() + of_event(event) <= limits.cell_bytes_max
+    }
+
+    /// Why a delivery is rolled back: the cell would be too large, or what its turn commits.
+    pub fn refuse_bytes(
+        &self,
+        entities: &[EntityState],
+        removed: &[u32],
+        effects: &[Effect],
+        limits: &Limits,
+    ) -> Option<String> {
+        let (grown, shrunk) = self.growth(entities, removed, effects);
+        let (cell_max, turn_max) = (limits.cell_bytes_max, limits.turn_bytes_max);
+        // Most deliveries change little: then nothing has to be added up.
+        if grown > shrunk && (self.bytes() + grown).saturating_sub(shrunk) > cell_max {
+            return Some(format!(
+                "the call would have more than {cell_max} bytes of states, attributes and events: \
+                 limits.cell_bytes_max"
+            ));
+        }
+        let written: usize = effects.iter().map(written_by).sum();
+        let before = self.turn.as_ref().map_or(0, |turn| turn.written());
+        (written > 0 && before + written > turn_max).then(|| {
+            format!(
+                "more than {turn_max} bytes of rows, records and messages are written in one turn: \
+                 limits.turn_bytes_max"
+            )
+        })
+    }
+
+    /// By how many bytes a delivery makes the cell larger, and by how many smaller.
+    fn growth(
+        &self,
+        entities: &[EntityState],
+        removed: &[u32],
+        effects: &[Effect],
+    ) -> (usize, usize) {
+        let (mut grown, mut shrunk) = (0, 0);
+        for state in entities {
+            grown += state.state.bytes.len();
+            match self.entities.get(&state.number) {
+                Some(known) => shrunk += known.state.bytes.len(),
+                None => grown += PART_BYTES,
+            }
+        }
+        let below = removed.iter().flat_map(|entity| self.subtree(*entity));
+        let gone = below.filter_map(|entity| self.entities.get(&entity));
+        shrunk += gone.map(|entity| of_entity(entity)).sum::<usize>();
+        // Set twice, an attribute has the value that it was set to last.
+        let mut attributes = BTreeMap::new();
+        for effect in effects {
+            match effect {
+                Effect::SetAttribute { activity, name, value } => {
+                    attributes.insert((*activity, name.as_str()), value.len());
+                }
+                Effect::StartActivity { .. } | Effect::SetTimer { .. } => grown += PART_BYTES,
+                Effect::BindName { name, .. } => grown += name.len(),
+                Effect::Fire { payload, .. } | Effect::Command { payload, .. } => {
+                    // Of another cell's activity it is posted; else it is no part of this cell.
+                    grown += if self.ties.is_empty() { 0 } else { payload.len() };
+                }
+                _ => {}
+            }
+        }
+        for ((activity, name), bytes) in attributes {
+            let known = self.activities.get(&activity).and_then(|it| it.attributes.get(name));
+            grown += bytes;
+            match known {
+                Some(known) => shrunk += known.len(),
+                None => grown += name.len() + PART_BYTES,
+            }
+        }
+        (grown, shrunk)
+    }
+}
+
+impl Turn {
+    /// Bytes that it commits beside the parts of its cell.
+    fn written(&self) -> usize {
+        let rows = self.rows.iter().map(|row| {
+            row.table.len() + row.key.len() + row.row.as_ref().map_or(0, |row| row.len())
+        });
+        let records = self.records.iter().map(|record| record.record.len());
+        let messages = self.egress.iter().map(|egress| egress.bytes.len());
+        rows.chain(records).chain(messages).sum()
+    }
+}
+
+/// What a turn commits beside the parts of its cell for an effect.
+fn written_by(effect: &Effect) -> usize {
+    match effect {
+        Effect::PutRow { table, key, row } => table.len() + key.len() + row.len(),
+        Effect::Record { record, .. } => record.len(),
+        Effect::Command { payload, .. } | Effect::FireAtName { payload, .. } => payload.len(),
+        Effect::StartActivityOf { command, .. } => command.len(),
+        _ => 0,
+    }
+}
+
+fn of_activity(activity: &Activity) -> usize {
+    let attribute =
+        |(name, value): (&String, &serde_bytes::ByteBuf)| name.len() + value.len() + PART_BYTES;
+    let attributes: usize = activity.attributes.iter().map(attribute).sum();
+    let names: usize = activity.names.iter().map(String::len).sum();
+    let suspended = activity.suspended.as_ref();
+    let queue = suspended.map_or(0, |it| it.queue.iter().map(of_event).sum::<usize>());
+    let first = suspended.map_or(0, |it| of_event(&it.event));
+    activity.state.len() + attributes + names + queue + first + PART_BYTES
+}
+
+fn of_entity(entity: &Entity) -> usize {
+    entity.state.bytes.len()
+        + entity.convergence_name.as_ref().map_or(0, |it| it.len())
+        + PART_BYTES
+}
+
+fn of_event(event: &Event) -> usize {
+    event.payload.len() + event.event_type.len() + PART_BYTES
+}
