@@ -433,6 +433,7 @@ impl Core {
         self.note_outside(now);
         self.note_load(now);
         self.forget_refused_frames();
+        self.look_for_undeployed(now);
         self.ask_again_to_join();
         if let Some(alarms) = self.alarms.take_news(now) {
             let links = self.links.values_mut();

@@ -36,6 +36,7 @@ use resilee_sbb::{Begins, Descriptor, Severity, Timestamp, decode, encode};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// What is wanted of services, by name.
 const SERVICES: &str = "slee.services";
@@ -44,6 +45,8 @@ const SLEE: (&str, &str) = ("slee.state", "slee");
 /// Services that one replaces, the latest first. An activity that is older than so many upgrades
 /// may be served by two.
 const REPLACED_MAX: usize = 64;
+/// While something is raised about what is not deployed here, all cells are looked at this often.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// Source of these alarms.
 const SOURCE: &str = "life-cycle";
 
@@ -67,8 +70,9 @@ pub(crate) struct LifeCycles {
     pub running: bool,
     /// Which root entities each service, in the order of the services, may start.
     pub entrances: Vec<Entrance>,
-    /// Alarms about what is not deployed here.
+    /// Alarms about what is not deployed here, and when that was looked at.
     alarms: BTreeSet<String>,
+    looked_at: Timestamp,
 }
 
 /// Which root entities a service may start.
@@ -112,7 +116,8 @@ impl LifeCycles {
             Entrance { open, instead_of: Vec::new() }
         };
         let entrances = services.iter().map(entrance).collect();
-        LifeCycles { running: true, entrances, alarms: BTreeSet::new() }
+        let (alarms, looked_at) = (BTreeSet::new(), Timestamp::ZERO);
+        LifeCycles { running: true, entrances, alarms, looked_at }
     }
 }
 
@@ -121,7 +126,10 @@ impl Core {
     pub(crate) fn note_row(&mut self, table: &str) {
         match table {
             TRACE_LEVELS => self.note_trace_levels(),
-            SERVICES => self.note_services(),
+            SERVICES => {
+                self.note_services();
+                self.note_undeployed(self.clock.now());
+            }
             ADAPTORS => self.note_adaptors(),
             table if table == SLEE.0 => self.note_services(),
             _ => {}
@@ -280,9 +288,18 @@ impl Core {
         Ok(services)
     }
 
+    /// Looks again whether what is not deployed here is gone.
+    pub(crate) fn look_for_undeployed(&mut self, now: Timestamp) {
+        let life_cycles = &self.life_cycles;
+        if !life_cycles.alarms.is_empty() && now.since(life_cycles.looked_at) >= LOOK_EVERY {
+            self.note_undeployed(now);
+        }
+    }
+
     /// Alarms about services that are wanted, or have entities, and are not deployed here: their
     /// calls would go on without them.
     pub(crate) fn note_undeployed(&mut self, now: Timestamp) {
+        self.life_cycles.looked_at = now;
         let deployed = |name: &str| self.services.iter().any(|service| service.name == name);
         let rows = self.tables.rows(SERVICES);
         let active = rows.filter(|(_, row)| decode(row).is_ok_and(|it: Wanted| it.active));

@@ -2,8 +2,9 @@
 
 use crate::pair::Pair;
 use crate::script::{self, fail, hangs, on, selects, take_trace};
+use crate::toy::SERVICES;
 use resilee_core::management::{Changed, ServiceState, TableChange};
-use resilee_sbb::InitialEvent;
+use resilee_sbb::{InitialEvent, LinkedSbb};
 
 /// An operator wants services active, and others inactive.
 pub fn want(pair: &mut Pair, activate: &[&str], deactivate: &[&str]) {
@@ -143,4 +144,42 @@ fn what_replaces_a_service_whose_root_of_the_cluster_hung_starts_nothing_on_its_
     pair.say(1, "c1 fire begin 1 more; start; fire begin 2 other");
     pair.pass_ms(1_000);
     assert_eq!(take_trace(), ["beta1 other"]);
+}
+
+/// The second node starts again without `alpha`.
+fn without_alpha(pair: &mut Pair) {
+    pair.kill(1);
+    let is_alpha = |service: &&LinkedSbb| (service.descriptor)().name == "alpha";
+    let fewer: Vec<_> = SERVICES.iter().filter(|service| !is_alpha(service)).copied().collect();
+    pair.deploy(&fewer);
+    pair.start(1);
+    pair.until_whole();
+}
+
+fn is_told(pair: &Pair, part: &str) -> bool {
+    pair.status(1).alarms.iter().any(|alarm| alarm.text.contains(part))
+}
+
+#[test]
+fn the_alarm_about_what_is_not_deployed_ends_with_the_last_entity() {
+    script::clear();
+    let mut pair = Pair::up();
+    pair.say(0, "c1 start; fire begin 1 begin");
+    without_alpha(&mut pair);
+    assert!(is_told(&pair, "there are entities of alpha"));
+    pair.say(0, "c1 over");
+    pair.pass_ms(60_000);
+    assert!(!is_told(&pair, "there are entities of alpha"));
+}
+
+#[test]
+fn a_service_that_becomes_active_and_is_not_deployed_at_the_other_node_is_an_alarm_there() {
+    script::clear();
+    let mut pair = Pair::up();
+    want(&mut pair, &[], &["alpha"]);
+    without_alpha(&mut pair);
+    want(&mut pair, &["alpha"], &[]);
+    assert!(is_told(&pair, "alpha is active in the cluster and not deployed here"));
+    want(&mut pair, &[], &["alpha"]);
+    assert!(!is_told(&pair, "alpha is active"));
 }
