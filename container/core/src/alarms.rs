@@ -18,8 +18,10 @@ use resilee_sbb::{Cleared, Severity, Timestamp, cut};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Different alarms that may be raised at once; further ones are only counted.
-pub const ALARMS_MAX: usize = 256;
+/// As many alarms a node can be told to have at most: they are told in one frame.
+pub const ALARMS_END: usize = 1_024;
+/// And at least: enough for all rooms below.
+pub const ALARMS_MIN: usize = 128;
 /// Different alarms that one service may have raised.
 pub const ALARMS_PER_SERVICE_MAX: usize = 64;
 /// Room that services leave to the container.
@@ -63,8 +65,10 @@ pub(crate) enum Raised {
 }
 
 /// The alarm facility's table.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Alarms {
+    /// Different alarms that may be raised at once; further ones are only counted.
+    max: usize,
     raised: BTreeMap<Key, Alarm>,
     /// Number of the last one.
     last_id: u64,
@@ -75,6 +79,18 @@ pub(crate) struct Alarms {
 }
 
 impl Alarms {
+    /// An empty table of so many.
+    pub fn new(max: usize) -> Self {
+        Alarms {
+            max,
+            raised: BTreeMap::new(),
+            last_id: 0,
+            of_peers: BTreeMap::new(),
+            untold: false,
+            told_at: Timestamp::ZERO,
+        }
+    }
+
     /// Raises an alarm.
     pub fn raise(&mut self, now: Timestamp, raise: &Raise<'_>) -> Raised {
         let Raise { source, about, of_service, severity, text, lasting } = *raise;
@@ -112,11 +128,11 @@ impl Alarms {
         let own = || self.raised.values().filter(|it| it.source == source).count();
         match (of_service, lasting) {
             (true, _) => {
-                let left = ALARMS_MAX - ALARMS_OF_CONTAINER_MIN;
+                let left = self.max - ALARMS_OF_CONTAINER_MIN;
                 self.raised.len() < left && own() < ALARMS_PER_SERVICE_MAX
             }
-            (false, false) => self.raised.len() < ALARMS_MAX - CONDITIONS_MIN,
-            (false, true) => self.raised.len() < ALARMS_MAX,
+            (false, false) => self.raised.len() < self.max - CONDITIONS_MIN,
+            (false, true) => self.raised.len() < self.max,
         }
     }
 
@@ -186,7 +202,7 @@ impl Alarms {
 
     /// What another node says is raised there; nothing once it is out of reach.
     pub fn set_peer(&mut self, node: &NodeName, mut alarms: Vec<Alarm>) {
-        alarms.truncate(ALARMS_MAX);
+        alarms.truncate(ALARMS_END);
         match alarms.is_empty() {
             true => drop(self.of_peers.remove(node)),
             false => drop(self.of_peers.insert(node.clone(), alarms)),
@@ -283,6 +299,7 @@ impl Core {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::ALARMS_MAX;
 
     fn at(millis: u64) -> Timestamp {
         Timestamp::from_millis(millis)
@@ -295,7 +312,7 @@ mod tests {
 
     #[test]
     fn other_nodes_are_told_of_each_change_but_not_of_each_count() {
-        let mut alarms = Alarms::default();
+        let mut alarms = Alarms::new(ALARMS_MAX);
         assert_eq!(alarms.take_news(at(1_000)), None);
         alarms.raise(at(1_000), &raise("store", None, "full"));
         assert_eq!(alarms.take_news(at(1_000)).map(|told| told.len()), Some(1));
@@ -309,7 +326,7 @@ mod tests {
 
     #[test]
     fn services_leave_room_to_each_other_and_to_the_container() {
-        let mut alarms = Alarms::default();
+        let mut alarms = Alarms::new(ALARMS_MAX);
         let instances: Vec<_> = (0..ALARMS_MAX).map(|number| number.to_string()).collect();
         for service in ["one", "two", "three", "four"] {
             for instance in &instances {

@@ -120,14 +120,15 @@ mod words;
 pub use self::core::Core;
 pub use adaptor_life_cycles::{PROPERTIES_MAX, PROPERTY_BYTES_MAX};
 pub use adaptors::{ADAPTORS_MAX, AdaptorId, Adaptors};
-pub use alarms::{ALARMS_MAX, ALARMS_PER_SERVICE_MAX};
+pub use alarms::{ALARMS_END, ALARMS_MIN, ALARMS_PER_SERVICE_MAX};
 pub use config::{CoreConfig, Peer};
 pub use format::FORMAT;
 pub use inspection::{Durable, Observed};
 pub use io::{Fate, Input, Output};
 pub use limits::{
-    CELL_BYTES_MAX, CELLS_MAX, DELIVERY_DEADLINE_MS, EVENTS_PER_TURN_MAX, HUNG_HANDLERS_MAX,
-    INBOX_AGE_MS_MAX, INBOX_MAX, Limits, SUSPENDED_EVENTS_MAX, TIMERS_PER_CELL_MAX, TURN_BYTES_MAX,
+    ALARMS_MAX, CELL_BYTES_MAX, CELLS_MAX, DELIVERY_DEADLINE_MS, EVENTS_PER_TURN_MAX,
+    HUNG_HANDLERS_MAX, INBOX_AGE_MS_MAX, INBOX_MAX, Limits, MIRRORS_PER_CELL_MAX,
+    SUSPENDED_EVENTS_MAX, TIMERS_PER_CELL_MAX, TURN_BYTES_MAX,
 };
 pub use orphans::ORPHANS_MAX;
 pub use overload::{DELIVERIES_MAX, DELIVERY_AGE_MS_MAX};

@@ -17,6 +17,11 @@ pub const HUNG_HANDLERS_MAX: usize = 8;
 pub const DELIVERY_DEADLINE_MS: u64 = 10_000;
 /// Timers of one cell, unless a node is told otherwise.
 pub const TIMERS_PER_CELL_MAX: usize = 256;
+/// Activities of other cells that one root entity of the cluster has, unless a node is told
+/// otherwise.
+pub const MIRRORS_PER_CELL_MAX: usize = 1_000;
+/// Different alarms that a node has raised at once, unless it is told otherwise.
+pub const ALARMS_MAX: usize = 256;
 /// Bytes of the parts of one cell, unless a node is told otherwise.
 pub const CELL_BYTES_MAX: usize = 4 << 20;
 /// Bytes that one turn commits beside the parts of its cell, unless a node is told otherwise.
@@ -55,8 +60,13 @@ pub struct Limits {
     pub suspended_events_max: usize,
     /// Timers of one cell; a delivery that sets one more rolls back.
     pub timers_per_cell_max: usize,
-    /// Bytes of states, attributes and kept events of one cell; a delivery that makes it larger still
-    /// rolls back. With the next one it has to fit into a frame of the link.
+    /// Activities of other cells that one root entity of the cluster has; further ones are not
+    /// tied.
+    pub mirrors_per_cell_max: usize,
+    /// Different alarms that are raised at once; further ones are only counted.
+    pub alarms_max: usize,
+    /// Bytes of states, attributes and kept events of one cell: a delivery that makes it larger
+    /// rolls back. With what its turn writes beside it has to fit into a frame of the link.
     pub cell_bytes_max: usize,
     /// Bytes of rows, records and messages that one turn commits; the same.
     pub turn_bytes_max: usize,
@@ -77,6 +87,8 @@ impl Default for Limits {
             events_per_turn_max: EVENTS_PER_TURN_MAX,
             suspended_events_max: SUSPENDED_EVENTS_MAX,
             timers_per_cell_max: TIMERS_PER_CELL_MAX,
+            mirrors_per_cell_max: MIRRORS_PER_CELL_MAX,
+            alarms_max: ALARMS_MAX,
             cell_bytes_max: CELL_BYTES_MAX,
             turn_bytes_max: TURN_BYTES_MAX,
             delivery: DeliveryLimits::default(),

@@ -7,7 +7,7 @@ use crate::commit::{Activity, Entity, Mirror, Part};
 use crate::core::Core;
 use crate::event_router::Audience;
 use crate::resource_adaptor::Scope;
-use crate::ties::{MIRRORS_PER_CELL_MAX, Opens, Post, Posted, RootName, Tie};
+use crate::ties::{Opens, Post, Posted, RootName, Tie};
 use crate::words::{Say, Word};
 use resilee_membership::PlantedFault;
 use resilee_sbb::{ActivityId, CellId, CohortId, Effect, Event, Severity, Timestamp};
@@ -58,7 +58,7 @@ impl Core {
             }
             (Say::Post { sequence, post, opens: Some(opens), .. }, None) => {
                 let mirrors = cell.ties.values().filter(|tie| tie.far.is_some()).count();
-                if mirrors >= MIRRORS_PER_CELL_MAX {
+                if mirrors >= self.config.limits.mirrors_per_cell_max {
                     cell.say(word.answer_over(sequence));
                     return self.refuse_mirror(now, &word.root);
                 }
@@ -73,8 +73,9 @@ impl Core {
     fn refuse_mirror(&mut self, now: Timestamp, root: &RootName) {
         self.count_drop("activity beyond those of one root entity");
         let name: String = root.name.chars().take(64).collect();
+        let max = self.config.limits.mirrors_per_cell_max;
         let text = format!(
-            "the root entity {name:?} has {MIRRORS_PER_CELL_MAX} activities of other cells: a \
+            "the root entity {name:?} has {max} activities of other cells: a \
              further one is not tied to it"
         );
         self.raise_alarm(now, Severity::Major, &root.service, &text);

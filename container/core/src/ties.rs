@@ -38,8 +38,6 @@ use serde_bytes::ByteBuf;
 
 /// Ties of the activities of one cell; a root that is named beyond gets nothing, with an alarm.
 pub(crate) const TIES_PER_CELL_MAX: usize = 64;
-/// Mirrors in one root cell; an activity beyond is not tied to it, with an alarm.
-pub(crate) const MIRRORS_PER_CELL_MAX: usize = 1_000;
 /// Posts of one cell that nobody has heard yet. An event beyond is lost to the root, with an alarm;
 /// a delivery that asks for one more rolls back.
 pub(crate) const POSTED_PER_CELL_MAX: usize = 1_024;

@@ -111,7 +111,8 @@ fn what_a_call_may_grow_to_is_read() {
                 entities_max = 6\nstate_bytes_max = 7000\nattributes_max = 8\n\
                 attribute_bytes_max = 9000\nnames_max = 10\nnull_activities_max = 11\n\
                 actors_max = 12\nhung_handlers_max = 13\ncell_bytes_max = 70000\n\
-                turn_bytes_max = 80000\ndelivery_deadline_ms = 5000\n";
+                turn_bytes_max = 80000\ndelivery_deadline_ms = 5000\nmirrors_max = 6000\n\
+                alarms_max = 200\n";
     let config = parse(&format!("{GOOD}{more}")).unwrap();
     let expected = resilee_core::Limits {
         inbox_max: 1,
@@ -123,6 +124,8 @@ fn what_a_call_may_grow_to_is_read() {
         cell_bytes_max: 70_000,
         turn_bytes_max: 80_000,
         delivery_deadline_ms: 5_000,
+        mirrors_per_cell_max: 6_000,
+        alarms_max: 200,
         delivery: resilee_sbb::DeliveryLimits {
             suspended_max: std::time::Duration::from_secs(4),
             entities_per_tree_max: 6,

@@ -147,6 +147,8 @@ pub(super) struct Limits {
     pub attribute_bytes_max: Option<Spanned<usize>>,
     pub names_max: Option<Spanned<usize>>,
     pub null_activities_max: Option<Spanned<usize>>,
+    pub mirrors_max: Option<Spanned<usize>>,
+    pub alarms_max: Option<Spanned<usize>>,
     pub cell_bytes_max: Option<Spanned<usize>>,
     pub turn_bytes_max: Option<Spanned<usize>>,
     pub delivery_deadline_ms: Option<Spanned<u64>>,

@@ -4,9 +4,10 @@
 use super::file;
 use resilee_config::{ConfigError, Limits, Source};
 use resilee_core::{
-    CELL_BYTES_MAX, CELLS_MAX, DELIVERIES_MAX, DELIVERY_AGE_MS_MAX, DELIVERY_DEADLINE_MS,
-    EVENTS_PER_TURN_MAX, HUNG_HANDLERS_MAX, INBOX_AGE_MS_MAX, INBOX_MAX, SUSPENDED_EVENTS_MAX,
-    TIMERS_PER_CELL_MAX, TURN_BYTES_MAX,
+    ALARMS_END, ALARMS_MAX, ALARMS_MIN, CELL_BYTES_MAX, CELLS_MAX, DELIVERIES_MAX,
+    DELIVERY_AGE_MS_MAX, DELIVERY_DEADLINE_MS, EVENTS_PER_TURN_MAX, HUNG_HANDLERS_MAX,
+    INBOX_AGE_MS_MAX, INBOX_MAX, MIRRORS_PER_CELL_MAX, SUSPENDED_EVENTS_MAX, TIMERS_PER_CELL_MAX,
+    TURN_BYTES_MAX,
 };
 use resilee_runtime::ACTORS_MAX;
 use resilee_sbb::{
@@ -75,6 +76,13 @@ pub(super) fn limits(
             1_000..=60_000,
             DELIVERY_DEADLINE_MS,
         )?,
+        mirrors_per_cell_max: count(
+            "mirrors_max",
+            &file.mirrors_max,
+            1..=10_000,
+            MIRRORS_PER_CELL_MAX,
+        )?,
+        alarms_max: count("alarms_max", &file.alarms_max, ALARMS_MIN..=ALARMS_END, ALARMS_MAX)?,
         cell_bytes_max: count(
             "cell_bytes_max",
             &file.cell_bytes_max,
