@@ -288,7 +288,10 @@ fn a_node_on_which_many_handlers_hang_hands_its_calls_over() {
     pair.pass_ms(1_000);
     assert!(!pair.status(0).member && pair.status(1).member);
     let alarms = pair.status(0).alarms;
-    assert!(alarms.iter().any(|alarm| alarm.text.contains("hands its calls over")), "{alarms:?}");
+    assert!(
+        alarms.iter().any(|alarm| alarm.text.contains("has handed its calls over")),
+        "{alarms:?}"
+    );
     pair.nodes[1].sent.clear();
     pair.say(1, "c1 ping");
     assert_eq!(pair.nodes[1].sent, ["c1 pong"]);
