@@ -4,8 +4,8 @@
 //! |------------------------------------------|---------------------------------------------------|
 //! | has no answer in time                    | its worker is asked whether the handler runs; the |
 //! |                                          | turn waits for that, and a later answer is late   |
-//! | was begun late, or handed to another     | its answer is waited for as long as it may take   |
-//! | thread a moment ago                      | from then on                                      |
+//! | was begun late, or may be begun now      | its answer is waited for as long as it may take   |
+//! |                                          | from then on                                      |
 //! | only waited for its worker, or is done   | rolls back like any other                         |
 //! | hangs                                    | rolls back; an alarm names the SBB and the event; |
 //! |                                          | its service is quarantined in the cell            |

@@ -145,8 +145,7 @@ pub enum Input {
 pub enum Fate {
     /// Its handler does not run: it waited for its worker, or is done by now.
     Waited,
-    /// It was begun, or handed to another thread, not long ago: its answer is waited for so much
-    /// longer.
+    /// It was begun not long ago, or is about to be: its answer is waited for so much longer.
     Early(Duration),
     /// Its handler does not return. What became of its worker, for the alarm.
     Hangs(String),

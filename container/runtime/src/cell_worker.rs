@@ -22,8 +22,9 @@ const IDLE_MAX: Duration = Duration::from_secs(3);
 /// How often idle actors are looked for.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// How much longer a delivery is waited for that was handed to another thread.
-const MOVED_GRACE: Duration = Duration::from_secs(2);
+/// How much longer a delivery is waited for that was not begun, once on each thread: what keeps the
+/// thread may be about to be found to hang.
+const WAITING_GRACE: Duration = Duration::from_secs(2);
 /// Threads that may hang in a handler; with so many, a further one keeps its worker for ever.
 const STUCK_MAX: usize = 16;
 
@@ -51,8 +52,8 @@ struct Worker {
 #[derive(Debug)]
 struct Unanswered {
     worker: usize,
-    /// It waited behind one that hung, and was handed to another thread.
-    moved: bool,
+    /// It was overdue once, and still waited for its thread.
+    waited: bool,
     deliver: Arc<Deliver>,
     reply: (u64, Recipient<Feed>),
     call: Span,
@@ -75,7 +76,7 @@ impl CellWorkers {
         let deliver: Arc<Deliver> = Arc::from(deliver);
         let worker = self.worker(deliver.entity.cell);
         let key = (run, deliver.id);
-        let unanswered = Unanswered { worker, moved: false, deliver, reply: (run, to), call };
+        let unanswered = Unanswered { worker, waited: false, deliver, reply: (run, to), call };
         self.workers[worker].send(&unanswered);
         self.unanswered.insert(key, unanswered);
     }
@@ -95,7 +96,9 @@ impl CellWorkers {
         match self.workers[index].running.ran(delivery) {
             Some(ran) if ran < may_run => return Fate::Early(may_run - ran),
             Some(_) => {}
-            None if std::mem::take(&mut unanswered.moved) => return Fate::Early(MOVED_GRACE),
+            None if !std::mem::replace(&mut unanswered.waited, true) => {
+                return Fate::Early(WAITING_GRACE);
+            }
             None => {
                 self.unanswered.remove(&key);
                 return Fate::Waited;
@@ -109,7 +112,7 @@ impl CellWorkers {
             ));
         }
         for waiting in self.unanswered.values_mut().filter(|waiting| waiting.worker == index) {
-            waiting.moved = true;
+            waiting.waited = false;
             self.workers[index].send(waiting);
         }
         let hanging = self.abandoned.len();

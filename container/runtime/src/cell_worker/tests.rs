@@ -182,6 +182,8 @@ fn a_handler_that_hangs_loses_its_thread_and_what_waited_behind_it_runs() {
             tokio::task::yield_now().await;
         }
         hand(&mut workers, deliver(3, "fragile"), &sink);
+        let waits = workers.abandon(0, DeliveryId(3), Duration::ZERO);
+        assert_eq!(waits, Fate::Early(WAITING_GRACE));
         assert_eq!(workers.abandon(0, DeliveryId(3), Duration::ZERO), Fate::Waited);
         let fate = workers.abandon(0, DeliveryId(1), Duration::ZERO);
         let Fate::Hangs(fate) = fate else { panic!("{fate:?}") };
@@ -286,7 +288,7 @@ fn what_was_handed_to_another_thread_is_waited_for_a_while_longer_once() {
         }
         assert!(matches!(workers.abandon(0, DeliveryId(1), Duration::ZERO), Fate::Hangs(_)));
         // The second one runs on the fresh thread, the third one waits behind it.
-        assert_eq!(workers.abandon(0, DeliveryId(3), Duration::ZERO), Fate::Early(MOVED_GRACE));
+        assert_eq!(workers.abandon(0, DeliveryId(3), Duration::ZERO), Fate::Early(WAITING_GRACE));
         assert_eq!(workers.abandon(0, DeliveryId(3), Duration::ZERO), Fate::Waited);
     });
 }
