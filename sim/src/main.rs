@@ -130,8 +130,8 @@ fn flows(name: Option<&str>, step: Option<u64>) -> bool {
 /// The node that is preferred for new calls.
 const KILL_OWNER: Fault = Fault::Kill { process: Process::Node(0), restart_ms: None };
 
-/// Each flow plain, and with the node killed that has its call, at each step, or each so many; where
-/// there are too many, because it waits for a long time, at ten times as many.
+/// Each flow plain, and with the node killed that has its call, at each step, or each so many.
+/// Where there are too many, because it waits for a long time, ten times as many lie between two.
 fn plans_of_flows(name: Option<&str>, every: usize) -> Vec<Plan> {
     let mut plans = Vec::new();
     for (number, flow) in FLOWS.iter().enumerate() {
