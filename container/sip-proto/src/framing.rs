@@ -21,6 +21,9 @@ pub const STREAM_HEADER_BYTES_MAX: usize = 16_384;
 /// what a node adds to it.
 pub const STREAM_MESSAGE_BYTES_MAX: usize = 60_000;
 
+/// Asks for a sign of life (RFC 5626 §4.4.1).
+const PING: &[u8] = b"\r\n\r\n";
+
 /// Why nothing behind this place of a stream can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FramingError {
@@ -92,18 +95,20 @@ impl Framing {
         self.buffer.iter().any(|byte| !is_line_end(*byte))
     }
 
-    /// True if what was skipped begins with a ping.
+    /// Takes line ends off until a message begins, or a ping is found: then it is true. What may
+    /// become a ping stays until the next bytes say.
     fn skip_line_ends(&mut self) -> bool {
-        if self.buffer.starts_with(b"\r\n\r\n") {
-            self.buffer.drain(..4);
-            return true;
-        }
-        let begin = self.buffer.iter().position(|byte| !is_line_end(*byte));
-        // The first half of a ping waits for the second.
-        if begin.is_some() || self.buffer.len() >= 4 {
-            self.buffer.drain(..begin.unwrap_or(self.buffer.len()));
-        }
-        false
+        let mut skipped = 0;
+        let is_ping = loop {
+            let rest = &self.buffer[skipped..];
+            match rest.first() {
+                _ if rest.starts_with(PING) => break true,
+                Some(byte) if is_line_end(*byte) && !PING.starts_with(rest) => skipped += 1,
+                _ => break false,
+            }
+        };
+        self.buffer.drain(..if is_ping { skipped + PING.len() } else { skipped });
+        is_ping
     }
 
     fn find_length(&mut self) -> Result<Option<usize>, FramingError> {
