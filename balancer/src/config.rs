@@ -84,7 +84,7 @@ impl Config {
         let file: File = source.read()?;
         let mut own = OwnAddresses::default();
         let (listen, listen_places) = listen(&source, &file.listen, &mut own)?;
-        let tcp_listen = tcp::listen(&source, file.tcp_listen.as_ref(), &mut own)?;
+        let tcp_listen = tcp::listen(&source, file.tcp_listen.as_ref(), &listen, &mut own)?;
         if tcp_listen.is_none() {
             for (address, place) in listen.iter().zip(&listen_places) {
                 own.take(Protocol::Tcp, *address, place.clone())?;

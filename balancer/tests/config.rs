@@ -159,13 +159,14 @@ fn tcp_has_addresses_and_limits_of_its_own() {
         let text = GOOD.replace("nodes_listen =", &format!("{line}\nnodes_listen ="));
         Config::parse(Path::new("balancer.toml"), &format!("{text}[tcp]\n{table}\n"))
     };
-    let config = parse("tcp_listen = [\"127.0.0.1:5070\", \"[::1]:5070\"]", "idle_s = 60").unwrap();
+    let config = parse("tcp_listen = [\"127.0.0.1:5060\", \"[::1]:5060\"]", "idle_s = 60").unwrap();
     let addresses: Vec<_> = config.tcp_listen.unwrap().iter().map(|it| it.value).collect();
-    assert_eq!(addresses, ["127.0.0.1:5070", "[::1]:5070"].map(|it| it.parse().unwrap()));
+    assert_eq!(addresses, ["127.0.0.1:5060", "[::1]:5060"].map(|it| it.parse().unwrap()));
     assert_eq!((config.tcp_limits.idle_ms, config.tcp_limits.message_within_ms), (60_000, 10_000));
     assert!(parse("tcp_listen = []", "").unwrap().tcp_listen.unwrap().is_empty(), "no TCP");
     for (line, table, key, what) in [
         ("tcp_listen = \"127.0.0.1\"", "", "tcp_listen", "an IP address and a port"),
+        ("tcp_listen = \"127.0.0.1:5070\"", "", "tcp_listen", "no address of listen has this port"),
         ("", "connections_max = 0", "tcp.connections_max", "from 1 to 1000000"),
         ("", "message_within_ms = 1", "tcp.message_within_ms", "from 100 to 600000"),
         ("", "connections = 7", "tcp", "connections_max"),

@@ -181,7 +181,7 @@ pub struct Plan {
     pub flush_us_max: u64,
     /// How the balancer spreads new calls.
     pub algorithm: Algorithm,
-    /// The phones that are connected over TCP, a bit each.
+    /// The phones that would be connected over TCP, a bit each; see [`Plan::is_over_tcp`].
     pub over_tcp: u8,
     /// What the nodes do wrong on purpose.
     pub planted: Planted,
@@ -268,13 +268,19 @@ impl Plan {
             plan.go_on_with_old_store(&mut random);
         }
         let mut random = Random::of(seed, "tcp");
-        if random.chance(TCP_PERMILLE) && !plan.kills_balancer() {
+        if random.chance(TCP_PERMILLE) {
             plan.over_tcp = random.between(1, 63) as u8;
         }
         plan
     }
 
-    /// With the balancer die the connections of phones, and what was on its way in them.
+    /// Whether this phone, or any, is connected over TCP. With the balancer die the connections of
+    /// phones, and what was on its way in them: no phone is where it is killed.
+    pub fn is_over_tcp(&self, phone: Option<usize>) -> bool {
+        let wanted = phone.map_or(u8::MAX, |index| 1 << index);
+        self.over_tcp & wanted != 0 && !self.kills_balancer()
+    }
+
     fn kills_balancer(&self) -> bool {
         self.faults
             .iter()

@@ -25,6 +25,7 @@ pub(super) struct Limits {
 pub(super) fn listen(
     source: &Source<'_>,
     listen: Option<&Spanned<OneOrMany>>,
+    udp: &[SocketAddr],
     own: &mut OwnAddresses,
 ) -> Result<Option<Vec<Located<SocketAddr>>>, ConfigError> {
     let Some(listen) = listen else { return Ok(None) };
@@ -37,6 +38,12 @@ pub(super) fn listen(
     for text in &texts {
         let value = source.any_address("tcp_listen", text)?;
         let place = source.place("tcp_listen", text.span());
+        if !udp.iter().any(|udp| udp.port() == value.port()) {
+            let what = format!(
+                "{value}: no address of listen has this port, and phones are told one for both"
+            );
+            return Err(place.error(what));
+        }
         own.take(Protocol::Tcp, value, place.clone())?;
         addresses.push(Located { value, place });
     }

@@ -7,6 +7,7 @@
 )]
 
 mod clock;
+mod descriptors;
 mod inherited;
 mod keeper;
 mod sockets;
@@ -170,7 +171,8 @@ async fn run_with(
     let mut balancer = Balancer::new(clock.now(), config.balancer, key, stored);
     let restarts = inherited.restarts.unwrap_or(0);
     balancer.describe(SeatProcess { sockets_kept: passed > 0, restarts, ..SeatProcess::default() });
-    worker::Worker::new(clock, balancer, sockets, state_file).run(config.tcp_limits, stop).await;
+    let limits = descriptors::limited(config.tcp_limits);
+    worker::Worker::new(clock, balancer, sockets, state_file).run(limits, stop).await;
     tracing::info!("stopped");
     Ok(())
 }

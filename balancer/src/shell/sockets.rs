@@ -125,7 +125,10 @@ fn open_tcp(
     let open = |(address, place): (SocketAddr, &Place)| match inherited.for_tcp(address) {
         Some(listener) => Ok(listener),
         None => resilee_sip_tcp::listen(address).map_err(|error| match error.kind() {
-            io::ErrorKind::AddrInUse => RunError::AddressTaken { place: place.clone(), address },
+            io::ErrorKind::AddrInUse => {
+                let what = "is taken by another program: set tcp_listen, or [] for no TCP";
+                place.error(format!("the address {address} (TCP) {what}")).into()
+            }
             _ => place.error(format!("cannot listen on {address} (TCP): {error}")).into(),
         }),
     };

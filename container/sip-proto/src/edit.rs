@@ -134,6 +134,19 @@ impl<'m> Edit<'m> {
         self
     }
 
+    /// Adds `;rport` to a top Via that has none: the port of a connection is known to whoever
+    /// answers by this Via alone, though RFC 3581 lets clients ask for it over UDP only.
+    pub fn ask_for_rport(&mut self) -> &mut Self {
+        let Some(line) = self.first(HeaderName::Via) else { return self };
+        let value = self.value(&self.lines[line]);
+        let entry = split_list(value).next().filter(|it| via_param(value, it, "rport").is_none());
+        if let Some(end) = entry.map(|entry| entry.end) {
+            let value = [&value[..end], b";rport", &value[end..]].concat();
+            self.replace_value(line, |own| own.extend_from_slice(&value));
+        }
+        self
+    }
+
     /// Puts a Record-Route header line above the others.
     pub fn push_record_route(&mut self, value: &str) -> &mut Self {
         let at = self.first(HeaderName::RecordRoute).unwrap_or_else(|| self.below_vias());

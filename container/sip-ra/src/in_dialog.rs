@@ -271,6 +271,7 @@ impl Call {
             Side::Callee => &mut self.dialogs[way.dialog].callee,
         };
         sender.note_cseq(incoming.message.cseq().0);
+        sender.note_connection(incoming.flow);
     }
 
     fn receiver(&self, way: &Way) -> &Leg {

@@ -41,7 +41,11 @@ pub(crate) fn reply_to(via: &Via<'_>, flow: &Flow) -> Flow {
 
 /// The request with `received` and `rport` in its top Via.
 pub(crate) fn amended(request: &Message<'_>, flow: &Flow) -> Vec<u8> {
-    Edit::new(request).amend_top_via(flow.remote.ip(), flow.remote.port()).finish()
+    let mut edit = Edit::new(request);
+    if flow.transport == Transport::Tcp {
+        edit.ask_for_rport();
+    }
+    edit.amend_top_via(flow.remote.ip(), flow.remote.port()).finish()
 }
 
 /// What a request and its retransmissions share (RFC 3261 §17.2.3).

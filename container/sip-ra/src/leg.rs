@@ -17,7 +17,7 @@
 
 use crate::element::{DEFAULT_PORT, Element};
 use crate::party::contact_uri;
-use resilee_membership::Flow;
+use resilee_membership::{Flow, Transport};
 use resilee_sip_proto::{HeaderName, Message, SipUri, name_addr};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -133,6 +133,15 @@ impl Leg {
     pub(crate) fn note_cseq(&mut self, number: u32) {
         if number <= CSEQ_MAX {
             self.cseq = self.cseq.max(number);
+        }
+    }
+
+    /// Over TCP it is reached by the connection that it used last: an earlier one is gone, and
+    /// behind a NAT it takes none.
+    pub(crate) fn note_connection(&mut self, flow: Flow) {
+        let same_ip = flow.remote.ip().to_canonical() == self.flow.remote.ip().to_canonical();
+        if flow.transport == Transport::Tcp && self.flow.transport == Transport::Tcp && same_ip {
+            self.flow = flow;
         }
     }
 

@@ -7,7 +7,8 @@ use crate::unanswered::{Fate, Unanswered};
 use resilee_membership::Flow;
 use resilee_sbb::Timestamp;
 use resilee_sip_proto::framing::Frame;
-use resilee_sip_proto::{Message, TimerConfig};
+use resilee_sip_proto::{Edit, HeaderName, Message, TimerConfig};
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
@@ -79,6 +80,11 @@ impl TcpClients {
         timeouts.into_iter().flatten().min()
     }
 
+    /// Whether a connection is not closed.
+    pub(crate) fn has(&self, connection: ConnectionId) -> bool {
+        self.connections.has(connection)
+    }
+
     /// Connections now.
     pub fn connections(&self) -> usize {
         self.connections.len()
@@ -140,7 +146,7 @@ impl TcpClients {
         let fate = if message.is_request() {
             self.delivered.fate(&flow, &message, self.connections.find(&flow, bytes))
         } else {
-            self.unanswered.on_response(now, &self.timers, (&flow, &message))
+            self.unanswered.fate(&flow, &message)
         };
         match fate {
             Fate::Swallow => {}
@@ -148,12 +154,14 @@ impl TcpClients {
                 self.outputs.push_back(TcpOutput::Message { flow, bytes });
             }
             Fate::Write => {
-                let written = self.write(now, &flow, bytes);
-                if message.is_request()
-                    && let Some(connection) = written
-                    && let Err(reason) =
-                        self.delivered.on_written(now, &self.timers, (&flow, &message), connection)
-                {
+                let bytes = fit_for_stream(&message);
+                let Some(connection) = self.write(now, &flow, &bytes) else { return };
+                if !message.is_request() {
+                    return self.unanswered.on_written(now, &self.timers, (&flow, &message));
+                }
+                let kept =
+                    self.delivered.on_written(now, &self.timers, (&flow, &message), connection);
+                if let Err(reason) = kept {
                     self.drop(reason);
                 }
             }
@@ -209,4 +217,14 @@ impl TcpClients {
             self.outputs.push_back(TcpOutput::Dropped { reason, count });
         }
     }
+}
+
+/// A message that came as a datagram may have no Content-Length; in a stream its reader would take
+/// its body for the next message (RFC 3261 §18.3, §20.14).
+fn fit_for_stream<'m>(message: &Message<'m>) -> Cow<'m, [u8]> {
+    if message.header(HeaderName::ContentLength).is_some() {
+        return Cow::Borrowed(message.bytes());
+    }
+    let length = message.body().len().to_string();
+    Cow::Owned(Edit::new(message).set(HeaderName::ContentLength.long(), &length).finish())
 }

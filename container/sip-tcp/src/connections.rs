@@ -15,6 +15,7 @@
 //! |                                                    | come back by itself                     |
 
 use crate::boundary::{ConnectionId, TcpDrop, TcpLimits};
+use crate::source::Source;
 use resilee_membership::{Flow, Transport};
 use resilee_sbb::Timestamp;
 use resilee_sip_proto::framing::{Frame, Framing};
@@ -25,6 +26,10 @@ use std::time::Duration;
 
 /// Most messages that wait for a connection that is being opened.
 const WAITING_MAX: usize = 32;
+
+/// A connection that we opened is closed if its client says nothing for so long: the longest that
+/// it may ring, so that a gone phone's does not stay.
+const ANSWER_WITHIN_MS: u64 = 300_000;
 
 /// Port of a SIP URI or Via without one (RFC 3261 §19.1.2).
 const DEFAULT_PORT: u16 = 5060;
@@ -37,8 +42,8 @@ pub(crate) struct Connections {
     all: BTreeMap<ConnectionId, Connection>,
     /// The latest connection with each client's address.
     by_remote: BTreeMap<SocketAddr, ConnectionId>,
-    /// Connections that were opened from each IP address.
-    by_source: BTreeMap<IpAddr, usize>,
+    /// Connections with each source, whoever opened them.
+    by_source: BTreeMap<Source, usize>,
     /// When each one is closed, unless something moves.
     due: BTreeSet<(Timestamp, ConnectionId)>,
 }
@@ -46,7 +51,7 @@ pub(crate) struct Connections {
 #[derive(Debug)]
 struct Connection {
     flow: Flow,
-    /// Opened by the client: it counts for its address.
+    /// Opened by the client, not by us.
     is_accepted: bool,
     framing: Framing,
     /// A message or a ping was there.
@@ -91,24 +96,33 @@ impl Connections {
         remote: SocketAddr,
         local: SocketAddr,
     ) -> Result<ConnectionId, TcpDrop> {
-        let of_source = self.by_source.get(&remote.ip()).copied().unwrap_or(0);
+        let flow = Flow { remote, local, transport: Transport::Tcp };
+        self.check_room(&flow)?;
+        Ok(self.add(now, flow, None))
+    }
+
+    fn check_room(&self, flow: &Flow) -> Result<(), TcpDrop> {
+        let of_source = self.by_source.get(&Source::of(flow)).copied().unwrap_or(0);
         if self.all.len() >= self.limits.connections_max {
             return Err(TcpDrop::TooManyConnections);
         }
         if of_source >= self.limits.connections_per_source_max {
             return Err(TcpDrop::TooManyOfSource);
         }
-        self.by_source.insert(remote.ip(), of_source + 1);
-        Ok(self.add(now, Flow { remote, local, transport: Transport::Tcp }, None))
+        Ok(())
+    }
+
+    /// Whether a connection is one of these still.
+    pub(crate) fn has(&self, connection: ConnectionId) -> bool {
+        self.all.contains_key(&connection)
     }
 
     /// A connection that was asked for is there; what waited for it is to be written.
     pub(crate) fn opened(&mut self, now: Timestamp, connection: ConnectionId) -> Vec<Vec<u8>> {
-        let idle = now + Duration::from_millis(self.limits.idle_ms);
+        let answer = now + Duration::from_millis(self.limits.idle_ms.min(ANSWER_WITHIN_MS));
         let Some(opened) = self.all.get_mut(&connection) else { return Vec::new() };
-        opened.has_spoken = true;
         let waiting = opened.waiting.take().unwrap_or_default();
-        self.set_due(connection, idle);
+        self.set_due(connection, answer);
         waiting
     }
 
@@ -152,21 +166,18 @@ impl Connections {
         if self.by_remote.get(&remote) == Some(&connection) {
             self.by_remote.remove(&remote);
         }
-        if closed.is_accepted
-            && let Some(count) = self.by_source.get_mut(&remote.ip())
-        {
-            *count -= 1;
-            if *count == 0 {
-                self.by_source.remove(&remote.ip());
-            }
-        }
+        Source::leave(&mut self.by_source, Source::of(&closed.flow));
         closed.waiting.map_or(0, |waiting| waiting.len())
     }
 
     /// The connection by which a message would get to a client, if there is one.
     pub(crate) fn find(&self, flow: &Flow, bytes: &[u8]) -> Option<ConnectionId> {
         let known = self.by_remote.get(&flow.remote);
-        let opened = || self.by_remote.get(&takes_connections_at(flow.remote.ip(), bytes)?);
+        // A connection that somebody opened from that port is somebody's who has the same address.
+        let opened = || {
+            let named = self.by_remote.get(&takes_connections_at(flow.remote.ip(), bytes)?)?;
+            (!self.all[named].is_accepted).then_some(named)
+        };
         known.or_else(opened).copied()
     }
 
@@ -180,10 +191,8 @@ impl Connections {
         let Some(connection) = self.find(flow, bytes) else {
             let remote = takes_connections_at(flow.remote.ip(), bytes);
             let remote = remote.ok_or(TcpDrop::Unreachable)?;
-            if self.all.len() >= self.limits.connections_max {
-                return Err(TcpDrop::TooManyConnections);
-            }
             let flow = Flow { remote, ..*flow };
+            self.check_room(&flow)?;
             return Ok(Way::Open(self.add(now, flow, Some(vec![bytes.to_vec()])), remote));
         };
         let to = self.all.get_mut(&connection).expect("a connection with an address is there");
@@ -233,6 +242,7 @@ impl Connections {
         };
         self.all.insert(connection, added);
         self.by_remote.insert(flow.remote, connection);
+        *self.by_source.entry(Source::of(&flow)).or_default() += 1;
         self.due.insert((due, connection));
         connection
     }

@@ -18,12 +18,12 @@
 //! |                                            | or the client repeats its 2xx                 |
 
 use crate::boundary::{ConnectionId, TcpDrop};
+use crate::transaction_key::TransactionKey;
 use crate::unanswered::Fate;
 use resilee_membership::Flow;
 use resilee_sbb::Timestamp;
 use resilee_sip_proto::{Message, TimerConfig};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::time::Duration;
 
 /// Most requests that are remembered.
@@ -34,45 +34,6 @@ const BYTES_MAX: usize = 32 << 20;
 
 /// So long an INVITE that rings is remembered: longer than timer C (RFC 3261 §16.6).
 const RINGING: Duration = Duration::from_secs(300);
-
-/// What a request, its repeats and its responses have in common (RFC 3261 §17.1.3, §17.2.3), with
-/// the client that sends or gets it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct TransactionKey {
-    client: SocketAddr,
-    branch: String,
-    method: String,
-}
-
-impl TransactionKey {
-    /// Of a client's request: its responses go back to where it came from.
-    pub(crate) fn from_client(flow: &Flow, message: &Message<'_>) -> Self {
-        TransactionKey::of(flow.remote, message)
-    }
-
-    /// Of a node's request: it may reach the client on another connection than the flow's, from
-    /// which its responses come then.
-    pub(crate) fn to_client(flow: &Flow, message: &Message<'_>) -> Self {
-        TransactionKey::of(SocketAddr::new(flow.remote.ip(), 0), message)
-    }
-
-    fn of(client: SocketAddr, message: &Message<'_>) -> Self {
-        TransactionKey {
-            client,
-            branch: message.top_via().branch().unwrap_or_default().to_owned(),
-            method: message.method().unwrap_or(message.cseq().1).to_owned(),
-        }
-    }
-
-    pub(crate) fn of_invite(mut self) -> Self {
-        "INVITE".clone_into(&mut self.method);
-        self
-    }
-
-    pub(crate) fn is_invite(&self) -> bool {
-        self.method == "INVITE"
-    }
-}
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -135,7 +96,7 @@ impl Delivered {
             return Err(TcpDrop::NotKept);
         }
         let told = Request { connection, response: None, is_final: false, until, repeat: None };
-        self.requests.insert(key.clone(), told);
+        self.requests.insert(key, told);
         self.until.insert((until, key));
         Ok(())
     }
@@ -151,6 +112,8 @@ impl Delivered {
         let Some(told) = self.requests.get_mut(&key) else { return Ok(()) };
         let length = response.bytes().len();
         if self.bytes + length > BYTES_MAX {
+            // What it said before is not what it says now.
+            self.bytes -= told.response.take().map_or(0, |(_, bytes)| bytes.len());
             return Err(TcpDrop::NotKept);
         }
         self.bytes += length;
@@ -194,14 +157,14 @@ impl Delivered {
         if let Some(told) = self.requests.get_mut(key) {
             let due = now + Duration::from_millis(interval_ms);
             told.repeat = Some((due, interval_ms));
-            self.repeats.insert((due, key.clone()));
+            self.repeats.insert((due, *key));
         }
     }
 
     fn stop_repeats(&mut self, key: &TransactionKey) {
         let repeat = self.requests.get_mut(key).and_then(|told| told.repeat.take());
         if let Some((due, _)) = repeat {
-            self.repeats.remove(&(due, key.clone()));
+            self.repeats.remove(&(due, *key));
         }
     }
 
@@ -226,9 +189,9 @@ impl Delivered {
 
     fn stay_until(&mut self, key: &TransactionKey, until: Timestamp) {
         if let Some(told) = self.requests.get_mut(key) {
-            self.until.remove(&(told.until, key.clone()));
+            self.until.remove(&(told.until, *key));
             told.until = until;
-            self.until.insert((until, key.clone()));
+            self.until.insert((until, *key));
         }
     }
 }

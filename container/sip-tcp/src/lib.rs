@@ -11,6 +11,7 @@
 //! | `connections.rs`  | who may connect, which connection leads to a client        |
 //! | `unanswered.rs`   | what clients said that no node has answered                |
 //! | `delivered.rs`    | what clients were told, and what they said to it           |
+//! | `source.rs`       | who is counted together                                    |
 //! | `clients.rs`      | nothing: it asks these                                     |
 //! | `shell.rs`        | nothing: it has the sockets                                |
 
@@ -19,6 +20,8 @@ mod clients;
 mod connections;
 mod delivered;
 mod shell;
+mod source;
+mod transaction_key;
 mod unanswered;
 
 pub use boundary::{ConnectionId, TcpDrop, TcpDrops, TcpInput, TcpLimits, TcpOutput};

@@ -13,9 +13,11 @@ use resilee_membership::dual_stack::canonical;
 use resilee_sbb::Timestamp;
 use resilee_sip_proto::TimerConfig;
 use socket2::SockRef;
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -27,11 +29,20 @@ use tokio::time::timeout;
 /// Messages that wait to be written to one client.
 const WRITES_MAX: usize = 256;
 
+/// Bytes that wait to be written to one client, unless it is one message.
+const WRITE_BYTES_MAX: usize = 131_072;
+
+/// How long a client may take to read one message; then its connection is of no use.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(10);
+
 /// Events that wait for the owner: readers stop until there is room.
 const EVENTS_MAX: usize = 1_024;
 
 /// Bytes that are read at once.
 const READ_BYTES: usize = 16_384;
+
+/// The same once the connection is to be closed.
+const LAST_WORDS_WITHIN: Duration = Duration::from_secs(1);
 
 /// How long it may take to connect to a client.
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
@@ -70,6 +81,8 @@ pub struct TcpFront {
 #[derive(Debug)]
 struct Open {
     writes: mpsc::Sender<Vec<u8>>,
+    /// Bytes that wait to be written.
+    waiting: Rc<Cell<usize>>,
     /// Dropped: the reader ends.
     _reads: oneshot::Sender<()>,
 }
@@ -109,7 +122,9 @@ impl TcpFront {
         match what {
             What::Accepted(stream, remote) => self.on_accepted(now, stream, remote),
             What::Opened(connection, stream) => {
-                self.add(connection, stream);
+                if self.clients.has(connection) {
+                    self.add(connection, stream);
+                }
                 self.feed(now, TcpInput::Opened(connection))
             }
             What::Received(connection, bytes) => {
@@ -173,6 +188,11 @@ impl TcpFront {
 
     fn write(&mut self, connection: ConnectionId, bytes: Vec<u8>) {
         let Some(open) = self.open.get(&connection) else { return };
+        let waiting = open.waiting.get();
+        if waiting > 0 && waiting + bytes.len() > WRITE_BYTES_MAX {
+            return self.unread.push_back(connection);
+        }
+        open.waiting.set(waiting + bytes.len());
         match open.writes.try_send(bytes) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => self.unread.push_back(connection),
@@ -188,9 +208,10 @@ impl TcpFront {
         let (reader, writer) = stream.into_split();
         let (writes, to_write) = mpsc::channel(WRITES_MAX);
         let (reads, until) = oneshot::channel();
+        let waiting = Rc::new(Cell::new(0));
         spawn_local(read(connection, reader, until, self.events.clone()));
-        spawn_local(write(writer, to_write));
-        self.open.insert(connection, Open { writes, _reads: reads });
+        spawn_local(write(writer, to_write, waiting.clone()));
+        self.open.insert(connection, Open { writes, waiting, _reads: reads });
     }
 }
 
@@ -256,21 +277,33 @@ fn read_some(reader: &OwnedReadHalf) -> io::Result<Vec<u8>> {
 }
 
 /// Writes until there is nobody to say what; then the connection is closed.
-async fn write(writer: OwnedWriteHalf, mut to_write: mpsc::Receiver<Vec<u8>>) {
+async fn write(
+    writer: OwnedWriteHalf,
+    mut to_write: mpsc::Receiver<Vec<u8>>,
+    waiting: Rc<Cell<usize>>,
+) {
     while let Some(bytes) = to_write.recv().await {
-        let mut rest = bytes.as_slice();
-        while !rest.is_empty() {
-            if writer.writable().await.is_err() {
-                return;
-            }
-            match writer.try_write(rest) {
-                Ok(written) => rest = &rest[written..],
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                // The reader tells that it is closed.
-                Err(_) => return,
-            }
+        // What is left of a closed connection is written within this time, too, or not at all. The
+        // reader tells that it is closed.
+        let within = if to_write.is_closed() { LAST_WORDS_WITHIN } else { WRITTEN_WITHIN };
+        match timeout(within, write_one(&writer, &bytes)).await {
+            Ok(Ok(())) => waiting.set(waiting.get().saturating_sub(bytes.len())),
+            Ok(Err(_)) | Err(_) => return,
         }
     }
+}
+
+async fn write_one(writer: &OwnedWriteHalf, bytes: &[u8]) -> io::Result<()> {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        writer.writable().await?;
+        match writer.try_write(rest) {
+            Ok(written) => rest = &rest[written..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 fn log(reason: TcpDrop, count: u64) {

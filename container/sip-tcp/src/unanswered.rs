@@ -14,7 +14,8 @@
 //! | any other response         | to the client                                                 |
 
 use crate::boundary::TcpDrop;
-use crate::delivered::TransactionKey;
+use crate::source::Source;
+use crate::transaction_key::TransactionKey;
 use resilee_membership::Flow;
 use resilee_sbb::Timestamp;
 use resilee_sip_proto::{Message, TimerConfig};
@@ -23,6 +24,9 @@ use std::time::Duration;
 
 /// Most requests that are kept.
 const REQUESTS_MAX: usize = 16_384;
+
+/// Of these, of one source: nobody has all the room.
+const REQUESTS_PER_SOURCE_MAX: usize = 2_048;
 
 /// Most bytes of all of them.
 const BYTES_MAX: usize = 32 << 20;
@@ -35,6 +39,8 @@ const RINGING: Duration = Duration::from_secs(300);
 pub(crate) struct Unanswered {
     requests: BTreeMap<TransactionKey, Request>,
     due: BTreeSet<(Timestamp, TransactionKey)>,
+    /// Kept requests of each source.
+    of_sources: BTreeMap<Source, usize>,
     /// Of all that is kept.
     bytes: usize,
 }
@@ -92,9 +98,12 @@ impl Unanswered {
             return Ok(());
         }
         let length = request.bytes().len();
-        if self.requests.len() >= REQUESTS_MAX || self.bytes + length > BYTES_MAX {
+        let of_source = self.of_sources.entry(Source::of(&flow)).or_default();
+        let has_room = self.requests.len() < REQUESTS_MAX && *of_source < REQUESTS_PER_SOURCE_MAX;
+        if !has_room || self.bytes + length > BYTES_MAX {
             return Err(TcpDrop::NotKept);
         }
+        *of_source += 1;
         self.bytes += length;
         let due = now + Duration::from_millis(timers.t1_ms);
         let kept = Request {
@@ -105,7 +114,7 @@ impl Unanswered {
             until: now + Duration::from_millis(timers.long_ms()),
             due,
         };
-        self.due.insert((due, key.clone()));
+        self.due.insert((due, key));
         self.requests.insert(key, kept);
         Ok(())
     }
@@ -126,39 +135,47 @@ impl Unanswered {
         }
     }
 
-    /// A node's response for a client.
-    pub(crate) fn on_response(
+    /// What becomes of a node's response for a client.
+    pub(crate) fn fate(&self, flow: &Flow, response: &Message<'_>) -> Fate {
+        let key = TransactionKey::from_client(flow, response);
+        let is_refusal = response.status().is_some_and(|status| status >= 300);
+        match self.requests.get(&key).map(|kept| (kept.state, kept)) {
+            Some((State::Confirmed, kept)) if is_refusal => {
+                Fate::Answer(kept.flow, kept.bytes.clone())
+            }
+            Some((State::Refused | State::Confirmed, _)) => Fate::Swallow,
+            _ => Fate::Write,
+        }
+    }
+
+    /// A node's response was written to its client.
+    pub(crate) fn on_written(
         &mut self,
         now: Timestamp,
         timers: &TimerConfig,
         (flow, response): (&Flow, &Message<'_>),
-    ) -> Fate {
+    ) {
         let key = TransactionKey::from_client(flow, response);
-        let Some(kept) = self.requests.get_mut(&key) else { return Fate::Write };
+        let Some(kept) = self.requests.get_mut(&key) else { return };
         let is_final = response.status().is_some_and(|status| status >= 200);
         let is_refusal = response.status().is_some_and(|status| status >= 300);
-        match (key.is_invite(), kept.state) {
-            (true, State::Confirmed) if is_refusal => {
-                return Fate::Answer(kept.flow, kept.bytes.clone());
-            }
-            (true, State::Refused | State::Confirmed) => return Fate::Swallow,
-            (true, _) if is_refusal => {
+        match key.is_invite() {
+            true if is_refusal => {
                 kept.state = State::Refused;
                 self.forget_bytes(&key);
                 self.stay_until(key, now + Duration::from_millis(timers.long_ms()));
             }
-            (true, _) if !is_final => {
+            true if !is_final => {
                 kept.state = State::Proceeding;
                 self.forget_bytes(&key);
                 self.stay_until(key, now + RINGING);
             }
-            (false, _) if !is_final => {
+            false if !is_final => {
                 kept.state = State::Proceeding;
                 kept.interval_ms = timers.t2_ms;
             }
             _ => self.remove(&key),
         }
-        Fate::Write
     }
 
     /// The next message that is due to be said again.
@@ -207,15 +224,16 @@ impl Unanswered {
     fn remove(&mut self, key: &TransactionKey) {
         if let Some(kept) = self.requests.remove(key) {
             self.bytes -= kept.bytes.len();
-            self.due.remove(&(kept.due, key.clone()));
+            self.due.remove(&(kept.due, *key));
+            Source::leave(&mut self.of_sources, Source::of(&kept.flow));
         }
     }
 
     fn set_due(&mut self, key: &TransactionKey, due: Timestamp) {
         if let Some(kept) = self.requests.get_mut(key) {
-            self.due.remove(&(kept.due, key.clone()));
+            self.due.remove(&(kept.due, *key));
             kept.due = due;
-            self.due.insert((due, key.clone()));
+            self.due.insert((due, *key));
         }
     }
 }

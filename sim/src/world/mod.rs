@@ -150,7 +150,7 @@ impl World {
             watch: OutputCommit::default(),
             router: Router::default(),
             violation: None,
-            lateness: Lateness::new(&plan.network, plan.over_tcp != 0),
+            lateness: Lateness::new(&plan.network, plan.is_over_tcp(None)),
             in_order: plan.network.loss_permille == 0 && plan.network.reorder_permille == 0,
             power_cut: false,
             old_store: None,

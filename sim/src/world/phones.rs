@@ -41,7 +41,7 @@ pub(super) fn phone(plan: &Plan, index: usize, user: &str) -> PhoneConfig {
         ring_ms: plan.ring_ms,
         answer: AnswerPolicy::Answer,
         seed: plan.seed,
-        timers: TimerConfig { reliable: plan.over_tcp >> index & 1 == 1, ..timers() },
+        timers: TimerConfig { reliable: plan.is_over_tcp(Some(index)), ..timers() },
         rtp: None,
     }
 }

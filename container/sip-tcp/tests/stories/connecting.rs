@@ -97,3 +97,39 @@ fn a_client_that_does_not_take_the_connection_is_tried_again_by_the_next_message
     assert_eq!(stage.pass(10_000), ["close 1"]);
     assert_eq!(stage.clients.connections(), 0);
 }
+
+#[test]
+fn connections_that_we_open_count_for_their_address_and_an_ipv6_client_has_one_network() {
+    let mut stage = Stage::new(limits());
+    for (port, told) in [(1, "open 0: 192.0.2.1:1"), (2, "open 1: 192.0.2.1:2")] {
+        let ok = response(200, "BYE", "z").replace(":5070", &format!(":{port}"));
+        assert_eq!(stage.node(&ok), [told]);
+    }
+    let third = response(200, "BYE", "z").replace(":5070", ":3");
+    assert_eq!(stage.node(&third), ["TooManyOfSource"]);
+    let mut stage = Stage::new(limits());
+    stage.accept("[2001:db8::1]:1").unwrap();
+    stage.accept("[2001:db8::2]:1").unwrap();
+    assert_eq!(stage.accept("[2001:db8::3]:1"), None);
+}
+
+#[test]
+fn nobody_is_given_what_is_for_another_client_of_his_address() {
+    let mut stage = Stage::new(limits());
+    // Who is behind the same NAT has got the very port that the message names.
+    stage.accept("192.0.2.1:5070").unwrap();
+    assert_eq!(stage.node(&request("INVITE", "z1")), ["open 1: 192.0.2.1:5070"]);
+}
+
+#[test]
+fn s18_3_a_message_without_content_length_gets_one() {
+    let (mut stage, client) = Stage::connected();
+    let text = request("MESSAGE", "z1").replace("Content-Length: 0\r\n\r\n", "\r\nBYE sip:a");
+    stage
+        .clients
+        .handle_input(stage.now, TcpInput::Send { flow: flow(CLIENT), bytes: text.as_bytes() });
+    let written = stage.clients.poll_output();
+    let expected = text.replace("\r\n\r\nBYE", "\r\nContent-Length: 9\r\n\r\nBYE");
+    let bytes = expected.into_bytes();
+    assert_eq!(written, Some(resilee_sip_tcp::TcpOutput::Write { connection: client, bytes }));
+}

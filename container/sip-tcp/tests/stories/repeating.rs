@@ -133,12 +133,15 @@ fn a_request_that_was_lost_with_its_connection_is_written_to_the_next_one() {
 fn without_room_a_message_goes_on_but_is_not_said_again() {
     let mut stage = Stage::new(TcpLimits::default());
     let client = stage.accept(CLIENT).unwrap();
-    for number in 0..16_384 {
+    for number in 0..2_048 {
         let told = stage.says(client, &request("OPTIONS", &format!("z{number}")));
         assert_eq!(told, ["node: OPTIONS"]);
     }
     assert_eq!(stage.says(client, &request("BYE", "one")), ["NotKept", "node: BYE"]);
-    assert_eq!(stage.clients.remembered().0, 16_384);
+    assert_eq!(stage.clients.remembered().0, 2_048);
+    // Others have room.
+    let other = stage.accept("192.0.2.2:1").unwrap();
+    assert_eq!(stage.says(other, &request("BYE", "one")), ["node: BYE"]);
 }
 
 #[test]
@@ -147,4 +150,24 @@ fn what_is_malformed_goes_on_as_it_came() {
     let told = stage.says(client, "BYE sip:a SIP/2.0\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(told, ["node: BYE sip:a SIP/2.0\r\nContent-Length: 0\r\n\r\n"]);
     assert_eq!(stage.pass(5_000), [""; 0]);
+}
+
+#[test]
+fn a_client_of_rfc_2543_may_use_one_branch_again() {
+    let (mut stage, client) = Stage::connected();
+    stage.says(client, &request("INVITE", "z1"));
+    stage.node(&response(407, "INVITE", "z1"));
+    stage.says(client, &request("ACK", "z1"));
+    let second = |text: String| text.replace("CSeq: 1", "CSeq: 2");
+    assert_eq!(stage.says(client, &second(request("INVITE", "z1"))), ["node: INVITE"]);
+    assert_eq!(stage.node(&second(response(200, "INVITE", "z1"))), ["client 0: 200 INVITE"]);
+}
+
+#[test]
+fn a_refusal_that_cannot_be_written_is_not_taken_for_heard() {
+    let (mut stage, client) = Stage::connected();
+    stage.says(client, &request("INVITE", "z1"));
+    stage.handle(TcpInput::Closed(client));
+    let limited = response(486, "INVITE", "z1");
+    assert_eq!(stage.node(&limited), ["open 1: 192.0.2.1:5070"]);
 }
