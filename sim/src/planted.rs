@@ -10,7 +10,7 @@ use resilee_membership::{Planted, PlantedFault};
 use resilee_test_kit::{NetworkConfig, Random};
 
 /// Plans that may be played until a fault is found.
-pub const RUNS_MAX: u64 = 300;
+pub const RUNS_MAX: u64 = 1_500;
 
 /// How a planted fault was found.
 #[derive(Clone, Debug)]
@@ -72,7 +72,9 @@ pub fn sharpened(fault: PlantedFault, seed: u64) -> Plan {
         }
         LinkTakesTwice => vec![(When::Step(step), cut(Cut::Frames { to: node }, 600 + step))],
         LinkForgetsWindow => {
+            // Much at once: what the window holds is what was not heard of when the link broke.
             plan.pairs = 3;
+            plan.over_tcp = 0;
             vec![(When::Step(step), kill(Some(few))), (When::Joining(few / 2), Fault::Reset)]
         }
         DropOutbox => {
