@@ -4,16 +4,20 @@ use resilee_node::{ConfigError, NodeConfig, SipConfig};
 use resilee_sip_api::Algorithm;
 use std::fs;
 
-/// A node alone, with these further lines of `[sip]`, and what follows.
-fn parse(sip: &str, more: &str) -> Result<SipConfig, ConfigError> {
+/// A node alone that listens there, with these further lines of `[sip]`, and what follows.
+fn parse_node(listen: &str, sip: &str, more: &str) -> Result<NodeConfig, ConfigError> {
     let folder = tempfile::tempdir().expect("a folder");
     fs::write(folder.path().join("cluster.key"), "0123456789abcdef0123456789abcdef\n")
         .expect("written");
     let text = format!(
         "[node]\nname = \"a\"\ndata_dir = \"d\"\n[cluster]\nkey_file = \"cluster.key\"\n\
-         [sip]\nlisten = \"127.0.0.1:5060\"\n{sip}\n{more}"
+         [sip]\nlisten = \"{listen}\"\n{sip}\n{more}"
     );
-    NodeConfig::parse(&folder.path().join("node.toml"), &text).map(|config| config.sip)
+    NodeConfig::parse(&folder.path().join("node.toml"), &text)
+}
+
+fn parse(sip: &str, more: &str) -> Result<SipConfig, ConfigError> {
+    parse_node("127.0.0.1:5060", sip, more).map(|config| config.sip)
 }
 
 fn account(more: &str) -> String {
@@ -24,14 +28,7 @@ fn account(more: &str) -> String {
 #[test]
 fn clients_know_one_address_or_one_of_each_ip_version() {
     let parse = |line: &str| {
-        let folder = tempfile::tempdir().expect("a folder");
-        fs::write(folder.path().join("cluster.key"), "0123456789abcdef0123456789abcdef\n")
-            .expect("written");
-        let text = format!(
-            "[node]\nname = \"a\"\ndata_dir = \"d\"\n[cluster]\nkey_file = \"cluster.key\"\n\
-             [sip]\nlisten = \"[::]:5060\"\n{line}\n"
-        );
-        let config = NodeConfig::parse(&folder.path().join("node.toml"), &text);
+        let config = parse_node("[::]:5060", line, "");
         config.map(|config| config.advertise.addresses().map(|it| it.to_string()).collect())
     };
     let one: Vec<String> = parse("advertise = \"192.0.2.1:5060\"").expect("a good file");
