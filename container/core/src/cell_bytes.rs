@@ -10,6 +10,7 @@
 //! | the cell, after a delivery             | the delivery rolls back, if the cell would grow   |
 //! | what the turn writes, after a delivery | the delivery rolls back                           |
 //! | the cell, by an event that is kept     | the event is lost to who waits for it; an alarm   |
+//! | a root cell, by one more mirror        | the activity is not tied to the root; an alarm    |
 //!
 //! Sizes are those of what can grow: names of fields and numbers are not counted one by one.
 
@@ -17,8 +18,9 @@ use crate::cell::Cell;
 use crate::commit::{Activity, Entity, Retry};
 use crate::event_router::Turn;
 use crate::limits::Limits;
+use crate::ties::RootName;
 use resilee_sbb::{Effect, EntityState, Event};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a part, or an entry of one, takes besides its contents.
 const PART_BYTES: usize = 64;
@@ -31,13 +33,19 @@ impl Cell {
         let kept = |retry: &Retry| retry.events.iter().map(of_event).sum::<usize>() + PART_BYTES;
         let retries = self.retries.values().map(kept);
         let posted = self.posted.values().map(|posted| posted.post.size() + PART_BYTES);
-        let rest = (self.timers.len() + self.ties.len()) * PART_BYTES;
-        activities.chain(entities).chain(retries).chain(posted).sum::<usize>() + rest
+        let ties = self.ties.values().map(|tie| of_tie(&tie.root));
+        let parts = activities.chain(entities).chain(retries).chain(posted).chain(ties);
+        parts.sum::<usize>() + self.timers.len() * PART_BYTES
     }
 
     /// True if one more event may be kept.
     pub fn has_room_for(&self, event: &Event, limits: &Limits) -> bool {
         self.bytes() + of_event(event) <= limits.cell_bytes_max
+    }
+
+    /// True if one more activity of another cell may have its mirror here.
+    pub fn has_room_for_mirror(&self, root: &RootName, limits: &Limits) -> bool {
+        self.bytes() + of_tie(root) + PART_BYTES <= limits.cell_bytes_max
     }
 
     /// Why a delivery is rolled back: the cell would be too large, or what its turn commits.
@@ -82,8 +90,9 @@ impl Cell {
                 None => grown += PART_BYTES,
             }
         }
-        let below = removed.iter().flat_map(|entity| self.subtree(*entity));
-        let gone = below.filter_map(|entity| self.entities.get(&entity));
+        // It names whole trees, and what is below in them as well.
+        let below: BTreeSet<_> = removed.iter().flat_map(|it| self.subtree(*it)).collect();
+        let gone = below.iter().filter_map(|entity| self.entities.get(entity));
         shrunk += gone.map(|entity| of_entity(entity)).sum::<usize>();
         // Set twice, an attribute has the value that it was set to last.
         let mut attributes = BTreeMap::new();
@@ -151,6 +160,10 @@ fn of_entity(entity: &Entity) -> usize {
     entity.state.bytes.len()
         + entity.convergence_name.as_ref().map_or(0, |it| it.len())
         + PART_BYTES
+}
+
+fn of_tie(root: &RootName) -> usize {
+    root.service.len() + root.name.len() + PART_BYTES
 }
 
 fn of_event(event: &Event) -> usize {

@@ -154,7 +154,7 @@ impl Core {
     pub(crate) fn forget_name(&mut self, id: CellId) {
         let Some(cell) = self.cells.get(&id) else { return };
         let Some(name) = cell.name_in_cluster().filter(|_| cell.holder().is_none()) else { return };
-        if self.tables.get(CLUSTER_NAMES, name).is_some() {
+        if self.tables_in_turn(id).get(CLUSTER_NAMES, name).is_some() {
             let name = name.to_owned();
             self.put_row(id, CLUSTER_NAMES.to_owned(), name, None);
         }

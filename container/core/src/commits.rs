@@ -80,6 +80,7 @@ impl Core {
             self.timers.set(Due::Adaptor(activity), due);
         }
         self.commit(id, *turn, over);
+        self.end_pending_rows(now, id);
         if over {
             self.bury(now, id);
         } else if self.rests(id.cohort) {
@@ -107,6 +108,9 @@ impl Core {
     }
 
     fn commit(&mut self, id: CellId, turn: Turn, over: bool) {
+        for RowChange { table, key, row } in &turn.rows {
+            self.write_row(table, key, row.as_deref().map(Vec::as_slice));
+        }
         let Some(cell) = self.cells.get_mut(&id) else { return };
         let mut parts = turn.touched;
         if !cell.committed && !parts.is_empty() {

@@ -3,9 +3,11 @@
 //!
 //! | a delivery writes a row that            | what happens                                       |
 //! |-----------------------------------------|----------------------------------------------------|
-//! | is as it was when the delivery went out | it commits                                         |
-//! | was written meanwhile                   | nothing but traces and alarms is kept, and it goes |
+//! | is as it was when the delivery went out | it stands in the turn, until its commit            |
+//! | was committed by others meanwhile       | nothing but traces and alarms is kept, and it goes |
 //! |                                         | out again, with the tables as they are now         |
+//! | a turn that still runs has written      | the same, when that turn has ended                 |
+//! |                                         | (`pending_rows.rs`)                                |
 //! | was so [`CONFLICTS_MAX`] times          | rolls back like any other                          |
 //!
 //! Rows that it only read are not compared: what it decided by them may be out of date, as any
@@ -14,7 +16,8 @@
 use crate::core::Core;
 use crate::deliveries::roll_back;
 use crate::event_router::Awaiting;
-use resilee_sbb::{CellId, DeliveryId, Effect, Event, Outcome, Tables, Task, Timestamp};
+use crate::pending_rows::written_by;
+use resilee_sbb::{CellId, DeliveryId, Event, Outcome, Tables, Task, Timestamp};
 
 /// How often a delivery goes out again. Each time somebody else got through, so there is no
 /// standstill.
@@ -45,31 +48,55 @@ impl Read {
     }
 }
 
+/// Why a delivery cannot write what it writes.
+#[derive(Debug)]
+pub(crate) enum Conflict {
+    /// A row was committed by others since it went out.
+    Outdated,
+    /// A row was written by the turn of this cell, which still runs.
+    Pending(CellId),
+}
+
 impl Core {
-    /// True if a row that a delivery writes is not as it read it: another cell wrote it, or an
-    /// operator.
-    pub(crate) fn is_outdated(&self, read: &Read, outcome: &Outcome) -> bool {
-        let Outcome::Delivered { effects, .. } = outcome else { return false };
-        effects.iter().any(|effect| match effect {
-            Effect::PutRow { table, key, .. } | Effect::RemoveRow { table, key } => {
-                read.tables.get(table, key) != self.tables.get(table, key)
-            }
-            _ => false,
-        })
+    /// What is in the way of the rows that a delivery writes.
+    pub(crate) fn conflict(&self, id: CellId, read: &Read, outcome: &Outcome) -> Option<Conflict> {
+        let pending = self.writer_before(id, outcome).map(Conflict::Pending);
+        pending.or_else(|| self.is_outdated(id, read, outcome).then_some(Conflict::Outdated))
     }
 
-    /// What it did is undone; it does it again with the rows as they are now.
-    pub(crate) fn deliver_anew(
+    /// True if a row that a delivery writes is not as it read it: another cell wrote it, or an
+    /// operator.
+    fn is_outdated(&self, id: CellId, read: &Read, outcome: &Outcome) -> bool {
+        let Outcome::Delivered { effects, .. } = outcome else { return false };
+        let mut written = effects.iter().filter_map(written_by).peekable();
+        if written.peek().is_none() {
+            return false;
+        }
+        let tables = self.tables_in_turn(id);
+        written.any(|(table, key)| read.tables.get(table, key) != tables.get(table, key))
+    }
+
+    /// What a delivery did is undone.
+    pub(crate) fn undo(
         &mut self,
         now: Timestamp,
         id: CellId,
         awaiting: Awaiting,
-        read: Read,
         outcome: Outcome,
     ) {
         if let Outcome::RolledBack { effects, .. } = roll_back(String::new(), outcome) {
             effects.into_iter().for_each(|effect| self.carry_out(now, id, awaiting, effect));
         }
+    }
+
+    /// What was undone is done again with the rows as they are now.
+    pub(crate) fn send_again(
+        &mut self,
+        now: Timestamp,
+        id: CellId,
+        awaiting: Awaiting,
+        read: Read,
+    ) {
         let next = DeliveryId(self.next_delivery);
         self.send_out(now, id, awaiting.service, awaiting.entity, read.event, read.task);
         let again = self.deliveries.get_mut(&next).and_then(|out| out.read.as_mut());

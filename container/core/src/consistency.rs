@@ -15,6 +15,7 @@
 //! | a root's name       | one cell                                                           |
 //! | a name's row        | the mirror of the activity that it names, and the other way round  |
 //! | whatever is awaited | what it is for                                                     |
+//! | a turn that waits   | another one that runs                                              |
 //!
 //! All of it holds between turns, once a snapshot is whole; a cell with a running turn is not
 //! looked at.
@@ -42,6 +43,7 @@ impl Core {
                 self.check_awaited(cell, &mut found);
             }
         }
+        self.check_pending_rows(&mut found);
         for (name, _) in self.tables.rows(CLUSTER_NAMES) {
             if !self.words.roots.contains_key(&RootName::of_name(name)) {
                 found.push(format!("the name {name:?} has no cell"));

@@ -20,6 +20,7 @@ use crate::link::Link;
 use crate::offer::Offer;
 use crate::orphans::Orphans;
 use crate::overload::Overload;
+use crate::pending_rows::PendingRows;
 use crate::resource_adaptor::{Egress, Ingress};
 use crate::retry::RetryAlarms;
 use crate::shared_tables::{WrittenOver, with_profiles};
@@ -66,6 +67,7 @@ pub struct Core {
     pub(crate) configured: Tables,
     pub(crate) written_over: WrittenOver,
     pub(crate) changes: Changes,
+    pub(crate) pending_rows: PendingRows,
     pub(crate) life_cycles: LifeCycles,
     /// Records of an earlier run that were not held when it ended.
     pub(crate) unpublished: Vec<(CellId, Record)>,
@@ -229,6 +231,7 @@ impl Core {
             configured: tables,
             written_over: WrittenOver::new(),
             changes: Changes::default(),
+            pending_rows: PendingRows::default(),
             unpublished: Vec::new(),
             from_store: !empty,
             empty_store: knows_nothing,
@@ -298,6 +301,7 @@ impl Core {
             Input::Frame { peer, bytes } => self.on_frame(now, &peer, &bytes),
             Input::Outcome { delivery, outcome } => self.on_outcome(now, delivery, outcome),
             Input::Abandoned { delivery, fate } => self.on_abandoned(now, delivery, fate),
+            Input::Hanging { threads } => self.on_hanging(now, threads),
             Input::Stored { number } => self.on_stored(number),
             Input::StoreFailed { reason } => self.on_store_failed(now, &reason),
             Input::VoteSaved { number } => self.on_vote_saved(number),
@@ -325,6 +329,7 @@ impl Core {
         self.advance_offer();
         self.advance_changes(now);
         self.advance_usage_sums(now);
+        self.look_for_undeployed(now);
         self.end_drain();
     }
 
@@ -433,7 +438,6 @@ impl Core {
         self.note_outside(now);
         self.note_load(now);
         self.forget_refused_frames();
-        self.look_for_undeployed(now);
         self.ask_again_to_join();
         if let Some(alarms) = self.alarms.take_news(now) {
             let links = self.links.values_mut();

@@ -13,16 +13,18 @@
 //! | rolled back, entity existed,  | it hears of it in a new transaction (`rolled_back`)       |
 //! | nothing is tried again        |                                                           |
 //! | delivered, but a row that it  | it is delivered again, with the row as it is now          |
-//! | writes was written meanwhile  | (`conflicts.rs`)                                          |
+//! | writes was written meanwhile  | (`conflicts.rs`, `pending_rows.rs`)                       |
 //! | none in time                  | as rolled back; more in `hangs.rs`                        |
 
 use crate::commit::{ChildOf, Entity, Part};
-use crate::conflicts::{GIVEN_UP, Read};
+use crate::conflicts::{Conflict, GIVEN_UP, Read};
 use crate::core::Core;
 use crate::event_router::{Audience, Awaiting, Recipient, RolledBack};
 use crate::io::Output;
+use crate::pending_rows::DEADLOCK;
 use crate::resource_adaptor::Scope;
 use crate::retry::Retried;
+use crate::shared_tables::refuse_rows;
 use crate::timers::Due;
 use resilee_membership::PlantedFault;
 use resilee_sbb::{
@@ -105,6 +107,8 @@ impl Core {
         event: Event,
         task: Task,
     ) {
+        self.note_pending_rows(id);
+        let tables = self.tables_in_turn(id).into_owned();
         let Some(cell) = self.cells.get_mut(&id) else { return };
         let created = task == Task::Event && !cell.entities.contains_key(&entity);
         let selects = task == Task::Select;
@@ -117,7 +121,7 @@ impl Core {
         // An event that is tried again may be about an activity that is over: it has no attributes.
         let over = ContextView { is_ending: true, ..ContextView::default() };
         let may_write = cell.head.scope == Scope::Tables && !selects;
-        let read = may_write.then(|| Box::new(Read::new(&self.tables, &event, &task)));
+        let read = may_write.then(|| Box::new(Read::new(&tables, &event, &task)));
         let context = contexts.entry(event.activity.number).or_insert(over);
         if created {
             context.attached.insert(entity);
@@ -133,7 +137,7 @@ impl Core {
             contexts,
             next_entity: cell.head.next_entity.max(entity + 1),
             next_activity: cell.head.next_activity,
-            tables: self.tables.clone(),
+            tables,
             trace_levels: self.tracers.levels(),
             limits: self.config.limits.delivery,
             is_for_one,
@@ -149,13 +153,13 @@ impl Core {
         self.outputs.push_back(Output::Deliver(Box::new(deliver)));
     }
 
-    /// The answer to a delivery; a late or repeated one is refused.
+    /// The answer to a delivery; a late or repeated one is refused. One that is overdue is taken as
+    /// long as nobody has said what became of its handler.
     pub(crate) fn on_outcome(&mut self, now: Timestamp, delivery: DeliveryId, outcome: Outcome) {
-        let known = self.deliveries.get(&delivery);
-        if known.is_none_or(|out| out.overdue.is_some()) {
-            return self.count_drop("late answer of a handler");
+        match self.deliveries.contains_key(&delivery) {
+            true => self.end_delivery(now, delivery, outcome),
+            false => self.count_drop("late answer of a handler"),
         }
-        self.end_delivery(now, delivery, outcome);
     }
 
     /// A delivery is out no more: the turn of its cell goes on.
@@ -168,10 +172,20 @@ impl Core {
         let Some(awaiting) = turn.awaiting.take_if(|awaiting| awaiting.delivery == delivery) else {
             return;
         };
-        let outcome = match read.filter(|read| self.is_outdated(read, &outcome)) {
-            None => self.verify(id, awaiting, outcome),
-            Some(read) if read.is_given_up() => roll_back(GIVEN_UP.to_owned(), outcome),
-            Some(read) => return self.deliver_anew(now, id, awaiting, *read, outcome),
+        let outcome = match read.map(|read| (self.conflict(id, &read, &outcome), read)) {
+            None | Some((None, _)) => self.verify(id, awaiting, outcome),
+            Some((Some(_), read)) if read.is_given_up() => roll_back(GIVEN_UP.to_owned(), outcome),
+            Some((Some(Conflict::Outdated), read)) => {
+                self.undo(now, id, awaiting, outcome);
+                return self.send_again(now, id, awaiting, *read);
+            }
+            Some((Some(Conflict::Pending(writer)), _)) if self.waits_for(writer, id) => {
+                roll_back(DEADLOCK.to_owned(), outcome)
+            }
+            Some((Some(Conflict::Pending(writer)), read)) => {
+                self.undo(now, id, awaiting, outcome);
+                return self.wait_behind(id, awaiting, *read, writer);
+            }
         };
         match outcome {
             Outcome::Delivered { entities, removed, effects } => {
@@ -194,14 +208,13 @@ impl Core {
     fn verify(&self, id: CellId, awaiting: Awaiting, outcome: Outcome) -> Outcome {
         let Some(cell) = self.cells.get(&id) else { return outcome };
         let Outcome::Delivered { entities, removed, effects } = outcome else { return outcome };
-        let writes = |e: &Effect| matches!(e, Effect::PutRow { .. } | Effect::RemoveRow { .. });
         let is_placed = |state: &EntityState| match &state.born {
             Some(child) => state.number >= cell.head.next_entity && child.parent.is_some(),
             None => awaiting.entity == state.number || cell.entities.contains_key(&state.number),
         };
-        let reason = if cell.head.scope != Scope::Tables && effects.iter().any(writes) {
-            "a shared table is written outside a cell of the tables' cohort".to_owned()
-        } else if let Some(wrong) = self.check_profile_effects(&effects) {
+        let reason = if let Some(wrong) = refuse_rows(cell.head.scope, &effects) {
+            wrong
+        } else if let Some(wrong) = self.check_profile_effects(id, &effects) {
             wrong
         } else if !entities.iter().all(is_placed) {
             FORGED.to_owned()

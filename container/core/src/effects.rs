@@ -65,8 +65,8 @@ impl Core {
         }
     }
 
+    /// A row of the turn: it is written with its commit.
     pub(crate) fn put_row(&mut self, id: CellId, table: String, key: String, row: Option<Vec<u8>>) {
-        self.write_row(&table, &key, row.as_deref());
         let Some(turn) = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut()) else {
             return;
         };

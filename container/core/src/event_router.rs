@@ -30,6 +30,7 @@ use crate::cell::Cell;
 use crate::commit::{Entity, Part, Record, RowChange};
 use crate::entity_tree::{Precedence, descriptor_of, precedence, root_precedence};
 use crate::life_cycles::Entrance;
+use crate::pending_rows::Behind;
 use crate::resource_adaptor::Egress;
 use crate::ties::RootName;
 use crate::words::Word;
@@ -46,6 +47,8 @@ pub(crate) struct Turn {
     pub current: Option<Routing>,
     /// The delivery that is out.
     pub awaiting: Option<Awaiting>,
+    /// A delivery that waits for the end of another cell's turn.
+    pub behind: Option<Box<Behind>>,
     /// A roll back that its entity is to hear of next.
     pub rolled_back: Option<RolledBack>,
     /// The delivery that is out tells an entity of a roll back.

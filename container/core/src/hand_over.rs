@@ -118,8 +118,8 @@ impl Core {
     }
 
     fn check_force(&self) -> Result<(), String> {
-        let lost = |run: &RunId| self.member.peer_status(&run.node).lost.is_some();
-        if self.is_member() && !self.view.others(&self.config.me).any(lost) {
+        let has_lost = self.view.others(&self.config.me).any(|run| self.member.has_lost(run));
+        if self.is_member() && !has_lost {
             let text = "this node is a member and has lost nobody: there is nothing to force";
             return Err(text.to_owned());
         }

@@ -3,7 +3,7 @@
 //! | a delivery that is out                   | what happens                                      |
 //! |------------------------------------------|---------------------------------------------------|
 //! | has no answer in time                    | its worker is asked whether the handler runs; the |
-//! |                                          | turn waits for that, and a later answer is late   |
+//! |                                          | turn waits for that, or for the answer            |
 //! | was begun late, or may be begun now      | its answer is waited for as long as it may take   |
 //! |                                          | from then on                                      |
 //! | only waited for its worker, or is done   | rolls back like any other                         |
@@ -15,7 +15,7 @@
 //! the cell are removed, as they would else hold what nobody ends; what they had been tried again
 //! with is lost, with an alarm. The other services, and other cells, go on.
 //!
-//! Each handler that hangs keeps a thread. With too many of them
+//! Each handler that hangs keeps a thread until it returns. While too many of them do
 //!
 //! | this run is                | what happens                                                   |
 //! |----------------------------|----------------------------------------------------------------|
@@ -40,10 +40,11 @@ const SOURCE: &str = "slee";
 /// A node that serves nothing any more tells the others of its alarms this often.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
-/// Handlers of this run that did not return.
+/// Handlers that do not return.
 #[derive(Debug, Default)]
 pub(crate) struct Hangs {
-    count: usize,
+    /// Threads of the process that they keep now, also those of an earlier run.
+    threads: usize,
     /// Text of the alarm that there are too many.
     alarm: Option<String>,
 }
@@ -76,8 +77,6 @@ impl Core {
             let text = format!("{handler} in call {id}, which goes on without {service}: {fate}");
             self.raise_alarm(now, Severity::Major, service, &text);
             self.quarantine(now, id, delivery, service);
-            self.hangs.count += 1;
-            self.note_hangs(now);
         }
         let deadline_ms = self.config.limits.delivery_deadline_ms;
         let reason = format!("the handler did not return within {deadline_ms} ms");
@@ -103,17 +102,32 @@ impl Core {
         }
     }
 
+    /// So many threads hang now.
+    pub(crate) fn on_hanging(&mut self, now: Timestamp, threads: usize) {
+        self.hangs.threads = threads;
+        self.note_hangs(now);
+    }
+
     /// Too many handlers may hang, and there may be somebody else to serve the calls, or not any
     /// more.
     pub(crate) fn note_hangs(&mut self, now: Timestamp) {
-        let hung = self.hangs.count;
-        if hung < self.config.limits.hung_handlers_max || !self.is_member() {
+        if !self.is_member() {
             return;
         }
-        let lives = |run: &RunId| self.member.peer_status(&run.node).lost.is_none();
+        let hung = self.hangs.threads;
+        let too_many = hung >= self.config.limits.hung_handlers_max;
+        let lives = |run: &RunId| !self.member.has_lost(run);
         let has_heir = self.view.others(&self.config.me).any(lives);
-        match (self.draining, has_heir) {
-            (Drain::No, true) => {
+        if self.draining == Drain::OfHangs && !has_heir {
+            self.draining = Drain::No;
+            self.tell_member(MemberInput::Stay);
+        }
+        match (self.draining, too_many, has_heir) {
+            (Drain::No, false, _) => {
+                let before = self.hangs.alarm.take();
+                before.into_iter().for_each(|text| self.clear_alarm(SOURCE, &text));
+            }
+            (Drain::No, true, true) => {
                 self.draining = Drain::OfHangs;
                 self.tell_member(MemberInput::Drain);
                 let text = format!(
@@ -122,11 +136,7 @@ impl Core {
                 );
                 self.tell_of_hangs(now, text);
             }
-            (Drain::No | Drain::OfHangs, false) => {
-                if self.draining == Drain::OfHangs {
-                    self.draining = Drain::No;
-                    self.tell_member(MemberInput::Stay);
-                }
+            (Drain::No, true, false) => {
                 let next = match self.config.peers.is_empty() {
                     true => "start this node again at a quiet hour",
                     false => "this one hands its calls over as soon as another node is a member",
@@ -135,7 +145,7 @@ impl Core {
                     format!("{hung} handlers did not return, and there is no other node: {next}");
                 self.tell_of_hangs(now, text);
             }
-            (Drain::OfHangs | Drain::HandedOver | Drain::Asked | Drain::Done, _) => {}
+            (Drain::OfHangs | Drain::HandedOver | Drain::Asked | Drain::Done, ..) => {}
         }
     }
 
@@ -148,6 +158,11 @@ impl Core {
         self.hangs.alarm = Some(text);
     }
 
+    /// Too many handlers hang, or did until a moment ago.
+    pub(crate) fn hands_over_of_hangs(&self) -> bool {
+        matches!(self.draining, Drain::OfHangs | Drain::HandedOver) || self.hangs.alarm.is_some()
+    }
+
     /// All is handed over since too many handlers hang. An operator should see why, so the process
     /// goes on, as no member.
     pub(crate) fn stay_for_the_operator(&mut self, now: Timestamp) {
@@ -155,7 +170,7 @@ impl Core {
         let text = format!(
             "{} handlers did not return: this node has handed its calls over and serves none until \
              it is started again",
-            self.hangs.count
+            self.hangs.threads
         );
         self.tell_of_hangs(now, text);
         self.tell_while_handed_over(now);

@@ -62,6 +62,12 @@ pub enum Input {
         /// What was found.
         fate: Fate,
     },
+    /// So many threads hang in handlers now: said behind [`Fate::Hangs`], when one has come back,
+    /// and when a run begins with some.
+    Hanging {
+        /// Threads of the process.
+        threads: usize,
+    },
     /// All batches up to this number are flushed to the store.
     Stored {
         /// [`StoreBatch::number`].

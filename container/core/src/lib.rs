@@ -91,6 +91,7 @@ mod mirrors;
 mod offer;
 mod orphans;
 mod overload;
+mod pending_rows;
 mod profiles;
 mod replica;
 mod replication;

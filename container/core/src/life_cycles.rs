@@ -28,11 +28,11 @@
 
 use crate::adaptor_life_cycles::ADAPTORS;
 use crate::cell::Cell;
-use crate::commit::{Retry, RowChange};
+use crate::commit::{Change, Part, Retry, RowChange};
 use crate::core::Core;
 use crate::management::{ServiceState, SleeState};
 use crate::tracers::TRACE_LEVELS;
-use resilee_sbb::{Begins, Descriptor, Severity, Timestamp, decode, encode};
+use resilee_sbb::{Begins, CellId, Descriptor, Severity, Timestamp, decode, encode};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::collections::BTreeSet;
@@ -73,6 +73,8 @@ pub(crate) struct LifeCycles {
     /// Alarms about what is not deployed here, and when that was looked at.
     alarms: BTreeSet<String>,
     looked_at: Timestamp,
+    /// Something has changed since.
+    looks_again: bool,
 }
 
 /// Which root entities a service may start.
@@ -117,7 +119,7 @@ impl LifeCycles {
         };
         let entrances = services.iter().map(entrance).collect();
         let (alarms, looked_at) = (BTreeSet::new(), Timestamp::ZERO);
-        LifeCycles { running: true, entrances, alarms, looked_at }
+        LifeCycles { running: true, entrances, alarms, looked_at, looks_again: false }
     }
 }
 
@@ -128,7 +130,7 @@ impl Core {
             TRACE_LEVELS => self.note_trace_levels(),
             SERVICES => {
                 self.note_services();
-                self.note_undeployed(self.clock.now());
+                self.life_cycles.looks_again = true;
             }
             ADAPTORS => self.note_adaptors(),
             table if table == SLEE.0 => self.note_services(),
@@ -235,14 +237,21 @@ impl Core {
         }
         let changed = self.services.iter().filter_map(|service| {
             let is_active = active.contains(service.name);
-            if is_active == self.is_wanted(service) {
-                return None;
-            }
-            let mut instead_of = self.replaced_by(service.name, is_active.then_some(&deactivate));
-            // Both at the same time is what is wanted now.
-            instead_of.retain(|old| !(is_active && active.contains(old.as_str())));
-            let wanted = Wanted { active: is_active, since: now, instead_of };
-            Some(row(SERVICES, service.name, &wanted))
+            let before = self.wanted(SERVICES, service.name);
+            let stays = is_active == self.is_wanted(service);
+            let mut wanted = match before.clone().filter(|_| stays) {
+                Some(before) => before,
+                None if stays => return None,
+                None => {
+                    let replaced = is_active.then_some(&deactivate);
+                    let instead_of = self.replaced_by(service.name, replaced);
+                    Wanted { active: is_active, since: now, instead_of }
+                }
+            };
+            // Both at the same time is what is wanted now: neither gives way to the other one.
+            wanted.instead_of.retain(|old| !(is_active && active.contains(old.as_str())));
+            let is_new = before.as_ref() != Some(&wanted);
+            is_new.then(|| row(SERVICES, service.name, &wanted))
         });
         Ok(changed.collect())
     }
@@ -290,16 +299,32 @@ impl Core {
 
     /// Looks again whether what is not deployed here is gone.
     pub(crate) fn look_for_undeployed(&mut self, now: Timestamp) {
-        let life_cycles = &self.life_cycles;
-        if !life_cycles.alarms.is_empty() && now.since(life_cycles.looked_at) >= LOOK_EVERY {
+        let LifeCycles { alarms, looked_at, looks_again, .. } = &self.life_cycles;
+        if *looks_again || !alarms.is_empty() && now.since(*looked_at) >= LOOK_EVERY {
             self.note_undeployed(now);
         }
+    }
+
+    /// The owner of a cell has changed it. While an alarm is raised, all are looked at anyway.
+    pub(crate) fn note_services_of(&mut self, cell: CellId, changes: &[Change]) {
+        if !self.life_cycles.alarms.is_empty() {
+            return;
+        }
+        let Some(cell) = self.cells.get(&cell) else { return };
+        let service = |change: &Change| match change.part {
+            Part::Entity(number) => Some(&cell.entities.get(&number)?.service),
+            Part::Retry(number) => Some(&cell.retries.get(&number)?.service),
+            _ => None,
+        };
+        let lacks = |name: &String| !self.services.iter().any(|service| service.name == name);
+        self.life_cycles.looks_again |= changes.iter().filter_map(service).any(lacks);
     }
 
     /// Alarms about services that are wanted, or have entities, and are not deployed here: their
     /// calls would go on without them.
     pub(crate) fn note_undeployed(&mut self, now: Timestamp) {
         self.life_cycles.looked_at = now;
+        self.life_cycles.looks_again = false;
         let deployed = |name: &str| self.services.iter().any(|service| service.name == name);
         let rows = self.tables.rows(SERVICES);
         let active = rows.filter(|(_, row)| decode(row).is_ok_and(|it: Wanted| it.active));

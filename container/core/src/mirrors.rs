@@ -6,6 +6,7 @@ use crate::cell::Cell;
 use crate::commit::{Activity, Entity, Mirror, Part};
 use crate::core::Core;
 use crate::event_router::Audience;
+use crate::limits::Limits;
 use crate::resource_adaptor::Scope;
 use crate::ties::{Opens, Post, Posted, RootName, Tie};
 use crate::words::{Say, Word};
@@ -57,10 +58,9 @@ impl Core {
                 self.hear_at_name(id, &word, (sequence, opens, post));
             }
             (Say::Post { sequence, post, opens: Some(opens), .. }, None) => {
-                let mirrors = cell.ties.values().filter(|tie| tie.far.is_some()).count();
-                if mirrors >= self.config.limits.mirrors_per_cell_max {
+                if let Some(full) = cell.is_full_of_mirrors(&word.root, &self.config.limits) {
                     cell.say(word.answer_over(sequence));
-                    return self.refuse_mirror(now, &word.root);
+                    return self.refuse_mirror(now, &word.root, &full);
                 }
                 let number = cell.open_mirror(&word, sequence, opens);
                 self.route_on_mirror(id, number, post, true);
@@ -70,14 +70,10 @@ impl Core {
         }
     }
 
-    fn refuse_mirror(&mut self, now: Timestamp, root: &RootName) {
+    fn refuse_mirror(&mut self, now: Timestamp, root: &RootName, full: &str) {
         self.count_drop("activity beyond those of one root entity");
         let name: String = root.name.chars().take(64).collect();
-        let max = self.config.limits.mirrors_per_cell_max;
-        let text = format!(
-            "the root entity {name:?} has {max} activities of other cells: a \
-             further one is not tied to it"
-        );
+        let text = format!("the root entity {name:?} has {full}: a further one is not tied to it");
         self.raise_alarm(now, Severity::Major, &root.service, &text);
     }
 
@@ -122,6 +118,18 @@ impl Core {
 }
 
 impl Cell {
+    /// What it is full of, if no further activity of another cell may be tied to its root.
+    fn is_full_of_mirrors(&self, root: &RootName, limits: &Limits) -> Option<String> {
+        let mirrors = self.ties.values().filter(|tie| tie.far.is_some()).count();
+        let (max, bytes_max) = (limits.mirrors_per_cell_max, limits.cell_bytes_max);
+        if mirrors >= max {
+            return Some(format!("{max} activities of other cells"));
+        }
+        (!self.has_room_for_mirror(root, limits)).then(|| {
+            format!("{bytes_max} bytes and activities of other cells (limits.cell_bytes_max)")
+        })
+    }
+
     /// True if it is the cell of this root entity.
     pub fn is_of_root(&self, service: &str, name: &str) -> bool {
         let own = self.head.root.as_ref();

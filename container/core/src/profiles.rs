@@ -7,7 +7,7 @@
 use crate::commit::RowChange;
 use crate::core::Core;
 use crate::management::{ProfileSource, ProfileStatus, ProfileTableStatus};
-use resilee_sbb::{Effect, Profile, ProfileTable, Tables};
+use resilee_sbb::{CellId, Effect, Profile, ProfileTable, Tables};
 use serde_bytes::ByteBuf;
 
 impl Core {
@@ -73,8 +73,8 @@ impl Core {
 
     /// Rows that a delivery writes into profile tables must be profiles of them, each beside those
     /// before it: what is wrong.
-    pub(crate) fn check_profile_effects(&self, effects: &[Effect]) -> Option<String> {
-        let mut tables = self.tables.clone();
+    pub(crate) fn check_profile_effects(&self, id: CellId, effects: &[Effect]) -> Option<String> {
+        let mut tables = self.tables_in_turn(id).into_owned();
         effects.iter().find_map(|effect| {
             match effect {
                 Effect::PutRow { table, key, row } => {

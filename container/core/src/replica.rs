@@ -104,6 +104,7 @@ impl Core {
                 self.words.roots.insert(RootName::clone(root), id);
             }
         }
+        self.note_services_of(id, changes);
         Ok(())
     }
 

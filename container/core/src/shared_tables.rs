@@ -11,17 +11,22 @@
 //! Configured rows are each node's own: they are neither replicated nor stored. That a configured
 //! row was removed is kept as an empty row, which no codec writes.
 //!
-//! Who may write is not here (`turns.rs`, `table_changes.rs`).
+//! Who may write, and when, is not here (`conflicts.rs`, `table_changes.rs`).
 
 use crate::commit::RowChange;
 use crate::core::Core;
-use resilee_sbb::Tables;
+use crate::pending_rows::written_by;
+use crate::resource_adaptor::Scope;
+use resilee_sbb::{Effect, Tables};
 use serde_bytes::ByteBuf;
 use std::collections::BTreeSet;
 
 /// Keys of which something was written that is not simply the row which is read: a configured
 /// row was replaced, or one was removed.
 pub(crate) type WrittenOver = BTreeSet<(String, String)>;
+
+/// Names of the container's own tables begin so.
+const OWN_TABLES: &str = "slee.";
 
 impl Core {
     /// The shared tables, as services read them.
@@ -31,28 +36,13 @@ impl Core {
 
     /// Puts a row (`Some`), removes a configured one (`Some`, empty), or undoes both (`None`).
     pub(crate) fn write_row(&mut self, table: &str, key: &str, row: Option<&[u8]>) {
+        write(&mut self.tables, &self.configured, table, key, row);
         let place = (table.to_owned(), key.to_owned());
-        let configured = self.configured.get(table, key).cloned();
-        match (row, configured) {
-            (Some([]), _) => {
-                self.tables.remove(table, key);
-                self.written_over.insert(place);
-            }
-            (Some(row), configured) => {
-                self.tables.put(table, key, row.to_vec());
-                match configured {
-                    Some(_) => self.written_over.insert(place),
-                    None => self.written_over.remove(&place),
-                };
-            }
-            (None, configured) => {
-                self.written_over.remove(&place);
-                match configured {
-                    Some(row) => self.tables.put(table, key, row.to_vec()),
-                    None => drop(self.tables.remove(table, key)),
-                }
-            }
-        }
+        let is_configured = self.configured.get(table, key).is_some();
+        match row {
+            Some(row) if row.is_empty() || is_configured => self.written_over.insert(place),
+            _ => self.written_over.remove(&place),
+        };
         self.note_row(table);
     }
 
@@ -96,6 +86,34 @@ impl Core {
         self.tables = with_profiles(&self.configured, &self.services);
         self.note_all_life_cycles();
         self.note_trace_levels();
+    }
+}
+
+/// Why a delivery may not write its rows.
+pub(crate) fn refuse_rows(scope: Scope, effects: &[Effect]) -> Option<String> {
+    let mut written = effects.iter().filter_map(written_by).peekable();
+    written.peek()?;
+    if scope != Scope::Tables {
+        return Some("a shared table is written outside a cell of the tables' cohort".to_owned());
+    }
+    let (table, key) = written.find(|(table, _)| table.starts_with(OWN_TABLES))?;
+    Some(format!(
+        "{table} is the container's own table: a service cannot write {key:?} in it; choose a \
+         name that does not begin with {OWN_TABLES}"
+    ))
+}
+
+/// What is read once a row is written.
+pub(crate) fn write(
+    tables: &mut Tables,
+    configured: &Tables,
+    table: &str,
+    key: &str,
+    row: Option<&[u8]>,
+) {
+    match row.or_else(|| Some(configured.get(table, key)?)) {
+        Some(row) if !row.is_empty() => tables.put(table, key, row.to_vec()),
+        _ => drop(tables.remove(table, key)),
     }
 }
 

@@ -6,6 +6,8 @@
 //! | is no member                              | refused                                         |
 //! | owns the tables                           | checked, made, answered when it is held         |
 //! | owns them, but hands them over            | waits for the view                              |
+//! | owns them; a turn that runs has written   | waits for the end of that turn                  |
+//! | the row                                   | (`pending_rows.rs`)                             |
 //! | has a link to their owner                 | asked of the owner, whose answer is passed on   |
 //! | lost that link, or its owner died         | asked again, of whoever owns the tables then    |
 //! | has no answer after [`CHANGE_MAX`]        | refused if nobody was asked; else not known     |
@@ -229,7 +231,7 @@ impl Core {
             let owner = owner?;
             if owner != self.config.me {
                 self.ask_owner(&owner, waiting);
-            } else if !self.rests(CohortId::TABLES) {
+            } else if !self.rests(CohortId::TABLES) && !self.is_behind_turn(&waiting.change) {
                 match self.make_change(now, &waiting.change) {
                     Ok(commit) => waiting.stage = Stage::Made(commit),
                     Err(reason) => return Some(Changed::Refused(reason)),
@@ -237,6 +239,17 @@ impl Core {
             }
         }
         self.once_held(waiting)
+    }
+
+    /// True if a service has written the row in a turn that runs: only profile tables are written
+    /// by both.
+    fn is_behind_turn(&self, change: &TableChange) -> bool {
+        match change {
+            TableChange::PutProfile { table, name, .. }
+            | TableChange::RemoveProfile { table, name }
+            | TableChange::ResetProfile { table, name } => self.is_pending(table, name),
+            _ => false,
+        }
     }
 
     fn once_held(&self, waiting: &Waiting) -> Option<Changed> {
@@ -369,6 +382,10 @@ impl Core {
             _ if waiting.may_be_made => Changed::Unknown(format!(
                 "{owner} owns {subject} and did not answer {within}: look whether the \
                  change is made, and ask again if it is not"
+            )),
+            _ if self.is_behind_turn(&waiting.change) => Changed::Refused(format!(
+                "a service is writing {subject} and is not done {within}, a handler may hang: \
+                 nothing was changed; try again in a moment"
             )),
             _ => Changed::Refused(format!(
                 "{owner} owns {subject}, and is out of reach {within}: nothing was \

@@ -62,8 +62,10 @@ impl Core {
 
     fn on_handed_over(&mut self, now: Timestamp) {
         match self.draining {
-            Drain::OfHangs | Drain::HandedOver => self.stay_for_the_operator(now),
-            Drain::No | Drain::Asked | Drain::Done => self.say_drained(),
+            Drain::Asked | Drain::Done => self.say_drained(),
+            // It may have been told to stay when the view was voted on already.
+            _ if self.hands_over_of_hangs() => self.stay_for_the_operator(now),
+            _ => self.say_drained(),
         }
     }
 
@@ -159,6 +161,7 @@ impl Core {
 
     /// A cell is a replica from now on; messages that waited in it go to its owner.
     pub(crate) fn let_go(&mut self, id: CellId) {
+        self.forget_pending_rows(id);
         let Some(cell) = self.cells.get_mut(&id).filter(|cell| cell.live) else { return };
         self.outputs.push_back(Output::Notice(Notice::Over { cell: id }));
         (cell.live, cell.announced) = (false, false);

@@ -147,7 +147,7 @@ impl Core {
             let Some(turn) = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut()) else {
                 return;
             };
-            if turn.awaiting.is_some() {
+            if turn.awaiting.is_some() || turn.behind.is_some() {
                 return;
             }
             if let Some(rolled_back) = turn.rolled_back.take() {

@@ -230,6 +230,11 @@ impl Member {
         self.seat_process
     }
 
+    /// True if a run of a peer counts as lost, or a later one of its node was heard.
+    pub fn has_lost(&self, run: &RunId) -> bool {
+        self.loss(self.now, run).is_some()
+    }
+
     /// What is known about a peer; nothing about a node that is none.
     pub fn peer_status(&self, node: &NodeName) -> PeerStatus {
         let Some(peer) = self.peers.get(node) else { return PeerStatus::default() };

@@ -39,6 +39,10 @@ pub(crate) struct CellWorkers {
     unanswered: BTreeMap<(u64, DeliveryId), Unanswered>,
     /// What threads were doing when they were abandoned; those that still do it hang.
     abandoned: Vec<Arc<Running>>,
+    /// What hangs on a worker that was not replaced.
+    kept: Vec<(Arc<Running>, DeliveryId)>,
+    /// Threads that hang, as the core of this run knows.
+    told: usize,
 }
 
 #[derive(Debug)]
@@ -67,8 +71,8 @@ impl CellWorkers {
         let count = count.max(1);
         let actors_max = actors_max.div_ceil(count);
         let workers = (0..count).map(|_| Worker::start(&services, actors_max)).collect();
-        let (unanswered, abandoned) = (BTreeMap::new(), Vec::new());
-        CellWorkers { services, workers, actors_max, unanswered, abandoned }
+        let (unanswered, abandoned, kept) = (BTreeMap::new(), Vec::new(), Vec::new());
+        CellWorkers { services, workers, actors_max, unanswered, abandoned, kept, told: 0 }
     }
 
     /// Runs a delivery of the core of `run`; the answer goes to `to`.
@@ -106,6 +110,7 @@ impl CellWorkers {
         }
         self.unanswered.remove(&key);
         if !self.replace(index) {
+            self.kept.push((self.workers[index].running.clone(), delivery));
             return Fate::Hangs(format!(
                 "{STUCK_MAX} threads hang already, so its worker is not replaced: start this \
                  node again"
@@ -119,10 +124,19 @@ impl CellWorkers {
         Fate::Hangs(format!("its worker was replaced, {hanging} of {STUCK_MAX} threads may hang"))
     }
 
+    /// How many threads hang in handlers now, if the core of this run is to be told.
+    pub fn news_of_hanging(&mut self) -> Option<usize> {
+        self.abandoned.retain(|running| !running.is_idle());
+        self.kept.retain(|(running, delivery)| running.ran(*delivery).is_some());
+        let hanging = self.abandoned.len() + self.kept.len();
+        (std::mem::replace(&mut self.told, hanging) != hanging).then_some(hanging)
+    }
+
     /// Another run of the node begins: its core waits for nothing of this one, and would not know
     /// of a handler that hangs. So a thread that is still at work is left to itself.
     pub fn forget(&mut self) {
         self.unanswered.clear();
+        self.told = 0;
         for index in 0..self.workers.len() {
             if !self.workers[index].running.is_idle() {
                 // With too many the worker stays: it may come back.

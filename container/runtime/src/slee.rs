@@ -15,7 +15,7 @@ use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler,
 use actix::{ResponseFuture, SpawnHandle};
 use resilee_cluster::ClusterHandle;
 use resilee_core::management::{Answer, Changed, Query, TableChange, UsageSum};
-use resilee_core::{Input, Output};
+use resilee_core::{Fate, Input, Output};
 use resilee_sbb::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -129,6 +129,7 @@ impl Actor for Slee {
         context.set_mailbox_capacity(MAILBOX_MAX);
         context.run_interval(WALL_CLOCK_EVERY, |slee, context| {
             slee.feed(Input::WallClock(Clock::wall()), context);
+            slee.tell_hanging(context);
         });
         self.drain(context);
     }
@@ -262,6 +263,15 @@ impl Slee {
         self.arm(context);
     }
 
+    /// Tells the core of this run how many threads hang, if it does not know.
+    fn tell_hanging(&mut self, context: &mut Context<Self>) {
+        if self.fresh.is_some()
+            && let Some(threads) = self.workers.news_of_hanging()
+        {
+            context.notify(Feed::inside(self.run, Input::Hanging { threads }));
+        }
+    }
+
     fn carry_out(&mut self, output: Output, context: &mut Context<Self>) {
         match output {
             Output::Deliver(deliver) => {
@@ -270,8 +280,12 @@ impl Slee {
             }
             Output::Abandon { delivery, may_run } => {
                 let fate = self.workers.abandon(self.run, delivery, may_run);
+                let hangs = matches!(fate, Fate::Hangs(_));
                 let input = Input::Abandoned { delivery, fate };
                 context.notify(Feed::inside(self.run, input));
+                if hangs {
+                    self.tell_hanging(context);
+                }
             }
             Output::Packet { destination, bytes } => self.sockets.send_packet(destination, &bytes),
             Output::Datagram { flow, bytes } => self.sockets.send_datagram(&flow, &bytes),

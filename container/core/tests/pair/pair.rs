@@ -36,6 +36,8 @@ pub struct Node {
     pub posted: Vec<String>,
     pub notices: Vec<Notice>,
     pub delivered: Vec<Deliver>,
+    /// Threads that hang.
+    pub hanging: usize,
     pub rejoins: usize,
     /// Bytes of the largest frame that it sent.
     pub largest_frame: usize,
@@ -243,6 +245,7 @@ impl Pair {
     /// `kill -9`.
     pub fn kill(&mut self, node: usize) {
         self.nodes[node].core = None;
+        self.nodes[node].hanging = 0;
         self.nodes[node].unflushed.clear();
         self.nodes[node].store_failed = false;
         self.on_its_way.retain(|(to, _)| *to != node);
@@ -393,7 +396,10 @@ impl Pair {
                     let fate = hung.find(|it| it.id == delivery);
                     let hangs = |_| Fate::Hangs("its worker was replaced".to_owned());
                     let fate = fate.map_or(Fate::Waited, hangs);
+                    own.hanging += usize::from(fate != Fate::Waited);
+                    let hanging = Input::Hanging { threads: own.hanging };
                     self.on_its_way.push_back((node, Input::Abandoned { delivery, fate }));
+                    self.on_its_way.push_back((node, hanging));
                 }
                 Output::Deliver(deliver) => {
                     own.delivered.push(*deliver.clone());

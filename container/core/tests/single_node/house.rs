@@ -25,6 +25,8 @@ pub struct House {
     pub abandoned: Vec<DeliveryId>,
     /// How much longer the next of them is waited for.
     pub early: Option<Duration>,
+    /// The next of them is answered first.
+    pub answers_when_asked: bool,
     /// What the store was asked for, flushed or not.
     pub written: Vec<StoreOp>,
     pub disk: BTreeMap<(Tree, Vec<u8>), Vec<u8>>,
@@ -95,6 +97,7 @@ impl House {
             failing: None,
             abandoned: Vec::new(),
             early: None,
+            answers_when_asked: false,
             written: Vec::new(),
             disk: BTreeMap::new(),
             unflushed: Vec::new(),
@@ -158,6 +161,10 @@ impl House {
                 }
                 Output::Abandon { delivery, .. } => {
                     self.abandoned.push(delivery);
+                    if std::mem::take(&mut self.answers_when_asked) {
+                        let deliver = self.delivered.iter().find(|it| it.id == delivery).cloned();
+                        self.answer(&deliver.expect("it was handed out"));
+                    }
                     let mut hung = self.delivered.iter().filter(|it| (self.hangs)(it));
                     let fate = hung.find(|it| it.id == delivery);
                     let hangs = |_| Fate::Hangs("its worker was replaced".to_owned());

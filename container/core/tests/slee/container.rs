@@ -98,6 +98,12 @@ impl Container {
         self.house.early = Some(left);
     }
 
+    /// What is overdue next is answered before anybody has said what became of it.
+    pub fn answers_when_asked(&mut self) {
+        self.house.answering = true;
+        self.house.answers_when_asked = true;
+    }
+
     pub fn pass_seconds(&mut self, seconds: u64) {
         self.house.pass_seconds(seconds);
         self.house.flush();

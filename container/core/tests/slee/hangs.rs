@@ -222,6 +222,18 @@ fn a_service_that_replaces_one_that_hung_does_not_take_over_its_calls() {
     assert_eq!(take_trace(), ["", "beta1 begin"]);
 }
 
+/// The answer and the question have passed each other.
+#[test]
+fn an_answer_that_comes_while_its_handler_is_asked_about_counts() {
+    let mut container = Container::begun();
+    container.answers(false);
+    container.fire("tick", "slow");
+    container.answers_when_asked();
+    container.pass_seconds(TOO_LONG);
+    assert!(!container.has_alarm("did not return"), "{:?}", container.alarms());
+    assert_eq!(container.trace(), ["alpha1 slow", "beta2 slow"]);
+}
+
 /// A pair with a service that hangs.
 fn hanging_pair() -> Pair {
     script::clear();
@@ -308,6 +320,48 @@ fn a_node_with_too_many_hanging_handlers_hands_over_as_soon_as_it_has_a_backup()
     assert!(has_alarm(&pair, 0, "as soon as another node is a member"));
     pair.start(1);
     pair.pass_ms(10_000);
+    assert!(!pair.status(0).member && pair.status(1).member);
+    assert!(takes_calls(&mut pair, 1));
+}
+
+/// So many threads hang at a node, as its runtime says.
+fn hang_threads(pair: &mut Pair, node: usize, threads: usize) {
+    pair.feed(node, Input::Hanging { threads });
+    pair.settle();
+}
+
+#[test]
+fn handlers_that_have_come_back_do_not_count() {
+    let mut pair = hanging_pair();
+    pair.kill(1);
+    pair.until_member_of(0, 1);
+    hang_threads(&mut pair, 0, 8);
+    assert!(has_alarm(&pair, 0, "8 handlers did not return"));
+    hang_threads(&mut pair, 0, 7);
+    assert!(!has_alarm(&pair, 0, "handlers did not return"));
+    pair.start(1);
+    pair.until_whole();
+    pair.pass_ms(10_000);
+    assert!(pair.status(0).member && takes_calls(&mut pair, 0));
+}
+
+/// The process is the same, and its threads are.
+#[test]
+fn threads_that_hang_since_an_earlier_run_count() {
+    let mut pair = hanging_pair();
+    hang_threads(&mut pair, 0, 8);
+    pair.pass_ms(10_000);
+    assert!(!pair.status(0).member && pair.status(1).member);
+}
+
+#[test]
+fn a_node_hands_over_to_the_next_run_of_one_that_died_just_before() {
+    let mut pair = hanging_pair();
+    pair.kill(1);
+    pair.start(1);
+    hang_threads(&mut pair, 0, 8);
+    assert!(takes_calls(&mut pair, 0));
+    pair.pass_ms(5_000);
     assert!(!pair.status(0).member && pair.status(1).member);
     assert!(takes_calls(&mut pair, 1));
 }

@@ -8,6 +8,7 @@ mod activity_contexts;
 mod adaptor_life_cycles;
 mod adaptors;
 mod calls;
+mod cell_bytes;
 mod cluster_names;
 mod container;
 mod entity_trees;
@@ -26,6 +27,7 @@ mod null_activities;
 #[expect(dead_code, reason = "other tests need more of it")]
 #[path = "../pair/pair.rs"]
 mod pair;
+mod pending_rows;
 mod post;
 mod priorities;
 mod processed_events;

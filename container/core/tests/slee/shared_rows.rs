@@ -11,7 +11,7 @@ use resilee_sbb::{
 };
 use serde::{Deserialize, Serialize};
 
-const PHONES: ProfileTable = ProfileTable {
+pub const PHONES: ProfileTable = ProfileTable {
     name: "phones",
     about: "",
     attributes: &[Attribute::new("number", AttributeKind::Number { min: 1, max: 999 }).unique()],

@@ -1,4 +1,4 @@
-//! Life cycles of services and what waits in calls (chapter 13.6).
+//! Life cycles of services and what waits in calls.
 
 use crate::pair::Pair;
 use crate::script::{self, fail, hangs, on, selects, take_trace};
@@ -106,6 +106,21 @@ fn a_service_replaces_none_that_is_wanted_beside_it() {
     assert_eq!(take_trace(), ["alpha1 begin", "beta2 begin"]);
 }
 
+/// The same, on an activity that the other one has served alone.
+#[test]
+fn a_service_that_stays_active_does_not_give_way_to_one_that_is_wanted_beside_it() {
+    script::clear();
+    let mut pair = Pair::up();
+    want(&mut pair, &[], &["beta"]);
+    want(&mut pair, &["beta"], &["alpha"]);
+    pair.say(0, "c1 start; fire begin 1 begin");
+    want(&mut pair, &["alpha"], &["beta"]);
+    want(&mut pair, &["beta"], &[]);
+    take_trace();
+    pair.say(0, "c1 fire begin 1 more");
+    assert_eq!(take_trace(), ["alpha2 more", "beta1 more"]);
+}
+
 /// `chooser` has one root entity in the cluster, which has an activity of `c1`.
 fn tied() -> Pair {
     script::clear();
@@ -182,4 +197,15 @@ fn a_service_that_becomes_active_and_is_not_deployed_at_the_other_node_is_an_ala
     assert!(is_told(&pair, "alpha is active in the cluster and not deployed here"));
     want(&mut pair, &[], &["alpha"]);
     assert!(!is_told(&pair, "alpha is active"));
+}
+
+/// Nobody has ever switched it.
+#[test]
+fn a_service_that_begins_something_and_is_not_deployed_at_the_other_node_is_an_alarm_there() {
+    script::clear();
+    let mut pair = Pair::up();
+    without_alpha(&mut pair);
+    assert!(!is_told(&pair, "there are entities of alpha"));
+    pair.say(0, "c1 start; fire begin 1 begin");
+    assert!(is_told(&pair, "there are entities of alpha"));
 }

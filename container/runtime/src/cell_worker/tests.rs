@@ -188,11 +188,15 @@ fn a_handler_that_hangs_loses_its_thread_and_what_waited_behind_it_runs() {
         let fate = workers.abandon(0, DeliveryId(1), Duration::ZERO);
         let Fate::Hangs(fate) = fate else { panic!("{fate:?}") };
         assert!(fate.contains("1 of 16 threads"), "{fate}");
+        assert_eq!((workers.news_of_hanging(), workers.news_of_hanging()), (Some(1), None));
         assert!(matches!(outcome(&mut inputs, 2).await, Outcome::Delivered { .. }));
         *RELEASED.0.lock().unwrap() = true;
         RELEASED.1.notify_all();
         // The thread's late answer; the core refuses it.
         assert!(matches!(outcome(&mut inputs, 1).await, Outcome::Delivered { .. }));
+        while workers.news_of_hanging() != Some(0) {
+            tokio::task::yield_now().await;
+        }
     });
 }
 

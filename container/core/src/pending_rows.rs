@@ -1,0 +1,153 @@
+//! Rows that a turn has written and not committed yet: its own deliveries read them, nobody else.
+//!
+//! | a row that a delivery writes            | what happens                                      |
+//! |-----------------------------------------|---------------------------------------------------|
+//! | no other turn has written               | it stands in the turn until the commit            |
+//! | another turn that still runs has        | nothing but traces and alarms is kept; when that  |
+//! | written                                 | turn has ended, the delivery goes out again       |
+//! | the same, and that turn waits, directly | it rolls back like any other: one of them has to  |
+//! | or not, for the end of this one         |                                                   |
+//!
+//! An operator's change of such a row waits, too (`table_changes.rs`). Of a profile table all rows
+//! count as one, since unique values and the table's size are about all of them.
+//!
+//! Rows that others have committed meanwhile are in `conflicts.rs`.
+
+use crate::commit::RowChange;
+use crate::conflicts::Read;
+use crate::core::Core;
+use crate::event_router::Awaiting;
+use crate::shared_tables::write;
+use resilee_sbb::{CellId, Effect, Outcome, Tables, Timestamp};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Reason of the roll back of a delivery that would wait for a turn which waits for its own.
+pub(crate) const DEADLOCK: &str =
+    "another turn has written a row that this one writes, and waits for one of this turn's rows";
+
+/// Turns that have written rows, and turns that wait for their end.
+#[derive(Debug, Default)]
+pub(crate) struct PendingRows {
+    /// Cells whose turn goes on with rows that are not committed.
+    writers: BTreeSet<CellId>,
+    /// Who waits for the end of a turn, by its cell.
+    waiting: BTreeMap<CellId, Vec<CellId>>,
+}
+
+/// A delivery that goes out again when another turn has ended.
+#[derive(Debug)]
+pub(crate) struct Behind {
+    /// The cell whose turn has to end.
+    writer: CellId,
+    awaiting: Awaiting,
+    read: Read,
+}
+
+impl Core {
+    /// A delivery of this cell goes out: until the turn ends, nobody else writes its rows.
+    pub(crate) fn note_pending_rows(&mut self, id: CellId) {
+        let turn = self.cells.get(&id).and_then(|cell| cell.turn.as_ref());
+        if turn.is_some_and(|turn| !turn.rows.is_empty()) {
+            self.pending_rows.writers.insert(id);
+        }
+    }
+
+    /// The tables as the turn of a cell sees them.
+    pub(crate) fn tables_in_turn(&self, id: CellId) -> Cow<'_, Tables> {
+        let turn = self.cells.get(&id).and_then(|cell| cell.turn.as_ref());
+        let rows = turn.map_or(&[][..], |turn| &turn.rows);
+        if rows.is_empty() {
+            return Cow::Borrowed(&self.tables);
+        }
+        let mut tables = self.tables.clone();
+        for RowChange { table, key, row } in rows {
+            write(&mut tables, &self.configured, table, key, row.as_deref().map(Vec::as_slice));
+        }
+        Cow::Owned(tables)
+    }
+
+    /// Another turn that has written a row which this delivery writes.
+    pub(crate) fn writer_before(&self, id: CellId, outcome: &Outcome) -> Option<CellId> {
+        let Outcome::Delivered { effects, .. } = outcome else { return None };
+        let others = self.pending_rows.writers.iter().filter(|writer| **writer != id);
+        let mut others = others.copied().peekable();
+        others.peek()?;
+        let written: Vec<_> = effects.iter().filter_map(written_by).collect();
+        others.find(|writer| {
+            written.iter().any(|(table, key)| self.has_pending(*writer, table, key)) //
+        })
+    }
+
+    /// True if some turn that runs has written this row.
+    pub(crate) fn is_pending(&self, table: &str, key: &str) -> bool {
+        self.pending_rows.writers.iter().any(|writer| self.has_pending(*writer, table, key))
+    }
+
+    fn has_pending(&self, writer: CellId, table: &str, key: &str) -> bool {
+        let turn = self.cells.get(&writer).and_then(|cell| cell.turn.as_ref());
+        let as_one = self.tables.profile_table(table).is_some();
+        turn.is_some_and(|turn| {
+            turn.rows.iter().any(|row| row.table == table && (as_one || row.key == key))
+        })
+    }
+
+    /// True if the turn of `writer` ends only after that of `id`.
+    pub(crate) fn waits_for(&self, writer: CellId, id: CellId) -> bool {
+        let next = |at: &CellId| {
+            let turn = self.cells.get(at).and_then(|cell| cell.turn.as_ref());
+            turn.and_then(|turn| turn.behind.as_ref()).map(|behind| behind.writer)
+        };
+        // Nobody begins to wait where this would close a ring: it comes to an end.
+        std::iter::successors(Some(writer), next).any(|at| at == id)
+    }
+
+    /// The turn of a cell goes on when that of the writer has ended.
+    pub(crate) fn wait_behind(
+        &mut self,
+        id: CellId,
+        awaiting: Awaiting,
+        read: Read,
+        writer: CellId,
+    ) {
+        let Some(turn) = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut()) else {
+            return;
+        };
+        turn.behind = Some(Box::new(Behind { writer, awaiting, read }));
+        self.pending_rows.waiting.entry(writer).or_default().push(id);
+    }
+
+    /// The turn of a cell has ended, and its rows are committed.
+    pub(crate) fn end_pending_rows(&mut self, now: Timestamp, id: CellId) {
+        self.pending_rows.writers.remove(&id);
+        for waiting in self.pending_rows.waiting.remove(&id).unwrap_or_default() {
+            let turn = self.cells.get_mut(&waiting).and_then(|cell| cell.turn.as_mut());
+            if let Some(behind) = turn.and_then(|turn| turn.behind.take()) {
+                self.send_again(now, waiting, behind.awaiting, behind.read);
+            }
+        }
+    }
+
+    /// The cell belongs to another node, and with it all that write into the tables.
+    pub(crate) fn forget_pending_rows(&mut self, id: CellId) {
+        self.pending_rows.writers.remove(&id);
+        self.pending_rows.waiting.remove(&id);
+    }
+
+    /// Turns that wait for the end of one that does not run, in words.
+    pub(crate) fn check_pending_rows(&self, found: &mut Vec<String>) {
+        for (writer, waiting) in &self.pending_rows.waiting {
+            if self.cells.get(writer).is_none_or(|cell| cell.turn.is_none()) {
+                found.push(format!("{waiting:?} wait for rows of {writer}, which writes none"));
+            }
+        }
+    }
+}
+
+/// Table and key of the row that an effect writes.
+pub(crate) fn written_by(effect: &Effect) -> Option<(&str, &str)> {
+    match effect {
+        Effect::PutRow { table, key, .. } | Effect::RemoveRow { table, key } => Some((table, key)),
+        _ => None,
+    }
+}
