@@ -6,7 +6,6 @@
 //! but in `examples/tests`.
 
 mod checks;
-mod disk;
 mod family;
 mod host;
 mod local_clock;

@@ -1,7 +1,6 @@
 //! One node of a simulated cluster: the core with its services and adaptor, and its disk. It dies
 //! and starts again; the disk stays.
 
-use crate::disk::Disk;
 use crate::family::Family;
 use crate::host::{Host, TALK_MS};
 use crate::local_clock::LocalClock;
@@ -16,6 +15,7 @@ use resilee_sbb::{Deliver, LinkedSbb, Outcome, Tables, Timestamp, encode};
 use resilee_sip_api::{ACCOUNTS, Account};
 use resilee_sip_proto::TimerConfig;
 use resilee_sip_ra::{CallLimits, SipRa, SipRaConfig};
+use resilee_test_slee::Disk;
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -2,6 +2,8 @@
 //! service runs in it as it runs in a node, with replication and takeover, but without a protocol:
 //! the test starts activities, fires events on them and ends them.
 //!
+//! A [`Disk`] loses what was not flushed; whoever builds a world of its own may use it.
+//!
 //! Handlers run at once, what is stored counts as flushed at once, and time passes when the test
 //! says so. Not here: SIP (`resilee-sip-ra`), what a store does when it fails, networks that lose
 //! something (the simulator).
@@ -47,7 +49,9 @@
 //! ```
 
 mod adaptor;
+mod disk;
 mod slee;
 
 pub use adaptor::EventType;
+pub use disk::Disk;
 pub use slee::{Slee, TestActivity};

@@ -1,11 +1,11 @@
 //! Development tasks: what a person and continuous integration run, and nothing else.
 //!
 //! This file is the command line. What each task does is in the file of its name: [`lint`],
-//! [`tidy`], [`full_test`], [`mod@bench`], [`bench_slee`], [`bench_sip`], [`bench_registrations`],
-//! [`soak`]; `bench` and `soak` share [`pair`] (the processes under load), [`phones`] and
-//! [`own_network`], all that measure [`figures`], two of them [`valgrind`]. The rest are [`steps`],
-//! [`command`] (child processes), [`system_programs`], [`libtest_tally`] and [`deny`]. Nothing here
-//! is part of Resilee itself.
+//! [`tidy`], [`full_test`], [`new_service`], [`mod@bench`], [`bench_slee`], [`bench_sip`],
+//! [`bench_registrations`], [`soak`]; `bench` and `soak` share [`pair`] (the processes under load),
+//! [`phones`] and [`own_network`], all that measure [`figures`], two of them [`valgrind`]. The rest
+//! are [`steps`], [`command`] (child processes), [`system_programs`], [`libtest_tally`] and
+//! [`deny`]. Nothing here is part of Resilee itself.
 
 mod bench;
 mod bench_registrations;
@@ -17,6 +17,7 @@ mod figures;
 mod full_test;
 mod libtest_tally;
 mod lint;
+mod new_service;
 mod own_network;
 mod pair;
 mod phones;
@@ -62,6 +63,9 @@ enum Task {
         #[command(flatten)]
         dry_run: DryRun,
     },
+    /// Write a project with a service of one's own, which builds and has a test
+    #[command(after_long_help = new_service::HELP)]
+    NewService(new_service::Options),
     /// Let the simulator explore new seeds; a failing one prints the command that replays it
     Sweep {
         /// How long to explore
@@ -110,6 +114,7 @@ fn main() -> ExitCode {
             checked.inspect(|()| steps.finish())
         }
         Task::Test { only, dry_run } => full_test::run(&root, &only, dry_run.mode()),
+        Task::NewService(options) => new_service::run(&root, &options),
         Task::Sweep { minutes, dry_run } => full_test::sweep(&root, minutes, dry_run.mode()),
         Task::Bench(options) => bench::run(&root, &options),
         Task::BenchSlee(options) => bench_slee::run(&root, &options),

@@ -1,10 +1,10 @@
 //! What goes wrong besides datagrams: deaths, drains, pauses, cuts, resets.
 
 use super::{Action, World, balancer_socket};
-use crate::disk::Disk;
 use crate::plan::{Cut, Fault, Process};
 use resilee_core::Input;
 use resilee_core::management::Command;
+use resilee_test_slee::Disk;
 use std::net::SocketAddr;
 use std::time::Duration;
 

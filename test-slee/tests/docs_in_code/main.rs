@@ -24,8 +24,12 @@ fn check(page: &str, sources: &[&str]) {
 
 #[test]
 fn first_sbb_shows_code_that_runs() {
-    let sources =
-        [include_str!("one_sbb.rs"), include_str!("a_child.rs"), include_str!("a_timer.rs")];
+    let sources = [
+        include_str!("one_sbb.rs"),
+        include_str!("a_child.rs"),
+        include_str!("a_timer.rs"),
+        include_str!("../../../templates/service/tests/calls.rs"),
+    ];
     check(include_str!("../../../docs/first-sbb.md"), &sources);
 }
 
