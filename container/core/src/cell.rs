@@ -19,6 +19,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 /// Activities and entities have smaller numbers: the next one can always be given.
 const NUMBERS_END: u32 = u32::MAX / 2;
+/// With fewer numbers left a cell takes in nothing more that needs one of them from outside.
+const NUMBERS_LEFT_MIN: u32 = 1 << 20;
 
 /// What waits for a turn of its cell.
 #[derive(Debug)]
@@ -77,6 +79,11 @@ pub(crate) struct Cell {
 }
 
 impl Cell {
+    /// True if it has almost no numbers left for activities or posts: after two thousand million.
+    pub fn is_used_up(&self) -> bool {
+        self.head.next_activity.max(self.head.posted) >= NUMBERS_END - NUMBERS_LEFT_MIN
+    }
+
     /// A cell that is born with its first message.
     pub fn born(id: CellId, key: CellKey, now: Timestamp) -> Self {
         let head = Head {

@@ -35,7 +35,8 @@ impl Cell {
         let posted = self.posted.values().map(|posted| posted.post.size() + PART_BYTES);
         let ties = self.ties.values().map(|tie| of_tie(&tie.root));
         let parts = activities.chain(entities).chain(retries).chain(posted).chain(ties);
-        parts.sum::<usize>() + self.timers.len() * PART_BYTES
+        let journals = self.head.recorded.iter().map(|it| it.len() + PART_BYTES);
+        parts.chain(journals).sum::<usize>() + self.timers.len() * PART_BYTES
     }
 
     /// True if one more event may be kept.
@@ -103,6 +104,18 @@ impl Cell {
                 }
                 Effect::StartActivity { .. } | Effect::SetTimer { .. } => grown += PART_BYTES,
                 Effect::BindName { name, .. } => grown += name.len(),
+                Effect::Record { journal, .. } if !self.head.recorded.contains(journal) => {
+                    grown += journal.len() + PART_BYTES;
+                }
+                Effect::Mask { entity, activity, events } => {
+                    grown += of_mask(events);
+                    let known = self.entities.get(entity).and_then(|it| it.masks.get(activity));
+                    shrunk += known.map_or(0, of_mask);
+                }
+                Effect::SuspendEvent { .. } => {
+                    let turn = self.turn.as_ref().and_then(|turn| turn.current.as_ref());
+                    grown += turn.map_or(0, |routing| of_event(&routing.event));
+                }
                 Effect::Fire { payload, .. } | Effect::Command { payload, .. } => {
                     // Of another cell's activity it is posted; else it is no part of this cell.
                     grown += if self.ties.is_empty() { 0 } else { payload.len() };
@@ -159,7 +172,12 @@ fn of_activity(activity: &Activity) -> usize {
 fn of_entity(entity: &Entity) -> usize {
     entity.state.bytes.len()
         + entity.convergence_name.as_ref().map_or(0, |it| it.len())
+        + entity.masks.values().map(of_mask).sum::<usize>()
         + PART_BYTES
+}
+
+fn of_mask(events: &BTreeSet<String>) -> usize {
+    events.iter().map(|event| event.len() + PART_BYTES).sum()
 }
 
 fn of_tie(root: &RootName) -> usize {

@@ -135,9 +135,13 @@ impl Core {
                 self.put_row(id, CLUSTER_NAMES.to_owned(), name, Some(row));
             }
             Post::Pass { event_type, payload } => {
+                // Not heard: it is said again when there may be room.
+                if holder.is_some() && !cell.has_room_for_posts(1, payload.len()) {
+                    return self.count_drop("event for a name behind too many others");
+                }
                 // Its tie is over at once, and knows the same post if it comes again.
                 cell.open_passing(word, sequence);
-                match holder.filter(|_| cell.has_room_for_posts(1, payload.len())) {
+                match holder {
                     Some(tie) => {
                         let post = Post::Fire { event_type, payload };
                         cell.post(Posted { tie, post, opens: None, initial: false });

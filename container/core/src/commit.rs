@@ -184,6 +184,9 @@ pub(crate) struct Suspended {
     /// Root entities of other cells that a selector named for it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub named: BTreeSet<RootName>,
+    /// The service that suspended it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
 }
 
 /// An SBB entity.

@@ -83,10 +83,25 @@ impl Core {
         self.end_pending_rows(now, id);
         if over {
             self.bury(now, id);
-        } else if self.rests(id.cohort) {
-            // What waits in its inbox waits for the end of the hand-over.
-        } else if let Some(input) = self.next_input(now, id) {
-            self.begin_turn(now, id, input);
+        } else {
+            // Its next turn may begin at once, so that a snapshot would never find it between two.
+            self.advance_snapshots();
+            // Not here: with a long inbox this would go as deep as that is long.
+            self.next_turns.push_back(id);
+        }
+    }
+
+    /// Begins the turns of cells for which something waits.
+    pub(crate) fn begin_next_turns(&mut self, now: Timestamp) {
+        while let Some(id) = self.next_turns.pop_front() {
+            // What waits in its inbox may wait for the end of a hand-over.
+            let is_ready = self.cells.get(&id).is_some_and(|cell| cell.live && cell.turn.is_none());
+            if is_ready
+                && !self.rests(id.cohort)
+                && let Some(input) = self.next_input(now, id)
+            {
+                self.begin_turn(now, id, input);
+            }
         }
     }
 
@@ -124,14 +139,18 @@ impl Core {
             let last = match cell.head.scope {
                 Scope::Tables if self.planted.is(PlantedFault::AnswerRowsAtOnce) => 0,
                 Scope::Tables => self.gate.last_commit(),
-                Scope::Call => cell.last_commit,
+                Scope::Call => cell.last_commit.max(turn.read_up_to),
             };
+            cell.last_commit = last.max(cell.last_commit);
             let place = (id, cell.head.scope);
             self.observe(|| Observed::Said { cell: Some(place), egress: turn.egress.clone() });
             self.say_behind(last, turn.words);
             return self.send_behind(last, turn.egress);
         }
         let number = self.gate.next_commit();
+        if !turn.rows.is_empty() {
+            self.rows_commit = number;
+        }
         cell.last_commit = number;
         cell.changed_at = self.clock.now();
         cell.committed = true;

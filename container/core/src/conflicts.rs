@@ -8,7 +8,8 @@
 //! |                                         | out again, with the tables as they are now         |
 //! | a turn that still runs has written      | the same, when that turn has ended                 |
 //! |                                         | (`pending_rows.rs`)                                |
-//! | was so [`CONFLICTS_MAX`] times          | rolls back like any other                          |
+//! | was so [`CONFLICTS_MAX`] times, since   | rolls back like any other                          |
+//! | it writes other rows each time          |                                                    |
 //!
 //! Rows that it only read are not compared: what it decided by them may be out of date, as any
 //! look-up may.
@@ -16,15 +17,15 @@
 use crate::core::Core;
 use crate::deliveries::roll_back;
 use crate::event_router::Awaiting;
-use crate::pending_rows::written_by;
+use crate::pending_rows::Rows;
 use resilee_sbb::{CellId, DeliveryId, Event, Outcome, Tables, Task, Timestamp};
 
-/// How often a delivery goes out again. Each time somebody else got through, so there is no
-/// standstill.
+/// How often a delivery goes out again. The rows that it wrote are its own from the second time
+/// on, so that it gets through unless it writes others then.
 const CONFLICTS_MAX: u32 = 10;
 /// Reason of the roll back after that.
 pub(crate) const GIVEN_UP: &str =
-    "rows that it writes were written by others each time, also when it was delivered again";
+    "it writes rows that others have written, and other ones each time that it is delivered again";
 
 /// What a delivery that may write rows went out with.
 #[derive(Debug)]
@@ -59,21 +60,19 @@ pub(crate) enum Conflict {
 
 impl Core {
     /// What is in the way of the rows that a delivery writes.
-    pub(crate) fn conflict(&self, id: CellId, read: &Read, outcome: &Outcome) -> Option<Conflict> {
-        let pending = self.writer_before(id, outcome).map(Conflict::Pending);
-        pending.or_else(|| self.is_outdated(id, read, outcome).then_some(Conflict::Outdated))
+    pub(crate) fn conflict(&self, id: CellId, read: &Read, rows: &Rows) -> Option<Conflict> {
+        if rows.is_empty() {
+            return None;
+        }
+        let pending = self.writer_before(id, rows).map(Conflict::Pending);
+        pending.or_else(|| self.is_outdated(id, read, rows).then_some(Conflict::Outdated))
     }
 
     /// True if a row that a delivery writes is not as it read it: another cell wrote it, or an
     /// operator.
-    fn is_outdated(&self, id: CellId, read: &Read, outcome: &Outcome) -> bool {
-        let Outcome::Delivered { effects, .. } = outcome else { return false };
-        let mut written = effects.iter().filter_map(written_by).peekable();
-        if written.peek().is_none() {
-            return false;
-        }
+    fn is_outdated(&self, id: CellId, read: &Read, rows: &Rows) -> bool {
         let tables = self.tables_in_turn(id);
-        written.any(|(table, key)| read.tables.get(table, key) != tables.get(table, key))
+        rows.iter().any(|(table, key)| read.tables.get(table, key) != tables.get(table, key))
     }
 
     /// What a delivery did is undone.
@@ -96,7 +95,10 @@ impl Core {
         id: CellId,
         awaiting: Awaiting,
         read: Read,
+        rows: Rows,
     ) {
+        let turn = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut());
+        turn.into_iter().for_each(|turn| turn.reserved.extend(rows.clone()));
         let next = DeliveryId(self.next_delivery);
         self.send_out(now, id, awaiting.service, awaiting.entity, read.event, read.task);
         let again = self.deliveries.get_mut(&next).and_then(|out| out.read.as_mut());

@@ -58,6 +58,8 @@ pub struct Core {
     pub(crate) view: View,
     /// Where the balancer's last heartbeat came from.
     pub(crate) seat_address: Option<SocketAddr>,
+    /// Cells whose turn has ended, and for which more may wait.
+    pub(crate) next_turns: VecDeque<CellId>,
     /// Cells owned here, and cells held as backup.
     pub(crate) cells: BTreeMap<CellId, Cell>,
     /// Living cells by what their messages share.
@@ -68,6 +70,8 @@ pub struct Core {
     pub(crate) written_over: WrittenOver,
     pub(crate) changes: Changes,
     pub(crate) pending_rows: PendingRows,
+    /// The last commit of this run that wrote rows.
+    pub(crate) rows_commit: u64,
     pub(crate) life_cycles: LifeCycles,
     /// Records of an earlier run that were not held when it ended.
     pub(crate) unpublished: Vec<(CellId, Record)>,
@@ -226,12 +230,14 @@ impl Core {
             wall_clock_alarm: None,
             view: View::default(),
             seat_address: None,
+            next_turns: VecDeque::new(),
             cells: BTreeMap::new(),
             index: BTreeMap::new(),
             configured: tables,
             written_over: WrittenOver::new(),
             changes: Changes::default(),
             pending_rows: PendingRows::default(),
+            rows_commit: 0,
             unpublished: Vec::new(),
             from_store: !empty,
             empty_store: knows_nothing,
@@ -320,6 +326,7 @@ impl Core {
             Input::Drain => self.on_drain(),
         }
         let now = self.clock.now();
+        self.begin_next_turns(now);
         self.drive_member(now);
         self.advance_joiners(now);
         self.release();
@@ -330,6 +337,7 @@ impl Core {
         self.advance_changes(now);
         self.advance_usage_sums(now);
         self.look_for_undeployed(now);
+        self.begin_next_turns(now);
         self.end_drain();
     }
 

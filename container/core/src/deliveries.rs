@@ -21,7 +21,7 @@ use crate::conflicts::{Conflict, GIVEN_UP, Read};
 use crate::core::Core;
 use crate::event_router::{Audience, Awaiting, Recipient, RolledBack};
 use crate::io::Output;
-use crate::pending_rows::DEADLOCK;
+use crate::pending_rows::{DEADLOCK, Rows, rows_written};
 use crate::resource_adaptor::Scope;
 use crate::retry::Retried;
 use crate::shared_tables::refuse_rows;
@@ -142,9 +142,13 @@ impl Core {
             limits: self.config.limits.delivery,
             is_for_one,
             now,
-            seed: delivery.0 ^ id.cohort.0.rotate_left(17) ^ id.number.rotate_left(40),
+            seed: delivery.0
+                ^ self.config.me.incarnation.rotate_left(51)
+                ^ id.cohort.0.rotate_left(17)
+                ^ id.number.rotate_left(40),
         };
         if let Some(turn) = cell.turn.as_mut() {
+            turn.read_up_to = self.rows_commit;
             turn.awaiting = Some(Awaiting { delivery, service, entity, created, selects });
         }
         let out = Out { cell: id, since: now, service, overdue: None, read };
@@ -172,19 +176,20 @@ impl Core {
         let Some(awaiting) = turn.awaiting.take_if(|awaiting| awaiting.delivery == delivery) else {
             return;
         };
-        let outcome = match read.map(|read| (self.conflict(id, &read, &outcome), read)) {
+        let rows = read.as_ref().map_or_else(Rows::new, |_| rows_written(&outcome));
+        let outcome = match read.map(|read| (self.conflict(id, &read, &rows), read)) {
             None | Some((None, _)) => self.verify(id, awaiting, outcome),
             Some((Some(_), read)) if read.is_given_up() => roll_back(GIVEN_UP.to_owned(), outcome),
             Some((Some(Conflict::Outdated), read)) => {
                 self.undo(now, id, awaiting, outcome);
-                return self.send_again(now, id, awaiting, *read);
+                return self.send_again(now, id, awaiting, *read, rows);
             }
             Some((Some(Conflict::Pending(writer)), _)) if self.waits_for(writer, id) => {
                 roll_back(DEADLOCK.to_owned(), outcome)
             }
             Some((Some(Conflict::Pending(writer)), read)) => {
                 self.undo(now, id, awaiting, outcome);
-                return self.wait_behind(id, awaiting, *read, writer);
+                return self.wait_behind(id, awaiting, *read, rows, writer);
             }
         };
         match outcome {
@@ -356,7 +361,9 @@ impl Core {
             turn.new_root_name = Some(convergence_name);
             return self.deliver(now, id, Recipient::Root { service: awaiting.service });
         };
-        if let Some(context) = cell.activities.get_mut(&activity)
+        // Nor does it take over what another version of it serves, or is to serve.
+        let gives_way = entrance.open && !admitted || self.life_cycles.is_replaced(service);
+        if let Some(context) = cell.activities.get_mut(&activity).filter(|_| !gives_way)
             && context.attached.insert(known)
             && let Some(turn) = cell.turn.as_mut()
         {

@@ -57,6 +57,12 @@ impl Core {
             Effect::Mask { .. } if self.planted.is(PlantedFault::ForgetMask) => {}
             effect => {
                 let Some(cell) = self.cells.get_mut(&id) else { return };
+                if let Effect::SuspendEvent { .. } = &effect
+                    && let Some(turn) = cell.turn.as_mut()
+                    && let Some(routing) = turn.current.as_mut()
+                {
+                    routing.suspended_by = service;
+                }
                 if self.planted.is(PlantedFault::RecordTwice) {
                     cell.head.recorded.clear();
                 }

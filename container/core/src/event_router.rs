@@ -30,7 +30,7 @@ use crate::cell::Cell;
 use crate::commit::{Entity, Part, Record, RowChange};
 use crate::entity_tree::{Precedence, descriptor_of, precedence, root_precedence};
 use crate::life_cycles::Entrance;
-use crate::pending_rows::Behind;
+use crate::pending_rows::{Behind, Rows};
 use crate::resource_adaptor::Egress;
 use crate::ties::RootName;
 use crate::words::Word;
@@ -47,6 +47,8 @@ pub(crate) struct Turn {
     pub current: Option<Routing>,
     /// The delivery that is out.
     pub awaiting: Option<Awaiting>,
+    /// Rows of shared tables that nobody else writes before the turn has ended.
+    pub reserved: Rows,
     /// A delivery that waits for the end of another cell's turn.
     pub behind: Option<Box<Behind>>,
     /// A roll back that its entity is to hear of next.
@@ -61,6 +63,8 @@ pub(crate) struct Turn {
     pub egress: Vec<Egress>,
     /// Rows of shared tables.
     pub rows: Vec<RowChange>,
+    /// The last commit with rows that its deliveries could read.
+    pub read_up_to: u64,
     /// Records for journals.
     pub records: Vec<Record>,
     /// Activities whose end is still to be delivered.
@@ -73,6 +77,8 @@ pub(crate) struct Turn {
     pub words: Vec<Word>,
     /// In a root cell: the mirror whose event the root entity gets, or is created by.
     pub founds: Option<u32>,
+    /// In a root cell: mirrors whose events waited, each of which may be such a one.
+    pub may_found: BTreeSet<u32>,
     /// Events among them that waited behind a suspended one: this turn did not cause them.
     pub resumed_events: usize,
     /// Ticket of the removal that it is, if it is one.
@@ -112,6 +118,8 @@ pub(crate) struct Routing {
     pub declined: bool,
     /// When it goes on by itself, if a handler suspended it.
     pub suspended_until: Option<resilee_sbb::Timestamp>,
+    /// Name of that handler's service.
+    pub suspended_by: &'static str,
     /// Root entities of other cells that a selector named for it.
     pub named: BTreeSet<RootName>,
 }
@@ -158,6 +166,7 @@ impl Routing {
             failed: false,
             declined: false,
             suspended_until: None,
+            suspended_by: "",
             named: BTreeSet::new(),
         }
     }
@@ -249,11 +258,13 @@ impl Routing {
     /// again: what it would get follows behind.
     fn kept_for_unattached(&self, cell: &Cell, service: &Descriptor) -> Option<u32> {
         let activity = self.event.activity.number;
-        let number = cell.kept_for(service.name, activity)?;
         let attached = cell.activities.get(&activity).map(|activity| &activity.attached);
-        let waits = self.unserved(number) && !attached.is_some_and(|it| it.contains(&number));
+        let waits = |number: &u32| {
+            self.unserved(*number) && !attached.is_some_and(|it| it.contains(number)) //
+        };
         let gets = self.is_for_all() || service.receives(&self.event.event_type);
-        (waits && gets && !cell.head.quarantined.contains(service.name)).then_some(number)
+        let gets = gets && !cell.head.quarantined.contains(service.name);
+        cell.kept_for(service.name, activity).filter(|_| gets).find(waits)
     }
 
     /// True if a handler of the service hung in this cell, or in a root cell that had the activity.
@@ -320,7 +331,7 @@ impl Routing {
             cell.entities.get(entity).is_some_and(|it| it.service == descriptor.name)
         };
         attached.into_iter().flatten().any(|entity| of_service(&entity))
-            || cell.kept_for(descriptor.name, number).is_some()
+            || cell.kept_for(descriptor.name, number).next().is_some()
             || cell.is_tied_to(descriptor.name, number)
     }
 

@@ -78,6 +78,12 @@ impl Core {
         let null = known.is_some_and(|activity| activity.null);
         let mut forwarded = false;
         for tie in cell.ties_of(number, ends) {
+            // A service of which a handler hung gets nothing more of it but its end.
+            let root = self.cells.get(&id).and_then(|cell| Some(&cell.ties.get(&tie)?.root));
+            let hung = root.is_some_and(|root| self.has_hung(id, number, &root.service));
+            if hung && !ends {
+                continue;
+            }
             let post = match ends {
                 true => Post::End,
                 false => Post::Event {
@@ -102,6 +108,15 @@ impl Core {
             forwarded = true;
         }
         forwarded
+    }
+
+    /// True if a handler of a service hung in a cell, or in a root cell that had the activity.
+    fn has_hung(&self, id: CellId, activity: u32, service: &str) -> bool {
+        self.cells.get(&id).is_some_and(|cell| {
+            let known = cell.activities.get(&activity);
+            cell.head.quarantined.contains(service)
+                || known.is_some_and(|known| known.hung_roots.contains(service))
+        })
     }
 
     fn lose_post(&mut self, now: Timestamp, id: CellId, event: &Event) {

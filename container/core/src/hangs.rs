@@ -13,7 +13,7 @@
 //! A quarantined service gets nothing of this cell any more: not the rest of the turn, nor what
 //! waits in the inbox, nor anything after a takeover. So one entity costs one worker. Its trees in
 //! the cell are removed, as they would else hold what nobody ends; what they had been tried again
-//! with is lost, with an alarm. The other services, and other cells, go on.
+//! with is lost, with an alarm, and what it has suspended goes on. The other services, and other cells, go on.
 //!
 //! Each handler that hangs keeps a thread until it returns. While too many of them do
 //!
@@ -196,6 +196,8 @@ impl Core {
         let trees = cell.entities.iter().filter(|(_, entity)| entity.service == service);
         let trees: Vec<_> = trees.map(|(number, _)| *number).collect();
         cell.remove_entities(&trees);
+        self.resume_all_of(id, service);
+        let Some(cell) = self.cells.get_mut(&id) else { return };
         let of_service = |(_, retry): &(&u32, &Retry)| retry.service == service;
         let kept: Vec<_> = cell.retries.iter().filter(of_service).collect();
         let count: usize = kept.iter().map(|(_, retry)| retry.events.len()).sum();

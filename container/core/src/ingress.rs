@@ -182,7 +182,7 @@ impl Core {
         }
         let rests = self.rests(id.cohort);
         let Some(cell) = self.cells.get_mut(&id) else { return };
-        if cell.turn.is_none() && !rests {
+        if cell.turn.is_none() && cell.inbox.is_empty() && !rests {
             return self.begin_turn(now, id, input);
         }
         let is_full = cell.inbox.len() >= self.config.limits.inbox_max;

@@ -111,6 +111,14 @@ impl Entrance {
 }
 
 impl LifeCycles {
+    /// True if another service takes what this one took until it was deactivated.
+    pub fn is_replaced(&self, service: &str) -> bool {
+        let replaces = |entrance: &Entrance| {
+            entrance.open && entrance.instead_of.iter().any(|old| old == service)
+        };
+        self.entrances.iter().any(replaces)
+    }
+
     /// As long as nobody has said anything.
     pub fn new(services: &[Descriptor]) -> Self {
         let entrance = |service: &Descriptor| {

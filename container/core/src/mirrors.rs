@@ -73,7 +73,7 @@ impl Core {
     fn refuse_mirror(&mut self, now: Timestamp, root: &RootName, full: &str) {
         self.count_drop("activity beyond those of one root entity");
         let name: String = root.name.chars().take(64).collect();
-        let text = format!("the root entity {name:?} has {full}: a further one is not tied to it");
+        let text = format!("the root entity {name:?} {full}: a further one is not tied to it");
         self.raise_alarm(now, Severity::Major, &root.service, &text);
     }
 
@@ -123,10 +123,13 @@ impl Cell {
         let mirrors = self.ties.values().filter(|tie| tie.far.is_some()).count();
         let (max, bytes_max) = (limits.mirrors_per_cell_max, limits.cell_bytes_max);
         if mirrors >= max {
-            return Some(format!("{max} activities of other cells"));
+            return Some(format!("has {max} activities of other cells"));
+        }
+        if self.is_used_up() {
+            return Some("had activities of other cells until its numbers were used up".to_owned());
         }
         (!self.has_room_for_mirror(root, limits)).then(|| {
-            format!("{bytes_max} bytes and activities of other cells (limits.cell_bytes_max)")
+            format!("has {bytes_max} bytes and activities of other cells (limits.cell_bytes_max)")
         })
     }
 

@@ -3,8 +3,10 @@
 //! | a row that a delivery writes            | what happens                                      |
 //! |-----------------------------------------|---------------------------------------------------|
 //! | no other turn has written               | it stands in the turn until the commit            |
-//! | another turn that still runs has        | nothing but traces and alarms is kept; when that  |
-//! | written                                 | turn has ended, the delivery goes out again       |
+//! | others have committed meanwhile         | nothing but traces and alarms is kept; it goes    |
+//! |                                         | out again, and the row is its turn's from then on |
+//! | another turn that still runs has        | the same, when that turn has ended; those that    |
+//! | written, or that goes out again for     | wait for one row get it one after the other       |
 //! | the same, and that turn waits, directly | it rolls back like any other: one of them has to  |
 //! | or not, for the end of this one         |                                                   |
 //!
@@ -42,13 +44,17 @@ pub(crate) struct Behind {
     writer: CellId,
     awaiting: Awaiting,
     read: Read,
+    rows: Rows,
 }
+
+/// Tables and keys of rows.
+pub(crate) type Rows = BTreeSet<(String, String)>;
 
 impl Core {
     /// A delivery of this cell goes out: until the turn ends, nobody else writes its rows.
     pub(crate) fn note_pending_rows(&mut self, id: CellId) {
         let turn = self.cells.get(&id).and_then(|cell| cell.turn.as_ref());
-        if turn.is_some_and(|turn| !turn.rows.is_empty()) {
+        if turn.is_some_and(|turn| !turn.rows.is_empty() || !turn.reserved.is_empty()) {
             self.pending_rows.writers.insert(id);
         }
     }
@@ -68,15 +74,12 @@ impl Core {
     }
 
     /// Another turn that has written a row which this delivery writes.
-    pub(crate) fn writer_before(&self, id: CellId, outcome: &Outcome) -> Option<CellId> {
-        let Outcome::Delivered { effects, .. } = outcome else { return None };
+    pub(crate) fn writer_before(&self, id: CellId, rows: &Rows) -> Option<CellId> {
         let others = self.pending_rows.writers.iter().filter(|writer| **writer != id);
-        let mut others = others.copied().peekable();
-        others.peek()?;
-        let written: Vec<_> = effects.iter().filter_map(written_by).collect();
-        others.find(|writer| {
-            written.iter().any(|(table, key)| self.has_pending(*writer, table, key)) //
-        })
+        let writes = |writer: &&CellId| {
+            rows.iter().any(|(table, key)| self.has_pending(**writer, table, key)) //
+        };
+        others.into_iter().find(writes).copied()
     }
 
     /// True if some turn that runs has written this row.
@@ -88,7 +91,10 @@ impl Core {
         let turn = self.cells.get(&writer).and_then(|cell| cell.turn.as_ref());
         let as_one = self.tables.profile_table(table).is_some();
         turn.is_some_and(|turn| {
-            turn.rows.iter().any(|row| row.table == table && (as_one || row.key == key))
+            let same = |of: &str, row: &str| of == table && (as_one || row == key);
+            let mut reserved = turn.reserved.iter();
+            turn.rows.iter().any(|row| same(&row.table, &row.key))
+                || reserved.any(|(of, row)| same(of, row))
         })
     }
 
@@ -108,12 +114,13 @@ impl Core {
         id: CellId,
         awaiting: Awaiting,
         read: Read,
+        rows: Rows,
         writer: CellId,
     ) {
         let Some(turn) = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut()) else {
             return;
         };
-        turn.behind = Some(Box::new(Behind { writer, awaiting, read }));
+        turn.behind = Some(Box::new(Behind { writer, awaiting, read, rows }));
         self.pending_rows.waiting.entry(writer).or_default().push(id);
     }
 
@@ -122,8 +129,14 @@ impl Core {
         self.pending_rows.writers.remove(&id);
         for waiting in self.pending_rows.waiting.remove(&id).unwrap_or_default() {
             let turn = self.cells.get_mut(&waiting).and_then(|cell| cell.turn.as_mut());
-            if let Some(behind) = turn.and_then(|turn| turn.behind.take()) {
-                self.send_again(now, waiting, behind.awaiting, behind.read);
+            let Some(behind) = turn.and_then(|turn| turn.behind.take()) else { continue };
+            let Behind { awaiting, read, rows, .. } = *behind;
+            // One of them goes out with the row, and the others wait for that one.
+            match self.writer_before(waiting, &rows) {
+                Some(next) if !self.waits_for(next, waiting) => {
+                    self.wait_behind(waiting, awaiting, read, rows, next);
+                }
+                _ => self.send_again(now, waiting, awaiting, read, rows),
             }
         }
     }
@@ -142,6 +155,13 @@ impl Core {
             }
         }
     }
+}
+
+/// The rows that a delivery writes.
+pub(crate) fn rows_written(outcome: &Outcome) -> Rows {
+    let Outcome::Delivered { effects, .. } = outcome else { return Rows::new() };
+    let written = effects.iter().filter_map(written_by);
+    written.map(|(table, key)| (table.to_owned(), key.to_owned())).collect()
 }
 
 /// Table and key of the row that an effect writes.

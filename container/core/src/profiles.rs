@@ -52,13 +52,16 @@ impl Core {
     /// The row that makes a profile what the configuration says.
     pub(crate) fn profile_reset(&self, table: &str, name: &str) -> Result<Vec<RowChange>, String> {
         let table = self.known_profile_table(table)?;
-        if self.configured.get(table.name, name).is_none() {
+        let Some(row) = self.configured.get(table.name, name) else {
             let error =
                 table.error(name, None, "it is not in the configuration: remove it instead");
             return Err(error.to_string());
-        }
+        };
         if self.is_configured(table.name, name) {
             return Ok(Vec::new());
+        }
+        if let Some(wrong) = wrong_in(&self.tables, table.name, name, row) {
+            return Err(wrong);
         }
         let (table, key) = (table.name.to_owned(), name.to_owned());
         Ok(vec![RowChange { table, key, row: None }])

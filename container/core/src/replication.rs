@@ -4,12 +4,12 @@
 //! the same stream, so a piece (the whole cell as it is when the piece is made) is never older
 //! than a commit before it, and never newer than one behind it.
 
-use crate::commit::Commit;
+use crate::commit::{Commit, RowChange};
 use crate::core::{Core, Joining};
 use crate::frame::{Extra, Frame, FrameError, Update};
 use crate::inspection::Observed;
 use crate::io::Output;
-use crate::link::Mode;
+use crate::link::{Link, Mode};
 use crate::management::Notice;
 use crate::offer::Offer;
 use crate::store::{Progress, StoreOp, StoredRecord, Tree};
@@ -21,6 +21,8 @@ use std::time::Duration;
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 /// Rows of a table in one piece of a snapshot.
 const ROWS_PER_PIECE: usize = 256;
+/// Bytes of rows, or of records, in one piece, if it has more than one.
+const PIECE_BYTES_MAX: usize = 1024 * 1024;
 /// Of what is wrong with a frame: some of it is the peer's own text.
 const REASON_CHARS_MAX: usize = 200;
 /// Records of a journal in one piece of a snapshot.
@@ -142,7 +144,9 @@ impl Core {
                 }
                 self.note_empty_store(now, from, empty);
                 let rows = self.snapshot_rows();
-                let rows = rows.chunks(ROWS_PER_PIECE).map(|piece| Update::Rows(piece.to_vec()));
+                let size =
+                    |row: &RowChange| row.key.len() + row.row.as_ref().map_or(0, |it| it.len());
+                let rows = pieces(rows, ROWS_PER_PIECE, size).into_iter().map(Update::Rows);
                 let records = self.waiting_records().into_iter().chain(self.records_in_memory());
                 let pieces: Vec<_> = rows.chain(records).collect();
                 let Some(link) = self.links.get_mut(&from.node) else { return };
@@ -272,6 +276,13 @@ impl Core {
         }
     }
 
+    /// Goes on with snapshots that wait for a cell whose turn has just ended.
+    pub(crate) fn advance_snapshots(&mut self) {
+        let waits = |link: &&Link| matches!(link.mode, Mode::Cells(_));
+        let peers: Vec<_> = self.links.values().filter(waits).map(|it| it.peer.clone()).collect();
+        peers.iter().for_each(|peer| self.advance_joiner(peer));
+    }
+
     fn advance_joiner(&mut self, peer: &NodeName) {
         loop {
             let Some(link) = self.links.get_mut(peer).filter(|link| link.has_room()) else {
@@ -350,7 +361,9 @@ impl Core {
         match records.last().map(|record| record.sequence + 1) {
             Some(from) => {
                 link.mode = Mode::Records { journal, from, loading: false };
-                if link.push(&Update::Records { journal: name, records }, 0).is_err() {
+                let pieces = pieces(records, RECORDS_PER_PIECE, |it| it.record.len());
+                let update = |records| Update::Records { journal: name.clone(), records };
+                if pieces.into_iter().any(|records| link.push(&update(records), 0).is_err()) {
                     self.refuse_joiner(&peer);
                 }
             }
@@ -380,7 +393,8 @@ impl Core {
                 (frame.asked, frame.answered) = self.changes.take_words(&link.peer);
                 frame.usage = self.usage.sums.take_words(&link.peer);
                 frame.words = self.words.take(&link.peer);
-                if self.words.listeners().any(|peer| *peer == link.peer) {
+                let mut more = self.words.listeners().chain(self.usage.sums.listeners());
+                if more.any(|peer| *peer == link.peer) {
                     link.speak();
                 }
                 let bytes = encode(&frame).expect("plain data can be encoded");
@@ -388,4 +402,20 @@ impl Core {
             }
         }
     }
+}
+
+/// Cuts what a joiner gets into pieces of so many, each of which a frame has room for.
+fn pieces<T>(all: Vec<T>, count_max: usize, size: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
+    let (mut pieces, mut bytes) = (Vec::<Vec<T>>::new(), 0);
+    for one in all {
+        bytes += size(&one);
+        match pieces.last_mut() {
+            Some(piece) if piece.len() < count_max && bytes <= PIECE_BYTES_MAX => piece.push(one),
+            _ => {
+                bytes = size(&one);
+                pieces.push(vec![one]);
+            }
+        }
+    }
+    pieces
 }

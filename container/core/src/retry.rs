@@ -10,6 +10,9 @@
 //! | rolls back once more                       | all its events are given up; the alarm stays, |
 //! |                                            | and the entity hears of it (`rolled_back`)    |
 //! | never returns                              | nothing is tried again (`hangs.rs`)           |
+//! | rolls back, and the call has no room       | its event is lost, with an alarm              |
+//! | commits, and its entity has left the       | what is kept of the activity is dropped       |
+//! | activity                                   |                                               |
 //!
 //! What is kept is a part of the cell: replicated, stored, taken over. A cell with kept events is
 //! not over, even when its activities are.
@@ -96,6 +99,16 @@ impl Core {
         if cell.head.quarantined.contains(service) {
             return Retried::No;
         }
+        let is_kept = cell.retries.contains_key(&entity);
+        if !is_kept && !cell.has_room_for(event, &self.config.limits) {
+            let text = format!(
+                "{} of call {id} is lost, since the call has no room for what is tried again \
+                 (limits.cell_bytes_max): {reason}",
+                event.event_type
+            );
+            self.raise_alarm(now, Severity::Major, service, &text);
+            return Retried::GivenUp;
+        }
         let Some(turn) = cell.turn.as_mut() else { return Retried::No };
         turn.touched.insert(Part::Retry(entity));
         let convergence_name = turn.new_root_name.take().map(String::into_boxed_str);
@@ -140,8 +153,14 @@ impl Core {
         let Some(turn) = cell.turn.as_mut() else { return };
         let Some(retry) = cell.retries.get_mut(&entity) else { return };
         turn.touched.insert(Part::Retry(entity));
-        turn.released.insert(retry.events.remove(0).activity.number);
+        let activity = retry.events.remove(0).activity.number;
+        turn.released.insert(activity);
         retry.tries = 0;
+        // One that is over has no attachments: what came before its end still goes out.
+        let known = cell.activities.get(&activity);
+        if known.is_some_and(|known| !known.attached.contains(&entity)) {
+            retry.events.retain(|event| event.activity.number != activity);
+        }
         if let Some(next) = retry.events.first() {
             turn.events.push_back((next.clone(), Audience::Retry(entity)));
             return;
@@ -229,11 +248,11 @@ impl Cell {
         self.retries.contains_key(&entity) && audience != Some(Audience::Retry(entity))
     }
 
-    /// The number of the entity of a service for which events of an activity are kept.
-    pub fn kept_for(&self, service: &str, activity: u32) -> Option<u32> {
+    /// The numbers of the entities of a service for which events of an activity are kept.
+    pub fn kept_for(&self, service: &str, activity: u32) -> impl Iterator<Item = u32> {
         let kept =
-            |(_, retry): &(&u32, &Retry)| retry.service == service && retry.is_about(activity);
-        self.retries.iter().find(kept).map(|(entity, _)| *entity)
+            move |(_, retry): &(&u32, &Retry)| retry.service == service && retry.is_about(activity);
+        self.retries.iter().filter(kept).map(|(entity, _)| *entity)
     }
 }
 

@@ -9,6 +9,8 @@
 //! | kept                 | its time-out          | the same                          |
 //! | kept                 | an operator ends the  | the same, and none of the         |
 //! |                      | activity by force     | activity is suspended any more    |
+//! | kept                 | a handler of who      | routed on                         |
+//! |                      | suspended it hangs    |                                   |
 //!
 //! It is a part of its activity: replicated, stored, taken over.
 
@@ -58,6 +60,17 @@ impl Core {
         self.timers.set(Due::Suspended(ActivityId { cell: id, number: activity }), None);
     }
 
+    /// All that a service has suspended in a cell goes on: nobody else would resume it.
+    pub(crate) fn resume_all_of(&mut self, id: CellId, service: &str) {
+        let Some(cell) = self.cells.get(&id) else { return };
+        let by_it = |suspended: &Suspended| suspended.by == service;
+        let suspended = cell.activities.iter().filter(|(_, activity)| {
+            activity.suspended.as_ref().is_some_and(|suspended| by_it(suspended)) //
+        });
+        let suspended: Vec<_> = suspended.map(|(number, _)| *number).collect();
+        suspended.into_iter().for_each(|number| self.resume(id, number));
+    }
+
     /// The same, of an activity that an operator ends: it is not suspended again.
     pub(crate) fn resume_by_force(&mut self, id: CellId, activity: u32) {
         self.resume(id, activity);
@@ -73,6 +86,8 @@ impl Core {
         let Some(suspended) = activity.suspended.take() else { return true };
         turn.touched.insert(Part::Activity(number));
         let (routing, queue, ends) = suspended.into_routing(services);
+        // In a root cell what waited may be what begins its root entity anew.
+        turn.may_found.extend(activity.mirror.is_some().then_some(number));
         turn.resumed_events += queue.len();
         for event in queue.into_iter().rev() {
             turn.events.push_front((event, Audience::All));
@@ -127,7 +142,7 @@ impl Core {
 
 impl Suspended {
     fn of(routing: Routing, services: &[Descriptor], until: Timestamp) -> Self {
-        let Routing { event, delivered, selected, failed, named, .. } = routing;
+        let Routing { event, delivered, selected, failed, named, suspended_by, .. } = routing;
         let name = |service: &usize| Some(services.get(*service)?.name.to_owned());
         Suspended {
             event,
@@ -138,6 +153,7 @@ impl Suspended {
             queue: Vec::new(),
             ends: false,
             named,
+            by: suspended_by.to_owned(),
         }
     }
 

@@ -211,6 +211,9 @@ impl Core {
             self.lose_event(now, id, &event);
             return true;
         }
+        if audience == Audience::All && turn.may_found.contains(&event.activity.number) {
+            turn.founds = Some(event.activity.number);
+        }
         let event = match audience {
             Audience::All => self.keep_suspended(now, id, event),
             Audience::Entity(_) | Audience::Retry(_) => Some(event),

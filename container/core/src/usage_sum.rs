@@ -26,7 +26,7 @@ use std::time::Duration;
 const TOLD_WITHIN: Duration = Duration::from_secs(1);
 /// Questions that wait at a node; and words of one frame that are heard.
 const WAITING_MAX: usize = 64;
-/// Figures of one service that are told, in bytes: a frame has room for them.
+/// Figures of one service that are told, and those in one frame, in bytes.
 const USAGE_BYTES_MAX: usize = 1 << 20;
 
 /// Sums that are waited for.
@@ -52,7 +52,19 @@ struct Waiting {
 impl Sums {
     /// What is to be told to a node with the next frame.
     pub fn take_words(&mut self, peer: &NodeName) -> Vec<UsageWord> {
-        self.words.remove(peer).unwrap_or_default()
+        let Some(words) = self.words.get_mut(peer) else { return Vec::new() };
+        let mut bytes = 0;
+        let fits = words.iter().take_while(|word| {
+            bytes += word.tells.as_ref().map_or(0, |tells| tells.len());
+            bytes <= USAGE_BYTES_MAX
+        });
+        // One alone is never larger.
+        let fitting = fits.count();
+        let taken = words.drain(..fitting).collect();
+        if words.is_empty() {
+            self.words.remove(peer);
+        }
+        taken
     }
 
     /// Nodes that are to be told something.

@@ -85,9 +85,9 @@ impl Context<'_> {
         }
     }
 
-    /// Fires an event on the activity that has a name, in whichever cell it is: once, after what
-    /// this entity fired at that name before. If nobody has the name by then the event is dropped
-    /// and counted.
+    /// Fires an event on the activity that has a name, in whichever cell it is: once, and in no
+    /// certain order with what was fired at that name before. If nobody has the name by then the
+    /// event is dropped and counted.
     ///
     /// # Errors
     /// A name that nobody has; a payload that cannot be encoded or is too large; an event of the

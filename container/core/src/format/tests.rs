@@ -322,6 +322,7 @@ fn suspended_events_are_read() {
         queue: vec![event()],
         ends: true,
         named: Default::default(),
+        by: String::new(),
     };
     let activity = |suspended: &Suspended| Activity {
         suspended: Some(Box::new(suspended.clone())),

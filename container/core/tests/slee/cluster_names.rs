@@ -3,7 +3,7 @@
 use crate::container::Container;
 use crate::pair::Pair;
 use crate::script::{self, note, on, take_trace};
-use crate::toy::Tock;
+use crate::toy::{Tick, Tock};
 use resilee_core::Core;
 use resilee_core::management::{Changed, Leftover, LeftoverKind, LeftoverRow, Removal, Search};
 use resilee_sbb::{CLUSTER_NAMES, Context, Failure};
@@ -215,4 +215,28 @@ fn a_name_is_told_once_whoever_dies_meanwhile() {
         }
         assert!(steps > 5, "the story has more steps");
     }
+}
+
+/// `docs/event-router.md`: if nobody has the name by then it is dropped, and counted.
+#[test]
+fn an_event_for_a_name_that_somebody_has_is_not_counted_as_for_a_name_that_nobody_has() {
+    let mut container = Container::with_activity();
+    container.say("c1 fire begin 1 begin");
+    on("alpha", "bind", |_, cx| cx.bind_cluster_name(cx.activity(), "room"));
+    on("alpha", "tell", |_, cx| {
+        let word = "x".repeat(15_000);
+        (0..40).try_for_each(|_| cx.fire_at_name("room", &Tick { word: word.clone() }))
+    });
+    container.fire("tick", "bind");
+    container.settle();
+    for call in 2..=4 {
+        container.say(&format!("c{call} start; fire begin 1 begin"));
+    }
+    container.trace();
+    (2..=4).for_each(|call| container.say_unflushed(&format!("c{call} fire tick 1 tell")));
+    container.pass_seconds(10);
+    container.settle();
+    let told = container.trace().iter().filter(|line| line.starts_with("alpha1 xxx")).count();
+    let counted = container.dropped("event for a name that nobody has");
+    assert_eq!((told, counted), (120, 0), "{:?}", container.alarms());
 }

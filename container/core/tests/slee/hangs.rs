@@ -4,8 +4,9 @@ use crate::container::Container;
 use crate::pair::Pair;
 use crate::script::{self, fail, hangs, note, on, selects, take_trace};
 use crate::takeover::Story;
+use crate::toy::word;
 use resilee_core::Input;
-use resilee_sbb::{InitialEvent, TimerId};
+use resilee_sbb::{Deliver, InitialEvent, Task, TimerId};
 use std::time::Duration;
 
 /// Longer than a handler may take.
@@ -372,4 +373,68 @@ fn handlers_that_hang_at_once_are_found_at_once() {
     hang_at(&mut pair, 0);
     pair.pass_ms(10_100);
     assert!(has_alarm(&pair, 0, "8 handlers did not return"));
+}
+
+/// True for the selector of a word, and for nothing else.
+fn selector_hangs(deliver: &Deliver) -> bool {
+    deliver.task == Task::Select && word(&deliver.event).is_ok_and(|word| word == "hang")
+}
+
+/// True for what would create a root entity at a word.
+fn new_root_hangs(deliver: &Deliver) -> bool {
+    let is_new = !deliver.tree.contains_key(&deliver.entity.number);
+    let is_event = deliver.task == Task::Event;
+    is_new && is_event && word(&deliver.event).is_ok_and(|word| word == "two")
+}
+
+/// `docs/event-router.md`: its service is quarantined in this cell, it gets nothing of it any more.
+#[test]
+fn a_service_whose_selector_hangs_gets_nothing_of_the_call_any_more_in_root_cells_either() {
+    script::clear();
+    let mut pair = Pair::up();
+    pair.hangs = selector_hangs;
+    selects("chooser", |_, _| Ok(InitialEvent::by().custom_name("all")));
+    pair.say(0, "c1 start; fire choose 1 one");
+    pair.pass_ms(1_000);
+    assert!(take_trace().contains(&"chooser1 one".to_owned()));
+    pair.say(0, "c1 fire choose 1 hang");
+    pair.pass_ms(13_000);
+    assert_eq!(pair.nodes[0].hanging, 1);
+    pair.say(0, "c1 fire tick 1 news");
+    pair.pass_ms(1_000);
+    assert_eq!(take_trace(), ["chooser is asked about hang"; 0]);
+}
+
+/// The same: its service gets nothing more of the activities that were tied to it.
+#[test]
+fn a_service_one_of_whose_roots_hangs_gets_nothing_more_of_the_activity() {
+    script::clear();
+    let mut pair = Pair::up();
+    pair.hangs = new_root_hangs;
+    selects("chooser", |word, _| Ok(InitialEvent::by().custom_name(word)));
+    pair.say(0, "c1 start; fire choose 1 one");
+    pair.pass_ms(1_000);
+    pair.say(0, "c1 fire choose 1 two");
+    pair.pass_ms(15_000);
+    assert_eq!(pair.nodes[0].hanging + pair.nodes[1].hanging, 1);
+    take_trace();
+    pair.say(0, "c1 fire choose 1 three");
+    pair.say(0, "c1 fire tick 1 news");
+    pair.pass_ms(1_000);
+    assert_eq!(take_trace(), [""; 0]);
+}
+
+/// `docs/event-router.md`: the other services of the call go on.
+#[test]
+fn the_other_services_go_on_when_a_handler_hangs_whose_service_has_suspended_an_event() {
+    let mut container = Container::begun();
+    on("alpha", "suspend", |_, cx| cx.suspend_event(Duration::from_secs(3_600)));
+    hangs("alpha", "hang");
+    assert_eq!(container.tick("suspend"), ["alpha1 suspend"]);
+    container.say("c1 start; fire begin 2 begin");
+    container.fire_on(2, "tick", "hang");
+    container.pass_seconds(60);
+    assert!(container.has_alarm("which goes on without alpha"));
+    container.trace();
+    assert_eq!(container.tick("news"), ["beta2 news"]);
 }

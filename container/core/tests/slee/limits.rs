@@ -4,6 +4,7 @@ use crate::container::Container;
 use crate::pair::Pair;
 use crate::script::{self, fail, note, on};
 use crate::toy::{Tick, Tock};
+use resilee_core::Limits;
 use resilee_sbb::{
     ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, EFFECTS_MAX, ENTITIES_PER_TREE_MAX, NAMES_MAX,
     NULL_ACTIVITIES_MAX, TraceLevel,
@@ -324,4 +325,18 @@ fn what_one_turn_writes_fits_into_a_frame() {
     assert!(pair.nodes[0].largest_frame < FRAME_BYTES_MAX, "{}", pair.nodes[0].largest_frame);
     let alarms = pair.status(0).alarms;
     assert!(alarms.iter().any(|alarm| alarm.text.contains("limits.turn_bytes_max")), "{alarms:?}");
+}
+
+/// As many as `inbox_max` may be, behind one slow handler; nobody gets an event by them.
+#[test]
+fn a_full_inbox_of_messages_that_nobody_gets_is_worked_off() {
+    let mut container = Container::with_limits(Limits { inbox_max: 1_024, ..Limits::default() });
+    container.say("c1 start; fire begin 1 begin");
+    container.answers(false);
+    container.fire("tick", "slow");
+    container.answers(true);
+    (0..1_024).for_each(|_| container.say_unflushed("c1 end 99"));
+    container.pass_seconds(30);
+    container.trace();
+    assert_eq!(container.tick("hello"), ["alpha1 hello", "beta2 hello"]);
 }

@@ -5,12 +5,12 @@
 use crate::pair::Pair;
 use crate::script::{self, does_hang, hangs, note, on, selects, take_trace};
 use crate::shared_rows::PHONES;
-use crate::toy::{SERVICES, Tick};
+use crate::toy::{Begin, SERVICES, Tick, word};
 use resilee_core::Input;
 use resilee_core::management::{Changed, TableChange};
 use resilee_sbb::{
-    Context, Deployment, Descriptor, Event, Failure, InitialEvent, LinkedSbb, Profile, Sbb, Tables,
-    decode,
+    Context, Deployment, Descriptor, Event, EventPayload, Failure, InitialEvent, LinkedSbb,
+    Profile, Sbb, Tables, decode, encode,
 };
 use serde::{Deserialize, Serialize};
 
@@ -222,4 +222,109 @@ fn a_service_cannot_write_the_containers_own_rows() {
     let alarms: Vec<_> = [0, 1].iter().flat_map(|node| pair.status(*node).alarms).collect();
     let told = |text: &str| text.contains("slee.services") && text.contains("container's own");
     assert!(alarms.iter().any(|alarm| told(&alarm.text)), "{alarms:?}");
+}
+
+/// Nobody is at fault here: all of them want one row at the same time, each once.
+#[test]
+fn as_many_roots_as_come_pay_into_one_account_at_the_same_time() {
+    const ROOTS: u32 = 20;
+    script::clear();
+    let mut pair = Pair::of(&SERVICES, Tables::default()).whole();
+    selects("chooser", |word, _| Ok(InitialEvent::by().custom_name(word)));
+    for root in 0..ROOTS {
+        on("chooser", &format!("pay{root}"), |_, cx| pay(cx, "ann"));
+    }
+    let owner = pair.tables_owner();
+    for root in 0..ROOTS {
+        pair.begin_to_say(owner, &format!("c{root} start; fire choose 1 pay{root}"));
+    }
+    pair.settle();
+    pair.pass_ms(5_000);
+    let core = pair.nodes[owner].core.as_ref().expect("it lives");
+    let row = core.tables().get("accounts", "ann").map(|row| decode::<u32>(row).expect("a number"));
+    let alarms = pair.status(owner).alarms;
+    let alarms: Vec<_> = alarms.into_iter().map(|alarm| (alarm.text, alarm.count)).collect();
+    assert_eq!(row, Some(ROOTS), "{alarms:?}");
+}
+
+/// Answers from a row, and has no state of its own.
+#[derive(Default, Serialize, Deserialize)]
+struct Clerk {}
+
+impl Sbb for Clerk {
+    const STATE_VERSION: u32 = 1;
+
+    fn descriptor() -> Descriptor {
+        Descriptor {
+            initial_events: &[Begin::TYPE],
+            events: &[Tick::TYPE],
+            ..Descriptor::named("clerk")
+        }
+    }
+
+    fn on_event(&mut self, cx: &mut Context<'_>, event: &Event) -> Result<(), Failure> {
+        match word(event)?.as_str() {
+            "look" => cx.send(&format!("{:?}", cx.row::<u64>("accounts", "ann")?)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// `docs/slee.md`: if the node dies before, nobody has heard anything of it.
+#[test]
+fn what_a_call_says_of_a_row_outlives_the_node_that_wrote_it() {
+    script::clear();
+    let mut pair = Pair::of(&[LinkedSbb::of::<Clerk>(), SERVICES[2]], Tables::default()).whole();
+    selects("chooser", |_, _| Ok(InitialEvent::by().custom_name("all")));
+    // Who does it again after a takeover writes another number.
+    on("chooser", "pay", |_, cx| {
+        let number = cx.random();
+        cx.put_row("accounts", "ann", &number)
+    });
+    let owner = pair.tables_owner();
+    pair.say(owner, "c1 start");
+    pair.say(owner, "c2 start; fire begin 1 begin");
+    pair.nodes[owner].sent.clear();
+    let row = |pair: &Pair, node: usize| {
+        let core = pair.nodes[node].core.as_ref().expect("it lives");
+        let row = core.tables().get("accounts", "ann");
+        row.map(|row| decode::<u64>(row).expect("a number"))
+    };
+    pair.begin_to_say(owner, "c1 fire choose 1 pay");
+    while row(&pair, owner).is_none() {
+        assert!(pair.is_busy());
+        pair.deliver(1);
+    }
+    // What the owner has just told its backup is lost with it.
+    pair.lose_all();
+    pair.begin_to_say(owner, "c2 fire tick 1 look");
+    while pair.is_busy() && pair.nodes[owner].sent.is_empty() {
+        pair.deliver(1);
+    }
+    let said = pair.nodes[owner].sent.clone();
+    pair.lose_all();
+    pair.kill(owner);
+    pair.until_member_of(1 - owner, 1);
+    pair.pass_ms(2_000);
+    let held = format!("c2 {:?}", row(&pair, 1 - owner));
+    assert!(said.iter().all(|said| *said == held), "said {said:?}, and what there is is {held}");
+}
+
+/// `docs/profiles.md`: `unique` (no two profiles have the value).
+#[test]
+fn a_unique_value_is_not_taken_twice_by_going_back_to_the_configuration() {
+    script::clear();
+    let mut configured = Tables::default();
+    configured.put("phones", "hall", encode(&number(1)).expect("plain data"));
+    let mut pair = Pair::of(&[LinkedSbb::of::<Book>()], configured).whole();
+    let (table, hall, attic) = ("phones".to_owned(), "hall".to_owned(), "attic".to_owned());
+    let removed = TableChange::RemoveProfile { table: table.clone(), name: hall.clone() };
+    assert_eq!(pair.change(0, removed), Some(Changed::Done));
+    let profile = number(1);
+    let put = TableChange::PutProfile { table: table.clone(), name: attic, profile };
+    assert_eq!(pair.change(0, put), Some(Changed::Done));
+    let reset = pair.change(0, TableChange::ResetProfile { table, name: hall });
+    let core = pair.nodes[0].core.as_ref().expect("it lives");
+    let phones = core.profiles("phones", "", 9).expect("the table is declared");
+    assert!(matches!(reset, Some(Changed::Refused(_))), "{reset:?}; {phones:?}");
 }

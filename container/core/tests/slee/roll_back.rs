@@ -3,11 +3,12 @@
 use crate::container::Container;
 use crate::entity_trees::with_child;
 use crate::pair::Pair;
-use crate::script::{self, State, fail, note, on};
+use crate::script::{self, State, fail, note, on, selects};
 use crate::toy::{Tick, Tock};
 use resilee_core::ALARMS_PER_SERVICE_MAX;
 use resilee_sbb::{
-    ActivityId, Context, EFFECTS_MAX, EventPayload, Failure, Severity, TimerId, TraceLevel,
+    ActivityId, Context, EFFECTS_MAX, EventPayload, Failure, InitialEvent, Severity, TimerId,
+    TraceLevel,
 };
 use std::time::Duration;
 
@@ -269,4 +270,46 @@ fn alarms_of_roll_backs_leave_room_for_conditions() {
     let alarms = pair.status(0).alarms;
     assert!(alarms.iter().any(|it| it.text.starts_with("no backup")), "{} alarms", alarms.len());
     assert!(alarms.iter().filter(|it| it.source == "alpha").count() <= ALARMS_PER_SERVICE_MAX);
+}
+
+/// Two root entities of one service in one call, both of whose first events wait.
+#[test]
+fn each_root_entity_that_is_to_come_gets_what_came_meanwhile() {
+    let mut container = Container::with_activity();
+    selects("patient", |word, _| Ok(InitialEvent::by().cell().custom_name(word)));
+    for word in ["one", "two"] {
+        on("patient", word, |_, cx| match cx.now().as_millis() % 60_000 < 20_400 {
+            true => fail(),
+            false => Ok(()),
+        });
+    }
+    container.fire("wait", "one");
+    container.fire("wait", "two");
+    container.fire("tick", "news");
+    container.trace();
+    container.pass_seconds(60);
+    let trace = container.trace();
+    assert_eq!(container.entities("patient"), [1, 2]);
+    let heard = |who: &str| trace.iter().any(|line| *line == format!("{who} news"));
+    assert_eq!((heard("patient1"), heard("patient2")), (true, true), "{trace:?}");
+}
+
+/// Step 5 of the router: one that was detached meanwhile gets nothing.
+#[test]
+fn who_detaches_when_its_event_is_tried_again_gets_nothing_that_waited_behind() {
+    let mut container = Container::with_activity();
+    container.fire("keep", "begin");
+    on("keeper", "one", |_, cx| match cx.now().as_millis() % 60_000 < 20_400 {
+        true => fail(),
+        false => {
+            cx.detach();
+            Ok(())
+        }
+    });
+    container.say("c1 start; fire keep 2 begin");
+    container.fire("tick", "one");
+    container.fire("tick", "two");
+    container.trace();
+    container.pass_seconds(60);
+    assert_eq!(container.trace().last().map(String::as_str), Some("keeper1 one"));
 }

@@ -244,3 +244,20 @@ fn who_hears_that_its_initial_event_is_given_up_is_not_attached_by_it() {
     container.fire_on(2, "tick", "hello");
     assert_eq!(container.trace(), [""; 0]);
 }
+
+/// Deliveries are counted from 1 by each run, and their numbers are all that differs between the
+/// seeds of one cell.
+#[test]
+fn two_deliveries_of_a_call_do_not_draw_the_same_random_numbers() {
+    let mut container = Container::begun();
+    on("alpha", "draw", |_, cx| {
+        let number = cx.random();
+        note(format!("drew {number}"));
+        Ok(())
+    });
+    let drawn = |trace: Vec<String>| trace.into_iter().find(|line| line.starts_with("drew"));
+    let before = drawn(container.tick("draw"));
+    container.restart();
+    container.tick("other");
+    assert_ne!(drawn(container.tick("draw")), before);
+}

@@ -209,3 +209,37 @@ fn a_service_that_begins_something_and_is_not_deployed_at_the_other_node_is_an_a
     pair.say(0, "c1 start; fire begin 1 begin");
     assert!(is_told(&pair, "there are entities of alpha"));
 }
+
+/// `docs/life-cycles.md`: a call of one activity that began before is the old one's until it ends.
+#[test]
+fn what_replaces_a_service_does_not_get_the_old_ones_activity_by_a_root_entity_of_the_call() {
+    script::clear();
+    let mut pair = Pair::up();
+    selects("chooser", |_, _| Ok(InitialEvent::by().cell()));
+    want(&mut pair, &[], &["chooser", "beta"]);
+    pair.say(0, "c1 start; fire begin 1 begin");
+    want(&mut pair, &["chooser"], &["alpha"]);
+    take_trace();
+    pair.say(0, "c1 fire choose 1 more");
+    assert_eq!(take_trace(), ["chooser is asked about more"], "as it should be");
+    pair.say(0, "c1 start; fire choose 2 other");
+    assert_eq!(take_trace(), ["chooser is asked about other", "chooser2 other"]);
+    pair.say(0, "c1 fire choose 1 more; fire tick 1 news");
+    assert_eq!(take_trace(), ["chooser is asked about more", "alpha1 news"]);
+}
+
+/// `docs/life-cycles.md`: an activity that begins later is the new one's, also in a call in which
+/// the old one serves another activity.
+#[test]
+fn what_was_replaced_gets_no_activity_of_the_new_one_by_a_root_entity_of_the_call() {
+    script::clear();
+    let mut pair = Pair::up();
+    selects("chooser", |_, _| Ok(InitialEvent::by().cell()));
+    want(&mut pair, &[], &["alpha", "beta"]);
+    pair.say(0, "c1 start; fire choose 1 begin");
+    want(&mut pair, &["alpha"], &["chooser"]);
+    pair.say(0, "c1 start; fire begin 2 begin");
+    take_trace();
+    pair.say(0, "c1 fire choose 2 more; fire tick 2 news");
+    assert_eq!(take_trace(), ["chooser is asked about more", "alpha2 news"]);
+}

@@ -24,7 +24,7 @@ const CONTEXT_BYTES_MAX: usize = 1 << 20;
 
 /// A cell travels in one frame, too, and so does what a turn writes beside it. The rest is room for
 /// what adaptors keep of an activity.
-const CELL_BYTES_END: usize = 5 << 20;
+const CELL_BYTES_END: usize = 4 << 20;
 const TURN_BYTES_END: usize = 2 << 20;
 
 /// What the file says under `[limits]`, checked: the core's, and `actors_max`.
