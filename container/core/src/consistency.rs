@@ -211,7 +211,7 @@ impl Core {
                 cell(id).is_some_and(|it| unfinished(&it) || it.says_again_after().is_some())
             }
             Due::Delivery(delivery) => self.deliveries.contains_key(&delivery),
-            Due::Told => self.draining == Drain::HandedOver,
+            Due::Told => matches!(self.draining, Drain::HandedOver | Drain::Done),
             Due::Examine(_) => true,
         }
     }

@@ -13,7 +13,8 @@
 //! A quarantined service gets nothing of this cell any more: not the rest of the turn, nor what
 //! waits in the inbox, nor anything after a takeover. So one entity costs one worker. Its trees in
 //! the cell are removed, as they would else hold what nobody ends; what they had been tried again
-//! with is lost, with an alarm, and what it has suspended goes on. The other services, and other cells, go on.
+//! with is lost, with an alarm, and what it has suspended goes on. The other services, and other
+//! cells, go on.
 //!
 //! Each handler that hangs keeps a thread until it returns. While too many of them do
 //!

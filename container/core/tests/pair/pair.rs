@@ -99,6 +99,21 @@ fn flow() -> Flow {
     Flow { remote, local, transport: Transport::Udp }
 }
 
+/// Whatever a test did, nothing is about something that is not there.
+impl Drop for Pair {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        for core in self.nodes.iter().filter_map(|node| node.core.as_ref()) {
+            let mut found = core.inconsistencies();
+            // A node may lack a service: that is an alarm.
+            found.retain(|it| !it.ends_with("is of no service"));
+            assert_eq!(found, Vec::<String>::new());
+        }
+    }
+}
+
 impl Pair {
     /// Two nodes that were never started.
     pub fn new() -> Self {
