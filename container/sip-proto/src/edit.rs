@@ -10,7 +10,6 @@ use crate::message::{Message, StartLine};
 use crate::text::{one_line, one_word, param_ranges, split_list, trim, unfold};
 use crate::via::Via;
 use smallvec::SmallVec;
-use std::io::Write as _;
 use std::net::IpAddr;
 use std::ops::Range;
 
@@ -30,7 +29,7 @@ pub struct Edit<'m> {
     /// Before the Request-URI, the Request-URI, and what is behind it; of a response all is in the
     /// first.
     start_line: [Text; 3],
-    lines: SmallVec<[Line; LINES_USUALLY]>,
+    lines: SmallVec<[HeaderLine; LINES_USUALLY]>,
     /// Where the blank line and the body are.
     rest: Text,
 }
@@ -39,21 +38,8 @@ pub struct Edit<'m> {
 #[derive(Clone, Copy, Debug)]
 struct Text {
     is_own: bool,
-    start: u32,
-    end: u32,
-}
-
-/// One header line, as received or ours.
-#[derive(Clone, Copy, Debug)]
-struct Line {
-    name: HeaderName,
-    /// The whole line, with folds and line end.
-    text: Text,
-    /// Length of the name as written; the line starts with it.
-    name_len: u16,
-    /// Where the trimmed value is in the text.
-    value_start: u32,
-    value_end: u32,
+    start: usize,
+    end: usize,
 }
 
 impl<'m> Edit<'m> {
@@ -61,51 +47,28 @@ impl<'m> Edit<'m> {
     pub fn new(message: &Message<'m>) -> Self {
         let received = message.bytes();
         let headers = message.header_lines();
-        let headers_start = memchr::memchr(b'\n', received).map_or(received.len(), |at| at + 1);
+        let headers_start = headers.first().map_or(received.len(), |first| first.line().start);
         let headers_end = headers.last().map_or(headers_start, |last| last.line().end);
-        let mut edit = Edit {
-            received,
-            own: Vec::with_capacity(OWN_BYTES_USUALLY),
-            start_line: [Text::received(0..headers_start), Text::NONE, Text::NONE],
-            lines: headers.iter().map(Line::received).collect(),
-            rest: Text::received(headers_end..received.len()),
+        let mut own = Vec::with_capacity(OWN_BYTES_USUALLY);
+        let start_line = match message.start_line() {
+            StartLine::Request { method, uri } => {
+                request_line(&received[..headers_start], method, uri.clone(), &mut own)
+            }
+            StartLine::Response { .. } => {
+                [Text::received(0..headers_start), Text::NONE, Text::NONE]
+            }
         };
-        if let StartLine::Request { method, uri } = message.start_line() {
-            edit.start_line = edit.request_line(method, uri.clone(), headers_start);
-        }
-        edit
-    }
-
-    /// The request line in its parts. White space that may not be there is tolerated but does not
-    /// go on (RFC 4475 §3.1.2.9).
-    fn request_line(&mut self, method: &str, uri: Range<usize>, end: usize) -> [Text; 3] {
-        let line = &self.received[..end];
-        let version = trim(line, uri.end..end);
-        let is_clean = uri.start == method.len() + 1
-            && version.start == uri.end + 1
-            && matches!(&line[version.end..], b"\r\n" | b"\n");
-        let (before, behind) = if is_clean {
-            (Text::received(0..uri.start), Text::received(uri.end..end))
-        } else {
-            let before = self.write(|own| {
-                own.extend_from_slice(method.as_bytes());
-                own.push(b' ');
-            });
-            let behind = self.write(|own| {
-                own.push(b' ');
-                own.extend_from_slice(&line[version]);
-                own.extend_from_slice(b"\r\n");
-            });
-            (before, behind)
-        };
-        [before, Text::received(uri), behind]
+        let rest = Text::received(headers_end..received.len());
+        let mut lines = SmallVec::new();
+        lines.extend_from_slice(headers);
+        Edit { received, own, start_line, lines, rest }
     }
 
     /// Replaces the Request-URI; nothing happens to a response.
     pub fn request_uri(&mut self, uri: &str) -> &mut Self {
-        if self.start_line[1].len() > 0 {
+        if self.start_line[1].start < self.start_line[1].end {
             let uri = one_word(uri);
-            self.start_line[1] = self.write(|own| own.extend_from_slice(uri.as_bytes()));
+            self.start_line[1] = Text::written(&mut self.own, &[uri.as_bytes()]);
         }
         self
     }
@@ -113,7 +76,7 @@ impl<'m> Edit<'m> {
     /// Puts a Via header line on top.
     pub fn push_via(&mut self, value: &str) -> &mut Self {
         let at = self.first(HeaderName::Via).unwrap_or(0);
-        self.insert(at, "Via", value)
+        self.insert(at, HeaderName::Via, "Via", value)
     }
 
     /// Takes the top Via entry away, and only it if the line has several.
@@ -149,8 +112,8 @@ impl<'m> Edit<'m> {
 
     /// Puts a Record-Route header line above the others.
     pub fn push_record_route(&mut self, value: &str) -> &mut Self {
-        let at = self.first(HeaderName::RecordRoute).unwrap_or_else(|| self.below_vias());
-        self.insert(at, "Record-Route", value)
+        let at = self.first_or_below_vias(HeaderName::RecordRoute);
+        self.insert(at, HeaderName::RecordRoute, "Record-Route", value)
     }
 
     /// Takes the top Route entry away, and only it if the line has several.
@@ -160,8 +123,8 @@ impl<'m> Edit<'m> {
 
     /// Puts a Route header line above the others.
     pub fn push_route(&mut self, value: &str) -> &mut Self {
-        let at = self.first(HeaderName::Route).unwrap_or_else(|| self.below_vias());
-        self.insert(at, "Route", value)
+        let at = self.first_or_below_vias(HeaderName::Route);
+        self.insert(at, HeaderName::Route, "Route", value)
     }
 
     /// Sets Max-Forwards.
@@ -169,8 +132,7 @@ impl<'m> Edit<'m> {
         let Some(first) = self.first(HeaderName::MaxForwards) else {
             return self.add(HeaderName::MaxForwards.long(), &value.to_string());
         };
-        // What is written into memory is written.
-        self.replace_value(first, |own| drop(write!(own, "{value}")));
+        self.replace_value(first, |own| push_number(own, value));
         self.keep_first(first, |line, _| line.name == HeaderName::MaxForwards)
     }
 
@@ -184,18 +146,23 @@ impl<'m> Edit<'m> {
     }
 
     /// Removes the lines behind this one that are of its header.
-    fn keep_first(&mut self, first: usize, is_same: impl Fn(&Line, &Self) -> bool) -> &mut Self {
-        for at in (first + 1..self.lines.len()).rev() {
-            if is_same(&self.lines[at], self) {
-                self.lines.remove(at);
-            }
+    fn keep_first(
+        &mut self,
+        first: usize,
+        is_same: impl Fn(&HeaderLine, &Self) -> bool,
+    ) -> &mut Self {
+        let find =
+            |edit: &Self| edit.lines[first + 1..].iter().position(|line| is_same(line, edit));
+        while let Some(at) = find(self) {
+            self.lines.remove(first + 1 + at);
         }
         self
     }
 
     /// Adds a header line below the others.
     pub fn add(&mut self, name: &str, value: &str) -> &mut Self {
-        self.insert(self.lines.len(), name, value)
+        let name = one_line(name);
+        self.insert(self.lines.len(), HeaderName::of(name.as_bytes()), &name, value)
     }
 
     /// Removes all lines of a header.
@@ -210,20 +177,17 @@ impl<'m> Edit<'m> {
 
     /// The changed message.
     pub fn finish(&self) -> Vec<u8> {
-        let lines = self.lines.iter().map(|line| line.text);
-        let texts = self.start_line.into_iter().chain(lines).chain([self.rest]);
         let mut bytes = Vec::with_capacity(self.received.len() + self.own.len());
-        let mut run = Text::NONE;
-        for text in texts {
-            // What was one piece of the message is copied at once.
-            if text.is_own == run.is_own && text.start == run.end {
-                run.end = text.end;
-            } else {
-                bytes.extend_from_slice(self.text(run));
-                run = text;
-            }
+        for text in self.start_line {
+            bytes.extend_from_slice(self.text(text));
         }
-        bytes.extend_from_slice(self.text(run));
+        // Lines that stand behind each other already are copied at once.
+        for run in self.lines.chunk_by(HeaderLine::is_above) {
+            let (first, last) = (run[0], run[run.len() - 1]);
+            let range = first.line().start..last.line().end;
+            bytes.extend_from_slice(&self.source(first.is_own)[range]);
+        }
+        bytes.extend_from_slice(self.text(self.rest));
         bytes
     }
 
@@ -231,27 +195,31 @@ impl<'m> Edit<'m> {
         self.lines.iter().position(|line| line.name == name)
     }
 
-    fn below_vias(&self) -> usize {
-        let last = self.lines.iter().rposition(|line| line.name == HeaderName::Via);
-        last.map_or(0, |last| last + 1)
+    /// Where the first line of the header is, or would be: below the last Via.
+    fn first_or_below_vias(&self, name: HeaderName) -> usize {
+        let mut below_vias = 0;
+        for (at, line) in self.lines.iter().enumerate() {
+            if line.name == name {
+                return at;
+            }
+            if line.name == HeaderName::Via {
+                below_vias = at + 1;
+            }
+        }
+        below_vias
     }
 
-    fn insert(&mut self, at: usize, name: &str, value: &str) -> &mut Self {
-        let (name, value) = (one_line(name), one_line(value));
-        let text = self.write(|own| {
-            for part in [name.as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-                own.extend_from_slice(part);
-            }
-        });
-        let value_start = short(name.len()) + 2;
-        let line = Line {
-            name: HeaderName::of(name.as_bytes()),
-            text,
-            name_len: u16::try_from(name.len()).unwrap_or(u16::MAX),
-            value_start,
-            value_end: value_start + short(value.len()),
-        };
-        self.lines.insert(at, line);
+    /// Puts in a line; there is no line end in its name.
+    fn insert(&mut self, at: usize, name: HeaderName, written: &str, value: &str) -> &mut Self {
+        let value = one_line(value);
+        let start = self.own.len();
+        self.own.extend_from_slice(written.as_bytes());
+        self.own.extend_from_slice(b": ");
+        self.own.extend_from_slice(value.as_bytes());
+        self.own.extend_from_slice(b"\r\n");
+        let value_end = self.own.len() - 2;
+        let value = value_end - value.len()..value_end;
+        self.lines.insert(at, HeaderLine::written(name, start, written.len(), value));
         self
     }
 
@@ -276,76 +244,80 @@ impl<'m> Edit<'m> {
 
     /// The line with another value; what stands before and behind it stays.
     fn replace_value(&mut self, at: usize, value: impl FnOnce(&mut Vec<u8>)) {
-        let Line { text, value_start, value_end, .. } = self.lines[at];
+        let before = self.lines[at];
         let start = self.own.len();
-        self.copy(text, 0..value_start);
+        self.copy(before.is_own, before.line().start..before.value().start);
+        let value_start = self.own.len();
         value(&mut self.own);
-        let value_end_now = short(self.own.len() - start);
-        self.copy(text, value_end..text.len());
-        let line = &mut self.lines[at];
-        line.text = Text { is_own: true, start: short(start), end: short(self.own.len()) };
-        line.value_end = value_end_now;
+        let value_end = self.own.len();
+        self.copy(before.is_own, before.value().end..before.line().end);
+        self.lines[at] = before.rewritten(start..self.own.len(), value_start..value_end);
     }
 
-    /// Writes a part of a text again.
-    fn copy(&mut self, text: Text, part: Range<u32>) {
-        let range = (text.start + part.start) as usize..(text.start + part.end) as usize;
-        if text.is_own {
-            self.own.extend_from_within(range);
+    /// Writes a part of the message or of our own again.
+    fn copy(&mut self, is_own: bool, part: Range<usize>) {
+        if is_own {
+            self.own.extend_from_within(part);
         } else {
-            self.own.extend_from_slice(&self.received[range]);
+            self.own.extend_from_slice(&self.received[part]);
         }
     }
 
-    /// A text of our own.
-    fn write(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Text {
-        let start = short(self.own.len());
-        write(&mut self.own);
-        Text { is_own: true, start, end: short(self.own.len()) }
-    }
-
     fn text(&self, text: Text) -> &[u8] {
-        let bytes = if text.is_own { &self.own } else { self.received };
-        &bytes[text.start as usize..text.end as usize]
+        &self.source(text.is_own)[text.start..text.end]
     }
 
-    fn value(&self, line: &Line) -> &[u8] {
-        &self.text(line.text)[line.value_start as usize..line.value_end as usize]
+    fn value(&self, line: &HeaderLine) -> &[u8] {
+        &self.source(line.is_own)[line.value()]
     }
 
-    fn is(&self, line: &Line, name: &str) -> bool {
-        HeaderName::is_same(&self.text(line.text)[..line.name_len.into()], name.as_bytes())
+    fn is(&self, line: &HeaderLine, name: &str) -> bool {
+        let written = &self.source(line.is_own)[line.written_name()];
+        HeaderName::is_same(written, name.as_bytes())
+    }
+
+    fn source(&self, is_own: bool) -> &[u8] {
+        if is_own { &self.own } else { self.received }
     }
 }
 
 impl Text {
     const NONE: Text = Text { is_own: false, start: 0, end: 0 };
 
+    /// These parts, written behind what was written before.
+    fn written(own: &mut Vec<u8>, parts: &[&[u8]]) -> Self {
+        let start = own.len();
+        parts.iter().for_each(|part| own.extend_from_slice(part));
+        Text { is_own: true, start, end: own.len() }
+    }
+
     fn received(range: Range<usize>) -> Self {
-        Text { is_own: false, start: short(range.start), end: short(range.end) }
-    }
-
-    fn len(self) -> u32 {
-        self.end - self.start
+        Text { is_own: false, start: range.start, end: range.end }
     }
 }
 
-impl Line {
-    fn received(header: &HeaderLine) -> Self {
-        let (line, value) = (header.line(), header.value());
-        Line {
-            name: header.name,
-            text: Text::received(line.clone()),
-            name_len: header.written_name().len() as u16,
-            value_start: short(value.start - line.start),
-            value_end: short(value.end - line.start),
-        }
+/// The request line in its parts. White space that may not be there is tolerated but does not go on
+/// (RFC 4475 §3.1.2.9).
+fn request_line(line: &[u8], method: &str, uri: Range<usize>, own: &mut Vec<u8>) -> [Text; 3] {
+    let version = trim(line, uri.end..line.len());
+    let is_clean = uri.start == method.len() + 1
+        && version.start == uri.end + 1
+        && matches!(&line[version.end..], b"\r\n" | b"\n");
+    if is_clean {
+        let behind = Text::received(uri.end..line.len());
+        return [Text::received(0..uri.start), Text::received(uri), behind];
     }
+    let before = Text::written(own, &[method.as_bytes(), b" "]);
+    let behind = Text::written(own, &[b" ", &line[version], b"\r\n"]);
+    [before, Text::received(uri), behind]
 }
 
-/// A position: neither messages nor what is written into them come near to 4 GB.
-fn short(at: usize) -> u32 {
-    u32::try_from(at).expect("messages have some thousand bytes")
+/// The number in digits. In the way of each request, where `write!` takes several times as long.
+fn push_number(bytes: &mut Vec<u8>, number: u32) {
+    if number >= 10 {
+        push_number(bytes, number / 10);
+    }
+    bytes.push(b'0' + (number % 10) as u8);
 }
 
 /// The value of a Via line with the source in its top entry ([`Edit::amend_top_via`]); none if it

@@ -1,5 +1,6 @@
 //! The headers a proxy looks at, by their long and compact names (RFC 3261 §7.3.3).
 
+use crate::text::is_same_word;
 use std::fmt;
 
 /// A header's name; those without a variant are [`HeaderName::Other`].
@@ -50,6 +51,35 @@ pub enum HeaderName {
 }
 
 impl HeaderName {
+    /// How many there are.
+    pub(crate) const COUNT: usize = HeaderName::Other as usize + 1;
+
+    /// The name in front of a header line that is written as in the RFC, with a colon right behind
+    /// it: nearly all are, and nothing else has to be looked at in those. Of others and of headers
+    /// that few messages have there is none: [`Self::of`] knows them all.
+    #[inline]
+    pub(crate) fn in_front_of(line: &[u8]) -> Option<HeaderName> {
+        use HeaderName::*;
+        let name = match line.first()? {
+            b'V' if line.starts_with(b"Via:") => Via,
+            b'F' if line.starts_with(b"From:") => From,
+            b'T' if line.starts_with(b"To:") => To,
+            b'C' if line.starts_with(b"Call-ID:") => CallId,
+            b'C' if line.starts_with(b"CSeq:") => CSeq,
+            b'C' if line.starts_with(b"Contact:") => Contact,
+            b'C' if line.starts_with(b"Content-Type:") => ContentType,
+            b'C' if line.starts_with(b"Content-Length:") => ContentLength,
+            b'R' if line.starts_with(b"Route:") => Route,
+            b'R' if line.starts_with(b"Record-Route:") => RecordRoute,
+            b'M' if line.starts_with(b"Max-Forwards:") => MaxForwards,
+            b'E' if line.starts_with(b"Expires:") => Expires,
+            b'S' if line.starts_with(b"Supported:") => Supported,
+            b'U' if line.starts_with(b"User-Agent:") => UserAgent,
+            _ => return None,
+        };
+        Some(name)
+    }
+
     /// The name for bytes of a message, long or compact, in any letter case.
     pub fn of(written: &[u8]) -> HeaderName {
         use HeaderName::*;
@@ -78,9 +108,7 @@ impl HeaderName {
             (19, Some(b'p')) => ProxyAuthorization,
             _ => return Other,
         };
-        let name = candidate.long().as_bytes();
-        // Nearly all are written as in the RFC.
-        if long == name || long.eq_ignore_ascii_case(name) { candidate } else { Other }
+        if is_same_word(long, candidate.long().as_bytes()) { candidate } else { Other }
     }
 
     /// The long name; empty for [`HeaderName::Other`].
@@ -167,6 +195,8 @@ mod tests {
         assert_eq!(HeaderName::of(b"I"), HeaderName::CallId);
         assert_eq!(HeaderName::of(b"k"), HeaderName::Supported);
         assert_eq!(HeaderName::of(b"X-Via"), HeaderName::Other);
+        assert_eq!(HeaderName::in_front_of(b"Call-ID:x"), Some(HeaderName::CallId));
+        assert_eq!(HeaderName::in_front_of(b"Call-ID :x"), None);
         assert!(HeaderName::is_same(b"x", b"session-expires"));
         let names = [
             HeaderName::Via,
@@ -191,6 +221,8 @@ mod tests {
             HeaderName::UserAgent,
         ];
         for name in names {
+            let line = format!("{}: x\r\n", name.long());
+            assert!(HeaderName::in_front_of(line.as_bytes()).is_none_or(|found| found == name));
             assert_eq!(HeaderName::of(name.long().as_bytes()), name);
             assert_eq!(HeaderName::of(name.long().to_uppercase().as_bytes()), name);
             assert_eq!(HeaderName::of(format!("{}x", name.long()).as_bytes()), HeaderName::Other);

@@ -9,6 +9,7 @@ pub mod build;
 pub mod digest;
 pub mod edit;
 pub mod framing;
+mod header_index;
 mod header_line;
 mod header_name;
 pub mod malformed;

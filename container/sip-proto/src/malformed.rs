@@ -16,8 +16,8 @@
 use crate::edit::amended_via;
 use crate::header_line::HeaderLine;
 use crate::header_name::HeaderName;
-use crate::message::{HEADERS_MAX, ParseError, check_version, trim_end};
-use crate::text::{is_closed, is_token, split_list, unfold};
+use crate::message::{HEADERS_MAX, ParseError, check_version, read_method, trim_end};
+use crate::text::{is_closed, split_list, unfold};
 use crate::uri::name_addr;
 use crate::via::Via;
 use std::borrow::Cow;
@@ -57,7 +57,7 @@ impl<'a> Malformed<'a> {
         let skipped = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n'))?;
         let bytes = &bytes[skipped..];
         let line_end = memchr::memchr(b'\n', bytes)?;
-        let method = read_method(&bytes[trim_end(bytes, 0..line_end)])?;
+        let method = read_request_method(&bytes[trim_end(bytes, 0..line_end)])?;
         let status = status_of(error, method)?;
         let (headers, headers_end) = read_headers(bytes, line_end + 1);
         if has_bare_cr(&bytes[..headers_end]) {
@@ -124,12 +124,11 @@ impl<'a> Malformed<'a> {
 }
 
 /// The method, if the line is a request line in all but details.
-fn read_method(line: &[u8]) -> Option<&str> {
-    let method = &line[..memchr::memchr(b' ', line)?];
+fn read_request_method(line: &[u8]) -> Option<&str> {
+    let method = read_method(&line[..memchr::memchr(b' ', line)?])?;
     let version = &line[memchr::memrchr(b' ', line)? + 1..];
     let is_sip = !matches!(check_version(version), Err(ParseError::BadStartLine));
-    let is_method = !method.is_empty() && method.iter().all(|byte| is_token(*byte));
-    std::str::from_utf8(method).ok().filter(|_| is_sip && is_method)
+    is_sip.then_some(method)
 }
 
 fn status_of(error: ParseError, method: &str) -> Option<u16> {

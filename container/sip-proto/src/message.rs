@@ -4,8 +4,9 @@
 //! came. Not here: the meaning of most values, which their readers parse ([`crate::uri`],
 //! [`crate::via`], [`crate::digest`]), and changes ([`crate::edit`]).
 
-use crate::header_line::{HeaderLine, HeaderLines};
-use crate::text::{is_space, is_token, param, split_list, trim, unfold};
+use crate::header_index::{Head, HeaderIndex, find_line};
+use crate::header_line::HeaderLine;
+use crate::text::{is_one_word, is_same_word, is_space, is_token, param, split_list, trim, unfold};
 use crate::uri::name_addr;
 use crate::via::Via;
 use std::borrow::Cow;
@@ -28,7 +29,7 @@ pub struct Message<'a> {
     /// No line ends before it, nothing after the body.
     bytes: &'a [u8],
     start_line: StartLine<'a>,
-    headers: HeaderLines,
+    headers: HeaderIndex,
     /// Where the body starts.
     body_start: usize,
     top_via: Via<'a>,
@@ -97,25 +98,23 @@ impl<'a> Message<'a> {
         }
         let skipped = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
         let bytes = &bytes[skipped.ok_or(ParseError::Empty)?..];
-        let line_end = memchr::memchr(b'\n', bytes).ok_or(ParseError::NoBlankLine)?;
-        let start_line = read_start_line(bytes, trim_end(bytes, 0..line_end))?;
-        let (headers, body_start, crlfs) = read_headers(bytes, line_end + 1)?;
-        let crlfs = crlfs + usize::from(is_crlf(bytes, line_end));
-        // A line ends at each line feed: what is more are others.
-        if memchr::memchr_iter(b'\r', &bytes[..body_start]).count() > crlfs {
+        let line = find_line(bytes, 0).ok_or(ParseError::NoBlankLine)?;
+        let start_line = read_start_line(bytes, trim_end(bytes, 0..line.end))?;
+        let mut headers = HeaderIndex::default();
+        let Head { body_start, has_bare_cr } = headers.read(bytes, line.end)?;
+        if line.has_bare_cr || has_bare_cr {
             return Err(ParseError::BareCarriageReturn);
         }
-        let index = HeaderIndex { bytes, headers: &headers };
-        let top_via = index.top_via()?;
-        index.once(HeaderName::From)?;
-        index.once(HeaderName::To)?;
-        let call_id = index.call_id()?;
-        let cseq = index.cseq()?;
+        let top_via = top_via(bytes, &headers)?;
+        headers.once(HeaderName::From)?;
+        headers.once(HeaderName::To)?;
+        let call_id = read_call_id(&bytes[headers.once(HeaderName::CallId)?])?;
+        let cseq = read_cseq(&bytes[headers.once(HeaderName::CSeq)?]);
+        let cseq = cseq.ok_or(ParseError::Bad(HeaderName::CSeq))?;
         if matches!(start_line, StartLine::Request { method, .. } if method != cseq.1) {
             return Err(ParseError::CSeqMethodMismatch);
         }
-        let body_end = index.body_end(body_start)?;
-        let bytes = &bytes[..body_end];
+        let bytes = &bytes[..body_end(bytes, &headers, body_start)?];
         Ok(Message { bytes, start_line, headers, body_start, top_via, call_id, cseq })
     }
 
@@ -188,7 +187,7 @@ impl<'a> Message<'a> {
     /// All headers in their order: name, name as written, whole value.
     pub fn headers(&self) -> impl Iterator<Item = (HeaderName, Cow<'a, str>, Cow<'a, str>)> + '_ {
         let bytes = self.bytes;
-        self.headers.iter().map(move |header| {
+        self.headers.lines().iter().map(move |header| {
             let written = String::from_utf8_lossy(&bytes[header.written_name()]);
             (header.name, written, unfold(&bytes[header.value()]))
         })
@@ -231,7 +230,9 @@ impl<'a> Message<'a> {
 
     /// Max-Forwards, if it is there and a number up to 255 (RFC 3261 §25.1).
     pub fn max_forwards(&self) -> Option<u32> {
-        self.header(HeaderName::MaxForwards)?.parse().ok().filter(|hops| *hops <= HOPS_MAX)
+        let value = self.headers.first(HeaderName::MaxForwards)?.value();
+        let hops = read_digits(&self.bytes[value])?;
+        u32::try_from(hops).ok().filter(|hops| *hops <= HOPS_MAX)
     }
 
     /// Whether the Via entries below the top one can be read, too.
@@ -256,20 +257,19 @@ impl<'a> Message<'a> {
     }
 
     pub(crate) fn header_lines(&self) -> &[HeaderLine] {
-        &self.headers
+        self.headers.lines()
     }
 
     /// Whole values as they came, with their folds.
     pub(crate) fn raw_values(&self, name: HeaderName) -> impl Iterator<Item = &'a [u8]> + '_ {
         let bytes = self.bytes;
-        let is_known = name != HeaderName::Other;
-        let found = self.headers.iter().filter(move |header| is_known && header.name == name);
-        found.map(move |header| &bytes[header.value()])
+        let found = (name != HeaderName::Other).then(|| self.headers.all(name));
+        found.into_iter().flatten().map(move |header| &bytes[header.value()])
     }
 
     fn raw_values_named<'n>(&'n self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + 'n {
         let bytes = self.bytes;
-        let found = self.headers.iter().filter(move |header| {
+        let found = self.headers.lines().iter().filter(move |header| {
             HeaderName::is_same(&bytes[header.written_name()], name.as_bytes())
         });
         found.map(move |header| &bytes[header.value()])
@@ -281,61 +281,29 @@ pub fn is_keepalive(bytes: &[u8]) -> bool {
     bytes.len() <= 4 && bytes.iter().all(|byte| matches!(byte, b'\r' | b'\n'))
 }
 
-/// The headers while the message is being checked.
-struct HeaderIndex<'a, 'h> {
-    bytes: &'a [u8],
-    headers: &'h [HeaderLine],
+fn top_via<'a>(bytes: &'a [u8], headers: &HeaderIndex) -> Result<Via<'a>, ParseError> {
+    let line = headers.first(HeaderName::Via).ok_or(ParseError::Missing(HeaderName::Via))?;
+    let line = &bytes[line.value()];
+    let via = split_list(line).next().and_then(|range| Via::parse(unfold(&line[range])));
+    via.ok_or(ParseError::Bad(HeaderName::Via))
 }
 
-impl<'a> HeaderIndex<'a, '_> {
-    fn all(&self, name: HeaderName) -> impl Iterator<Item = &'a [u8]> {
-        let found = self.headers.iter().filter(move |header| header.name == name);
-        found.map(|header| &self.bytes[header.value()])
-    }
+fn read_call_id(value: &[u8]) -> Result<&str, ParseError> {
+    let text = std::str::from_utf8(value).ok().filter(|_| is_one_word(value));
+    text.ok_or(ParseError::Bad(HeaderName::CallId))
+}
 
-    fn once(&self, name: HeaderName) -> Result<&'a [u8], ParseError> {
-        let mut values = self.all(name);
-        let value = values.next().ok_or(ParseError::Missing(name))?;
-        if values.next().is_some() {
-            return Err(ParseError::Duplicate(name));
-        }
-        if value.is_empty() {
-            return Err(ParseError::Bad(name));
-        }
-        Ok(value)
+fn body_end(bytes: &[u8], headers: &HeaderIndex, body_start: usize) -> Result<usize, ParseError> {
+    const NAME: HeaderName = HeaderName::ContentLength;
+    let Some(first) = headers.first(NAME) else { return Ok(bytes.len()) };
+    let value = &bytes[first.value()];
+    if headers.is_repeated(NAME) && headers.all(NAME).any(|other| bytes[other.value()] != *value) {
+        return Err(ParseError::Duplicate(NAME));
     }
-
-    fn top_via(&self) -> Result<Via<'a>, ParseError> {
-        let line = self.all(HeaderName::Via).next().ok_or(ParseError::Missing(HeaderName::Via))?;
-        let first = split_list(line).next();
-        let via = first.and_then(|range| Via::parse(unfold(&line[range])));
-        via.ok_or(ParseError::Bad(HeaderName::Via))
-    }
-
-    fn call_id(&self) -> Result<&'a str, ParseError> {
-        let value = self.once(HeaderName::CallId)?;
-        if value.iter().any(|byte| *byte == b' ' || byte.is_ascii_control()) {
-            return Err(ParseError::Bad(HeaderName::CallId));
-        }
-        std::str::from_utf8(value).map_err(|_| ParseError::Bad(HeaderName::CallId))
-    }
-
-    fn cseq(&self) -> Result<(u32, &'a str), ParseError> {
-        let value = self.once(HeaderName::CSeq)?;
-        read_cseq(value).ok_or(ParseError::Bad(HeaderName::CSeq))
-    }
-
-    fn body_end(&self, body_start: usize) -> Result<usize, ParseError> {
-        let mut lengths = self.all(HeaderName::ContentLength);
-        let Some(value) = lengths.next() else { return Ok(self.bytes.len()) };
-        if lengths.any(|other| other != value) {
-            return Err(ParseError::Duplicate(HeaderName::ContentLength));
-        }
-        let length = read_digits(value).ok_or(ParseError::Bad(HeaderName::ContentLength))?;
-        let available = self.bytes.len() - body_start;
-        let length = usize::try_from(length).ok().filter(|length| *length <= available);
-        Ok(body_start + length.ok_or(ParseError::BodyTooShort)?)
-    }
+    let length = read_digits(value).ok_or(ParseError::Bad(NAME))?;
+    let available = bytes.len() - body_start;
+    let length = usize::try_from(length).ok().filter(|length| *length <= available);
+    Ok(body_start + length.ok_or(ParseError::BodyTooShort)?)
 }
 
 fn read_start_line(bytes: &[u8], line: Range<usize>) -> Result<StartLine<'_>, ParseError> {
@@ -345,19 +313,29 @@ fn read_start_line(bytes: &[u8], line: Range<usize>) -> Result<StartLine<'_>, Pa
     }
     let method_end = memchr::memchr(b' ', text).ok_or(ParseError::BadStartLine)?;
     let version_start = memchr::memrchr(b' ', text).ok_or(ParseError::BadStartLine)? + 1;
-    let method = &text[..method_end];
     let uri = trim(text, method_end..version_start);
     let uri_text = &text[uri.clone()];
-    let is_uri = |text: &[u8]| !text.iter().any(|byte| byte.is_ascii_control() || *byte == b' ');
-    if method.is_empty() || !method.iter().all(|byte| is_token(*byte)) || uri.is_empty() {
-        return Err(ParseError::BadStartLine);
-    }
-    if !is_uri(uri_text) || std::str::from_utf8(uri_text).is_err() {
+    let method = read_method(&text[..method_end]).ok_or(ParseError::BadStartLine)?;
+    if uri.is_empty() || !is_one_word(uri_text) || std::str::from_utf8(uri_text).is_err() {
         return Err(ParseError::BadStartLine);
     }
     check_version(&text[version_start..])?;
-    let method = std::str::from_utf8(method).map_err(|_| ParseError::BadStartLine)?;
     Ok(StartLine::Request { method, uri: line.start + uri.start..line.start + uri.end })
+}
+
+/// A method: one of those of nearly all messages, or another token.
+pub(crate) fn read_method(written: &[u8]) -> Option<&str> {
+    match written {
+        b"INVITE" => Some("INVITE"),
+        b"ACK" => Some("ACK"),
+        b"BYE" => Some("BYE"),
+        b"CANCEL" => Some("CANCEL"),
+        b"OPTIONS" => Some("OPTIONS"),
+        b"REGISTER" => Some("REGISTER"),
+        b"" => None,
+        _ if written.iter().all(|byte| is_token(*byte)) => std::str::from_utf8(written).ok(),
+        _ => None,
+    }
 }
 
 fn read_status_line(text: &[u8]) -> Result<StartLine<'_>, ParseError> {
@@ -377,37 +355,11 @@ fn read_status_line(text: &[u8]) -> Result<StartLine<'_>, ParseError> {
 }
 
 pub(crate) fn check_version(version: &[u8]) -> Result<(), ParseError> {
-    if version.eq_ignore_ascii_case(b"SIP/2.0") {
+    if is_same_word(version, b"SIP/2.0") {
         return Ok(());
     }
     let is_sip = version.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/"));
     Err(if is_sip { ParseError::BadVersion } else { ParseError::BadStartLine })
-}
-
-/// The header lines from `start` on, where the body starts, and how many lines end with CRLF.
-fn read_headers(bytes: &[u8], start: usize) -> Result<(HeaderLines, usize, usize), ParseError> {
-    let mut headers = HeaderLines::new();
-    let mut at = start;
-    let mut crlfs = 0;
-    for line_feed in memchr::memchr_iter(b'\n', &bytes[start..]) {
-        let line_end = start + line_feed + 1;
-        crlfs += usize::from(is_crlf(bytes, line_end - 1));
-        match &bytes[at..line_end] {
-            b"\n" | b"\r\n" => return Ok((headers, line_end, crlfs)),
-            [b' ' | b'\t', ..] => {
-                headers.last_mut().ok_or(ParseError::BadHeaderLine)?.fold(bytes, line_end);
-            }
-            _ if headers.len() == HEADERS_MAX => return Err(ParseError::TooManyHeaders),
-            _ => headers.push(HeaderLine::read(bytes, at..line_end)?),
-        }
-        at = line_end;
-    }
-    Err(ParseError::NoBlankLine)
-}
-
-/// Whether a carriage return stands before the line feed.
-fn is_crlf(bytes: &[u8], line_feed: usize) -> bool {
-    line_feed > 0 && bytes[line_feed - 1] == b'\r'
 }
 
 pub(crate) fn trim_end(bytes: &[u8], range: Range<usize>) -> Range<usize> {
@@ -417,14 +369,10 @@ pub(crate) fn trim_end(bytes: &[u8], range: Range<usize>) -> Range<usize> {
 
 /// Number (below 2^31, RFC 3261 §8.1.1.5) and method.
 fn read_cseq(value: &[u8]) -> Option<(u32, &str)> {
-    let mut words = value.split(|byte| is_space(*byte)).filter(|word| !word.is_empty());
-    let number = u32::try_from(read_digits(words.next()?)?).ok()?;
-    let method = words.next()?;
-    let is_method = words.next().is_none() && method.iter().all(|byte| is_token(*byte));
-    if !is_method || number >= 1 << 31 {
-        return None;
-    }
-    Some((number, std::str::from_utf8(method).ok()?))
+    let number_end = value.iter().position(|byte| is_space(*byte))?;
+    let number = u32::try_from(read_digits(&value[..number_end])?).ok()?;
+    let method = read_method(&value[trim(value, number_end..value.len())])?;
+    (number < 1 << 31).then_some((number, method))
 }
 
 /// Digits only: no sign, no white space; `None` also if the number is too large.
@@ -433,7 +381,8 @@ pub(crate) fn read_digits(digits: &[u8]) -> Option<u64> {
         return None;
     }
     digits.iter().try_fold(0u64, |number, digit| {
-        let digit = char::from(*digit).to_digit(10)?;
+        let digit = digit.wrapping_sub(b'0');
+        (digit < 10).then_some(())?;
         number.checked_mul(10)?.checked_add(u64::from(digit))
     })
 }

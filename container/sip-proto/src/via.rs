@@ -1,6 +1,7 @@
 //! One entry of a Via header (RFC 3261 §20.42, RFC 3581), read but never printed from its parts.
 
-use crate::text::{is_closed, is_space, is_token, param_ranges, trim};
+use crate::message::read_digits;
+use crate::text::{is_closed, is_host, is_same_word, is_space, is_token, param_ranges, trim};
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
 use std::ops::Range;
@@ -23,29 +24,26 @@ pub struct Via<'a> {
 impl<'a> Via<'a> {
     /// Reads one entry, without its neighbours in a comma list.
     pub fn parse(text: Cow<'a, str>) -> Option<Via<'a>> {
-        let (via, version) = Via::read(text)?;
-        (&via.text[version] == "2.0").then_some(via)
+        Via::read(text, |version| version == "2.0")
     }
 
     /// [`Self::parse`] for a request of any SIP version: its sender is told by a 505.
     pub(crate) fn parse_of_any_version(text: Cow<'a, str>) -> Option<Via<'a>> {
-        Via::read(text).map(|(via, _)| via)
+        Via::read(text, |version| is_closed(version.as_bytes()))
     }
 
-    /// The entry, and where its SIP version is.
-    fn read(text: Cow<'a, str>) -> Option<(Via<'a>, Range<usize>)> {
+    fn read(text: Cow<'a, str>, is_version: impl Fn(&str) -> bool) -> Option<Via<'a>> {
         let bytes = text.as_bytes();
-        if !is_closed(bytes) {
-            return None;
-        }
-        let name_end = memchr::memchr(b'/', bytes)?;
-        let version_end = name_end + 1 + memchr::memchr(b'/', &bytes[name_end + 1..])?;
-        let version = trim(bytes, name_end + 1..version_end);
-        if !text[..name_end].trim().eq_ignore_ascii_case("SIP") {
+        let (version, version_end) = read_version(&text)?;
+        if !is_version(&text[version]) {
             return None;
         }
         let params_start =
             memchr::memchr(b';', &bytes[version_end..]).map_or(text.len(), |at| version_end + at);
+        // Quotes and brackets that are in order can be nowhere else.
+        if !is_closed(&bytes[params_start..]) {
+            return None;
+        }
         let rest = trim(bytes, version_end + 1..params_start);
         let transport_end = bytes[rest.clone()].iter().position(|byte| is_space(*byte))?;
         let transport = rest.start..rest.start + transport_end;
@@ -67,7 +65,7 @@ impl<'a> Via<'a> {
         };
         via.read_params(&text, params_start);
         via.text = text;
-        Some((via, version))
+        Some(via)
     }
 
     /// The entry as written.
@@ -111,41 +109,60 @@ impl<'a> Via<'a> {
     }
 
     fn read_params(&mut self, text: &str, params_start: usize) {
-        for (name, value) in param_ranges(&text.as_bytes()[params_start..]) {
-            let name = &text[params_start + name.start..params_start + name.end];
-            let value = params_start + value.start..params_start + value.end;
-            if name.eq_ignore_ascii_case("branch") {
+        // Behind the first semicolon.
+        let start = text.len().min(params_start + 1);
+        let bytes = &text.as_bytes()[start..];
+        for (name, value) in param_ranges(bytes) {
+            let name = &bytes[name];
+            let value = start + value.start..start + value.end;
+            if is_same_word(name, b"branch") {
                 self.branch.get_or_insert(value);
-            } else if name.eq_ignore_ascii_case("received") {
+            } else if is_same_word(name, b"received") {
                 self.received.get_or_insert(unbracketed(text, value));
-            } else if name.eq_ignore_ascii_case("rport") {
+            } else if is_same_word(name, b"rport") {
                 self.rport.get_or_insert(text[value].parse().ok());
             }
         }
     }
 }
 
+/// Where the version is in `SIP/2.0/UDP`, and where the slash behind it is.
+fn read_version(text: &str) -> Option<(Range<usize>, usize)> {
+    // Nearly all are written so.
+    if text.starts_with("SIP/2.0/") {
+        return Some((4..7, 7));
+    }
+    let bytes = text.as_bytes();
+    let name_end = memchr::memchr(b'/', bytes)?;
+    let version_end = name_end + 1 + memchr::memchr(b'/', &bytes[name_end + 1..])?;
+    let is_sip = text[..name_end].trim().eq_ignore_ascii_case("SIP");
+    is_sip.then(|| (trim(bytes, name_end + 1..version_end), version_end))
+}
+
 /// Host (as a range, without the brackets of an IPv6 address) and port of `host[:port]`.
 pub(crate) fn host_port(text: &str) -> Option<(Range<usize>, Option<u16>)> {
-    let host_end = match text.strip_prefix('[') {
-        Some(rest) => rest.find(']')? + 2,
-        None => text.find(':').unwrap_or(text.len()),
-    };
-    let after_host = text[host_end..].trim();
-    let port = match after_host.strip_prefix(':') {
-        Some(port) => Some(port.trim_start().parse().ok()?),
-        None if after_host.is_empty() => None,
-        None => return None,
-    };
-    let host = trim(text.as_bytes(), 0..host_end);
-    let inner = unbracketed(text, host.clone());
-    let is_valid = if inner == host {
-        let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._".contains(byte);
-        !host.is_empty() && text.as_bytes()[host].iter().all(is_name)
+    let bytes = text.as_bytes();
+    let (host, host_end) = if bytes.first() == Some(&b'[') {
+        let end = memchr::memchr(b']', bytes)?;
+        (1..end, end + 1)
     } else {
-        is_ipv6(&text[inner.clone()])
+        let start = trim(bytes, 0..bytes.len()).start;
+        let length = bytes[start..].iter().position(|byte| !is_host(*byte));
+        let end = length.map_or(bytes.len(), |length| start + length);
+        (start..end, end)
     };
-    is_valid.then_some((inner, port))
+    let is_valid =
+        if host.end < host_end { is_ipv6(&text[host.clone()]) } else { !host.is_empty() };
+    let after_host = trim(bytes, host_end..bytes.len());
+    let port = match bytes[after_host.clone()] {
+        [] => None,
+        [b':', ..] => {
+            let port = trim(bytes, after_host.start + 1..after_host.end);
+            Some(u16::try_from(read_digits(&bytes[port])?).ok()?)
+        }
+        _ => return None,
+    };
+    is_valid.then_some((host, port))
 }
 
 /// The grammar of RFC 3261 also allows a third colon before the IPv4 part (RFC 5118 §4.10).
@@ -221,6 +238,7 @@ mod tests {
             "HTTP/2.0/UDP host",
             "SIP/2.0/UDP host:port",
             "SIP/2.0/UDP host:99999",
+            "SIP/2.0/UDP host:+5060",
             "SIP/2.0/UDP [::1",
             "SIP/2.0/UDP [x]",
             "SIP/2.0/UDP [2001::::1]",

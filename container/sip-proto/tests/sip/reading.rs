@@ -47,6 +47,16 @@ fn a_plain_request_is_read() {
 }
 
 #[test]
+fn s25_1_max_forwards_is_digits_up_to_255() {
+    for (value, hops) in
+        [("0", Some(0)), ("255", Some(255)), ("256", None), ("+7", None), ("7 0", None)]
+    {
+        let text = with("From:", &format!("Max-Forwards: {value}\r\nFrom:"));
+        assert_eq!(parse(text.as_bytes()).max_forwards(), hops, "{value}");
+    }
+}
+
+#[test]
 fn a_response_keeps_its_reason_phrase() {
     let bytes = corpus::ringing();
     let message = parse(&bytes);
