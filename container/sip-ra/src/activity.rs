@@ -4,6 +4,7 @@ use crate::call::{Call, SpentNonce};
 use crate::exchange::Exchange;
 use crate::incoming::Incoming;
 use crate::nonce::{NonceSource, Scope};
+use crate::spiral;
 use crate::step::Step;
 use resilee_sbb::{Failure, Timestamp, decode, encode};
 use resilee_sip_api::Target;
@@ -84,6 +85,19 @@ impl Activity {
                 nonces.make(secret, now, Scope::call(&call.call_id, source))
             }
             Activity::Exchange(exchange) => exchange.nonce(nonces, step),
+        }
+    }
+
+    /// Whether the INVITE is one that it has sent on, and waits for.
+    pub(crate) fn has_spiral(&self, invite: &Message<'_>) -> bool {
+        matches!(self, Activity::Call(call) if spiral::is_spiral_of(call, invite))
+    }
+
+    /// Which spiral it is; 0: none.
+    pub(crate) fn spiral(&self) -> u32 {
+        match self {
+            Activity::Call(call) => call.spiral,
+            Activity::Exchange(_) => 0,
         }
     }
 

@@ -1,8 +1,9 @@
 //! The adaptor itself: finds the activity that a message, a command or a timer is for.
 //!
 //! Of one Call-ID there can be several activities, since a challenged INVITE comes again with
-//! credentials while the first one lingers; but only one call at a time: a second INVITE while
-//! one is set up or answered is a merged request or a spiral, and gets 482.
+//! credentials while the first one lingers; but only one call at a time, besides its spirals
+//! (`spiral.rs`): any other INVITE while one is set up or answered is a merged request, and gets
+//! 482.
 
 use crate::activity::Activity;
 use crate::advertised::Advertised;
@@ -20,6 +21,7 @@ use crate::refusal::Refusal;
 use crate::route::route;
 use crate::scanners::{SCANNERS_DEFAULT, Scanners};
 use crate::secret::Secret;
+use crate::spiral;
 use crate::step::Step;
 use crate::supervision::CallLimits;
 use resilee_core::{Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdaptor, Route};
@@ -131,7 +133,11 @@ impl SipRa {
         let in_dialog = |activity: &mut Activity, step: &mut Step<'_>| {
             activity.on_in_dialog_request(step, incoming)
         };
-        if is_in_dialog && method != "CANCEL" && self.first_of_cell(endpoint, in_dialog) {
+        if is_in_dialog
+            && method != "CANCEL"
+            && (self.on_request_of_spiral(endpoint, incoming)
+                || self.first_of_cell(endpoint, in_dialog))
+        {
             return;
         }
         let refused = match method {
@@ -154,8 +160,9 @@ impl SipRa {
             Activity::Exchange(_) => false,
         };
         let of_cell = || self.activities.range(of_cell(endpoint.cell()));
+        let is_second = is_invite && of_cell().any(|(_, activity)| is_running(activity));
         // RFC 3261 §8.2.2.2.
-        if is_invite && of_cell().any(|(_, activity)| is_running(activity)) {
+        if is_second && !of_cell().any(|(_, activity)| activity.has_spiral(incoming.message)) {
             return Err(482);
         }
         if of_cell().count() >= ACTIVITIES_PER_CELL_MAX {
@@ -166,7 +173,8 @@ impl SipRa {
         let authorization = self.authorization(endpoint.now(), activity, incoming);
         let mut step = Step { endpoint, element: &self.element, activity };
         let started = if is_invite {
-            let call = Call::start(&mut step, incoming, authorization, &spent);
+            let mut call = Call::start(&mut step, incoming, authorization, &spent);
+            call.spiral = if is_second { activity.number } else { 0 };
             Activity::Call(Box::new(call))
         } else {
             Activity::Exchange(Box::new(Exchange::start(&mut step, incoming, authorization)))
@@ -236,6 +244,19 @@ impl SipRa {
             }
             _ => {}
         }
+    }
+
+    /// Where there are spirals, a request within a dialog is for the call that its Route names; one
+    /// without our Route, for the first that has the dialog.
+    fn on_request_of_spiral(&mut self, endpoint: &mut Endpoint, incoming: &Incoming<'_>) -> bool {
+        let mut of_cell = self.activities.range(of_cell(endpoint.cell()));
+        if of_cell.all(|(_, activity)| activity.spiral() == 0) {
+            return false;
+        }
+        let spiral = spiral::of_request(&self.element, incoming.message);
+        self.first_of_cell(endpoint, |activity, step| {
+            activity.spiral() == spiral && activity.on_in_dialog_request(step, incoming)
+        })
     }
 
     /// Offers the message to the activities of the cell until one takes it.

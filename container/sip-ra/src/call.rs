@@ -70,6 +70,13 @@ pub(crate) struct Call {
     /// When it is looked after that nobody ends.
     #[serde(default)]
     pub(crate) supervision: Supervision,
+    /// The number of its activity if it is a spiral of another call, else 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) spiral: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A nonce that was used so often.
@@ -175,6 +182,7 @@ impl Call {
             seen_at: step.now(),
             spent_nonce,
             supervision: Supervision::default(),
+            spiral: 0,
         };
         step.fire(&event);
         call
@@ -222,7 +230,8 @@ impl Call {
         let bytes = self.invite.request().to_vec();
         let request = Message::parse(&bytes).map_err(|error| Failure::new(error.to_string()))?;
         for (index, (target, flow)) in (0..).zip(targets.iter().zip(destinations)) {
-            let hop = Hop { to: &flow, recorded: Some(&self.caller.flow) };
+            let recorded = Some((&self.caller.flow, self.spiral));
+            let hop = Hop { to: &flow, recorded };
             let outgoing = Outgoing::to_target(step, &request, index, target, hop);
             self.invite.forward(step, outgoing, flow);
         }
@@ -435,7 +444,7 @@ impl Call {
         let Some(tag) = response.to_tag() else { return };
         let Some(dialog) = self.dialogs.iter_mut().find(|dialog| dialog.callee.tag == tag) else {
             if self.dialogs.len() < DIALOGS_MAX {
-                let callee = Leg::callee(step.element, response, flow);
+                let callee = Leg::callee(step.element, response, (flow, self.spiral));
                 // As with the branches of the INVITE.
                 self.dialogs.reserve_exact(1);
                 self.dialogs.push(Dialog { callee, state, bye: None, is_acked: false });
@@ -445,7 +454,7 @@ impl Call {
         };
         if dialog.state == DialogState::Early && state == DialogState::Confirmed {
             dialog.state = state;
-            dialog.callee.on_confirmed(step.element, response);
+            dialog.callee.on_confirmed(step.element, response, self.spiral);
             step.changed();
         }
     }

@@ -149,7 +149,7 @@ impl Exchange {
             return Err(Failure::new("a REGISTER is not proxied"));
         }
         for (index, (target, flow)) in (0..).zip(targets.iter().zip(destinations)) {
-            let recorded = begins_dialog(&request).then_some(&self.source);
+            let recorded = begins_dialog(&request).then_some((&self.source, 0));
             let hop = Hop { to: &flow, recorded };
             let outgoing = Outgoing::to_target(step, &request, index, target, hop);
             self.proxied.forward(step, outgoing, flow);

@@ -17,6 +17,7 @@
 
 use crate::element::{DEFAULT_PORT, Element};
 use crate::party::contact_uri;
+use crate::spiral;
 use resilee_membership::{Flow, Transport};
 use resilee_sip_proto::{HeaderName, Message, SipUri, name_addr};
 use serde::{Deserialize, Serialize};
@@ -83,13 +84,18 @@ impl Leg {
         caller
     }
 
-    /// The sender of a response to the INVITE, who was reached at `flow`.
-    pub(crate) fn callee(element: &Element, response: &Message<'_>, flow: Flow) -> Leg {
+    /// The sender of a response to the INVITE of a call, which may be a spiral; it was reached at
+    /// this flow.
+    pub(crate) fn callee(
+        element: &Element,
+        response: &Message<'_>,
+        (flow, spiral): (Flow, u32),
+    ) -> Leg {
         Leg {
             tag: response.to_tag().unwrap_or_default().into_owned(),
             flow,
             target: contact_uri(response),
-            routes: routes_behind_ours(element, response),
+            routes: routes_behind_ours(element, response, spiral),
             uri: response.to_uri().unwrap_or_default().into_owned(),
             cseq: 0,
             first_place: None,
@@ -98,8 +104,8 @@ impl Leg {
     }
 
     /// The 2xx says target and route set anew (RFC 3261 §13.2.2.4).
-    pub(crate) fn on_confirmed(&mut self, element: &Element, response: &Message<'_>) {
-        let confirmed = Leg::callee(element, response, self.flow);
+    pub(crate) fn on_confirmed(&mut self, element: &Element, response: &Message<'_>, spiral: u32) {
+        let confirmed = Leg::callee(element, response, (self.flow, spiral));
         self.target = confirmed.target.or(self.target.take());
         self.routes = confirmed.routes;
         self.takes_options = confirmed.takes_options;
@@ -170,10 +176,11 @@ pub(crate) fn routed(routes: &[String], uri: &str) -> (String, Vec<String>) {
 
 /// The proxies between us and the callee, the nearest first: those above our own Record-Route in
 /// its response, the other way round (RFC 3261 §12.1.2).
-fn routes_behind_ours(element: &Element, response: &Message<'_>) -> Vec<String> {
+fn routes_behind_ours(element: &Element, response: &Message<'_>, spiral: u32) -> Vec<String> {
     let routes = response.values(HeaderName::RecordRoute);
-    let is_ours =
-        |route: &std::borrow::Cow<'_, str>| element.is_our_route(route, response.call_id());
+    let is_ours = |route: &std::borrow::Cow<'_, str>| {
+        element.is_our_route(route, response.call_id()) && spiral::of_route(route) == spiral
+    };
     let ours = routes.iter().position(is_ours).unwrap_or_default();
     routes[..ours].iter().rev().take(ROUTES_MAX).map(|route| route.to_string()).collect()
 }

@@ -28,6 +28,7 @@
 //! | `outgoing.rs`         | what is changed in a request that goes on            |
 //! | `advertised.rs`       | which of our addresses a client is told              |
 //! | `loops.rs`            | whether a request was here before (RFC 5393)         |
+//! | `spiral.rs`           | which of the calls of a Call-ID came back            |
 //! | `authentication.rs`   | challenges and credentials; nonces are in `nonce.rs` |
 //! | `password_guard.rs`   | who is slowed down, as it tries out passwords        |
 //! | `scanners.rs`         | whose requests are dropped unread                    |
@@ -65,6 +66,7 @@ mod scanners;
 mod secret;
 mod session_timer;
 mod source_network;
+mod spiral;
 mod step;
 mod supervision;
 

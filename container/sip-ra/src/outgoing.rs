@@ -11,6 +11,7 @@ use crate::client::Client;
 use crate::ends::{Dialogs, Ends};
 use crate::leg::{Leg, is_same_place, routed};
 use crate::session_timer::Offer;
+use crate::spiral;
 use crate::step::Step;
 use resilee_membership::Flow;
 use resilee_sip_api::Target;
@@ -22,8 +23,9 @@ use resilee_sip_proto::{BranchIdentity, Edit, HeaderName, Message, without_heade
 #[derive(Clone, Copy)]
 pub(crate) struct Hop<'a> {
     pub(crate) to: &'a Flow,
-    /// Where it came from, if it begins a dialog: what follows in it comes by here.
-    pub(crate) recorded: Option<&'a Flow>,
+    /// Where it came from, if it begins a dialog: what follows in it comes by here. With it, which
+    /// spiral it is; 0: none.
+    pub(crate) recorded: Option<(&'a Flow, u32)>,
 }
 
 /// A request ready to be sent.
@@ -51,8 +53,8 @@ impl Outgoing {
         for route in routes.iter().rev() {
             edit.push_route(route);
         }
-        if let Some(from) = hop.recorded {
-            for value in record_routes(step, request, from, hop.to) {
+        if let Some((from, spiral)) = hop.recorded {
+            for value in record_routes(step, request, (from, hop.to), spiral) {
                 edit.push_record_route(&value);
             }
         }
@@ -147,13 +149,24 @@ pub(crate) fn uri_and_routes(request: &Message<'_>) -> String {
 /// Our Record-Route values, the lowest first. The cohort in them, signed, leads requests of the
 /// dialog to the call's owner; the ends, to the other end if no node has the call any more. Two
 /// where the sides differ in transport or IP version, each with what its side can reach (RFC 5658).
-fn record_routes(step: &Step<'_>, request: &Message<'_>, from: &Flow, to: &Flow) -> Vec<String> {
+fn record_routes(
+    step: &Step<'_>,
+    request: &Message<'_>,
+    (from, to): (&Flow, &Flow),
+    spiral: u32,
+) -> Vec<String> {
     let (element, call_id) = (step.element, request.call_id());
     let token = element.branches.route_token(step.cohort(), call_id);
     let ends = Ends { caller: Client::of(from), callee: Client::of(to) }.token(element, request);
     let name = Dialogs::of(request).parameter();
     let mut uris = [from, to].map(|client| advertised::uri(&element.advertise, client)).to_vec();
     uris.dedup();
-    let value = |uri: String| format!("<{uri};{ROUTE_PARAMETER}={token};{name}={ends}>");
+    let value = |uri: String| match spiral {
+        0 => format!("<{uri};{ROUTE_PARAMETER}={token};{name}={ends}>"),
+        _ => {
+            let number = spiral::PARAMETER;
+            format!("<{uri};{ROUTE_PARAMETER}={token};{name}={ends};{number}={spiral}>")
+        }
+    };
     uris.into_iter().map(value).collect()
 }

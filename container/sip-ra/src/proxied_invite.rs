@@ -130,6 +130,13 @@ impl ProxiedInvite {
         self.branches.is_empty()
     }
 
+    /// It went on under this branch, and there is no final answer to that.
+    pub(crate) fn waits_at(&self, via_branch: &str) -> bool {
+        let is_it = |branch: &Branch| branch.via_branch == via_branch;
+        let waits = |branch: &Branch| matches!(branch.outcome, Outcome::Pending);
+        self.branches.iter().any(|branch| is_it(branch) && waits(branch))
+    }
+
     /// The INVITE as received; empty once it is finally answered.
     pub(crate) fn request(&self) -> &[u8] {
         &self.request
