@@ -1,14 +1,21 @@
 //! Both ends of a dialog, as our Record-Route says them: where the request that began it came from
-//! and where it went, signed for its Call-ID and its sender's tag. Of a call it is used if no node
-//! has it; other dialogs (SUBSCRIBE, REFER) have no state here, and are routed by it alone.
+//! and where it went, signed for its Call-ID, its sender's tag, and what it calls both ends. Of a
+//! call it is used if no node has it; other dialogs (SUBSCRIBE, REFER) have no state here, and are
+//! routed by it alone.
 //!
 //! A node that has lost the call can still send a request within it to the other end and nowhere
 //! else, as one that has it does (`leg.rs`): neither Request-URI nor Route of its sender is obeyed.
 //! Which end sent it, its tags say. An end that has moved since (INVITE, UPDATE) is not known.
+//!
+//! No service hears of what follows in such a dialog, and nobody asks for credentials. The request
+//! that began it had to prove its From, so From and To must stay what they were (RFC 3261
+//! §12.2.1.1): whoever takes another name has no dialog. Of a call they are compared as they are
+//! written, for that costs no call anything; phones repeat what they have kept.
 
 use crate::client::Client;
 use crate::element::Element;
 use resilee_sip_proto::{HeaderName, Message, SipUri, name_addr};
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 /// Which dialogs the ends are those of.
@@ -31,6 +38,18 @@ impl Dialogs {
         match self {
             Dialogs::Call => "e",
             Dialogs::Other => "s",
+        }
+    }
+
+    /// What an end is called, by its URI in From or To.
+    fn name(self, uri: Option<Cow<'_, str>>) -> Cow<'_, str> {
+        let uri = uri.unwrap_or_default();
+        match self {
+            Dialogs::Call => uri,
+            Dialogs::Other => match SipUri::parse(&uri) {
+                Some(parsed) => Cow::Owned(parsed.address_of_record()),
+                None => uri,
+            },
         }
     }
 }
@@ -61,7 +80,10 @@ impl Ends {
     pub(crate) fn token(&self, element: &Element, request: &Message<'_>) -> String {
         let (caller, callee) = (self.caller.digits(), self.callee.digits());
         let tag = request.from_tag().unwrap_or_default();
-        let mac = mac(element, Dialogs::of(request), request.call_id(), &tag, (&caller, &callee));
+        let dialogs = Dialogs::of(request);
+        let names = (&*dialogs.name(request.from_uri()), &*dialogs.name(request.to_uri()));
+        let call = (request.call_id(), &*tag);
+        let mac = mac(element, dialogs, call, (&caller, &callee), names);
         format!("{caller}.{callee}.{mac:016x}")
     }
 
@@ -76,13 +98,15 @@ impl Ends {
         let mut parts = uri.param(dialogs.parameter())?.split('.');
         let (caller, callee, signed) = (parts.next()?, parts.next()?, parts.next()?);
         let signed = u64::from_str_radix(signed, 16).ok().filter(|_| parts.next().is_none())?;
-        let call_id = request.call_id();
-        let is_caller = |tag: &str| mac(element, dialogs, call_id, tag, (caller, callee)) == signed;
+        let (from, to) = (dialogs.name(request.from_uri()), dialogs.name(request.to_uri()));
+        let is_caller = |tag: &str, names: (&str, &str)| {
+            mac(element, dialogs, (request.call_id(), tag), (caller, callee), names) == signed
+        };
         let ends =
             Ends { caller: Client::from_digits(caller)?, callee: Client::from_digits(callee)? };
-        if is_caller(&request.from_tag()?) {
+        if is_caller(&request.from_tag()?, (&from, &to)) {
             Some(Between { sender: ends.caller, receiver: ends.callee })
-        } else if is_caller(&request.to_tag()?) {
+        } else if is_caller(&request.to_tag()?, (&to, &from)) {
             Some(Between { sender: ends.callee, receiver: ends.caller })
         } else {
             None
@@ -93,11 +117,11 @@ impl Ends {
 fn mac(
     element: &Element,
     dialogs: Dialogs,
-    call_id: &str,
-    caller_tag: &str,
+    (call_id, caller_tag): (&str, &str),
     (caller, callee): (&str, &str),
+    (caller_name, callee_name): (&str, &str),
 ) -> u64 {
-    let parts = [call_id, caller_tag, caller, callee].map(str::as_bytes);
+    let parts = [call_id, caller_tag, caller, callee, caller_name, callee_name].map(str::as_bytes);
     let purpose = match dialogs {
         Dialogs::Call => "ends",
         Dialogs::Other => "ends of no call",

@@ -4,7 +4,8 @@
 //! |-----------------------------------------|---------------------------------------------------|
 //! | from the address of one end (`ends.rs`) | it goes to the address of the other one           |
 //! | a BYE of those                          | the same, and its call must hear of it            |
-//! | from elsewhere, or without the ends     | not passed on: it gets 481                        |
+//! | from elsewhere, without the ends, or    | not passed on: it gets 481                        |
+//! | with another From or To than the INVITE |                                                   |
 //!
 //! | a response                              | what happens                                      |
 //! |-----------------------------------------|---------------------------------------------------|

@@ -90,6 +90,17 @@ fn nobody_else_ends_a_lost_call() {
 }
 
 #[test]
+fn an_end_of_a_lost_call_takes_no_other_name() {
+    for method in ["INVITE", "INFO", "MESSAGE", "REFER"] {
+        let (_, mut node, dialog) = lost_call();
+        let request = dialog.by_alice(method, 2);
+        let renamed = request.replace("From: <sip:alice@", "From: <sip:boss@");
+        assert!(node.pass_on(ALICE, renamed).is_none(), "{method}");
+        assert!(node.pass_on(ALICE, request).is_some(), "{method}");
+    }
+}
+
+#[test]
 fn ends_that_we_did_not_sign_are_none() {
     let (_, mut node, dialog) = lost_call();
     let bye = dialog.by_alice("BYE", 2);

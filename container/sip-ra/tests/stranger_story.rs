@@ -151,7 +151,7 @@ fn nobody_takes_another_name_within_a_call() {
     let mut node = Node::for_bob();
     let at_bob = node.receive(ALICE, invite()).only(BOB);
     let dialog = Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 200)).only(ALICE));
-    for (cseq, method) in (2..).zip(["INVITE", "UPDATE", "INFO"]) {
+    for (cseq, method) in (2..).zip(["INVITE", "UPDATE", "INFO", "REFER", "SUBSCRIBE", "MESSAGE"]) {
         let renamed =
             dialog.by_alice(method, cseq).replace("sip:alice@example", "sip:boss@example");
         let turn = node.receive(ALICE, renamed);
@@ -165,6 +165,6 @@ fn nobody_takes_another_name_within_a_call() {
     let at_alice = node.receive(BOB, update.replace("=z9hG4bK", "=z9hG4bKx")).only(ALICE);
     assert_eq!(parse(&at_alice).method(), Some("UPDATE"));
     node.receive(ALICE, answer(&at_alice, 200, "", BOB_CONTACT));
-    let bye = dialog.by_alice("BYE", 9).replace("sip:alice@example", "sip:boss@example");
+    let bye = dialog.by_alice("BYE", 99).replace("sip:alice@example", "sip:boss@example");
     assert_eq!(node.receive(ALICE, bye).lines(BOB), ["BYE"], "who hangs up has hung up");
 }

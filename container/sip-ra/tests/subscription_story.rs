@@ -66,6 +66,36 @@ fn nobody_else_notifies_and_nothing_goes_where_its_sender_wants() {
     node.receive(BOB, elsewhere).only(ALICE);
 }
 
+/// No service is asked within these dialogs, so the names are those of the SUBSCRIBE, which
+/// had to prove its own.
+#[test]
+fn nobody_takes_another_name_within_a_subscription() {
+    let subscribe = subscribe().replace("To: <sip:alice@", "To: <sip:bob@");
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, &subscribe).only(BOB);
+    let renamed = |request: &str, from: &str, to: &str| {
+        request
+            .replace("From: <sip:alice@example.test>", &format!("From: {from}"))
+            .replace("To: <sip:alice@example.test>", &format!("To: {to}"))
+    };
+    let notify = |cseq, from, to| renamed(&notify(&at_bob, cseq), from, to);
+    let (alice, bob, boss) =
+        ("<sip:alice@example.test>", "<sip:bob@example.test>", "<sip:boss@example.test>");
+    assert_eq!(node.receive(BOB, notify(1, boss, alice)).lines(BOB), ["481"]);
+    assert_eq!(node.receive(BOB, notify(1, alice, bob)).lines(BOB), ["481"]);
+    let other_letters = notify(2, "\"B\" <sip:%62ob@Example.test;x=y>", alice);
+    assert_eq!(node.receive(BOB, other_letters).lines(ALICE), ["NOTIFY"]);
+    // Alice prolongs it.
+    let route = parse(&at_bob).header(HeaderName::RecordRoute).expect("a route").into_owned();
+    let again = subscribe
+        .replace("To: <sip:bob@example.test>", &format!("Route: {route}\r\nTo: {bob};tag=b"))
+        .replace("CSeq: 7", "CSeq: 8")
+        .replace("z9hG4bKrequest", "z9hG4bKagain");
+    let by_boss = again.replace("From: <sip:alice@", "From: <sip:boss@");
+    assert_eq!(node.receive(ALICE, by_boss).lines(ALICE), ["481"]);
+    assert_eq!(node.receive(ALICE, again).lines(BOB), ["SUBSCRIBE"]);
+}
+
 /// A call that is over is not one of these dialogs.
 #[test]
 fn the_route_of_a_call_leads_nowhere_without_the_call() {

@@ -86,14 +86,34 @@ fn a_call_of_the_first_format_goes_on() {
             if step == death {
                 let state = node.held_state();
                 let kept = kept_records::bytes_of(file, name);
-                *state = kept.unwrap_or_else(|| {
+                let kept = kept.unwrap_or_else(|| {
                     panic!("not kept yet: add the line\n{}", kept_records::line(name, state))
                 });
+                *state = with_branches_of(state, kept);
                 node.take_over();
             }
         }
         assert_eq!(node.history(), WHOLE_CALL, "{name}");
     }
+}
+
+/// The kept state with the branches that the phones have heard here: a branch is made of the Routes,
+/// too, and these have been signed in other ways since.
+fn with_branches_of(state: &[u8], mut kept: Vec<u8>) -> Vec<u8> {
+    // Cookie, cohort and who sent it; then the Routes.
+    const PREFIX: usize = "z9hG4bK-".len() + 16 + "-".len() + 16 + "-".len();
+    const BRANCH: usize = PREFIX + 16;
+    let branches = |bytes: &[u8]| -> Vec<(usize, Vec<u8>)> {
+        let found = bytes.windows(BRANCH).enumerate();
+        let ours = found.filter(|(_, branch)| branch.starts_with(b"z9hG4bK-"));
+        ours.map(|(at, branch)| (at, branch.to_vec())).collect()
+    };
+    for (at, old) in branches(&kept) {
+        let heard = branches(state).into_iter().find(|(_, it)| it[..PREFIX] == old[..PREFIX]);
+        let (_, heard) = heard.expect("the same request was sent on here");
+        kept[at..at + BRANCH].copy_from_slice(&heard);
+    }
+    kept
 }
 
 /// Nothing leaves before its commit, so what the dead node did without one never happened: the
