@@ -300,6 +300,7 @@ pub(crate) struct Steps {
     pub(crate) events: Vec<Event>,
     pub(crate) egress: Vec<Egress>,
     pub(crate) alarms: Vec<(Severity, String)>,
+    pub(crate) refused: Vec<&'static str>,
 }
 
 impl Endpoint {
@@ -368,6 +369,17 @@ impl Endpoint {
     /// Alarms that were raised so far, for tests of adaptors.
     pub fn alarms(&self) -> &[(Severity, String)] {
         &self.steps.alarms
+    }
+
+    /// Counts a message that was refused or dropped in this step, among those that were dropped
+    /// before they came to a cell (`Route::Drop`).
+    pub fn count_refused(&mut self, reason: &'static str) {
+        self.steps.refused.push(reason);
+    }
+
+    /// Reasons that were counted so far, for tests of adaptors.
+    pub fn refused(&self) -> &[&'static str] {
+        &self.steps.refused
     }
 
     /// What was sent so far, for tests of adaptors.

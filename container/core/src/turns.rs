@@ -86,7 +86,9 @@ impl Core {
         let mut endpoint = Endpoint::new(now, node, id, next_activity);
         let result = step(self.adaptors.get_mut(by)?, &mut endpoint);
         let alarms = std::mem::take(&mut endpoint.steps.alarms);
+        let refused = std::mem::take(&mut endpoint.steps.refused);
         self.absorb(id, by, endpoint.steps);
+        refused.into_iter().for_each(|reason| self.count_drop(reason));
         for (severity, text) in alarms {
             self.raise_alarm(now, severity, self.adaptors.name(by), &text);
         }

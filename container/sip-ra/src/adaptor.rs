@@ -7,7 +7,7 @@
 
 use crate::activity::Activity;
 use crate::advertised::Advertised;
-use crate::authentication::{Claim, challenges, credentials};
+use crate::authentication::{Claim, challenges, credentials, is_for_its_request};
 use crate::call::Call;
 use crate::element::Element;
 use crate::ends::{Dialogs, Ends};
@@ -28,9 +28,10 @@ use resilee_core::{Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdapto
 #[cfg(feature = "planted-faults")]
 use resilee_membership::{Planted, PlantedFault};
 use resilee_sbb::{ActivityId, CellId, CohortId, Failure, Severity, Timestamp, decode};
-use resilee_sip_api::{Algorithm, SipCommand};
+use resilee_sip_api::{Algorithm, Credentials, SipCommand};
 use resilee_sip_proto::{BranchKey, Message, TimerConfig};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 /// Most activities of one Call-ID at a time; requests beyond are answered 503.
@@ -142,18 +143,18 @@ impl SipRa {
         }
         let refused = match method {
             "ACK" => return,
-            "CANCEL" => Some(481),
+            "CANCEL" => Some(Refusal::new(481)),
             _ if is_in_dialog => self.start_within_dialog(endpoint, incoming).err(),
             _ => self.start(endpoint, incoming).err(),
         };
-        if let Some(status) = refused {
-            let answer = Refusal::new(status).answer(&self.element, incoming);
+        if let Some(refusal) = refused {
+            let answer = refusal.answer(&self.element, incoming);
             endpoint.send(answer.flow, answer.bytes);
         }
     }
 
-    /// Begins an activity; the error is the status of the refusal.
-    fn start(&mut self, endpoint: &mut Endpoint, incoming: &Incoming<'_>) -> Result<(), u16> {
+    /// Begins an activity.
+    fn start(&mut self, endpoint: &mut Endpoint, incoming: &Incoming<'_>) -> Result<(), Refusal> {
         let is_invite = incoming.method() == "INVITE";
         let is_running = |activity: &Activity| match activity {
             Activity::Call(call) => !call.is_rejected(),
@@ -163,14 +164,21 @@ impl SipRa {
         let is_second = is_invite && of_cell().any(|(_, activity)| is_running(activity));
         // RFC 3261 §8.2.2.2.
         if is_second && !of_cell().any(|(_, activity)| activity.has_spiral(incoming.message)) {
-            return Err(482);
+            return Err(Refusal::new(482));
         }
         if of_cell().count() >= ACTIVITIES_PER_CELL_MAX {
-            return Err(503);
+            return Err(Refusal::new(503));
+        }
+        let ip = incoming.flow.remote.ip();
+        let credentials = credentials(&self.element, endpoint.now(), incoming.message, ip);
+        let is_for_it = |it| is_for_its_request(&self.element, it, incoming.message);
+        if !credentials.as_ref().is_none_or(is_for_it) {
+            endpoint.count_refused("credentials for another Request-URI");
+            return Err(Refusal::bad_request("Digest URI Is Not Request-URI"));
         }
         let spent: Vec<_> = of_cell().filter_map(|(_, it)| it.spent_nonce().cloned()).collect();
         let activity = endpoint.start_activity();
-        let authorization = self.authorization(endpoint.now(), activity, incoming);
+        let authorization = self.authorization(endpoint.now(), activity, credentials, ip);
         let mut step = Step { endpoint, element: &self.element, activity };
         let started = if is_invite {
             let mut call = Call::start(&mut step, incoming, authorization, &spent);
@@ -188,13 +196,14 @@ impl SipRa {
         &mut self,
         endpoint: &mut Endpoint,
         incoming: &Incoming<'_>,
-    ) -> Result<(), u16> {
-        let between = Ends::of(&self.element, incoming.message, Dialogs::Other).ok_or(481_u16)?;
+    ) -> Result<(), Refusal> {
+        let between = Ends::of(&self.element, incoming.message, Dialogs::Other);
+        let between = between.ok_or_else(|| Refusal::new(481))?;
         if !between.is_sent_from(incoming.flow.remote) {
-            return Err(403);
+            return Err(Refusal::new(403));
         }
         if self.activities.range(of_cell(endpoint.cell())).count() >= ACTIVITIES_PER_CELL_MAX {
-            return Err(503);
+            return Err(Refusal::new(503));
         }
         let activity = endpoint.start_activity();
         let mut step = Step { endpoint, element: &self.element, activity };
@@ -203,15 +212,14 @@ impl SipRa {
         Ok(())
     }
 
-    /// The credentials of a request that begins an activity. Fresh ones are a claim.
+    /// What the credentials of a request that begins an activity are worth. Fresh ones are a claim.
     fn authorization(
         &mut self,
         now: Timestamp,
         activity: ActivityId,
-        incoming: &Incoming<'_>,
+        credentials: Option<Credentials>,
+        ip: IpAddr,
     ) -> Authorization {
-        let ip = incoming.flow.remote.ip();
-        let credentials = credentials(&self.element, now, incoming.message, ip);
         let fresh = credentials.as_ref().filter(|credentials| credentials.nonce_fresh);
         let claim = fresh.map(|credentials| Claim::of(&self.element.secret, credentials, ip));
         let barred = claim

@@ -9,10 +9,13 @@
 //! | another algorithm, `-sess`, `auth-int`               | as good as none                 |
 //! | `userhash=true`, `username*` (RFC 7616 §3.4.4)       | as good as none: no challenge   |
 //! |                                                      | of ours asks for it             |
+//! | our nonce, and a `uri` that is not the Request-URI   | the request is refused with 400 |
+//! | (RFC 7616 §3.4.6)                                    | (`is_for_its_request`)          |
 //!
 //! A client whose credentials are as good as none is challenged, and learns what is offered.
 
 use crate::element::Element;
+use crate::leg::is_same_address;
 use crate::nonce::{NonceAge, Scope, age, is_ours};
 use crate::password_guard::AccountHash;
 use crate::secret::Secret;
@@ -130,6 +133,22 @@ pub(crate) fn credentials(
         is_offered.then_some((rank(nonce_age), read))
     });
     found.min_by_key(|(rank, _)| *rank).map(|(_, credentials)| credentials)
+}
+
+/// Whether the `uri` of credentials names what the Request-URI does: the response is worth nothing
+/// for anything else. The same user and host are enough, since many phones leave port and
+/// parameters out; and so is our own address, which some name whatever they ask for. Credentials
+/// that are for another server are not judged.
+pub(crate) fn is_for_its_request(
+    element: &Element,
+    credentials: &Credentials,
+    request: &Message<'_>,
+) -> bool {
+    let is_our_address =
+        || SipUri::parse(&credentials.uri).is_some_and(|uri| element.is_here(uri.host, uri.port));
+    is_same_address(&credentials.uri, request.request_uri().unwrap_or_default())
+        || is_our_address()
+        || !is_ours(&element.secret, &credentials.nonce)
 }
 
 /// Takes off the credentials that were for us; those for others go on.

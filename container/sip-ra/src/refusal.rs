@@ -40,7 +40,8 @@ impl Refusal {
         Refusal { status: 503, reason: "", header }
     }
 
-    fn bad_request(reason: &'static str) -> Self {
+    /// RFC 3261 §21.4.1.
+    pub(crate) fn bad_request(reason: &'static str) -> Self {
         Refusal { status: 400, reason, header: None }
     }
 

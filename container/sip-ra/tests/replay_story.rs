@@ -2,7 +2,7 @@
 
 mod harness;
 
-use harness::phone::{ALICE, BOB, Dialog, bob_answers, follow_up, invite_with};
+use harness::phone::{ALICE, BOB, Dialog, bob_answers, follow_up, invite_with, request};
 use harness::{Node, Policy, parse};
 use resilee_sip_api::{Invite, OtherRequest, SipCommand};
 use resilee_sip_proto::{HeaderName, digest};
@@ -98,9 +98,54 @@ fn credentials_are_good_for_the_call_id_that_was_challenged() {
     let heard = invite_with(2, &authorization(&nonce, 1));
     let elsewhere = heard.replace("Call-ID: call-1", "Call-ID: call-2");
     assert!(!is_fresh(&mut node, MALLORY, &elsewhere));
-    let register = harness::phone::request("MESSAGE", "sip:b@c", &authorization(&nonce, 2));
-    let event: OtherRequest = node.receive(MALLORY, register).event();
+    let message = request("MESSAGE", "sip:bob@example.test", &authorization(&nonce, 2));
+    let event: OtherRequest = node.receive(MALLORY, message).event();
     assert!(!event.credentials.unwrap().nonce_fresh);
+}
+
+/// RFC 7616 §3.4.6; by the nonce of the same call, so that nothing else is wrong.
+#[test]
+fn credentials_for_another_request_uri_are_refused_and_counted() {
+    for uri in ["sip:carol@example.test", "sip:bob@example.org", "sip:example.test", "tel:1", ""] {
+        let mut node = Node::for_bob();
+        let nonce = nonce_of_a_challenge(&mut node);
+        let given = authorization(&nonce, 1).replace("sip:bob@example.test", uri);
+        let turn = node.receive(ALICE, invite_with(2, &given));
+        let refused = turn.only(ALICE);
+        assert!(refused.starts_with("SIP/2.0 400 Digest URI Is Not Request-URI"), "{refused}");
+        assert_eq!(turn.refused, ["credentials for another Request-URI"], "{uri}");
+        assert_eq!(turn.types(), Vec::<&str>::new(), "{uri}");
+        node.take_over();
+        assert_eq!(
+            node.receive(ALICE, invite_with(3, &authorization(&nonce, 1))).lines(BOB),
+            ["INVITE"]
+        );
+    }
+}
+
+#[test]
+fn a_digest_uri_in_other_letters_or_of_our_own_address_is_good() {
+    for uri in [
+        "sip:bob@Example.TEST",
+        "sip:%62ob@example.test:5060;transport=udp",
+        "sip:198.51.100.1:5060",
+        "sip:bob@198.51.100.1",
+        "sip:[2001:db8::100]",
+    ] {
+        let mut node = Node::for_bob();
+        let nonce = nonce_of_a_challenge(&mut node);
+        let given = authorization(&nonce, 1).replace("sip:bob@example.test", uri);
+        assert!(is_fresh(&mut node, ALICE, &invite_with(2, &given)), "{uri}");
+    }
+}
+
+/// They are another proxy's, and go on to it.
+#[test]
+fn credentials_for_another_server_are_not_judged() {
+    let mut node = Node::for_bob();
+    let given = authorization("theirs", 1).replace("sip:bob@example.test", "sip:x@example.org");
+    let at_bob = node.receive(ALICE, invite_with(1, &given)).only(BOB);
+    assert!(at_bob.contains("uri=\"sip:x@example.org\""), "{at_bob}");
 }
 
 #[test]

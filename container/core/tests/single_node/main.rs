@@ -51,6 +51,16 @@ fn an_adaptor_raises_alarms_under_its_own_name_and_the_same_one_is_counted() {
 }
 
 #[test]
+fn what_an_adaptor_refuses_in_a_cell_is_counted_by_reason() {
+    let mut house = House::new();
+    house.say("c1 begin");
+    house.say("c1 refuse");
+    house.say("c1 refuse");
+    let dropped = house.core.status(house.now).dropped;
+    assert_eq!(dropped.get("message that the toy refuses"), Some(&2));
+}
+
+#[test]
 fn nothing_leaves_before_the_store_has_the_commit() {
     let mut house = House::new();
     house.say("c1 begin");

@@ -89,6 +89,7 @@ impl ResourceAdaptor for Toy {
             ("say", Some(activity)) => endpoint.fire(activity, &Said { word }),
             ("ping", Some(_)) => self.say(endpoint, &cell, ingress.flow, "pong"),
             ("alarm", Some(_)) => endpoint.raise_alarm(Severity::Warning, &word),
+            ("refuse", Some(_)) => endpoint.count_refused("message that the toy refuses"),
             ("end", Some(activity)) => endpoint.end_activity(activity),
             _ => {}
         }

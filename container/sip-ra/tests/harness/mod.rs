@@ -36,6 +36,8 @@ pub struct Turn {
     pub sent: Vec<Egress>,
     pub events: Vec<Event>,
     pub alarms: Vec<String>,
+    /// What was counted as refused.
+    pub refused: Vec<&'static str>,
     /// Why it was dropped.
     pub dropped: Option<&'static str>,
     /// Steps that were commits.
@@ -95,6 +97,7 @@ impl Turn {
         self.sent.extend(other.sent);
         self.events.extend(other.events);
         self.alarms.extend(other.alarms);
+        self.refused.extend(other.refused);
         self.commits += other.commits;
     }
 }
@@ -338,6 +341,7 @@ impl Node {
             sent: endpoint.sent().to_vec(),
             events: endpoint.fired().to_vec(),
             alarms: endpoint.alarms().iter().map(|(_, text)| text.clone()).collect(),
+            refused: endpoint.refused().to_vec(),
             dropped: None,
             commits: usize::from(!endpoint.changes().is_empty()),
         }
