@@ -8,8 +8,10 @@ mod tcp;
 use crate::boundary::{Algorithm, BalancerConfig, Server};
 use resilee_config::{
     ConfigError, INTERVAL_MS, Located, MISSED, OneOrMany, OwnAddresses, Place, Protocol, Source,
+    T1_MS,
 };
 use resilee_membership::NodeName;
+use resilee_sip_proto::TimerConfig;
 use resilee_sip_tcp::TcpLimits;
 use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
@@ -33,6 +35,8 @@ pub struct Config {
     pub tcp_listen: Option<Vec<Located<SocketAddr>>>,
     /// Most of everything of TCP clients.
     pub tcp_limits: TcpLimits,
+    /// SIP timers of TCP clients: those that they would have over UDP.
+    pub timers: TimerConfig,
     /// Where the address of each server stands.
     pub server_places: Vec<Place>,
     /// Where the first server's socket is bound, the others at the next ports; port 0: at any;
@@ -58,6 +62,8 @@ struct File {
     heartbeat: Heartbeat,
     #[serde(default)]
     tcp: tcp::Limits,
+    #[serde(default)]
+    timers: Timers,
 }
 
 #[derive(Deserialize)]
@@ -72,6 +78,12 @@ struct ServerEntry {
 struct Heartbeat {
     interval_ms: Option<Spanned<u64>>,
     missed: Option<Spanned<u32>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Timers {
+    t1_ms: Option<Spanned<u64>>,
 }
 
 impl Config {
@@ -120,6 +132,11 @@ impl Config {
             listen_places,
             tcp_listen,
             tcp_limits: tcp::limits(&source, &file.tcp)?,
+            timers: TimerConfig::with_t1(source.within(
+                "timers.t1_ms",
+                file.timers.t1_ms.as_ref(),
+                &T1_MS,
+            )?),
             server_places,
             nodes_listen,
             key_file,

@@ -57,6 +57,7 @@ fn a_good_file_is_read_with_paths_relative_to_it() {
     assert_eq!(config.state_file.value, Path::new("/etc/resilee/balancer.state"));
     assert_eq!(config.nodes_listen.unwrap().value, "127.0.0.1:5061".parse().unwrap());
     assert!(config.tcp_listen.is_none(), "TCP clients connect to where datagrams come");
+    assert_eq!((config.timers.t1_ms, config.timers.t2_ms), (500, 4_000));
     check(GOOD).unwrap();
     check(GOOD.replace("127.0.0.1:5061", "127.0.0.1")).unwrap();
 }
@@ -119,6 +120,8 @@ const BAD: &[(&str, &str, usize, &str, &str)] = &[
     ("interval_ms = 20", "missed = \"x\"", 16, "heartbeat.missed", "expected a whole number"),
     ("interval_ms = 20", "missed = 1", 16, "heartbeat.missed", "from 2 to 100"),
     ("interval_ms = 20", "mised = 2", 16, "heartbeat.mised", "`missed`"),
+    ("= 20", "= 20\n[timers]\nt1_ms = 1", 18, "timers.t1_ms", "from 10 to 5000"),
+    ("= 20", "= 20\n[timers]\nt2_ms = 1", 18, "timers.t2_ms", "`t1_ms`"),
     ("[heartbeat]", "[heartbeat", 15, "heartbeat", "(at: [heartbeat)"),
     ("key_file", "state_file = \"cluster.key\"\nkey_file", 4, "state_file", "is the key file"),
     ("key_file", "state_file = \"balancer.toml\"\nkey_file", 4, "state_file", "is this file"),
@@ -151,6 +154,13 @@ fn a_file_that_cannot_be_read_is_named() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains("/no/such.toml: cannot read this configuration: No such"), "{said}");
+}
+
+#[test]
+fn t1_is_as_in_the_file_and_the_other_timers_follow() {
+    let text = format!("{GOOD}[timers]\nt1_ms = 20\n");
+    let timers = Config::parse(Path::new("balancer.toml"), &text).unwrap().timers;
+    assert_eq!((timers.t1_ms, timers.t2_ms, timers.t4_ms), (20, 160, 200));
 }
 
 #[test]

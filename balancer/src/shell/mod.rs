@@ -171,8 +171,8 @@ async fn run_with(
     let mut balancer = Balancer::new(clock.now(), config.balancer, key, stored);
     let restarts = inherited.restarts.unwrap_or(0);
     balancer.describe(SeatProcess { sockets_kept: passed > 0, restarts, ..SeatProcess::default() });
-    let limits = descriptors::limited(config.tcp_limits);
-    worker::Worker::new(clock, balancer, sockets, state_file).run(limits, stop).await;
+    let tcp = (descriptors::limited(config.tcp_limits), config.timers);
+    worker::Worker::new(clock, balancer, sockets, state_file).run(tcp, stop).await;
     tracing::info!("stopped");
     Ok(())
 }

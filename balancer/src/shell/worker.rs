@@ -67,7 +67,7 @@ impl Worker {
         }
     }
 
-    pub(super) async fn run(self, limits: TcpLimits, stop: impl Future<Output = ()>) {
+    pub(super) async fn run(self, tcp: (TcpLimits, TimerConfig), stop: impl Future<Output = ()>) {
         let tasks = LocalSet::new();
         let receivers =
             self.sockets.client_receivers().and_then(|c| Ok((c, self.sockets.node_receivers()?)));
@@ -83,7 +83,7 @@ impl Worker {
             tasks.spawn_local(receive_from_node(shared.clone(), server, socket));
         }
         tasks.spawn_local(keep_time(shared.clone()));
-        tasks.spawn_local(serve_tcp(shared, limits));
+        tasks.spawn_local(serve_tcp(shared, tcp));
         tasks.run_until(stop).await;
     }
 
@@ -201,9 +201,9 @@ async fn keep_time(shared: Shared) {
     }
 }
 
-async fn serve_tcp(shared: Shared, limits: TcpLimits) {
+async fn serve_tcp(shared: Shared, (limits, timers): (TcpLimits, TimerConfig)) {
     let listeners = shared.borrow().sockets.tcp_listeners();
-    let started = listeners.and_then(|it| TcpFront::start(it, limits, TimerConfig::default()));
+    let started = listeners.and_then(|it| TcpFront::start(it, limits, timers));
     let (front, mut events) = match started {
         Ok(started) => started,
         Err(error) => return tracing::error!("cannot accept TCP clients: {error}"),

@@ -11,8 +11,11 @@ mod stage;
 
 use resilee_balancer::{Addresses, RunError};
 use stage::{DEADLINE, Files, Node, options, socket};
+use std::io::Write as _;
+use std::net::TcpStream;
 use std::path::Path;
 use std::sync::mpsc;
+use std::time::Duration;
 
 fn run(
     config: &Path,
@@ -47,6 +50,31 @@ fn a_request_reaches_the_node_and_its_answer_the_client_and_the_view_survives() 
     stop.send(()).unwrap();
     balancer.join().unwrap().unwrap();
     assert!(files.path("balancer.state").exists());
+}
+
+/// By the default T1 it would be heard again after half a second.
+#[test]
+fn a_tcp_client_is_repeated_by_the_t1_of_the_file() {
+    let node = Node::new();
+    let files = Files::new("127.0.0.1:0", node.address()).with("[timers]\nt1_ms = 5000\n");
+    let (ready, addresses) = mpsc::channel();
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let config = files.config();
+    let balancer = std::thread::spawn(move || run(&config, ready, stopped));
+    let addresses = addresses.recv_timeout(DEADLINE).unwrap();
+    node.adopt_view_1();
+
+    let mut client = TcpStream::connect(addresses.tcp[0]).unwrap();
+    let text = String::from_utf8(options(1)).unwrap();
+    let more = "From: <sip:a@b>;tag=1\r\nTo: <sip:b@b>\r\nContent-Length: 0\r\nCSeq";
+    let text = text.replace("/UDP", "/TCP").replace("CSeq", more);
+    client.write_all(text.as_bytes()).unwrap();
+    let (_, bytes, _) = node.receive_sip();
+    assert_eq!(bytes, text.as_bytes());
+    assert!(!node.hears_sip_within(Duration::from_millis(1_500)));
+
+    stop.send(()).unwrap();
+    balancer.join().unwrap().unwrap();
 }
 
 #[test]

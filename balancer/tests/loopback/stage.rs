@@ -5,7 +5,7 @@ use resilee_membership::{
 };
 use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long anything may take.
 pub const DEADLINE: Duration = Duration::from_secs(10);
@@ -23,6 +23,13 @@ impl Files {
         );
         std::fs::write(folder.path().join("balancer.toml"), text).unwrap();
         Files(folder)
+    }
+
+    /// With this at the end of the configuration.
+    pub fn with(self, more: &str) -> Self {
+        let text = std::fs::read_to_string(self.config()).unwrap();
+        std::fs::write(self.config(), text + more).unwrap();
+        self
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -78,6 +85,22 @@ impl Node {
         });
         assert_eq!(view, 1);
         (flow, bytes, from)
+    }
+
+    /// Whether another SIP message comes within this time.
+    pub fn hears_sip_within(&self, time: Duration) -> bool {
+        let end = Instant::now() + time;
+        let mut buffer = vec![0; 65_536];
+        while let Some(left) = end.checked_duration_since(Instant::now()).filter(|it| !it.is_zero())
+        {
+            self.socket.set_read_timeout(Some(left)).unwrap();
+            let Ok((length, _)) = self.socket.recv_from(&mut buffer) else { break };
+            if matches!(open(&self.key, &buffer[..length]).unwrap(), Packet::Sip { .. }) {
+                return true;
+            }
+        }
+        self.socket.set_read_timeout(Some(DEADLINE)).unwrap();
+        false
     }
 
     /// Waits for a heartbeat that says this of the balancer's process.

@@ -5,6 +5,7 @@ use resilee_cluster::{ClusterError, Tls};
 use resilee_core::{Adaptors, Egress, Limits, Peer};
 use resilee_membership::{Key, NodeName, RunId, Unclean};
 use resilee_sbb::{LinkedSbb, Tables};
+use resilee_sip_proto::TimerConfig;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -26,6 +27,8 @@ pub struct RuntimeConfig {
     pub sip_listen: SocketAddr,
     /// True if clients are reached through a balancer.
     pub behind_balancer: bool,
+    /// SIP timers of TCP clients, if there is no balancer: those that they would have over UDP.
+    pub timers: TimerConfig,
     /// UDP socket of heartbeats and TCP address of links; `None`: a node without peers.
     pub cluster_listen: Option<SocketAddr>,
     /// The other nodes.

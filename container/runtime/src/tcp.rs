@@ -25,21 +25,22 @@ pub(crate) type Sender = mpsc::Sender<(Flow, Vec<u8>)>;
 #[derive(Debug)]
 pub(crate) struct TcpClients {
     listener: TcpListener,
+    timers: TimerConfig,
     sends: mpsc::Receiver<(Flow, Vec<u8>)>,
 }
 
 impl TcpClients {
-    /// Opens the socket.
-    pub fn open(address: SocketAddr) -> io::Result<(Sender, TcpClients)> {
+    /// Opens the socket; `timers` are those that the clients would have over UDP.
+    pub fn open(address: SocketAddr, timers: TimerConfig) -> io::Result<(Sender, TcpClients)> {
         let listener = resilee_sip_tcp::listen(address)?;
         let (sender, sends) = mpsc::channel(SENDS_MAX);
-        Ok((sender, TcpClients { listener, sends }))
+        Ok((sender, TcpClients { listener, timers, sends }))
     }
 
     /// Serves them until the actor is gone.
     pub async fn serve(mut self, clock: Clock, slee: Addr<Slee>) {
         let limits = TcpLimits::default();
-        let started = TcpFront::start(vec![self.listener], limits, TimerConfig::default());
+        let started = TcpFront::start(vec![self.listener], limits, self.timers);
         let (mut front, mut events) = match started {
             Ok(started) => started,
             Err(error) => return tracing::error!(%error, "cannot accept TCP clients"),

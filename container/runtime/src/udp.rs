@@ -77,7 +77,7 @@ impl Sockets {
         let peers = config.peers.iter().map(|peer| peer.address).collect();
         let (tcp, clients) = match config.behind_balancer {
             true => (None, None),
-            false => TcpClients::open(local)
+            false => TcpClients::open(local, config.timers)
                 .map(|(tcp, clients)| (Some(tcp), Some(clients)))
                 .map_err(|reason| RuntimeError::ListenTcp { address: local, reason })?,
         };

@@ -97,8 +97,8 @@ fn a_call_of_the_first_format_goes_on() {
     }
 }
 
-/// The kept state with the branches that the phones have heard here: a branch is made of the Routes,
-/// too, and these have been signed in other ways since.
+/// The kept state with the branches that the phones have heard here: a branch is made of the
+/// Routes, too, and these have been signed in other ways since.
 fn with_branches_of(state: &[u8], mut kept: Vec<u8>) -> Vec<u8> {
     // Cookie, cohort and who sent it; then the Routes.
     const PREFIX: usize = "z9hG4bK-".len() + 16 + "-".len() + 16 + "-".len();

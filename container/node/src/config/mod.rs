@@ -19,7 +19,8 @@ pub use sip::SipConfig;
 use resilee_call_billing::Tariff;
 use resilee_cluster::Tls;
 use resilee_config::{
-    INTERVAL_MS, Limits, Located, MISSED, OwnAddresses, Protocol, Source, read_file, read_key,
+    INTERVAL_MS, Limits, Located, MISSED, OwnAddresses, Protocol, Source, T1_MS, read_file,
+    read_key,
 };
 use resilee_core::Peer;
 use resilee_membership::{Key, NodeName, Unclean};
@@ -30,12 +31,8 @@ use resilee_sip_ra::{Advertised, CallLimits};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-/// Limits and default of `timers.t1_ms`.
-const T1_MS: Limits<u64> = Limits { range: 10..=5_000, default: 500 };
 /// Limits and default of `heartbeat.cold_start_ms`.
 const COLD_START_MS: Limits<u64> = Limits { range: 0..=60_000, default: 3_000 };
-/// T2 and T4 in units of T1, as in RFC 3261 table 4.
-const T2_T4_PER_T1: (u64, u64) = (8, 10);
 
 /// A checked configuration.
 #[derive(Clone, Debug)]
@@ -125,7 +122,11 @@ impl NodeConfig {
             accounts,
             tariffs: rows::tariffs(&source, &file.tariff)?,
             open_calls: file.policy.open_calls,
-            timers: sip_timers(source.within("timers.t1_ms", timers.t1_ms.as_ref(), &T1_MS)?),
+            timers: TimerConfig::with_t1(source.within(
+                "timers.t1_ms",
+                timers.t1_ms.as_ref(),
+                &T1_MS,
+            )?),
             heartbeat_ms: source.within(
                 "heartbeat.interval_ms",
                 heartbeat.interval_ms.as_ref(),
@@ -156,11 +157,6 @@ impl NodeConfig {
     pub fn tables(&self) -> Result<Tables, CodecError> {
         rows::tables(&self.accounts, &self.tariffs, self.open_calls)
     }
-}
-
-fn sip_timers(t1_ms: u64) -> TimerConfig {
-    let (t2, t4) = T2_T4_PER_T1;
-    TimerConfig { t1_ms, t2_ms: t2 * t1_ms, t4_ms: t4 * t1_ms, ..TimerConfig::default() }
 }
 
 /// Where the node listens, and where clients find it.

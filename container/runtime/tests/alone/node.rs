@@ -5,6 +5,7 @@ use resilee_core::{Adaptors, Adoption, Egress, Endpoint, Ingress, ResourceAdapto
 use resilee_membership::{Key, Unclean};
 use resilee_runtime::{Asker, Parts, Runtime, RuntimeConfig, RuntimeError};
 use resilee_sbb::{ActivityId, EventPayload, Failure, LinkedSbb, Tables, Timestamp};
+use resilee_sip_proto::TimerConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
@@ -103,6 +104,7 @@ pub async fn start(
         data_dir: data_dir.to_owned(),
         sip_listen,
         behind_balancer: false,
+        timers: TimerConfig::default(),
         cluster_listen: None,
         tls: None,
         peers: Vec::new(),

@@ -60,7 +60,16 @@ impl Default for TimerConfig {
     }
 }
 
+/// T2 and T4 in units of T1 (RFC 3261 table 4).
+const T2_T4_PER_T1: (u64, u64) = (8, 10);
+
 impl TimerConfig {
+    /// The usual ones with another T1, in milliseconds: T2 and T4 follow it.
+    pub fn with_t1(t1_ms: u64) -> Self {
+        let (t2, t4) = T2_T4_PER_T1;
+        TimerConfig { t1_ms, t2_ms: t2 * t1_ms, t4_ms: t4 * t1_ms, ..TimerConfig::default() }
+    }
+
     /// 64*T1: timers B, F, H, L, M, and J over UDP.
     pub fn long_ms(&self) -> u64 {
         self.t1_ms.saturating_mul(64)
