@@ -6,6 +6,8 @@
 //! | has the URI of a stored one                              | that one                        |
 //! | names the instance and `reg-id`, or the instance and no  | that one, whatever its URI: the |
 //! | `reg-id`, of one that another REGISTER has set           | phone has moved (RFC 5626 §6)   |
+//! | of a phone over TCP that does not say which it is: has   | that one: the phone has         |
+//! | user, host and Call-ID of one that another REGISTER set  | connected again                 |
 //! | anything else                                            | a new one                       |
 //!
 //! Contact URIs are compared as text: a phone repeats its own, and a spelling that differs only
@@ -105,9 +107,34 @@ fn known(stored: &[Contact], new: &Contact) -> Option<usize> {
     let same_uri = stored.iter().position(|known| known.uri == new.uri);
     let is_same_phone = |known: &Contact| {
         let is_set_with_it = known.call_id == new.call_id && known.cseq == new.cseq;
-        new.way().is_some() && known.way() == new.way() && !is_set_with_it
+        let is_same_way = match new.way() {
+            Some(_) => known.way() == new.way(),
+            None => known.way().is_none() && has_connected_again(known, new),
+        };
+        is_same_way && !is_set_with_it
     };
     same_uri.or_else(|| stored.iter().position(is_same_phone))
+}
+
+/// Whether both are of one phone over TCP, whose Contact has the port of its connection: a new one
+/// each time it connects, and after ten the phone would be refused. RFC 3261 §10.2.4 would have
+/// both kept, but nobody listens at the old port. A phone keeps its Call-ID until it is started
+/// again (§10.2), and no other one has it. Over UDP two ports are two sockets, so both stay.
+fn has_connected_again(known: &Contact, new: &Contact) -> bool {
+    let is_over_tcp = |contact: &Contact| contact.source.ends_with(";transport=tcp");
+    is_over_tcp(known)
+        && is_over_tcp(new)
+        && known.call_id == new.call_id
+        && user_and_host(&known.uri) == user_and_host(&new.uri)
+}
+
+/// A URI up to its host.
+fn user_and_host(uri: &str) -> &str {
+    let host = uri.find('@').or_else(|| uri.find(':')).map_or(0, |before| before + 1);
+    let rest = &uri[host..];
+    let ipv6 = rest.find(']').filter(|_| rest.starts_with('['));
+    let length = ipv6.map(|end| end + 1).or_else(|| rest.find([':', ';', '?']));
+    &uri[..host + length.unwrap_or(rest.len())]
 }
 
 fn bytes(contacts: &[Contact]) -> usize {

@@ -46,6 +46,60 @@ fn another_phone_and_one_that_does_not_say_which_it_is_replace_nothing() {
     assert_eq!(world.uris().len(), 3);
 }
 
+/// Registers it as a phone over TCP does that does not say which it is.
+fn by_tcp(world: &mut World, port: u16, uri: &str) -> u16 {
+    let source = format!("192.0.2.1:{port};transport=tcp");
+    let register = Register { source, ..world.register(&[contact(uri)]) };
+    status(&world.send(&register))
+}
+
+/// Its Contact has the port of its connection: each time it connects it is another one.
+#[test]
+fn a_phone_over_tcp_that_connects_again_replaces_its_contact() {
+    let mut world = World::new();
+    for port in 40_000..40_020 {
+        let uri = format!("sip:alice@192.0.2.1:{port};transport=tcp");
+        assert_eq!(by_tcp(&mut world, port, &uri), 200);
+        assert_eq!(world.uris(), [uri]);
+    }
+    assert_eq!(by_tcp(&mut world, 5061, "sip:alice@[2001:db8::1]:5061;transport=tcp"), 200);
+    assert_eq!(by_tcp(&mut world, 5062, "sip:alice@[2001:db8::1]:5062;transport=tcp"), 200);
+    assert_eq!(by_tcp(&mut world, 5063, "sip:[2001:db8::1]:5063;transport=tcp"), 200);
+    assert_eq!(by_tcp(&mut world, 5064, "sip:bob@192.0.2.1:5064;transport=tcp"), 200);
+    assert_eq!(
+        world.uris()[1..],
+        [
+            "sip:alice@[2001:db8::1]:5062;transport=tcp",
+            "sip:[2001:db8::1]:5063;transport=tcp",
+            "sip:bob@192.0.2.1:5064;transport=tcp",
+        ]
+    );
+}
+
+#[test]
+fn a_phone_over_tcp_replaces_no_contact_of_another_one() {
+    let mut world = World::new();
+    assert_eq!(by_tcp(&mut world, 40_000, "sip:alice@192.0.2.1:40000;transport=tcp"), 200);
+    // Another phone behind the same NAT, and one that has several ports over UDP.
+    let second = world.register(&[contact("sip:alice@192.0.2.1:40001;transport=tcp")]);
+    let source = "192.0.2.1:40001;transport=tcp".to_owned();
+    let second = Register { source, call_id: "second".to_owned(), ..second };
+    assert_eq!(status(&world.send(&second)), 200);
+    world.registered(&["sip:alice@192.0.2.1:5060"]);
+    world.registered(&["sip:alice@192.0.2.1:5070"]);
+    assert_eq!(world.uris().len(), 4);
+    // Two at once are two, and both are replaced together.
+    let mut world = World::new();
+    for ports in [(40_000, 40_001), (40_002, 40_003)] {
+        let (one, other) = ports;
+        let source = format!("192.0.2.1:{one};transport=tcp");
+        let uris = [one, other].map(|port| format!("sip:alice@192.0.2.1:{port};transport=tcp"));
+        let register = world.register(&[contact(&uris[0]), contact(&uris[1])]);
+        assert_eq!(status(&world.send(&Register { source, ..register })), 200);
+        assert_eq!(world.uris(), uris);
+    }
+}
+
 #[test]
 fn each_way_to_a_phone_is_a_contact_of_its_own() {
     let mut world = World::new();
