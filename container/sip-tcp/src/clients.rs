@@ -3,12 +3,12 @@
 use crate::boundary::{ConnectionId, TcpDrop, TcpDrops, TcpInput, TcpLimits, TcpOutput};
 use crate::connections::{Connections, Way};
 use crate::delivered::Delivered;
+use crate::fit_for_stream::fit_for_stream;
 use crate::unanswered::{Fate, Unanswered};
 use resilee_membership::Flow;
 use resilee_sbb::Timestamp;
 use resilee_sip_proto::framing::Frame;
-use resilee_sip_proto::{Edit, HeaderName, Message, TimerConfig};
-use std::borrow::Cow;
+use resilee_sip_proto::{Message, TimerConfig};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
@@ -217,14 +217,4 @@ impl TcpClients {
             self.outputs.push_back(TcpOutput::Dropped { reason, count });
         }
     }
-}
-
-/// A message that came as a datagram may have no Content-Length; in a stream its reader would take
-/// its body for the next message (RFC 3261 §18.3, §20.14).
-fn fit_for_stream<'m>(message: &Message<'m>) -> Cow<'m, [u8]> {
-    if message.header(HeaderName::ContentLength).is_some() {
-        return Cow::Borrowed(message.bytes());
-    }
-    let length = message.body().len().to_string();
-    Cow::Owned(Edit::new(message).set(HeaderName::ContentLength.long(), &length).finish())
 }

@@ -11,6 +11,7 @@
 //! | `connections.rs`  | who may connect, which connection leads to a client        |
 //! | `unanswered.rs`   | what clients said that no node has answered                |
 //! | `delivered.rs`    | what clients were told, and what they said to it           |
+//! | `fit_for_stream.rs` | what a datagram lacks to be sent in a stream             |
 //! | `source.rs`       | who is counted together                                    |
 //! | `clients.rs`      | nothing: it asks these                                     |
 //! | `shell.rs`        | nothing: it has the sockets                                |
@@ -19,6 +20,7 @@ mod boundary;
 mod clients;
 mod connections;
 mod delivered;
+mod fit_for_stream;
 mod shell;
 mod source;
 mod transaction_key;

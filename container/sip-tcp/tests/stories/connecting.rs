@@ -1,7 +1,7 @@
 //! Who may connect, and when a connection is closed.
 
 use super::stage::{CLIENT, Stage, flow, request, response};
-use resilee_sip_tcp::{ConnectionId, TcpDrop, TcpInput, TcpLimits};
+use resilee_sip_tcp::{ConnectionId, TcpDrop, TcpInput, TcpLimits, TcpOutput};
 
 fn limits() -> TcpLimits {
     TcpLimits { connections_max: 3, connections_per_source_max: 2, ..TcpLimits::default() }
@@ -51,6 +51,26 @@ fn a_connection_lives_as_long_as_anything_moves() {
     assert_eq!(stage.node(&request("OPTIONS", "z1")), ["client 0: OPTIONS"]);
     assert_eq!(stage.pass(3_899_999), [""; 0]);
     assert_eq!(stage.pass(1), ["close 0", "Idle"]);
+}
+
+/// Who reads a stream strictly would wait for the end of its headers for ever.
+#[test]
+fn a_message_with_bare_line_feeds_is_written_with_crlf_and_so_is_one_that_waits() {
+    let (mut stage, client) = Stage::connected();
+    let text = request("MESSAGE", "z1").replace("\r\n", "\n");
+    stage
+        .clients
+        .handle_input(stage.now, TcpInput::Send { flow: flow(CLIENT), bytes: text.as_bytes() });
+    let bytes = request("MESSAGE", "z1").into_bytes();
+    assert_eq!(stage.clients.poll_output(), Some(TcpOutput::Write { connection: client, bytes }));
+
+    stage.handle(TcpInput::Closed(client));
+    let text = request("MESSAGE", "z2").replace("\r\n", "\n");
+    assert_eq!(stage.node(&text), ["open 1: 192.0.2.1:5070"]);
+    stage.clients.handle_input(stage.now, TcpInput::Opened(ConnectionId(1)));
+    let bytes = request("MESSAGE", "z2").into_bytes();
+    let connection = ConnectionId(1);
+    assert_eq!(stage.clients.poll_output(), Some(TcpOutput::Write { connection, bytes }));
 }
 
 #[test]
