@@ -236,4 +236,8 @@ pub const FLOWS: &[Flow] = &[
         "the caller does not know its password: 407, and again"),
     flow!("no-call", Open, [], caller callee:
         "MESSAGE and OPTIONS outside a call"),
+    flow!("subscribed", Open, [], caller callee:
+        "SUBSCRIBE and NOTIFY, and again when the subscription ends"),
+    flow!("behind-a-proxy", Open, [Caller], caller callee:
+        "a phone registers with its password and a Path, and is called along it"),
 ];
