@@ -107,7 +107,7 @@ pub struct Balancer {
 impl Balancer {
     /// Whether its sockets outlive its process, and how often they had to.
     pub fn sockets(&self) -> String {
-        match self.process {
+        match &self.process {
             None => "–".to_owned(),
             Some(SeatProcess { sockets_kept: false, .. }) => "its own".to_owned(),
             Some(SeatProcess { restarts: 0, .. }) => "kept".to_owned(),
@@ -118,8 +118,9 @@ impl Balancer {
 
     /// How long its process has run, in words.
     pub fn started(&self) -> String {
-        let ago = |it: SeatProcess| format!("{} ago", moment::age(Duration::from_millis(it.up_ms)));
-        self.process.map_or_else(|| "–".to_owned(), ago)
+        let ago =
+            |it: &SeatProcess| format!("{} ago", moment::age(Duration::from_millis(it.up_ms)));
+        self.process.as_ref().map_or_else(|| "–".to_owned(), ago)
     }
 
     /// Age of the last heartbeat in words.
@@ -180,7 +181,7 @@ impl Cluster {
             balancer: balancer.map(|peer| Balancer {
                 health: if peer.alive { Health::Up } else { Health::Silent },
                 heartbeat_age: heartbeat_age(status, peer),
-                process: peer.process,
+                process: peer.process.clone(),
             }),
         }
     }

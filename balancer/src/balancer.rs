@@ -31,7 +31,7 @@ use crate::affinity::Affinity;
 use crate::boundary::{
     Algorithm, BalancerConfig, BalancerInput, BalancerNotice, BalancerOutput, Removed,
 };
-use crate::drops::{DropReason, Drops};
+use crate::drop_reason::DropReason;
 use crate::recent::RecentDatagrams;
 use resilee_membership::{
     Control, EnvelopeError, Flow, Key, NodeName, Packet, Planted, PlantedFault, SIP_BYTES_MAX,
@@ -41,6 +41,7 @@ use resilee_membership::{
 use resilee_sbb::{CohortId, Timestamp};
 use resilee_sip_proto::message::is_keepalive;
 use resilee_sip_proto::routing_key::{RoutingKey, scan};
+use resilee_sip_tcp::{Drops, TcpDrop};
 use std::collections::VecDeque;
 
 /// So long no member must have been heard before a node may start from cold.
@@ -67,7 +68,11 @@ pub struct Balancer {
     refused: Vec<bool>,
     /// Counts the new calls, for the turns.
     turns: u64,
-    drops: Drops,
+    drops: Drops<DropReason>,
+    /// What is known of the drops of TCP clients.
+    tcp_drops: Drops<TcpDrop>,
+    /// What the nodes are told of this process, and whether the drops in it are behind.
+    process: (SeatProcess, bool),
     outputs: VecDeque<BalancerOutput>,
     /// What is done wrong on purpose.
     planted: Planted,
@@ -97,6 +102,8 @@ impl Balancer {
             refused: vec![false; config.servers.len()],
             turns: 0,
             drops: Drops::default(),
+            tcp_drops: Drops::default(),
+            process: (SeatProcess::default(), false),
             outputs: VecDeque::new(),
             planted: Planted::NONE,
             config,
@@ -105,7 +112,15 @@ impl Balancer {
 
     /// What the nodes are told of this process, for their pages.
     pub fn describe(&mut self, process: SeatProcess) {
-        self.seat.describe(process);
+        self.process = (process, true);
+    }
+
+    /// How often what was refused of TCP clients until now, for the same pages.
+    pub fn note_tcp_drops(&mut self, drops: &Drops<TcpDrop>) {
+        if self.tcp_drops != *drops {
+            self.tcp_drops = drops.clone();
+            self.process.1 = true;
+        }
     }
 
     /// Does something wrong on purpose from now on.
@@ -125,7 +140,10 @@ impl Balancer {
             BalancerInput::FromNode { server, bytes } => self.on_node(now, server, bytes),
             BalancerInput::Refused { server } => self.on_refused(server),
             BalancerInput::Persisted(number) => self.feed_seat(now, SeatInput::Persisted(number)),
-            BalancerInput::Timeout => self.feed_seat(now, SeatInput::Timeout),
+            BalancerInput::Timeout => {
+                self.tell_of_process();
+                self.feed_seat(now, SeatInput::Timeout);
+            }
         }
     }
 
@@ -155,7 +173,7 @@ impl Balancer {
     }
 
     /// How many datagrams went no further, and why.
-    pub fn drops(&self) -> &Drops {
+    pub fn drops(&self) -> &Drops<DropReason> {
         &self.drops
     }
 
@@ -333,7 +351,19 @@ impl Balancer {
         self.notice(BalancerNotice::View { view: self.view.clone(), removed, resent });
     }
 
+    /// With the next heartbeat; a flood of what is dropped makes no more work than that.
+    fn tell_of_process(&mut self) {
+        let (process, is_behind) = &mut self.process;
+        if std::mem::take(is_behind) {
+            let datagrams = self.drops.iter().map(|(reason, count)| (reason.to_string(), count));
+            let of_tcp = self.tcp_drops.iter().map(|(reason, count)| (reason.to_string(), count));
+            process.dropped = datagrams.chain(of_tcp).collect();
+            self.seat.describe(process.clone());
+        }
+    }
+
     fn drop(&mut self, reason: DropReason) {
+        self.process.1 = true;
         if let Some(count) = self.drops.add(reason) {
             self.notice(BalancerNotice::Dropped { reason, count });
         }

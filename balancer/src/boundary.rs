@@ -2,7 +2,7 @@
 //!
 //! What it does in between is not here (`balancer.rs`).
 
-use crate::drops::DropReason;
+use crate::drop_reason::DropReason;
 use resilee_membership::{Flow, NodeName, RunId, SeatNotice, View, VoterState};
 use std::fmt;
 use std::net::SocketAddr;

@@ -9,7 +9,7 @@ mod affinity;
 mod balancer;
 mod boundary;
 mod config;
-mod drops;
+mod drop_reason;
 mod recent;
 mod restarts;
 mod shell;
@@ -19,6 +19,6 @@ pub use boundary::{
     Algorithm, BalancerConfig, BalancerInput, BalancerNotice, BalancerOutput, Removed, Server,
 };
 pub use config::Config;
-pub use drops::{DropReason, Drops};
+pub use drop_reason::DropReason;
 pub use resilee_config::ConfigError;
 pub use shell::{Addresses, RunError, check, keep_sockets, run, run_from_file};

@@ -6,6 +6,7 @@ use crate::problem::RestProblem;
 use crate::system::System;
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 #[derive(Serialize)]
@@ -16,7 +17,7 @@ struct Nodes<'a> {
     members: usize,
     protection: &'static str,
     nodes: Vec<NodeRow<'a>>,
-    balancer: Option<BalancerRow>,
+    balancer: Option<BalancerRow<'a>>,
 }
 
 #[derive(Serialize)]
@@ -39,13 +40,15 @@ struct NodeRow<'a> {
 }
 
 #[derive(Serialize)]
-struct BalancerRow {
+struct BalancerRow<'a> {
     state: &'static str,
     heartbeat_age_ms: Option<u64>,
     /// Null until it was heard.
     up_ms: Option<u64>,
     sockets_kept: Option<bool>,
     restarts: Option<u64>,
+    /// How often what was dropped since its start, by reason.
+    dropped: Option<&'a BTreeMap<String, u64>>,
 }
 
 /// Nodes, balancer and view.
@@ -67,9 +70,10 @@ pub async fn nodes(system: web::Data<System>) -> Result<HttpResponse, RestProble
         balancer: cluster.balancer.as_ref().map(|balancer| BalancerRow {
             state: balancer.health.word(),
             heartbeat_age_ms: balancer.heartbeat_age.map(millis),
-            up_ms: balancer.process.map(|process| process.up_ms),
-            sockets_kept: balancer.process.map(|process| process.sockets_kept),
-            restarts: balancer.process.map(|process| process.restarts),
+            up_ms: balancer.process.as_ref().map(|process| process.up_ms),
+            sockets_kept: balancer.process.as_ref().map(|process| process.sockets_kept),
+            restarts: balancer.process.as_ref().map(|process| process.restarts),
+            dropped: balancer.process.as_ref().map(|process| &process.dropped),
         }),
     }))
 }

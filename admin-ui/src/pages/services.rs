@@ -9,6 +9,7 @@ use crate::system::{Snapshot, System};
 use actix_web::{HttpResponse, web};
 use askama::Template;
 use resilee_core::management::{AdaptorState, AdaptorStatus, ServiceState, SleeState};
+use std::collections::BTreeMap;
 
 #[derive(Template)]
 #[template(path = "services.html")]
@@ -51,6 +52,7 @@ struct ServiceList<'a> {
     commits: String,
     gated: String,
     dropped: Vec<(&'a str, String)>,
+    dropped_by_balancer: Vec<(&'a str, String)>,
 }
 
 struct ServiceRow<'a> {
@@ -110,7 +112,10 @@ impl<'a> ServiceList<'a> {
             delivered: count(service.delivered),
             rolled_back: service.rolled_back,
         };
-        let dropped = status.dropped.iter().map(|(reason, times)| (reason.as_str(), count(times)));
+        let counts = |of: &'a BTreeMap<String, u64>| -> Vec<_> {
+            of.iter().map(|(reason, times)| (reason.as_str(), count(times))).collect()
+        };
+        let balancer = snapshot.cluster.balancer.as_ref().and_then(|it| it.process.as_ref());
         ServiceList {
             node: &snapshot.cluster.this,
             rows: status.services.iter().map(row).collect(),
@@ -122,7 +127,8 @@ impl<'a> ServiceList<'a> {
             activities: count(status.activities),
             commits: count(status.commits),
             gated: count(status.gated),
-            dropped: dropped.collect(),
+            dropped: counts(&status.dropped),
+            dropped_by_balancer: balancer.map(|it| counts(&it.dropped)).unwrap_or_default(),
         }
     }
 }

@@ -84,6 +84,7 @@ async fn services_show_what_they_did() {
     node.status.dropped.insert("no envelope".to_owned(), 3);
     let page = get(node, "/services").await;
     page.shows("data-service=\"call-billing\"").shows("12,345").shows("Dropped: no envelope");
+    page.shows("Dropped by the balancer: from a client, too long").shows("1,234");
     let mut bare = FakeNode::new();
     bare.status.services.clear();
     get(bare, "/services").await.shows("No services.");

@@ -102,6 +102,7 @@ impl FakeNode {
                 up_ms: 90_000,
                 sockets_kept: true,
                 restarts: 2,
+                dropped: BTreeMap::from([("from a client, too long".to_owned(), 1_234)]),
             }),
         };
         let service = |name: &str, priority| ServiceStatus {

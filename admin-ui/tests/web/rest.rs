@@ -35,6 +35,7 @@ async fn nodes_tell_view_heartbeats_and_ownership() {
         (&nodes["balancer"]["sockets_kept"], &nodes["balancer"]["restarts"]),
         (&true.into(), &2.into())
     );
+    assert_eq!(nodes["balancer"]["dropped"], json!({"from a client, too long": 1_234}));
 }
 
 #[actix_web::test]

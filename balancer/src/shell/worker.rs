@@ -197,6 +197,12 @@ async fn keep_time(shared: Shared) {
             worker.balancer.poll_timeout().since(worker.clock.now())
         };
         tokio::time::sleep(wait).await;
+        {
+            let worker = &mut *shared.borrow_mut();
+            if let Some(tcp) = &worker.tcp {
+                worker.balancer.note_tcp_drops(tcp.drops());
+            }
+        }
         handle(&shared, BalancerInput::Timeout);
     }
 }

@@ -5,6 +5,7 @@ mod stage;
 use resilee_balancer::{Algorithm, BalancerInput, BalancerNotice, DropReason};
 use resilee_membership::{ControlBody, Key, SeatNotice, Verdict, View, seal_control};
 use resilee_sip_proto::branch::{BranchIdentity, BranchKey};
+use resilee_sip_tcp::{Drops, TcpDrop};
 use stage::{Sent, Stage, address, request, response, run};
 
 const IDENTITY: BranchIdentity<'_> = BranchIdentity {
@@ -36,6 +37,33 @@ fn requests_are_dropped_and_counted_while_there_is_no_member() {
     assert_eq!(stage.client(&request("INVITE", "c", None)), []);
     assert_eq!(stage.balancer.drops().count(DropReason::NoMember), 1);
     assert!(matches!(stage.notices[..], [BalancerNotice::Dropped { count: 1, .. }]));
+}
+
+/// The one place where an operator looks is a node's pages.
+#[test]
+fn nodes_hear_what_was_dropped_with_the_next_heartbeat() {
+    let told = |stage: &mut Stage| {
+        stage.now = stage.balancer.poll_timeout();
+        let sent = stage.handle(BalancerInput::Timeout);
+        let seat = sent.into_iter().find_map(|sent| match sent {
+            Sent::Control { body: ControlBody::Heartbeat { seat, .. }, .. } => seat,
+            _ => None,
+        });
+        Vec::from_iter(seat.expect("a heartbeat").dropped)
+    };
+    let mut stage = Stage::pair(Algorithm::FirstAlive);
+    assert_eq!(told(&mut stage), []);
+    for _ in 0..3 {
+        stage.client("GET / HTTP/1.1\r\n\r\n");
+    }
+    let mut of_tcp = Drops::default();
+    of_tcp.add(TcpDrop::Idle);
+    stage.balancer.note_tcp_drops(&of_tcp);
+    let no_sip = (DropReason::NotSip.to_string(), 3);
+    assert_eq!(told(&mut stage), [(TcpDrop::Idle.to_string(), 1), no_sip.clone()]);
+    of_tcp.add(TcpDrop::Idle);
+    stage.balancer.note_tcp_drops(&of_tcp);
+    assert_eq!(told(&mut stage), [(TcpDrop::Idle.to_string(), 2), no_sip]);
 }
 
 #[test]

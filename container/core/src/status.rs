@@ -63,7 +63,7 @@ impl Core {
                 linked: false,
                 unacknowledged: 0,
                 clock_offset_ms: None,
-                process: self.member.seat_process(),
+                process: self.member.seat_process().cloned(),
             });
         }
         peers

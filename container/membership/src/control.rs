@@ -5,6 +5,7 @@
 use crate::{NodeName, RunId, View};
 use resilee_sbb::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// Who speaks: the balancer's vote, or a run of a node.
@@ -36,7 +37,7 @@ impl fmt::Display for VoterId {
 }
 
 /// What a seat says of its own process, for pages; no decision depends on it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeatProcess {
     /// How long it has run, in milliseconds.
     #[serde(default)]
@@ -47,6 +48,9 @@ pub struct SeatProcess {
     /// How often that process had to start it again; 0 where it does not count.
     #[serde(default)]
     pub restarts: u64,
+    /// Datagrams and connections that it dropped since its start, by reason in words.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub dropped: BTreeMap<String, u64>,
 }
 
 /// One control message.

@@ -226,8 +226,8 @@ impl Member {
     }
 
     /// What the seat said last of its process; none if it was not heard.
-    pub fn seat_process(&self) -> Option<SeatProcess> {
-        self.seat_process
+    pub fn seat_process(&self) -> Option<&SeatProcess> {
+        self.seat_process.as_ref()
     }
 
     /// True if a run of a peer counts as lost, or a later one of its node was heard.

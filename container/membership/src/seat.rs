@@ -418,7 +418,7 @@ impl Seat {
     }
 
     fn send_heartbeats(&mut self, now: Timestamp) {
-        let (process, since) = self.process;
+        let (process, since) = self.process.clone();
         let up_ms = u64::try_from(now.since(since).as_millis()).unwrap_or(u64::MAX);
         for to in self.config.nodes.clone() {
             let Some(node) = self.nodes.get_mut(&to) else { continue };
@@ -429,7 +429,7 @@ impl Seat {
                 sent_at: now,
                 draining: false,
                 ready: true,
-                seat: Some(SeatProcess { up_ms, ..process }),
+                seat: Some(SeatProcess { up_ms, ..process.clone() }),
             };
             self.send(to, body);
         }

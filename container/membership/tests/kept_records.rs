@@ -26,7 +26,8 @@ fn a_voter_state_of_the_first_format_is_read() {
 
 #[test]
 fn control_messages_of_the_first_format_are_read() {
-    let seat = SeatProcess { up_ms: 1_000, sockets_kept: true, restarts: 2 };
+    let seat =
+        SeatProcess { up_ms: 1_000, sockets_kept: true, restarts: 2, ..SeatProcess::default() };
     let heartbeat = ControlBody::Heartbeat {
         sequence: 1,
         echo: 2,

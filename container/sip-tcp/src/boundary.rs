@@ -117,17 +117,6 @@ pub enum TcpDrop {
     NotKept,
 }
 
-const REASONS: [TcpDrop; 8] = [
-    TcpDrop::TooManyConnections,
-    TcpDrop::TooManyOfSource,
-    TcpDrop::Unreadable,
-    TcpDrop::TooSlow,
-    TcpDrop::Idle,
-    TcpDrop::Unreachable,
-    TcpDrop::NotRead,
-    TcpDrop::NotKept,
-];
-
 impl fmt::Display for TcpDrop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -140,44 +129,5 @@ impl fmt::Display for TcpDrop {
             TcpDrop::NotRead => "a message for a TCP client that does not read",
             TcpDrop::NotKept => "the repeats of a TCP client's message: too many wait",
         })
-    }
-}
-
-/// How often what was refused.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TcpDrops([u64; REASONS.len()]);
-
-impl TcpDrops {
-    /// How often that was the reason.
-    pub fn count(&self, reason: TcpDrop) -> u64 {
-        self.0[reason as usize]
-    }
-
-    /// All reasons with their counts.
-    pub fn iter(&self) -> impl Iterator<Item = (TcpDrop, u64)> + '_ {
-        REASONS.into_iter().map(|reason| (reason, self.count(reason)))
-    }
-
-    /// Counts one; says the count when it is worth a line in the log.
-    pub(crate) fn add(&mut self, reason: TcpDrop) -> Option<u64> {
-        let count = &mut self.0[reason as usize];
-        *count += 1;
-        let is_power_of_ten = 10_u64.pow(count.ilog10()) == *count;
-        is_power_of_ten.then_some(*count)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_reason_has_a_count_of_its_own_and_is_told_at_powers_of_ten() {
-        for (position, reason) in REASONS.into_iter().enumerate() {
-            assert_eq!(reason as usize, position, "{reason}");
-        }
-        let mut drops = TcpDrops::default();
-        let told: Vec<u64> = (0..500).filter_map(|_| drops.add(TcpDrop::Idle)).collect();
-        assert_eq!(told, [1, 10, 100]);
     }
 }

@@ -1,8 +1,9 @@
 //! The machine: between the connections of clients and the nodes.
 
-use crate::boundary::{ConnectionId, TcpDrop, TcpDrops, TcpInput, TcpLimits, TcpOutput};
+use crate::boundary::{ConnectionId, TcpDrop, TcpInput, TcpLimits, TcpOutput};
 use crate::connections::{Connections, Way};
 use crate::delivered::Delivered;
+use crate::drops::Drops;
 use crate::fit_for_stream::fit_for_stream;
 use crate::unanswered::{Fate, Unanswered};
 use resilee_membership::Flow;
@@ -22,7 +23,7 @@ pub struct TcpClients {
     connections: Connections,
     unanswered: Unanswered,
     delivered: Delivered,
-    drops: TcpDrops,
+    drops: Drops<TcpDrop>,
     outputs: VecDeque<TcpOutput>,
 }
 
@@ -34,7 +35,7 @@ impl TcpClients {
             connections: Connections::new(limits),
             unanswered: Unanswered::default(),
             delivered: Delivered::default(),
-            drops: TcpDrops::default(),
+            drops: Drops::default(),
             outputs: VecDeque::new(),
         }
     }
@@ -96,7 +97,7 @@ impl TcpClients {
     }
 
     /// How often what was refused.
-    pub fn drops(&self) -> &TcpDrops {
+    pub fn drops(&self) -> &Drops<TcpDrop> {
         &self.drops
     }
 

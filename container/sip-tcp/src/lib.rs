@@ -12,6 +12,7 @@
 //! | `unanswered.rs`   | what clients said that no node has answered                |
 //! | `delivered.rs`    | what clients were told, and what they said to it           |
 //! | `fit_for_stream.rs` | what a datagram lacks to be sent in a stream             |
+//! | `drops.rs`        | nothing: it counts                                         |
 //! | `source.rs`       | who is counted together                                    |
 //! | `clients.rs`      | nothing: it asks these                                     |
 //! | `shell.rs`        | nothing: it has the sockets                                |
@@ -20,12 +21,14 @@ mod boundary;
 mod clients;
 mod connections;
 mod delivered;
+mod drops;
 mod fit_for_stream;
 mod shell;
 mod source;
 mod transaction_key;
 mod unanswered;
 
-pub use boundary::{ConnectionId, TcpDrop, TcpDrops, TcpInput, TcpLimits, TcpOutput};
+pub use boundary::{ConnectionId, TcpDrop, TcpInput, TcpLimits, TcpOutput};
 pub use clients::TcpClients;
+pub use drops::Drops;
 pub use shell::{Event, Messages, TcpFront, listen};

@@ -8,6 +8,7 @@
 
 use crate::boundary::{ConnectionId, TcpDrop, TcpInput, TcpLimits, TcpOutput};
 use crate::clients::TcpClients;
+use crate::drops::Drops;
 use resilee_membership::Flow;
 use resilee_membership::dual_stack::canonical;
 use resilee_sbb::Timestamp;
@@ -150,6 +151,11 @@ impl TcpFront {
     /// When to call [`TcpFront::on_timeout`].
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         self.clients.poll_timeout()
+    }
+
+    /// How often what was refused.
+    pub fn drops(&self) -> &Drops<TcpDrop> {
+        self.clients.drops()
     }
 
     fn on_accepted(&mut self, now: Timestamp, stream: TcpStream, remote: SocketAddr) -> Messages {
