@@ -24,7 +24,8 @@ Steps:
                    get RESILEE_SKIP_SIPP=1, RESILEE_SKIP_BARESIP=1, RESILEE_SKIP_CHROMIUM=1 or
                    RESILEE_SKIP_CHROMEDRIVER=1, and leave out what needs it. Set by hand, outside
                    CI, such a variable leaves a program out though it is there.
-  crates           cargo test of every crate but `resilee-examples`, in the dev profile.
+  crates           cargo test of every crate but `resilee-examples`, in the dev profile; then
+                   what `cargo xtask new-service` writes is compiled.
   seeds            the simulator's fixed range of seeds and sim/seeds.txt, in the release profile;
                    then each planted fault, which it must find.
   end-to-end       release binaries, then the tests of `resilee-examples` (examples/tests/*.rs) one
@@ -86,6 +87,7 @@ fn run_steps(root: &Path, only: &[TestStep], mode: Mode, tally: &mut Tally) -> R
                 ["test", "--workspace", "--exclude", "resilee-examples", "--no-fail-fast"];
             run_tests(cargo(root, &arguments), mode, tally)
         })?;
+        steps.run("new service", || new_service(root, mode))?;
     }
     if wanted(TestStep::Seeds) {
         steps.run("seeds", || run_command(simulator(root, &["check".to_owned()]), mode))?;
@@ -106,6 +108,33 @@ fn run_steps(root: &Path, only: &[TestStep], mode: Mode, tally: &mut Tally) -> R
     }
     Ok((steps, skipped))
 }
+
+/// What `cargo xtask new-service` writes is a project that compiles, with its tests. That they pass
+/// is seen where they come from: `templates/service` is a crate of this workspace.
+fn new_service(root: &Path, mode: Mode) -> Result<()> {
+    let folder = root.join("target/tmp/new-service");
+    if mode == Mode::Run && folder.exists() {
+        std::fs::remove_dir_all(&folder)?;
+    }
+    let mut written = Command::new(std::env::current_exe()?);
+    written.args(["new-service", "call-filter", "--into"]).arg(&folder);
+    run_command(written, mode)?;
+    // What it is made of was fetched for this workspace, and much of it was checked by `lint`.
+    let mut check = cargo(root, &["check", "--tests", "--offline"]);
+    for setting in AS_IN_THIS_WORKSPACE {
+        check.args(["--config", setting]);
+    }
+    check.arg("--manifest-path").arg(folder.join("Cargo.toml"));
+    check.env("CARGO_TARGET_DIR", root.join("target"));
+    run_command(check, mode)
+}
+
+/// How the workspace's dependencies are built.
+const AS_IN_THIS_WORKSPACE: [&str; 3] = [
+    "profile.dev.debug='line-tables-only'",
+    "profile.dev.package.'*'.debug=false",
+    "profile.dev.package.'*'.opt-level=1",
+];
 
 /// Two short runs, without a judgement of times: the machine may be anything.
 fn soak(root: &Path, mode: Mode) -> Result<()> {
