@@ -1,7 +1,7 @@
 //! Commands to the SIP resource adaptor.
 
 use crate::account::Algorithm;
-use resilee_sbb::{AttributeAlias, Context, Failure};
+use resilee_sbb::{ActivityId, AttributeAlias, Context, Failure};
 use serde::{Deserialize, Serialize};
 
 /// Attribute of the activity context: the request was answered by a service, so services of
@@ -65,10 +65,24 @@ pub enum SipCommand {
 /// # Errors
 /// An SBB whose descriptor lacks [`REFUSED_ALIAS`]: nobody else would hear of it.
 pub fn refuse(cx: &mut Context<'_>, status: u16, reason: &str) -> Result<(), Failure> {
+    refuse_on(cx, cx.activity(), status, reason)
+}
+
+/// The same on another activity: one whose request was suspended, for instance.
+///
+/// # Errors
+/// As of [`refuse`]; an activity that is over, or of another cell.
+pub fn refuse_on(
+    cx: &mut Context<'_>,
+    activity: ActivityId,
+    status: u16,
+    reason: &str,
+) -> Result<(), Failure> {
     if !cx.shares(REFUSED, REFUSED) {
         let text = "add REFUSED_ALIAS to the attribute_aliases of the SBB's descriptor";
         return Err(Failure::new(text));
     }
-    cx.set_attribute(REFUSED, &true)?;
-    cx.send(&SipCommand::Respond { status, reason: reason.to_owned(), headers: Vec::new() })
+    cx.set_attribute_of(activity, REFUSED, &true)?;
+    let (reason, headers) = (reason.to_owned(), Vec::new());
+    cx.send_on(activity, &SipCommand::Respond { status, reason, headers })
 }
