@@ -81,7 +81,7 @@ impl<'m> Edit<'m> {
 
     /// Takes the top Via entry away, and only it if the line has several.
     pub fn pop_via(&mut self) -> &mut Self {
-        self.pop_entry(HeaderName::Via)
+        self.pop_entries(HeaderName::Via, 1)
     }
 
     /// Writes where the request came from into the top Via.
@@ -118,7 +118,12 @@ impl<'m> Edit<'m> {
 
     /// Takes the top Route entry away, and only it if the line has several.
     pub fn pop_route(&mut self) -> &mut Self {
-        self.pop_entry(HeaderName::Route)
+        self.pop_routes(1)
+    }
+
+    /// Takes so many Route entries away, the top ones.
+    pub fn pop_routes(&mut self, count: usize) -> &mut Self {
+        self.pop_entries(HeaderName::Route, count)
     }
 
     /// Puts a Route header line above the others.
@@ -223,21 +228,23 @@ impl<'m> Edit<'m> {
         self
     }
 
-    fn pop_entry(&mut self, name: HeaderName) -> &mut Self {
-        while let Some(first) = self.first(name) {
+    /// Takes the top entries of a list away. What is left of a line is written once, however many
+    /// go: a line may have thousands.
+    fn pop_entries(&mut self, name: HeaderName, mut count: usize) -> &mut Self {
+        while count > 0
+            && let Some(first) = self.first(name)
+        {
             let value = self.value(&self.lines[first]);
             let mut entries = split_list(value);
-            let has_entry = entries.next().is_some();
-            let rest = entries.next().map(|second| value[second.start..].to_vec());
+            let popped = entries.by_ref().take(count).count();
+            let rest = entries.next().map(|next| value[next.start..].to_vec());
             drop(entries);
             if let Some(rest) = rest {
                 self.replace_value(first, |own| own.extend_from_slice(&rest));
                 break;
             }
             self.lines.remove(first);
-            if has_entry {
-                break;
-            }
+            count -= popped;
         }
         self
     }

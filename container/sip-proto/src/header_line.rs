@@ -86,7 +86,10 @@ impl HeaderLine {
     pub(crate) fn fold(&mut self, bytes: &[u8], line_end: usize) {
         self.end = received(line_end);
         let value = trim(bytes, self.value_start as usize..line_end);
-        (self.value_start, self.value_end) = (received(value.start), received(value.end));
+        // One that is empty still stays where it is, not behind the line's end.
+        if !value.is_empty() {
+            (self.value_start, self.value_end) = (received(value.start), received(value.end));
+        }
     }
 
     /// The other one begins where this one ends.

@@ -112,7 +112,8 @@ pub fn name_addr(value: &str) -> Option<NameAddr<'_>> {
     let unquoted = display.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     let (uri, rest) = value[open + 1..].split_once('>')?;
     let rest = rest.trim_start();
-    let params = rest.strip_prefix(';').unwrap_or(rest);
+    // A second address behind the first one, for instance: who reads that one reads another name.
+    let params = if rest.is_empty() { rest } else { rest.strip_prefix(';')? };
     let uri = uri.trim();
     (!uri.is_empty()).then_some(NameAddr { display: unquoted.unwrap_or(display), uri, params })
 }

@@ -93,6 +93,11 @@ impl Activity {
         matches!(self, Activity::Call(call) if spiral::is_spiral_of(call, invite))
     }
 
+    /// True if a call of its Call-ID was there while it was.
+    pub(crate) fn is_beside_call(&self) -> bool {
+        matches!(self, Activity::Exchange(exchange) if exchange.beside_call)
+    }
+
     /// Which spiral it is; 0: none.
     pub(crate) fn spiral(&self) -> u32 {
         match self {

@@ -166,11 +166,23 @@ impl SipRa {
         if is_second && !of_cell().any(|(_, activity)| activity.has_spiral(incoming.message)) {
             return Err(Refusal::new(482));
         }
+        // The same of a call that is over and forgotten: the bill of its cell is written.
+        let is_call = |activity: &Activity| matches!(activity, Activity::Call(_));
+        if is_invite
+            && of_cell().any(|(_, activity)| activity.is_beside_call())
+            && !of_cell().any(|(_, activity)| is_call(activity))
+        {
+            return Err(Refusal::new(482));
+        }
         if of_cell().count() >= ACTIVITIES_PER_CELL_MAX {
             return Err(Refusal::new(503));
         }
         let ip = incoming.flow.remote.ip();
-        let credentials = credentials(&self.element, endpoint.now(), incoming.message, ip);
+        // Those of a spiral are not for us: whoever is called would call under this Call-ID.
+        let credentials = match is_second {
+            true => None,
+            false => credentials(&self.element, endpoint.now(), incoming.message, ip),
+        };
         let is_for_it = |it| is_for_its_request(&self.element, it, incoming.message);
         if !credentials.as_ref().is_none_or(is_for_it) {
             endpoint.count_refused("credentials for another Request-URI");
@@ -188,7 +200,29 @@ impl SipRa {
             Activity::Exchange(Box::new(Exchange::start(&mut step, incoming, authorization)))
         };
         self.activities.insert(activity, started);
+        self.note_call_beside(endpoint);
         Ok(())
+    }
+
+    /// Whatever else is under way under the Call-ID of a call outlives it, and knows of it.
+    fn note_call_beside(&mut self, endpoint: &mut Endpoint) {
+        let of_cell = || of_cell(endpoint.cell());
+        let is_known = |activity: &Activity| match activity {
+            Activity::Call(call) => !call.is_rejected(),
+            Activity::Exchange(exchange) => exchange.beside_call,
+        };
+        if !self.activities.range(of_cell()).any(|(_, activity)| is_known(activity)) {
+            return;
+        }
+        let mut noted = Vec::new();
+        for (id, activity) in self.activities.range_mut(of_cell()) {
+            if let Activity::Exchange(exchange) = activity
+                && !std::mem::replace(&mut exchange.beside_call, true)
+            {
+                noted.push(*id);
+            }
+        }
+        noted.into_iter().for_each(|id| endpoint.changed(id));
     }
 
     /// Begins an activity for a request within a dialog that is not a call's.
@@ -209,6 +243,7 @@ impl SipRa {
         let mut step = Step { endpoint, element: &self.element, activity };
         let exchange = Exchange::start_within_dialog(&mut step, incoming, between.receiver);
         self.activities.insert(activity, Activity::Exchange(Box::new(exchange)));
+        self.note_call_beside(endpoint);
         Ok(())
     }
 

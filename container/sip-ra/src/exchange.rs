@@ -42,6 +42,9 @@ pub(crate) struct Exchange {
     is_answered: bool,
     /// Without a command of a service by then, it is over.
     decide_by: Option<Timestamp>,
+    /// A call of its Call-ID has been here beside it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) beside_call: bool,
 }
 
 impl Exchange {
@@ -64,6 +67,7 @@ impl Exchange {
             proxied: ProxiedRequest::start(step, incoming),
             is_answered: false,
             decide_by: Some(decision_deadline(step)),
+            beside_call: false,
         }
     }
 
@@ -84,6 +88,7 @@ impl Exchange {
             proxied,
             is_answered: false,
             decide_by: None,
+            beside_call: false,
         }
     }
 

@@ -73,12 +73,9 @@ pub(crate) fn pass_on(element: &Element, cohort: CohortId, ingress: &Ingress) ->
     let branch = branch(element, cohort, &request, request.top_via())?;
     let mut edit = Edit::new(&request);
     edit.request_uri(without_headers(request.request_uri().unwrap_or_default()));
-    for route in request.values(HeaderName::Route) {
-        if !element.is_our_route(&route, request.call_id()) {
-            break;
-        }
-        edit.pop_route();
-    }
+    let routes = request.values(HeaderName::Route).into_iter();
+    let ours = routes.take_while(|route| element.is_our_route(route, request.call_id()));
+    edit.pop_routes(ours.count());
     edit.max_forwards(request.max_forwards().map_or(MAX_FORWARDS, |hops| hops.saturating_sub(1)));
     strip_credentials(&element.secret, &request, &mut edit);
     strip_assertions(&request, &mut edit);

@@ -71,9 +71,8 @@ impl Outgoing {
         let mut edit = Edit::new(request);
         let call_id = request.call_id();
         let routes = request.values(HeaderName::Route).into_iter();
-        for _ in routes.take_while(|route| step.element.is_our_route(route, call_id)) {
-            edit.pop_route();
-        }
+        let ours = routes.take_while(|route| step.element.is_our_route(route, call_id));
+        edit.pop_routes(ours.count());
         finish(step, request, 0, edit, to)
     }
 
@@ -83,9 +82,11 @@ impl Outgoing {
         let mut edit = Edit::new(request);
         let call_id = request.call_id();
         let mut routes = request.values(HeaderName::Route).into_iter().peekable();
+        let mut ours = 0;
         while routes.next_if(|route| step.element.is_our_route(route, call_id)).is_some() {
-            edit.pop_route();
+            ours += 1;
         }
+        edit.pop_routes(ours);
         let received = request.request_uri().unwrap_or_default();
         let is_changed = |target: &&String| !is_same_place(target, received);
         let target = to.target.as_ref().filter(is_changed).map_or(received, String::as_str);

@@ -58,6 +58,7 @@ pub(crate) fn other_request(incoming: &Incoming<'_>, authorization: Authorizatio
     OtherRequest {
         method: incoming.method().to_owned(),
         request_uri: message.request_uri().unwrap_or_default().to_owned(),
+        callee: party("", message.request_uri().unwrap_or_default()),
         from: party_of(message, HeaderName::From),
         to: party_of(message, HeaderName::To),
         credentials: authorization.credentials,

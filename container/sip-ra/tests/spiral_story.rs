@@ -5,7 +5,8 @@
 mod harness;
 
 use harness::phone::{
-    ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, CAROL, CAROL_CONTACT, answer, follow_up, invite,
+    ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, CAROL, CAROL_CONTACT, Dialog, answer, bob_answers,
+    follow_up, invite, request,
 };
 use harness::{Node, Policy, Turn, parse};
 use resilee_sip_proto::{Edit, HeaderName, Message};
@@ -235,4 +236,31 @@ fn an_invite_that_was_not_here_is_no_spiral() {
     let looped = back.replacen(BOB_CONTACT, "sip:bob@example.test", 1);
     assert_eq!(node.receive(BOB, looped).lines(BOB), ["482"]);
     assert_eq!(node.living_activities(), 1);
+}
+
+/// What follows has the same cell, and a cell has one bill: under its Call-ID nobody calls again.
+#[test]
+fn an_invite_with_the_call_id_of_a_call_that_is_over_is_refused() {
+    for takes_over in [false, true] {
+        let mut node = Node::for_bob();
+        let at_bob = node.receive(ALICE, invite()).only(BOB);
+        let answer = node.receive(BOB, bob_answers(&at_bob, 200)).only(ALICE);
+        let dialog = Dialog::of(&answer);
+        node.receive(ALICE, dialog.by_alice("ACK", 7));
+        let bye = node.receive(ALICE, dialog.by_alice("BYE", 8)).only(BOB);
+        node.receive(BOB, bob_answers(&bye, 200));
+        node.wait(20_000);
+        let call_id = parse(&invite()).call_id().to_owned();
+        let message = request("MESSAGE", "sip:bob@example.test", "");
+        let of_message = parse(&message).call_id().to_owned();
+        let at_bob = node.receive(ALICE, message.replace(&of_message, &call_id)).only(BOB);
+        assert!(at_bob.starts_with("MESSAGE "), "and Bob's phone is silent");
+        node.wait(15_000);
+        assert_eq!(node.living_activities(), 1, "the call is forgotten");
+        if takes_over {
+            node.take_over();
+        }
+        let again = invite().replace("z9hG4bKinvite1", "z9hG4bKagain");
+        assert_eq!(node.receive(ALICE, again).lines(ALICE), ["482"]);
+    }
 }

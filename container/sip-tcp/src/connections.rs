@@ -200,7 +200,8 @@ impl Connections {
             Some(waiting) if waiting.len() >= WAITING_MAX => return Err(TcpDrop::NotRead),
             Some(waiting) => waiting.push(bytes.to_vec()),
             None => {
-                if !to.is_within_message {
+                // One that we opened ends soon if its phone never says anything on it.
+                if !to.is_within_message && to.has_spoken {
                     let idle = now + Duration::from_millis(self.limits.idle_ms);
                     self.set_due(connection, idle);
                 }

@@ -98,12 +98,13 @@ impl Unanswered {
             return Ok(());
         }
         let length = request.bytes().len();
-        let of_source = self.of_sources.entry(Source::of(&flow)).or_default();
-        let has_room = self.requests.len() < REQUESTS_MAX && *of_source < REQUESTS_PER_SOURCE_MAX;
+        let source = Source::of(&flow);
+        let of_source = self.of_sources.get(&source).copied().unwrap_or_default();
+        let has_room = self.requests.len() < REQUESTS_MAX && of_source < REQUESTS_PER_SOURCE_MAX;
         if !has_room || self.bytes + length > BYTES_MAX {
             return Err(TcpDrop::NotKept);
         }
-        *of_source += 1;
+        self.of_sources.insert(source, of_source + 1);
         self.bytes += length;
         let due = now + Duration::from_millis(timers.t1_ms);
         let kept = Request {

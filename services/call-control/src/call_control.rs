@@ -92,10 +92,7 @@ fn on_invite(cx: &mut Context<'_>, invite: &Invite) -> Result<SipCommand, Failur
     if Callee::of_uri(&invite.request_uri).is_none() {
         return Ok(respond(416, Vec::new()));
     }
-    let callee = Callee {
-        user: invite.callee.user.clone(),
-        address_of_record: invite.callee.address_of_record.clone(),
-    };
+    let callee = Callee::of_party(&invite.callee);
     let sender = Sender {
         party: &invite.caller,
         credentials: invite.credentials.as_ref(),
@@ -108,6 +105,11 @@ fn on_invite(cx: &mut Context<'_>, invite: &Invite) -> Result<SipCommand, Failur
 fn on_other_request(cx: &mut Context<'_>, request: &OtherRequest) -> Result<SipCommand, Failure> {
     let Some(callee) = Callee::of_uri(&request.request_uri) else {
         return Ok(respond(416, Vec::new()));
+    };
+    // As the adaptor reads it, for calls too: escapes in it are undone.
+    let callee = match request.callee.address_of_record.is_empty() {
+        true => callee,
+        false => Callee::of_party(&request.callee),
     };
     if callee.user.is_empty() {
         let status = if request.method == "OPTIONS" { 200 } else { 405 };

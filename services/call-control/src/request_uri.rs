@@ -1,5 +1,8 @@
-//! User and address of record of a Request-URI, for requests whose event has only its text. Not
+//! User and address of record of a Request-URI, for requests whose event has only its text (an
+//! older node took them), and for whether it is a SIP URI. Not
 //! a URI parser: parameters, passwords and ports are passed over, nothing is unescaped.
+
+use resilee_sip_api::Party;
 
 /// Whom a `sip:` or `sips:` URI names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +14,12 @@ pub(crate) struct Callee {
 }
 
 impl Callee {
+    /// Whom the adaptor has read out of it.
+    pub(crate) fn of_party(party: &Party) -> Callee {
+        let (user, address_of_record) = (party.user.clone(), party.address_of_record.clone());
+        Callee { user, address_of_record }
+    }
+
     /// Reads `uri`; `None` for another scheme or no host.
     pub(crate) fn of_uri(uri: &str) -> Option<Callee> {
         let (scheme, rest) = uri.split_once(':')?;

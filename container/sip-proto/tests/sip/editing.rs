@@ -158,3 +158,49 @@ fn no_value_can_smuggle_a_header_in() {
     let text = String::from_utf8(after).unwrap();
     assert!(!text.contains("\nEvil"));
 }
+
+/// A value of nothing but white space that goes on in the next line.
+#[test]
+fn a_folded_value_that_is_empty_is_replaced_within_its_line() {
+    let empty = "Max-Forwards:\r\n \r\n";
+    let others = [
+        "Via: SIP/2.0/UDP a;branch=z9hG4bK1\r\n",
+        "From: <sip:a@b>;tag=1\r\n",
+        "To: <sip:c@d>\r\n",
+        "Call-ID: x\r\n",
+        "CSeq: 1 INVITE\r\n",
+    ];
+    for at in 0..=others.len() {
+        let (before, behind) = others.split_at(at);
+        let headers = [before.concat(), empty.to_owned(), behind.concat()].concat();
+        let body = "P-Asserted-Identity: <sip:x@y>\r\n\r\n";
+        let text = format!("INVITE sip:c@d SIP/2.0\r\n{headers}\r\n{body}");
+        let message = Message::parse(text.as_bytes()).expect("it can be read");
+        let mut edit = Edit::new(&message);
+        let edited = edit.max_forwards(1).push_via("SIP/2.0/UDP us;branch=z9hG4bK2").finish();
+        let edited = Message::parse(&edited).expect("it can be read again");
+        assert_eq!(edited.max_forwards(), Some(1));
+        assert_eq!(edited.values(HeaderName::Via).into_iter().count(), 2);
+        assert_eq!(edited.from_tag().as_deref(), Some("1"));
+        assert!(edited.header(HeaderName::To).is_some());
+        assert_eq!(edited.body(), body.as_bytes());
+    }
+}
+
+/// A line may have thousands of entries: what is left is copied once.
+#[test]
+fn many_routes_are_taken_away_at_once() {
+    let first = "BYE sip:c@d SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\n\
+                 To: <sip:c@d>;tag=2\r\nCall-ID: x\r\nCSeq: 1 BYE\r\n";
+    let routes = "<sip:198.51.100.1;lr>,".repeat(2_700) + "<sip:next;lr>";
+    let text = format!("{first}Route: {routes}\r\nRoute: <sip:last;lr>\r\n\r\n");
+    let message = Message::parse(text.as_bytes()).expect("it can be read");
+    let popped = |count| {
+        let edited = Edit::new(&message).pop_routes(count).finish();
+        String::from_utf8_lossy(&edited).into_owned()
+    };
+    let left = "Route: <sip:next;lr>\r\nRoute: <sip:last;lr>\r\n\r\n";
+    assert_eq!(popped(2_700), format!("{first}{left}"));
+    assert_eq!(popped(2_702), format!("{first}\r\n"));
+    assert_eq!(popped(9_999), format!("{first}\r\n"));
+}

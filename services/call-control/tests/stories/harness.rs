@@ -165,6 +165,7 @@ pub fn request(method: &str, request_uri: &str) -> OtherRequest {
     OtherRequest {
         method: method.to_owned(),
         request_uri: request_uri.to_owned(),
+        callee: Party::default(),
         from: party("alice"),
         to: party("somebody"),
         credentials: Some(credentials("alice", method)),

@@ -1,6 +1,6 @@
 //! Where an admitted request goes.
 
-use crate::harness::{Server, contact, invite, request, target};
+use crate::harness::{Server, contact, invite, party, request, target};
 use resilee_call_control::TARGETS_MAX;
 use resilee_sip_api::{Contact, Invite, SipCommand, Target};
 
@@ -50,6 +50,14 @@ fn a_request_of_any_method_goes_the_way_of_a_call() {
     }
     assert_eq!(server.send(&request("MESSAGE", "sip:alice@example.com")).status(), 480);
     assert_eq!(server.send(&request("MESSAGE", "sip:carol@example.com")).status(), 404);
+}
+
+/// RFC 3261 §19.1.4: an escape is what it stands for.
+#[test]
+fn a_request_of_any_method_finds_a_callee_whose_name_is_written_with_escapes() {
+    let mut message = request("MESSAGE", "sip:%62ob@example.com");
+    message.callee = party("bob");
+    assert_eq!(Server::new().send(&message).targets(), [target(1)]);
 }
 
 #[test]
