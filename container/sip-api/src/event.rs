@@ -183,7 +183,7 @@ pub struct OtherRequest {
     pub method: String,
     /// Request-URI as received.
     pub request_uri: String,
-    /// `sip:user@host` of the Request-URI; empty if an older node took it, or the URI is no SIP URI.
+    /// Whom the Request-URI names; empty if an older node took it, or if it is no SIP URI.
     #[serde(default)]
     pub callee: Party,
     /// From header.
