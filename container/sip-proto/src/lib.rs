@@ -23,7 +23,7 @@ pub mod via;
 pub use branch::{BranchIdentity, BranchKey, OurBranch, parse_branch, parse_route_cohort};
 pub use edit::Edit;
 pub use malformed::Malformed;
-pub use message::{HeaderName, Message, ParseError, is_keepalive};
+pub use message::{HeaderName, MESSAGE_BYTES_MAX, Message, ParseError, is_keepalive};
 pub use routing_key::RoutingKey;
 pub use transaction::{
     ClientInvite, ClientNonInvite, Outputs, ServerInvite, ServerNonInvite, TimerConfig,

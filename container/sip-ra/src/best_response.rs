@@ -1,8 +1,9 @@
-//! Which of the failures of a forked request its sender gets (RFC 3261 §16.7 step 6).
+//! Which of the failures of a forked request its sender gets (RFC 3261 §16.7 step 6), with the
+//! challenges of all targets that want a password (step 7).
 //!
-//! Not here: redirection (a 3xx goes upstream as it is), and merging the challenges of several
-//! targets into one response.
+//! Not here: redirection (a 3xx goes upstream as it is).
 
+use resilee_sip_proto::{Edit, HeaderName, MESSAGE_BYTES_MAX, Message};
 use serde::{Deserialize, Serialize};
 
 /// The final failure of one target.
@@ -23,8 +24,30 @@ impl Failure {
 }
 
 /// The best of them: a 6xx, else the lowest class, and in it what helps the sender most.
-pub(crate) fn best<'a>(failures: impl Iterator<Item = &'a Failure>) -> Option<&'a Failure> {
-    failures.min_by_key(|failure| rank(failure.status))
+pub(crate) fn best<'a>(failures: impl Iterator<Item = &'a Failure> + Clone) -> Option<Failure> {
+    let best = failures.clone().min_by_key(|failure| rank(failure.status))?;
+    let is_challenge = |failure: &Failure| matches!(failure.status, 401 | 407);
+    let others = failures.filter(|other| is_challenge(other) && !std::ptr::eq(*other, best));
+    let response = match is_challenge(best) {
+        true => with_challenges(&best.response, others),
+        false => best.response.clone(),
+    };
+    Some(Failure { status: best.status, response })
+}
+
+/// A challenge with those of the other targets: the sender answers all of them in one request.
+fn with_challenges<'a>(response: &[u8], others: impl Iterator<Item = &'a Failure>) -> Vec<u8> {
+    let mut others = others.filter_map(|other| Message::parse(&other.response).ok()).peekable();
+    let message = Message::parse(response).ok().filter(|_| others.peek().is_some());
+    let Some(message) = message else { return response.to_vec() };
+    let mut edit = Edit::new(&message);
+    for (name, _, value) in others.flat_map(|other| other.headers().collect::<Vec<_>>()) {
+        if matches!(name, HeaderName::WwwAuthenticate | HeaderName::ProxyAuthenticate) {
+            edit.add(name.long(), &value);
+        }
+    }
+    let merged = edit.finish();
+    if merged.len() <= MESSAGE_BYTES_MAX { merged } else { response.to_vec() }
 }
 
 fn rank(status: u16) -> (u16, bool, bool) {
@@ -52,5 +75,38 @@ mod tests {
         assert_eq!(best_of(&[408, 486]), 486);
         assert_eq!(best_of(&[487, 486, 407]), 407);
         assert_eq!(best_of(&[503, 404]), 404);
+    }
+
+    fn challenge(status: u16, challenges: &str) -> Failure {
+        let text = format!(
+            "SIP/2.0 {status} Who Are You\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\n\
+             From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>;tag=2\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\n\
+             {challenges}Content-Length: 0\r\n\r\n"
+        );
+        Failure { status, response: text.into_bytes() }
+    }
+
+    #[test]
+    fn a_challenge_has_those_of_all_targets_rfc_3261_16_7_step_7() {
+        let one = challenge(407, "Proxy-Authenticate: Digest realm=\"one\", nonce=\"a, b\"\r\n");
+        let two = challenge(
+            401,
+            "WWW-Authenticate: Digest realm=\"two\"\r\nProxy-Authenticate: Digest realm=\"3\"\r\n",
+        );
+        let busy = Failure { status: 486, response: Vec::new() };
+        let best = best([&busy, &one, &two].into_iter()).expect("there are some");
+        assert_eq!(best.status, 407);
+        let message = Message::parse(&best.response).expect("it can be read");
+        let of_proxy = message.values(HeaderName::ProxyAuthenticate);
+        assert_eq!(of_proxy, ["Digest realm=\"one\", nonce=\"a, b\"", "Digest realm=\"3\""]);
+        let of_server = message.values(HeaderName::WwwAuthenticate);
+        assert_eq!(of_server, ["Digest realm=\"two\""]);
+    }
+
+    #[test]
+    fn a_single_challenge_stays_as_it_came() {
+        let one = challenge(401, "WWW-Authenticate: Digest realm=\"two\"\r\n");
+        let best = best([&one].into_iter()).expect("there is one");
+        assert_eq!(best, one);
     }
 }

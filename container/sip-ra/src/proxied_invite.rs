@@ -361,7 +361,7 @@ impl ProxiedInvite {
             Outcome::Failed(failure) => Some(failure),
             Outcome::Pending | Outcome::Answered => None,
         });
-        let Failure { status, response } = best(failures)?.clone();
+        let Failure { status, response } = best(failures)?;
         if response.is_empty() {
             return self.fail(step, if self.is_cancelled { 487 } else { status }, "", &[]);
         }

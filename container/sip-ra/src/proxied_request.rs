@@ -204,7 +204,7 @@ impl ProxiedRequest {
         }
         let failures = self.branches.iter().filter_map(|branch| branch.failure.as_ref());
         let answers = failures.filter(|failure| !failure.response.is_empty());
-        let Some(Failure { status, response }) = best(answers).cloned() else {
+        let Some(Failure { status, response }) = best(answers) else {
             self.is_abandoned = true;
             return Some(RequestNews::TimedOut);
         };
