@@ -13,6 +13,7 @@ use crate::element::Element;
 use crate::ends::{Dialogs, Ends};
 use crate::exchange::Exchange;
 use crate::incoming::{Incoming, amended};
+use crate::leg::leaves_room;
 use crate::nonce::NonceSource;
 use crate::orphan::{MissedBye, pass_back, pass_on};
 use crate::party::Authorization;
@@ -123,13 +124,22 @@ impl SipRa {
     }
 
     fn on_request(&mut self, endpoint: &mut Endpoint, incoming: &Incoming<'_>) {
+        let method = incoming.method();
+        if method != "REGISTER" && !leaves_room(incoming.message.cseq().0) {
+            endpoint.count_refused("CSeq number too high for one of ours above it");
+            if method != "ACK" {
+                let refusal = Refusal::bad_request("CSeq Number Too High");
+                let answer = refusal.answer(&self.element, incoming);
+                endpoint.send(answer.flow, answer.bytes);
+            }
+            return;
+        }
         let is_known = |activity: &mut Activity, step: &mut Step<'_>| {
             activity.on_known_request(step, incoming)
         };
         if self.first_of_cell(endpoint, is_known) {
             return;
         }
-        let method = incoming.method();
         let is_in_dialog = incoming.message.to_tag().is_some();
         let in_dialog = |activity: &mut Activity, step: &mut Step<'_>| {
             activity.on_in_dialog_request(step, incoming)

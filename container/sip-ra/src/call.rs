@@ -111,7 +111,7 @@ pub(crate) struct Dialog {
     pub(crate) callee: Leg,
     /// Early, confirmed by a 2xx, or ended by a BYE.
     pub(crate) state: DialogState,
-    /// The first BYE that was not refused.
+    /// The first BYE since the answer that was not challenged.
     pub(crate) bye: Option<Bye>,
     /// The caller has sent a request within it. That it has is no commit of its own.
     #[serde(default)]
@@ -275,7 +275,7 @@ impl Call {
     }
 
     fn repeat_or_end(&mut self, step: &mut Step<'_>, incoming: &Incoming<'_>) -> bool {
-        if !self.invite.matches(incoming.message) {
+        if !self.invite.matches(incoming) {
             return self.on_known_in_dialog_request(step, incoming);
         }
         match incoming.method() {

@@ -3,13 +3,17 @@
 //!
 //! | a dialog ended by a BYE                                    | BYE of ours to             |
 //! |------------------------------------------------------------|----------------------------|
-//! | that its receiver refused (300-699, but 408 and 481)       | the receiver               |
+//! | that its receiver did not accept: 300-699, or silence      | the receiver               |
 //! | from another port or address than its sender is reached at | where the sender is reached|
 //! | of or for an end that had moved (INVITE, UPDATE)           | where that end was at first|
 //!
 //! Whoever knows both tags, and each end does, can speak in the name of the other one from the
 //! same NAT or, as if it had moved, from anywhere. The end itself then hears of it here. For an
 //! honest end all this goes to a port or address that nobody listens at any more, or gets 481.
+//!
+//! 481 and 408 end the dialog of whoever sent the BYE (RFC 3261 §12.2.1.2), and so does silence. But
+//! its receiver may talk on: its parser may have dropped what was written to be dropped, or have
+//! found other tags in it. Nothing follows from the answer to our own BYE.
 
 use crate::call::Call;
 use crate::leg::Leg;
@@ -17,9 +21,9 @@ use crate::own_request::{Direction, OwnMethod, OwnRequest};
 use crate::step::Step;
 use resilee_sip_api::Side;
 
-/// Final responses to a BYE after which its receiver has no such dialog.
-fn is_heard(status: u16) -> bool {
-    matches!(status, 200..=299 | 408 | 481)
+/// Whether its receiver has hung up by a BYE with this final response, or none.
+fn is_heard(status: Option<u16>) -> bool {
+    matches!(status, Some(200..=299))
 }
 
 impl Call {
@@ -34,11 +38,10 @@ impl Call {
         let found = self.dialogs.iter().position(|dialog| dialog.callee.tag == dialog_tag);
         let Some(index) = found else { return };
         let (caller, callee) = (self.caller.clone(), self.dialogs[index].callee.clone());
-        let is_refused = status.is_some_and(|status| !is_heard(status));
         for (side, leg, peer) in
             [(Side::Caller, &caller, &callee), (Side::Callee, &callee, &caller)]
         {
-            let is_unheard = if side == sender { is_from_elsewhere } else { is_refused };
+            let is_unheard = if side == sender { is_from_elsewhere } else { !is_heard(status) };
             let reached_at = is_unheard.then(|| leg.clone());
             for to in reached_at.into_iter().chain(leg.before_it_moved()) {
                 self.tell(step, dialog_tag, side, (peer, &to));

@@ -6,13 +6,14 @@
 //! | ACK of a 2xx | none                   | forwarded without a transaction                    |
 //! | BYE          | its arrival; the end   | any final response, or silence: the dialog is over |
 //! | BYE          | its arrival            | 401 or 407: the BYE comes again, the dialog lives  |
+//! | BYE, early   | it; its final response | answered meanwhile: over since then; else nothing  |
 //! | INVITE       | it; its final response | 2xx: both ends' remote targets are refreshed       |
 //! | UPDATE       | its 2xx                | 2xx: both ends' remote targets are refreshed       |
 //! | other        | none                   | forwarded                                          |
 //!
 //! Whoever sent a BYE has hung up, whatever the answer (§15.1.1); that is why a refused one ends
-//! the dialog, too. Who refused it hears of it by a BYE of our own (`farewell.rs`): a sender might
-//! have written it so that it is refused.
+//! the dialog, too. Who did not accept it hears of it by a BYE of our own (`farewell.rs`): a sender
+//! might have written it so that it is refused, or not understood.
 //!
 //! A request must come from an end of the dialog, under the name that it had when the call was set
 //! up, and goes to the other one, at the flow that was
@@ -163,7 +164,7 @@ impl Call {
             request.proxied.on_repeated(step, message);
             return true;
         }
-        let found = self.reinvites.iter_mut().find(|reinvite| reinvite.invite.matches(message));
+        let found = self.reinvites.iter_mut().find(|reinvite| reinvite.invite.matches(incoming));
         let Some(reinvite) = found else { return false };
         match incoming.method() {
             "ACK" => {
@@ -295,9 +296,14 @@ impl Call {
         let is_from_elsewhere = self.sender(way).flow.remote != source.remote;
         let dialog = &mut self.dialogs[way.dialog];
         let bye = Bye { at: step.now(), by: way.sender, cause: EndCause::Bye };
-        if dialog.bye.is_none() {
-            dialog.bye = Some(bye);
-            step.changed();
+        match dialog.state {
+            // It ends nothing yet: if it is refused, the callee rings on, and may be answered.
+            DialogState::Early => step.changed(),
+            DialogState::Confirmed if dialog.bye.is_none() => {
+                dialog.bye = Some(bye);
+                step.changed();
+            }
+            DialogState::Confirmed | DialogState::Ended => {}
         }
         Purpose::End { dialog_tag: dialog.callee.tag.clone(), bye, is_from_elsewhere }
     }
@@ -327,7 +333,7 @@ impl Call {
                 };
                 if matches!(status, Some(401 | 407)) {
                     self.take_back(step, &dialog_tag, bye);
-                } else if self.end_dialog(step, &dialog_tag) {
+                } else if self.end_dialog(step, &dialog_tag, bye) {
                     self.say_farewell(step, &dialog_tag, (bye.by, is_from_elsewhere), status);
                 }
             }
@@ -343,14 +349,20 @@ impl Call {
         }
     }
 
-    /// Ends a dialog; false if it has not begun, or is over.
-    pub(crate) fn end_dialog(&mut self, step: &mut Step<'_>, dialog_tag: &str) -> bool {
+    /// Ends a dialog by a BYE; false if it has not begun, or is over.
+    pub(crate) fn end_dialog(&mut self, step: &mut Step<'_>, dialog_tag: &str, bye: Bye) -> bool {
+        let answered_at = self.answered_at();
         let found = self.dialogs.iter_mut().find(|dialog| dialog.callee.tag == dialog_tag);
-        // A BYE of an early dialog ends nothing that is billed; its INVITE still gets a final.
-        let open = found.filter(|dialog| dialog.state == DialogState::Confirmed);
+        let open = found.filter(|dialog| dialog.state != DialogState::Ended);
         let Some(dialog) = open else { return false };
-        dialog.state = DialogState::Ended;
+        // Also an early one: a survivor must know that this BYE is not under way any more.
         step.changed();
+        // A BYE of an early dialog ends nothing that is billed; its INVITE still gets a final.
+        if dialog.state == DialogState::Early {
+            return false;
+        }
+        dialog.bye.get_or_insert(Bye { at: bye.at.max(answered_at), ..bye });
+        dialog.state = DialogState::Ended;
         self.end_if_no_dialog_is_open(step);
         true
     }
@@ -362,7 +374,9 @@ impl Call {
             Purpose::End { dialog_tag: tag, bye, .. } if tag == dialog_tag => Some(*bye),
             _ => None,
         });
-        let next = others.min_by_key(|bye| bye.at);
+        // One that came before the answer counts when it is over.
+        let answered_at = self.answered_at();
+        let next = others.filter(|bye| bye.at >= answered_at).min_by_key(|bye| bye.at);
         let found = self.dialogs.iter_mut().find(|dialog| dialog.callee.tag == dialog_tag);
         if let Some(dialog) = found.filter(|dialog| dialog.bye == Some(refused)) {
             dialog.bye = next;

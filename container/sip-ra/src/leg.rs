@@ -8,6 +8,8 @@
 //! | the IP address at which the end is reached           | it is the end's; a NAT may give the |
 //! |                                                      | end another port at any time        |
 //! | an IP address that the end named (Contact, Route)    | it is the end's                     |
+//! | one of these before the end moved for the first time | it is the end's: the other end may  |
+//! |                                                      | have moved it away, to talk on      |
 //! | elsewhere: INVITE, UPDATE                            | the end may have moved: it goes on, |
 //! |                                                      | and the other end's 2xx confirms it |
 //! | elsewhere: anything else                             | 403; an ACK is dropped              |
@@ -26,7 +28,8 @@ use std::net::IpAddr;
 /// Most proxies between us and one end; of more, the nearest are kept.
 const ROUTES_MAX: usize = 8;
 
-/// Highest CSeq number that is believed: those of RFC 3261 have 31 bits, less room for ours.
+/// Highest CSeq number of a request: those of RFC 3261 have 31 bits, less room for ours. An end
+/// that has taken a higher one would refuse whatever we send it.
 const CSEQ_MAX: u32 = i32::MAX.unsigned_abs() - 1000;
 
 /// One end of a dialog.
@@ -134,12 +137,9 @@ impl Leg {
         Some(Leg { flow: place.flow, target: place.target.clone(), ..self.clone() })
     }
 
-    /// Notes the CSeq number of one of its requests. One that leaves no room for ours is none of
-    /// RFC 3261 §8.1.1.5.
+    /// Notes the CSeq number of one of its requests.
     pub(crate) fn note_cseq(&mut self, number: u32) {
-        if number <= CSEQ_MAX {
-            self.cseq = self.cseq.max(number);
-        }
+        self.cseq = self.cseq.max(number);
     }
 
     /// Over TCP it is reached by the connection that it used last: an earlier one is gone, and
@@ -154,10 +154,19 @@ impl Leg {
     /// Whether this end is the one that sends from there.
     pub(crate) fn is_at(&self, source: IpAddr) -> bool {
         let is_it = |ip: IpAddr| ip.to_canonical() == source.to_canonical();
+        let first = self.first_place.as_deref();
         let routes = self.routes.iter().filter_map(|route| Some(name_addr(route)?.uri));
-        let mut named = self.target.as_deref().into_iter().chain(routes).filter_map(ip_of);
-        is_it(self.flow.remote.ip()) || named.any(is_it)
+        let targets = [self.target.as_deref(), first.and_then(|it| it.target.as_deref())];
+        let mut named = targets.into_iter().flatten().chain(routes).filter_map(ip_of);
+        is_it(self.flow.remote.ip())
+            || first.is_some_and(|it| is_it(it.flow.remote.ip()))
+            || named.any(is_it)
     }
+}
+
+/// Whether our own requests in a dialog can have a higher CSeq number than this one.
+pub(crate) fn leaves_room(cseq_number: u32) -> bool {
+    cseq_number <= CSEQ_MAX
 }
 
 /// Request-URI and Routes of a request that is meant for `uri` and goes by these proxies.

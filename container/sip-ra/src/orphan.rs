@@ -5,7 +5,8 @@
 //! | from the address of one end (`ends.rs`) | it goes to the address of the other one           |
 //! | a BYE of those                          | the same, and its call must hear of it            |
 //! | from elsewhere, without the ends, or    | not passed on: it gets 481                        |
-//! | with another From or To than the INVITE |                                                   |
+//! | with another From or To than the INVITE,|                                                   |
+//! | or with a CSeq number as in `leg.rs`    |                                                   |
 //!
 //! | a response                              | what happens                                      |
 //! |-----------------------------------------|---------------------------------------------------|
@@ -26,6 +27,7 @@ use crate::client::Client;
 use crate::element::{DEFAULT_PORT, Element};
 use crate::ends::{Dialogs, Ends};
 use crate::incoming::amended;
+use crate::leg::leaves_room;
 use crate::proxied_invite::without_our_via;
 use crate::step::Step;
 use resilee_core::{Egress, Ingress, PassedOn};
@@ -42,9 +44,6 @@ use std::net::SocketAddr;
 /// Tells the branches of what is passed on from all others: no request is tried that often.
 const PASSED_ON: u32 = u32::MAX;
 
-/// Stands for the answer to a BYE that was passed on, which nobody read: as if it was refused.
-const NOT_KNOWN: u16 = 500;
-
 /// A BYE that its call has not heard of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct MissedBye {
@@ -58,7 +57,7 @@ pub(crate) fn pass_on(element: &Element, cohort: CohortId, ingress: &Ingress) ->
     let bytes = amended(&received, &ingress.flow);
     let request = Message::parse(&bytes).ok()?;
     let between = Ends::of(element, &request, Dialogs::Call)?;
-    if !between.is_sent_from(ingress.flow.remote) {
+    if !between.is_sent_from(ingress.flow.remote) || !leaves_room(request.cseq().0) {
         return None;
     }
     let method = request.method().unwrap_or_default();
@@ -148,12 +147,11 @@ impl Call {
         at: Timestamp,
     ) -> bool {
         let Some(way) = self.way_between(&missed.from_tag, &missed.to_tag) else { return false };
-        let dialog = &mut self.dialogs[way.dialog];
-        let tag = dialog.callee.tag.clone();
-        dialog.bye.get_or_insert(Bye { at, by: way.sender, cause: EndCause::Bye });
+        let tag = self.dialogs[way.dialog].callee.tag.clone();
+        let bye = Bye { at, by: way.sender, cause: EndCause::Bye };
         step.changed();
-        if self.end_dialog(step, &tag) {
-            self.say_farewell(step, &tag, (way.sender, false), Some(NOT_KNOWN));
+        if self.end_dialog(step, &tag, bye) {
+            self.say_farewell(step, &tag, (way.sender, false), None);
         }
         true
     }

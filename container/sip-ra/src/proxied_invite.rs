@@ -17,7 +17,8 @@
 //! | any        | INVITE again             | the last response again         |          |
 //!
 //! A CANCEL goes to a target once it has answered with a provisional response (§9.1). A CANCEL
-//! of our client has no server transaction here: repeated, it gets the same 200 again.
+//! of our client has no server transaction here: repeated, it gets the same 200 again. From
+//! another IP address than the INVITE it is nobody's, and gets 481.
 //! Used for the INVITE that begins a call and for those within it; what its outcome means for
 //! the call is in `call.rs`.
 
@@ -115,9 +116,12 @@ impl ProxiedInvite {
         invite
     }
 
-    /// Whether the request is this INVITE again, its ACK or its CANCEL.
-    pub(crate) fn matches(&self, request: &Message<'_>) -> bool {
-        self.key.matches(request)
+    /// Whether the request is this INVITE again, its ACK or its CANCEL. Whoever got the INVITE could
+    /// write a CANCEL: it must come from where the INVITE did (RFC 3261 §22.1).
+    pub(crate) fn matches(&self, incoming: &Incoming<'_>) -> bool {
+        let [of_invite, source] = [&self.reply_to, &incoming.flow].map(|it| it.remote.ip());
+        self.key.matches(incoming.message)
+            && (incoming.method() != "CANCEL" || of_invite.to_canonical() == source.to_canonical())
     }
 
     /// No final response was sent.

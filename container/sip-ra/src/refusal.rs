@@ -7,7 +7,8 @@ use crate::loops::is_loop;
 use crate::session_timer::{self, Offer};
 use resilee_core::{Egress, Ingress};
 use resilee_sip_proto::{
-    HeaderName, Malformed, Message, ParseError, SipUri, build, is_display_name_sound, name_addr,
+    HeaderName, Malformed, Message, NameAddr, ParseError, SipUri, build, is_display_name_sound,
+    name_addr, text,
 };
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -98,7 +99,9 @@ pub(crate) fn fault(
         return Some(Refusal::bad_request("Bad Via"));
     }
     // They go on as they came: what others might read otherwise must not.
-    let is_sound = |it: Cow<'_, str>| name_addr(&it).is_some() && is_display_name_sound(&it);
+    let is_sound = |it: Cow<'_, str>| {
+        name_addr(&it).is_some_and(|it| !has_two_tags(&it)) && is_display_name_sound(&it)
+    };
     let can_read = |name| request.header(name).is_some_and(is_sound);
     if !can_read(HeaderName::From) || !can_read(HeaderName::To) {
         return Some(Refusal::bad_request("Bad From Or To"));
@@ -141,6 +144,11 @@ pub(crate) fn fault(
         return Some(Refusal { status: 420, reason: "", header });
     }
     None
+}
+
+/// Of two, the other end might take the one that we do not, and have no such dialog.
+fn has_two_tags(value: &NameAddr<'_>) -> bool {
+    text::params(value.params).filter(|(name, _)| name.eq_ignore_ascii_case("tag")).count() > 1
 }
 
 /// What is wrong with a Request-URI that is to be followed. Which schemes besides `sip` mean

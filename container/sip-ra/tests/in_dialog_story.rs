@@ -3,9 +3,10 @@
 mod harness;
 
 use harness::phone::{
-    self, ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, Dialog, answer, bob_answers, invite,
+    self, ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, Dialog, answer, bob_answers, invite, invite_with,
 };
 use harness::{Node, parse};
+use resilee_sip_api::{Ended, Side};
 use resilee_sip_proto::HeaderName;
 
 const ELSEWHERE: &str = "203.0.113.9:1234";
@@ -48,6 +49,8 @@ fn a_reinvite_is_cancelled() {
     let at_bob = node.receive(ALICE, dialog.by_alice("INVITE", 2)).only(BOB);
     node.receive(BOB, bob_answers(&at_bob, 180));
     let cancel = dialog.by_alice("CANCEL", 2).replace("z9hG4bKCANCEL2", "z9hG4bKINVITE2");
+    let forged = node.receive(BOB, &cancel);
+    assert_eq!((forged.lines(BOB), forged.sent.len()), (vec!["481".to_owned()], 1));
     let turn = node.receive(ALICE, cancel);
     assert_eq!((turn.lines(ALICE), turn.lines(BOB)), (vec!["200".into()], vec!["CANCEL".into()]));
     assert_eq!(node.receive(BOB, bob_answers(&at_bob, 487)).lines(ALICE), ["487"]);
@@ -88,6 +91,51 @@ fn a_bye_before_the_answer_ends_nothing_that_is_billed() {
     assert_eq!(node.receive(BOB, bob_answers(&bye, 200)).lines(ALICE), ["200"]);
     assert_eq!(node.receive(BOB, bob_answers(&at_bob, 487)).lines(ALICE), ["487"]);
     assert_eq!(node.history(), ["sip.invite", "sip.progress", "sip.rejected"]);
+}
+
+/// A number that is too low, or a callee who plays along: it rings on, and is answered.
+#[test]
+fn a_bye_before_the_answer_does_not_make_the_call_free() {
+    for (status, dies) in [(500, false), (500, true), (200, false), (200, true)] {
+        let mut node = Node::for_bob();
+        let at_bob = node.receive(ALICE, invite_with(10, "")).only(BOB);
+        let dialog = Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 180)).only(ALICE));
+        let bye = node.receive(ALICE, dialog.by_alice("BYE", 5)).only(BOB);
+        node.receive(BOB, bob_answers(&bye, status));
+        node.wait(1_000);
+        if dies {
+            node.take_over();
+        }
+        node.receive(BOB, bob_answers(&at_bob, 200));
+        node.receive(ALICE, dialog.by_alice("ACK", 10));
+        let asked = node.wait(15 * 60_000);
+        node.receive(ALICE, answer(&asked.only(ALICE), 200, "", ALICE_CONTACT));
+        node.receive(BOB, bob_answers(&asked.only(BOB), 200));
+        node.wait(1_000);
+        let hung_up_at = node.now;
+        let bye = node.receive(ALICE, dialog.by_alice("BYE", 11)).only(BOB);
+        let ended: Ended = node.receive(BOB, bob_answers(&bye, 200)).event();
+        assert_eq!((ended.at, ended.by), (hung_up_at, Side::Caller), "{status} {dies}");
+    }
+}
+
+#[test]
+fn a_bye_that_crosses_the_answer_ends_the_call_when_it_was_answered() {
+    for (status, dies) in [(200, false), (200, true), (500, false), (481, true)] {
+        let mut node = Node::for_bob();
+        let at_bob = node.receive(ALICE, invite()).only(BOB);
+        let dialog = Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 180)).only(ALICE));
+        let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
+        node.wait(100);
+        let answered_at = node.now;
+        node.receive(BOB, bob_answers(&at_bob, 200));
+        if dies {
+            assert!(node.take_over().to(BOB).contains(&bye));
+        }
+        node.wait(100);
+        let ended: Ended = node.receive(BOB, bob_answers(&bye, status)).event();
+        assert_eq!((ended.at, ended.by), (answered_at, Side::Caller), "{status} {dies}");
+    }
 }
 
 #[test]

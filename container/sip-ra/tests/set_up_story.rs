@@ -145,6 +145,22 @@ fn a_ringing_call_is_cancelled() {
     assert_eq!(turn.event::<Rejected>().status, 487);
 }
 
+/// Each phone that rings sees the caller's Via, and could write her CANCEL (RFC 3261 §22.1).
+#[test]
+fn a_cancel_from_another_address_than_the_invites_is_none() {
+    let mut node = for_both();
+    let turn = node.receive(ALICE, invite());
+    node.receive(BOB, bob_answers(&turn.only(BOB), 180));
+    node.receive(CAROL, carol_answers(&turn.only(CAROL), 180));
+    let forged = node.receive(BOB, follow_up("CANCEL", 1));
+    assert_eq!((forged.lines(BOB), forged.sent.len()), (vec!["481".to_owned()], 1));
+    forged.assert_changes_nothing();
+    // Her NAT may have given her another port.
+    let turn = node.receive("192.0.2.10:40777", follow_up("CANCEL", 1));
+    assert_eq!(turn.lines("192.0.2.10:40777"), ["200"]);
+    assert_eq!((turn.lines(BOB), turn.lines(CAROL)), (vec!["CANCEL".into()], vec!["CANCEL".into()]));
+}
+
 #[test]
 fn a_cancel_waits_for_the_first_provisional_response_rfc_3261_9_1() {
     let mut node = Node::for_bob();

@@ -7,10 +7,13 @@ use harness::phone::{
     ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, Dialog, answer, bob_answers, invite, invite_with,
 };
 use harness::{Node, Turn, parse};
+use resilee_sip_api::Ended;
 use resilee_sip_proto::HeaderName;
 
 /// Somebody who has overheard the call: its Call-ID and tags.
 const MALLORY: &str = "203.0.113.66:5060";
+/// Highest CSeq number that a request may have.
+const CSEQ_MAX: u32 = i32::MAX.unsigned_abs() - 1000;
 /// Alice behind the same NAT, which has forgotten her port.
 const ALICE_REBOUND: &str = "192.0.2.10:40777";
 
@@ -198,24 +201,106 @@ fn a_bye_that_is_written_to_be_refused_does_not_leave_the_callee_in_the_call() {
     }
 }
 
+/// One that a callee took would make it refuse whatever we send later.
 #[test]
-fn a_number_that_leaves_no_higher_one_is_not_taken_for_the_last() {
+fn a_number_that_leaves_no_higher_one_goes_no_further() {
+    for method in ["INFO", "MESSAGE", "UPDATE", "INVITE", "BYE"] {
+        let mut node = Node::for_bob();
+        let dialog = answered_call(&mut node);
+        for number in [CSEQ_MAX + 1, i32::MAX.unsigned_abs(), u32::MAX] {
+            let turn = node.receive(ALICE, dialog.by_alice(method, number));
+            assert_eq!((turn.lines(ALICE), turn.sent.len()), (vec!["400".to_owned()], 1));
+            // A number that is none of RFC 3261 is malformed before that.
+            if number <= i32::MAX.unsigned_abs() {
+                assert_eq!(turn.refused, ["CSeq number too high for one of ours above it"]);
+            }
+            assert!(node.receive(ALICE, dialog.by_alice("ACK", number)).sent.is_empty());
+            assert!(node.pass_on(ALICE, dialog.by_alice(method, number)).is_none(), "{method}");
+        }
+        let at_bob = node.receive(ALICE, dialog.by_alice("BYE", 5)).only(BOB);
+        let turn = node.receive(BOB, bob_answers(&at_bob, 500));
+        assert_eq!(parse(&our_bye(&turn, BOB)).cseq().0, 105, "{method}");
+    }
+}
+
+#[test]
+fn a_number_that_leaves_no_higher_one_begins_no_call() {
+    let mut node = Node::for_bob();
+    let turn = node.receive(ALICE, invite_with(CSEQ_MAX + 1, ""));
+    assert_eq!((turn.lines(ALICE), turn.sent.len()), (vec!["400".to_owned()], 1));
+    turn.assert_changes_nothing();
+    assert_eq!(node.living_activities(), 0);
+}
+
+#[test]
+fn the_highest_number_that_is_taken_leaves_one_for_our_bye() {
     let mut node = Node::for_bob();
     let dialog = answered_call(&mut node);
-    let at_bob = node.receive(ALICE, dialog.by_alice("BYE", i32::MAX.unsigned_abs())).only(BOB);
+    node.receive(ALICE, dialog.by_alice("INFO", CSEQ_MAX)).only(BOB);
+    let at_bob = node.receive(ALICE, dialog.by_alice("BYE", 5)).only(BOB);
     let turn = node.receive(BOB, bob_answers(&at_bob, 500));
-    assert_eq!(parse(&our_bye(&turn, BOB)).cseq().0, 101);
+    assert_eq!(parse(&our_bye(&turn, BOB)).cseq().0, CSEQ_MAX + 100);
 }
 
 #[test]
 fn a_bye_that_is_heard_is_the_only_one() {
-    for status in [200, 481, 408] {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    let at_bob = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
+    assert!(node.receive(BOB, bob_answers(&at_bob, 200)).to(BOB).is_empty());
+    assert!(node.wait(60_000).to(BOB).is_empty());
+}
+
+/// 481 and 408 end the dialog of whoever sent the BYE (RFC 3261 §12.2.1.2). Whether its receiver
+/// has hung up they do not say: it may have taken the BYE for one of another dialog, by something
+/// that it reads in another way than we do. One that has no such call says so again.
+#[test]
+fn a_bye_that_the_callee_takes_for_one_of_another_dialog_is_said_again_once() {
+    for status in [481, 408] {
         let mut node = Node::for_bob();
         let dialog = answered_call(&mut node);
         let at_bob = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
         let turn = node.receive(BOB, bob_answers(&at_bob, status));
-        assert!(turn.to(BOB).is_empty(), "{status}");
+        assert_eq!((turn.types(), turn.lines(ALICE)), (vec!["sip.ended"], vec![status.to_string()]));
+        let bye = our_bye(&turn, BOB);
+        assert!(node.receive(BOB, bob_answers(&bye, 481)).sent.is_empty(), "{status}");
+        assert!(node.wait(60_000).sent.is_empty(), "{status}");
+        assert_eq!((node.living_activities(), node.count("sip.ended")), (0, 1));
     }
+}
+
+/// Its parser may have dropped it, as the caller wanted.
+#[test]
+fn a_bye_that_the_callee_does_not_hear_is_said_again() {
+    for dies in [false, true] {
+        let mut node = Node::for_bob();
+        let dialog = answered_call(&mut node);
+        let hung_up_at = node.now;
+        node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
+        if dies {
+            node.take_over();
+        }
+        assert_eq!(node.wait(31_900).types(), Vec::<&str>::new());
+        let turn = node.wait(200);
+        assert_eq!(turn.event::<Ended>().at, hung_up_at);
+        let bye = our_bye(&turn, BOB);
+        node.receive(BOB, bob_answers(&bye, 200));
+        assert!(node.wait(60_000).sent.is_empty());
+        assert_eq!((node.living_activities(), node.count("sip.ended")), (0, 1));
+    }
+}
+
+/// Of two tags we might read one, and the callee the other one.
+#[test]
+fn a_second_tag_is_refused() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    for (one, two) in [("tag=b\r", "tag=b;tag=x\r"), ("tag=a\r", "tag=a; x=\";\" ;Tag=\r")] {
+        let turn = node.receive(ALICE, dialog.by_alice("BYE", 2).replace(one, two));
+        assert_eq!((turn.lines(ALICE), turn.sent.len()), (vec!["400".to_owned()], 1), "{two}");
+    }
+    let quoted = dialog.by_alice("INFO", 2).replace("tag=b\r", "tag=b;x=\";tag=c\"\r");
+    node.receive(ALICE, quoted).only(BOB);
 }
 
 /// Alice plays a Bob who has moved, and accepts it herself.
@@ -249,6 +334,51 @@ fn a_callee_in_whose_name_the_caller_hangs_up_hears_of_it() {
         (parse(&bye).from_tag().unwrap(), parse(&bye).to_tag().unwrap()),
         ("a".into(), "b".into())
     );
+}
+
+/// Bob plays an Alice who has moved, and accepts it himself.
+fn bob_moves_alice(node: &mut Node, dialog: &Dialog) {
+    let update = dialog.by_alice("UPDATE", 2).replace(ALICE_CONTACT, "sip:alice@203.0.113.66:5060");
+    let at_bob = node.receive(MALLORY, update).only(BOB);
+    node.receive(BOB, bob_answers(&at_bob, 200));
+}
+
+#[test]
+fn an_end_that_was_moved_away_by_the_other_one_can_hang_up() {
+    for dies in [false, true] {
+        let mut node = Node::for_bob();
+        let dialog = answered_call(&mut node);
+        bob_moves_alice(&mut node, &dialog);
+        if dies {
+            node.take_over();
+        }
+        let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
+        let turn = node.receive(BOB, bob_answers(&bye, 200));
+        assert_eq!((turn.types(), turn.lines(ALICE)[0].as_str()), (vec!["sip.ended"], "200"));
+
+        let mut node = Node::for_bob();
+        let dialog = answered_call(&mut node);
+        alice_moves_bob(&mut node, &dialog);
+        if dies {
+            node.take_over();
+        }
+        let bye = node.receive(BOB, dialog.by_bob("BYE", 2)).only(ALICE);
+        let turn = node.receive(ALICE, answer(&bye, 200, "", ALICE_CONTACT));
+        assert_eq!((turn.types(), turn.lines(BOB)[0].as_str()), (vec!["sip.ended"], "200"));
+    }
+}
+
+/// The contact of the set-up counts as well, from which it may send.
+#[test]
+fn an_end_that_was_moved_away_can_hang_up_from_the_address_that_its_contact_named() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    let ok = answer(&at_bob, 200, "b", "sip:bob@203.0.113.7:5062");
+    let dialog = Dialog::of(&node.receive(BOB, ok).only(ALICE));
+    let update = dialog.by_bob("UPDATE", 1).replace("203.0.113.7:5062", "203.0.113.66");
+    let at_alice = node.receive(MALLORY, update).only(ALICE);
+    node.receive(ALICE, answer(&at_alice, 200, "", ALICE_CONTACT));
+    node.receive("203.0.113.7:5062", dialog.by_bob("BYE", 2)).only(ALICE);
 }
 
 /// Behind one NAT each can play the other from a port of its own.
