@@ -10,7 +10,7 @@ use crate::advertised::Advertised;
 use crate::authentication::{Claim, challenges, credentials, is_for_its_request};
 use crate::call::Call;
 use crate::element::Element;
-use crate::ends::{Dialogs, Ends};
+use crate::ends::Ends;
 use crate::exchange::Exchange;
 use crate::incoming::{Incoming, amended};
 use crate::leg::leaves_room;
@@ -68,7 +68,7 @@ pub struct SipRa {
     /// survivor does not have them: what they try is not counted.
     claims: BTreeMap<ActivityId, Claim>,
     /// The activities on cells that this node owns.
-    activities: BTreeMap<ActivityId, Activity>,
+    pub(crate) activities: BTreeMap<ActivityId, Activity>,
     #[cfg(feature = "planted-faults")]
     planted: Planted,
 }
@@ -176,12 +176,8 @@ impl SipRa {
         if is_second && !of_cell().any(|(_, activity)| activity.has_spiral(incoming.message)) {
             return Err(Refusal::new(482));
         }
-        // The same of a call that is over and forgotten: the bill of its cell is written.
-        let is_call = |activity: &Activity| matches!(activity, Activity::Call(_));
-        if is_invite
-            && of_cell().any(|(_, activity)| activity.is_beside_call())
-            && !of_cell().any(|(_, activity)| is_call(activity))
-        {
+        // The same of a call that is over and forgotten.
+        if is_invite && self.had_call(endpoint.cell()) {
             return Err(Refusal::new(482));
         }
         if of_cell().count() >= ACTIVITIES_PER_CELL_MAX {
@@ -214,34 +210,13 @@ impl SipRa {
         Ok(())
     }
 
-    /// Whatever else is under way under the Call-ID of a call outlives it, and knows of it.
-    fn note_call_beside(&mut self, endpoint: &mut Endpoint) {
-        let of_cell = || of_cell(endpoint.cell());
-        let is_known = |activity: &Activity| match activity {
-            Activity::Call(call) => !call.is_rejected(),
-            Activity::Exchange(exchange) => exchange.beside_call,
-        };
-        if !self.activities.range(of_cell()).any(|(_, activity)| is_known(activity)) {
-            return;
-        }
-        let mut noted = Vec::new();
-        for (id, activity) in self.activities.range_mut(of_cell()) {
-            if let Activity::Exchange(exchange) = activity
-                && !std::mem::replace(&mut exchange.beside_call, true)
-            {
-                noted.push(*id);
-            }
-        }
-        noted.into_iter().for_each(|id| endpoint.changed(id));
-    }
-
     /// Begins an activity for a request within a dialog that is not a call's.
     fn start_within_dialog(
         &mut self,
         endpoint: &mut Endpoint,
         incoming: &Incoming<'_>,
     ) -> Result<(), Refusal> {
-        let between = Ends::of(&self.element, incoming.message, Dialogs::Other);
+        let between = Ends::of_other(&self.element, incoming.message, endpoint.now());
         let between = between.ok_or_else(|| Refusal::new(481))?;
         if !between.is_sent_from(incoming.flow.remote) {
             return Err(Refusal::new(403));
@@ -338,6 +313,11 @@ impl ResourceAdaptor for SipRa {
         // `route` has parsed it before; what it could not parse never gets here.
         let Ok(received) = Message::parse(&ingress.bytes) else { return };
         if !received.is_request() {
+            // Its dialog would have no name (RFC 2543): nobody could end that call.
+            if is_answer_without_tag(&received) {
+                endpoint.count_refused("2xx to an INVITE without a To tag");
+                return;
+            }
             // RFC 6026 §7.3: a response that no transaction knows is not forwarded.
             let taken = self
                 .first_of_cell(endpoint, |activity, step| activity.on_response(step, &received));
@@ -495,8 +475,14 @@ fn end_if_over(endpoint: &mut Endpoint, id: ActivityId, activity: &Activity) {
     }
 }
 
-fn of_cell(cell: CellId) -> RangeInclusive<ActivityId> {
+pub(crate) fn of_cell(cell: CellId) -> RangeInclusive<ActivityId> {
     ActivityId { cell, number: 0 }..=ActivityId { cell, number: u32::MAX }
+}
+
+fn is_answer_without_tag(response: &Message<'_>) -> bool {
+    let is_2xx = response.status().is_some_and(|status| (200..300).contains(&status));
+    let has_no_tag = || response.to_tag().is_none_or(|tag| tag.is_empty());
+    is_2xx && response.cseq().1 == "INVITE" && has_no_tag()
 }
 
 fn borrowed(headers: &[(String, String)]) -> Vec<(&str, &str)> {

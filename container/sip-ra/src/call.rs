@@ -20,6 +20,7 @@ use crate::nonce::CALL_NONCE_MEMORY;
 use crate::outgoing::{Hop, Outgoing};
 use crate::own_request::OwnRequest;
 use crate::party::{self, Authorization};
+use crate::proof_of_life;
 use crate::proxied_invite::{InviteNews, ProxiedInvite};
 use crate::step::Step;
 use crate::supervision::Supervision;
@@ -33,7 +34,8 @@ use std::time::Duration;
 /// Most targets that a request is forked to; a command with more fails.
 pub(crate) const TARGETS_MAX: usize = 16;
 
-/// Most dialogs of one INVITE; To tags beyond are passed on but have no dialog.
+/// Most dialogs of one INVITE. Beyond, a 2xx takes the place of an early one, so that what is
+/// billed can be ended; a provisional response is passed on and has none.
 const DIALOGS_MAX: usize = 16;
 
 /// One call.
@@ -61,7 +63,8 @@ pub(crate) struct Call {
     /// Requests of our own within its dialogs.
     #[serde(default)]
     pub(crate) own_requests: Vec<OwnRequest>,
-    /// When its last message came; what is no commit is not known elsewhere.
+    /// When both ends were known to be there: one has answered what the other one sent. What is no
+    /// commit is not known elsewhere.
     #[serde(default)]
     pub(crate) seen_at: Timestamp,
     /// What its caller's credentials used up; until they are worth nothing, the call stays.
@@ -167,7 +170,7 @@ impl Call {
             call_id: event.call_id.clone(),
             caller: Leg::caller(incoming.message, incoming.flow),
             dialogs: Vec::new(),
-            invite: ProxiedInvite::start(step, incoming),
+            invite: ProxiedInvite::wait(step, incoming),
             reinvites: Vec::new(),
             requests: Vec::new(),
             facts: Facts {
@@ -208,6 +211,11 @@ impl Call {
         self.facts.answered.is_none()
     }
 
+    /// Answered, and not over.
+    pub(crate) fn is_up(&self) -> bool {
+        self.facts.answered.is_some() && self.facts.ended.is_none()
+    }
+
     /// Over, and nothing is left to be repeated or to be remembered.
     pub(crate) fn is_over(&self) -> bool {
         self.spent_nonce.is_none()
@@ -229,6 +237,7 @@ impl Call {
         let destinations = destinations(targets, self.caller.flow)?;
         let bytes = self.invite.request().to_vec();
         let request = Message::parse(&bytes).map_err(|error| Failure::new(error.to_string()))?;
+        self.invite.say_trying(step, &request);
         for (index, (target, flow)) in (0..).zip(targets.iter().zip(destinations)) {
             let recorded = Some((&self.caller.flow, self.spiral));
             let hop = Hop { to: &flow, recorded };
@@ -267,14 +276,6 @@ impl Call {
         step: &mut Step<'_>,
         incoming: &Incoming<'_>,
     ) -> bool {
-        let is_known = self.repeat_or_end(step, incoming);
-        if is_known {
-            self.seen_at = step.now();
-        }
-        is_known
-    }
-
-    fn repeat_or_end(&mut self, step: &mut Step<'_>, incoming: &Incoming<'_>) -> bool {
         if !self.invite.matches(incoming) {
             return self.on_known_in_dialog_request(step, incoming);
         }
@@ -298,21 +299,16 @@ impl Call {
         if self.on_own_response(step, response) {
             return true;
         }
-        let seen_before = std::mem::replace(&mut self.seen_at, step.now());
-        let is_ours = self.on_response_passed_on(step, response);
-        if !is_ours {
-            self.seen_at = seen_before;
+        let (is_ours, news) = self.invite.on_response(step, response);
+        if is_ours {
+            self.on_invite_news(step, news, Some(response));
+            return true;
+        }
+        let is_ours = self.on_in_dialog_response(step, response);
+        if is_ours && proof_of_life::is_proof(response.status().unwrap_or_default()) {
+            self.seen_at = step.now();
         }
         is_ours
-    }
-
-    fn on_response_passed_on(&mut self, step: &mut Step<'_>, response: &Message<'_>) -> bool {
-        let (is_ours, news) = self.invite.on_response(step, response);
-        if !is_ours {
-            return self.on_in_dialog_response(step, response);
-        }
-        self.on_invite_news(step, news, Some(response));
-        true
     }
 
     /// Fires the timers that are due.
@@ -370,11 +366,19 @@ impl Call {
     /// A dialog is over: so is the call, if none is open any more. A second callee whose 2xx
     /// crossed the first one's CANCEL keeps the call open until it, too, was sent a BYE.
     pub(crate) fn end_if_no_dialog_is_open(&mut self, step: &mut Step<'_>) {
-        let is_open = |dialog: &Dialog| dialog.state == DialogState::Confirmed;
-        let is_over = self.facts.answered.is_some() && !self.dialogs.iter().any(is_open);
         let ended = self.dialogs.iter().filter(|dialog| dialog.state == DialogState::Ended);
         let last_bye = ended.filter_map(|dialog| dialog.bye).max_by_key(|bye| bye.at);
-        let (true, None, Some(bye)) = (is_over, &self.facts.ended, last_bye) else { return };
+        if let Some(bye) = last_bye {
+            self.end_by(step, bye);
+        }
+    }
+
+    /// The call is over by this, unless a dialog is open.
+    pub(crate) fn end_by(&mut self, step: &mut Step<'_>, bye: Bye) {
+        let is_open = |dialog: &Dialog| dialog.state == DialogState::Confirmed;
+        if !self.is_up() || self.dialogs.iter().any(is_open) {
+            return;
+        }
         let node = step.endpoint.node().to_owned();
         let event = Ended { at: bye.at, by: bye.by, node, cause: bye.cause };
         step.fire(&event);
@@ -443,13 +447,21 @@ impl Call {
     ) {
         let Some(tag) = response.to_tag() else { return };
         let Some(dialog) = self.dialogs.iter_mut().find(|dialog| dialog.callee.tag == tag) else {
+            let callee = Leg::callee(step.element, response, (flow, self.spiral));
+            let dialog = Dialog { callee, state, bye: None, is_acked: false };
+            let is_early = |it: &&mut Dialog| it.state == DialogState::Early;
             if self.dialogs.len() < DIALOGS_MAX {
-                let callee = Leg::callee(step.element, response, (flow, self.spiral));
                 // As with the branches of the INVITE.
                 self.dialogs.reserve_exact(1);
-                self.dialogs.push(Dialog { callee, state, bye: None, is_acked: false });
-                step.changed();
+                self.dialogs.push(dialog);
+            } else if state == DialogState::Confirmed
+                && let Some(early) = self.dialogs.iter_mut().find(is_early)
+            {
+                *early = dialog;
+            } else {
+                return;
             }
+            step.changed();
             return;
         };
         if dialog.state == DialogState::Early && state == DialogState::Confirmed {

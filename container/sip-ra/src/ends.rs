@@ -11,12 +11,25 @@
 //! that began it had to prove its From, so From and To must stay what they were (RFC 3261
 //! §12.2.1.1): whoever takes another name has no dialog. Of a call they are compared as they are
 //! written, for that costs no call anything; phones repeat what they have kept.
+//!
+//! For the same reason a dialog that is no call's carries only [`OTHER_METHODS`], and only for
+//! [`OTHER_DIALOG_HOURS`]: an INVITE by such a Route would be a call that nobody admits or bills.
+//! What comes later gets 481, after which a phone subscribes anew (RFC 6665 §4.1.2.2).
 
 use crate::client::Client;
 use crate::element::Element;
+use resilee_sbb::Timestamp;
 use resilee_sip_proto::{HeaderName, Message, SipUri, name_addr};
 use std::borrow::Cow;
 use std::net::SocketAddr;
+
+/// What is sent within a dialog that is no call's (RFC 6665, RFC 3515), or asks for its other end.
+const OTHER_METHODS: [&str; 4] = ["SUBSCRIBE", "NOTIFY", "REFER", "OPTIONS"];
+
+/// So long our Route leads through such a dialog. Its refreshes do not change the Route.
+const OTHER_DIALOG_HOURS: u64 = 24;
+
+const HOUR_MS: u64 = 3_600_000;
 
 /// Which dialogs the ends are those of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,34 +89,60 @@ impl Between {
 }
 
 impl Ends {
-    /// The value of the parameter.
-    pub(crate) fn token(&self, element: &Element, request: &Message<'_>) -> String {
-        let (caller, callee) = (self.caller.digits(), self.callee.digits());
+    /// The value of the parameter, for what begins now.
+    pub(crate) fn token(&self, element: &Element, request: &Message<'_>, now: Timestamp) -> String {
+        let (caller, mut callee) = (self.caller.digits(), self.callee.digits());
         let tag = request.from_tag().unwrap_or_default();
         let dialogs = Dialogs::of(request);
+        if dialogs == Dialogs::Other {
+            callee = format!("{callee}.{:x}", hour(now));
+        }
         let names = (&*dialogs.name(request.from_uri()), &*dialogs.name(request.to_uri()));
         let call = (request.call_id(), &*tag);
         let mac = mac(element, dialogs, call, (&caller, &callee), names);
         format!("{caller}.{callee}.{mac:016x}")
     }
 
-    /// Between whom a request is, by our topmost Route; none unless we signed it for this call.
-    pub(crate) fn of(
+    /// Between whom a request of a call is, by our topmost Route; none unless we signed it for this
+    /// call.
+    pub(crate) fn of_call(element: &Element, request: &Message<'_>) -> Option<Between> {
+        Ends::of(element, request, Dialogs::Call, nothing_else)
+    }
+
+    /// The same of another dialog; also none if such a request has no place in it, or is too late.
+    pub(crate) fn of_other(
+        element: &Element,
+        request: &Message<'_>,
+        now: Timestamp,
+    ) -> Option<Between> {
+        request.method().filter(|method| OTHER_METHODS.contains(method))?;
+        Ends::of(element, request, Dialogs::Other, |callee| {
+            let (callee, since) = callee.split_once('.')?;
+            let since = u64::from_str_radix(since, 16).ok()?;
+            (hour(now).saturating_sub(since) < OTHER_DIALOG_HOURS).then_some(callee)
+        })
+    }
+
+    /// `address` takes what else is signed off the callee's.
+    fn of(
         element: &Element,
         request: &Message<'_>,
         dialogs: Dialogs,
+        address: impl Fn(&str) -> Option<&str>,
     ) -> Option<Between> {
         let routes = request.values(HeaderName::Route);
         let uri = SipUri::parse(name_addr(routes.first()?)?.uri)?;
-        let mut parts = uri.param(dialogs.parameter())?.split('.');
-        let (caller, callee, signed) = (parts.next()?, parts.next()?, parts.next()?);
-        let signed = u64::from_str_radix(signed, 16).ok().filter(|_| parts.next().is_none())?;
+        let (ends, signed) = uri.param(dialogs.parameter())?.rsplit_once('.')?;
+        let (caller, callee) = ends.split_once('.')?;
+        let signed = u64::from_str_radix(signed, 16).ok()?;
         let (from, to) = (dialogs.name(request.from_uri()), dialogs.name(request.to_uri()));
         let is_caller = |tag: &str, names: (&str, &str)| {
             mac(element, dialogs, (request.call_id(), tag), (caller, callee), names) == signed
         };
-        let ends =
-            Ends { caller: Client::from_digits(caller)?, callee: Client::from_digits(callee)? };
+        let ends = Ends {
+            caller: Client::from_digits(caller)?,
+            callee: Client::from_digits(address(callee)?)?,
+        };
         if is_caller(&request.from_tag()?, (&from, &to)) {
             Some(Between { sender: ends.caller, receiver: ends.callee })
         } else if is_caller(&request.to_tag()?, (&to, &from)) {
@@ -112,6 +151,15 @@ impl Ends {
             None
         }
     }
+}
+
+/// The address alone is signed.
+fn nothing_else(callee: &str) -> Option<&str> {
+    Some(callee)
+}
+
+fn hour(now: Timestamp) -> u64 {
+    now.as_millis() / HOUR_MS
 }
 
 fn mac(

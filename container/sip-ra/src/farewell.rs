@@ -11,9 +11,9 @@
 //! same NAT or, as if it had moved, from anywhere. The end itself then hears of it here. For an
 //! honest end all this goes to a port or address that nobody listens at any more, or gets 481.
 //!
-//! 481 and 408 end the dialog of whoever sent the BYE (RFC 3261 §12.2.1.2), and so does silence. But
-//! its receiver may talk on: its parser may have dropped what was written to be dropped, or have
-//! found other tags in it. Nothing follows from the answer to our own BYE.
+//! 481 and 408 end the dialog of whoever sent the BYE (RFC 3261 §12.2.1.2), and so does silence.
+//! But its receiver may talk on: its parser may have dropped what was written to be dropped, or
+//! have found other tags in it. Nothing follows from the answer to our own BYE.
 
 use crate::call::Call;
 use crate::leg::Leg;

@@ -36,6 +36,7 @@ use resilee_membership::Flow;
 use resilee_sip_api::{EndCause, Side};
 use resilee_sip_proto::Message;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// Most requests of one call. Beyond, the oldest that was answered is forgotten (repeated, it is
 /// proxied again, and its target repeats the answer); if none was, the new one gets 503.
@@ -105,7 +106,7 @@ impl Call {
         let is_genuine = self.is_genuine(&way, incoming);
         if incoming.method() == "ACK" {
             if is_genuine {
-                self.note(step, &way, incoming);
+                self.note(&way, incoming);
                 self.forward_ack(step, incoming, &way);
                 self.on_acked(step, way.dialog);
             }
@@ -118,7 +119,7 @@ impl Call {
             step.send(answer.flow, answer.bytes);
             return true;
         }
-        self.note(step, &way, incoming);
+        self.note(&way, incoming);
         self.dialogs[way.dialog].is_acked |= way.sender == Side::Caller;
         let receiver = self.receiver(&way);
         let outgoing = Outgoing::within_dialog(step, incoming.message, receiver);
@@ -264,9 +265,8 @@ impl Call {
         }
     }
 
-    /// A message of one of the ends: the call lives.
-    fn note(&mut self, step: &Step<'_>, way: &Way, incoming: &Incoming<'_>) {
-        self.seen_at = step.now();
+    /// A message of one of the ends. That it came says nothing of the other one.
+    fn note(&mut self, way: &Way, incoming: &Incoming<'_>) {
         let sender = match way.sender {
             Side::Caller | Side::Server => &mut self.caller,
             Side::Callee => &mut self.dialogs[way.dialog].callee,
@@ -367,7 +367,8 @@ impl Call {
         true
     }
 
-    /// A BYE was challenged: the end is when it comes again, or that of one that crossed it.
+    /// A BYE was challenged: the end is when it comes again, or that of one that crossed it. If it
+    /// does not, its sender is asked.
     fn take_back(&mut self, step: &mut Step<'_>, dialog_tag: &str, refused: Bye) {
         let pending = self.requests.iter().filter(|request| request.proxied.is_pending());
         let others = pending.filter_map(|request| match &request.purpose {
@@ -380,6 +381,8 @@ impl Call {
         let found = self.dialogs.iter_mut().find(|dialog| dialog.callee.tag == dialog_tag);
         if let Some(dialog) = found.filter(|dialog| dialog.bye == Some(refused)) {
             dialog.bye = next;
+            let comes_again_by = step.now() + Duration::from_millis(step.timers().long_ms());
+            self.supervision.ask_again_by(comes_again_by);
             step.changed();
         }
     }

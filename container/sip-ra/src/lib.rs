@@ -24,7 +24,9 @@
 //! | `own_request.rs`      | OPTIONS and BYE of our own within a call             |
 //! | `exchange.rs`         | requests outside a call                              |
 //! | `proxied_invite.rs`   | an INVITE on its way through, forked                 |
+//! | `trying.rs`           | when an INVITE is answered 100                       |
 //! | `proxied_request.rs`  | any other request on its way through                 |
+//! | `response.rs`         | what is changed in a response that goes back         |
 //! | `outgoing.rs`         | what is changed in a request that goes on            |
 //! | `advertised.rs`       | which of our addresses a client is told              |
 //! | `loops.rs`            | whether a request was here before (RFC 5393)         |
@@ -39,6 +41,7 @@ mod adaptor;
 mod advertised;
 mod asserted_identity;
 mod authentication;
+mod beside_call;
 mod best_response;
 mod call;
 mod client;
@@ -61,6 +64,7 @@ mod proxied_invite;
 mod proxied_request;
 mod refusal;
 mod removal;
+mod response;
 mod route;
 mod scanners;
 mod secret;
@@ -69,6 +73,7 @@ mod source_network;
 mod spiral;
 mod step;
 mod supervision;
+mod trying;
 
 pub use adaptor::{SipRa, SipRaConfig};
 pub use advertised::Advertised;

@@ -25,10 +25,10 @@ use crate::authentication::strip_credentials;
 use crate::call::{Bye, Call};
 use crate::client::Client;
 use crate::element::{DEFAULT_PORT, Element};
-use crate::ends::{Dialogs, Ends};
+use crate::ends::Ends;
 use crate::incoming::amended;
 use crate::leg::leaves_room;
-use crate::proxied_invite::without_our_via;
+use crate::response::without_our_via;
 use crate::step::Step;
 use resilee_core::{Egress, Ingress, PassedOn};
 use resilee_membership::{Flow, Transport};
@@ -56,7 +56,7 @@ pub(crate) fn pass_on(element: &Element, cohort: CohortId, ingress: &Ingress) ->
     let received = Message::parse(&ingress.bytes).ok().filter(Message::is_request)?;
     let bytes = amended(&received, &ingress.flow);
     let request = Message::parse(&bytes).ok()?;
-    let between = Ends::of(element, &request, Dialogs::Call)?;
+    let between = Ends::of_call(element, &request)?;
     if !between.is_sent_from(ingress.flow.remote) || !leaves_room(request.cseq().0) {
         return None;
     }

@@ -158,7 +158,8 @@ fn record_routes(
 ) -> Vec<String> {
     let (element, call_id) = (step.element, request.call_id());
     let token = element.branches.route_token(step.cohort(), call_id);
-    let ends = Ends { caller: Client::of(from), callee: Client::of(to) }.token(element, request);
+    let ends = Ends { caller: Client::of(from), callee: Client::of(to) };
+    let ends = ends.token(element, request, step.now());
     let name = Dialogs::of(request).parameter();
     let mut uris = [from, to].map(|client| advertised::uri(&element.advertise, client)).to_vec();
     uris.dedup();

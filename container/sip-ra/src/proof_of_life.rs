@@ -14,9 +14,10 @@
 //! | both ends 2xx             | it lives, and that is a proof of life                           |
 //! | a BYE, before its answer  | the call ends by the BYE, as always                             |
 //!
-//! An end whose Allow has no OPTIONS is not asked. The last proof of life is the latest message
-//! of the call that a commit was made after: what changes nothing (an ACK) is no commit for that.
-//! One end alone that says 2xx proves nothing: the other has hung up, and nobody talks.
+//! An end whose Allow has no OPTIONS is not asked. One end alone proves nothing, whatever it sends
+//! or says: the other has hung up, and nobody talks. So the last proof of life is the latest moment
+//! at which one has answered what the other one sent, other than with 481 or 408, or has first
+//! acknowledged the answer, and that a commit was made after: what changes nothing is no commit.
 
 use crate::call::{Bye, Call, DialogState};
 use crate::own_request::{Direction, Outcome, OwnMethod, OwnRequest};
@@ -26,8 +27,15 @@ use resilee_sip_api::{EndCause, Side};
 use resilee_sip_proto::Message;
 use std::time::Duration;
 
-/// An end that answers so has no such dialog (RFC 3261 §12.2.1.2).
-const GONE: [u16; 2] = [408, 481];
+/// Whether an end that answers so has no such dialog (RFC 3261 §12.2.1.2).
+fn is_gone(status: u16) -> bool {
+    matches!(status, 408 | 481)
+}
+
+/// Whether this answer to a request of the other end says that both are there. A 100 is a proxy's.
+pub(crate) fn is_proof(status: u16) -> bool {
+    status > 100 && !is_gone(status)
+}
 
 impl Call {
     /// Asks both ends of all dialogs that are up; who does not know of it is gone.
@@ -89,13 +97,17 @@ impl Call {
         };
         let Some(dialog) = found.filter(is_up) else { return };
         step.changed();
+        if self.supervision.is_expiring() {
+            self.end_if_expired(step);
+            return;
+        }
         let is_gone = match own.outcome {
             Outcome::Answered(481) if self.may_lack_answer(step, own.receiver) => {
                 let at = self.repeated_until(step);
                 self.supervision.ask_again(at);
                 false
             }
-            Outcome::Answered(status) if GONE.contains(&status) => {
+            Outcome::Answered(status) if is_gone(status) => {
                 let is_gone = self.supervision.counts_at_once();
                 if !is_gone {
                     let repeated = Duration::from_millis(step.timers().long_ms());
@@ -144,7 +156,31 @@ impl Call {
         said_yes.count() == 2
     }
 
-    /// The latest moment at which a message of the call is known to have come.
+    /// The session was not refreshed, and both ends were asked: once it is known of a dialog that
+    /// both are there, or of none any more, the call ends.
+    pub(crate) fn end_if_expired(&mut self, step: &mut Step<'_>) {
+        if (0..self.dialogs.len()).any(|dialog| self.both_live(dialog)) {
+            self.seen_at = step.now();
+        } else if self.is_asked() {
+            return;
+        }
+        let at = self.last_proof_of_life();
+        self.hang_up_all(step, at, EndCause::LastProofOfLife);
+    }
+
+    /// Whether an end may still say that it lives, and the other one has not said otherwise.
+    fn is_asked(&self) -> bool {
+        let probes = self.own_requests.iter().filter(|own| own.method == OwnMethod::Probe);
+        self.dialogs.iter().any(|dialog| {
+            let mut of_it = probes.clone().filter(|own| own.dialog_tag == dialog.callee.tag);
+            let may_live = |own: &OwnRequest| {
+                matches!(own.outcome, Outcome::Pending | Outcome::Answered(200..=299))
+            };
+            of_it.clone().count() == 2 && of_it.all(may_live)
+        })
+    }
+
+    /// The latest moment at which both ends are known to have been there.
     pub(crate) fn last_proof_of_life(&self) -> Timestamp {
         self.seen_at.max(self.answered_at())
     }

@@ -3,7 +3,7 @@
 //!
 //! | server     | input                    | what happens                    | news     |
 //! |------------|--------------------------|---------------------------------|----------|
-//! | (start)    | INVITE                   | 100                             |          |
+//! | (start)    | INVITE                   | 100, not always (`trying.rs`)   |          |
 //! | Proceeding | 1xx of a target, not 100 | passed on                       | Progress |
 //! | Proceeding | 2xx of a target          | passed on; the others cancelled | Answered |
 //! | Proceeding | 6xx of a target          | kept; the others cancelled      |          |
@@ -26,14 +26,15 @@ use crate::asserted_identity::strip_assertions;
 use crate::best_response::{Failure, best};
 use crate::incoming::{Incoming, TransactionKey};
 use crate::outgoing::Outgoing;
+use crate::response::{has_next_via, is_for_user, without_our_via};
 use crate::session_timer::{self, Offer};
 use crate::step::Step;
+use crate::trying::{self, Trying};
 use resilee_membership::Flow;
 use resilee_sbb::Timestamp;
 use resilee_sip_proto::transaction::{ClientInviteState, ServerInviteState};
 use resilee_sip_proto::{
-    ClientInvite, ClientNonInvite, Edit, HeaderName, Message, Outputs, ServerInvite,
-    TransactionOutput, build,
+    ClientInvite, ClientNonInvite, Edit, Message, ServerInvite, TransactionOutput, build,
 };
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +59,9 @@ pub(crate) struct ProxiedInvite {
     /// The session timer that it went on with.
     #[serde(default)]
     session: Option<Offer>,
+    /// Its 100.
+    #[serde(default, skip_serializing_if = "Trying::is_over")]
+    trying: Trying,
 }
 
 /// One target of the INVITE.
@@ -99,8 +103,16 @@ pub(crate) enum InviteNews {
 impl ProxiedInvite {
     /// Takes an INVITE that belongs to no transaction yet; it is answered 100 at once.
     pub(crate) fn start(step: &mut Step<'_>, incoming: &Incoming<'_>) -> Self {
+        let mut invite = ProxiedInvite::wait(step, incoming);
+        invite.say_trying(step, incoming.message);
+        invite
+    }
+
+    /// The same, but it is for a service to say what becomes of it.
+    pub(crate) fn wait(step: &mut Step<'_>, incoming: &Incoming<'_>) -> Self {
         let request = incoming.message;
-        let mut invite = ProxiedInvite {
+        step.changed();
+        ProxiedInvite {
             key: TransactionKey::of(request),
             reply_to: incoming.reply_to(),
             request: request.bytes().to_vec(),
@@ -109,15 +121,19 @@ impl ProxiedInvite {
             branches: Vec::new(),
             is_cancelled: false,
             session: Offer::of(step.element, request),
-        };
-        let trying = build::response(request, 100, "", None, &[], &[]);
-        invite.send_response(step, 100, trying);
-        step.changed();
-        invite
+            trying: Trying::wait(step.now()),
+        }
     }
 
-    /// Whether the request is this INVITE again, its ACK or its CANCEL. Whoever got the INVITE could
-    /// write a CANCEL: it must come from where the INVITE did (RFC 3261 §22.1).
+    /// Answers it 100, unless that was done.
+    pub(crate) fn say_trying(&mut self, step: &mut Step<'_>, request: &Message<'_>) {
+        if self.trying.end() {
+            self.send_response(step, 100, build::response(request, 100, "", None, &[], &[]));
+        }
+    }
+
+    /// Whether the request is this INVITE again, its ACK or its CANCEL. Whoever got the INVITE
+    /// could write a CANCEL: it must come from where the INVITE did (RFC 3261 §22.1).
     pub(crate) fn matches(&self, incoming: &Incoming<'_>) -> bool {
         let [of_invite, source] = [&self.reply_to, &incoming.flow].map(|it| it.remote.ip());
         self.key.matches(incoming.message)
@@ -273,6 +289,10 @@ impl ProxiedInvite {
         for branch in &mut self.branches {
             branch.on_timeout(step);
         }
+        if self.trying.is_due(now) {
+            let bytes = self.request.clone();
+            Message::parse(&bytes).iter().for_each(|request| self.say_trying(step, request));
+        }
         let news = self.settle(step);
         self.forget_terminated();
         news
@@ -290,7 +310,7 @@ impl ProxiedInvite {
     /// When [`Self::on_timeout`] is next due.
     pub(crate) fn next_timeout(&self) -> Option<Timestamp> {
         let branches = self.branches.iter().filter_map(Branch::next_timeout);
-        branches.chain(self.server.next_timeout()).min()
+        branches.chain(self.server.next_timeout()).chain(self.trying.due_at()).min()
     }
 
     fn on_provisional(
@@ -378,6 +398,9 @@ impl ProxiedInvite {
         status: u16,
         response: Vec<u8>,
     ) -> Option<InviteNews> {
+        if self.trying.end() && trying::is_sent_once(status) {
+            self.server.send_once();
+        }
         self.send_response(step, status, response);
         self.forget_messages();
         self.cancel_pending(step);
@@ -468,21 +491,4 @@ impl Branch {
         let is_cancel_over = self.cancel.as_ref().is_none_or(ClientNonInvite::is_terminated);
         self.client.is_terminated() && is_cancel_over
     }
-}
-
-/// A response without a Via below ours has nowhere to go.
-pub(crate) fn has_next_via(response: &Message<'_>) -> bool {
-    response.values(HeaderName::Via).len() > 1
-}
-
-/// The response as it goes on.
-pub(crate) fn without_our_via(response: &Message<'_>) -> Vec<u8> {
-    let mut edit = Edit::new(response);
-    strip_assertions(response, &mut edit);
-    edit.pop_via().finish()
-}
-
-/// Whether the transaction has passed the message on.
-pub(crate) fn is_for_user(outputs: &Outputs) -> bool {
-    outputs.iter().any(|output| matches!(output, TransactionOutput::ToUser(_)))
 }

@@ -17,7 +17,7 @@
 use crate::best_response::{Failure, best};
 use crate::incoming::{Incoming, TransactionKey};
 use crate::outgoing::Outgoing;
-use crate::proxied_invite::{has_next_via, is_for_user, without_our_via};
+use crate::response::{has_next_via, is_for_user, without_our_via};
 use crate::step::Step;
 use resilee_membership::Flow;
 use resilee_sbb::Timestamp;

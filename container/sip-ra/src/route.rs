@@ -10,7 +10,7 @@
 //! | what would create one, from a    | dropped          |         |                            |
 //! | network that tries out passwords |                  |         |                            |
 //! | REGISTER                         | address of record| yes     |                            |
-//! | the same within a dialog of a    | Call-ID          | yes     | of our topmost Route       |
+//! | what belongs in a dialog of a    | Call-ID          | yes     | of our topmost Route       |
 //! | SUBSCRIBE or REFER, by our Route |                  |         |                            |
 //! | request with To tag, ACK, CANCEL | Call-ID          | no      | of our topmost Route       |
 //! | other request                    | Call-ID          | yes     | of our topmost Route       |
@@ -19,7 +19,7 @@
 
 use crate::authentication::{claimed_account, credentials};
 use crate::element::Element;
-use crate::ends::{Dialogs, Ends};
+use crate::ends::Ends;
 use crate::password_guard::PasswordGuard;
 use crate::refusal::{answer_malformed, fault};
 use crate::source_network::SourceNetwork;
@@ -54,7 +54,7 @@ pub(crate) fn route(
         Some(_) if is_barred(element, guard, now, ingress, &message) => {
             Route::Drop("request of a network that tries out passwords")
         }
-        Some(method) => route_request(element, ingress, &message, method),
+        Some(method) => route_request(element, now, ingress, &message, method),
     }
 }
 
@@ -74,6 +74,7 @@ fn route_response(element: &Element, response: &Message<'_>) -> Route {
 
 fn route_request(
     element: &Element,
+    now: Timestamp,
     ingress: &Ingress,
     request: &Message<'_>,
     method: &str,
@@ -87,7 +88,7 @@ fn route_request(
         return Route::Cell { key, scope: Scope::Tables, creates: true, cohort: None };
     }
     let key = element.secret.call_key(request.call_id());
-    let creates = begins(request) || Ends::of(element, request, Dialogs::Other).is_some();
+    let creates = begins(request) || Ends::of_other(element, request, now).is_some();
     Route::Cell { key, scope: Scope::Call, creates, cohort: named_cohort(element, request) }
 }
 

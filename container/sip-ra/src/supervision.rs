@@ -2,9 +2,15 @@
 //!
 //! | what is noticed                        | what happens                                      |
 //! |----------------------------------------|---------------------------------------------------|
-//! | no message for [`CallLimits::ask_after`]| both ends are asked (`proof_of_life.rs`)          |
-//! | the session was not refreshed in time  | BYE to both ends; over since its last proof of    |
-//! | (RFC 4028 §10)                         | life                                              |
+//! | no proof of life for                   | both ends are asked (`proof_of_life.rs`)          |
+//! | [`CallLimits::ask_after`]              |                                                   |
+//! | the session was not refreshed in time  | both ends are asked                               |
+//! | (RFC 4028 §10)                         |                                                   |
+//! | the same, and both say that they live  | BYE to both ends; over now                        |
+//! | the same, and one of them does not     | BYE to both ends; over since its last proof of    |
+//! |                                        | life                                              |
+//! | a BYE was challenged, and does not     | both are asked, as if for the second time         |
+//! | come again for 64 T1                   |                                                   |
 //! | the call lasts [`CallLimits::longest`] | BYE to both ends; over now                        |
 //! | a service or an operator hangs up      | BYE to both ends; over now                        |
 //! | the same, and the caller's ACK has not | the same when it comes, or when nobody repeats    |
@@ -26,7 +32,7 @@ use std::time::Duration;
 /// When a call is looked after that nobody ends. `None` switches one of them off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallLimits {
-    /// After so long without a message of it, both ends are asked whether they live.
+    /// After so long without a proof that both ends live, they are asked.
     pub ask_after: Option<Duration>,
     /// Session interval, in seconds, of an INVITE that has none (RFC 4028); at least 90 s.
     pub session_expires_s: Option<u32>,
@@ -54,8 +60,11 @@ pub(crate) struct Supervision {
     is_second: bool,
     /// They were asked for the second time: who does not know the call is gone.
     counts_at_once: bool,
-    /// The session is over.
+    /// The session is over, or, while `is_expiring`, nobody's answer counts any more.
     expires_at: Option<Timestamp>,
+    /// The session is over, and the ends were asked whether they still talk.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_expiring: bool,
     /// It has lasted too long.
     longest_until: Option<Timestamp>,
     /// It is to be ended when the ACK comes, or then.
@@ -80,9 +89,21 @@ impl Supervision {
         self.counts_at_once = true;
     }
 
+    /// True if the session is over, and the ends' answers say since when.
+    pub(crate) fn is_expiring(&self) -> bool {
+        self.is_expiring
+    }
+
     /// An answer leaves a doubt: both ends are asked again.
     pub(crate) fn ask_again(&mut self, at: Timestamp) {
         (self.ask_at, self.is_second) = (Some(at), true);
+    }
+
+    /// The same, unless they are asked earlier anyway.
+    pub(crate) fn ask_again_by(&mut self, at: Timestamp) {
+        if self.ask_at.is_none_or(|earlier| earlier > at) {
+            self.ask_again(at);
+        }
     }
 }
 
@@ -102,6 +123,7 @@ impl Call {
     pub(crate) fn refresh_session(&mut self, step: &Step<'_>, session_s: Option<u32>) {
         let interval = session_s.map(|seconds| Duration::from_secs(u64::from(seconds)));
         self.supervision.expires_at = interval.map(|interval| step.now() + interval);
+        self.supervision.is_expiring = false;
     }
 
     /// Does what is due.
@@ -112,11 +134,27 @@ impl Call {
         } else if self.supervision.longest_until.is_some_and(|at| at <= now) {
             self.hang_up_all(step, now, EndCause::MaxDuration);
         } else if self.supervision.expires_at.is_some_and(|at| at <= now) {
-            let at = self.last_proof_of_life();
-            self.hang_up_all(step, at, EndCause::LastProofOfLife);
+            self.on_session_over(step);
         } else if self.supervision.ask_at.is_some_and(|at| at <= now) {
             self.ask_if_silent(step);
         }
+    }
+
+    /// They may talk all the same, and the caller have promised a refresh that never comes: up to
+    /// when they did is asked before the call ends.
+    fn on_session_over(&mut self, step: &mut Step<'_>) {
+        if self.supervision.is_expiring {
+            let at = self.last_proof_of_life();
+            self.hang_up_all(step, at, EndCause::LastProofOfLife);
+            return;
+        }
+        step.changed();
+        let answered_by = step.now() + Duration::from_millis(step.timers().long_ms());
+        self.supervision.is_expiring = true;
+        self.supervision.expires_at = Some(answered_by);
+        self.supervision.ask_at = self.supervision.ask_at.map(|at| at.max(answered_by));
+        self.ask_both_ends(step);
+        self.end_if_expired(step);
     }
 
     fn ask_if_silent(&mut self, step: &mut Step<'_>) {
@@ -167,7 +205,9 @@ impl Call {
 
     /// The caller has got the answer: what waited for that is done.
     pub(crate) fn on_acked(&mut self, step: &mut Step<'_>, dialog: usize) {
-        self.dialogs[dialog].is_acked = true;
+        if !std::mem::replace(&mut self.dialogs[dialog].is_acked, true) {
+            self.seen_at = step.now();
+        }
         if self.supervision.hang_up_by.is_some() && self.is_acked() {
             let now = step.now();
             self.hang_up_all(step, now, EndCause::Bye);
@@ -180,11 +220,8 @@ impl Call {
         self.dialogs.iter().filter(is_open).all(|dialog| dialog.is_acked)
     }
 
-    fn is_up(&self) -> bool {
-        self.dialogs.iter().any(|dialog| dialog.state == DialogState::Confirmed)
-    }
-
-    /// BYE to both ends of each dialog that is up; over since that moment.
+    /// BYE to both ends of each dialog that is up; over since that moment, also if no dialog was
+    /// ever up: earlier versions kept calls whose answer had none.
     pub(crate) fn hang_up_all(&mut self, step: &mut Step<'_>, at: Timestamp, cause: EndCause) {
         self.supervision = Supervision::default();
         step.changed();
@@ -202,5 +239,6 @@ impl Call {
             }
         }
         self.end_if_no_dialog_is_open(step);
+        self.end_by(step, Bye { at, by: Side::Server, cause });
     }
 }

@@ -2,10 +2,13 @@
 
 mod harness;
 
-use harness::phone::{self, ALICE, BOB, Dialog, bob_answers, follow_up, invite};
+use harness::phone::{self, ALICE, BOB, Dialog, answer, bob_answers, follow_up, invite};
 use harness::{Node, Turn, parse};
-use resilee_sip_api::{Answered, Ended, Invite, Progress, Rejected, Side};
+use resilee_sip_api::{Answered, EndCause, Ended, Invite, Progress, Rejected, Side};
 use resilee_sip_proto::HeaderName;
+
+const MINUTE_MS: u64 = 60_000;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
 
 /// The call is answered; the INVITE as Bob got it, and the dialog.
 fn answered_call(node: &mut Node) -> (String, Dialog) {
@@ -198,6 +201,61 @@ fn an_unanswered_invite_is_sent_again_and_fails_after_timer_b() {
     let turn = node.wait(32_000);
     assert_eq!(turn.event::<Rejected>().status, 408);
     assert_eq!(turn.lines(ALICE)[0], "408");
+}
+
+/// RFC 2543 allowed it. Its dialog would have no name, so nobody could end that call.
+#[test]
+fn an_answer_without_a_to_tag_is_dropped_and_counted() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    node.receive(BOB, bob_answers(&at_bob, 180));
+    let ok = String::from_utf8(bob_answers(&at_bob, 200)).expect("text");
+    for tag in ["", ";tag="] {
+        let turn = node.receive(BOB, ok.replace(";tag=b", tag));
+        assert!(turn.sent.is_empty());
+        turn.assert_changes_nothing();
+        assert_eq!(turn.refused, ["2xx to an INVITE without a To tag"]);
+    }
+    node.wait(12 * HOUR_MS);
+    assert_eq!((node.living_activities(), node.count("sip.answered")), (0, 0));
+    assert_eq!((node.count("sip.rejected"), node.count("sip.ended")), (1, 0));
+}
+
+#[test]
+fn the_answer_has_a_dialog_however_many_have_rung() {
+    for dies in [false, true] {
+        let mut node = Node::for_bob();
+        let at_bob = node.receive(ALICE, invite()).only(BOB);
+        for ringing in 0..20 {
+            node.receive(BOB, answer(&at_bob, 180, &format!("r{ringing}"), phone::BOB_CONTACT));
+        }
+        let ok = node.receive(BOB, bob_answers(&at_bob, 200)).only(ALICE);
+        let dialog = Dialog::of(&ok);
+        node.receive(ALICE, dialog.by_alice("ACK", 1)).only(BOB);
+        if dies {
+            node.take_over();
+        }
+        let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
+        assert_eq!(node.receive(BOB, bob_answers(&bye, 200)).event::<Ended>().at, node.now);
+        node.wait(12 * HOUR_MS);
+        assert_eq!((node.living_activities(), node.count("sip.ended")), (0, 1));
+    }
+}
+
+/// An earlier version has kept it.
+#[test]
+fn an_answered_call_without_a_dialog_is_ended_by_its_longest_time() {
+    let mut node = Node::for_bob();
+    answered_call(&mut node);
+    let (confirmed, early) = (b"\xa5state\xa9Confirmed", b"\xa5state\xa5Early");
+    let state = node.held_state();
+    let at = state.windows(confirmed.len()).position(|it| it == confirmed).expect("a dialog");
+    state.splice(at..at + confirmed.len(), *early);
+    node.take_over();
+    let ended: Ended = node.wait(12 * HOUR_MS).event();
+    assert_eq!((ended.at, ended.cause), (node.now, EndCause::MaxDuration));
+    node.wait(MINUTE_MS);
+    assert_eq!((node.living_activities(), node.count("sip.ended")), (0, 1));
 }
 
 #[test]

@@ -111,20 +111,87 @@ fn session() -> (Node, Dialog) {
     (node, dialog)
 }
 
+fn words(word: &str) -> Vec<String> {
+    vec![word.to_owned()]
+}
+
+/// That nobody refreshes it proves nothing: who is to do so may leave it, and talk on. So the ends
+/// are asked before the call is over; it was over since its last proof of life at once before.
 #[test]
-fn a_session_that_nobody_refreshes_is_over_since_its_last_proof_of_life() {
+fn a_session_that_nobody_refreshes_is_over_once_both_ends_have_said_that_they_talk() {
     for dies in [false, true] {
         let (mut node, _) = session();
-        let answered_at = node.now;
-        node.wait(10 * MINUTE_MS - 1);
+        assert!(node.wait(10 * MINUTE_MS - 1).sent.is_empty());
         if dies {
             node.take_over();
         }
-        let turn = node.wait(1);
+        let asked = node.wait(1);
+        assert_eq!((asked.lines(ALICE), asked.lines(BOB)), (words("OPTIONS"), words("OPTIONS")));
+        if dies {
+            node.take_over();
+        }
+        assert!(node.receive(BOB, bob_answers(&asked.only(BOB), 200)).types().is_empty());
+        let turn = node.receive(ALICE, answer(&asked.only(ALICE), 200, "", ALICE_CONTACT));
+        let ended: Ended = turn.event();
+        assert_eq!((ended.at, ended.cause), (node.now, EndCause::LastProofOfLife));
+        assert_eq!((turn.lines(ALICE), turn.lines(BOB)), (words("BYE"), words("BYE")));
+        node.wait(MINUTE_MS);
+        assert_eq!((node.living_activities(), node.count("sip.ended")), (0, 1));
+    }
+}
+
+#[test]
+fn a_session_that_nobody_refreshes_is_over_since_its_last_proof_of_life_if_an_end_is_gone() {
+    for (dies, by_bob) in [(false, Some(481)), (true, Some(481)), (false, None), (true, None)] {
+        let (mut node, _) = session();
+        let answered_at = node.now;
+        let asked = node.wait(10 * MINUTE_MS);
+        if dies {
+            node.take_over();
+        }
+        let alice = answer(&asked.only(ALICE), 200, "", ALICE_CONTACT);
+        assert!(node.receive(ALICE, alice).types().is_empty());
+        let turn = match by_bob {
+            Some(status) => node.receive(BOB, bob_answers(&asked.only(BOB), status)),
+            None => node.wait(32_000),
+        };
         let ended: Ended = turn.event();
         assert_eq!((ended.at, ended.cause), (answered_at, EndCause::LastProofOfLife));
-        assert_eq!((turn.lines(ALICE), turn.lines(BOB)), (vec!["BYE".into()], vec!["BYE".into()]));
+        assert_eq!(turn.lines(ALICE), ["BYE"]);
+        assert_eq!(turn.lines(BOB).last().map(String::as_str), Some("BYE"));
+        node.wait(MINUTE_MS);
+        assert_eq!((node.living_activities(), node.count("sip.ended")), (0, 1));
     }
+}
+
+/// The caller has promised to refresh it, and does not.
+#[test]
+fn a_caller_that_does_not_refresh_pays_all_the_same() {
+    let mut node = Node::for_bob();
+    let headers = "Supported: timer\r\nSession-Expires: 899\r\n";
+    let at_bob = at_bob(&mut node, headers);
+    let ok = node.receive(BOB, ok(&at_bob, "")).only(ALICE);
+    assert_eq!(session_expires(&ok).as_deref(), Some("899;refresher=uac"));
+    node.receive(ALICE, Dialog::of(&ok).by_alice("ACK", 1));
+    let asked = node.wait(899_000);
+    node.receive(ALICE, answer(&asked.only(ALICE), 200, "", ALICE_CONTACT));
+    let turn = node.receive(BOB, bob_answers(&asked.only(BOB), 200));
+    assert_eq!(turn.event::<Ended>().at, node.now);
+}
+
+#[test]
+fn a_refresh_that_comes_while_they_are_asked_prolongs_it() {
+    let (mut node, dialog) = session();
+    let asked = node.wait(10 * MINUTE_MS);
+    let refresh = dialog.by_bob("UPDATE", 1);
+    let at_alice = node.receive(BOB, refresh).only(ALICE);
+    let agreed = String::from_utf8(answer(&at_alice, 200, "", ALICE_CONTACT)).expect("text");
+    let agreed = agreed.replacen("Contact:", "Session-Expires: 600\r\nContact:", 1);
+    node.receive(ALICE, agreed);
+    node.receive(ALICE, answer(&asked.only(ALICE), 200, "", ALICE_CONTACT));
+    node.receive(BOB, bob_answers(&asked.only(BOB), 200));
+    node.wait(10 * MINUTE_MS - 1);
+    assert_eq!(node.count("sip.ended"), 0);
 }
 
 #[test]
@@ -141,9 +208,9 @@ fn a_refresh_by_update_or_invite_prolongs_it_also_for_the_survivor() {
             agreed.replacen("Contact:", "Session-Expires: 600;refresher=uac\r\nContact:", 1);
         node.receive(ALICE, agreed);
         node.take_over();
-        node.wait(10 * MINUTE_MS - 1);
-        assert_eq!(node.count("sip.ended"), 0, "{method}");
-        node.wait(1);
+        assert!(node.wait(10 * MINUTE_MS - 1).to(BOB).is_empty(), "{method}");
+        assert_eq!(node.wait(1).lines(BOB), ["OPTIONS"], "{method}");
+        node.wait(MINUTE_MS);
         assert_eq!(node.count("sip.ended"), 1, "{method}");
     }
 }
@@ -154,7 +221,7 @@ fn a_refresh_that_is_refused_prolongs_nothing() {
     node.wait(5 * MINUTE_MS);
     let at_alice = node.receive(BOB, dialog.by_bob("UPDATE", 1)).only(ALICE);
     node.receive(ALICE, answer(&at_alice, 491, "", ALICE_CONTACT));
-    node.wait(5 * MINUTE_MS);
+    node.wait(6 * MINUTE_MS);
     assert_eq!(node.count("sip.ended"), 1);
 }
 

@@ -63,12 +63,12 @@ fn a_challenged_caller_comes_again_with_credentials_which_go_no_further() {
     let account = Account::with_password("alice", "example.test", "secret");
     let mut node = Node::new(Policy::Say(vec![CHALLENGE]));
     let turn = node.receive(ALICE, invite());
-    assert_eq!(turn.lines(ALICE), ["100", "407"]);
+    assert_eq!(turn.lines(ALICE), ["407"]);
     assert_eq!(turn.event::<Rejected>().status, 407);
     assert!(node.receive(ALICE, follow_up("ACK", 1)).sent.is_empty());
 
     node.policy = Policy::ProxyTo(vec![(BOB_CONTACT, BOB)]);
-    let turn = node.receive(ALICE, authorized_invite(&turn.to(ALICE)[1], &account));
+    let turn = node.receive(ALICE, authorized_invite(&turn.only(ALICE), &account));
     let credentials = turn.event::<Invite>().credentials.expect("credentials");
     assert!(credentials.nonce_fresh && credentials.prove(&account));
     assert_eq!(parse(&turn.only(BOB)).header(HeaderName::ProxyAuthorization), None);
@@ -76,11 +76,45 @@ fn a_challenged_caller_comes_again_with_credentials_which_go_no_further() {
     assert_eq!(node.living_activities(), 1, "the challenged one is forgotten");
 }
 
+/// RFC 3261 §26.3.2.4: whoever is named as its sender gets one datagram for one.
+#[test]
+fn what_a_stranger_gets_is_repeated_only_when_it_asks_again() {
+    for (status, mut node) in
+        [("407", Node::new(Policy::Say(vec![CHALLENGE]))), ("403", refusing(403))]
+    {
+        assert_eq!(node.receive(ALICE, invite()).lines(ALICE), [status]);
+        assert!(node.wait(15_000).sent.is_empty());
+        assert_eq!(node.receive(ALICE, invite()).lines(ALICE), [status]);
+        assert_eq!(node.take_over().lines(ALICE), [status]);
+        assert!(node.wait(32_000).sent.is_empty());
+        assert_eq!((node.living_activities(), node.count("sip.rejected")), (0, 1));
+    }
+}
+
+/// It does not repeat the INVITE any more.
+#[test]
+fn who_got_a_100_gets_its_challenge_until_it_acknowledges() {
+    for dies in [false, true] {
+        let mut node = Node::new(Policy::Say(Vec::new()));
+        assert!(node.receive(ALICE, invite()).sent.is_empty());
+        assert!(node.wait(199).sent.is_empty());
+        if dies {
+            node.take_over();
+        }
+        assert_eq!(node.wait(1).lines(ALICE), ["100"]);
+        assert_eq!(node.receive(ALICE, invite()).lines(ALICE), ["100"]);
+        assert_eq!(node.command(&CHALLENGE).expect("it waits").lines(ALICE), ["407"]);
+        assert_eq!(node.wait(500).lines(ALICE), ["407"]);
+        node.receive(ALICE, follow_up("ACK", 1));
+        assert!(node.wait(32_000).sent.is_empty());
+    }
+}
+
 #[test]
 fn an_old_nonce_is_told_from_a_fresh_one() {
     let account = Account::with_password("alice", "example.test", "secret");
     let mut node = Node::new(Policy::Say(vec![CHALLENGE]));
-    let challenged = node.receive(ALICE, invite()).to(ALICE).remove(1);
+    let challenged = node.receive(ALICE, invite()).only(ALICE);
     node.receive(ALICE, follow_up("ACK", 1));
     node.wait(301_000);
     let turn = node.receive(ALICE, authorized_invite(&challenged, &account));
@@ -91,7 +125,7 @@ fn an_old_nonce_is_told_from_a_fresh_one() {
 #[test]
 fn a_refused_caller_gets_the_answer_until_it_acknowledges() {
     let mut node = refusing(404);
-    assert_eq!(node.receive(ALICE, invite()).lines(ALICE), ["100", "404"]);
+    assert_eq!(node.receive(ALICE, invite()).lines(ALICE), ["404"]);
     assert_eq!(node.wait(500).lines(ALICE), ["404"]);
     node.receive(ALICE, follow_up("ACK", 1)).assert_changes_nothing();
     assert!(node.wait(10_000).sent.is_empty());
@@ -158,7 +192,10 @@ fn a_cancel_from_another_address_than_the_invites_is_none() {
     // Her NAT may have given her another port.
     let turn = node.receive("192.0.2.10:40777", follow_up("CANCEL", 1));
     assert_eq!(turn.lines("192.0.2.10:40777"), ["200"]);
-    assert_eq!((turn.lines(BOB), turn.lines(CAROL)), (vec!["CANCEL".into()], vec!["CANCEL".into()]));
+    assert_eq!(
+        (turn.lines(BOB), turn.lines(CAROL)),
+        (vec!["CANCEL".into()], vec!["CANCEL".into()])
+    );
 }
 
 #[test]
@@ -271,7 +308,7 @@ fn a_service_may_say_one_thing_only() {
         ..Target::default()
     }];
     assert!(silent.command(&SipCommand::Proxy { targets }).is_err());
-    assert_eq!(silent.wait(180_000).lines(ALICE)[0], "500");
+    assert_eq!(silent.wait(180_000).lines(ALICE)[..2], ["100", "500"]);
 }
 
 #[test]

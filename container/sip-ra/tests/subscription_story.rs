@@ -8,6 +8,7 @@ use harness::{BALANCER, Node, Policy, parse};
 use resilee_sip_proto::HeaderName;
 
 const MALLORY: &str = "203.0.113.66:5060";
+const HOUR_MS: u64 = 3_600_000;
 
 fn subscribe() -> String {
     let headers = format!("Contact: <{ALICE_CONTACT}>\r\nEvent: presence\r\nExpires: 600\r\n");
@@ -103,6 +104,49 @@ fn the_route_of_a_call_leads_nowhere_without_the_call() {
     let at_bob = Node::for_bob().receive(ALICE, invite).only(BOB);
     let strayed = notify(&at_bob, 1).replace("request-1", "call-1");
     assert_eq!(Node::for_bob().receive(BOB, strayed).lines(BOB), ["481"]);
+}
+
+/// Alice's request within the dialog that her SUBSCRIBE began.
+fn by_alice(at_bob: &str, method: &str) -> String {
+    let route = parse(at_bob).header(HeaderName::RecordRoute).expect("a route").into_owned();
+    format!(
+        "{method} {BOB_CONTACT} SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.1:5060;rport;\
+         branch=z9hG4bKwithin{method}\r\nRoute: {route}\r\nFrom: <sip:alice@example.test>;tag=a\r\n\
+         To: <sip:alice@example.test>;tag=b\r\nCall-ID: request-1\r\nCSeq: 8 {method}\r\n\
+         Max-Forwards: 70\r\nContact: <{ALICE_CONTACT}>\r\nContent-Length: 0\r\n\r\n"
+    )
+}
+
+/// It would be a call that no service has admitted, and that nobody bills.
+#[test]
+fn no_call_begins_within_a_subscription() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, subscribe()).only(BOB);
+    for method in ["INVITE", "UPDATE", "PRACK", "INFO", "BYE", "MESSAGE"] {
+        let here = node.receive(ALICE, by_alice(&at_bob, method));
+        assert_eq!((here.lines(ALICE), here.lines(BOB).len()), (vec!["481".into()], 0), "{method}");
+        let there = Node::for_bob().receive(ALICE, by_alice(&at_bob, method));
+        assert_eq!((there.lines(ALICE), there.to(BOB).len()), (vec!["481".into()], 0), "{method}");
+    }
+    for method in ["SUBSCRIBE", "NOTIFY", "REFER", "OPTIONS"] {
+        assert_eq!(node.receive(ALICE, by_alice(&at_bob, method)).lines(BOB), [method]);
+    }
+}
+
+#[test]
+fn the_route_of_a_subscription_leads_nowhere_after_a_day() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, subscribe()).only(BOB);
+    node.wait(23 * HOUR_MS);
+    assert_eq!(node.receive(BOB, notify(&at_bob, 1)).lines(ALICE), ["NOTIFY"]);
+    node.wait(HOUR_MS);
+    assert_eq!(node.receive(BOB, notify(&at_bob, 2)).lines(BOB), ["481"]);
+    let later = by_alice(&at_bob, "SUBSCRIBE");
+    let forged = later.replacen("13c4.0.", "13c4.18.", 1);
+    assert_ne!(later, forged, "the hour is in the Route");
+    for late in [later, forged] {
+        assert_eq!(node.receive(ALICE, late).lines(ALICE), ["481"]);
+    }
 }
 
 #[test]

@@ -78,6 +78,51 @@ fn a_phone_that_is_silent_ends_the_call_at_its_last_proof_of_life() {
     }
 }
 
+/// Alice is gone, and Bob's phone goes on sending.
+#[test]
+fn one_end_alone_proves_nothing_whatever_it_sends() {
+    for (alices, dies) in [(Some(481), false), (Some(408), true), (None, false), (None, true)] {
+        let Call { mut node, dialog, answered_at } = call();
+        for minute in 1..15 {
+            node.wait(MINUTE_MS);
+            let info = node.receive(BOB, dialog.by_bob("INFO", minute)).only(ALICE);
+            if let Some(status) = alices {
+                node.receive(ALICE, answer(&info, status, "", ALICE_CONTACT));
+            }
+        }
+        if dies {
+            node.take_over();
+        }
+        let asked = node.wait(MINUTE_MS);
+        let to_bob = asked.to(BOB).into_iter().find(|it| it.starts_with("OPTIONS"));
+        node.receive(BOB, bob_answers(&to_bob.expect("he is asked"), 200));
+        assert_eq!(node.wait(33_000).event::<Ended>().at, answered_at);
+    }
+}
+
+/// She has hung up, and her phone does not say BYE again.
+#[test]
+fn who_was_challenged_for_a_bye_and_left_is_asked() {
+    for dies in [false, true] {
+        let Call { mut node, dialog, .. } = call();
+        node.wait(MINUTE_MS);
+        let hung_up_at = node.now;
+        let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
+        node.receive(BOB, bob_answers(&bye, 407));
+        if dies {
+            node.take_over();
+        }
+        node.wait(1_000);
+        let info = node.receive(BOB, dialog.by_bob("INFO", 1)).only(ALICE);
+        node.receive(ALICE, answer(&info, 481, "", ALICE_CONTACT));
+        let asked = node.wait(31_000);
+        node.receive(BOB, bob_answers(&asked.only(BOB), 200));
+        let gone = answer(&asked.only(ALICE), 481, "", ALICE_CONTACT);
+        let turn = node.receive(ALICE, gone);
+        assert_eq!((turn.event::<Ended>().at, turn.lines(BOB)), (hung_up_at, words(&["BYE"])));
+    }
+}
+
 /// It may have hung up just now.
 #[test]
 fn a_phone_that_does_not_know_the_call_is_asked_again_before_it_is_gone() {

@@ -261,7 +261,10 @@ fn a_bye_that_the_callee_takes_for_one_of_another_dialog_is_said_again_once() {
         let dialog = answered_call(&mut node);
         let at_bob = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
         let turn = node.receive(BOB, bob_answers(&at_bob, status));
-        assert_eq!((turn.types(), turn.lines(ALICE)), (vec!["sip.ended"], vec![status.to_string()]));
+        assert_eq!(
+            (turn.types(), turn.lines(ALICE)),
+            (vec!["sip.ended"], vec![status.to_string()])
+        );
         let bye = our_bye(&turn, BOB);
         assert!(node.receive(BOB, bob_answers(&bye, 481)).sent.is_empty(), "{status}");
         assert!(node.wait(60_000).sent.is_empty(), "{status}");

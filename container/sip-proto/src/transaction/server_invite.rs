@@ -9,6 +9,7 @@
 //! | Proceeding            | 300-699 from user   | send; start G and H          | Completed  |
 //! | Completed             | INVITE again        | the response again           | same       |
 //! | Completed             | timer G             | the response; G doubles to T2| same       |
+//! | Completed, sent once  |                     | no timer G                   |            |
 //! | Completed             | timer H             | timeout to the user          | Terminated |
 //! | Completed             | ACK                 | start I                      | Confirmed  |
 //! | Confirmed             | INVITE, ACK again   |                              | same       |
@@ -43,6 +44,9 @@ pub struct ServerInvite {
     timer_g_ms: u64,
     /// Timer H in Completed, I in Confirmed, L in Accepted: ends the transaction.
     state_timer: Option<Timestamp>,
+    /// A failure is sent again only when the INVITE comes again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_sent_once: bool,
 }
 
 /// States of [`ServerInvite`].
@@ -71,7 +75,15 @@ impl ServerInvite {
             timer_g: None,
             timer_g_ms: cfg.t1_ms,
             state_timer: None,
+            is_sent_once: false,
         }
+    }
+
+    /// A failure will be sent once, and again only when the INVITE comes again or another node
+    /// takes over: no timer G (§26.3.2.4). For a sender who repeats its INVITE, as it got no
+    /// provisional response.
+    pub fn send_once(&mut self) {
+        self.is_sent_once = true;
     }
 
     /// The INVITE came again.
@@ -180,7 +192,8 @@ impl ServerInvite {
     fn complete(&mut self, now: Timestamp, cfg: &TimerConfig) -> Outputs {
         self.enter(Completed, after(now, cfg.long_ms()));
         self.timer_g_ms = cfg.t1_ms;
-        self.timer_g = if cfg.reliable { None } else { after(now, cfg.t1_ms) };
+        let is_silent = cfg.reliable || self.is_sent_once;
+        self.timer_g = if is_silent { None } else { after(now, cfg.t1_ms) };
         self.send_last()
     }
 
@@ -281,6 +294,17 @@ mod tests {
         assert!(call.respond(at(600), &udp(), 486, response(486)).is_empty());
         assert_eq!(told(&call.on_ack(at(600), &udp(), ACK)), ["user ACK"]);
         assert_eq!(told(&call.on_timeout(at(32_500), &udp())), ["terminated"]);
+    }
+
+    #[test]
+    fn s26_3_2_4_a_challenge_is_repeated_only_when_the_invite_is() {
+        let mut call = proceeding();
+        call.send_once();
+        assert_eq!(told(&call.respond(at(0), &udp(), 407, response(407))), ["send 407"]);
+        assert_eq!(call.next_timeout(), Some(at(32_000)));
+        assert_eq!(told(&call.on_request(&invite())), ["send 407"]);
+        assert_eq!(told(&call.resume(at(9_000), &udp())), ["send 407"]);
+        assert_eq!(call.next_timeout(), Some(at(41_000)));
     }
 
     #[test]
