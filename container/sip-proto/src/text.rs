@@ -125,6 +125,11 @@ pub(crate) fn is_token(byte: u8) -> bool {
     TOKEN[usize::from(byte)]
 }
 
+/// Whether it is a token (RFC 3261 §25.1).
+pub fn is_a_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(is_token)
+}
+
 /// A character of a host name or an IPv4 address; underscores are seen, too.
 pub(crate) fn is_host(byte: u8) -> bool {
     HOST[usize::from(byte)]

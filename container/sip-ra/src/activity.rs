@@ -115,6 +115,10 @@ impl Activity {
     }
 
     /// Over: the activity ends.
+    pub(crate) fn is_answered_exchange(&self) -> bool {
+        matches!(self, Activity::Exchange(exchange) if exchange.is_answered())
+    }
+
     pub(crate) fn is_over(&self) -> bool {
         match self {
             Activity::Call(call) => call.is_over(),

@@ -221,8 +221,12 @@ impl SipRa {
         if !between.is_sent_from(incoming.flow.remote) {
             return Err(Refusal::new(403));
         }
-        if self.activities.range(of_cell(endpoint.cell())).count() >= ACTIVITIES_PER_CELL_MAX {
-            return Err(Refusal::new(503));
+        let of_cell = || self.activities.range(of_cell(endpoint.cell()));
+        if of_cell().count() >= ACTIVITIES_PER_CELL_MAX {
+            // As with the requests of a call: repeated, an answered one goes its way again.
+            let answered = of_cell().find(|(_, activity)| activity.is_answered_exchange());
+            let (oldest, _) = answered.ok_or_else(|| Refusal::new(503))?;
+            endpoint.end_activity(*oldest);
         }
         let activity = endpoint.start_activity();
         let mut step = Step { endpoint, element: &self.element, activity };

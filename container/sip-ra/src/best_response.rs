@@ -1,5 +1,5 @@
 //! Which of the failures of a forked request its sender gets (RFC 3261 §16.7 step 6), with the
-//! challenges of all targets that want a password (step 7).
+//! challenges of all targets that want a password (step 7). A 503 becomes a 500.
 //!
 //! Not here: redirection (a 3xx goes upstream as it is).
 
@@ -32,7 +32,19 @@ pub(crate) fn best<'a>(failures: impl Iterator<Item = &'a Failure> + Clone) -> O
         true => with_challenges(&best.response, others),
         false => best.response.clone(),
     };
-    Some(Failure { status: best.status, response })
+    Some(own_or_general(Failure { status: best.status, response }))
+}
+
+/// That a target is overloaded says nothing of this server: a proxy in front would go round it
+/// (RFC 3261 §16.7 step 6).
+fn own_or_general(failure: Failure) -> Failure {
+    let message = Message::parse(&failure.response).ok().filter(|_| failure.status == 503);
+    let Some(message) = message else { return failure };
+    let rest = Edit::new(&message).remove("Retry-After").finish();
+    let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or_default();
+    let end = if rest[..end].ends_with(b"\r") { end - 1 } else { end };
+    let response = [b"SIP/2.0 500 Server Internal Error", &rest[end..]].concat();
+    Failure { status: 500, response }
 }
 
 /// A challenge with those of the other targets: the sender answers all of them in one request.

@@ -12,7 +12,9 @@
 //! A retransmission changes none of it and is no commit. Not here: requests within the dialogs
 //! (`in_dialog.rs`), transactions and forking (`proxied_invite.rs`).
 
+use crate::breadth::{breadth_of, shares};
 use crate::client::Client;
+use crate::dialog::{Bye, Dialog, DialogState};
 use crate::in_dialog::{InDialogRequest, Reinvite};
 use crate::incoming::Incoming;
 use crate::leg::Leg;
@@ -26,7 +28,7 @@ use crate::step::Step;
 use crate::supervision::Supervision;
 use resilee_membership::Flow;
 use resilee_sbb::{Failure, Timestamp};
-use resilee_sip_api::{Answered, Credentials, EndCause, Ended, Progress, Rejected, Side, Target};
+use resilee_sip_api::{Answered, Credentials, Ended, Progress, Rejected, Target};
 use resilee_sip_proto::Message;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -105,40 +107,6 @@ impl SpentNonce {
     fn covers(&self, other: &SpentNonce) -> bool {
         self.nonce == other.nonce && self.count >= other.count
     }
-}
-
-/// A dialog; the other end is [`Call::caller`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Dialog {
-    /// Who answered.
-    pub(crate) callee: Leg,
-    /// Early, confirmed by a 2xx, or ended by a BYE.
-    pub(crate) state: DialogState,
-    /// The first BYE since the answer that was not challenged.
-    pub(crate) bye: Option<Bye>,
-    /// The caller has sent a request within it. That it has is no commit of its own.
-    #[serde(default)]
-    pub(crate) is_acked: bool,
-}
-
-/// How far a dialog is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum DialogState {
-    Early,
-    Confirmed,
-    Ended,
-}
-
-/// Who hung up, and when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Bye {
-    /// When the BYE arrived.
-    pub(crate) at: Timestamp,
-    /// Who sent it; the server, if it was found out.
-    pub(crate) by: Side,
-    /// How it became known.
-    #[serde(default)]
-    pub(crate) cause: EndCause,
 }
 
 /// What happened, as it was told to services.
@@ -224,6 +192,7 @@ impl Call {
             && self.reinvites.iter().all(|reinvite| reinvite.invite.is_terminated())
             && self.requests.iter().all(|request| request.proxied.is_terminated())
             && self.own_requests.iter().all(OwnRequest::is_terminated)
+            && self.supervision.next().is_none()
     }
 
     /// A service says where the call goes.
@@ -237,10 +206,15 @@ impl Call {
         let destinations = destinations(targets, self.caller.flow)?;
         let bytes = self.invite.request().to_vec();
         let request = Message::parse(&bytes).map_err(|error| Failure::new(error.to_string()))?;
+        let Some(shares) = shares(breadth_of(&request), targets.len()) else {
+            return self.respond(step, 440, "", &[]);
+        };
         self.invite.say_trying(step, &request);
-        for (index, (target, flow)) in (0..).zip(targets.iter().zip(destinations)) {
+        for (index, ((target, flow), breadth)) in
+            (0..).zip(targets.iter().zip(destinations).zip(shares))
+        {
             let recorded = Some((&self.caller.flow, self.spiral));
-            let hop = Hop { to: &flow, recorded };
+            let hop = Hop { to: &flow, recorded, breadth };
             let outgoing = Outgoing::to_target(step, &request, index, target, hop);
             self.invite.forward(step, outgoing, flow);
         }
@@ -424,6 +398,8 @@ impl Call {
             step.changed();
             self.facts.answered = Some(event);
             self.begin_supervision(step, self.invite.session_s(response));
+        } else if self.facts.ended.is_some() {
+            self.end_late_answer(step);
         }
     }
 
@@ -448,7 +424,7 @@ impl Call {
         let Some(tag) = response.to_tag() else { return };
         let Some(dialog) = self.dialogs.iter_mut().find(|dialog| dialog.callee.tag == tag) else {
             let callee = Leg::callee(step.element, response, (flow, self.spiral));
-            let dialog = Dialog { callee, state, bye: None, is_acked: false };
+            let dialog = Dialog { callee, state, bye: None, is_acked: false, refused_bye: None };
             let is_early = |it: &&mut Dialog| it.state == DialogState::Early;
             if self.dialogs.len() < DIALOGS_MAX {
                 // As with the branches of the INVITE.

@@ -14,6 +14,7 @@
 //! activity, and services answer it the same way again. That is what keeps the answer to a
 //! REGISTER right on the survivor, too.
 
+use crate::breadth::{breadth_of, shares};
 use crate::call::destinations;
 use crate::client::Client;
 use crate::incoming::Incoming;
@@ -97,6 +98,11 @@ impl Exchange {
         self.is_answered || self.proxied.is_terminated()
     }
 
+    /// It is kept for retransmissions alone.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.decide_by.is_none() && !self.proxied.is_pending()
+    }
+
     /// Its Call-ID, until it is decided.
     pub(crate) fn call_id(&self) -> String {
         let request = Message::parse(&self.request);
@@ -153,9 +159,14 @@ impl Exchange {
         if request.method() == Some("REGISTER") {
             return Err(Failure::new("a REGISTER is not proxied"));
         }
-        for (index, (target, flow)) in (0..).zip(targets.iter().zip(destinations)) {
+        let Some(shares) = shares(breadth_of(&request), targets.len()) else {
+            return self.respond(step, 440, "", &[]);
+        };
+        for (index, ((target, flow), breadth)) in
+            (0..).zip(targets.iter().zip(destinations).zip(shares))
+        {
             let recorded = begins_dialog(&request).then_some((&self.source, 0));
-            let hop = Hop { to: &flow, recorded };
+            let hop = Hop { to: &flow, recorded, breadth };
             let outgoing = Outgoing::to_target(step, &request, index, target, hop);
             self.proxied.forward(step, outgoing, flow);
         }

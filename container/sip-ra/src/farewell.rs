@@ -5,7 +5,7 @@
 //! |------------------------------------------------------------|----------------------------|
 //! | that its receiver did not accept: 300-699, or silence      | the receiver               |
 //! | from another port or address than its sender is reached at | where the sender is reached|
-//! | of or for an end that had moved (INVITE, UPDATE)           | where that end was at first|
+//! | of or for an end that had moved (INVITE, UPDATE)           | wherever that end was      |
 //!
 //! Whoever knows both tags, and each end does, can speak in the name of the other one from the
 //! same NAT or, as if it had moved, from anywhere. The end itself then hears of it here. For an
@@ -43,7 +43,7 @@ impl Call {
         {
             let is_unheard = if side == sender { is_from_elsewhere } else { !is_heard(status) };
             let reached_at = is_unheard.then(|| leg.clone());
-            for to in reached_at.into_iter().chain(leg.before_it_moved()) {
+            for to in reached_at.into_iter().chain(leg.at_earlier_places()) {
                 self.tell(step, dialog_tag, side, (peer, &to));
             }
         }

@@ -22,7 +22,8 @@
 //! and Routes that the set-up did not record are taken off (RFC 3261 §12.2.1.1 asks senders for
 //! exactly that).
 
-use crate::call::{Bye, Call, DialogState};
+use crate::call::Call;
+use crate::dialog::{Bye, DialogState, RefusedBye, other_end};
 use crate::incoming::Incoming;
 use crate::leg::{Leg, is_same_address};
 use crate::outgoing::Outgoing;
@@ -67,9 +68,9 @@ enum Purpose {
     End {
         dialog_tag: String,
         bye: Bye,
-        /// It came from another port or address than its sender is reached at.
+        /// Where it came from, if its sender is reached at another port or address.
         #[serde(default)]
-        is_from_elsewhere: bool,
+        elsewhere: Option<Flow>,
     },
     /// An UPDATE.
     Refresh(Refresh),
@@ -106,7 +107,7 @@ impl Call {
         let is_genuine = self.is_genuine(&way, incoming);
         if incoming.method() == "ACK" {
             if is_genuine {
-                self.note(&way, incoming);
+                self.note(step, &way, incoming);
                 self.forward_ack(step, incoming, &way);
                 self.on_acked(step, way.dialog);
             }
@@ -119,8 +120,14 @@ impl Call {
             step.send(answer.flow, answer.bytes);
             return true;
         }
-        self.note(&way, incoming);
-        self.dialogs[way.dialog].is_acked |= way.sender == Side::Caller;
+        // Before its connection counts as the place where the sender is.
+        let is_from_elsewhere = self.sender(&way).flow.remote != incoming.flow.remote;
+        self.note(step, &way, incoming);
+        let dialog = &mut self.dialogs[way.dialog];
+        // A PRACK may be of a response before the 2xx.
+        dialog.is_acked |= way.sender == Side::Caller
+            && dialog.state == DialogState::Confirmed
+            && incoming.method() != "PRACK";
         let receiver = self.receiver(&way);
         let outgoing = Outgoing::within_dialog(step, incoming.message, receiver);
         let flow = receiver.flow;
@@ -132,7 +139,7 @@ impl Call {
             return true;
         }
         let purpose = match incoming.method() {
-            "BYE" => self.on_bye(step, &way, incoming.flow),
+            "BYE" => self.on_bye(step, &way, is_from_elsewhere.then_some(incoming.flow)),
             "UPDATE" => Purpose::Refresh(self.refresh(&way, incoming)),
             _ => Purpose::Other,
         };
@@ -254,32 +261,29 @@ impl Call {
     /// Whether a request comes from the end whose tags it has. Whoever moves to another address
     /// says so with an INVITE or UPDATE, and is believed when the other end has accepted it.
     fn is_genuine(&self, way: &Way, incoming: &Incoming<'_>) -> bool {
+        let sender = self.sender(way);
         let is_moving = matches!(incoming.method(), "INVITE" | "UPDATE");
-        is_moving || self.sender(way).is_at(incoming.flow.remote.ip())
+        (is_moving && sender.may_move_to(&incoming.flow)) || sender.is_at(incoming.flow.remote.ip())
     }
 
     fn sender(&self, way: &Way) -> &Leg {
-        match way.sender {
-            Side::Caller | Side::Server => &self.caller,
-            Side::Callee => &self.dialogs[way.dialog].callee,
-        }
+        self.end(way.dialog, way.sender)
     }
 
     /// A message of one of the ends. That it came says nothing of the other one.
-    fn note(&mut self, way: &Way, incoming: &Incoming<'_>) {
+    fn note(&mut self, step: &mut Step<'_>, way: &Way, incoming: &Incoming<'_>) {
         let sender = match way.sender {
             Side::Caller | Side::Server => &mut self.caller,
             Side::Callee => &mut self.dialogs[way.dialog].callee,
         };
-        sender.note_cseq(incoming.message.cseq().0);
+        if sender.note_cseq(incoming.message.cseq().0) {
+            step.changed();
+        }
         sender.note_connection(incoming.flow);
     }
 
     fn receiver(&self, way: &Way) -> &Leg {
-        match way.sender {
-            Side::Caller => &self.dialogs[way.dialog].callee,
-            Side::Callee | Side::Server => &self.caller,
-        }
+        self.end(way.dialog, other_end(way.sender))
     }
 
     /// A lost ACK is repaired by the callee, which repeats its 2xx: nothing is kept.
@@ -292,8 +296,7 @@ impl Call {
         step.send(receiver.flow, outgoing.bytes);
     }
 
-    fn on_bye(&mut self, step: &mut Step<'_>, way: &Way, source: Flow) -> Purpose {
-        let is_from_elsewhere = self.sender(way).flow.remote != source.remote;
+    fn on_bye(&mut self, step: &mut Step<'_>, way: &Way, elsewhere: Option<Flow>) -> Purpose {
         let dialog = &mut self.dialogs[way.dialog];
         let bye = Bye { at: step.now(), by: way.sender, cause: EndCause::Bye };
         match dialog.state {
@@ -305,7 +308,7 @@ impl Call {
             }
             DialogState::Confirmed | DialogState::Ended => {}
         }
-        Purpose::End { dialog_tag: dialog.callee.tag.clone(), bye, is_from_elsewhere }
+        Purpose::End { dialog_tag: dialog.callee.tag.clone(), bye, elsewhere }
     }
 
     fn refresh(&self, way: &Way, incoming: &Incoming<'_>) -> Refresh {
@@ -326,14 +329,15 @@ impl Call {
     ) {
         let Some(news) = news else { return };
         match self.requests[index].purpose.clone() {
-            Purpose::End { dialog_tag, bye, is_from_elsewhere } => {
+            Purpose::End { dialog_tag, bye, elsewhere } => {
                 let status = match news {
                     RequestNews::Completed(status) => Some(status),
                     RequestNews::TimedOut => None,
                 };
                 if matches!(status, Some(401 | 407)) {
-                    self.take_back(step, &dialog_tag, bye);
+                    self.take_back(step, &dialog_tag, bye, elsewhere);
                 } else if self.end_dialog(step, &dialog_tag, bye) {
+                    let is_from_elsewhere = elsewhere.is_some();
                     self.say_farewell(step, &dialog_tag, (bye.by, is_from_elsewhere), status);
                 }
             }
@@ -369,7 +373,13 @@ impl Call {
 
     /// A BYE was challenged: the end is when it comes again, or that of one that crossed it. If it
     /// does not, its sender is asked.
-    fn take_back(&mut self, step: &mut Step<'_>, dialog_tag: &str, refused: Bye) {
+    fn take_back(
+        &mut self,
+        step: &mut Step<'_>,
+        dialog_tag: &str,
+        refused: Bye,
+        elsewhere: Option<Flow>,
+    ) {
         let pending = self.requests.iter().filter(|request| request.proxied.is_pending());
         let others = pending.filter_map(|request| match &request.purpose {
             Purpose::End { dialog_tag: tag, bye, .. } if tag == dialog_tag => Some(*bye),
@@ -380,6 +390,12 @@ impl Call {
         let next = others.filter(|bye| bye.at >= answered_at).min_by_key(|bye| bye.at);
         let found = self.dialogs.iter_mut().find(|dialog| dialog.callee.tag == dialog_tag);
         if let Some(dialog) = found.filter(|dialog| dialog.bye == Some(refused)) {
+            let reached_at = match refused.by {
+                Side::Caller | Side::Server => self.caller.flow,
+                Side::Callee => dialog.callee.flow,
+            };
+            let from = elsewhere.unwrap_or(reached_at);
+            dialog.refused_bye = Some(RefusedBye { by: refused.by, from });
             dialog.bye = next;
             let comes_again_by = step.now() + Duration::from_millis(step.timers().long_ms());
             self.supervision.ask_again_by(comes_again_by);

@@ -8,16 +8,18 @@
 //! | the IP address at which the end is reached           | it is the end's; a NAT may give the |
 //! |                                                      | end another port at any time        |
 //! | an IP address that the end named (Contact, Route)    | it is the end's                     |
-//! | one of these before the end moved for the first time | it is the end's: the other end may  |
+//! | one of these where the end was before it moved       | it is the end's: the other end may  |
 //! |                                                      | have moved it away, to talk on      |
 //! | elsewhere: INVITE, UPDATE                            | the end may have moved: it goes on, |
 //! |                                                      | and the other end's 2xx confirms it |
+//! | the same, after [`PLACES_MAX`] other addresses       | 403                                 |
 //! | elsewhere: anything else                             | 403; an ACK is dropped              |
 //!
 //! Not here: who has which tags (`in_dialog.rs`). A forged source address is not noticed: that
 //! takes TLS.
 
 use crate::element::{DEFAULT_PORT, Element};
+use crate::own_request::BYE_CSEQ_STEP;
 use crate::party::contact_uri;
 use crate::spiral;
 use resilee_membership::{Flow, Transport};
@@ -27,6 +29,13 @@ use std::net::IpAddr;
 
 /// Most proxies between us and one end; of more, the nearest are kept.
 const ROUTES_MAX: usize = 8;
+
+/// Most places at which an end was before. Beyond, it may move to another port of an address that
+/// it had (a NAT gives it one at any time), and no further: where it was before is not forgotten.
+const PLACES_MAX: usize = 8;
+
+/// By so much the CSeq number of an end may be ahead of the one that a survivor would know.
+const CSEQ_LAG_MAX: u32 = BYE_CSEQ_STEP / 2;
 
 /// Highest CSeq number of a request: those of RFC 3261 have 31 bits, less room for ours. An end
 /// that has taken a higher one would refuse whatever we send it.
@@ -50,9 +59,12 @@ pub(crate) struct Leg {
     /// CSeq number of its last request that was seen; 0 before the first.
     #[serde(default)]
     pub(crate) cseq: u32,
-    /// Where it was before it moved to another address for the first time.
-    #[serde(default)]
-    first_place: Option<Box<Place>>,
+    /// The last one of these that the backup is known to have.
+    #[serde(skip)]
+    held_cseq: u32,
+    /// Where it was before, the first place first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    earlier: Vec<Place>,
     /// False if its Allow has no OPTIONS, which all must take (RFC 3261 §11).
     #[serde(default = "takes_options_by_default")]
     pub(crate) takes_options: bool,
@@ -80,7 +92,8 @@ impl Leg {
             routes: routes.take(ROUTES_MAX).map(String::from).collect(),
             uri: invite.from_uri().unwrap_or_default().into_owned(),
             cseq: 0,
-            first_place: None,
+            held_cseq: invite.cseq().0,
+            earlier: Vec::new(),
             takes_options: takes_options(invite),
         };
         caller.note_cseq(invite.cseq().0);
@@ -101,7 +114,8 @@ impl Leg {
             routes: routes_behind_ours(element, response, spiral),
             uri: response.to_uri().unwrap_or_default().into_owned(),
             cseq: 0,
-            first_place: None,
+            held_cseq: 0,
+            earlier: Vec::new(),
             takes_options: takes_options(response),
         }
     }
@@ -119,47 +133,88 @@ impl Leg {
         routed(&self.routes, uri)
     }
 
+    /// Whether it may move there: the places at which it was are all kept.
+    pub(crate) fn may_move_to(&self, flow: &Flow) -> bool {
+        let had = |place: &Place| is_same_ip(&place.flow, flow);
+        self.earlier.len() < PLACES_MAX
+            || is_same_ip(&self.flow, flow)
+            || self.earlier.iter().any(had)
+    }
+
     /// It was accepted there, with this Contact.
     pub(crate) fn move_to(&mut self, flow: Flow, target: Option<&String>) {
-        if flow.remote != self.flow.remote && self.first_place.is_none() {
-            let (flow, target) = (self.flow, self.target.clone());
-            self.first_place = Some(Box::new(Place { flow, target }));
-        }
-        self.flow = flow;
+        self.leave_for(flow);
         if target.is_some() {
             self.target = target.cloned();
         }
     }
 
-    /// The same end where it was at first, if it has moved since.
-    pub(crate) fn before_it_moved(&self) -> Option<Leg> {
-        let place = self.first_place.as_ref()?;
-        Some(Leg { flow: place.flow, target: place.target.clone(), ..self.clone() })
+    /// From now on it is reached there; where it was is kept. Of too many places the last one at
+    /// the same address is given up for it.
+    fn leave_for(&mut self, flow: Flow) {
+        let left = Place { flow: self.flow, target: self.target.clone() };
+        let is_left = |place: &Place| place.flow.remote == left.flow.remote;
+        self.flow = flow;
+        if flow.remote == left.flow.remote || self.earlier.iter().any(is_left) {
+            return;
+        }
+        let same = |place: &Place| is_same_ip(&place.flow, &left.flow);
+        if self.earlier.len() >= PLACES_MAX
+            // Never the first one: there it was when it was called, or called.
+            && let Some(last) = self.earlier.iter().rposition(same).filter(|last| *last > 0)
+        {
+            self.earlier.remove(last);
+        }
+        // There may be one more: that of an address that it had when there was room for it.
+        self.earlier.truncate(PLACES_MAX);
+        self.earlier.push(left);
     }
 
-    /// Notes the CSeq number of one of its requests.
-    pub(crate) fn note_cseq(&mut self, number: u32) {
+    /// The same end at each place where it was before and is not now.
+    pub(crate) fn at_earlier_places(&self) -> impl Iterator<Item = Leg> + '_ {
+        let others = self.earlier.iter().filter(|place| place.flow.remote != self.flow.remote);
+        others.map(|it| Leg { target: it.target.clone(), ..self.at(it.flow) })
+    }
+
+    /// The same end there.
+    pub(crate) fn at(&self, flow: Flow) -> Leg {
+        Leg { flow, ..self.clone() }
+    }
+
+    /// The same end, where it is and where it was.
+    pub(crate) fn at_all_places(&self) -> impl Iterator<Item = Leg> + '_ {
+        std::iter::once(self.clone()).chain(self.at_earlier_places())
+    }
+
+    /// Notes the CSeq number of one of its requests; true if a survivor has to know it, since a
+    /// BYE of ours must have a higher one.
+    pub(crate) fn note_cseq(&mut self, number: u32) -> bool {
         self.cseq = self.cseq.max(number);
+        let is_ahead = self.cseq.saturating_sub(self.held_cseq) > CSEQ_LAG_MAX;
+        if is_ahead {
+            self.held_cseq = self.cseq;
+        }
+        is_ahead
     }
 
     /// Over TCP it is reached by the connection that it used last: an earlier one is gone, and
     /// behind a NAT it takes none.
     pub(crate) fn note_connection(&mut self, flow: Flow) {
-        let same_ip = flow.remote.ip().to_canonical() == self.flow.remote.ip().to_canonical();
-        if flow.transport == Transport::Tcp && self.flow.transport == Transport::Tcp && same_ip {
-            self.flow = flow;
+        let is_tcp = flow.transport == Transport::Tcp && self.flow.transport == Transport::Tcp;
+        if is_tcp && is_same_ip(&flow, &self.flow) {
+            self.leave_for(flow);
         }
     }
 
     /// Whether this end is the one that sends from there.
     pub(crate) fn is_at(&self, source: IpAddr) -> bool {
         let is_it = |ip: IpAddr| ip.to_canonical() == source.to_canonical();
-        let first = self.first_place.as_deref();
         let routes = self.routes.iter().filter_map(|route| Some(name_addr(route)?.uri));
-        let targets = [self.target.as_deref(), first.and_then(|it| it.target.as_deref())];
-        let mut named = targets.into_iter().flatten().chain(routes).filter_map(ip_of);
+        let earlier = self.earlier.iter().filter_map(|place| place.target.as_deref());
+        let targets = self.target.as_deref().into_iter().chain(earlier);
+        let mut named = targets.chain(routes).filter_map(ip_of);
         is_it(self.flow.remote.ip())
-            || first.is_some_and(|it| is_it(it.flow.remote.ip()))
+            || self.earlier.iter().any(|place| is_it(place.flow.remote.ip()))
             || named.any(is_it)
     }
 }
@@ -221,6 +276,10 @@ pub(crate) fn is_same_place(one: &str, other: &str) -> bool {
 pub(crate) fn is_same_address(one: &str, other: &str) -> bool {
     let address = |uri| SipUri::parse(uri).map(|uri| uri.address_of_record());
     one == other || address(one).is_some_and(|one| address(other) == Some(one))
+}
+
+fn is_same_ip(one: &Flow, other: &Flow) -> bool {
+    one.remote.ip().to_canonical() == other.remote.ip().to_canonical()
 }
 
 /// The IP address in a URI, if it is written as one.

@@ -1,12 +1,13 @@
-//! A request as it leaves (RFC 3261 §16.6): target, Max-Forwards, Record-Route, Via, Routes set
-//! right, our credentials and what its sender asserts of itself (`asserted_identity.rs`) taken off.
-//! Bodies and unknown headers go on untouched.
+//! A request as it leaves (RFC 3261 §16.6): target, Max-Forwards, Max-Breadth, Record-Route, Via,
+//! Routes set right, our credentials and what its sender asserts of itself
+//! (`asserted_identity.rs`) taken off. Bodies and unknown headers go on untouched.
 //!
 //! Not here: where it goes (`leg.rs`), and whether it was here before (`loops.rs`).
 
 use crate::advertised;
 use crate::asserted_identity::strip_assertions;
 use crate::authentication::strip_credentials;
+use crate::breadth::{MAX_BREADTH, breadth_of};
 use crate::client::Client;
 use crate::ends::{Dialogs, Ends};
 use crate::leg::{Leg, is_same_place, routed};
@@ -26,6 +27,8 @@ pub(crate) struct Hop<'a> {
     /// Where it came from, if it begins a dialog: what follows in it comes by here. With it, which
     /// spiral it is; 0: none.
     pub(crate) recorded: Option<(&'a Flow, u32)>,
+    /// How many branches it may become (`breadth.rs`).
+    pub(crate) breadth: u32,
 }
 
 /// A request ready to be sent.
@@ -58,7 +61,7 @@ impl Outgoing {
                 edit.push_record_route(&value);
             }
         }
-        finish(step, request, index, edit, hop.to)
+        finish(step, request, index, edit, (hop.to, hop.breadth))
     }
 
     /// A request within a dialog that is not a call's: Request-URI and further Routes are obeyed as
@@ -73,7 +76,7 @@ impl Outgoing {
         let routes = request.values(HeaderName::Route).into_iter();
         let ours = routes.take_while(|route| step.element.is_our_route(route, call_id));
         edit.pop_routes(ours.count());
-        finish(step, request, 0, edit, to)
+        finish(step, request, 0, edit, (to, breadth_of(request)))
     }
 
     /// A request within a dialog, for its other end: Routes that lead to us are taken off, the
@@ -100,7 +103,7 @@ impl Outgoing {
                 edit.push_route(route);
             }
         }
-        finish(step, request, 0, edit, &to.flow)
+        finish(step, request, 0, edit, (&to.flow, breadth_of(request)))
     }
 }
 
@@ -109,11 +112,12 @@ fn finish(
     request: &Message<'_>,
     target: u32,
     mut edit: Edit<'_>,
-    to: &Flow,
+    (to, breadth): (&Flow, u32),
 ) -> Outgoing {
     let via_branch = branch(step, request, target);
     // RFC 3261 §16.6 step 3. A Max-Forwards of 0 was refused before.
     edit.max_forwards(request.max_forwards().map_or(MAX_FORWARDS, |hops| hops.saturating_sub(1)));
+    edit.set(MAX_BREADTH, &breadth.to_string());
     strip_credentials(&step.element.secret, request, &mut edit);
     strip_assertions(request, &mut edit);
     if let Some(offer) = Offer::of(step.element, request) {

@@ -6,8 +6,9 @@
 //! | OPTIONS, a probe | last seen of the end in whose name it is | leaves the peer's next free |
 //! | BYE              | that, and [`BYE_CSEQ_STEP`]              | above all that was not seen |
 //!
-//! Requests that changed nothing were no commit, so a number from the store may be behind. Not
-//! here: when it is sent and what its outcome means (`proof_of_life.rs`).
+//! Requests that changed nothing were no commit, so a number from the store may be behind, by half
+//! of that at most (`leg.rs`). Not here: when it is sent and what its outcome means
+//! (`proof_of_life.rs`).
 
 use crate::leg::Leg;
 use crate::step::Step;
@@ -19,7 +20,7 @@ use resilee_sip_proto::{BranchIdentity, ClientNonInvite, Message, TransactionOut
 use serde::{Deserialize, Serialize};
 
 /// By so much the CSeq number of a BYE of ours is above the last one seen.
-const BYE_CSEQ_STEP: u32 = 100;
+pub(crate) const BYE_CSEQ_STEP: u32 = 100;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,11 +39,15 @@ pub(crate) struct OwnRequest {
     /// Who gets it.
     pub(crate) receiver: Side,
     pub(crate) method: OwnMethod,
+    /// When it was sent.
+    #[serde(default)]
+    pub(crate) sent_at: Timestamp,
     /// What is known of its outcome.
     pub(crate) outcome: Outcome,
     /// Branch of our Via.
     via_branch: String,
-    flow: Flow,
+    /// Where its receiver is, or was.
+    pub(crate) flow: Flow,
     client: ClientNonInvite,
 }
 
@@ -79,6 +84,7 @@ impl OwnRequest {
             dialog_tag: way.dialog_tag.to_owned(),
             receiver: way.receiver,
             method,
+            sent_at: step.now(),
             outcome: Outcome::Pending,
             via_branch,
             flow: way.to.flow,
@@ -101,6 +107,11 @@ impl OwnRequest {
             self.outcome = Outcome::Answered(status);
         }
         is_news
+    }
+
+    /// Whether its receiver has no such dialog there (RFC 3261 §12.2.1.2).
+    pub(crate) fn says_gone(&self) -> bool {
+        matches!(self.outcome, Outcome::Silent | Outcome::Answered(408 | 481))
     }
 
     /// Fires the timers that are due; true if the outcome is known by it.
@@ -149,7 +160,8 @@ impl OwnMethod {
 
 /// No other request has it: a second restart asks anew.
 fn branch(step: &Step<'_>, way: &Direction<'_>, method: OwnMethod) -> String {
-    let received = format!("{} to {} {}", method.name(), way.to.tag, step.now().as_micros());
+    let (tag, place, now) = (&way.to.tag, way.to.flow.remote, step.now().as_micros());
+    let received = format!("{} to {tag} at {place} {now}", method.name());
     let identity = BranchIdentity {
         received_branch: &received,
         received_sent_by: "",

@@ -79,13 +79,11 @@ fn party_of(message: &Message<'_>, name: HeaderName) -> Party {
 }
 
 fn party(display: &str, uri: &str) -> Party {
-    let parsed = SipUri::parse(uri);
-    Party {
-        display: display.to_owned(),
-        uri: uri.to_owned(),
-        user: parsed.and_then(|it| it.user).unwrap_or_default().to_owned(),
-        address_of_record: parsed.map(|it| it.address_of_record()).unwrap_or_default(),
-    }
+    let address = SipUri::parse(uri).map(|it| it.address_of_record()).unwrap_or_default();
+    // Without needless escapes, as the address has it: who is charged for a prefix, or barred by
+    // one, could write it in another way.
+    let user = SipUri::parse(&address).and_then(|it| it.user).unwrap_or_default().to_owned();
+    Party { display: display.to_owned(), uri: uri.to_owned(), user, address_of_record: address }
 }
 
 fn binding(contact: &str) -> Option<Binding> {

@@ -1,10 +1,15 @@
 //! Is the call still up? A BYE may have come while no node lived, or an end may have lost power
-//! (`supervision.rs`). So each end of each dialog is asked with one OPTIONS.
+//! (`supervision.rs`). So each end of each dialog is asked with one OPTIONS, and one that has moved
+//! (`leg.rs`) at each place where it was, too: the other end may have moved it away.
 //!
 //! | an end answers            | what happens                                                    |
 //! |---------------------------|-----------------------------------------------------------------|
-//! | 481, 408, nothing         | the dialog is over since its last proof of life; BYE to the     |
-//! |                           | other end                                                       |
+//! | 481, 408, nothing         | the dialog is over since its last proof of life; BYE to all who |
+//! |                           | have not said so                                                |
+//! | the same, at one of the   | nothing, unless a BYE came from there that was challenged: that |
+//! | places of an end          | is where the end is                                             |
+//! | nothing, and there was a  | nothing                                                         |
+//! | proof of life meanwhile   |                                                                 |
 //! | 481 or 408, to a first    | its BYE may be on its way: both are asked again when nobody     |
 //! | question of `supervision` | would repeat that                                               |
 //! | 481, the caller, shortly  | the 2xx may be lost with the node that had it, and the callee   |
@@ -14,12 +19,15 @@
 //! | both ends 2xx             | it lives, and that is a proof of life                           |
 //! | a BYE, before its answer  | the call ends by the BYE, as always                             |
 //!
-//! An end whose Allow has no OPTIONS is not asked. One end alone proves nothing, whatever it sends
-//! or says: the other has hung up, and nobody talks. So the last proof of life is the latest moment
-//! at which one has answered what the other one sent, other than with 481 or 408, or has first
-//! acknowledged the answer, and that a commit was made after: what changes nothing is no commit.
+//! An end whose Allow has no OPTIONS is not asked, and that is no sign that it is gone. One end
+//! alone proves nothing, whatever it sends or says: the other has hung up, and nobody talks. So the
+//! last proof of life is the latest moment at which one has answered what the other one sent, other
+//! than with 481 or 408, or has first acknowledged the answer, and that a commit was made after:
+//! what changes nothing is no commit.
 
-use crate::call::{Bye, Call, DialogState};
+use crate::call::Call;
+use crate::dialog::{Bye, DialogState, other_end};
+use crate::leg::Leg;
 use crate::own_request::{Direction, Outcome, OwnMethod, OwnRequest};
 use crate::step::Step;
 use resilee_sbb::Timestamp;
@@ -35,6 +43,21 @@ fn is_gone(status: u16) -> bool {
 /// Whether this answer to a request of the other end says that both are there. A 100 is a proxy's.
 pub(crate) fn is_proof(status: u16) -> bool {
     status > 100 && !is_gone(status)
+}
+
+/// What an end has said to the questions of now: of several places, the first of these counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Word {
+    /// A 2xx.
+    Yes,
+    /// Another answer than that it is gone.
+    Something,
+    /// Nothing yet.
+    None,
+    /// That it is gone, or nothing for so long that it must be.
+    Gone,
+    /// It was not asked: it takes no OPTIONS.
+    NotAsked,
 }
 
 impl Call {
@@ -53,7 +76,7 @@ impl Call {
                 continue;
             }
             for receiver in [Side::Caller, Side::Callee] {
-                if self.direction(index, receiver).to.takes_options {
+                if self.end(index, receiver).takes_options {
                     self.send_own(step, index, receiver, OwnMethod::Probe);
                 }
             }
@@ -116,11 +139,11 @@ impl Call {
                 is_gone
             }
             Outcome::Answered(_) => false,
-            Outcome::Silent => true,
+            Outcome::Silent => self.seen_at <= own.sent_at,
             Outcome::Pending => false,
         };
-        if is_gone {
-            self.end_at_last_proof(step, dialog, other(own.receiver));
+        if is_gone && self.is_gone_at_all_places(dialog, own) {
+            self.end_at_last_proof(step, dialog);
         } else if self.both_live(dialog) {
             self.seen_at = step.now();
         }
@@ -136,48 +159,69 @@ impl Call {
         self.answered_at() + Duration::from_millis(step.element.timers.long_ms())
     }
 
-    /// The other end of an end that is gone still waits: it is told.
-    fn end_at_last_proof(&mut self, step: &mut Step<'_>, dialog: usize, waiting: Side) {
+    /// Whether an end that is gone there is not elsewhere.
+    fn is_gone_at_all_places(&self, dialog: usize, own: &OwnRequest) -> bool {
+        let hung_up_there = self.dialogs[dialog].refused_bye.as_ref().is_some_and(|refused| {
+            refused.by == own.receiver && refused.from.remote == own.flow.remote
+        });
+        hung_up_there || self.word_of(dialog, own.receiver) == Word::Gone
+    }
+
+    /// Whoever has not said that it is gone still waits: it is told.
+    fn end_at_last_proof(&mut self, step: &mut Step<'_>, dialog: usize) {
         let at = self.last_proof_of_life();
         let tag = self.dialogs[dialog].callee.tag.clone();
         let (by, cause) = (Side::Server, EndCause::LastProofOfLife);
         self.dialogs[dialog].bye = Some(Bye { at, by, cause });
         self.dialogs[dialog].state = DialogState::Ended;
-        self.own_requests.retain(|own| own.dialog_tag != tag || own.method == OwnMethod::Bye);
-        self.send_own(step, dialog, waiting, OwnMethod::Bye);
+        let of_it = |own: &OwnRequest| own.dialog_tag == tag && own.method == OwnMethod::Probe;
+        let gone = self.own_requests.iter().filter(|own| of_it(own) && own.says_gone());
+        let gone: Vec<_> = gone.map(|own| (own.receiver, own.flow.remote)).collect();
+        self.own_requests.retain(|own| !of_it(own));
+        for receiver in [Side::Caller, Side::Callee] {
+            let may_wait = |place: &Leg| !gone.contains(&(receiver, place.flow.remote));
+            self.send_where(step, dialog, receiver, OwnMethod::Bye, may_wait);
+        }
         self.end_if_no_dialog_is_open(step);
     }
 
-    fn both_live(&self, dialog: usize) -> bool {
+    /// What an end has said at all its places.
+    fn word_of(&self, dialog: usize, side: Side) -> Word {
         let tag = &self.dialogs[dialog].callee.tag;
-        let is_2xx = |outcome| matches!(outcome, Outcome::Answered(200..=299));
-        let probes = self.own_requests.iter().filter(|own| own.dialog_tag == *tag);
-        let said_yes = probes.filter(|own| own.method == OwnMethod::Probe && is_2xx(own.outcome));
-        said_yes.count() == 2
+        let probes = self.own_requests.iter().filter(|own| {
+            own.method == OwnMethod::Probe && own.dialog_tag == *tag && own.receiver == side
+        });
+        let words = probes.map(|own| match own.outcome {
+            Outcome::Answered(200..=299) => Word::Yes,
+            Outcome::Pending => Word::None,
+            _ if own.says_gone() => Word::Gone,
+            _ => Word::Something,
+        });
+        words.min().unwrap_or(Word::NotAsked)
+    }
+
+    fn both_live(&self, dialog: usize) -> bool {
+        [Side::Caller, Side::Callee].iter().all(|side| self.word_of(dialog, *side) == Word::Yes)
     }
 
     /// The session was not refreshed, and both ends were asked: once it is known of a dialog that
-    /// both are there, or of none any more, the call ends.
+    /// nobody is gone, or of all that somebody is, the call ends.
     pub(crate) fn end_if_expired(&mut self, step: &mut Step<'_>) {
-        if (0..self.dialogs.len()).any(|dialog| self.both_live(dialog)) {
+        let sides = [Side::Caller, Side::Callee];
+        let words = |dialog| sides.map(|side| self.word_of(dialog, side));
+        let open = (0..self.dialogs.len()).filter(|dialog| {
+            let dialog = &self.dialogs[*dialog];
+            dialog.state == DialogState::Confirmed && dialog.bye.is_none()
+        });
+        let mut lasting = open.map(words).filter(|words| !words.contains(&Word::Gone)).peekable();
+        if lasting.peek().is_some() {
+            if lasting.all(|words| words.contains(&Word::None)) {
+                return;
+            }
             self.seen_at = step.now();
-        } else if self.is_asked() {
-            return;
         }
         let at = self.last_proof_of_life();
         self.hang_up_all(step, at, EndCause::LastProofOfLife);
-    }
-
-    /// Whether an end may still say that it lives, and the other one has not said otherwise.
-    fn is_asked(&self) -> bool {
-        let probes = self.own_requests.iter().filter(|own| own.method == OwnMethod::Probe);
-        self.dialogs.iter().any(|dialog| {
-            let mut of_it = probes.clone().filter(|own| own.dialog_tag == dialog.callee.tag);
-            let may_live = |own: &OwnRequest| {
-                matches!(own.outcome, Outcome::Pending | Outcome::Answered(200..=299))
-            };
-            of_it.clone().count() == 2 && of_it.all(may_live)
-        })
     }
 
     /// The latest moment at which both ends are known to have been there.
@@ -185,6 +229,7 @@ impl Call {
         self.seen_at.max(self.answered_at())
     }
 
+    /// Sends it to the receiver at all its places.
     pub(crate) fn send_own(
         &mut self,
         step: &mut Step<'_>,
@@ -192,24 +237,39 @@ impl Call {
         receiver: Side,
         method: OwnMethod,
     ) {
-        let own = OwnRequest::send(step, &self.direction(dialog, receiver), method);
-        self.own_requests.push(own);
+        self.send_where(step, dialog, receiver, method, |_| true);
     }
 
-    fn direction(&self, dialog: usize, receiver: Side) -> Direction<'_> {
-        let (caller, callee) = (&self.caller, &self.dialogs[dialog].callee);
-        let (from, to) = match receiver {
-            Side::Callee => (caller, callee),
-            Side::Caller | Side::Server => (callee, caller),
-        };
-        let (call_id, dialog_tag) = (self.call_id.as_str(), callee.tag.as_str());
-        Direction { call_id, dialog_tag, from, to, receiver }
+    /// The same, at those of its places.
+    fn send_where(
+        &mut self,
+        step: &mut Step<'_>,
+        dialog: usize,
+        receiver: Side,
+        method: OwnMethod,
+        is_one: impl Fn(&Leg) -> bool,
+    ) {
+        let (from, to) = (self.end(dialog, other_end(receiver)), self.end(dialog, receiver));
+        let mut places: Vec<Leg> = to.at_all_places().collect();
+        let refused = self.dialogs[dialog].refused_bye.as_ref();
+        if let Some(refused) = refused.filter(|refused| refused.by == receiver)
+            && places.iter().all(|place| place.flow.remote != refused.from.remote)
+        {
+            places.push(to.at(refused.from));
+        }
+        let (call_id, dialog_tag) = (&self.call_id, &self.dialogs[dialog].callee.tag);
+        let sent = places.iter().filter(|place| is_one(place)).map(|to| {
+            OwnRequest::send(step, &Direction { call_id, dialog_tag, from, to, receiver }, method)
+        });
+        let sent: Vec<_> = sent.collect();
+        self.own_requests.extend(sent);
     }
-}
 
-fn other(side: Side) -> Side {
-    match side {
-        Side::Caller => Side::Callee,
-        Side::Callee | Side::Server => Side::Caller,
+    /// One end of a dialog; the server stands for nobody.
+    pub(crate) fn end(&self, dialog: usize, side: Side) -> &Leg {
+        match side {
+            Side::Caller | Side::Server => &self.caller,
+            Side::Callee => &self.dialogs[dialog].callee,
+        }
     }
 }

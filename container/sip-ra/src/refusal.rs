@@ -1,6 +1,7 @@
 //! Answers without a transaction: to requests that are not worth one. A retransmission gets the
 //! same answer again, tag and all (RFC 3261 §8.2.7).
 
+use crate::breadth::breadth_of;
 use crate::element::Element;
 use crate::incoming::{Incoming, amended, reply_to};
 use crate::loops::is_loop;
@@ -100,7 +101,7 @@ pub(crate) fn fault(
     }
     // They go on as they came: what others might read otherwise must not.
     let is_sound = |it: Cow<'_, str>| {
-        name_addr(&it).is_some_and(|it| !has_two_tags(&it)) && is_display_name_sound(&it)
+        name_addr(&it).is_some_and(|it| has_sound_tag(&it)) && is_display_name_sound(&it)
     };
     let can_read = |name| request.header(name).is_some_and(is_sound);
     if !can_read(HeaderName::From) || !can_read(HeaderName::To) {
@@ -131,6 +132,9 @@ pub(crate) fn fault(
     if method != "REGISTER" && request.max_forwards() == Some(0) {
         return Some(Refusal::new(483));
     }
+    if method != "REGISTER" && breadth_of(request) == 0 {
+        return Some(Refusal::new(440));
+    }
     if is_loop(element, request) {
         return Some(Refusal { status: 482, reason: "Loop Detected", header: None });
     }
@@ -146,9 +150,13 @@ pub(crate) fn fault(
     None
 }
 
-/// Of two, the other end might take the one that we do not, and have no such dialog.
-fn has_two_tags(value: &NameAddr<'_>) -> bool {
-    text::params(value.params).filter(|(name, _)| name.eq_ignore_ascii_case("tag")).count() > 1
+/// At most one tag, and a token: of two the other end might take the one that we do not, and one in
+/// quotes is for some parsers another one than the same without them. For it we would have no such
+/// dialog, or it none of ours.
+fn has_sound_tag(value: &NameAddr<'_>) -> bool {
+    let params = text::params(value.params);
+    let mut tags = params.filter(|(name, _)| name.eq_ignore_ascii_case("tag"));
+    tags.next().is_none_or(|(_, tag)| text::is_a_token(tag)) && tags.next().is_none()
 }
 
 /// What is wrong with a Request-URI that is to be followed. Which schemes besides `sip` mean

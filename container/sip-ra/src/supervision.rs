@@ -13,6 +13,8 @@
 //! | come again for 64 T1                   |                                                   |
 //! | the call lasts [`CallLimits::longest`] | BYE to both ends; over now                        |
 //! | a service or an operator hangs up      | BYE to both ends; over now                        |
+//! | a further target answers when the call | BYE to both ends of that dialog                   |
+//! | is over                                |                                                   |
 //! | the same, and the caller's ACK has not | the same when it comes, or when nobody repeats    |
 //! | come (RFC 3261 §15)                    | the 2xx any more: before, a BYE might overtake it |
 //! | the same, and nobody has answered yet  | 480 to the caller, CANCEL to the callees          |
@@ -21,7 +23,8 @@
 //! when nobody would repeat that any more. All moments are in the replicated state, so a survivor
 //! goes on with them; one that has passed meanwhile is acted on at once.
 
-use crate::call::{Bye, Call, Dialog, DialogState};
+use crate::call::Call;
+use crate::dialog::{Bye, Dialog, DialogState};
 use crate::own_request::OwnMethod;
 use crate::step::Step;
 use resilee_sbb::{Failure, Timestamp};
@@ -193,6 +196,13 @@ impl Call {
             step.changed();
         }
         Ok(())
+    }
+
+    /// A 2xx that crossed its CANCEL, of a call that is over: nobody would pay for that talk.
+    pub(crate) fn end_late_answer(&mut self, step: &mut Step<'_>) {
+        let repeated = Duration::from_millis(step.timers().long_ms());
+        self.supervision.hang_up_by = Some(step.now() + repeated);
+        step.changed();
     }
 
     /// What waits for the ACK is done at once.

@@ -20,6 +20,18 @@ fn answered_call(node: &mut Node) -> (String, Dialog) {
     (at_bob, dialog)
 }
 
+/// By its number it is charged, and barred: it has one name, however it is written.
+#[test]
+fn escapes_that_nobody_needs_do_not_choose_another_callee() {
+    for (uri, user) in [("%62ob", "bob"), ("%2b49900123", "+49900123"), ("a%3bb", "a;b")] {
+        let mut node = Node::for_bob();
+        let invite = invite().replace("INVITE sip:bob@", &format!("INVITE sip:{uri}@"));
+        let event: Invite = node.receive(ALICE, invite).event();
+        assert_eq!(event.callee.user, user);
+        assert_eq!(event.callee.address_of_record, format!("sip:{user}@example.test"));
+    }
+}
+
 #[test]
 fn an_invite_goes_to_the_callee_under_our_via_and_record_route() {
     let mut node = Node::for_bob();

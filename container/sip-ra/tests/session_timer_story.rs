@@ -5,6 +5,7 @@ mod harness;
 
 use harness::phone::{ALICE, ALICE_CONTACT, BOB, Dialog, answer, bob_answers, invite_with};
 use harness::{Node, parse};
+use resilee_sbb::Timestamp;
 use resilee_sip_api::{EndCause, Ended};
 
 const MINUTE_MS: u64 = 60_000;
@@ -177,6 +178,47 @@ fn a_caller_that_does_not_refresh_pays_all_the_same() {
     node.receive(ALICE, answer(&asked.only(ALICE), 200, "", ALICE_CONTACT));
     let turn = node.receive(BOB, bob_answers(&asked.only(BOB), 200));
     assert_eq!(turn.event::<Ended>().at, node.now);
+}
+
+/// The bill of one who cannot be asked, and does not refresh, is not that of one who has gone.
+#[test]
+fn a_caller_that_takes_no_options_and_does_not_refresh_pays_all_the_same() {
+    let mut node = Node::for_bob();
+    let headers = "Supported: timer\r\nSession-Expires: 40000;refresher=uac\r\n\
+                   Allow: INVITE, ACK, BYE, CANCEL\r\n";
+    let at_bob = at_bob(&mut node, headers);
+    let ok = node.receive(BOB, ok(&at_bob, "Session-Expires: 40000;refresher=uac\r\n"));
+    node.receive(ALICE, Dialog::of(&ok.only(ALICE)).by_alice("ACK", 1));
+    let turn = loop {
+        let turn = node.wait(1_000);
+        if !turn.to(BOB).is_empty() {
+            let turn = node.receive(BOB, bob_answers(&turn.only(BOB), 200));
+            if !turn.types().is_empty() {
+                break turn;
+            }
+        }
+        assert!(turn.to(ALICE).is_empty() && node.now < Timestamp::from_millis(42_000_000));
+    };
+    assert_eq!(turn.event::<Ended>().at, node.now);
+    assert_eq!((turn.lines(ALICE), turn.lines(BOB)), (words("BYE"), words("BYE")));
+}
+
+/// Alice's phone does not answer what it does not know, and the session was refreshed all the same.
+#[test]
+fn silence_to_a_question_does_not_count_after_a_later_proof_of_life() {
+    let (mut node, dialog) = session();
+    let asked = node.wait(10 * MINUTE_MS);
+    node.receive(BOB, bob_answers(&asked.only(BOB), 200));
+    node.wait(5_000);
+    let at_alice = node.receive(BOB, dialog.by_bob("UPDATE", 1));
+    let at_alice = at_alice.to(ALICE).into_iter().find(|it| it.starts_with("UPDATE"));
+    let agreed = answer(&at_alice.expect("an UPDATE"), 200, "", ALICE_CONTACT);
+    let agreed = String::from_utf8(agreed).expect("text");
+    let agreed = agreed.replacen("Contact:", "Session-Expires: 600\r\nContact:", 1);
+    node.receive(ALICE, agreed);
+    node.take_over();
+    node.wait(9 * MINUTE_MS);
+    assert_eq!(node.count("sip.ended"), 0);
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod harness;
 
 use harness::phone::{
     self, ALICE, BOB, BOB_CONTACT, CAROL, CAROL_CONTACT, Dialog, answer, bob_answers, follow_up,
-    invite,
+    invite, invite_with,
 };
 use harness::{Node, Policy, Turn, flow, parse};
 use resilee_core::{Ingress, ResourceAdaptor, Route};
@@ -285,6 +285,79 @@ fn two_answers_are_one_answered_call_until_both_dialogs_ended() {
     let bye = node.receive(ALICE, with_bob.by_alice("BYE", 2)).only(BOB);
     assert_eq!(node.receive(BOB, bob_answers(&bye, 200)).event::<Ended>().at, hung_up_at);
     assert_eq!(node.count("sip.answered"), 1);
+}
+
+/// Nobody would pay for what they talk.
+#[test]
+fn an_answer_that_comes_when_the_call_is_over_is_ended_with_its_ack() {
+    for (acked, dies) in [(true, false), (true, true), (false, true)] {
+        let mut node = for_both();
+        let turn = node.receive(ALICE, invite());
+        let (at_bob, at_carol) = (turn.only(BOB), turn.only(CAROL));
+        let ok = |turn: Turn| Dialog::of(&turn.only(ALICE));
+        let with_bob = ok(node.receive(BOB, bob_answers(&at_bob, 200)));
+        let bye = node.receive(ALICE, with_bob.by_alice("BYE", 2)).only(BOB);
+        node.receive(BOB, bob_answers(&bye, 200)).event::<Ended>();
+        node.wait(31_000);
+        let with_carol = ok(node.receive(CAROL, carol_answers(&at_carol, 200)));
+        if dies {
+            node.take_over();
+        }
+        let turn = match acked {
+            true => node.receive(ALICE, with_carol.by_alice("ACK", 1)),
+            false => node.wait(32_000),
+        };
+        let ends = |who: &str| turn.to(who).iter().filter(|it| it.starts_with("BYE")).count();
+        assert_eq!((ends(ALICE), ends(CAROL)), (1, 1), "{acked} {dies}");
+        node.wait(60_000);
+        assert_eq!((node.living_activities(), node.count("sip.ended")), (0, 1));
+    }
+}
+
+/// A proxy in front would go round this server (RFC 3261 §16.7 step 6).
+#[test]
+fn a_callee_that_is_overloaded_says_nothing_of_this_server() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    let busy = String::from_utf8(bob_answers(&at_bob, 503)).expect("text");
+    let busy = busy.replacen("Contact:", "Retry-After: 120\r\nContact:", 1);
+    let turn = node.receive(BOB, busy);
+    let at_alice = turn.only(ALICE);
+    assert!(at_alice.starts_with("SIP/2.0 500 Server Internal Error\r\n"), "{at_alice}");
+    assert_eq!(parse(&at_alice).header_named("Retry-After"), None);
+    assert_eq!(
+        (parse(&at_alice).to_tag(), turn.lines(BOB)),
+        (Some("b".into()), vec!["ACK".into()])
+    );
+}
+
+fn breadth(message: &str) -> Vec<String> {
+    parse(message).values_named("Max-Breadth").into_iter().map(String::from).collect()
+}
+
+/// RFC 5393 §5.3.
+#[test]
+fn a_request_is_forked_to_as_many_as_it_may_become() {
+    for (before, bob, carol) in [
+        ("", "30", "30"),
+        ("Max-Breadth: 5\r\n", "3", "2"),
+        ("Max-Breadth: 4000000000000\r\nMax-Breadth: 2\r\n", "1", "1"),
+    ] {
+        let mut node = for_both();
+        let turn = node.receive(ALICE, invite_with(1, before));
+        assert_eq!(
+            (breadth(&turn.only(BOB)), breadth(&turn.only(CAROL))),
+            (vec![bob.into()], vec![carol.into()])
+        );
+    }
+    for value in [0, 1] {
+        let mut node = for_both();
+        let turn = node.receive(ALICE, invite_with(1, &format!("Max-Breadth: {value}\r\n")));
+        assert_eq!((turn.lines(ALICE).last().unwrap().as_str(), turn.to(BOB).len()), ("440", 0));
+    }
+    let mut node = Node::for_bob();
+    let turn = node.receive(ALICE, invite_with(1, "Max-Breadth: 1\r\n"));
+    assert_eq!(breadth(&turn.only(BOB)), ["1"]);
 }
 
 #[test]

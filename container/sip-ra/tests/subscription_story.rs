@@ -67,6 +67,25 @@ fn nobody_else_notifies_and_nothing_goes_where_its_sender_wants() {
     node.receive(BOB, elsewhere).only(ALICE);
 }
 
+/// What was answered is kept for who did not get the answer, and not in the way of what follows.
+#[test]
+fn a_busy_subscription_is_served_on() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, subscribe()).only(BOB);
+    node.receive(BOB, bob_answers(&at_bob, 200));
+    for cseq in 1..=40 {
+        let at_alice = node.receive(BOB, notify(&at_bob, cseq)).only(ALICE);
+        let ok = answer(&at_alice, 200, "", ALICE_CONTACT);
+        assert_eq!(node.receive(ALICE, ok).lines(BOB), ["200"], "{cseq}");
+    }
+    // Those that wait for an answer are not forgotten.
+    let refused = (41..=80).map(|cseq| node.receive(BOB, notify(&at_bob, cseq)).lines(BOB));
+    let refused = refused.filter(|lines| *lines == ["503"]).count();
+    assert_eq!(refused, 40 - 16);
+    node.wait(60_000);
+    assert_eq!(node.living_activities(), 0);
+}
+
 /// No service is asked within these dialogs, so the names are those of the SUBSCRIBE, which
 /// had to prove its own.
 #[test]

@@ -225,6 +225,20 @@ fn a_call_whose_answer_is_not_acknowledged_yet_is_ended_with_the_ack() {
     }
 }
 
+/// A BYE might overtake the 2xx all the same.
+#[test]
+fn what_follows_an_early_answer_is_no_acknowledgement_of_the_2xx() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    let early = Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 183)).only(ALICE));
+    let prack = node.receive(ALICE, early.by_alice("PRACK", 2)).only(BOB);
+    node.receive(BOB, bob_answers(&prack, 200));
+    let dialog = Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 200)).only(ALICE));
+    node.receive(ALICE, dialog.by_alice("PRACK", 3));
+    assert!(node.command(&SipCommand::HangUp).expect("it is up").sent.is_empty());
+    assert_eq!(node.receive(ALICE, dialog.by_alice("ACK", 1)).lines(ALICE), ["BYE"]);
+}
+
 #[test]
 fn a_call_is_ended_once() {
     let Call { mut node, .. } = call();

@@ -90,6 +90,7 @@ pub fn edited(request: &[u8]) -> Vec<u8> {
     let mut edit = Edit::new(&message);
     edit.request_uri(BOB_CONTACT).remove("Route");
     edit.max_forwards(message.max_forwards().map_or(70, |hops| hops - 1));
+    edit.set("Max-Breadth", "60");
     edit.push_via(&format!("SIP/2.0/UDP {BALANCER};branch=z9hG4bK1;rport"));
     if message.method() == Some("INVITE") {
         edit.push_record_route(&format!("<sip:{BALANCER};lr;c=1>"));
@@ -216,8 +217,9 @@ fn take(headers: &mut Vec<Vec<u8>>, start: &str) {
     headers.remove(found.unwrap_or_else(|| panic!("no {start}")));
 }
 
-/// Start line, Via, Max-Forwards, Record-Route and Route are as RFC 3261 §16.6 says, and
-/// Session-Expires as RFC 4028 §8 does; every other byte is as it came.
+/// Start line, Via, Max-Forwards, Record-Route and Route are as RFC 3261 §16.6 says,
+/// Session-Expires as RFC 4028 §8 does, and Max-Breadth as RFC 5393 §5.3.3 does; every other byte
+/// is as it came.
 #[track_caller]
 fn assert_unharmed(before: &[u8], after: &[u8]) {
     let (mut before, mut after) = (cut(before), cut(after));
@@ -234,6 +236,7 @@ fn assert_unharmed(before: &[u8], after: &[u8]) {
             take(&mut after.headers, "Session-Expires: 1800\r\n");
         }
     }
+    take(&mut after.headers, "Max-Breadth: 60\r\n");
     before.headers.retain(|line| !is(line, "Route"));
     match before.headers.iter_mut().find(|line| is(line, "Max-Forwards")) {
         Some(line) => *line = one_hop_less(line),

@@ -1,0 +1,221 @@
+//! An end that was moved to another address, by itself or, to talk on unbilled, by the other one:
+//! it is asked, hears of the end and can hang up at each place where it was.
+
+mod harness;
+
+use harness::phone::{ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, Dialog, answer, bob_answers, invite};
+use harness::{Node, Turn, parse};
+use resilee_sip_api::{Ended, SipCommand};
+use resilee_sip_proto::HeaderName;
+use std::time::Duration;
+
+/// Where they play somebody who has moved.
+const MALLORY: &str = "203.0.113.66:5060";
+
+fn answered_call(node: &mut Node) -> Dialog {
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 200)).only(ALICE))
+}
+
+/// The BYE of ours that goes to this address.
+#[track_caller]
+fn our_bye(turn: &Turn, address: &str) -> String {
+    let byes: Vec<_> = turn.to(address).into_iter().filter(|it| it.starts_with("BYE ")).collect();
+    assert_eq!(byes.len(), 1, "{:?}", turn.sent);
+    assert_eq!(parse(&byes[0]).values(HeaderName::Via).len(), 1);
+    byes[0].clone()
+}
+
+/// Time passes until that is so, an hour at most.
+#[track_caller]
+fn wait_for(node: &mut Node, is_so: impl Fn(&Turn) -> bool) -> Turn {
+    let mut turns = (0..36_000).map(|_| node.wait(100));
+    turns.find(is_so).expect("within an hour")
+}
+
+/// Alice plays a Bob who has moved, and accepts it herself.
+fn alice_moves_bob(node: &mut Node, dialog: &Dialog) {
+    let update = dialog.by_bob("UPDATE", 1).replace(BOB_CONTACT, "sip:bob@203.0.113.66:5060");
+    let at_alice = node.receive(MALLORY, update).only(ALICE);
+    node.receive(ALICE, answer(&at_alice, 200, "", ALICE_CONTACT));
+}
+
+#[test]
+fn a_callee_who_was_moved_away_by_the_caller_hears_of_her_bye() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    alice_moves_bob(&mut node, &dialog);
+    let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(MALLORY);
+    let turn = node.receive(MALLORY, bob_answers(&bye, 200));
+    assert_eq!(turn.types(), ["sip.ended"]);
+    assert_eq!(parse(&our_bye(&turn, BOB)).request_uri(), Some(BOB_CONTACT));
+}
+
+#[test]
+fn a_callee_in_whose_name_the_caller_hangs_up_hears_of_it() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    alice_moves_bob(&mut node, &dialog);
+    let bye = node.receive(MALLORY, dialog.by_bob("BYE", 2)).only(ALICE);
+    let turn = node.receive(ALICE, answer(&bye, 200, "", ALICE_CONTACT));
+    assert_eq!(turn.types(), ["sip.ended"]);
+    let bye = our_bye(&turn, BOB);
+    assert_eq!(
+        (parse(&bye).from_tag().unwrap(), parse(&bye).to_tag().unwrap()),
+        ("a".into(), "b".into())
+    );
+}
+
+/// Bob plays an Alice who has moved, and accepts it himself.
+fn bob_moves_alice(node: &mut Node, dialog: &Dialog) {
+    let update = dialog.by_alice("UPDATE", 2).replace(ALICE_CONTACT, "sip:alice@203.0.113.66:5060");
+    let at_bob = node.receive(MALLORY, update).only(BOB);
+    node.receive(BOB, bob_answers(&at_bob, 200));
+}
+
+#[test]
+fn an_end_that_was_moved_away_by_the_other_one_can_hang_up() {
+    for dies in [false, true] {
+        let mut node = Node::for_bob();
+        let dialog = answered_call(&mut node);
+        bob_moves_alice(&mut node, &dialog);
+        if dies {
+            node.take_over();
+        }
+        let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
+        let turn = node.receive(BOB, bob_answers(&bye, 200));
+        assert_eq!((turn.types(), turn.lines(ALICE)[0].as_str()), (vec!["sip.ended"], "200"));
+
+        let mut node = Node::for_bob();
+        let dialog = answered_call(&mut node);
+        alice_moves_bob(&mut node, &dialog);
+        if dies {
+            node.take_over();
+        }
+        let bye = node.receive(BOB, dialog.by_bob("BYE", 2)).only(ALICE);
+        let turn = node.receive(ALICE, answer(&bye, 200, "", ALICE_CONTACT));
+        assert_eq!((turn.types(), turn.lines(BOB)[0].as_str()), (vec!["sip.ended"], "200"));
+    }
+}
+
+/// The contact of the set-up counts as well, from which it may send.
+#[test]
+fn an_end_that_was_moved_away_can_hang_up_from_the_address_that_its_contact_named() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    let ok = answer(&at_bob, 200, "b", "sip:bob@203.0.113.7:5062");
+    let dialog = Dialog::of(&node.receive(BOB, ok).only(ALICE));
+    let update = dialog.by_bob("UPDATE", 1).replace("203.0.113.7:5062", "203.0.113.66");
+    let at_alice = node.receive(MALLORY, update).only(ALICE);
+    node.receive(ALICE, answer(&at_alice, 200, "", ALICE_CONTACT));
+    node.receive("203.0.113.7:5062", dialog.by_bob("BYE", 2)).only(ALICE);
+}
+
+#[test]
+fn a_callee_who_was_moved_away_hears_that_the_server_ends_the_call() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    alice_moves_bob(&mut node, &dialog);
+    node.take_over();
+    node.receive(ALICE, dialog.by_alice("ACK", 1));
+    let turn = node.command(&SipCommand::HangUp).expect("it is up");
+    let branches = [ALICE, BOB, MALLORY].map(|end| {
+        let bye = our_bye(&turn, end);
+        parse(&bye).top_via().branch().expect("a branch").to_owned()
+    });
+    assert_ne!(branches[1], branches[2]);
+    let hears_nobody = |turn: &Turn, end: &str| assert!(turn.to(end).is_empty(), "{end}");
+    // Each has its own answer.
+    let answered = node.receive(BOB, bob_answers(&our_bye(&turn, BOB), 200));
+    hears_nobody(&answered, BOB);
+    let later = node.wait(1_000);
+    hears_nobody(&later, BOB);
+    assert_eq!(later.lines(MALLORY)[0], "BYE");
+}
+
+/// Alice says from there that there is no such call, and has it billed up to the UPDATE.
+#[test]
+fn a_callee_who_was_moved_away_is_asked_where_he_was() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    node.receive(ALICE, dialog.by_alice("ACK", 1));
+    alice_moves_bob(&mut node, &dialog);
+    for _ in 0..2 {
+        let asked = wait_for(&mut node, |turn| !turn.to(BOB).is_empty());
+        node.receive(MALLORY, bob_answers(&asked.only(MALLORY), 481));
+        node.receive(BOB, bob_answers(&asked.only(BOB), 200));
+        node.receive(ALICE, answer(&asked.only(ALICE), 200, "", ALICE_CONTACT));
+        assert_eq!(node.count("sip.ended"), 0);
+    }
+    let proven = node.now;
+    // Nobody is there any more.
+    let ended = wait_for(&mut node, |turn| !turn.types().is_empty());
+    assert!(ended.event::<Ended>().at >= proven);
+}
+
+/// A phone that has changed its network is where it is now, and no earlier place is forgotten.
+#[test]
+fn a_callee_who_had_moved_himself_before_he_was_moved_away_hears_of_the_end() {
+    const BOB_ON_LTE: &str = "192.0.2.21:5060";
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    let at_alice = node.receive(BOB_ON_LTE, dialog.by_bob("UPDATE", 1)).only(ALICE);
+    node.receive(ALICE, answer(&at_alice, 200, "", ALICE_CONTACT));
+    let update = dialog.by_bob("UPDATE", 2).replace(BOB_CONTACT, "sip:bob@203.0.113.66:5060");
+    let at_alice = node.receive(MALLORY, update).only(ALICE);
+    node.receive(ALICE, answer(&at_alice, 200, "", ALICE_CONTACT));
+    node.take_over();
+    let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(MALLORY);
+    let turn = node.receive(MALLORY, bob_answers(&bye, 200));
+    our_bye(&turn, BOB_ON_LTE);
+    our_bye(&turn, BOB);
+}
+
+#[test]
+fn an_end_cannot_be_moved_until_its_own_place_is_forgotten() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    let moved = |node: &mut Node, cseq, from: &str| {
+        let turn = node.receive(from, dialog.by_bob("UPDATE", cseq));
+        if turn.lines(from) == ["403"] {
+            return false;
+        }
+        node.receive(ALICE, answer(&turn.only(ALICE), 200, "", ALICE_CONTACT));
+        node.wait(40_000);
+        true
+    };
+    for number in 1..=8 {
+        assert!(moved(&mut node, number, &format!("203.0.113.{number}:5060")), "{number}");
+    }
+    assert!(!moved(&mut node, 9, "203.0.113.9:5060"));
+    // A NAT that gives it another port each time does not end its call.
+    for number in 10..30 {
+        assert!(moved(&mut node, number, &format!("203.0.113.8:{number}")), "{number}");
+    }
+    let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only("203.0.113.8:29");
+    let turn = node.receive("203.0.113.8:29", bob_answers(&bye, 200));
+    our_bye(&turn, BOB);
+}
+
+/// Bob gets paid for each minute: he challenges her BYE, and answers for her from then on.
+#[test]
+fn whose_bye_was_challenged_is_asked_where_it_came_from() {
+    for dies in [false, true] {
+        let mut node = Node::for_bob();
+        let dialog = answered_call(&mut node);
+        bob_moves_alice(&mut node, &dialog);
+        let bye = node.receive(ALICE, dialog.by_alice("BYE", 3)).only(BOB);
+        let hung_up_at = node.now;
+        node.receive(BOB, bob_answers(&bye, 401));
+        if dies {
+            node.take_over();
+        }
+        let asked = node.wait(32_000);
+        node.receive(BOB, bob_answers(&asked.only(BOB), 200));
+        node.receive(MALLORY, answer(&asked.only(MALLORY), 200, "", ALICE_CONTACT));
+        let gone = answer(&asked.only(ALICE), 481, "", ALICE_CONTACT);
+        let turn = node.receive(ALICE, gone);
+        assert!(turn.event::<Ended>().at <= hung_up_at + Duration::from_secs(33));
+        our_bye(&turn, BOB);
+    }
+}
