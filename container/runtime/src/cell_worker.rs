@@ -4,8 +4,9 @@
 //! idle. A handler that never returns stalls its worker only, until the core gives its delivery
 //! up: then another thread takes the worker's place, and the thread that hangs is left to itself.
 
-use crate::sbb_entity::{Reply, Run, Running, SbbEntityActor};
+use crate::sbb_entity::{Handed, Reply, Run, Running, SbbEntityActor};
 use crate::slee::Feed;
+use actix::dev::channel::channel;
 use actix::{Actor, Addr, Arbiter, AsyncContext, Context, Handler, Recipient};
 use resilee_core::Fate;
 use resilee_sbb::{CellId, Deliver, DeliveryId, EntityId, LinkedSbb, Outcome};
@@ -58,7 +59,7 @@ struct Unanswered {
     worker: usize,
     /// It was overdue once, and still waited for its thread.
     waited: bool,
-    deliver: Arc<Deliver>,
+    handed: Arc<Handed>,
     reply: (u64, Recipient<Feed>),
     call: Span,
 }
@@ -77,10 +78,10 @@ impl CellWorkers {
 
     /// Runs a delivery of the core of `run`; the answer goes to `to`.
     pub fn deliver(&mut self, run: u64, deliver: Box<Deliver>, to: Recipient<Feed>, call: Span) {
-        let deliver: Arc<Deliver> = Arc::from(deliver);
         let worker = self.worker(deliver.entity.cell);
         let key = (run, deliver.id);
-        let unanswered = Unanswered { worker, waited: false, deliver, reply: (run, to), call };
+        let handed = Arc::new(Handed::new(*deliver));
+        let unanswered = Unanswered { worker, waited: false, handed, reply: (run, to), call };
         self.workers[worker].send(&unanswered);
         self.unanswered.insert(key, unanswered);
     }
@@ -103,6 +104,8 @@ impl CellWorkers {
             None if !std::mem::replace(&mut unanswered.waited, true) => {
                 return Fate::Early(WAITING_GRACE);
             }
+            // It has begun in this moment.
+            None if !unanswered.handed.withdraw() => return Fate::Early(may_run),
             None => {
                 self.unanswered.remove(&key);
                 return Fate::Waited;
@@ -118,6 +121,8 @@ impl CellWorkers {
         }
         for waiting in self.unanswered.values_mut().filter(|waiting| waiting.worker == index) {
             waiting.waited = false;
+            // The other thread may come back to it.
+            waiting.handed.try_again();
             self.workers[index].send(waiting);
         }
         let hanging = self.abandoned.len();
@@ -133,9 +138,13 @@ impl CellWorkers {
     }
 
     /// Another run of the node begins: its core waits for nothing of this one, and would not know
-    /// of a handler that hangs. So a thread that is still at work is left to itself.
+    /// of a handler that hangs. So a thread that is still at work is left to itself, and what has
+    /// not begun is not run.
     pub fn forget(&mut self) {
-        self.unanswered.clear();
+        for waiting in std::mem::take(&mut self.unanswered).into_values() {
+            // One that has begun is found at work below.
+            let _ = waiting.handed.withdraw();
+        }
         self.told = 0;
         for index in 0..self.workers.len() {
             if !self.workers[index].running.is_idle() {
@@ -169,16 +178,20 @@ impl Worker {
     fn start(services: &BTreeMap<&'static str, LinkedSbb>, actors_max: usize) -> Self {
         let (arbiter, services) = (Arbiter::new(), services.clone());
         let worker = CellWorker { services, entities: BTreeMap::new(), actors_max };
-        let address = CellWorker::start_in_arbiter(&arbiter.handle(), move |_| worker);
-        Worker { arbiter, address, running: Arc::default() }
+        // Not by `start_in_arbiter`: until the actor has started it refuses all but 16 of what
+        // waits for a fresh thread.
+        let (sender, receiver) = channel(MAILBOX_MAX);
+        let starts = arbiter.spawn_fn(move || drop(Context::with_receiver(receiver).run(worker)));
+        assert!(starts, "the arbiter has not been stopped");
+        Worker { arbiter, address: Addr::new(sender), running: Arc::default() }
     }
 
     fn send(&self, unanswered: &Unanswered) {
-        let Unanswered { deliver, reply: (run, to), call, .. } = unanswered;
-        let reply = Reply::new(*run, deliver.id, to.clone());
-        let (deliver, call, running) = (deliver.clone(), call.clone(), self.running.clone());
+        let Unanswered { handed, reply: (run, to), call, .. } = unanswered;
+        let reply = Reply::new(*run, handed.clone(), to.clone());
+        let (call, running) = (call.clone(), self.running.clone());
         // A delivery that is refused is dropped, and its reply answers for it.
-        let _ = self.address.try_send(Run { deliver, reply, call, running });
+        let _ = self.address.try_send(Run { reply, call, running });
     }
 }
 
@@ -211,7 +224,6 @@ impl Actor for CellWorker {
     type Context = Context<Self>;
 
     fn started(&mut self, context: &mut Self::Context) {
-        context.set_mailbox_capacity(MAILBOX_MAX);
         context.run_interval(SWEEP, |worker, _| worker.sweep(Instant::now()));
     }
 }
@@ -220,8 +232,9 @@ impl Handler<Run> for CellWorker {
     type Result = ();
 
     fn handle(&mut self, run: Run, _: &mut Self::Context) {
-        let service = run.deliver.service;
-        let Some(actor) = self.actor(run.deliver.root(), service) else {
+        let deliver = run.reply.deliver();
+        let service = deliver.service;
+        let Some(actor) = self.actor(deliver.root(), service) else {
             let reason = format!("the service {service} is not deployed");
             return run.reply.answer(Outcome::RolledBack { reason, effects: Vec::new() });
         };

@@ -30,12 +30,54 @@ impl Actor for SbbEntityActor {
     }
 }
 
-/// One delivery on its way to its actor.
+/// A delivery, which may be handed to one thread after another: only the last one runs it.
+#[derive(Debug)]
+pub(crate) struct Handed {
+    /// The delivery.
+    pub deliver: Deliver,
+    /// The attempt that may run it and answer; with [`BEGUN`] once it does.
+    attempt: AtomicU64,
+}
+
+/// A flag beside the number of an attempt.
+const BEGUN: u64 = 1 << 63;
+
+impl Handed {
+    /// A delivery that nobody has begun.
+    pub fn new(deliver: Deliver) -> Self {
+        Handed { deliver, attempt: AtomicU64::new(0) }
+    }
+
+    /// The number of the attempt that counts.
+    pub fn attempt(&self) -> u64 {
+        self.attempt.load(Ordering::Acquire) & !BEGUN
+    }
+
+    /// The attempt up to now neither runs nor answers any more.
+    pub fn try_again(&self) {
+        self.attempt.store(self.attempt() + 1, Ordering::Release);
+    }
+
+    /// The same, if its handler has not begun; false if it has.
+    pub fn withdraw(&self) -> bool {
+        let attempt = self.attempt();
+        self.change(attempt, attempt + 1)
+    }
+
+    /// True if this attempt may run the handler now.
+    fn begin(&self, attempt: u64) -> bool {
+        self.change(attempt, attempt | BEGUN)
+    }
+
+    fn change(&self, from: u64, to: u64) -> bool {
+        self.attempt.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
+
+/// One attempt at a delivery on its way to its actor.
 #[derive(Debug)]
 pub(crate) struct Run {
-    /// The delivery.
-    pub deliver: Arc<Deliver>,
-    /// Where its answer goes.
+    /// What is run, and where its answer goes.
     pub reply: Reply,
     /// Span of the call in the log.
     pub call: Span,
@@ -98,10 +140,15 @@ impl Handler<Run> for SbbEntityActor {
     type Result = ();
 
     fn handle(&mut self, run: Run, _: &mut Self::Context) {
-        run.running.begin(run.deliver.id);
-        let outcome = run.call.in_scope(|| invoke(&self.sbb, &run.deliver));
+        let Reply { handed, attempt, .. } = &run.reply;
+        // Before it is known whether it may: who withdraws it must see that it runs.
+        run.running.begin(handed.deliver.id);
+        let may_run = handed.begin(*attempt);
+        let outcome = may_run.then(|| run.call.in_scope(|| invoke(&self.sbb, &handed.deliver)));
         run.running.end();
-        run.reply.answer(outcome);
+        if let Some(outcome) = outcome {
+            run.reply.answer(outcome);
+        }
     }
 }
 
@@ -118,18 +165,26 @@ fn invoke(sbb: &LinkedSbb, deliver: &Deliver) -> Outcome {
     outcome
 }
 
-/// Answers a delivery exactly once: if it is dropped unanswered, by a roll back.
+/// Answers a delivery exactly once: if it is dropped unanswered, by a roll back. Of an attempt that
+/// counts no more there is no answer.
 #[derive(Debug)]
 pub(crate) struct Reply {
     run: u64,
-    delivery: DeliveryId,
+    handed: Arc<Handed>,
+    attempt: u64,
     to: Option<Recipient<Feed>>,
 }
 
 impl Reply {
-    /// The answer to `delivery` of the core of `run`.
-    pub fn new(run: u64, delivery: DeliveryId, to: Recipient<Feed>) -> Self {
-        Reply { run, delivery, to: Some(to) }
+    /// The answer of this attempt, to the core of `run`.
+    pub fn new(run: u64, handed: Arc<Handed>, to: Recipient<Feed>) -> Self {
+        let attempt = handed.attempt();
+        Reply { run, handed, attempt, to: Some(to) }
+    }
+
+    /// What is to be answered.
+    pub fn deliver(&self) -> &Deliver {
+        &self.handed.deliver
     }
 
     /// Gives the answer.
@@ -138,9 +193,11 @@ impl Reply {
     }
 
     fn send(&mut self, outcome: Outcome) {
-        if let Some(to) = self.to.take() {
+        if let Some(to) = self.to.take()
+            && self.handed.attempt() == self.attempt
+        {
             // Not refused by a full mailbox: there is one answer for each delivery.
-            let input = Input::Outcome { delivery: self.delivery, outcome };
+            let input = Input::Outcome { delivery: self.handed.deliver.id, outcome };
             to.do_send(Feed::inside(self.run, input));
         }
     }

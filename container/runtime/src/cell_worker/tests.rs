@@ -13,6 +13,8 @@ use std::sync::{Condvar, Mutex};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+mod attempts;
+
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Panics on its second event.
@@ -65,9 +67,8 @@ fn deliver(id: u64, service: &'static str) -> Box<Deliver> {
 }
 
 fn run(deliver: Box<Deliver>, to: &Recipient<Feed>) -> Run {
-    let reply = Reply::new(0, deliver.id, to.clone());
-    let (deliver, running) = (Arc::from(deliver), Arc::default());
-    Run { deliver, reply, call: Span::none(), running }
+    let reply = Reply::new(0, Arc::new(Handed::new(*deliver)), to.clone());
+    Run { reply, call: Span::none(), running: Arc::default() }
 }
 
 fn hand(workers: &mut CellWorkers, deliver: Box<Deliver>, to: &Recipient<Feed>) {
