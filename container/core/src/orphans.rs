@@ -270,6 +270,9 @@ impl Core {
     /// Commits rows in the name of a cell that has nothing else, with what may leave behind them.
     pub(crate) fn commit_rows(&mut self, cell: CellId, rows: Vec<RowChange>, egress: Vec<Egress>) {
         let number = self.gate.next_commit();
+        if !rows.is_empty() {
+            self.rows_commit = number;
+        }
         let commit = Commit { rows, egress, ..Commit::empty(number, cell) };
         self.apply_rows(&commit.rows);
         self.replicate(&Update::Commit(commit.clone()), number);

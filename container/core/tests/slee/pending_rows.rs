@@ -264,40 +264,45 @@ impl Sbb for Clerk {
 
     fn on_event(&mut self, cx: &mut Context<'_>, event: &Event) -> Result<(), Failure> {
         match word(event)?.as_str() {
-            "look" => cx.send(&format!("{:?}", cx.row::<u64>("accounts", "ann")?)),
+            "look at ann" => {
+                let row = cx.row::<u64>("accounts", "ann")?;
+                cx.send(&format!("{:?}", row.map(|row| encode(&row).expect("plain data"))))
+            }
+            "look at hall" => {
+                let row = cx.row::<Profile>("phones", "hall")?;
+                cx.send(&format!("{:?}", row.map(|row| encode(&row).expect("plain data"))))
+            }
             _ => Ok(()),
         }
     }
 }
 
-/// `docs/slee.md`: if the node dies before, nobody has heard anything of it.
-#[test]
-fn what_a_call_says_of_a_row_outlives_the_node_that_wrote_it() {
+/// A pair with a clerk in `c2`, and the node that owns the tables.
+fn pair_with_clerk() -> (Pair, usize) {
     script::clear();
-    let mut pair = Pair::of(&[LinkedSbb::of::<Clerk>(), SERVICES[2]], Tables::default()).whole();
-    selects("chooser", |_, _| Ok(InitialEvent::by().custom_name("all")));
-    // Who does it again after a takeover writes another number.
-    on("chooser", "pay", |_, cx| {
-        let number = cx.random();
-        cx.put_row("accounts", "ann", &number)
-    });
+    let services = [LinkedSbb::of::<Clerk>(), LinkedSbb::of::<Book>(), SERVICES[2]];
+    let mut pair = Pair::of(&services, Tables::default()).whole();
     let owner = pair.tables_owner();
     pair.say(owner, "c1 start");
     pair.say(owner, "c2 start; fire begin 1 begin");
     pair.nodes[owner].sent.clear();
+    (pair, owner)
+}
+
+/// The row as the clerk says it, once the owner has just written it and only he has it: he dies
+/// before he can tell anybody. What the clerk has said then is what there is afterwards.
+fn clerk_says_what_outlives(mut pair: Pair, owner: usize, look: &str, (table, key): (&str, &str)) {
     let row = |pair: &Pair, node: usize| {
         let core = pair.nodes[node].core.as_ref().expect("it lives");
-        let row = core.tables().get("accounts", "ann");
-        row.map(|row| decode::<u64>(row).expect("a number"))
+        core.tables().get(table, key).map(|row| row.to_vec())
     };
-    pair.begin_to_say(owner, "c1 fire choose 1 pay");
     while row(&pair, owner).is_none() {
         assert!(pair.is_busy());
         pair.deliver(1);
     }
     // What the owner has just told its backup is lost with it.
     pair.lose_all();
-    pair.begin_to_say(owner, "c2 fire tick 1 look");
+    pair.begin_to_say(owner, &format!("c2 fire tick 1 {look}"));
     while pair.is_busy() && pair.nodes[owner].sent.is_empty() {
         pair.deliver(1);
     }
@@ -308,6 +313,28 @@ fn what_a_call_says_of_a_row_outlives_the_node_that_wrote_it() {
     pair.pass_ms(2_000);
     let held = format!("c2 {:?}", row(&pair, 1 - owner));
     assert!(said.iter().all(|said| *said == held), "said {said:?}, and what there is is {held}");
+}
+
+/// `docs/slee.md`: if the node dies before, nobody has heard anything of it.
+#[test]
+fn what_a_call_says_of_a_row_outlives_the_node_that_wrote_it() {
+    let (mut pair, owner) = pair_with_clerk();
+    selects("chooser", |_, _| Ok(InitialEvent::by().custom_name("all")));
+    // Who does it again after a takeover writes another number.
+    on("chooser", "pay", |_, cx| {
+        let number = cx.random();
+        cx.put_row("accounts", "ann", &number)
+    });
+    pair.begin_to_say(owner, "c1 fire choose 1 pay");
+    clerk_says_what_outlives(pair, owner, "look at ann", ("accounts", "ann"));
+}
+
+/// The same of a row that an operator wrote.
+#[test]
+fn what_a_call_says_of_a_profile_outlives_the_node_that_wrote_it() {
+    let (mut pair, owner) = pair_with_clerk();
+    pair.ask(owner, put_hall(7));
+    clerk_says_what_outlives(pair, owner, "look at hall", ("phones", "hall"));
 }
 
 /// `docs/profiles.md`: `unique` (no two profiles have the value).
