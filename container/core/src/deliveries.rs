@@ -340,19 +340,21 @@ impl Core {
                 && entity.convergence_name.as_deref() == Some(convergence_name.as_str())
         };
         let known = cell.entities.iter().find(|(_, entity)| named(entity)).map(|(n, _)| *n);
+        let routing = cell.turn.as_ref().and_then(|turn| turn.current.as_ref());
+        let Some(routing) = routing else { return };
+        let activity = routing.event.activity.number;
+        // A service that stops starts nothing new, whatever its selector says.
+        let entrance = &self.life_cycles.entrances[awaiting.service];
+        let admitted = entrance.admits(cell, activity);
+        // Nor does it take over what another version of it serves, or is to serve.
+        let gives_way = entrance.open && !admitted || self.life_cycles.is_replaced(service);
         if let Some(kept) = cell.kept_root(service, &convergence_name).filter(|_| known.is_none()) {
             // It is created by an event that is tried again: this one follows behind.
-            let routing = cell.turn.as_ref().and_then(|turn| turn.current.as_ref());
-            if routing.is_some_and(|routing| !routing.delivered.contains(&kept)) {
+            if !gives_way && !routing.delivered.contains(&kept) {
                 self.keep_behind(now, id, kept);
             }
             return;
         }
-        let routing = cell.turn.as_ref().and_then(|turn| turn.current.as_ref());
-        let Some(activity) = routing.map(|routing| routing.event.activity.number) else { return };
-        // A service that stops starts nothing new, whatever its selector says.
-        let entrance = &self.life_cycles.entrances[awaiting.service];
-        let admitted = entrance.admits(cell, activity);
         let Some(known) = known else {
             if !admitted {
                 return cell.decline(!entrance.open);
@@ -361,8 +363,6 @@ impl Core {
             turn.new_root_name = Some(convergence_name);
             return self.deliver(now, id, Recipient::Root { service: awaiting.service });
         };
-        // Nor does it take over what another version of it serves, or is to serve.
-        let gives_way = entrance.open && !admitted || self.life_cycles.is_replaced(service);
         if let Some(context) = cell.activities.get_mut(&activity).filter(|_| !gives_way)
             && context.attached.insert(known)
             && let Some(turn) = cell.turn.as_mut()

@@ -243,3 +243,53 @@ fn what_was_replaced_gets_no_activity_of_the_new_one_by_a_root_entity_of_the_cal
     pair.say(0, "c1 fire choose 2 more; fire tick 2 news");
     assert_eq!(take_trace(), ["chooser is asked about more", "alpha2 news"]);
 }
+
+/// The root entity of the call is still to come: its first event waits to be tried again.
+fn patient_waits(pair: &mut Pair, activity: u32) {
+    on("patient", "first", |_, _| fail());
+    pair.say(0, &format!("c1 start; fire wait {activity} first"));
+    on("patient", "first", |_, _| Ok(()));
+}
+
+/// The same of a root entity whose first event waits to be tried again.
+#[test]
+fn what_replaces_a_service_does_not_get_the_old_ones_activity_by_a_root_entity_to_come() {
+    script::clear();
+    let mut pair = Pair::up();
+    selects("patient", |_, _| Ok(InitialEvent::by().cell()));
+    want(&mut pair, &[], &["patient", "beta"]);
+    pair.say(0, "c1 start; fire begin 1 begin");
+    want(&mut pair, &["patient"], &["alpha"]);
+    patient_waits(&mut pair, 2);
+    take_trace();
+    pair.say(0, "c1 fire wait 1 more; fire wait 2 behind");
+    pair.pass_ms(2_000);
+    let asked = ["patient is asked about more", "patient is asked about behind"];
+    assert_eq!(take_trace(), [asked, ["patient2 first", "patient2 behind"]].concat());
+    pair.say(0, "c1 fire tick 1 news; fire tick 2 news");
+    assert_eq!(take_trace(), ["alpha1 news", "patient2 news"]);
+}
+
+/// And the other way round. It has another root entity in the call, so that it is still asked.
+#[test]
+fn what_was_replaced_gets_no_activity_of_the_new_one_by_a_root_entity_to_come() {
+    script::clear();
+    let mut pair = Pair::up();
+    selects("patient", |word, _| {
+        let by = InitialEvent::by();
+        Ok(if word == "other" { by.activity_context() } else { by.cell() })
+    });
+    want(&mut pair, &[], &["alpha", "beta"]);
+    pair.say(0, "c1 start; fire wait 1 other");
+    patient_waits(&mut pair, 2);
+    want(&mut pair, &["alpha"], &["patient"]);
+    pair.say(0, "c1 start; fire begin 3 begin");
+    take_trace();
+    pair.say(0, "c1 fire wait 3 more; fire wait 2 behind");
+    pair.pass_ms(2_000);
+    let trace = take_trace();
+    let patient: Vec<_> = trace.iter().filter(|line| line.starts_with("patient2")).collect();
+    assert_eq!(patient, ["patient2 first", "patient2 behind"], "{trace:?}");
+    pair.say(0, "c1 fire tick 3 news");
+    assert_eq!(take_trace(), ["alpha3 news"]);
+}
