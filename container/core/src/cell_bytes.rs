@@ -19,7 +19,7 @@ use crate::commit::{Activity, Entity, Retry};
 use crate::event_router::Turn;
 use crate::limits::Limits;
 use crate::ties::RootName;
-use resilee_sbb::{Effect, EntityState, Event};
+use resilee_sbb::{CLUSTER_NAMES, Effect, EntityState, Event};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a part, or an entry of one, takes besides its contents.
@@ -83,26 +83,41 @@ impl Cell {
         removed: &[u32],
         effects: &[Effect],
     ) -> (usize, usize) {
-        let (mut grown, mut shrunk) = (0, 0);
-        for state in entities {
+        // It names whole trees, and what is below in them as well.
+        let below: BTreeSet<_> = removed.iter().flat_map(|it| self.subtree(*it)).collect();
+        let gone = below.iter().filter_map(|entity| self.entities.get(entity));
+        let timers = self.timers.keys().filter(|(owner, _)| below.contains(owner)).count();
+        let mut shrunk = gone.map(|entity| of_entity(entity)).sum::<usize>() + timers * PART_BYTES;
+        let mut grown = 0;
+        for state in entities.iter().filter(|state| !below.contains(&state.number)) {
             grown += state.state.bytes.len();
             match self.entities.get(&state.number) {
                 Some(known) => shrunk += known.state.bytes.len(),
                 None => grown += PART_BYTES,
             }
         }
-        // It names whole trees, and what is below in them as well.
-        let below: BTreeSet<_> = removed.iter().flat_map(|it| self.subtree(*it)).collect();
-        let gone = below.iter().filter_map(|entity| self.entities.get(entity));
-        shrunk += gone.map(|entity| of_entity(entity)).sum::<usize>();
         // Set twice, an attribute has the value that it was set to last.
         let mut attributes = BTreeMap::new();
-        for effect in effects {
+        for (at, effect) in effects.iter().enumerate() {
             match effect {
+                // So do timers and masks.
+                effect if has_successor(effect, &effects[at + 1..]) => {}
+                Effect::SetTimer { entity, .. }
+                | Effect::CancelTimer { entity, .. }
+                | Effect::Mask { entity, .. }
+                    if below.contains(entity) => {}
                 Effect::SetAttribute { activity, name, value } => {
                     attributes.insert((*activity, name.as_str()), value.len());
                 }
-                Effect::StartActivity { .. } | Effect::SetTimer { .. } => grown += PART_BYTES,
+                Effect::StartActivity { .. } => grown += PART_BYTES,
+                Effect::SetTimer { entity, timer, .. } => {
+                    let is_new = !self.timers.contains_key(&(*entity, *timer));
+                    grown += if is_new { PART_BYTES } else { 0 };
+                }
+                Effect::CancelTimer { entity, timer } => {
+                    let is_there = self.timers.contains_key(&(*entity, *timer));
+                    shrunk += if is_there { PART_BYTES } else { 0 };
+                }
                 Effect::BindName { name, .. } => grown += name.len(),
                 Effect::Record { journal, .. } if !self.head.recorded.contains(journal) => {
                     grown += journal.len() + PART_BYTES;
@@ -120,6 +135,10 @@ impl Cell {
                     // Of another cell's activity it is posted; else it is no part of this cell.
                     grown += if self.ties.is_empty() { 0 } else { payload.len() };
                 }
+                Effect::FireAtName { name, payload, .. } => {
+                    grown += of_name(name) + payload.len() + PART_BYTES;
+                }
+                Effect::BindClusterName { name, .. } => grown += of_name(name) + PART_BYTES,
                 _ => {}
             }
         }
@@ -158,6 +177,23 @@ fn written_by(effect: &Effect) -> usize {
     }
 }
 
+/// True if a later effect sets the same timer or mask.
+fn has_successor(effect: &Effect, later: &[Effect]) -> bool {
+    let timer_of = |effect: &Effect| match effect {
+        Effect::SetTimer { entity, timer, .. } | Effect::CancelTimer { entity, timer } => {
+            Some((*entity, *timer))
+        }
+        _ => None,
+    };
+    let mask_of = |effect: &Effect| match effect {
+        Effect::Mask { entity, activity, .. } => Some((*entity, *activity)),
+        _ => None,
+    };
+    let (timer, mask) = (timer_of(effect), mask_of(effect));
+    (timer.is_some() && later.iter().any(|it| timer_of(it) == timer))
+        || (mask.is_some() && later.iter().any(|it| mask_of(it) == mask))
+}
+
 fn of_activity(activity: &Activity) -> usize {
     let attribute =
         |(name, value): (&String, &serde_bytes::ByteBuf)| name.len() + value.len() + PART_BYTES;
@@ -182,6 +218,11 @@ fn of_mask(events: &BTreeSet<String>) -> usize {
 
 fn of_tie(root: &RootName) -> usize {
     root.service.len() + root.name.len() + PART_BYTES
+}
+
+/// The tie to the cell of a name.
+fn of_name(name: &str) -> usize {
+    CLUSTER_NAMES.len() + name.len() + PART_BYTES
 }
 
 fn of_event(event: &Event) -> usize {

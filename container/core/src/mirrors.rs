@@ -141,11 +141,13 @@ impl Cell {
 
     /// Why a delivery is rolled back: it asks for more of activities in other cells than may wait.
     pub fn refuse_posts(&self, effects: &[Effect]) -> Option<String> {
-        if self.ties.is_empty() {
-            return None;
-        }
-        let sizes: Vec<_> =
-            effects.iter().filter_map(|effect| Some(self.post_of(effect)?.1.size())).collect();
+        let size = |effect: &Effect| match effect {
+            Effect::FireAtName { payload, .. } => Some(payload.len()),
+            Effect::BindClusterName { .. } => Some(0),
+            _ if self.ties.is_empty() => None,
+            effect => Some(self.post_of(effect)?.1.size()),
+        };
+        let sizes: Vec<_> = effects.iter().filter_map(size).collect();
         let fits = sizes.is_empty() || self.has_room_for_posts(sizes.len(), sizes.iter().sum());
         (!fits).then(|| {
             "too much is asked of activities in other cells which have not heard what was asked \

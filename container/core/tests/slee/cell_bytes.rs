@@ -2,8 +2,10 @@
 
 use crate::container::Container;
 use crate::script::{ask, on, on_call, selects};
+use crate::toy::{Tick, Tock};
 use resilee_core::Limits;
-use resilee_sbb::InitialEvent;
+use resilee_sbb::{DeliveryLimits, EventPayload, InitialEvent, TimerId};
+use std::time::Duration;
 
 const BYTES_MAX: usize = 65_536;
 
@@ -74,4 +76,101 @@ fn a_root_entity_has_activities_of_other_cells_as_long_as_its_cell_has_room() {
     let mut container = tied(limits, &"n".repeat(1_000));
     assert_eq!(heard(&mut container), 7);
     assert!(container.has_alarm("has 10000 bytes and activities of other cells (limits.cell_by"));
+}
+
+/// A cell of few bytes with `alpha1` and `beta2`.
+fn small() -> Container {
+    let mut container =
+        Container::with_limits(Limits { cell_bytes_max: 10_000, ..Limits::default() });
+    container.say("c1 start; fire begin 1 begin");
+    container.trace();
+    container
+}
+
+fn rolls_back(container: &mut Container, word: &str) -> bool {
+    container.tick(word).iter().any(|line| line.contains("rolled back"))
+}
+
+/// `docs/limits.md`: they are about growth only.
+#[test]
+fn a_full_cell_may_set_a_timer_again() {
+    let mut container = small();
+    for (word, timer) in [("set", 1), ("another", 2)] {
+        on("alpha", word, move |_, cx| {
+            cx.set_timer(TimerId(timer), Duration::from_secs(9));
+            Ok(())
+        });
+    }
+    on("alpha", "in place", |_, cx| {
+        cx.cancel_timer(TimerId(1));
+        cx.set_timer(TimerId(2), Duration::from_secs(9));
+        cx.set_timer(TimerId(2), Duration::from_secs(8));
+        Ok(())
+    });
+    on("beta", "fill", |me, _| {
+        me.text.push_str(&"x".repeat(if me.text.is_empty() { 9_000 } else { 16 }));
+        Ok(())
+    });
+    assert!(!rolls_back(&mut container, "set"));
+    while !rolls_back(&mut container, "fill") {}
+    assert!(!rolls_back(&mut container, "set"));
+    assert!(rolls_back(&mut container, "another"), "it is full");
+    assert!(!rolls_back(&mut container, "in place"));
+}
+
+#[test]
+fn a_mask_that_is_replaced_makes_room_once() {
+    let mut container = small();
+    on("alpha", "mask", |_, cx| cx.mask(cx.activity(), &[Tick::TYPE, Tock::TYPE]));
+    on("alpha", "begin again", |me, cx| {
+        me.text = "x".repeat(20_000);
+        (0..200).try_for_each(|_| cx.mask(cx.activity(), &[Tick::TYPE]))
+    });
+    assert!(!rolls_back(&mut container, "mask"));
+    container.fire("begin", "begin again");
+    assert!(container.has_alarm("limits.cell_bytes_max"), "{:?}", container.alarms());
+}
+
+/// The activity of a call of its own gets a name.
+fn bind_room(container: &mut Container) {
+    on("alpha", "bind", |_, cx| cx.bind_cluster_name(cx.activity(), "room"));
+    container.say("c9 start; fire begin 1 begin; fire tick 1 bind");
+    container.settle();
+    container.trace();
+}
+
+#[test]
+fn events_for_names_take_room_in_their_cell() {
+    let mut container = small();
+    bind_room(&mut container);
+    on("alpha", "tell", |_, cx| cx.fire_at_name("room", &Tick { word: "x".repeat(12_000) }));
+    assert!(rolls_back(&mut container, "tell"));
+    assert!(container.has_alarm("limits.cell_bytes_max"), "{:?}", container.alarms());
+}
+
+/// `docs/limits.md`: 1 MiB of posts of a cell that nobody has heard.
+#[test]
+fn events_for_names_are_posts_also_the_first_ones_of_a_cell() {
+    let delivery = DeliveryLimits { attribute_bytes_max: 65_536, ..DeliveryLimits::default() };
+    let mut container = Container::with_limits(Limits { delivery, ..Limits::default() });
+    for (word, events) in [("few", 20), ("many", 40)] {
+        on("alpha", word, move |_, cx| {
+            let word = "x".repeat(30_000);
+            (0..events).try_for_each(|_| cx.fire_at_name("room", &Tick { word: word.clone() }))
+        });
+    }
+    let told = |container: &mut Container, word: &str| {
+        container.say_unflushed(&format!("c1 fire tick 1 {word}"));
+        let trace = container.trace();
+        let refused = |line: &String| line.contains("too much is asked of activities");
+        !trace.iter().any(refused)
+    };
+    bind_room(&mut container);
+    container.say("c1 start; fire begin 1 begin");
+    container.trace();
+    assert!(!told(&mut container, "many"));
+    assert!(told(&mut container, "few"));
+    assert!(!told(&mut container, "few"), "the first ones are not heard yet");
+    container.settle();
+    assert!(told(&mut container, "few"));
 }
