@@ -6,7 +6,8 @@
 //! | too long              |             | given up                                         |
 //! | the same              | not         | its turn begins: only its cell is slow           |
 //! | a message, and a gap  | any         | as if it came now: another store may have the    |
-//! | left the cell empty   |             | call (`ingress.rs`)                              |
+//! | left the cell empty   |             | call (`ingress.rs`); one that may begin it, or   |
+//! |                       |             | names the cell itself, has its turn              |
 //! | anything else         | any         | its turn begins                                  |
 //!
 //! Timers and what the container itself has to do are never dropped.
@@ -27,7 +28,7 @@ impl Core {
             };
             if now.since(since) > age_max && self.is_overloaded(now) {
                 self.count_drop("message that waited too long for its cell under overload");
-            } else if self.lingers(id) && !self.may_begin(now, &ingress) {
+            } else if self.lingers(id) && !self.is_for_rest(now, &ingress) {
                 self.on_message(now, ingress, true);
             } else {
                 return Some(CellInput::Message(ingress, since));

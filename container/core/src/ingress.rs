@@ -6,7 +6,8 @@
 //! | a cohort that is handed over   | this node        | waits for the view                      |
 //! | a living cell                  | another member   | relayed; a relayed one is dropped       |
 //! | a cell that a gap left empty,  | this node        | as if there were none                   |
-//! | and begins nothing             |                  |                                         |
+//! | and begins nothing, nor names  |                  |                                         |
+//! | the cell itself                |                  |                                         |
 //! | a cohort, no living cell       | this node        | the adaptor answers: it is over; or     |
 //! |                                |                  | nobody has it (`orphans.rs`)            |
 //! | a cohort, no living cell       | another member   | relayed                                 |
@@ -85,10 +86,11 @@ impl Core {
         self.may_be_lost(id.cohort) && self.cells.get(&id).is_some_and(ended)
     }
 
-    /// True if a message may begin a call.
-    pub(crate) fn may_begin(&self, now: Timestamp, ingress: &Ingress) -> bool {
+    /// True if a message is for its cell also when a gap left that empty: it may begin a call, or
+    /// names the cell itself, so that no other store has what it is for.
+    pub(crate) fn is_for_rest(&self, now: Timestamp, ingress: &Ingress) -> bool {
         let route = self.adaptors.get(ingress.adaptor).map(|adaptor| adaptor.route(now, ingress));
-        matches!(route, Some(Route::Cell { creates: true, .. }))
+        matches!(route, Some(Route::Cell { creates: true, .. } | Route::Known(_)))
     }
 
     fn on_routed(&mut self, now: Timestamp, ingress: Ingress, relayed: bool, routed: Routed) {

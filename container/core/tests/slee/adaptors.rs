@@ -3,9 +3,10 @@
 //! (`post.rs`).
 
 use crate::pair::Pair;
-use crate::post::Letter;
+use crate::post::{Letter, flow};
 use crate::script::{self, fail, note, on, take_trace};
-use resilee_core::Input;
+use resilee_core::management::Command;
+use resilee_core::{AdaptorId, Ingress, Input};
 use resilee_sbb::{ActivityId, CellId, Context, Failure};
 
 /// Both nodes are up; the first one has `c1` with `alpha1` and `beta2`.
@@ -277,4 +278,37 @@ fn a_client_of_a_nodes_own_sockets_is_told_that_the_node_takes_nothing_now() {
     assert_eq!(take_trace(), [""; 0]);
     post(&mut pair, 1, &letter);
     assert_eq!(take_trace(), ["alpha1 begin", "beta2 begin"]);
+}
+
+/// The call came back from an old store; a service still holds its cell.
+#[test]
+fn letters_to_what_is_left_of_an_old_stores_call_are_taken_by_its_cell() {
+    script::clear();
+    let mut pair = Pair::up();
+    on("beta", "hold", |_, cx| {
+        let null = cx.create_null_activity()?;
+        cx.attach(cx.entity(), null)?;
+        cx.detach();
+        Ok(())
+    });
+    pair.say(1, "c1 start; fire begin 1 begin; fire tick 1 hold");
+    let activity = pair.nodes[1].delivered[0].event.activity;
+    pair.kill(0);
+    pair.pass_ms(600);
+    pair.kill(1);
+    pair.pass_ms(500);
+    pair.start(0);
+    pair.feed(0, Input::Command(Command::Force));
+    pair.until_just_a_member(0);
+    pair.settle();
+    // They wait for the turn in which the call ends.
+    pair.begin_to_say(0, "c1 end 1");
+    for word in ["one", "two"] {
+        let bytes = Letter::Answer { activity, word: word.to_owned() }.bytes();
+        let ingress = Ingress { adaptor: AdaptorId(1), ..Ingress::new(flow(), bytes) };
+        pair.feed(0, Input::Message(ingress));
+    }
+    pair.settle();
+    assert_eq!(pair.nodes[0].posted, [""; 0], "and nobody is told that there is no such cell");
+    assert_eq!(pair.status(0).cells.values().sum::<u64>(), 1);
 }
