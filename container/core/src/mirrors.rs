@@ -52,6 +52,10 @@ impl Core {
                     cell.say(heard);
                 }
             }
+            // A handler hung here, and this cell is over when its activities know. The post is not
+            // heard, so that it is said again, to the next cell of that name.
+            (Say::Post { opens: Some(_), .. }, None)
+                if cell.head.quarantined.contains(&word.root.service) => {}
             (Say::Post { sequence, post, opens: Some(opens), .. }, None)
                 if word.root.is_of_name() =>
             {

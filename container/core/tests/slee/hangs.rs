@@ -438,3 +438,32 @@ fn the_other_services_go_on_when_a_handler_hangs_whose_service_has_suspended_an_
     container.trace();
     assert_eq!(container.tick("news"), ["beta2 news"]);
 }
+
+/// `docs/event-router.md`: nothing more of the activities that were tied to it; others have a new
+/// root entity, also if they come faster than those have heard of it.
+#[test]
+fn calls_that_come_while_and_after_a_root_of_the_cluster_hangs_get_a_fresh_one() {
+    const CALLS: usize = 60;
+    script::clear();
+    let mut pair = Pair::up();
+    pair.hangs = script::does_hang;
+    selects("chooser", |_, _| Ok(InitialEvent::by().custom_name("all")));
+    hangs("chooser", "hang");
+    let caller = 1 - pair.tables_owner();
+    pair.say(caller, "first start; fire choose 1 one");
+    pair.pass_ms(1_000);
+    pair.say(caller, "first fire tick 1 hang");
+    pair.pass_ms(9_970);
+    take_trace();
+    for call in 0..CALLS {
+        pair.begin_to_say(caller, &format!("c{call} start; fire choose 1 new"));
+        pair.pass_ms(1);
+    }
+    assert_eq!(pair.nodes[1 - caller].hanging, 1);
+    pair.pass_ms(2_000);
+    pair.say(caller, "first fire choose 1 again");
+    pair.pass_ms(1_000);
+    let trace = take_trace();
+    let ran = |line: &str| trace.iter().filter(|it| *it == line).count();
+    assert_eq!((ran("chooser1 new"), ran("chooser1 again")), (CALLS, 0), "{trace:?}");
+}
