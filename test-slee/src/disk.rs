@@ -75,6 +75,7 @@ impl Disk {
             tables: tree(Tree::Tables),
             journals: self.journals.keys().cloned().collect(),
             notices: Vec::new(),
+            units: Default::default(),
         }
     }
 

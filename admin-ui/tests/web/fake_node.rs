@@ -139,6 +139,7 @@ impl FakeNode {
                 properties: BTreeMap::new(),
             }],
             services,
+            units: Vec::new(),
             cells: BTreeMap::new(),
             activities: 0,
             commits: 0,

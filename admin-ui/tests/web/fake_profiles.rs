@@ -4,7 +4,7 @@ use crate::fake_node::FakeNode;
 use resilee_call_billing::TARIFF_PROFILES;
 use resilee_core::management::{
     AdaptorOrder, AdaptorState, Answer, Changed, ProfileSource, ProfileStatus, ProfileTableStatus,
-    ServiceState, SleeState, TableChange,
+    ServiceState, SleeState, TableChange, UnitStatus,
 };
 use resilee_sbb::{Profile, ProfileTable, encode};
 use resilee_sip_api::{ACCOUNT_PROFILES, Account};
@@ -74,6 +74,16 @@ impl FakeNode {
                         service.state = ServiceState::Stopping;
                     }
                 }
+            }
+            TableChange::PutUnitPart { .. } => {}
+            TableChange::PutUnit { unit, service, bytes } => {
+                let nodes = vec!["server1".to_owned(), "server2".to_owned()];
+                let put_at = self.status.now;
+                let unit = UnitStatus { id: unit, service, bytes, put_at, nodes, problem: None };
+                self.status.units.push(unit);
+            }
+            TableChange::RemoveUnit { unit } => {
+                self.status.units.retain(|known| known.id != unit);
             }
             TableChange::TraceLevel { tracer, level } => {
                 let known = self.status.tracers.iter_mut().find(|known| known.name == tracer);

@@ -29,6 +29,7 @@ use crate::stranded::Stranded;
 use crate::table_changes::Changes;
 use crate::timers::{Due, Timers};
 use crate::tracers::Tracers;
+use crate::units::Units;
 use crate::usage::Usage;
 use crate::votes::VoteWrites;
 use crate::wall_clock::WallClockWatch;
@@ -73,6 +74,7 @@ pub struct Core {
     /// The last commit of this run that wrote rows.
     pub(crate) rows_commit: u64,
     pub(crate) life_cycles: LifeCycles,
+    pub(crate) units: Units,
     /// Records of an earlier run that were not held when it ended.
     pub(crate) unpublished: Vec<(CellId, Record)>,
     /// The cells are those of the own store: this run is no member yet and has joined nobody.
@@ -193,7 +195,7 @@ impl Core {
         services: &[LinkedSbb],
         adaptors: Adaptors,
         tables: Tables,
-        restored: Restored,
+        mut restored: Restored,
     ) -> Self {
         let member_config = MemberConfig {
             me: config.me.clone(),
@@ -219,6 +221,7 @@ impl Core {
             links: config.peers.iter().map(name).collect(),
             counters: services.iter().map(|d| (d.name, ServiceCounters::default())).collect(),
             life_cycles: LifeCycles::new(&services),
+            units: Units::of(&mut restored),
             tables: with_profiles(&tables, &services),
             alarms: Alarms::new(config.limits.alarms_max),
             config,
@@ -285,6 +288,7 @@ impl Core {
         core.writes.ops.push(named.store_op());
         core.tell_member(MemberInput::CommitsStored(restored.commits()));
         core.restore(now, restored);
+        core.advance_units(now);
         core.drive_member(now);
         core
     }
@@ -314,6 +318,7 @@ impl Core {
             Input::VoteNotSaved { number, reason } => self.on_vote_not_saved(now, number, &reason),
             Input::Records { token, records } => self.on_records(token, records),
             Input::RecordsFailed { token, reason } => self.on_records_failed(now, token, &reason),
+            Input::Compiled { unit, service } => self.on_compiled(now, &unit, service),
             Input::WallClock(wall) => self.on_wall_clock(now, wall),
             Input::AlarmRaised { source, severity, text } => {
                 self.raise_condition(now, severity, &source, &text);
@@ -335,6 +340,7 @@ impl Core {
         self.advance_hand_over(now);
         self.advance_offer();
         self.advance_changes(now);
+        self.advance_units(now);
         self.advance_usage_sums(now);
         self.look_for_undeployed(now);
         self.begin_next_turns(now);

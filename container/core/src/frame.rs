@@ -122,6 +122,8 @@ pub(crate) enum Extra {
     Alarms(Vec<Alarm>),
     /// A client's message for a cell that the reader owns.
     Relay(Ingress),
+    /// Units that the writer has compiled, all of them. Said only where there are any.
+    Units(Vec<String>),
 }
 
 /// The one field that frames of all formats have.

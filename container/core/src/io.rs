@@ -8,7 +8,7 @@ use crate::resource_adaptor::{Egress, Ingress};
 use crate::store::StoreBatch;
 use crate::store::StoredRecord;
 use resilee_membership::{Flow, NodeName};
-use resilee_sbb::{Deliver, DeliveryId, Outcome, Severity, Timestamp};
+use resilee_sbb::{Deliver, DeliveryId, LinkedSbb, Outcome, Severity, Timestamp};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -103,6 +103,13 @@ pub enum Input {
         token: u64,
         /// What an operator reads in the alarm.
         reason: String,
+    },
+    /// The answer to [`Output::Compile`].
+    Compiled {
+        /// The unit.
+        unit: String,
+        /// Its service, or what an operator reads in the alarm.
+        service: Result<LinkedSbb, String>,
     },
     /// What the machine's wall clock shows, read once a second. It moves nothing; a jump is an
     /// alarm.
@@ -222,6 +229,19 @@ pub enum Output {
         from: u64,
         /// At most so many.
         limit: usize,
+    },
+    /// Compile a deployable unit; answer with [`Input::Compiled`]. Whether its bytes are what its
+    /// id says is not known.
+    Compile {
+        /// Its id: the hash of its bytes.
+        unit: String,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// A unit is not there any more: nothing of it is delivered from now on.
+    ForgetUnit {
+        /// Its id.
+        unit: String,
     },
     /// Something an operator may want to know: for the log and the pages.
     Notice(Notice),

@@ -26,6 +26,7 @@
 //! | `mirrors.rs`       | what other cells' activities are in a root cell                     |
 //! | `cluster_names.rs` | which activity has a name in the whole cluster                      |
 //! | `restore.rs`       | what a store held becomes cells, rows and records again             |
+//! | `units.rs`         | services that are uploaded while nodes run                          |
 //! | `takeover.rs`      | what a new view means for cells, timers and gates                   |
 //! | `hand_over.rs`     | how cells rest until another member owns them                       |
 //! | `store_failure.rs` | what goes on without a store                                        |
@@ -111,6 +112,7 @@ mod timer_facility;
 mod timers;
 mod tracers;
 mod turns;
+mod units;
 mod untrusted;
 mod usage;
 mod usage_sum;
@@ -141,4 +143,5 @@ pub use store::{
 };
 pub use timer_facility::MISSED_KEPT_MAX;
 pub use tracers::{LINES_PER_SECOND_MAX, TRACERS_MAX};
+pub use units::{UNIT_BYTES_MAX, UNIT_PART_BYTES, UNITS_BYTES_MAX, UNITS_MAX, units_of};
 pub use usage::USAGE_SETS_MAX;

@@ -119,6 +119,11 @@ impl LifeCycles {
         self.entrances.iter().any(replaces)
     }
 
+    /// What is deployed here has changed.
+    pub fn look_again(&mut self) {
+        self.looks_again = true;
+    }
+
     /// As long as nobody has said anything.
     pub fn new(services: &[Descriptor]) -> Self {
         let entrance = |service: &Descriptor| {
@@ -134,6 +139,7 @@ impl LifeCycles {
 impl Core {
     /// A row was written: life cycles, and levels of tracers, follow at once.
     pub(crate) fn note_row(&mut self, table: &str) {
+        self.units.note_row(table);
         match table {
             TRACE_LEVELS => self.note_trace_levels(),
             SERVICES => {
@@ -165,6 +171,11 @@ impl Core {
 
     fn wanted(&self, table: &str, key: &str) -> Option<Wanted> {
         decode(self.tables.get(table, key)?).ok()
+    }
+
+    /// True if an operator wants a service of this name active, deployed here or not.
+    pub(crate) fn is_wanted_active(&self, service: &str) -> bool {
+        self.wanted(SERVICES, service).is_some_and(|wanted| wanted.active)
     }
 
     /// True if an operator wants the service active, or nobody has said anything else.
@@ -242,6 +253,10 @@ impl Core {
                     ),
                 });
             }
+        }
+        let begin = active.iter().filter(|name| activate.contains(*name));
+        if let Some(reason) = begin.copied().find_map(|name| self.lacks_unit(name)) {
+            return Err(reason);
         }
         let changed = self.services.iter().filter_map(|service| {
             let is_active = active.contains(service.name);

@@ -2,14 +2,18 @@
 //! the log; nothing here changes the core.
 
 mod adaptor;
+mod change;
 mod housekeeping;
+mod unit;
 mod usage;
 
 pub use adaptor::{AdaptorOrder, AdaptorState, AdaptorStatus};
+pub use change::{Changed, TableChange};
 pub use housekeeping::{
     CELLS_PER_SEARCH_MAX, LEFTOVERS_MAX, Leftover, LeftoverKind, LeftoverPage, LeftoverRow,
     ParseLeftoverError, Removal, Search,
 };
+pub use unit::UnitStatus;
 pub use usage::{SampleStatus, UsageSetStatus, UsageStatus, UsageSum};
 
 use resilee_membership::{MemberNotice, NodeName, RunId, SeatProcess, View};
@@ -235,6 +239,8 @@ pub struct Status {
     pub adaptors: Vec<AdaptorStatus>,
     /// Deployed services, the highest priority first.
     pub services: Vec<ServiceStatus>,
+    /// Uploaded deployable units.
+    pub units: Vec<UnitStatus>,
     /// Cells by owner node.
     pub cells: BTreeMap<String, u64>,
     /// Activities of all cells.
@@ -363,75 +369,6 @@ pub enum Command {
         /// Its name.
         service: String,
     },
-}
-
-/// How an operator wants rows of shared tables, or a cell, to be. Making it twice is as good as
-/// once.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum TableChange {
-    /// A profile is added or replaced. A secret attribute that is not given stays as it is.
-    PutProfile {
-        /// The profile table.
-        table: String,
-        /// Name of the profile.
-        name: String,
-        /// Its attributes.
-        profile: Profile,
-    },
-    /// A profile is not there any more, also if the configuration has it.
-    RemoveProfile {
-        /// The profile table.
-        table: String,
-        /// Name of the profile.
-        name: String,
-    },
-    /// A profile is what the configuration says, whatever was written.
-    ResetProfile {
-        /// The profile table.
-        table: String,
-        /// Name of the profile.
-        name: String,
-    },
-    /// Services are activated and deactivated, in one step. A name may be a deployable unit's.
-    Services {
-        /// These start root entities from now on.
-        activate: Vec<String>,
-        /// These do not any more.
-        deactivate: Vec<String>,
-    },
-    /// The SLEE runs, or is stopped.
-    Slee {
-        /// True: it takes calls.
-        running: bool,
-    },
-    /// A tracer has a level at all nodes, or that of the name above it again.
-    TraceLevel {
-        /// Its name.
-        tracer: String,
-        /// The level; none: that of the name above it.
-        level: Option<TraceLevel>,
-    },
-    /// A part of a cell is not there any more.
-    Remove(Removal),
-    /// A resource adaptor is activated, drained, removed, told properties, or looks at its
-    /// activities.
-    Adaptor {
-        /// Its name.
-        name: String,
-        /// What is wanted.
-        order: AdaptorOrder,
-    },
-}
-
-/// What became of a [`TableChange`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Changed {
-    /// It is made, and outlives the node.
-    Done,
-    /// It is not made; why, and what to do instead.
-    Refused(String),
-    /// It may be made, or not; what to do.
-    Unknown(String),
 }
 
 /// A profile table.

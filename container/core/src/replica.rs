@@ -46,6 +46,7 @@ impl Core {
             Update::SnapshotEnd => {
                 self.observe(|| Observed::SnapshotApplied { from: from.clone() });
                 self.joining.iter_mut().for_each(|joining| joining.whole = true);
+                self.units.look_again();
                 self.outputs.push_back(Output::Notice(Notice::Synced));
                 Ok(())
             }

@@ -33,6 +33,7 @@ impl Core {
         let Some(link) = self.links.get_mut(peer) else { return };
         link.on_up();
         self.note_link(now, peer, true);
+        self.tell_units();
         self.hurry_words(now);
         self.ask_to_join();
     }
@@ -46,6 +47,7 @@ impl Core {
         self.usage.sums.forget(peer);
         self.words.forget(peer);
         if let Some(run) = run {
+            self.units.forget(&run);
             self.tell_member(MemberInput::LinkDown(run));
         }
     }
@@ -131,6 +133,7 @@ impl Core {
             // The other side may have adopted the view by which a cohort is ours a moment before.
             Extra::Relay(ingress) if view > self.view.number => self.keep_early(ingress),
             Extra::Relay(ingress) => self.on_message(now, ingress, true),
+            Extra::Units(units) => self.on_units_told(from, units),
             Extra::Alarms(alarms) => self.alarms.set_peer(&from.node, alarms),
             Extra::JoinFailed { stream } => self.on_join_failed(&from.node, stream),
             Extra::Join { stream, empty } => {
@@ -253,7 +256,8 @@ impl Core {
             let Some(run) = link.run.clone() else { continue };
             let proposed = self.proposing.as_ref().is_some_and(|view| view.contains(&run));
             let complete = link.mode == Mode::Live && link.held(self.gate.last_commit()) >= held;
-            if complete && !self.view.contains(&run) && !proposed {
+            if complete && !self.view.contains(&run) && !proposed && self.has_units(&run) {
+                let Some(link) = self.links.get_mut(&peer) else { continue };
                 if link.announce() {
                     self.outputs.push_back(Output::Notice(Notice::JoinerSynced(run.clone())));
                 }

@@ -6,6 +6,7 @@ use crate::io::Output;
 use crate::management::{
     ActivitySnapshot, CellSnapshot, EntitySnapshot, Notice, PeerStatus, ServiceStatus, Status,
 };
+use crate::units::UNDEPLOYED;
 use resilee_sbb::{Descriptor, Timestamp};
 use std::collections::BTreeMap;
 
@@ -26,7 +27,8 @@ impl Core {
             slee: self.slee_state(),
             peers: self.peer_statuses(),
             adaptors: self.adaptor_statuses(),
-            services: self.services.iter().map(|service| self.service_status(service)).collect(),
+            services: self.deployed().map(|service| self.service_status(service)).collect(),
+            units: self.unit_statuses(),
             cells,
             activities: self.cells.values().map(|cell| cell.activities.len() as u64).sum(),
             commits: self.gate.last_commit(),
@@ -37,6 +39,10 @@ impl Core {
             tracers: self.tracers.statuses(),
             peer_alarms: self.alarms.of_peers(),
         }
+    }
+
+    fn deployed(&self) -> impl Iterator<Item = &Descriptor> {
+        self.services.iter().filter(|service| service.name != UNDEPLOYED)
     }
 
     fn peer_statuses(&self) -> Vec<PeerStatus> {

@@ -3,8 +3,9 @@
 //! The engine behind it (sled, or a map in the simulator) is not here.
 
 use resilee_membership::{NodeName, RunId, StoreAtStart, VoterState};
-use resilee_sbb::{CellId, Timestamp, encode};
+use resilee_sbb::{CellId, LinkedSbb, Timestamp, encode};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A part of the store with keys of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -133,6 +134,8 @@ pub struct Restored {
     /// What an operator should know of the store: damage, a store that was moved aside. Each is an
     /// alarm as long as the run lasts.
     pub notices: Vec<String>,
+    /// Its deployable units ([`crate::units_of`]), compiled.
+    pub units: BTreeMap<String, LinkedSbb>,
 }
 
 impl Restored {

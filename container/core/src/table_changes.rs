@@ -349,6 +349,13 @@ impl Core {
             TableChange::TraceLevel { tracer, level } => {
                 self.trace_level_changed(tracer, *level)?
             }
+            TableChange::PutUnitPart { unit, part, bytes } => {
+                self.unit_part_put(unit, *part, bytes)?
+            }
+            TableChange::PutUnit { unit, service, bytes } => {
+                self.unit_put(now, unit, service, *bytes)?
+            }
+            TableChange::RemoveUnit { unit } => self.unit_removed(unit)?,
             // It goes through its cell.
             TableChange::Remove(_) => Vec::new(),
         };

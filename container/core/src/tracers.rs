@@ -63,6 +63,11 @@ impl Tracers {
         Tracers { levels: Arc::default(), known }
     }
 
+    /// A service begins to be deployed.
+    pub fn add(&mut self, service: &str) {
+        self.known.entry(service.to_owned()).or_default();
+    }
+
     /// The levels as they are now, for a delivery.
     pub fn levels(&self) -> Arc<TraceLevels> {
         Arc::clone(&self.levels)

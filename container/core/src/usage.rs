@@ -73,6 +73,15 @@ impl Usage {
         Usage { services: services.collect(), sums: Sums::default() }
     }
 
+    /// A service begins to be deployed.
+    pub fn add(&mut self, now: Timestamp, service: &Descriptor) {
+        let declared = service.usage_parameters();
+        if !declared.is_empty() {
+            let begins = || ServiceUsage::new(now, declared);
+            self.services.entry(service.name).or_insert_with(begins);
+        }
+    }
+
     /// What is kept of a parameter of a service; none if it is not declared.
     pub fn kind(&self, service: &str, parameter: &str) -> Option<UsageKind> {
         self.services.get(service)?.declared.get(parameter).copied()

@@ -315,6 +315,11 @@ impl Slee {
                 let records = self.store.handle().read(journal, from, limit);
                 self.load(token, records, context);
             }
+            Output::Compile { unit, .. } => {
+                let service = Err("this node cannot compile units".to_owned());
+                context.notify(Feed::inside(self.run, Input::Compiled { unit, service }));
+            }
+            Output::ForgetUnit { .. } => {}
             Output::Notice(notice) => self.log.handle_notice(&notice),
             Output::Changed { token, changed } => {
                 if let Some(asked) = self.changes.asked.remove(&token) {

@@ -69,6 +69,8 @@ impl World {
                 self.schedule(200, Action::Input { node, life, input });
             }
             // No operator asks for changes here.
+            // Nobody uploads units here.
+            Output::Compile { .. } | Output::ForgetUnit { .. } => {}
             Output::Changed { .. } | Output::UsageSum { .. } => {}
             Output::Notice(notice) => {
                 let name = self.nodes[node].name.clone();

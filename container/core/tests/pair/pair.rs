@@ -4,7 +4,7 @@ use crate::toy::{SERVICES, adaptors};
 use resilee_core::management::{Changed, Notice, Status, TableChange, UsageSum};
 use resilee_core::{AdaptorId, Fate, Ingress, StoreOp, StoredRecord, Tree, VOTER_KEY};
 use resilee_core::{
-    Core, CoreConfig, Input, Limits, Output, PROGRESS_KEY, Peer, Restored, StoreBatch,
+    Core, CoreConfig, Input, Limits, Output, PROGRESS_KEY, Peer, Restored, StoreBatch, units_of,
 };
 use resilee_membership::{
     Flow, Key, Packet, RunId, Seat, SeatConfig, SeatInput, SeatOutput, Transport, Unclean, View,
@@ -67,6 +67,11 @@ pub struct Pair {
     /// Which deliveries hang: nobody answers them, and their worker is replaced.
     pub hangs: fn(&Deliver) -> bool,
     next_token: u64,
+    /// Which services are in units, by the units' bytes.
+    pub units: BTreeMap<Vec<u8>, LinkedSbb>,
+    /// Nodes that compile nothing for now, and what waits at them.
+    pub slow_compilers: [bool; 2],
+    uncompiled: Vec<(usize, String, Vec<u8>)>,
 }
 
 fn name(node: usize) -> String {
@@ -139,6 +144,9 @@ impl Pair {
             limits: Limits::default(),
             hangs: |_| false,
             next_token: 1,
+            units: BTreeMap::new(),
+            slow_compilers: [false; 2],
+            uncompiled: Vec::new(),
         }
     }
 
@@ -245,7 +253,10 @@ impl Pair {
             unclean: Unclean::Refuse,
             limits: self.limits,
         };
-        let restored = self.nodes[node].restore();
+        let mut restored = self.nodes[node].restore();
+        let units = units_of(&restored).into_iter();
+        let compiled = units.map(|(id, bytes)| (id, *self.units.get(&bytes).expect("a unit")));
+        restored.units = compiled.collect();
         let toy = adaptors();
         let configured = self.configured.clone();
         let core = Core::new(local, config, &self.services, toy, configured, restored);
@@ -260,6 +271,7 @@ impl Pair {
     /// `kill -9`.
     pub fn kill(&mut self, node: usize) {
         self.nodes[node].core = None;
+        self.uncompiled.retain(|(at, _, _)| *at != node);
         self.nodes[node].hanging = 0;
         self.nodes[node].unflushed.clear();
         self.nodes[node].store_failed = false;
@@ -418,8 +430,8 @@ impl Pair {
                 }
                 Output::Deliver(deliver) => {
                     own.delivered.push(*deliver.clone());
-                    let service =
-                        self.known.iter().find(|s| (s.descriptor)().name == deliver.service);
+                    let mut known = self.known.iter().chain(self.units.values());
+                    let service = known.find(|s| (s.descriptor)().name == deliver.service);
                     let outcome = service.expect("a known service").invoke(&deliver);
                     let input = Input::Outcome { delivery: deliver.id, outcome };
                     self.on_its_way.push_back((node, input));
@@ -461,6 +473,10 @@ impl Pair {
                 Output::Message(egress) => {
                     own.posted.push(String::from_utf8(egress.bytes).expect("toys say text"));
                 }
+                Output::Compile { unit, bytes } => {
+                    self.uncompiled.push((node, unit, bytes));
+                    self.compile();
+                }
                 Output::Notice(notice) => own.notices.push(notice),
                 Output::Changed { token, changed } => {
                     own.changed.insert(token, changed);
@@ -470,6 +486,19 @@ impl Pair {
                 Output::Drained => own.drained = true,
                 _ => {}
             }
+        }
+    }
+
+    /// Compiles what waits at nodes that do.
+    pub fn compile(&mut self) {
+        let slow = self.slow_compilers;
+        let waiting = std::mem::take(&mut self.uncompiled).into_iter();
+        let (left, now): (Vec<_>, _) = waiting.partition(|(node, _, _)| slow[*node]);
+        self.uncompiled = left;
+        for (node, unit, bytes) in now {
+            let known = self.units.get(&bytes).copied();
+            let service = known.ok_or_else(|| "it is no WebAssembly".to_owned());
+            self.on_its_way.push_back((node, Input::Compiled { unit, service }));
         }
     }
 
@@ -557,6 +586,7 @@ impl Node {
             tables: tree(Tree::Tables),
             journals: self.journals.keys().cloned().collect(),
             notices: Vec::new(),
+            units: BTreeMap::new(),
         }
     }
 }

@@ -236,6 +236,7 @@ impl House {
             tables: tree(Tree::Tables),
             journals: Vec::new(),
             notices: Vec::new(),
+            units: Default::default(),
         };
         self.core = core(self.now, Limits::default(), restored);
         self.settle();

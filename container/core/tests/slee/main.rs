@@ -42,4 +42,5 @@ mod takeover;
 mod timers;
 mod toy;
 mod transactions;
+mod units;
 mod upgrades;
