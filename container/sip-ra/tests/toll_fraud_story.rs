@@ -122,54 +122,6 @@ fn an_end_may_send_from_the_address_that_its_contact_names() {
     node.receive(MALLORY, dialog.by_bob("INFO", 1)).only(ALICE);
 }
 
-/// A proxy of Alice's before us and one of Bob's behind us record their routes.
-fn call_through_proxies(node: &mut Node, theirs: &str) -> (String, String) {
-    let recorded = "Record-Route: <sip:192.0.2.11;lr>\r\n";
-    let at_bob = node.receive(ALICE, invite_with(1, recorded)).only(BOB);
-    let ours = parse(&at_bob).values(HeaderName::RecordRoute)[0].clone().into_owned();
-    let ok = String::from_utf8(bob_answers(&at_bob, 200)).unwrap();
-    let ok = ok.replacen("Record-Route:", &format!("Record-Route: {theirs}\r\nRecord-Route:"), 1);
-    let ok = node.receive(BOB, ok).only(ALICE);
-    let dialog = Dialog::of(&ok);
-    let ours_alone = |request: String| {
-        let mut lines: Vec<_> = request.lines().collect();
-        let ours = format!("Route: {ours}");
-        let at = lines.iter().position(|line| line.starts_with("Route:")).unwrap();
-        lines[at] = &ours;
-        lines.join("\r\n") + "\r\n"
-    };
-    (ours_alone(dialog.by_alice("INFO", 2)), ours_alone(dialog.by_bob("INFO", 1)))
-}
-
-#[test]
-fn routes_that_were_recorded_are_kept_or_put_back() {
-    let mut node = Node::for_bob();
-    let theirs = "<sip:192.0.2.22;lr>, <sip:192.0.2.21;lr>";
-    let (by_alice, by_bob) = call_through_proxies(&mut node, theirs);
-    let at_bob = node.receive(ALICE, &by_alice).only(BOB);
-    let routes = ["<sip:192.0.2.21;lr>", "<sip:192.0.2.22;lr>"];
-    assert_eq!(parse(&at_bob).values(HeaderName::Route), routes);
-    let at_alice = node.receive(BOB, by_bob).only(ALICE);
-    assert_eq!(parse(&at_alice).values(HeaderName::Route), ["<sip:192.0.2.11;lr>"]);
-    let own = "Route: <sip:192.0.2.21;lr>\r\nRoute: <sip:192.0.2.22;lr>\r\nFrom:";
-    let again = by_alice.replace("INFO2", "INFO3").replacen("From:", own, 1);
-    node.take_over();
-    let at_bob = node.receive(ALICE, again).only(BOB);
-    assert_eq!(parse(&at_bob).values(HeaderName::Route), routes);
-}
-
-/// RFC 3261 §16.6 step 6.
-#[test]
-fn a_strict_router_finds_itself_in_the_request_uri() {
-    let mut node = Node::for_bob();
-    let (by_alice, _) = call_through_proxies(&mut node, "<sip:192.0.2.22;lr>, <sip:192.0.2.21>");
-    let at_bob = node.receive(ALICE, &by_alice).only(BOB);
-    let message = parse(&at_bob);
-    assert_eq!(message.request_uri(), Some("sip:192.0.2.21"));
-    let routes = ["<sip:192.0.2.22;lr>".to_owned(), format!("<{BOB_CONTACT}>")];
-    assert_eq!(message.values(HeaderName::Route), routes);
-}
-
 /// The BYE of ours that goes to this address.
 #[track_caller]
 fn our_bye(turn: &Turn, address: &str) -> String {
