@@ -56,6 +56,35 @@ fn a_node_that_never_saw_the_subscribe_passes_its_notify_on() {
     assert_eq!(other.receive(ALICE, ok).lines(BOB), ["200"]);
 }
 
+/// RFC 3515 §2.4.4: who refers hears by NOTIFY what became of it.
+#[test]
+fn a_refer_outside_a_call_begins_a_dialog_whose_notify_comes_back_by_another_node() {
+    let refer_to = "<sip:carol@example.test>";
+    let headers = format!("Contact: <{ALICE_CONTACT}>\r\nRefer-To: {refer_to}\r\n");
+    let refer = request("REFER", "sip:bob@example.test", &headers);
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, refer).only(BOB);
+    assert_eq!(parse(&at_bob).header_named("Refer-To").as_deref(), Some(refer_to));
+    let accepted = node.receive(BOB, bob_answers(&at_bob, 202)).only(ALICE);
+    assert_eq!(parse(&accepted).status(), Some(202));
+    let ours = |message: &str| parse(message).header(HeaderName::RecordRoute).map(String::from);
+    assert!(ours(&accepted).is_some() && ours(&accepted) == ours(&at_bob));
+
+    let mut other = Node::new(Policy::Say(Vec::new()));
+    let notify = |cseq| notify(&at_bob, cseq).replace("Event: presence", "Event: refer");
+    let turn = other.receive(BOB, notify(1));
+    let at_alice = turn.only(ALICE);
+    assert_eq!((parse(&at_alice).method(), turn.types().len()), (Some("NOTIFY"), 0));
+    assert_eq!(parse(&at_alice).request_uri(), Some(ALICE_CONTACT));
+    other.take_over();
+    let ok = answer(&at_alice, 200, "", ALICE_CONTACT);
+    assert_eq!(other.receive(ALICE, ok).lines(BOB), ["200"]);
+    assert_eq!(other.receive(ALICE, by_alice(&at_bob, "SUBSCRIBE")).lines(BOB), ["SUBSCRIBE"]);
+    assert_eq!(other.receive(MALLORY, notify(2)).lines(MALLORY), ["403"]);
+    other.wait(60_000);
+    assert_eq!(other.living_activities(), 0);
+}
+
 #[test]
 fn nobody_else_notifies_and_nothing_goes_where_its_sender_wants() {
     let at_bob = Node::for_bob().receive(ALICE, subscribe()).only(BOB);
