@@ -2,15 +2,17 @@
 
 mod harness;
 
-use harness::phone::{ALICE, BOB, Dialog, bob_answers, invite, request};
+use harness::phone::{ALICE, BOB, Dialog, bob_answers, follow_up, invite, invite_with, request};
 use harness::{Node, Policy, Turn, parse};
-use resilee_sip_api::{Account, Algorithm, Credentials, QopAuth, Register, SipCommand};
+use resilee_sip_api::{Account, Algorithm, Credentials, Invite, QopAuth, Register, SipCommand};
 use resilee_sip_proto::{HeaderName, digest};
 
 const MALLORY: &str = "203.0.113.66:5060";
 /// Wrong passwords that are free, of one network and for one account.
 const FREE: (usize, usize) = (10, 20);
 const SECRET: &str = "secret";
+/// What challenges offer: `[sip] digest_algorithms`.
+const BOTH: [Algorithm; 2] = [Algorithm::Sha256, Algorithm::Md5];
 
 fn alice(password: &str) -> Account {
     Account::with_password("alice", "example.test", password)
@@ -38,22 +40,40 @@ fn nonce_of(answer: &str) -> String {
 /// The header that answers a challenge to `method`.
 fn answer_of(nonce: &str, user: &str, password: &str, method: &str) -> String {
     let account = Account::with_password(user, "example.test", password);
-    let mut credentials = Credentials {
+    let credentials = credentials(nonce, user, (method, "sip:example.test"), Algorithm::Md5);
+    format!("Authorization: {}\r\n", with_response(credentials, &account.ha1))
+}
+
+fn credentials(
+    nonce: &str,
+    user: &str,
+    (method, uri): (&str, &str),
+    algorithm: Algorithm,
+) -> Credentials {
+    Credentials {
         username: user.to_owned(),
         realm: "example.test".to_owned(),
         nonce: nonce.to_owned(),
-        uri: "sip:example.test".to_owned(),
+        uri: uri.to_owned(),
         response: String::new(),
-        algorithm: Algorithm::Md5,
+        algorithm,
         qop: Some(QopAuth { nc: "00000001".to_owned(), cnonce: "x".to_owned() }),
         method: method.to_owned(),
         nonce_fresh: true,
+    }
+}
+
+/// As a phone writes them that has this secret.
+fn with_response(credentials: Credentials, secret: &str) -> String {
+    let response = credentials.expected(secret);
+    let algorithm = match credentials.algorithm {
+        Algorithm::Md5 => "MD5",
+        Algorithm::Sha256 => "SHA-256",
     };
-    credentials.response = credentials.expected(&account.ha1);
+    let Credentials { username, realm, nonce, uri, .. } = credentials;
     format!(
-        "Authorization: Digest username=\"{user}\", realm=\"example.test\", nonce=\"{nonce}\", \
-         uri=\"sip:example.test\", response=\"{}\", qop=auth, nc=00000001, cnonce=\"x\"\r\n",
-        credentials.response
+        "Digest username=\"{username}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", \
+         algorithm={algorithm}, response=\"{response}\", qop=auth, nc=00000001, cnonce=\"x\""
     )
 }
 
@@ -175,6 +195,68 @@ fn options_to_the_server_do_not_make_an_account_known() {
         node.policy = policy;
     }
     assert!(try_out(&mut node, MALLORY, 200, "alice", "guess").dropped.is_some());
+}
+
+/// Algorithm and nonce of each challenge, in their order.
+fn challenges(answer: &str) -> Vec<(String, String)> {
+    let values = parse(answer).values(HeaderName::ProxyAuthenticate).into_iter();
+    let challenges = values.map(|it| digest::Challenge::parse(&it).expect("digest"));
+    challenges.map(|it| (it.algorithm.expect("it says so"), it.nonce)).collect()
+}
+
+/// Alice's INVITE, proven with the secret of `proven_by` by an algorithm with a name.
+fn invite_again(nonce: &str, named: Algorithm, proven_by: Algorithm) -> String {
+    let credentials = credentials(nonce, "alice", ("INVITE", "sip:bob@example.test"), named);
+    let Account { ha1, ha1_sha256, .. } = alice(SECRET);
+    let secret = match proven_by {
+        Algorithm::Md5 => ha1,
+        Algorithm::Sha256 => ha1_sha256.expect("made from a password"),
+    };
+    let value = with_response(credentials, &secret);
+    invite_with(2, &format!("Proxy-Authorization: {value}\r\n"))
+}
+
+/// RFC 8760 §2.3, §2.4: the preferred one comes first, and a phone takes the first that it knows.
+#[test]
+fn a_call_is_proven_by_the_first_algorithm_that_the_phone_knows() {
+    for (algorithm, index) in [(Algorithm::Sha256, 0), (Algorithm::Md5, 1)] {
+        for dies in [false, true] {
+            let mut node = Node::offering(Policy::Account(alice(SECRET)), &BOTH);
+            let challenged = node.receive(ALICE, invite()).only(ALICE);
+            assert_eq!(parse(&challenged).status(), Some(407));
+            let challenges = challenges(&challenged);
+            let names: Vec<_> = challenges.iter().map(|(algorithm, _)| algorithm).collect();
+            assert_eq!(names, ["SHA-256", "MD5"]);
+            node.receive(ALICE, follow_up("ACK", 1));
+            if dies {
+                node.take_over();
+            }
+            let again = invite_again(&challenges[index].1, algorithm, algorithm);
+            let turn = node.receive(ALICE, again);
+            let credentials = turn.event::<Invite>().credentials.expect("they can be read");
+            assert_eq!((credentials.algorithm, credentials.nonce_fresh), (algorithm, true));
+            let at_bob = turn.only(BOB);
+            assert_eq!(parse(&at_bob).header(HeaderName::ProxyAuthorization), None);
+            let dialog = Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 200)).only(ALICE));
+            assert_eq!(node.receive(ALICE, dialog.by_alice("ACK", 2)).lines(BOB), ["ACK"]);
+            assert_eq!(node.receive(ALICE, dialog.by_alice("BYE", 3)).lines(BOB), ["BYE"]);
+        }
+    }
+}
+
+#[test]
+fn a_response_by_another_algorithm_than_it_names_or_that_is_not_offered_proves_nothing() {
+    let (md5, sha256) = (Algorithm::Md5, Algorithm::Sha256);
+    for (offered, named, proven_by) in
+        [(&BOTH[..], sha256, md5), (&BOTH, md5, sha256), (&BOTH[..1], md5, md5)]
+    {
+        let mut node = Node::offering(Policy::Account(alice(SECRET)), offered);
+        let challenged = node.receive(ALICE, invite()).only(ALICE);
+        node.receive(ALICE, follow_up("ACK", 1));
+        let nonce = &challenges(&challenged)[0].1;
+        let turn = node.receive(ALICE, invite_again(nonce, named, proven_by));
+        assert_eq!((turn.lines(ALICE), turn.to(BOB).len()), (vec!["407".to_owned()], 0));
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ pub mod phone;
 use resilee_core::{Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdaptor, Route};
 use resilee_membership::{Flow, Transport};
 use resilee_sbb::{ActivityId, CellId, CohortId, Event, EventPayload, Timestamp, encode};
-use resilee_sip_api::{Account, Invite, OtherRequest, Register, SipCommand, Target};
+use resilee_sip_api::{Account, Algorithm, Invite, OtherRequest, Register, SipCommand, Target};
 use resilee_sip_proto::{Message, TimerConfig};
 use resilee_sip_ra::{Advertised, CallLimits, SipRa, SipRaConfig};
 use std::collections::BTreeMap;
@@ -135,18 +135,25 @@ pub struct Node {
     pub policy: Policy,
     name: &'static str,
     cohort: CohortId,
+    algorithms: Vec<Algorithm>,
     held: Held,
 }
 
 impl Node {
     pub fn new(policy: Policy) -> Self {
+        Node::offering(policy, &[Algorithm::Md5])
+    }
+
+    /// A node whose challenges offer these, the preferred one first.
+    pub fn offering(policy: Policy, algorithms: &[Algorithm]) -> Self {
         let cohort = CohortId(0xa);
         Node {
-            ra: adaptor(cohort, 1),
+            ra: adaptor(cohort, 1).with_algorithms(algorithms),
             now: Timestamp::from_millis(1_000_000),
             policy,
             name: "server1",
             cohort,
+            algorithms: algorithms.to_vec(),
             held: Held::default(),
         }
     }
@@ -244,7 +251,7 @@ impl Node {
     fn adopt(&mut self, adoption: Adoption) -> Turn {
         self.name = "server2";
         self.cohort = CohortId(0xb);
-        self.ra = adaptor(self.cohort, 2);
+        self.ra = adaptor(self.cohort, 2).with_algorithms(&self.algorithms);
         let mut turn = Turn::default();
         for (activity, state) in self.held.states.clone() {
             turn.add(self.step(activity.cell, |ra, endpoint| {
