@@ -3,8 +3,8 @@
 //! | request                                          | answer                            |
 //! |--------------------------------------------------|-----------------------------------|
 //! | answered by another service                      | none                              |
-//! | OPTIONS without a user part: to this server      | 200 with Allow                    |
-//! | another method (not INVITE) without a user part  | 405 with Allow                    |
+//! | OPTIONS without a user part: to this server      | 200; Allow: what it passes on     |
+//! | another method (not INVITE) without a user part  | 405; Allow: what it takes itself  |
 //! | a scheme that is not sip or sips                 | 416                               |
 //! | sender not admitted                              | 403, 407 or 503, see `admission`  |
 //! | callee registered                                | proxied to its live contacts      |
@@ -32,8 +32,13 @@ use serde::{Deserialize, Serialize};
 /// Contacts that a request is forked to; of more, those with the highest `q` are taken.
 pub const TARGETS_MAX: usize = 4;
 
-/// What this server itself understands, or passes on.
-const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, MESSAGE";
+/// What this server understands, or passes on: its capabilities (RFC 3261 §11.2). It passes on any
+/// other method as well; these are those that phones look for.
+const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, MESSAGE, INFO, PRACK, UPDATE, \
+                     SUBSCRIBE, NOTIFY, REFER";
+
+/// What may be said to its own address, which is nobody's (RFC 3261 §21.4.6).
+const ALLOW_AT_ITSELF: &str = "OPTIONS, REGISTER";
 
 /// Characters of a client's own text in a trace line.
 const TRACED_CHARS_MAX: usize = 64;
@@ -112,8 +117,11 @@ fn on_other_request(cx: &mut Context<'_>, request: &OtherRequest) -> Result<SipC
         false => Callee::of_party(&request.callee),
     };
     if callee.user.is_empty() {
-        let status = if request.method == "OPTIONS" { 200 } else { 405 };
-        return Ok(respond(status, vec![("Allow".to_owned(), ALLOW.to_owned())]));
+        let (status, allow) = match request.method.as_str() {
+            "OPTIONS" => (200, ALLOW),
+            _ => (405, ALLOW_AT_ITSELF),
+        };
+        return Ok(respond(status, vec![("Allow".to_owned(), allow.to_owned())]));
     }
     let sender = Sender {
         party: &request.from,

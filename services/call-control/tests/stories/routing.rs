@@ -2,7 +2,7 @@
 
 use crate::harness::{Server, contact, invite, party, request, target};
 use resilee_call_control::TARGETS_MAX;
-use resilee_sip_api::{Contact, Invite, SipCommand, Target};
+use resilee_sip_api::{Contact, Invite, OtherRequest, SipCommand, Target};
 
 #[test]
 fn a_call_goes_to_where_the_callee_registered_from() {
@@ -60,15 +60,36 @@ fn a_request_of_any_method_finds_a_callee_whose_name_is_written_with_escapes() {
     assert_eq!(Server::new().send(&message).targets(), [target(1)]);
 }
 
+/// What it answers with, and the methods of its Allow.
+fn allowed(request: &OtherRequest) -> (u16, Vec<String>) {
+    let reaction = Server::new().send(request);
+    let status = reaction.status();
+    let Some(SipCommand::Respond { headers, .. }) = reaction.command else { unreachable!() };
+    assert_eq!((headers.len(), headers[0].0.as_str()), (1, "Allow"));
+    (status, headers[0].1.split(", ").map(str::to_owned).collect())
+}
+
+/// RFC 3261 §11.2: a proxy tells what it can itself, and so all that it passes on.
 #[test]
 fn options_to_the_server_itself_tell_what_it_allows_without_a_password() {
     let mut options = request("OPTIONS", "sip:example.com");
     options.credentials = None;
-    let reaction = Server::new().send(&options);
-    assert_eq!(reaction.status(), 200);
-    let Some(SipCommand::Respond { headers, .. }) = reaction.command else { unreachable!() };
-    assert!(headers[0].0 == "Allow" && headers[0].1.contains("INVITE"), "{headers:?}");
-    assert_eq!(Server::new().send(&request("MESSAGE", "sip:example.com")).status(), 405);
+    let (status, methods) = allowed(&options);
+    assert_eq!(status, 200);
+    let of_calls = ["INVITE", "ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "INFO"];
+    let of_others = ["OPTIONS", "REGISTER", "MESSAGE", "SUBSCRIBE", "NOTIFY", "REFER"];
+    let missing = of_calls.into_iter().chain(of_others);
+    let missing: Vec<_> = missing.filter(|it| methods.iter().all(|told| told != it)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// RFC 3261 §21.4.6: with what is allowed there, which is not the method that was refused.
+#[test]
+fn a_request_to_the_server_itself_is_refused_with_what_it_takes() {
+    for method in ["MESSAGE", "SUBSCRIBE", "REFER", "PUBLISH"] {
+        let refused = allowed(&request(method, "sip:example.com"));
+        assert_eq!(refused, (405, vec!["OPTIONS".to_owned(), "REGISTER".to_owned()]), "{method}");
+    }
 }
 
 #[test]
