@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 use resilee_sim::{Ending, Fault, Plan, Process, Report, Violation, When, play, play_plan};
 use resilee_test_kit::flows::FLOWS;
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,8 +17,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Seeds of the test run, besides the committed ones.
 const CHECKED_SEEDS: std::ops::Range<u64> = 0..5_000;
+/// The test run kills at each so many steps of a flow.
+const CHECKED_EVERY: NonZeroUsize = NonZeroUsize::new(8).expect("not zero");
 /// A flow with more steps waits for a timer; most of them are heartbeats.
 const STEPS_OF_A_FLOW_MAX: u64 = 2_500;
+/// Where steps are left out, so many times as many are in such a flow.
+const COARSER_IN_A_LONG_FLOW: usize = 10;
 /// Seeds of a sweep that are played before their failures are told.
 const SEEDS_AT_ONCE: u64 = 256;
 /// Seeds that failed once.
@@ -60,6 +65,9 @@ enum Command {
         name: Option<String>,
         /// Only this step, with the trace.
         step: Option<u64>,
+        /// Only each so many steps; ten times as many in a flow with more than 2,500.
+        #[arg(long, default_value = "1", conflicts_with = "step")]
+        every: NonZeroUsize,
     },
     /// Plants one fault after the other, and says which rule finds it.
     #[cfg(feature = "planted-faults")]
@@ -72,7 +80,7 @@ fn main() -> ExitCode {
         Command::Sweep { minutes, seeds, from } => sweep(minutes, seeds, from),
         Command::Replay { seed } => replay(seed),
         Command::Steps => steps(),
-        Command::Flows { name, step } => flows(name.as_deref(), step),
+        Command::Flows { name, step, every } => flows(name.as_deref(), step, every),
         #[cfg(feature = "planted-faults")]
         Command::Planted => planted(),
     };
@@ -92,7 +100,8 @@ fn check() -> bool {
     let mut tally = Tally::default();
     tally.add(&seeds, play_all(&seeds, twice_if_hundredth));
     tally.add_plans("a fault at every step of the plain call", &plans_of_steps());
-    tally.add_plans("a kill at each eighth step of each call flow", &plans_of_flows(None, 8));
+    let flows = plans_of_flows(None, CHECKED_EVERY);
+    tally.add_plans(&kills_in_flows(CHECKED_EVERY), &flows);
     tally.print(started.elapsed());
     tally.failed == 0
 }
@@ -114,7 +123,7 @@ fn steps() -> bool {
 }
 
 #[expect(clippy::disallowed_methods, reason = "how fast the simulator is, not what it decides")]
-fn flows(name: Option<&str>, step: Option<u64>) -> bool {
+fn flows(name: Option<&str>, step: Option<u64>, every: NonZeroUsize) -> bool {
     if let (Some(flow), Some(step)) = (FLOWS.iter().find(|it| Some(it.name) == name), step) {
         let report = play_plan(Plan::flow(flow.name, vec![(When::Step(step), KILL_OWNER)]), true);
         report.lines.iter().for_each(|line| println!("{line}"));
@@ -122,7 +131,7 @@ fn flows(name: Option<&str>, step: Option<u64>) -> bool {
     }
     let started = Instant::now();
     let mut tally = Tally::default();
-    tally.add_plans("a kill at every step of a call flow", &plans_of_flows(name, 1));
+    tally.add_plans(&kills_in_flows(every), &plans_of_flows(name, every));
     tally.print(started.elapsed());
     tally.failed == 0
 }
@@ -130,9 +139,16 @@ fn flows(name: Option<&str>, step: Option<u64>) -> bool {
 /// The node that is preferred for new calls.
 const KILL_OWNER: Fault = Fault::Kill { process: Process::Node(0), restart_ms: None };
 
-/// Each flow plain, and with the node killed that has its call, at each step, or each so many.
-/// Where there are too many, because it waits for a long time, ten times as many lie between two.
-fn plans_of_flows(name: Option<&str>, every: usize) -> Vec<Plan> {
+fn kills_in_flows(every: NonZeroUsize) -> String {
+    match every.get() {
+        1 => "a kill at every step of a call flow".to_owned(),
+        every => format!("a kill at each {every} steps of a call flow, fewer in long ones"),
+    }
+}
+
+/// Each flow plain, and with the node killed that has its call, at each step. Of `every` so many
+/// steps one is taken; of a flow with too many, because it waits for a long time, fewer are.
+fn plans_of_flows(name: Option<&str>, every: NonZeroUsize) -> Vec<Plan> {
     let mut plans = Vec::new();
     for (number, flow) in FLOWS.iter().enumerate() {
         if name.is_some_and(|name| name != flow.name) {
@@ -140,7 +156,11 @@ fn plans_of_flows(name: Option<&str>, every: usize) -> Vec<Plan> {
         }
         plans.push(Plan::flow(flow.name, Vec::new()));
         let steps = play_plan(Plan::flow(flow.name, Vec::new()), false).steps_of_calls;
-        let every = if steps > STEPS_OF_A_FLOW_MAX { 10 * every } else { every };
+        let every = match every.get() {
+            1 => 1,
+            every if steps > STEPS_OF_A_FLOW_MAX => every.saturating_mul(COARSER_IN_A_LONG_FLOW),
+            every => every,
+        };
         // Not the same ones of all flows.
         let kills = (0..=steps).skip(number % every).step_by(every);
         plans.extend(kills.map(|at| Plan::flow(flow.name, vec![(When::Step(at), KILL_OWNER)])));
