@@ -1,5 +1,5 @@
-//! The call flows of the test kit with SIPp as all phones: each plain, and each with the server
-//! that has its call killed in the middle.
+//! The call flows of the test kit with SIPp as all phones: each plain, and each with a server
+//! killed in it: the one that has its call, or would have got it.
 //!
 //! Clusters are shared: several flows run at once, each with users and ports of its own, and one
 //! kill is for all of them. At which steps a kill comes is the simulator's, which plays the same
