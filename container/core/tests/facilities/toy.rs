@@ -6,7 +6,7 @@
 #[allow(dead_code, reason = "the protocol is used, its services are not")]
 mod protocol;
 
-pub use protocol::adaptors;
+pub use protocol::{OVER, adaptors, last_message};
 
 use protocol::Said;
 use resilee_sbb::{

@@ -70,6 +70,7 @@ fn call_of_an_old_store() -> (Pair, CohortId) {
     let mut pair = Pair::up();
     pair.say(1, "brief begin");
     pair.say(1, "brief say stay");
+    pair.leaves = Some("a null activity, which its service never ends");
     let cohort = pair.status(1).run.cohort();
     pair.kill(0);
     pair.pass_ms(600);

@@ -1,12 +1,15 @@
 //! One node with a virtual clock, a disk that flushes when told, and handlers that answer at once.
 
+#[path = "leaks.rs"]
+mod leaks;
+
 use crate::toy::{SERVICES, adaptors};
 use resilee_core::management::{Changed, Notice};
 use resilee_core::{Core, CoreConfig, Input, Limits, Output, Restored, StoreBatch, StoreOp, Tree};
 use resilee_core::{Fate, PROGRESS_KEY, VOTER_KEY};
 use resilee_membership::{Flow, Key, RunId, Transport, Unclean, seal_sip};
 use resilee_sbb::{Deliver, DeliveryId, Outcome, Tables, Timestamp, decode};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -37,6 +40,10 @@ pub struct House {
     pub notices: Vec<Notice>,
     /// What became of the changes that an operator asked for.
     pub changed: Vec<Changed>,
+    /// Calls that clients began.
+    calls: BTreeSet<String>,
+    /// Why something is there when all calls have ended; `None`: nothing may be.
+    pub leaves: Option<&'static str>,
 }
 
 fn key() -> Key {
@@ -106,6 +113,8 @@ impl House {
             drained: false,
             notices: Vec::new(),
             changed: Vec::new(),
+            calls: BTreeSet::new(),
+            leaves: None,
         }
     }
 
@@ -118,13 +127,19 @@ impl House {
     }
 
     pub fn say(&mut self, text: &str) {
+        self.note_call(text);
         self.feed(Input::Datagram { flow: flow(), bytes: text.as_bytes().to_vec() });
     }
 
     /// The same from a balancer that has adopted this view.
     pub fn say_by_view(&mut self, view: u64, text: &str) {
+        self.note_call(text);
         let bytes = seal_sip(&key(), view, &flow(), text.as_bytes());
         self.feed(Input::Packet { source: flow().remote, bytes });
+    }
+
+    fn note_call(&mut self, text: &str) {
+        self.calls.extend(text.split(' ').next().map(str::to_owned));
     }
 
     pub fn feed(&mut self, input: Input) {

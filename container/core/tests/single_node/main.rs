@@ -7,6 +7,7 @@ mod house;
 mod overload;
 mod retries;
 mod time;
+#[allow(dead_code, reason = "pairs use the rest of it")]
 mod toy;
 mod view_rules;
 

@@ -32,6 +32,14 @@ impl EventPayload for Said {
     const TYPE: &'static str = "toy.said";
 }
 
+/// Ends a call.
+pub const OVER: &str = "end";
+
+/// What ends an activity of the second adaptor: there is none.
+pub fn last_message(_: ActivityId) -> Option<Vec<u8>> {
+    None
+}
+
 /// The adaptors of a node.
 pub fn adaptors() -> Adaptors {
     Adaptors::first("toy", Box::new(Toy::default()))

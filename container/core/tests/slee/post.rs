@@ -80,8 +80,10 @@ impl ResourceAdaptor for Post {
             Letter::Answer { activity, word } if self.letters.contains_key(&activity) => {
                 endpoint.fire(activity, &Tick { word });
             }
-            Letter::Last { activity } => endpoint.end_activity(activity),
-            Letter::Answer { .. } => {}
+            Letter::Last { activity } if self.letters.contains_key(&activity) => {
+                endpoint.end_activity(activity);
+            }
+            Letter::Answer { .. } | Letter::Last { .. } => {}
         }
     }
 

@@ -12,7 +12,7 @@
 //! Each event bears a word. What an SBB does at a word the test has told [`Script`]; at any other
 //! it does nothing. Each handler writes into the trace that it ran.
 
-use crate::post::Post;
+use crate::post::{Letter, Post};
 use crate::script::{self, Ask, State};
 use resilee_core::{Adaptors, Adoption, Egress, Endpoint, Ingress, ResourceAdaptor, Route, Scope};
 use resilee_membership::Flow;
@@ -210,6 +210,14 @@ pub fn word(event: &Event) -> Result<String, Failure> {
         ActivityEnd::TYPE => Ok(format!("end {}", event.activity.number)),
         _ => Ok(decode::<Tick>(&event.payload)?.word),
     }
+}
+
+/// Ends a call.
+pub const OVER: &str = "over";
+
+/// What ends an activity of the second adaptor.
+pub fn last_message(activity: ActivityId) -> Option<Vec<u8>> {
+    Some(Letter::Last { activity }.bytes())
 }
 
 /// The adaptors of a node.

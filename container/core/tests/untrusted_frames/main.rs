@@ -5,6 +5,7 @@
 mod forged;
 mod pair;
 #[path = "../single_node/toy.rs"]
+#[allow(dead_code, reason = "other tests use the rest of it")]
 mod toy;
 mod words;
 
