@@ -18,7 +18,7 @@ use crate::nonce::NonceSource;
 use crate::orphan::{MissedBye, pass_back, pass_on};
 use crate::party::Authorization;
 use crate::password_guard::PasswordGuard;
-use crate::refusal::Refusal;
+use crate::refusal::{Refusal, has_sound_tags};
 use crate::route::route;
 use crate::scanners::{SCANNERS_DEFAULT, Scanners};
 use crate::secret::Secret;
@@ -317,9 +317,10 @@ impl ResourceAdaptor for SipRa {
         // `route` has parsed it before; what it could not parse never gets here.
         let Ok(received) = Message::parse(&ingress.bytes) else { return };
         if !received.is_request() {
-            // Its dialog would have no name (RFC 2543): nobody could end that call.
+            // Its dialog would have no name (RFC 2543), or one that is none: nobody could end that
+            // call.
             if is_answer_without_tag(&received) {
-                endpoint.count_refused("2xx to an INVITE without a To tag");
+                endpoint.count_refused("2xx to an INVITE without a To tag that is a token");
                 return;
             }
             // RFC 6026 §7.3: a response that no transaction knows is not forwarded.
@@ -485,7 +486,7 @@ pub(crate) fn of_cell(cell: CellId) -> RangeInclusive<ActivityId> {
 
 fn is_answer_without_tag(response: &Message<'_>) -> bool {
     let is_2xx = response.status().is_some_and(|status| (200..300).contains(&status));
-    let has_no_tag = || response.to_tag().is_none_or(|tag| tag.is_empty());
+    let has_no_tag = || response.to_tag().is_none() || !has_sound_tags(response);
     is_2xx && response.cseq().1 == "INVITE" && has_no_tag()
 }
 

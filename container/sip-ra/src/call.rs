@@ -24,6 +24,7 @@ use crate::own_request::OwnRequest;
 use crate::party::{self, Authorization};
 use crate::proof_of_life;
 use crate::proxied_invite::{InviteNews, ProxiedInvite};
+use crate::refusal::has_sound_tags;
 use crate::step::Step;
 use crate::supervision::Supervision;
 use resilee_membership::Flow;
@@ -192,7 +193,7 @@ impl Call {
             && self.reinvites.iter().all(|reinvite| reinvite.invite.is_terminated())
             && self.requests.iter().all(|request| request.proxied.is_terminated())
             && self.own_requests.iter().all(OwnRequest::is_terminated)
-            && self.supervision.next().is_none()
+            && !self.supervision.waits_for_ack()
     }
 
     /// A service says where the call goes.
@@ -390,7 +391,7 @@ impl Call {
     }
 
     fn on_answer(&mut self, step: &mut Step<'_>, flow: Flow, response: &Message<'_>) {
-        self.learn_dialog(step, flow, response, DialogState::Confirmed);
+        let is_new = self.learn_dialog(step, flow, response, DialogState::Confirmed);
         self.decide_by = None;
         if self.facts.answered.is_none() {
             let event = Answered { at: step.now(), node: step.endpoint.node().to_owned() };
@@ -398,7 +399,7 @@ impl Call {
             step.changed();
             self.facts.answered = Some(event);
             self.begin_supervision(step, self.invite.session_s(response));
-        } else if self.facts.ended.is_some() {
+        } else if is_new && self.facts.ended.is_some() {
             self.end_late_answer(step);
         }
     }
@@ -413,18 +414,20 @@ impl Call {
         }
     }
 
-    /// A response with a To tag begins a dialog, or confirms an early one.
+    /// A response with a To tag begins a dialog, or confirms an early one; true if it did.
     fn learn_dialog(
         &mut self,
         step: &mut Step<'_>,
         flow: Flow,
         response: &Message<'_>,
         state: DialogState,
-    ) {
-        let Some(tag) = response.to_tag() else { return };
+    ) -> bool {
+        let Some(tag) = response.to_tag().filter(|_| has_sound_tags(response)) else {
+            return false;
+        };
         let Some(dialog) = self.dialogs.iter_mut().find(|dialog| dialog.callee.tag == tag) else {
             let callee = Leg::callee(step.element, response, (flow, self.spiral));
-            let dialog = Dialog { callee, state, bye: None, is_acked: false, refused_bye: None };
+            let dialog = Dialog::new(callee, state);
             let is_early = |it: &&mut Dialog| it.state == DialogState::Early;
             if self.dialogs.len() < DIALOGS_MAX {
                 // As with the branches of the INVITE.
@@ -435,16 +438,18 @@ impl Call {
             {
                 *early = dialog;
             } else {
-                return;
+                return false;
             }
             step.changed();
-            return;
+            return true;
         };
-        if dialog.state == DialogState::Early && state == DialogState::Confirmed {
+        let is_confirmed = dialog.state == DialogState::Early && state == DialogState::Confirmed;
+        if is_confirmed {
             dialog.state = state;
             dialog.callee.on_confirmed(step.element, response, self.spiral);
             step.changed();
         }
+        is_confirmed
     }
 }
 

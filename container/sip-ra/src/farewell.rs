@@ -17,7 +17,7 @@
 
 use crate::call::Call;
 use crate::leg::Leg;
-use crate::own_request::{Direction, OwnMethod, OwnRequest};
+use crate::own_request::{Direction, OWN_REQUESTS_MAX, OwnMethod, OwnRequest};
 use crate::step::Step;
 use resilee_sip_api::Side;
 
@@ -42,16 +42,28 @@ impl Call {
             [(Side::Caller, &caller, &callee), (Side::Callee, &callee, &caller)]
         {
             let is_unheard = if side == sender { is_from_elsewhere } else { !is_heard(status) };
-            let reached_at = is_unheard.then(|| leg.clone());
-            for to in reached_at.into_iter().chain(leg.at_earlier_places()) {
-                self.tell(step, dialog_tag, side, (peer, &to));
+            if is_unheard {
+                self.tell(step, dialog_tag, side, (peer, leg), false);
+            }
+            for place in leg.at_earlier_places() {
+                self.tell(step, dialog_tag, side, (peer, &place), true);
             }
         }
     }
 
-    fn tell(&mut self, step: &mut Step<'_>, tag: &str, receiver: Side, (from, to): (&Leg, &Leg)) {
-        let (call_id, dialog_tag) = (self.call_id.as_str(), tag);
-        let way = Direction { call_id, dialog_tag, from, to, receiver };
+    fn tell(
+        &mut self,
+        step: &mut Step<'_>,
+        dialog_tag: &str,
+        receiver: Side,
+        (from, to): (&Leg, &Leg),
+        is_earlier: bool,
+    ) {
+        if is_earlier && self.own_requests.len() >= OWN_REQUESTS_MAX {
+            return;
+        }
+        let call_id = self.call_id.as_str();
+        let way = Direction { call_id, dialog_tag, from, to, receiver, is_earlier };
         self.own_requests.push(OwnRequest::send(step, &way, OwnMethod::Bye));
     }
 }

@@ -23,7 +23,7 @@
 //! exactly that).
 
 use crate::call::Call;
-use crate::dialog::{Bye, DialogState, RefusedBye, other_end};
+use crate::dialog::{Bye, Dialog, DialogState, other_end};
 use crate::incoming::Incoming;
 use crate::leg::{Leg, is_same_address};
 use crate::outgoing::Outgoing;
@@ -208,7 +208,7 @@ impl Call {
             {
                 self.apply(&refresh, Some(response));
                 let session_s = self.reinvites[index].invite.session_s(response);
-                self.refresh_session(step, session_s);
+                self.refresh_if_up(step, session_s);
                 step.changed();
             }
             if is_ours {
@@ -276,10 +276,10 @@ impl Call {
             Side::Caller | Side::Server => &mut self.caller,
             Side::Callee => &mut self.dialogs[way.dialog].callee,
         };
-        if sender.note_cseq(incoming.message.cseq().0) {
+        let is_far_ahead = sender.note_cseq(incoming.message.cseq().0);
+        if sender.note_connection(incoming.flow) || is_far_ahead {
             step.changed();
         }
-        sender.note_connection(incoming.flow);
     }
 
     fn receiver(&self, way: &Way) -> &Leg {
@@ -345,11 +345,18 @@ impl Call {
                 if matches!(news, RequestNews::Completed(200..=299)) {
                     self.apply(&refresh, response);
                     let session_s = response.and_then(|it| session_timer::agreed_s(None, it));
-                    self.refresh_session(step, session_s);
+                    self.refresh_if_up(step, session_s);
                     step.changed();
                 }
             }
             Purpose::Other => {}
+        }
+    }
+
+    /// One that nobody has answered yet, or that is over, has no session.
+    fn refresh_if_up(&mut self, step: &Step<'_>, session_s: Option<u32>) {
+        if self.is_up() {
+            self.refresh_session(step, session_s);
         }
     }
 
@@ -389,13 +396,15 @@ impl Call {
         let answered_at = self.answered_at();
         let next = others.filter(|bye| bye.at >= answered_at).min_by_key(|bye| bye.at);
         let found = self.dialogs.iter_mut().find(|dialog| dialog.callee.tag == dialog_tag);
-        if let Some(dialog) = found.filter(|dialog| dialog.bye == Some(refused)) {
+        let is_it = |dialog: &&mut Dialog| {
+            dialog.state == DialogState::Confirmed && dialog.bye == Some(refused)
+        };
+        if let Some(dialog) = found.filter(is_it) {
             let reached_at = match refused.by {
                 Side::Caller | Side::Server => self.caller.flow,
                 Side::Callee => dialog.callee.flow,
             };
-            let from = elsewhere.unwrap_or(reached_at);
-            dialog.refused_bye = Some(RefusedBye { by: refused.by, from });
+            dialog.note_refused(refused.by, elsewhere.unwrap_or(reached_at));
             dialog.bye = next;
             let comes_again_by = step.now() + Duration::from_millis(step.timers().long_ms());
             self.supervision.ask_again_by(comes_again_by);

@@ -12,7 +12,7 @@
 //! |                                                      | have moved it away, to talk on      |
 //! | elsewhere: INVITE, UPDATE                            | the end may have moved: it goes on, |
 //! |                                                      | and the other end's 2xx confirms it |
-//! | the same, after [`PLACES_MAX`] other addresses       | 403                                 |
+//! | the same, after [`ADDRESSES_MAX`] other addresses    | 403                                 |
 //! | elsewhere: anything else                             | 403; an ACK is dropped              |
 //!
 //! Not here: who has which tags (`in_dialog.rs`). A forged source address is not noticed: that
@@ -25,14 +25,22 @@ use crate::spiral;
 use resilee_membership::{Flow, Transport};
 use resilee_sip_proto::{HeaderName, Message, SipUri, name_addr};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// Most proxies between us and one end; of more, the nearest are kept.
 const ROUTES_MAX: usize = 8;
 
-/// Most places at which an end was before. Beyond, it may move to another port of an address that
-/// it had (a NAT gives it one at any time), and no further: where it was before is not forgotten.
-const PLACES_MAX: usize = 8;
+/// Most other addresses at which an end was before; to a further one it does not move, so none of
+/// them is forgotten.
+const ADDRESSES_MAX: usize = 8;
+
+/// Most ports of one address that are kept, the first ones. A NAT may give an end a new one at any
+/// time, which is where it is then, and need not be kept when it has the next one.
+const PORTS_MAX: usize = 3;
+
+/// Most bytes of a remote target that is kept of an earlier place; a phone has none that is longer.
+const TARGET_BYTES_MAX: usize = 512;
 
 /// By so much the CSeq number of an end may be ahead of the one that a survivor would know.
 const CSEQ_LAG_MAX: u32 = BYE_CSEQ_STEP / 2;
@@ -133,10 +141,12 @@ impl Leg {
         routed(&self.routes, uri)
     }
 
-    /// Whether it may move there: the places at which it was are all kept.
+    /// Whether it may move there: no address at which it was is forgotten.
     pub(crate) fn may_move_to(&self, flow: &Flow) -> bool {
         let had = |place: &Place| is_same_ip(&place.flow, flow);
-        self.earlier.len() < PLACES_MAX
+        let ip = |flow: &Flow| flow.remote.ip().to_canonical();
+        let addresses: BTreeSet<_> = self.earlier.iter().map(|place| ip(&place.flow)).collect();
+        addresses.len() < ADDRESSES_MAX
             || is_same_ip(&self.flow, flow)
             || self.earlier.iter().any(had)
     }
@@ -149,25 +159,16 @@ impl Leg {
         }
     }
 
-    /// From now on it is reached there; where it was is kept. Of too many places the last one at
-    /// the same address is given up for it.
+    /// From now on it is reached there; where it was is kept.
     fn leave_for(&mut self, flow: Flow) {
-        let left = Place { flow: self.flow, target: self.target.clone() };
-        let is_left = |place: &Place| place.flow.remote == left.flow.remote;
-        self.flow = flow;
-        if flow.remote == left.flow.remote || self.earlier.iter().any(is_left) {
+        let left = std::mem::replace(&mut self.flow, flow);
+        let is_left = |place: &Place| place.flow.remote == left.remote;
+        let ports = self.earlier.iter().filter(|place| is_same_ip(&place.flow, &left)).count();
+        if flow.remote == left.remote || ports >= PORTS_MAX || self.earlier.iter().any(is_left) {
             return;
         }
-        let same = |place: &Place| is_same_ip(&place.flow, &left.flow);
-        if self.earlier.len() >= PLACES_MAX
-            // Never the first one: there it was when it was called, or called.
-            && let Some(last) = self.earlier.iter().rposition(same).filter(|last| *last > 0)
-        {
-            self.earlier.remove(last);
-        }
-        // There may be one more: that of an address that it had when there was room for it.
-        self.earlier.truncate(PLACES_MAX);
-        self.earlier.push(left);
+        let target = self.target.clone().filter(|target| target.len() <= TARGET_BYTES_MAX);
+        self.earlier.push(Place { flow: left, target });
     }
 
     /// The same end at each place where it was before and is not now.
@@ -198,12 +199,14 @@ impl Leg {
     }
 
     /// Over TCP it is reached by the connection that it used last: an earlier one is gone, and
-    /// behind a NAT it takes none.
-    pub(crate) fn note_connection(&mut self, flow: Flow) {
+    /// behind a NAT it takes none. True if that is another one: a survivor has to know it.
+    pub(crate) fn note_connection(&mut self, flow: Flow) -> bool {
         let is_tcp = flow.transport == Transport::Tcp && self.flow.transport == Transport::Tcp;
-        if is_tcp && is_same_ip(&flow, &self.flow) {
+        let moves = is_tcp && is_same_ip(&flow, &self.flow) && flow.remote != self.flow.remote;
+        if moves {
             self.leave_for(flow);
         }
+        moves
     }
 
     /// Whether this end is the one that sends from there.

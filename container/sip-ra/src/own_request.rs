@@ -16,11 +16,18 @@ use resilee_membership::Flow;
 use resilee_sbb::Timestamp;
 use resilee_sip_api::Side;
 use resilee_sip_proto::build::{self, MAX_FORWARDS};
-use resilee_sip_proto::{BranchIdentity, ClientNonInvite, Message, TransactionOutput};
+use resilee_sip_proto::{BranchIdentity, ClientNonInvite, Message, Outputs, TransactionOutput};
 use serde::{Deserialize, Serialize};
 
 /// By so much the CSeq number of a BYE of ours is above the last one seen.
 pub(crate) const BYE_CSEQ_STEP: u32 = 100;
+
+/// With so many requests of our own under way in a call, none goes to an earlier place any more.
+pub(crate) const OWN_REQUESTS_MAX: usize = 48;
+
+/// How often a request goes to a place where its receiver was before: a sender may have named
+/// anybody's address as such a place.
+const SENDS_TO_EARLIER_MAX: u32 = 3;
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +55,9 @@ pub(crate) struct OwnRequest {
     via_branch: String,
     /// Where its receiver is, or was.
     pub(crate) flow: Flow,
+    /// How often it may still be said again, at a place where its receiver was before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    repeats_left: Option<u32>,
     client: ClientNonInvite,
 }
 
@@ -70,6 +80,8 @@ pub(crate) struct Direction<'a> {
     pub(crate) from: &'a Leg,
     pub(crate) to: &'a Leg,
     pub(crate) receiver: Side,
+    /// It goes to a place where the receiver was before.
+    pub(crate) is_earlier: bool,
 }
 
 impl OwnRequest {
@@ -88,6 +100,7 @@ impl OwnRequest {
             outcome: Outcome::Pending,
             via_branch,
             flow: way.to.flow,
+            repeats_left: way.is_earlier.then_some(SENDS_TO_EARLIER_MAX - 1),
             client,
         }
     }
@@ -109,6 +122,11 @@ impl OwnRequest {
         is_news
     }
 
+    /// It went to a place where its receiver was before.
+    pub(crate) fn is_earlier(&self) -> bool {
+        self.repeats_left.is_some()
+    }
+
     /// Whether its receiver has no such dialog there (RFC 3261 §12.2.1.2).
     pub(crate) fn says_gone(&self) -> bool {
         matches!(self.outcome, Outcome::Silent | Outcome::Answered(408 | 481))
@@ -117,7 +135,7 @@ impl OwnRequest {
     /// Fires the timers that are due; true if the outcome is known by it.
     pub(crate) fn on_timeout(&mut self, step: &mut Step<'_>) -> bool {
         let outputs = self.client.on_timeout(step.now(), step.timers());
-        step.send_all(self.flow, &outputs);
+        self.repeat(step, &outputs);
         let is_news = outputs.contains(&TransactionOutput::Timeout);
         if is_news {
             self.outcome = Outcome::Silent;
@@ -128,7 +146,19 @@ impl OwnRequest {
     /// Goes on at the survivor: what nobody answered is sent again.
     pub(crate) fn resume(&mut self, step: &mut Step<'_>) {
         let outputs = self.client.resume(step.now(), step.timers());
-        step.send_all(self.flow, &outputs);
+        self.repeat(step, &outputs);
+    }
+
+    fn repeat(&mut self, step: &mut Step<'_>, outputs: &Outputs) {
+        match &mut self.repeats_left {
+            Some(0) => {}
+            Some(left) => {
+                let sends = outputs.iter().any(|it| matches!(it, TransactionOutput::Send(_)));
+                *left -= u32::from(sends);
+                step.send_all(self.flow, outputs);
+            }
+            None => step.send_all(self.flow, outputs),
+        }
     }
 
     /// When [`Self::on_timeout`] is next due.

@@ -6,8 +6,12 @@
 //! |---------------------------|-----------------------------------------------------------------|
 //! | 481, 408, nothing         | the dialog is over since its last proof of life; BYE to all who |
 //! |                           | have not said so                                                |
-//! | the same, at one of the   | nothing, unless a BYE came from there that was challenged: that |
-//! | places of an end          | is where the end is                                             |
+//! | the same where it is, and | the dialog is over now: it may have been moved away, and talk   |
+//! | something else where it   | on there                                                        |
+//! | was before                |                                                                 |
+//! | the same, where a BYE     | the dialog is over since its last proof of life, whatever is    |
+//! | came from that was        | said elsewhere                                                  |
+//! | challenged                |                                                                 |
 //! | nothing, and there was a  | nothing                                                         |
 //! | proof of life meanwhile   |                                                                 |
 //! | 481 or 408, to a first    | its BYE may be on its way: both are asked again when nobody     |
@@ -28,7 +32,7 @@
 use crate::call::Call;
 use crate::dialog::{Bye, DialogState, other_end};
 use crate::leg::Leg;
-use crate::own_request::{Direction, Outcome, OwnMethod, OwnRequest};
+use crate::own_request::{Direction, OWN_REQUESTS_MAX, Outcome, OwnMethod, OwnRequest};
 use crate::step::Step;
 use resilee_sbb::Timestamp;
 use resilee_sip_api::{EndCause, Side};
@@ -43,6 +47,14 @@ fn is_gone(status: u16) -> bool {
 /// Whether this answer to a request of the other end says that both are there. A 100 is a proxy's.
 pub(crate) fn is_proof(status: u16) -> bool {
     status > 100 && !is_gone(status)
+}
+
+/// Until when a dialog was up of which an end is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Until {
+    LastProof,
+    /// The end is gone where it is, and not where it was: there it may be, and talk on.
+    Now,
 }
 
 /// What an end has said to the questions of now: of several places, the first of these counts.
@@ -124,28 +136,60 @@ impl Call {
             self.end_if_expired(step);
             return;
         }
-        let is_gone = match own.outcome {
-            Outcome::Answered(481) if self.may_lack_answer(step, own.receiver) => {
-                let at = self.repeated_until(step);
-                self.supervision.ask_again(at);
-                false
+        if self.leaves_doubt(step, own) {
+            return;
+        }
+        match self.end_of(step, dialog, own.receiver) {
+            Some(Until::LastProof) => {
+                let at = self.last_proof_of_life();
+                self.end_without_bye(step, dialog, at);
             }
-            Outcome::Answered(status) if is_gone(status) => {
-                let is_gone = self.supervision.counts_at_once();
-                if !is_gone {
-                    let repeated = Duration::from_millis(step.timers().long_ms());
-                    self.supervision.ask_again(step.now() + repeated);
-                }
-                is_gone
-            }
-            Outcome::Answered(_) => false,
+            Some(Until::Now) => self.end_without_bye(step, dialog, step.now()),
+            None if self.both_live(dialog) => self.seen_at = step.now(),
+            None => {}
+        }
+    }
+
+    /// Whether an end that does not know of the dialog is to be asked again; then it is.
+    fn leaves_doubt(&mut self, step: &Step<'_>, own: &OwnRequest) -> bool {
+        let Outcome::Answered(status) = own.outcome else { return false };
+        if own.is_earlier() {
+            return false;
+        }
+        if status == 481 && self.may_lack_answer(step, own.receiver) {
+            let at = self.repeated_until(step);
+            self.supervision.ask_again(at);
+            return true;
+        }
+        if is_gone(status) && !self.supervision.counts_at_once() {
+            let repeated = Duration::from_millis(step.timers().long_ms());
+            self.supervision.ask_again(step.now() + repeated);
+            return true;
+        }
+        false
+    }
+
+    /// Until when a dialog was up, if an end of it is gone by what is known of all its places.
+    fn end_of(&self, step: &Step<'_>, dialog: usize, side: Side) -> Option<Until> {
+        let mut at_refused = self.probes(dialog, side).filter(|own| {
+            self.dialogs[dialog].was_refused_at(side, own.flow.remote) && own.says_gone()
+        });
+        if at_refused.next().is_some() {
+            return Some(Until::LastProof);
+        }
+        let counts = |own: &OwnRequest| match own.outcome {
             Outcome::Silent => self.seen_at <= own.sent_at,
-            Outcome::Pending => false,
+            Outcome::Answered(481) if self.may_lack_answer(step, side) => false,
+            _ => self.supervision.counts_at_once(),
         };
-        if is_gone && self.is_gone_at_all_places(dialog, own) {
-            self.end_at_last_proof(step, dialog);
-        } else if self.both_live(dialog) {
-            self.seen_at = step.now();
+        let mut here = self.probes(dialog, side).filter(|own| self.is_here(dialog, side, own));
+        if !here.all(counts) {
+            return None;
+        }
+        match self.words_of(dialog, side) {
+            (Word::Gone, Word::Gone | Word::NotAsked) => Some(Until::LastProof),
+            (Word::Gone, Word::Yes | Word::Something) => Some(Until::Now),
+            _ => None,
         }
     }
 
@@ -159,17 +203,8 @@ impl Call {
         self.answered_at() + Duration::from_millis(step.element.timers.long_ms())
     }
 
-    /// Whether an end that is gone there is not elsewhere.
-    fn is_gone_at_all_places(&self, dialog: usize, own: &OwnRequest) -> bool {
-        let hung_up_there = self.dialogs[dialog].refused_bye.as_ref().is_some_and(|refused| {
-            refused.by == own.receiver && refused.from.remote == own.flow.remote
-        });
-        hung_up_there || self.word_of(dialog, own.receiver) == Word::Gone
-    }
-
-    /// Whoever has not said that it is gone still waits: it is told.
-    fn end_at_last_proof(&mut self, step: &mut Step<'_>, dialog: usize) {
-        let at = self.last_proof_of_life();
+    /// It is over, and nobody has said so: whoever has not said that it is gone is told.
+    fn end_without_bye(&mut self, step: &mut Step<'_>, dialog: usize, at: Timestamp) {
         let tag = self.dialogs[dialog].callee.tag.clone();
         let (by, cause) = (Side::Server, EndCause::LastProofOfLife);
         self.dialogs[dialog].bye = Some(Bye { at, by, cause });
@@ -185,30 +220,49 @@ impl Call {
         self.end_if_no_dialog_is_open(step);
     }
 
-    /// What an end has said at all its places.
-    fn word_of(&self, dialog: usize, side: Side) -> Word {
+    /// What is asked of an end, and was.
+    fn probes(&self, dialog: usize, side: Side) -> impl Iterator<Item = &OwnRequest> {
         let tag = &self.dialogs[dialog].callee.tag;
-        let probes = self.own_requests.iter().filter(|own| {
+        self.own_requests.iter().filter(move |own| {
             own.method == OwnMethod::Probe && own.dialog_tag == *tag && own.receiver == side
-        });
-        let words = probes.map(|own| match own.outcome {
+        })
+    }
+
+    fn is_here(&self, dialog: usize, side: Side, own: &OwnRequest) -> bool {
+        own.flow.remote == self.end(dialog, side).flow.remote
+    }
+
+    /// What an end has said where it is, and where it was before.
+    fn words_of(&self, dialog: usize, side: Side) -> (Word, Word) {
+        let word = |own: &OwnRequest| match own.outcome {
             Outcome::Answered(200..=299) => Word::Yes,
             Outcome::Pending => Word::None,
             _ if own.says_gone() => Word::Gone,
             _ => Word::Something,
-        });
-        words.min().unwrap_or(Word::NotAsked)
+        };
+        let words = |here: bool| {
+            let probes = self.probes(dialog, side);
+            let there = probes.filter(|own| self.is_here(dialog, side, own) == here);
+            there.map(word).min().unwrap_or(Word::NotAsked)
+        };
+        (words(true), words(false))
     }
 
+    /// Both have said so where they are: at a place where an end was, by now somebody else may be.
     fn both_live(&self, dialog: usize) -> bool {
-        [Side::Caller, Side::Callee].iter().all(|side| self.word_of(dialog, *side) == Word::Yes)
+        let is_there = |side| self.words_of(dialog, side).0 == Word::Yes;
+        [Side::Caller, Side::Callee].into_iter().all(is_there)
     }
 
     /// The session was not refreshed, and both ends were asked: once it is known of a dialog that
     /// nobody is gone, or of all that somebody is, the call ends.
     pub(crate) fn end_if_expired(&mut self, step: &mut Step<'_>) {
-        let sides = [Side::Caller, Side::Callee];
-        let words = |dialog| sides.map(|side| self.word_of(dialog, side));
+        let word = |dialog, side| match self.words_of(dialog, side) {
+            (Word::Gone, Word::Gone | Word::NotAsked) => Word::Gone,
+            (Word::Gone, earlier) => earlier,
+            (present, _) => present,
+        };
+        let words = |dialog| [Side::Caller, Side::Callee].map(|side| word(dialog, side));
         let open = (0..self.dialogs.len()).filter(|dialog| {
             let dialog = &self.dialogs[*dialog];
             dialog.state == DialogState::Confirmed && dialog.bye.is_none()
@@ -251,16 +305,20 @@ impl Call {
     ) {
         let (from, to) = (self.end(dialog, other_end(receiver)), self.end(dialog, receiver));
         let mut places: Vec<Leg> = to.at_all_places().collect();
-        let refused = self.dialogs[dialog].refused_bye.as_ref();
-        if let Some(refused) = refused.filter(|refused| refused.by == receiver)
-            && places.iter().all(|place| place.flow.remote != refused.from.remote)
-        {
-            places.push(to.at(refused.from));
+        for refused in self.dialogs[dialog].refused_byes.iter().filter(|it| it.by == receiver) {
+            if places.iter().all(|place| place.flow.remote != refused.from.remote) {
+                places.push(to.at(refused.from));
+            }
         }
         let (call_id, dialog_tag) = (&self.call_id, &self.dialogs[dialog].callee.tag);
+        let here = to.flow.remote;
         let sent = places.iter().filter(|place| is_one(place)).map(|to| {
-            OwnRequest::send(step, &Direction { call_id, dialog_tag, from, to, receiver }, method)
+            let is_earlier = to.flow.remote != here;
+            Direction { call_id, dialog_tag, from, to, receiver, is_earlier }
         });
+        // Of too many, those to earlier places wait for nobody.
+        let room = OWN_REQUESTS_MAX.saturating_sub(self.own_requests.len());
+        let sent = sent.take(room.max(1)).map(|way| OwnRequest::send(step, &way, method));
         let sent: Vec<_> = sent.collect();
         self.own_requests.extend(sent);
     }

@@ -159,6 +159,12 @@ fn has_sound_tag(value: &NameAddr<'_>) -> bool {
     tags.next().is_none_or(|(_, tag)| text::is_a_token(tag)) && tags.next().is_none()
 }
 
+/// The same of a response: who sent it would know no request of ours by such a tag.
+pub(crate) fn has_sound_tags(response: &Message<'_>) -> bool {
+    let to = response.header(HeaderName::To);
+    to.is_some_and(|to| name_addr(&to).is_some_and(|it| has_sound_tag(&it)))
+}
+
 /// What is wrong with a Request-URI that is to be followed. Which schemes besides `sip` mean
 /// something, services know.
 fn fault_of_request_uri(uri: &str) -> Option<Refusal> {

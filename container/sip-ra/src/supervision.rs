@@ -82,6 +82,11 @@ impl Supervision {
         all.into_iter().flatten().min()
     }
 
+    /// True if a dialog is to be ended when its ACK comes.
+    pub(crate) fn waits_for_ack(&self) -> bool {
+        self.hang_up_by.is_some()
+    }
+
     /// True if who does not know the call is gone, whatever may be on its way.
     pub(crate) fn counts_at_once(&self) -> bool {
         self.counts_at_once

@@ -226,7 +226,7 @@ fn an_answer_without_a_to_tag_is_dropped_and_counted() {
         let turn = node.receive(BOB, ok.replace(";tag=b", tag));
         assert!(turn.sent.is_empty());
         turn.assert_changes_nothing();
-        assert_eq!(turn.refused, ["2xx to an INVITE without a To tag"]);
+        assert_eq!(turn.refused, ["2xx to an INVITE without a To tag that is a token"]);
     }
     node.wait(12 * HOUR_MS);
     assert_eq!((node.living_activities(), node.count("sip.answered")), (0, 0));

@@ -133,24 +133,27 @@ fn a_callee_who_was_moved_away_hears_that_the_server_ends_the_call() {
     assert_eq!(later.lines(MALLORY)[0], "BYE");
 }
 
-/// Alice says from there that there is no such call, and has it billed up to the UPDATE.
+/// Alice says from there that there is no such call, to have it billed up to the UPDATE.
 #[test]
 fn a_callee_who_was_moved_away_is_asked_where_he_was() {
     let mut node = Node::for_bob();
     let dialog = answered_call(&mut node);
     node.receive(ALICE, dialog.by_alice("ACK", 1));
     alice_moves_bob(&mut node, &dialog);
-    for _ in 0..2 {
+    for is_second in [false, true] {
         let asked = wait_for(&mut node, |turn| !turn.to(BOB).is_empty());
         node.receive(MALLORY, bob_answers(&asked.only(MALLORY), 481));
-        node.receive(BOB, bob_answers(&asked.only(BOB), 200));
         node.receive(ALICE, answer(&asked.only(ALICE), 200, "", ALICE_CONTACT));
         assert_eq!(node.count("sip.ended"), 0);
+        let turn = node.receive(BOB, bob_answers(&asked.only(BOB), 200));
+        if is_second {
+            assert_eq!(turn.event::<Ended>().at, node.now);
+            our_bye(&turn, ALICE);
+            our_bye(&turn, BOB);
+        }
     }
-    let proven = node.now;
-    // Nobody is there any more.
-    let ended = wait_for(&mut node, |turn| !turn.types().is_empty());
-    assert!(ended.event::<Ended>().at >= proven);
+    node.wait(60_000);
+    assert_eq!(node.living_activities(), 0);
 }
 
 /// A phone that has changed its network is where it is now, and no earlier place is forgotten.
@@ -218,4 +221,114 @@ fn whose_bye_was_challenged_is_asked_where_it_came_from() {
         assert!(turn.event::<Ended>().at <= hung_up_at + Duration::from_secs(33));
         our_bye(&turn, BOB);
     }
+}
+
+/// He wants it to go on: each further challenge names another place, and each answer is a proof.
+#[test]
+fn nothing_that_the_callee_does_makes_a_refused_bye_forgotten() {
+    for more in ["BYE", "INFO"] {
+        let mut node = Node::for_bob();
+        let dialog = answered_call(&mut node);
+        bob_moves_alice(&mut node, &dialog);
+        let bye = node.receive(ALICE, dialog.by_alice("BYE", 3)).only(BOB);
+        let hung_up_at = node.now;
+        node.receive(BOB, bob_answers(&bye, 401));
+        node.wait(1_000);
+        if more == "BYE" {
+            let bye = node.receive(MALLORY, dialog.by_alice("BYE", 4)).only(BOB);
+            node.receive(BOB, bob_answers(&bye, 401));
+        }
+        let asked = wait_for(&mut node, |turn| !turn.to(ALICE).is_empty());
+        node.receive(BOB, bob_answers(&asked.only(BOB), 200));
+        node.receive(MALLORY, answer(&asked.only(MALLORY), 200, "", ALICE_CONTACT));
+        node.wait(1_000);
+        if more == "INFO" {
+            let info = node.receive(BOB, dialog.by_bob("INFO", 1)).only(MALLORY);
+            node.receive(MALLORY, answer(&info, 200, "", ALICE_CONTACT));
+        }
+        // Her phone is off, and all others say that they talk.
+        let ended = (0..36_000).find_map(|_| {
+            let turn = node.wait(100);
+            let mut turns = vec![];
+            for (end, contact) in [(BOB, BOB_CONTACT), (MALLORY, ALICE_CONTACT)] {
+                let asked = turn.to(end).into_iter().filter(|it| it.starts_with("OPTIONS "));
+                let answered = asked.map(|it| node.receive(end, answer(&it, 200, "", contact)));
+                turns.extend(answered.collect::<Vec<_>>());
+            }
+            turns.push(turn);
+            turns.into_iter().find(|turn| !turn.types().is_empty())
+        });
+        let turn = ended.expect("within an hour");
+        assert!(turn.event::<Ended>().at <= hung_up_at + Duration::from_secs(67), "{more}");
+    }
+}
+
+/// Somebody else may be behind a port that a phone once had, and answer anything.
+#[test]
+fn an_answer_from_an_earlier_place_proves_nothing_but_that_nobody_is_backdated() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    node.receive(ALICE, dialog.by_alice("ACK", 1));
+    let rebound = "192.0.2.10:41000";
+    let at_bob = node.receive(rebound, dialog.by_alice("UPDATE", 2)).only(BOB);
+    node.receive(BOB, bob_answers(&at_bob, 200));
+    let asked = wait_for(&mut node, |turn| !turn.to(BOB).is_empty());
+    node.receive(BOB, bob_answers(&asked.only(BOB), 200));
+    node.receive(ALICE, answer(&asked.only(ALICE), 200, "", ALICE_CONTACT));
+    let turn = wait_for(&mut node, |turn| !turn.types().is_empty());
+    assert_eq!(turn.event::<Ended>().at, node.now);
+    our_bye(&turn, ALICE);
+    our_bye(&turn, BOB);
+    node.wait(60_000);
+    assert_eq!(node.living_activities(), 0);
+}
+
+/// A NAT gives it a port at each refresh, and then the phone leaves the house.
+#[test]
+fn a_phone_whose_ports_change_can_still_move_to_another_network() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    for number in 2..40 {
+        let port = format!("192.0.2.10:{}", 40_000 + number);
+        let at_bob = node.receive(&port, dialog.by_alice("UPDATE", number)).only(BOB);
+        node.receive(BOB, bob_answers(&at_bob, 200));
+        node.wait(40_000);
+    }
+    let lte = "198.18.0.1:40000";
+    let at_bob = node.receive(lte, dialog.by_alice("INVITE", 40)).only(BOB);
+    node.receive(BOB, bob_answers(&at_bob, 200));
+    let bye = node.receive(lte, dialog.by_alice("BYE", 41)).only(BOB);
+    assert_eq!(node.receive(BOB, bob_answers(&bye, 200)).types(), ["sip.ended"]);
+}
+
+/// Whoever sends may have any address as its own, of which others hear nothing else.
+#[test]
+fn places_that_a_sender_has_named_get_few_datagrams() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    let dialogs: Vec<_> = (0..16)
+        .map(|number| {
+            let ok = answer(&at_bob, 200, &format!("b{number}"), BOB_CONTACT);
+            Dialog::of(&node.receive(BOB, ok).only(ALICE))
+        })
+        .collect();
+    let victim = |number: u32| format!("203.0.113.{}:{}", number / 4, 5_000 + number);
+    for number in 4..30 {
+        let from = victim(number);
+        let turn = node.receive(&from, dialogs[0].by_alice("UPDATE", number));
+        if let Some(update) = turn.to(BOB).first() {
+            node.receive(BOB, bob_answers(update, 200));
+        }
+        node.wait(1_000);
+    }
+    let bye = node.receive(&victim(7), dialogs[0].by_alice("BYE", 50));
+    if let Some(bye) = bye.to(BOB).first() {
+        node.receive(BOB, bob_answers(bye, 401));
+    }
+    let mut sent = 0;
+    for _ in 0..340 {
+        let turn = node.wait(100);
+        sent += (4..30).map(|number| turn.to(&victim(number)).len()).sum::<usize>();
+    }
+    assert!(sent <= 48 * 3 + 16 * 11, "{sent} datagrams");
 }

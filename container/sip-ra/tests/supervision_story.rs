@@ -277,3 +277,58 @@ fn a_service_that_ends_a_ringing_call_gives_480_and_stops_the_ringing() {
     assert_eq!(node.living_activities(), 0);
     assert!(phone::is_under_our_via(&at_bob));
 }
+
+/// What is challenged, or refreshed, when the call is over keeps nothing of it.
+#[test]
+fn a_bye_that_is_challenged_when_the_call_is_over_asks_nobody() {
+    for by_service in [false, true] {
+        let Call { mut node, dialog, .. } = call();
+        let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
+        if by_service {
+            node.command(&SipCommand::HangUp).expect("it is up");
+        } else {
+            let crossing = node.receive(BOB, dialog.by_bob("BYE", 1)).only(ALICE);
+            node.receive(ALICE, answer(&crossing, 200, "", ALICE_CONTACT));
+        }
+        assert_eq!(node.count("sip.ended"), 1);
+        node.receive(BOB, bob_answers(&bye, 401));
+        node.wait(2 * MINUTE_MS);
+        assert_eq!(node.living_activities(), 0, "{by_service}");
+    }
+}
+
+#[test]
+fn a_refresh_that_is_accepted_when_the_call_is_over_keeps_nothing_of_it() {
+    let Call { mut node, dialog, .. } = call();
+    let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
+    let update = node.receive(ALICE, dialog.by_alice("UPDATE", 3)).only(BOB);
+    node.receive(BOB, bob_answers(&bye, 200));
+    let ok = String::from_utf8(bob_answers(&update, 200)).expect("text");
+    node.receive(BOB, ok.replacen("Contact:", "Session-Expires: 4294967295\r\nContact:", 1));
+    node.wait(2 * MINUTE_MS);
+    assert_eq!(node.living_activities(), 0);
+}
+
+#[test]
+fn a_refresh_before_the_answer_keeps_nothing_of_a_call_that_is_refused() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    let early = Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 183)).only(ALICE));
+    let update = node.receive(ALICE, early.by_alice("UPDATE", 2)).only(BOB);
+    let ok = String::from_utf8(bob_answers(&update, 200)).expect("text");
+    node.receive(BOB, ok.replacen("Contact:", "Session-Expires: 90000\r\nContact:", 1));
+    node.receive(BOB, bob_answers(&at_bob, 486));
+    node.receive(ALICE, harness::phone::follow_up("ACK", 1));
+    node.wait(2 * MINUTE_MS);
+    assert_eq!(node.living_activities(), 0);
+}
+
+#[test]
+fn a_2xx_that_is_repeated_when_the_call_is_over_changes_nothing() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    let dialog = Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 200)).only(ALICE));
+    let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
+    node.receive(BOB, bob_answers(&bye, 200));
+    node.receive(BOB, bob_answers(&at_bob, 200)).assert_changes_nothing();
+}

@@ -318,3 +318,30 @@ fn a_tag_is_a_token() {
     let turn = node.receive(ALICE, dialog.by_alice("INFO", 2).replace(";tag=b\r", ";tag=\"b\"\r"));
     assert_eq!((turn.lines(ALICE), turn.sent.len()), (vec!["400".to_owned()], 1));
 }
+
+#[test]
+fn another_connection_of_an_end_is_known_to_a_survivor() {
+    let mut node = Node::new(Policy::ProxyTo(vec![(BOB_CONTACT, BOB_TCP)]));
+    let at_bob = node.receive(ALICE_TCP, invite()).only(BOB_TCP);
+    let dialog = Dialog::of(&node.receive(BOB_TCP, bob_answers(&at_bob, 200)).only(ALICE_TCP));
+    let again = "192.0.2.10:40001;transport=tcp";
+    assert_eq!(node.receive(again, dialog.by_alice("INFO", 2)).commits, 1);
+    node.take_over();
+    node.receive(BOB_TCP, dialog.by_bob("BYE", 1)).only(again);
+}
+
+/// Its phones would know none of our requests, and we none of theirs.
+#[test]
+fn an_answer_whose_tag_is_no_token_is_none() {
+    for tag in ["\"b\"", "b:c", "b;tag=c"] {
+        let mut node = Node::for_bob();
+        let at_bob = node.receive(ALICE, invite()).only(BOB);
+        let answered = |status| answer(&at_bob, status, tag, BOB_CONTACT);
+        let ringing = node.receive(BOB, answered(180));
+        assert_eq!(ringing.lines(ALICE), ["180"], "{tag}");
+        let turn = node.receive(BOB, answered(200));
+        assert_eq!(turn.refused, ["2xx to an INVITE without a To tag that is a token"]);
+        assert!(turn.sent.is_empty());
+        turn.assert_changes_nothing();
+    }
+}
