@@ -1,6 +1,7 @@
 //! What a cluster is made of.
 
 use crate::cluster::TestCluster;
+use crate::web::WebHost;
 use resilee_call_billing::{CallBilling, TARIFFS, Tariff};
 use resilee_call_control::CallControl;
 use resilee_registrar::Registrar;
@@ -12,6 +13,7 @@ use serde::Serialize;
 pub struct Builder {
     services: Vec<LinkedSbb>,
     configured: Tables,
+    web_hosts: Vec<WebHost>,
 }
 
 impl TestCluster {
@@ -31,7 +33,8 @@ impl TestCluster {
             per_minute: money("0.12"),
             increment_s: 1,
         };
-        Builder { services, configured: Tables::default() }.row(TARIFFS, "", &tariff)
+        let (configured, web_hosts) = (Tables::default(), Vec::new());
+        Builder { services, configured, web_hosts }.row(TARIFFS, "", &tariff)
     }
 }
 
@@ -51,8 +54,18 @@ impl Builder {
         self
     }
 
+    /// There is a web host of this name (`host` or `host:port`), and services may call it. What it
+    /// does is said by [`TestCluster::web`].
+    ///
+    /// # Panics
+    /// Something that is no host.
+    pub fn web(mut self, host: &str) -> Self {
+        self.web_hosts.push(WebHost::new(host));
+        self
+    }
+
     /// Starts both nodes; when this returns they are members.
     pub fn start(self) -> TestCluster {
-        TestCluster::start(self.services, self.configured)
+        TestCluster::start(self.services, self.configured, self.web_hosts)
     }
 }

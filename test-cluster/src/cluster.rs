@@ -2,15 +2,18 @@
 //! test says so.
 
 use crate::node::Node;
+use crate::web::{Connection, WebHost};
 use resilee_balancer::{
     Algorithm, Balancer, BalancerConfig, BalancerInput, BalancerOutput, Server,
 };
 use resilee_core::management::{Changed, Notice, TableChange};
 use resilee_core::{Core, Input, Output, Peer};
+use resilee_http_api::Call;
+use resilee_http_ra::{AllowedHosts, FromShell};
 use resilee_membership::{Flow, Key, Transport};
 use resilee_sbb::{LinkedSbb, Profile, Tables, Timestamp};
 use resilee_test_kit::{Phone, PhoneEvent, PhoneInput, PhoneOutput};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -22,7 +25,7 @@ pub(crate) const HEARTBEAT_MS: u64 = 50;
 /// So many missed in a row are a loss.
 pub(crate) const MISSED: u32 = 6;
 /// How long a message is on its way. Nothing overtakes, and nothing is lost.
-const ON_ITS_WAY: Duration = Duration::from_millis(1);
+pub(crate) const ON_ITS_WAY: Duration = Duration::from_millis(1);
 /// How often something may be due until what a test waits for.
 const STEPS_MAX: u32 = 100_000;
 
@@ -35,6 +38,9 @@ pub struct TestCluster {
     pub(crate) events: Vec<(String, PhoneEvent)>,
     pub(crate) traces: Vec<String>,
     pub(crate) alarms: Vec<String>,
+    pub(crate) web_hosts: Vec<WebHost>,
+    /// Requests to them that wait for their answers.
+    pub(crate) connections: BTreeSet<Connection>,
     services: Vec<LinkedSbb>,
     configured: Tables,
     balancer: Balancer,
@@ -46,7 +52,7 @@ pub struct TestCluster {
 }
 
 /// Something that arrives.
-enum Arrival {
+pub(crate) enum Arrival {
     AtNode {
         node: usize,
         source: SocketAddr,
@@ -70,10 +76,18 @@ enum Arrival {
         node: usize,
         input: Input,
     },
+    /// At the host that the request names.
+    AtWeb(Connection, Call),
+    /// At the HTTP client of the node that has called.
+    AtShell(Connection, FromShell),
 }
 
 impl TestCluster {
-    pub(crate) fn start(services: Vec<LinkedSbb>, configured: Tables) -> Self {
+    pub(crate) fn start(
+        services: Vec<LinkedSbb>,
+        configured: Tables,
+        web_hosts: Vec<WebHost>,
+    ) -> Self {
         let now = Timestamp::from_millis(1_700_000_000_000);
         let nodes = [Node::new(0), Node::new(1)];
         let server = |node: &Node| Server { name: node.name.clone(), address: node.sip };
@@ -92,6 +106,8 @@ impl TestCluster {
             events: Vec::new(),
             traces: Vec::new(),
             alarms: Vec::new(),
+            web_hosts,
+            connections: BTreeSet::new(),
             services,
             configured,
             on_its_way: VecDeque::new(),
@@ -113,7 +129,9 @@ impl TestCluster {
         let other = &self.nodes[1 - node];
         let peer = Peer { name: other.name.clone(), address: other.cluster };
         let configured = self.configured.clone();
-        self.nodes[node].start(self.now, peer, &self.services, configured);
+        let hosts = self.web_hosts.iter().map(WebHost::name);
+        let hosts = AllowedHosts::parse(hosts).expect("each is a host");
+        self.nodes[node].start(self.now, peer, &self.services, configured, hosts);
         if self.nodes.iter().all(|node| node.core.is_some()) {
             self.linked = true;
             for node in 0..2 {
@@ -215,7 +233,12 @@ impl TestCluster {
     // What arrives, and what is done with it.
 
     fn arrive_later(&mut self, arrival: Arrival) {
-        self.on_its_way.push_back((self.now + ON_ITS_WAY, arrival));
+        self.arrive_at(self.now + ON_ITS_WAY, arrival);
+    }
+
+    pub(crate) fn arrive_at(&mut self, at: Timestamp, arrival: Arrival) {
+        let place = self.on_its_way.partition_point(|(other, _)| *other <= at);
+        self.on_its_way.insert(place, (at, arrival));
     }
 
     fn arrive(&mut self, arrival: Arrival) {
@@ -244,6 +267,8 @@ impl TestCluster {
                 }
             }
             Arrival::OnLink { node, input } => self.feed(node, input),
+            Arrival::AtWeb(connection, call) => self.arrive_at_web(connection, call),
+            Arrival::AtShell(connection, answer) => self.arrive_at_shell(connection, &answer),
         }
     }
 
@@ -283,6 +308,7 @@ impl TestCluster {
                     self.arrive_later(Arrival::OnLink { node: 1 - node, input });
                 }
                 Output::Packet { destination, bytes } => self.send(node, destination, bytes),
+                Output::Message(said) => self.carry_out_http(node, &said),
                 Output::Changed { token, changed } => drop(self.changed.insert(token, changed)),
                 Output::Notice(Notice::Trace { text, .. }) => self.traces.push(text),
                 Output::Notice(Notice::AlarmRaised(alarm)) => self.alarms.push(alarm.text),

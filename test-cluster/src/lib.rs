@@ -38,18 +38,24 @@
 //! assert_eq!(cluster.bills()[0].seconds, 60);
 //! ```
 //!
+//! Web hosts that services call are played as well: name them with [`Builder::web`], and say with
+//! [`TestCluster::web`] what they answer.
+//!
 //! Handlers run at once, what is stored counts as flushed at once, a message takes a millisecond,
-//! and no message is lost. Not here: what a bad network, a slow disk or a balancer that dies do
-//! (the simulator); a SLEE without a protocol (`resilee-test-slee`).
+//! and no message is lost. Not here: web hooks that come in; what a bad network, a slow disk or a
+//! balancer that dies do (the simulator); a SLEE without a protocol (`resilee-test-slee`).
 
 mod builder;
 mod cluster;
 mod node;
 mod phone;
+mod web;
 mod world;
 
 pub use builder::Builder;
 pub use cluster::TestCluster;
 pub use phone::{Called, TestPhone};
+pub use resilee_http_api::Call;
 pub use resilee_test_kit::{AnswerPolicy, CallPhase, PhoneEvent};
+pub use web::{TestWeb, WebRequest};
 pub use world::{TestClock, TestNode};

@@ -1,7 +1,9 @@
-//! One node of the cluster: the core with its services and the SIP adaptor, and its disk.
+//! One node of the cluster: the core with its services and adaptors, and its disk.
 
 use crate::cluster::{BALANCER, HEARTBEAT_MS, MISSED, key};
-use resilee_core::{Adaptors, Core, CoreConfig, Limits, Peer};
+use resilee_core::{AdaptorId, Adaptors, Core, CoreConfig, Limits, Peer};
+use resilee_http_api::ADAPTOR;
+use resilee_http_ra::{AllowedHosts, HttpLimits, HttpRa};
 use resilee_membership::{NodeName, Unclean};
 use resilee_sbb::{LinkedSbb, Tables, Timestamp};
 use resilee_sip_proto::TimerConfig;
@@ -11,6 +13,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 /// A node that hears no member for so long starts alone.
 const COLD_START_MS: u64 = 3_000;
+
+/// The HTTP adaptor, behind that of SIP.
+pub(crate) const HTTP: AdaptorId = AdaptorId(1);
 
 /// A node, alive or dead.
 pub(crate) struct Node {
@@ -22,6 +27,8 @@ pub(crate) struct Node {
     /// `None` while it is dead.
     pub core: Option<Core>,
     pub disk: Disk,
+    /// Counts its runs.
+    pub run: u32,
 }
 
 impl Node {
@@ -30,17 +37,19 @@ impl Node {
         let address = |port| SocketAddr::from((Ipv4Addr::new(10, 0, 2, index + 1), port));
         let name = format!("server{}", index + 1).parse().expect("a node's name");
         let (sip, cluster) = (address(5080), address(7000));
-        Node { name, sip, cluster, core: None, disk: Disk::default() }
+        Node { name, sip, cluster, core: None, disk: Disk::default(), run: 0 }
     }
 
-    /// Starts a new run with what its disk has.
+    /// Starts a new run with what its disk has; its services may call these web hosts.
     pub fn start(
         &mut self,
         now: Timestamp,
         peer: Peer,
         services: &[LinkedSbb],
         configured: Tables,
+        allow: AllowedHosts,
     ) {
+        self.run += 1;
         let restored = self.disk.restore();
         let me = restored.next_run(&self.name, now);
         let adaptor = SipRa::new(SipRaConfig {
@@ -62,7 +71,8 @@ impl Node {
             unclean: Unclean::Refuse,
             limits: Limits::default(),
         };
-        let adaptors = Adaptors::first("sip", Box::new(adaptor));
+        let http = HttpRa::new(HttpLimits { allow, ..HttpLimits::default() });
+        let adaptors = Adaptors::first("sip", Box::new(adaptor)).and(ADAPTOR, Box::new(http));
         self.core = Some(Core::new(now, config, services, adaptors, configured, restored));
     }
 

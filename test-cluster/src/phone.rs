@@ -108,9 +108,14 @@ impl TestPhone<'_> {
         self.command(PhoneCommand::Call { to })
     }
 
+    /// Ends the call, and does not wait: a BYE, a CANCEL, or a refusal.
+    pub fn gives_up(&mut self) -> &mut Self {
+        self.command(PhoneCommand::HangUp)
+    }
+
     /// Ends the call, and waits until it is over: a BYE, a CANCEL, or a refusal.
     pub fn hangs_up(&mut self) -> &mut Self {
-        self.command(PhoneCommand::HangUp);
+        self.gives_up();
         let user = self.user.clone();
         let is_over = |phone: &Phone| phone.call().is_none_or(|it| it.phase == CallPhase::Ended);
         self.cluster.until("the call is over", |it| is_over(&it.phones[&user]));
