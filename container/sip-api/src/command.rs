@@ -23,6 +23,37 @@ pub struct Target {
     pub routes: Vec<String>,
 }
 
+/// From whom a call was diverted (RFC 5806), for the phone that it goes on to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diversion {
+    /// URI of who was called before.
+    pub from: String,
+    /// Why the call goes on.
+    pub reason: DiversionReason,
+}
+
+/// Why a call goes on to somebody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DiversionReason {
+    /// Nobody has answered in time.
+    NoAnswer,
+    /// There is no phone that can be reached.
+    Unavailable,
+    /// Any other one.
+    Unknown,
+}
+
+impl DiversionReason {
+    /// As the header says it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DiversionReason::NoAnswer => "no-answer",
+            DiversionReason::Unavailable => "unavailable",
+            DiversionReason::Unknown => "unknown",
+        }
+    }
+}
+
 /// What a service may ask for, about the activity or the request that began it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SipCommand {
@@ -58,6 +89,19 @@ pub enum SipCommand {
     /// to the callees. Also later, and for another activity than that of the event: a service that
     /// has seen the `sip.invite` of a call can end it whenever it wants. Refused if it is over.
     HangUp,
+    /// Send a call that nobody has answered on to other targets instead: CANCEL to those where it
+    /// rings, INVITE to these. Also later, and for another activity than that of the event.
+    ///
+    /// Should one of the old targets answer first, it has the call, and the new ones are cancelled;
+    /// of their failures the caller hears nothing. Refused before the first [`SipCommand::Proxy`];
+    /// nothing happens if the call is answered, being cancelled, or over.
+    Redirect {
+        /// Where to; at least one, and 16 with all that it was sent to before.
+        targets: Vec<Target>,
+        /// Put into the INVITEs, if given.
+        #[serde(default)]
+        diversion: Option<Diversion>,
+    },
 }
 
 /// Refuses the request of the event's activity and tells services of lower priority so.

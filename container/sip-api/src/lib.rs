@@ -9,7 +9,9 @@ mod location;
 pub use account::{
     ACCOUNT_PROFILES, ACCOUNTS, Account, Algorithm, Credentials, QopAuth, REGISTER_NONCE_LIFETIME_S,
 };
-pub use command::{REFUSED, REFUSED_ALIAS, SipCommand, Target, refuse, refuse_on};
+pub use command::{
+    Diversion, DiversionReason, REFUSED, REFUSED_ALIAS, SipCommand, Target, refuse, refuse_on,
+};
 pub use event::{
     Answered, Binding, EndCause, Ended, Invite, OtherRequest, Party, Progress, Register, Rejected,
     Side,

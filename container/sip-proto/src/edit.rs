@@ -132,6 +132,13 @@ impl<'m> Edit<'m> {
         self.insert(at, HeaderName::Route, "Route", value)
     }
 
+    /// Adds a header line above those of its name.
+    pub fn push(&mut self, name: &str, value: &str) -> &mut Self {
+        let first = self.lines.iter().position(|line| self.is(line, name));
+        let (at, name) = (first.unwrap_or(self.lines.len()), one_line(name));
+        self.insert(at, HeaderName::of(name.as_bytes()), &name, value)
+    }
+
     /// Sets Max-Forwards.
     pub fn max_forwards(&mut self, value: u32) -> &mut Self {
         let Some(first) = self.first(HeaderName::MaxForwards) else {

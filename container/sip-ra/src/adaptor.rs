@@ -388,6 +388,9 @@ impl ResourceAdaptor for SipRa {
                 target.respond(&mut step, status, "", &borrowed(&headers))
             }
             SipCommand::Proxy { targets } => target.proxy(&mut step, &targets),
+            SipCommand::Redirect { targets, diversion } => {
+                target.redirect(&mut step, &targets, diversion.as_ref())
+            }
             SipCommand::HangUp => target.hang_up(&mut step),
         };
         end_if_over(endpoint, activity, target);

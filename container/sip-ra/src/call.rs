@@ -12,14 +12,12 @@
 //! A retransmission changes none of it and is no commit. Not here: requests within the dialogs
 //! (`in_dialog.rs`), transactions and forking (`proxied_invite.rs`).
 
-use crate::breadth::{breadth_of, shares};
 use crate::client::Client;
 use crate::dialog::{Bye, Dialog, DialogState};
 use crate::in_dialog::{InDialogRequest, Reinvite};
 use crate::incoming::Incoming;
 use crate::leg::Leg;
 use crate::nonce::CALL_NONCE_MEMORY;
-use crate::outgoing::{Hop, Outgoing};
 use crate::own_request::OwnRequest;
 use crate::party::{self, Authorization};
 use crate::proof_of_life;
@@ -205,20 +203,7 @@ impl Call {
             return Err(Failure::new("the INVITE was answered or proxied before"));
         }
         let destinations = destinations(targets, self.caller.flow)?;
-        let bytes = self.invite.request().to_vec();
-        let request = Message::parse(&bytes).map_err(|error| Failure::new(error.to_string()))?;
-        let Some(shares) = shares(breadth_of(&request), targets.len()) else {
-            return self.respond(step, 440, "", &[]);
-        };
-        self.invite.say_trying(step, &request);
-        for (index, ((target, flow), breadth)) in
-            (0..).zip(targets.iter().zip(destinations).zip(shares))
-        {
-            let recorded = Some((&self.caller.flow, self.spiral));
-            let hop = Hop { to: &flow, recorded, breadth };
-            let outgoing = Outgoing::to_target(step, &request, index, target, hop);
-            self.invite.forward(step, outgoing, flow);
-        }
+        self.forward(step, targets, &destinations, None)?;
         self.decide_by = None;
         Ok(())
     }

@@ -166,7 +166,7 @@ impl Exchange {
             (0..).zip(targets.iter().zip(destinations).zip(shares))
         {
             let recorded = begins_dialog(&request).then_some((&self.source, 0));
-            let hop = Hop { to: &flow, recorded, breadth };
+            let hop = Hop { to: &flow, recorded, breadth, diversion: None };
             let outgoing = Outgoing::to_target(step, &request, index, target, hop);
             self.proxied.forward(step, outgoing, flow);
         }

@@ -24,6 +24,8 @@
 //! | `own_request.rs`      | OPTIONS and BYE of our own within a call             |
 //! | `exchange.rs`         | requests outside a call                              |
 //! | `proxied_invite.rs`   | an INVITE on its way through, forked                 |
+//! | `invite_branch.rs`    | one of its targets                                   |
+//! | `redirection.rs`      | a call that rings goes on elsewhere                  |
 //! | `trying.rs`           | when an INVITE is answered 100                       |
 //! | `proxied_request.rs`  | any other request on its way through                 |
 //! | `response.rs`         | what is changed in a response that goes back         |
@@ -53,6 +55,7 @@ mod exchange;
 mod farewell;
 mod in_dialog;
 mod incoming;
+mod invite_branch;
 mod leg;
 mod loops;
 mod nonce;
@@ -64,6 +67,7 @@ mod password_guard;
 mod proof_of_life;
 mod proxied_invite;
 mod proxied_request;
+mod redirection;
 mod refusal;
 mod removal;
 mod response;

@@ -29,6 +29,8 @@ pub(crate) struct Hop<'a> {
     pub(crate) recorded: Option<(&'a Flow, u32)>,
     /// How many branches it may become (`breadth.rs`).
     pub(crate) breadth: u32,
+    /// From whom it was diverted, as the header says it.
+    pub(crate) diversion: Option<&'a str>,
 }
 
 /// A request ready to be sent.
@@ -60,6 +62,9 @@ impl Outgoing {
             for value in record_routes(step, request, (from, hop.to), spiral) {
                 edit.push_record_route(&value);
             }
+        }
+        if let Some(value) = hop.diversion {
+            edit.push("Diversion", value);
         }
         finish(step, request, index, edit, (hop.to, hop.breadth))
     }

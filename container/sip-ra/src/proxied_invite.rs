@@ -10,6 +10,8 @@
 //! | Proceeding | 300-599 of a target      | kept                            |          |
 //! | Proceeding | timer B, C: silence      | kept as 408; after C a CANCEL   |          |
 //! | Proceeding | the last target failed   | the best failure passed on      | Failed   |
+//! | Proceeding | 1xx, failure of one that | nothing: the call goes on       |          |
+//! |            | a service has given up   | without it                      |          |
 //! | Proceeding | CANCEL, no targets yet   | 200; 487                        | Failed   |
 //! | Proceeding | CANCEL                   | 200; targets cancelled          |          |
 //! | Proceeding | failure by a service     | sent; targets cancelled         | Failed   |
@@ -25,6 +27,7 @@
 use crate::asserted_identity::strip_assertions;
 use crate::best_response::{Failure, best};
 use crate::incoming::{Incoming, TransactionKey};
+use crate::invite_branch::{Branch, Outcome};
 use crate::outgoing::Outgoing;
 use crate::response::{has_next_via, is_for_user, without_our_via};
 use crate::session_timer::{self, Offer};
@@ -32,10 +35,8 @@ use crate::step::Step;
 use crate::trying::{self, Trying};
 use resilee_membership::Flow;
 use resilee_sbb::Timestamp;
-use resilee_sip_proto::transaction::{ClientInviteState, ServerInviteState};
-use resilee_sip_proto::{
-    ClientInvite, ClientNonInvite, Edit, Message, ServerInvite, TransactionOutput, build,
-};
+use resilee_sip_proto::transaction::ServerInviteState;
+use resilee_sip_proto::{Edit, Message, ServerInvite, TransactionOutput, build};
 use serde::{Deserialize, Serialize};
 
 /// An INVITE that we are proxying.
@@ -62,31 +63,6 @@ pub(crate) struct ProxiedInvite {
     /// Its 100.
     #[serde(default, skip_serializing_if = "Trying::is_over")]
     trying: Trying,
-}
-
-/// One target of the INVITE.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Branch {
-    /// Branch of our Via.
-    via_branch: String,
-    /// Where the target is.
-    flow: Flow,
-    /// The INVITE.
-    client: ClientInvite,
-    /// Its CANCEL.
-    cancel: Option<ClientNonInvite>,
-    /// To be cancelled with its first provisional response.
-    is_cancel_wanted: bool,
-    /// How it went.
-    outcome: Outcome,
-}
-
-/// How it went with one target.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-enum Outcome {
-    Pending,
-    Answered,
-    Failed(Failure),
 }
 
 /// What the user of the INVITE has to know.
@@ -150,11 +126,20 @@ impl ProxiedInvite {
         self.branches.is_empty()
     }
 
+    /// No final response was sent, and its sender still wants one.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.is_pending() && !self.is_cancelled
+    }
+
+    /// So many targets it was sent to, as long as it is pending.
+    pub(crate) fn targets(&self) -> usize {
+        self.branches.len()
+    }
+
     /// It went on under this branch, and there is no final answer to that.
     pub(crate) fn waits_at(&self, via_branch: &str) -> bool {
         let is_it = |branch: &Branch| branch.via_branch == via_branch;
-        let waits = |branch: &Branch| matches!(branch.outcome, Outcome::Pending);
-        self.branches.iter().any(|branch| is_it(branch) && waits(branch))
+        self.branches.iter().any(|branch| is_it(branch) && branch.is_pending())
     }
 
     /// The INVITE as received; empty once it is finally answered.
@@ -180,19 +165,17 @@ impl ProxiedInvite {
 
     /// Sends it to one more target.
     pub(crate) fn forward(&mut self, step: &mut Step<'_>, outgoing: Outgoing, flow: Flow) {
-        let (client, outputs) = ClientInvite::start(step.now(), step.timers(), outgoing.bytes);
-        step.send_all(flow, &outputs);
         step.changed();
         // Most have one, and room for four would be kept as long as the call.
         self.branches.reserve_exact(1);
-        self.branches.push(Branch {
-            via_branch: outgoing.via_branch,
-            flow,
-            client,
-            cancel: None,
-            is_cancel_wanted: false,
-            outcome: Outcome::Pending,
-        });
+        self.branches.push(Branch::start(step, outgoing, flow));
+    }
+
+    /// It goes on without its targets: only an answer of theirs is passed on.
+    pub(crate) fn give_up_targets(&mut self, step: &mut Step<'_>) {
+        step.changed();
+        self.branches.iter_mut().for_each(|branch| branch.is_given_up = true);
+        self.cancel_pending(step);
     }
 
     /// Answers it with a failure of our own.
@@ -321,12 +304,10 @@ impl ProxiedInvite {
         response: &Message<'_>,
     ) -> Option<InviteNews> {
         let branch = &mut self.branches[index];
-        let flow = branch.flow;
-        if branch.is_cancel_wanted {
-            branch.cancel(step);
-        }
+        let (flow, is_given_up) = (branch.flow, branch.is_given_up);
+        branch.cancel_if_wanted(step);
         // RFC 3261 §16.7 step 5: a 100 goes one hop.
-        if status == 100 || !self.is_pending() {
+        if status == 100 || is_given_up || !self.is_pending() {
             return None;
         }
         self.send_response(step, status, without_our_via(response));
@@ -364,12 +345,14 @@ impl ProxiedInvite {
         response: &Message<'_>,
     ) -> Option<InviteNews> {
         let failure = Failure { status, response: without_our_via(response) };
-        self.branches[index].outcome = Outcome::Failed(failure);
+        let branch = &mut self.branches[index];
+        branch.outcome = Outcome::Failed(failure);
+        let ends_all = status >= 600 && !branch.is_given_up;
         if !self.is_pending() {
             return None;
         }
         step.changed();
-        if status >= 600 {
+        if ends_all {
             self.cancel_pending(step);
         }
         self.settle(step)
@@ -382,8 +365,8 @@ impl ProxiedInvite {
             return None;
         }
         let failures = self.branches.iter().filter_map(|branch| match &branch.outcome {
-            Outcome::Failed(failure) => Some(failure),
-            Outcome::Pending | Outcome::Answered => None,
+            Outcome::Failed(failure) if !branch.is_given_up => Some(failure),
+            _ => None,
         });
         let Failure { status, response } = best(failures)?;
         if response.is_empty() {
@@ -409,8 +392,7 @@ impl ProxiedInvite {
     }
 
     fn cancel_pending(&mut self, step: &mut Step<'_>) {
-        let pending = |branch: &&mut Branch| matches!(branch.outcome, Outcome::Pending);
-        for branch in self.branches.iter_mut().filter(pending) {
+        for branch in self.branches.iter_mut().filter(|branch| branch.is_pending()) {
             branch.cancel(step);
         }
     }
@@ -435,60 +417,5 @@ impl ProxiedInvite {
         if !self.is_pending() {
             self.branches.retain(|branch| !branch.is_terminated());
         }
-    }
-}
-
-impl Branch {
-    /// RFC 3261 §9.1: no CANCEL before a provisional response, none after a final one.
-    fn cancel(&mut self, step: &mut Step<'_>) {
-        match self.client.state() {
-            ClientInviteState::Calling => self.is_cancel_wanted = true,
-            ClientInviteState::Proceeding if self.cancel.is_none() => {
-                let Ok(invite) = Message::parse(self.client.request()) else { return };
-                let (now, timers) = (step.now(), step.timers());
-                let (cancel, outputs) = ClientNonInvite::start(now, timers, build::cancel(&invite));
-                step.send_all(self.flow, &outputs);
-                self.cancel = Some(cancel);
-                self.client.on_cancel_sent(now, timers);
-            }
-            _ => {}
-        }
-    }
-
-    fn on_timeout(&mut self, step: &mut Step<'_>) {
-        let (now, timers) = (step.now(), step.timers());
-        let outputs = self.client.on_timeout(now, timers);
-        step.send_all(self.flow, &outputs);
-        if outputs.contains(&TransactionOutput::Timeout) {
-            if !self.client.is_terminated() {
-                self.cancel(step);
-            } else if matches!(self.outcome, Outcome::Pending) {
-                self.outcome = Outcome::Failed(Failure::no_answer());
-            }
-        }
-        if let Some(cancel) = &mut self.cancel {
-            let outputs = cancel.on_timeout(now, timers);
-            step.send_all(self.flow, &outputs);
-        }
-    }
-
-    fn resume(&mut self, step: &mut Step<'_>) {
-        let (now, timers) = (step.now(), step.timers());
-        let outputs = self.client.resume(now, timers);
-        step.send_all(self.flow, &outputs);
-        if let Some(cancel) = &mut self.cancel {
-            let outputs = cancel.resume(now, timers);
-            step.send_all(self.flow, &outputs);
-        }
-    }
-
-    fn next_timeout(&self) -> Option<Timestamp> {
-        let cancel = self.cancel.as_ref().and_then(ClientNonInvite::next_timeout);
-        self.client.next_timeout().into_iter().chain(cancel).min()
-    }
-
-    fn is_terminated(&self) -> bool {
-        let is_cancel_over = self.cancel.as_ref().is_none_or(ClientNonInvite::is_terminated);
-        self.client.is_terminated() && is_cancel_over
     }
 }
