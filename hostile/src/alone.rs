@@ -111,7 +111,7 @@ impl Alone {
         while let Some(output) = self.core.poll_output() {
             let answer = match output {
                 Output::Deliver(deliver) => {
-                    let named = |it: &&LinkedSbb| (it.descriptor)().name == deliver.service;
+                    let named = |it: &&LinkedSbb| it.descriptor().name == deliver.service;
                     let service = SERVICES.iter().find(named).expect("a known service");
                     Input::Outcome { delivery: deliver.id, outcome: service.invoke(&deliver) }
                 }

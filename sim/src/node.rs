@@ -173,7 +173,7 @@ impl Node {
 
 /// Runs the handler of a delivery, as an actor would.
 pub fn run(deliver: &Deliver) -> Outcome {
-    let service = SERVICES.iter().find(|service| (service.descriptor)().name == deliver.service);
+    let service = SERVICES.iter().find(|service| service.descriptor().name == deliver.service);
     let service = service.expect("the core only delivers to services it was given");
     service.invoke(deliver)
 }

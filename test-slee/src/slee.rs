@@ -269,7 +269,7 @@ impl Slee {
         while let Some(output) = self.nodes[node].as_mut().and_then(Core::poll_output) {
             match output {
                 Output::Deliver(deliver) => {
-                    let of = |it: &&LinkedSbb| (it.descriptor)().name == deliver.service;
+                    let of = |it: &&LinkedSbb| it.descriptor().name == deliver.service;
                     let service = self.services.iter().find(of).expect("a service of the SLEE");
                     let outcome = service.invoke(&deliver);
                     self.feed(node, Input::Outcome { delivery: deliver.id, outcome });

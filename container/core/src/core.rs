@@ -211,7 +211,7 @@ impl Core {
         let member = Member::new(local, member_config, restored.voter.clone(), restored.at_start());
         let clock = ClusterClock::new(local, restored.progress.time);
         let now = clock.now();
-        let mut services: Vec<_> = services.iter().map(|service| (service.descriptor)()).collect();
+        let mut services: Vec<_> = services.iter().map(|service| service.descriptor()).collect();
         services
             .sort_by_key(|descriptor| (std::cmp::Reverse(descriptor.priority), descriptor.name));
         let tracers = Tracers::new(services.iter().map(|descriptor| descriptor.name));

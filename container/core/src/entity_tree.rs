@@ -47,7 +47,7 @@ pub(crate) fn descriptor_of(cell: &Cell, service: &Descriptor, entity: u32) -> O
     let Some(child) = cell.entities.get(&entity)?.child.as_ref() else { return Some(*service) };
     let parent = descriptor_of(cell, service, child.parent)?;
     let relation = parent.child_relation(&child.relation)?;
-    Some((relation.sbb.descriptor)())
+    Some(relation.sbb.descriptor())
 }
 
 impl Cell {

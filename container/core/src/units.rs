@@ -339,7 +339,7 @@ impl Core {
         row: &Row,
         sbb: LinkedSbb,
     ) -> Result<&'static str, String> {
-        let mut service = (sbb.descriptor)();
+        let mut service = sbb.descriptor();
         service.deployment.begins = Begins::Inactive;
         if service.name != row.service {
             return Err(format!("it says that it is {}", service.name));

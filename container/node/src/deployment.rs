@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// # Errors
 /// What is wrong, and what to do.
 pub(crate) fn check(services: &[LinkedSbb]) -> anyhow::Result<()> {
-    let services: Vec<Descriptor> = services.iter().map(|sbb| (sbb.descriptor)()).collect();
+    let services: Vec<Descriptor> = services.iter().map(|sbb| sbb.descriptor()).collect();
     check_descriptors(&services)
 }
 

@@ -68,7 +68,7 @@ impl CellWorkers {
     /// Starts `count` threads, at least one, which keep `actors_max` actors together.
     pub fn start(count: usize, actors_max: usize, services: &[LinkedSbb]) -> Self {
         let services: BTreeMap<_, _> =
-            services.iter().map(|sbb| ((sbb.descriptor)().name, *sbb)).collect();
+            services.iter().map(|sbb| (sbb.descriptor().name, *sbb)).collect();
         let count = count.max(1);
         let actors_max = actors_max.div_ceil(count);
         let workers = (0..count).map(|_| Worker::start(&services, actors_max)).collect();

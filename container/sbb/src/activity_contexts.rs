@@ -162,7 +162,7 @@ impl Context<'_> {
 
     fn attribute_key(&self, name: &str) -> Result<String, Failure> {
         let sbb = self.tx.sbb(self.deliver, self.root, self.number)?;
-        Ok((sbb.descriptor)().attribute_key(name))
+        Ok(sbb.descriptor().attribute_key(name))
     }
 
     /// Starts a null activity: one that no resource adaptor has, on which services fire events.

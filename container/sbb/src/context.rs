@@ -88,7 +88,7 @@ impl<'d> Context<'d> {
     /// The SBB of the running entity, if it is a child.
     pub(crate) fn child_sbb(&self) -> Option<&'static str> {
         let sbb = self.tx.sbb(self.deliver, self.root, self.number).ok()?;
-        let (own, root) = ((sbb.descriptor)().name, (self.root.descriptor)().name);
+        let (own, root) = (sbb.descriptor().name, self.root.descriptor().name);
         (own != root).then_some(own)
     }
 

@@ -42,7 +42,7 @@ impl Context<'_> {
     }
 
     fn create(&mut self, relation: &str, name: Option<String>) -> Result<EntityId, Failure> {
-        let sbb = (self.tx.sbb(self.deliver, self.root, self.number)?.descriptor)();
+        let sbb = self.tx.sbb(self.deliver, self.root, self.number)?.descriptor();
         let Some(known) = sbb.child_relation(relation) else {
             let text = format!("{} has no child relation {relation:?}", sbb.name);
             return Err(Failure::new(text));
@@ -124,7 +124,7 @@ impl Context<'_> {
         let priority = self.tx.priority(self.deliver, entity.number);
         // A root entity that is being created has that of its service.
         let new_root = entity == self.deliver.entity;
-        let priority = priority.or(new_root.then(|| (self.root.descriptor)().priority));
+        let priority = priority.or(new_root.then(|| self.root.descriptor().priority));
         priority.ok_or_else(|| not_of_the_tree(entity))
     }
 

@@ -36,6 +36,7 @@ mod time;
 mod timer;
 mod trace;
 mod transaction;
+mod unit;
 mod usage;
 
 pub use activity_contexts::COMMAND_BYTES_MAX;
@@ -58,7 +59,7 @@ pub use limits::{
     ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, DeliveryLimits, ENTITIES_PER_TREE_MAX, NAMES_MAX,
     NULL_ACTIVITIES_MAX, STATE_BYTES_MAX, SUSPENDED_MAX,
 };
-pub use linked::{LinkedSbb, invoke};
+pub use linked::{LinkedSbb, UploadedSbb, invoke};
 pub use profile::{
     Attribute, Index, PROFILE_ATTRIBUTES_MAX, PROFILE_NAME_BYTES_MAX, PROFILE_TABLES_MAX,
     PROFILES_MAX, Profile, ProfileError, ProfileTable,
@@ -72,6 +73,7 @@ pub use trace::{
     ParseTraceLevelError, ROOT_TRACER, TRACE_TEXT_MAX, TRACER_NAME_MAX, TraceLevel, TraceLevels,
     cut,
 };
+pub use unit::UnitCompiler;
 pub use usage::{USAGE_SET_NAME_MAX, UsageKind, UsageParameter, UsageSet, UsageUpdate, UsageValue};
 
 /// The examples of the guide are tests.

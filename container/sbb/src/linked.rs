@@ -1,4 +1,5 @@
-//! SBBs that are linked into the node, and how a delivery's answer is computed.
+//! SBBs that are linked into the node, those of uploaded units, and how a delivery's answer is
+//! computed.
 //!
 //! | the delivery's task | handlers that run, in one transaction                             |
 //! |---------------------|-------------------------------------------------------------------|
@@ -19,15 +20,28 @@ use crate::event::Event;
 use crate::sbb::{Failure, Sbb};
 use crate::transaction::Transaction;
 use std::any::Any;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// An SBB that is linked into the node: a service, if it is a root SBB.
+/// An SBB that is linked into the node, or a service of an uploaded unit, which is linked by its
+/// bytes: a service, if it is a root SBB.
 #[derive(Clone, Copy, Debug)]
-pub struct LinkedSbb {
-    /// [`Sbb::descriptor`].
-    pub descriptor: fn() -> Descriptor,
-    handle: Handle,
-    select: Select,
+pub struct LinkedSbb(Code);
+
+#[derive(Clone, Copy, Debug)]
+enum Code {
+    Linked { descriptor: fn() -> Descriptor, handle: Handle, select: Select },
+    Uploaded(&'static dyn UploadedSbb),
+}
+
+/// A service whose code was uploaded: whoever runs it computes whole deliveries, with all that the
+/// tree's children do. It lives as long as the node's process, since descriptors do.
+pub trait UploadedSbb: fmt::Debug + Send + Sync {
+    /// What it is.
+    fn descriptor(&self) -> Descriptor;
+
+    /// The answer to a delivery to an entity of this service.
+    fn invoke(&self, deliver: &Deliver) -> Outcome;
 }
 
 type Handle = fn(&mut Context<'_>, &StateBytes, Run<'_>) -> Result<(StateBytes, Done), Failure>;
@@ -51,11 +65,31 @@ pub(crate) enum Done {
 impl LinkedSbb {
     /// The SBB `S`.
     pub const fn of<S: Sbb>() -> Self {
-        LinkedSbb { descriptor: S::descriptor, handle: handle::<S>, select: select::<S> }
+        LinkedSbb(Code::Linked {
+            descriptor: S::descriptor,
+            handle: handle::<S>,
+            select: select::<S>,
+        })
+    }
+
+    /// The service of an uploaded unit.
+    pub const fn uploaded(service: &'static dyn UploadedSbb) -> Self {
+        LinkedSbb(Code::Uploaded(service))
+    }
+
+    /// What it is: [`Sbb::descriptor`].
+    pub fn descriptor(&self) -> Descriptor {
+        match self.0 {
+            Code::Linked { descriptor, .. } => descriptor(),
+            Code::Uploaded(service) => service.descriptor(),
+        }
     }
 
     /// Computes the answer to a delivery to an entity of this service.
     pub fn invoke(&self, deliver: &Deliver) -> Outcome {
+        if let Code::Uploaded(service) = self.0 {
+            return service.invoke(deliver);
+        }
         let mut transaction = Transaction::new(deliver);
         let result = self.run(deliver, &mut transaction);
         let result = result.and_then(|done| transaction.check().map(|()| done));
@@ -79,7 +113,7 @@ impl LinkedSbb {
         let sbb = tx.sbb(deliver, *self, number)?;
         let mut cx = Context::new(deliver, tx, *self, number);
         let task = match &deliver.task {
-            Task::Select => return Ok(Ran::Selected((sbb.select)(&mut cx, &deliver.event)?)),
+            Task::Select => return Ok(Ran::Selected(sbb.select(&mut cx, &deliver.event)?)),
             Task::Event => Run::Event(&deliver.event),
             Task::RolledBack { reason } => Run::RolledBack(&deliver.event, reason),
         };
@@ -94,7 +128,23 @@ impl LinkedSbb {
         state: &StateBytes,
         run: Run<'_>,
     ) -> Result<(StateBytes, Done), Failure> {
-        (self.handle)(cx, state, run)
+        match self.0 {
+            Code::Linked { handle, .. } => handle(cx, state, run),
+            Code::Uploaded(_) => Err(self.is_whole()),
+        }
+    }
+
+    fn select(&self, cx: &mut Context<'_>, event: &Event) -> Result<Option<String>, Failure> {
+        match self.0 {
+            Code::Linked { select, .. } => select(cx, event),
+            Code::Uploaded(_) => Err(self.is_whole()),
+        }
+    }
+
+    /// Why an uploaded service cannot be the child of a linked one.
+    fn is_whole(&self) -> Failure {
+        let name = self.descriptor().name;
+        Failure::new(format!("{name} was uploaded: it is a service, and no child of another one"))
     }
 }
 

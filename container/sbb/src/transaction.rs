@@ -159,7 +159,7 @@ impl Transaction {
             };
         };
         let Some(parent) = entity.parent else { return Ok(root) };
-        let parent = (self.sbb(deliver, root, parent)?.descriptor)();
+        let parent = self.sbb(deliver, root, parent)?.descriptor();
         let relation = parent.child_relation(&entity.relation).ok_or_else(|| {
             let (sbb, relation) = (parent.name, &entity.relation);
             Failure::new(format!("{sbb} has no child relation {relation:?}"))

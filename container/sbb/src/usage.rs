@@ -123,7 +123,7 @@ impl Descriptor {
             let child = (sbb.name != self.name).then_some(sbb.name);
             let own = sbb.usage.iter().map(|it| (full_name(child, it.name), it.kind));
             parameters.extend(own);
-            sbbs.extend(sbb.children.iter().map(|relation| (relation.sbb.descriptor)()));
+            sbbs.extend(sbb.children.iter().map(|relation| relation.sbb.descriptor()));
         }
         parameters
     }

@@ -426,7 +426,7 @@ impl Pair {
                 Output::Deliver(deliver) => {
                     own.delivered.push(*deliver.clone());
                     let mut known = self.known.iter().chain(self.units.values());
-                    let service = known.find(|s| (s.descriptor)().name == deliver.service);
+                    let service = known.find(|s| s.descriptor().name == deliver.service);
                     let outcome = service.expect("a known service").invoke(&deliver);
                     let input = Input::Outcome { delivery: deliver.id, outcome };
                     self.on_its_way.push_back((node, input));

@@ -148,7 +148,7 @@ impl House {
     }
 
     pub fn answer(&mut self, deliver: &Deliver) {
-        let service = SERVICES.iter().find(|s| (s.descriptor)().name == deliver.service);
+        let service = SERVICES.iter().find(|s| s.descriptor().name == deliver.service);
         let outcome = match self.failing {
             Some(failing) if failing == deliver.service => {
                 Outcome::RolledBack { reason: "as it was told".to_owned(), effects: Vec::new() }

@@ -226,7 +226,7 @@ fn a_node_joins_while_one_call_is_always_busy() {
         // An event goes to alpha and beta: two deliveries in 2 ms.
         let out: Vec<_> = pair.nodes[0].delivered.iter().filter(|it| is_busy(it)).collect();
         if let Some(deliver) = out.get(answered) {
-            let sbb = SERVICES.iter().find(|it| (it.descriptor)().name == deliver.service);
+            let sbb = SERVICES.iter().find(|it| it.descriptor().name == deliver.service);
             let outcome = sbb.expect("a service").invoke(deliver);
             let input = Input::Outcome { delivery: deliver.id, outcome };
             answered += 1;

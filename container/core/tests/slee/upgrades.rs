@@ -166,7 +166,7 @@ fn what_replaces_a_service_whose_root_of_the_cluster_hung_starts_nothing_on_its_
 /// The second node starts again without `alpha`.
 fn without_alpha(pair: &mut Pair) {
     pair.kill(1);
-    let is_alpha = |service: &&LinkedSbb| (service.descriptor)().name == "alpha";
+    let is_alpha = |service: &&LinkedSbb| service.descriptor().name == "alpha";
     let fewer: Vec<_> = SERVICES.iter().filter(|service| !is_alpha(service)).copied().collect();
     pair.deploy(&fewer);
     pair.start(1);

@@ -184,7 +184,7 @@ impl Pair {
     fn carry_out(&mut self, node: usize, output: Output) {
         match output {
             Output::Deliver(deliver) => {
-                let service = SERVICES.iter().find(|s| (s.descriptor)().name == deliver.service);
+                let service = SERVICES.iter().find(|s| s.descriptor().name == deliver.service);
                 let outcome = service.expect("a known service").invoke(&deliver);
                 self.queue.push_back((node, Input::Outcome { delivery: deliver.id, outcome }));
             }
