@@ -44,6 +44,7 @@ enum Which {
 const VIA: &str = "SIP/2.0/UDP 198.51.100.1:5060;branch=z9hG4bK-000000000000000a-fee9460723f0b85a-\
                    2c413ad664964d93;rport";
 const RECORD_ROUTE: &str = "<sip:198.51.100.1:5060;lr;c=000000000000000a.fee9460723f0b85a>";
+const MAX_BREADTH: u32 = 60;
 const CONTACT: &str = "sip:bob@192.0.2.20:5060;ob";
 
 fn main() {
@@ -71,6 +72,7 @@ fn forward(bytes: &[u8]) -> Vec<u8> {
         edit.push_record_route(RECORD_ROUTE);
     }
     edit.max_forwards(message.max_forwards().map_or(70, |hops| hops - 1));
+    edit.max_breadth(MAX_BREADTH);
     edit.push_via(VIA);
     edit.finish()
 }
@@ -85,6 +87,7 @@ fn rsip_forward(bytes: &[u8]) -> Vec<u8> {
     if request.method == rsip::Method::Invite {
         headers.push(Header::RecordRoute(rsip::headers::RecordRoute::new(RECORD_ROUTE)));
     }
+    headers.push(Header::Other("Max-Breadth".into(), MAX_BREADTH.to_string()));
     headers.extend(request.headers.into_iter().map(|header| match header {
         Header::MaxForwards(_) => Header::MaxForwards(rsip::headers::MaxForwards::new("69")),
         header => header,

@@ -30,6 +30,10 @@ pub struct Edit<'m> {
     /// first.
     start_line: [Text; 3],
     lines: SmallVec<[HeaderLine; LINES_USUALLY]>,
+    /// A bit for each name that may be there: for the others no line has to be looked at.
+    present: u32,
+    /// A bit for each name that may be there more than once.
+    repeated: u32,
     /// Where the blank line and the body are.
     rest: Text,
 }
@@ -46,7 +50,7 @@ impl<'m> Edit<'m> {
     /// Starts from a received message.
     pub fn new(message: &Message<'m>) -> Self {
         let received = message.bytes();
-        let headers = message.header_lines();
+        let headers = message.header_index().lines();
         let headers_start = headers.first().map_or(received.len(), |first| first.line().start);
         let headers_end = headers.last().map_or(headers_start, |last| last.line().end);
         let mut own = Vec::with_capacity(OWN_BYTES_USUALLY);
@@ -61,7 +65,8 @@ impl<'m> Edit<'m> {
         let rest = Text::received(headers_end..received.len());
         let mut lines = SmallVec::new();
         lines.extend_from_slice(headers);
-        Edit { received, own, start_line, lines, rest }
+        let (present, repeated) = message.header_index().names();
+        Edit { received, own, start_line, lines, present, repeated, rest }
     }
 
     /// Replaces the Request-URI; nothing happens to a response.
@@ -141,11 +146,25 @@ impl<'m> Edit<'m> {
 
     /// Sets Max-Forwards.
     pub fn max_forwards(&mut self, value: u32) -> &mut Self {
-        let Some(first) = self.first(HeaderName::MaxForwards) else {
-            return self.add(HeaderName::MaxForwards.long(), &value.to_string());
+        self.set_number(HeaderName::MaxForwards, self.lines.len(), value)
+    }
+
+    /// Sets Max-Breadth (RFC 5393 §5); below Max-Forwards if there was none.
+    pub fn max_breadth(&mut self, value: u32) -> &mut Self {
+        let below = self.first(HeaderName::MaxForwards).map_or(self.lines.len(), |at| at + 1);
+        self.set_number(HeaderName::MaxBreadth, below, value)
+    }
+
+    /// As [`Self::set`]; a header that was not there goes to `at`.
+    fn set_number(&mut self, name: HeaderName, at: usize, value: u32) -> &mut Self {
+        let Some(first) = self.first(name) else {
+            return self.insert_written(at, name, name.long(), |own| push_number(own, value));
         };
         self.replace_value(first, |own| push_number(own, value));
-        self.keep_first(first, |line, _| line.name == HeaderName::MaxForwards)
+        match self.repeated & name.bit() {
+            0 => self,
+            _ => self.keep_first(first, |line, _| line.name == name),
+        }
     }
 
     /// Replaces a header's first line in its place, removes its others; adds it if there is none.
@@ -204,33 +223,46 @@ impl<'m> Edit<'m> {
     }
 
     fn first(&self, name: HeaderName) -> Option<usize> {
+        if self.present & name.bit() == 0 {
+            return None;
+        }
         self.lines.iter().position(|line| line.name == name)
     }
 
     /// Where the first line of the header is, or would be: below the last Via.
     fn first_or_below_vias(&self, name: HeaderName) -> usize {
-        let mut below_vias = 0;
-        for (at, line) in self.lines.iter().enumerate() {
-            if line.name == name {
-                return at;
-            }
-            if line.name == HeaderName::Via {
-                below_vias = at + 1;
-            }
-        }
-        below_vias
+        self.first(name).unwrap_or_else(|| {
+            let last_via = match self.repeated & HeaderName::Via.bit() {
+                0 => self.first(HeaderName::Via),
+                _ => self.lines.iter().rposition(|line| line.name == HeaderName::Via),
+            };
+            last_via.map_or(0, |at| at + 1)
+        })
     }
 
     /// Puts in a line; there is no line end in its name.
     fn insert(&mut self, at: usize, name: HeaderName, written: &str, value: &str) -> &mut Self {
         let value = one_line(value);
+        self.insert_written(at, name, written, |own| own.extend_from_slice(value.as_bytes()))
+    }
+
+    /// Puts in a line; there is no line end in its name and in its value.
+    fn insert_written(
+        &mut self,
+        at: usize,
+        name: HeaderName,
+        written: &str,
+        value: impl FnOnce(&mut Vec<u8>),
+    ) -> &mut Self {
         let start = self.own.len();
         self.own.extend_from_slice(written.as_bytes());
         self.own.extend_from_slice(b": ");
-        self.own.extend_from_slice(value.as_bytes());
+        let value_start = self.own.len();
+        value(&mut self.own);
+        let value = value_start..self.own.len();
         self.own.extend_from_slice(b"\r\n");
-        let value_end = self.own.len() - 2;
-        let value = value_end - value.len()..value_end;
+        self.repeated |= self.present & name.bit();
+        self.present |= name.bit();
         self.lines.insert(at, HeaderLine::written(name, start, written.len(), value));
         self
     }
@@ -326,12 +358,18 @@ fn request_line(line: &[u8], method: &str, uri: Range<usize>, own: &mut Vec<u8>)
     [before, Text::received(uri), behind]
 }
 
-/// The number in digits. In the way of each request, where `write!` takes several times as long.
+/// The number in digits. In the way of each request, where `write!` takes several times as long;
+/// nearly all have two digits, which are written at once.
 fn push_number(bytes: &mut Vec<u8>, number: u32) {
-    if number >= 10 {
-        push_number(bytes, number / 10);
+    let digit = |number: u32| b'0' + (number % 10) as u8;
+    match number {
+        0..10 => bytes.push(digit(number)),
+        10..100 => bytes.extend_from_slice(&[digit(number / 10), digit(number)]),
+        _ => {
+            push_number(bytes, number / 10);
+            bytes.push(digit(number));
+        }
     }
-    bytes.push(b'0' + (number % 10) as u8);
 }
 
 /// The value of a Via line with the source in its top entry ([`Edit::amend_top_via`]); none if it

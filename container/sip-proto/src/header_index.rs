@@ -59,9 +59,14 @@ impl HeaderIndex {
         &self.lines
     }
 
+    /// A bit for each name that is there, and for each that is there more than once.
+    pub(crate) fn names(&self) -> (u32, u32) {
+        (self.present, self.repeated)
+    }
+
     /// The first line of a header.
     pub(crate) fn first(&self, name: HeaderName) -> Option<&HeaderLine> {
-        let is_present = self.present & bit(name) != 0;
+        let is_present = self.present & name.bit() != 0;
         is_present.then(|| &self.lines[self.first_at(name)])
     }
 
@@ -77,7 +82,7 @@ impl HeaderIndex {
 
     /// Whether a header has several lines.
     pub(crate) fn is_repeated(&self, name: HeaderName) -> bool {
-        self.repeated & bit(name) != 0
+        self.repeated & name.bit() != 0
     }
 
     /// The value of a header that must be there, once, and not be empty.
@@ -91,7 +96,7 @@ impl HeaderIndex {
     }
 
     fn push(&mut self, line: HeaderLine) {
-        let bit = bit(line.name);
+        let bit = line.name.bit();
         if self.present & bit == 0 {
             self.first[line.name as usize] = self.lines.len() as u8;
         }
@@ -103,10 +108,6 @@ impl HeaderIndex {
     fn first_at(&self, name: HeaderName) -> usize {
         self.first[name as usize].into()
     }
-}
-
-fn bit(name: HeaderName) -> u32 {
-    1 << name as u32
 }
 
 // The numbers of lines fit into a byte.

@@ -24,6 +24,8 @@ pub enum HeaderName {
     RecordRoute,
     /// Max-Forwards.
     MaxForwards,
+    /// Max-Breadth.
+    MaxBreadth,
     /// Expires.
     Expires,
     /// Authorization.
@@ -54,6 +56,11 @@ impl HeaderName {
     /// How many there are.
     pub(crate) const COUNT: usize = HeaderName::Other as usize + 1;
 
+    /// Its place in a set of names.
+    pub(crate) const fn bit(self) -> u32 {
+        1 << self as u32
+    }
+
     /// The name in front of a header line that is written as in the RFC, with a colon right behind
     /// it: nearly all are, and nothing else has to be looked at in those. Of others and of headers
     /// that few messages have there is none: [`Self::of`] knows them all.
@@ -72,6 +79,7 @@ impl HeaderName {
             b'R' if line.starts_with(b"Route:") => Route,
             b'R' if line.starts_with(b"Record-Route:") => RecordRoute,
             b'M' if line.starts_with(b"Max-Forwards:") => MaxForwards,
+            b'M' if line.starts_with(b"Max-Breadth:") => MaxBreadth,
             b'E' if line.starts_with(b"Expires:") => Expires,
             b'S' if line.starts_with(b"Supported:") => Supported,
             b'U' if line.starts_with(b"User-Agent:") => UserAgent,
@@ -97,6 +105,7 @@ impl HeaderName {
             (7, Some(b'r')) => Require,
             (9, Some(b's')) => Supported,
             (10, Some(b'u')) => UserAgent,
+            (11, Some(b'm')) => MaxBreadth,
             (12, Some(b'c')) => ContentType,
             (12, Some(b'm')) => MaxForwards,
             (12, Some(b'r')) => RecordRoute,
@@ -124,6 +133,7 @@ impl HeaderName {
             Route => "Route",
             RecordRoute => "Record-Route",
             MaxForwards => "Max-Forwards",
+            MaxBreadth => "Max-Breadth",
             Expires => "Expires",
             Authorization => "Authorization",
             ProxyAuthorization => "Proxy-Authorization",
@@ -208,6 +218,7 @@ mod tests {
             HeaderName::Route,
             HeaderName::RecordRoute,
             HeaderName::MaxForwards,
+            HeaderName::MaxBreadth,
             HeaderName::Expires,
             HeaderName::Authorization,
             HeaderName::ProxyAuthorization,

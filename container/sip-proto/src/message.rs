@@ -5,7 +5,6 @@
 //! [`crate::via`], [`crate::digest`]), and changes ([`crate::edit`]).
 
 use crate::header_index::{Head, HeaderIndex, find_line};
-use crate::header_line::HeaderLine;
 use crate::text::{is_one_word, is_same_word, is_space, is_token, param, split_list, trim, unfold};
 use crate::uri::name_addr;
 use crate::via::Via;
@@ -256,8 +255,8 @@ impl<'a> Message<'a> {
         &self.start_line
     }
 
-    pub(crate) fn header_lines(&self) -> &[HeaderLine] {
-        self.headers.lines()
+    pub(crate) fn header_index(&self) -> &HeaderIndex {
+        &self.headers
     }
 
     /// Whole values as they came, with their folds.

@@ -7,19 +7,16 @@
 //! | 0, or less than it has targets   | not at all: 440                                        |
 //! | any other                        | its share of that; shares of parallel targets add up   |
 
-use resilee_sip_proto::Message;
-
-/// The header's name.
-pub(crate) const MAX_BREADTH: &str = "Max-Breadth";
+use resilee_sip_proto::{HeaderName, Message};
 
 /// Most branches of one request (RFC 5393 §5.3.3 recommends it).
 const MAX: u32 = 60;
 
 /// How many branches a request may become; of several values the lowest.
 pub(crate) fn breadth_of(request: &Message<'_>) -> u32 {
-    let values = request.values_named(MAX_BREADTH);
-    let read = |value: &str| value.trim().parse().unwrap_or(MAX);
-    values.iter().map(|value| read(value)).min().map_or(MAX, |breadth| breadth.min(MAX))
+    let values = request.values(HeaderName::MaxBreadth);
+    let all = values.iter().flat_map(|value| value.split(','));
+    all.map(|value| value.trim().parse().unwrap_or(MAX)).min().map_or(MAX, |it| it.min(MAX))
 }
 
 /// What each of so many targets may become, the first target first; `None`: too little for them.

@@ -22,7 +22,7 @@
 
 use crate::asserted_identity::strip_assertions;
 use crate::authentication::strip_credentials;
-use crate::breadth::{MAX_BREADTH, breadth_of};
+use crate::breadth::breadth_of;
 use crate::call::Call;
 use crate::client::Client;
 use crate::dialog::Bye;
@@ -78,7 +78,7 @@ pub(crate) fn pass_on(element: &Element, cohort: CohortId, ingress: &Ingress) ->
     let ours = routes.take_while(|route| element.is_our_route(route, request.call_id()));
     edit.pop_routes(ours.count());
     edit.max_forwards(request.max_forwards().map_or(MAX_FORWARDS, |hops| hops.saturating_sub(1)));
-    edit.set(MAX_BREADTH, &breadth_of(&request).to_string());
+    edit.max_breadth(breadth_of(&request));
     strip_credentials(&element.secret, &request, &mut edit);
     strip_assertions(&request, &mut edit);
     let flow = between.receiver.flow_beside(&ingress.flow);

@@ -7,7 +7,7 @@
 use crate::advertised;
 use crate::asserted_identity::strip_assertions;
 use crate::authentication::strip_credentials;
-use crate::breadth::{MAX_BREADTH, breadth_of};
+use crate::breadth::breadth_of;
 use crate::client::Client;
 use crate::ends::{Dialogs, Ends};
 use crate::leg::{Leg, is_same_place, routed};
@@ -122,7 +122,7 @@ fn finish(
     let via_branch = branch(step, request, target);
     // RFC 3261 §16.6 step 3. A Max-Forwards of 0 was refused before.
     edit.max_forwards(request.max_forwards().map_or(MAX_FORWARDS, |hops| hops.saturating_sub(1)));
-    edit.set(MAX_BREADTH, &breadth.to_string());
+    edit.max_breadth(breadth);
     strip_credentials(&step.element.secret, request, &mut edit);
     strip_assertions(request, &mut edit);
     if let Some(offer) = Offer::of(step.element, request) {

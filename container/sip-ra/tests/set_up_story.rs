@@ -342,6 +342,7 @@ fn a_request_is_forked_to_as_many_as_it_may_become() {
         ("", "30", "30"),
         ("Max-Breadth: 5\r\n", "3", "2"),
         ("Max-Breadth: 4000000000000\r\nMax-Breadth: 2\r\n", "1", "1"),
+        ("Max-Breadth: 9, 3\r\n", "2", "1"),
     ] {
         let mut node = for_both();
         let turn = node.receive(ALICE, invite_with(1, before));

@@ -187,6 +187,27 @@ fn a_folded_value_that_is_empty_is_replaced_within_its_line() {
     }
 }
 
+/// RFC 5393 §5.3.3: the proxy's value is the only one that goes on.
+#[test]
+fn rfc5393_max_breadth_is_set_once_wherever_it_was() {
+    let (head, hops) = ("INVITE sip:c@d SIP/2.0\r\n", "Max-Forwards: 70\r\n");
+    let from = "From: <sip:a@b>;tag=1\r\nCall-ID: x\r\n";
+    let rest = "To: <sip:c@d>\r\nCSeq: 1 INVITE\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\n\r\n";
+    for (before, after) in [
+        (["", "", ""], ["", "Max-Breadth: 7\r\n", ""]),
+        (["", "", "max-breadth : 60\r\n"], ["", "", "max-breadth : 7\r\n"]),
+        (["Max-Breadth: 1\r\n", "Max-Breadth: 9\r\n", ""], ["Max-Breadth: 7\r\n", "", ""]),
+    ] {
+        let [top, middle, low] = before;
+        let text = format!("{head}{top}{hops}{middle}{from}{low}{rest}");
+        let message = Message::parse(text.as_bytes()).expect("it can be read");
+        let edited = Edit::new(&message).max_breadth(7).finish();
+        let [top, middle, low] = after;
+        let wanted = format!("{head}{top}{hops}{middle}{from}{low}{rest}");
+        assert_eq!(String::from_utf8(edited).expect("text"), wanted);
+    }
+}
+
 /// A line may have thousands of entries: what is left is copied once.
 #[test]
 fn many_routes_are_taken_away_at_once() {
