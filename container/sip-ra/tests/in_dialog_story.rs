@@ -3,18 +3,14 @@
 mod harness;
 
 use harness::phone::{
-    self, ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, Dialog, answer, bob_answers, invite, invite_with,
+    self, ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, Dialog, answer, answered_call, bob_answers,
+    invite, invite_with,
 };
 use harness::{Node, parse};
 use resilee_sip_api::{Ended, Side};
 use resilee_sip_proto::HeaderName;
 
 const ELSEWHERE: &str = "203.0.113.9:1234";
-
-fn answered_call(node: &mut Node) -> Dialog {
-    let at_bob = node.receive(ALICE, invite()).only(BOB);
-    Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 200)).only(ALICE))
-}
 
 #[test]
 fn a_reinvite_refreshes_where_the_caller_is() {

@@ -3,28 +3,16 @@
 
 mod harness;
 
-use harness::phone::{ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, Dialog, answer, bob_answers, invite};
+use harness::phone::{
+    ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, Dialog, alice_answers, answer, answered_call,
+    bob_answers, invite,
+};
 use harness::{Node, Turn, parse};
 use resilee_sip_api::{Ended, SipCommand};
-use resilee_sip_proto::HeaderName;
 use std::time::Duration;
 
 /// Where they play somebody who has moved.
 const MALLORY: &str = "203.0.113.66:5060";
-
-fn answered_call(node: &mut Node) -> Dialog {
-    let at_bob = node.receive(ALICE, invite()).only(BOB);
-    Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 200)).only(ALICE))
-}
-
-/// The BYE of ours that goes to this address.
-#[track_caller]
-fn our_bye(turn: &Turn, address: &str) -> String {
-    let byes: Vec<_> = turn.to(address).into_iter().filter(|it| it.starts_with("BYE ")).collect();
-    assert_eq!(byes.len(), 1, "{:?}", turn.sent);
-    assert_eq!(parse(&byes[0]).values(HeaderName::Via).len(), 1);
-    byes[0].clone()
-}
 
 /// Time passes until that is so, an hour at most.
 #[track_caller]
@@ -33,11 +21,22 @@ fn wait_for(node: &mut Node, is_so: impl Fn(&Turn) -> bool) -> Turn {
     turns.find(is_so).expect("within an hour")
 }
 
+/// Bob, or who plays him, sends this from there, and Alice accepts it.
+fn as_bob(node: &mut Node, from: &str, request: String) -> Turn {
+    let at_alice = node.receive(from, request).only(ALICE);
+    node.receive(ALICE, alice_answers(&at_alice, 200))
+}
+
+/// Alice, or who plays her, sends this from there, and Bob accepts it.
+fn as_alice(node: &mut Node, from: &str, request: String) -> Turn {
+    let at_bob = node.receive(from, request).only(BOB);
+    node.receive(BOB, bob_answers(&at_bob, 200))
+}
+
 /// Alice plays a Bob who has moved, and accepts it herself.
 fn alice_moves_bob(node: &mut Node, dialog: &Dialog) {
     let update = dialog.by_bob("UPDATE", 1).replace(BOB_CONTACT, "sip:bob@203.0.113.66:5060");
-    let at_alice = node.receive(MALLORY, update).only(ALICE);
-    node.receive(ALICE, answer(&at_alice, 200, "", ALICE_CONTACT));
+    as_bob(node, MALLORY, update);
 }
 
 #[test]
@@ -48,7 +47,7 @@ fn a_callee_who_was_moved_away_by_the_caller_hears_of_her_bye() {
     let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(MALLORY);
     let turn = node.receive(MALLORY, bob_answers(&bye, 200));
     assert_eq!(turn.types(), ["sip.ended"]);
-    assert_eq!(parse(&our_bye(&turn, BOB)).request_uri(), Some(BOB_CONTACT));
+    assert_eq!(parse(&turn.our_bye(BOB)).request_uri(), Some(BOB_CONTACT));
 }
 
 #[test]
@@ -56,10 +55,9 @@ fn a_callee_in_whose_name_the_caller_hangs_up_hears_of_it() {
     let mut node = Node::for_bob();
     let dialog = answered_call(&mut node);
     alice_moves_bob(&mut node, &dialog);
-    let bye = node.receive(MALLORY, dialog.by_bob("BYE", 2)).only(ALICE);
-    let turn = node.receive(ALICE, answer(&bye, 200, "", ALICE_CONTACT));
+    let turn = as_bob(&mut node, MALLORY, dialog.by_bob("BYE", 2));
     assert_eq!(turn.types(), ["sip.ended"]);
-    let bye = our_bye(&turn, BOB);
+    let bye = turn.our_bye(BOB);
     assert_eq!(
         (parse(&bye).from_tag().unwrap(), parse(&bye).to_tag().unwrap()),
         ("a".into(), "b".into())
@@ -69,8 +67,7 @@ fn a_callee_in_whose_name_the_caller_hangs_up_hears_of_it() {
 /// Bob plays an Alice who has moved, and accepts it himself.
 fn bob_moves_alice(node: &mut Node, dialog: &Dialog) {
     let update = dialog.by_alice("UPDATE", 2).replace(ALICE_CONTACT, "sip:alice@203.0.113.66:5060");
-    let at_bob = node.receive(MALLORY, update).only(BOB);
-    node.receive(BOB, bob_answers(&at_bob, 200));
+    as_alice(node, MALLORY, update);
 }
 
 #[test]
@@ -82,8 +79,7 @@ fn an_end_that_was_moved_away_by_the_other_one_can_hang_up() {
         if dies {
             node.take_over();
         }
-        let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
-        let turn = node.receive(BOB, bob_answers(&bye, 200));
+        let turn = as_alice(&mut node, ALICE, dialog.by_alice("BYE", 2));
         assert_eq!((turn.types(), turn.lines(ALICE)[0].as_str()), (vec!["sip.ended"], "200"));
 
         let mut node = Node::for_bob();
@@ -92,8 +88,7 @@ fn an_end_that_was_moved_away_by_the_other_one_can_hang_up() {
         if dies {
             node.take_over();
         }
-        let bye = node.receive(BOB, dialog.by_bob("BYE", 2)).only(ALICE);
-        let turn = node.receive(ALICE, answer(&bye, 200, "", ALICE_CONTACT));
+        let turn = as_bob(&mut node, BOB, dialog.by_bob("BYE", 2));
         assert_eq!((turn.types(), turn.lines(BOB)[0].as_str()), (vec!["sip.ended"], "200"));
     }
 }
@@ -106,8 +101,7 @@ fn an_end_that_was_moved_away_can_hang_up_from_the_address_that_its_contact_name
     let ok = answer(&at_bob, 200, "b", "sip:bob@203.0.113.7:5062");
     let dialog = Dialog::of(&node.receive(BOB, ok).only(ALICE));
     let update = dialog.by_bob("UPDATE", 1).replace("203.0.113.7:5062", "203.0.113.66");
-    let at_alice = node.receive(MALLORY, update).only(ALICE);
-    node.receive(ALICE, answer(&at_alice, 200, "", ALICE_CONTACT));
+    as_bob(&mut node, MALLORY, update);
     node.receive("203.0.113.7:5062", dialog.by_bob("BYE", 2)).only(ALICE);
 }
 
@@ -120,13 +114,13 @@ fn a_callee_who_was_moved_away_hears_that_the_server_ends_the_call() {
     node.receive(ALICE, dialog.by_alice("ACK", 1));
     let turn = node.command(&SipCommand::HangUp).expect("it is up");
     let branches = [ALICE, BOB, MALLORY].map(|end| {
-        let bye = our_bye(&turn, end);
+        let bye = turn.our_bye(end);
         parse(&bye).top_via().branch().expect("a branch").to_owned()
     });
     assert_ne!(branches[1], branches[2]);
     let hears_nobody = |turn: &Turn, end: &str| assert!(turn.to(end).is_empty(), "{end}");
     // Each has its own answer.
-    let answered = node.receive(BOB, bob_answers(&our_bye(&turn, BOB), 200));
+    let answered = node.receive(BOB, bob_answers(&turn.our_bye(BOB), 200));
     hears_nobody(&answered, BOB);
     let later = node.wait(1_000);
     hears_nobody(&later, BOB);
@@ -143,13 +137,13 @@ fn a_callee_who_was_moved_away_is_asked_where_he_was() {
     for is_second in [false, true] {
         let asked = wait_for(&mut node, |turn| !turn.to(BOB).is_empty());
         node.receive(MALLORY, bob_answers(&asked.only(MALLORY), 481));
-        node.receive(ALICE, answer(&asked.only(ALICE), 200, "", ALICE_CONTACT));
+        node.receive(ALICE, alice_answers(&asked.only(ALICE), 200));
         assert_eq!(node.count("sip.ended"), 0);
         let turn = node.receive(BOB, bob_answers(&asked.only(BOB), 200));
         if is_second {
             assert_eq!(turn.event::<Ended>().at, node.now);
-            our_bye(&turn, ALICE);
-            our_bye(&turn, BOB);
+            turn.our_bye(ALICE);
+            turn.our_bye(BOB);
         }
     }
     node.wait(60_000);
@@ -162,16 +156,14 @@ fn a_callee_who_had_moved_himself_before_he_was_moved_away_hears_of_the_end() {
     const BOB_ON_LTE: &str = "192.0.2.21:5060";
     let mut node = Node::for_bob();
     let dialog = answered_call(&mut node);
-    let at_alice = node.receive(BOB_ON_LTE, dialog.by_bob("UPDATE", 1)).only(ALICE);
-    node.receive(ALICE, answer(&at_alice, 200, "", ALICE_CONTACT));
+    as_bob(&mut node, BOB_ON_LTE, dialog.by_bob("UPDATE", 1));
     let update = dialog.by_bob("UPDATE", 2).replace(BOB_CONTACT, "sip:bob@203.0.113.66:5060");
-    let at_alice = node.receive(MALLORY, update).only(ALICE);
-    node.receive(ALICE, answer(&at_alice, 200, "", ALICE_CONTACT));
+    as_bob(&mut node, MALLORY, update);
     node.take_over();
     let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(MALLORY);
     let turn = node.receive(MALLORY, bob_answers(&bye, 200));
-    our_bye(&turn, BOB_ON_LTE);
-    our_bye(&turn, BOB);
+    turn.our_bye(BOB_ON_LTE);
+    turn.our_bye(BOB);
 }
 
 #[test]
@@ -183,7 +175,7 @@ fn an_end_cannot_be_moved_until_its_own_place_is_forgotten() {
         if turn.lines(from) == ["403"] {
             return false;
         }
-        node.receive(ALICE, answer(&turn.only(ALICE), 200, "", ALICE_CONTACT));
+        node.receive(ALICE, alice_answers(&turn.only(ALICE), 200));
         node.wait(40_000);
         true
     };
@@ -197,7 +189,7 @@ fn an_end_cannot_be_moved_until_its_own_place_is_forgotten() {
     }
     let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only("203.0.113.8:29");
     let turn = node.receive("203.0.113.8:29", bob_answers(&bye, 200));
-    our_bye(&turn, BOB);
+    turn.our_bye(BOB);
 }
 
 /// Bob gets paid for each minute: he challenges her BYE, and answers for her from then on.
@@ -215,11 +207,11 @@ fn whose_bye_was_challenged_is_asked_where_it_came_from() {
         }
         let asked = node.wait(32_000);
         node.receive(BOB, bob_answers(&asked.only(BOB), 200));
-        node.receive(MALLORY, answer(&asked.only(MALLORY), 200, "", ALICE_CONTACT));
-        let gone = answer(&asked.only(ALICE), 481, "", ALICE_CONTACT);
+        node.receive(MALLORY, alice_answers(&asked.only(MALLORY), 200));
+        let gone = alice_answers(&asked.only(ALICE), 481);
         let turn = node.receive(ALICE, gone);
         assert!(turn.event::<Ended>().at <= hung_up_at + Duration::from_secs(33));
-        our_bye(&turn, BOB);
+        turn.our_bye(BOB);
     }
 }
 
@@ -240,11 +232,11 @@ fn nothing_that_the_callee_does_makes_a_refused_bye_forgotten() {
         }
         let asked = wait_for(&mut node, |turn| !turn.to(ALICE).is_empty());
         node.receive(BOB, bob_answers(&asked.only(BOB), 200));
-        node.receive(MALLORY, answer(&asked.only(MALLORY), 200, "", ALICE_CONTACT));
+        node.receive(MALLORY, alice_answers(&asked.only(MALLORY), 200));
         node.wait(1_000);
         if more == "INFO" {
             let info = node.receive(BOB, dialog.by_bob("INFO", 1)).only(MALLORY);
-            node.receive(MALLORY, answer(&info, 200, "", ALICE_CONTACT));
+            node.receive(MALLORY, alice_answers(&info, 200));
         }
         // Her phone is off, and all others say that they talk.
         let ended = (0..36_000).find_map(|_| {
@@ -270,15 +262,14 @@ fn an_answer_from_an_earlier_place_proves_nothing_but_that_nobody_is_backdated()
     let dialog = answered_call(&mut node);
     node.receive(ALICE, dialog.by_alice("ACK", 1));
     let rebound = "192.0.2.10:41000";
-    let at_bob = node.receive(rebound, dialog.by_alice("UPDATE", 2)).only(BOB);
-    node.receive(BOB, bob_answers(&at_bob, 200));
+    as_alice(&mut node, rebound, dialog.by_alice("UPDATE", 2));
     let asked = wait_for(&mut node, |turn| !turn.to(BOB).is_empty());
     node.receive(BOB, bob_answers(&asked.only(BOB), 200));
-    node.receive(ALICE, answer(&asked.only(ALICE), 200, "", ALICE_CONTACT));
+    node.receive(ALICE, alice_answers(&asked.only(ALICE), 200));
     let turn = wait_for(&mut node, |turn| !turn.types().is_empty());
     assert_eq!(turn.event::<Ended>().at, node.now);
-    our_bye(&turn, ALICE);
-    our_bye(&turn, BOB);
+    turn.our_bye(ALICE);
+    turn.our_bye(BOB);
     node.wait(60_000);
     assert_eq!(node.living_activities(), 0);
 }
@@ -290,15 +281,13 @@ fn a_phone_whose_ports_change_can_still_move_to_another_network() {
     let dialog = answered_call(&mut node);
     for number in 2..40 {
         let port = format!("192.0.2.10:{}", 40_000 + number);
-        let at_bob = node.receive(&port, dialog.by_alice("UPDATE", number)).only(BOB);
-        node.receive(BOB, bob_answers(&at_bob, 200));
+        as_alice(&mut node, &port, dialog.by_alice("UPDATE", number));
         node.wait(40_000);
     }
     let lte = "198.18.0.1:40000";
-    let at_bob = node.receive(lte, dialog.by_alice("INVITE", 40)).only(BOB);
-    node.receive(BOB, bob_answers(&at_bob, 200));
-    let bye = node.receive(lte, dialog.by_alice("BYE", 41)).only(BOB);
-    assert_eq!(node.receive(BOB, bob_answers(&bye, 200)).types(), ["sip.ended"]);
+    as_alice(&mut node, lte, dialog.by_alice("INVITE", 40));
+    let turn = as_alice(&mut node, lte, dialog.by_alice("BYE", 41));
+    assert_eq!(turn.types(), ["sip.ended"]);
 }
 
 /// Whoever sends may have any address as its own, of which others hear nothing else.

@@ -3,16 +3,13 @@
 
 mod harness;
 
-use harness::phone::{ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, Dialog, answer, bob_answers, invite};
+use harness::phone::{
+    ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, Dialog, answer, answered_call, bob_answers, invite,
+};
 use harness::{Node, Policy, parse};
 use resilee_sip_proto::HeaderName;
 
 const MALLORY: &str = "203.0.113.66:5060";
-
-fn answered_call(node: &mut Node) -> Dialog {
-    let at_bob = node.receive(ALICE, invite()).only(BOB);
-    Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 200)).only(ALICE))
-}
 
 /// A call, and a node of the same cluster that has no idea of it.
 fn lost_call() -> (Node, Node, Dialog) {

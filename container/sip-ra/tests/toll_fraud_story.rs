@@ -4,7 +4,8 @@
 mod harness;
 
 use harness::phone::{
-    ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, Dialog, answer, bob_answers, invite, invite_with,
+    ALICE, BOB, BOB_CONTACT, Dialog, alice_answers, answer, answered_call, bob_answers, invite,
+    invite_with,
 };
 use harness::{Node, Policy, Turn, parse};
 use resilee_sip_api::Ended;
@@ -17,11 +18,6 @@ const CSEQ_MAX: u32 = i32::MAX.unsigned_abs() - 1000;
 /// Alice behind the same NAT, which has forgotten her port.
 const ALICE_REBOUND: &str = "192.0.2.10:40777";
 
-fn answered_call(node: &mut Node) -> Dialog {
-    let at_bob = node.receive(ALICE, invite()).only(BOB);
-    Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 200)).only(ALICE))
-}
-
 /// The call goes on, and nobody but the ends has heard of it.
 #[track_caller]
 fn assert_unharmed(node: &mut Node, turn: &Turn, sender: &str, dialog: &Dialog) {
@@ -29,7 +25,7 @@ fn assert_unharmed(node: &mut Node, turn: &Turn, sender: &str, dialog: &Dialog) 
     turn.assert_changes_nothing();
     assert_eq!(node.count("sip.ended"), 0);
     let bye = node.receive(BOB, dialog.by_bob("BYE", 90)).only(ALICE);
-    node.receive(ALICE, answer(&bye, 200, "", ALICE_CONTACT));
+    node.receive(ALICE, alice_answers(&bye, 200));
     assert_eq!(node.count("sip.ended"), 1);
 }
 
@@ -122,15 +118,6 @@ fn an_end_may_send_from_the_address_that_its_contact_names() {
     node.receive(MALLORY, dialog.by_bob("INFO", 1)).only(ALICE);
 }
 
-/// The BYE of ours that goes to this address.
-#[track_caller]
-fn our_bye(turn: &Turn, address: &str) -> String {
-    let byes: Vec<_> = turn.to(address).into_iter().filter(|it| it.starts_with("BYE ")).collect();
-    assert_eq!(byes.len(), 1, "{:?}", turn.sent);
-    assert_eq!(parse(&byes[0]).values(HeaderName::Via).len(), 1);
-    byes[0].clone()
-}
-
 /// Alice leaves no way to be refused out: a number too low, an extension that nobody has, …
 #[test]
 fn a_bye_that_is_written_to_be_refused_does_not_leave_the_callee_in_the_call() {
@@ -143,7 +130,7 @@ fn a_bye_that_is_written_to_be_refused_does_not_leave_the_callee_in_the_call() {
             (turn.types(), turn.lines(ALICE)),
             (vec!["sip.ended"], vec![status.to_string()])
         );
-        let bye = our_bye(&turn, BOB);
+        let bye = turn.our_bye(BOB);
         let message = parse(&bye);
         assert_eq!((message.request_uri(), message.cseq()), (Some(BOB_CONTACT), (102, "BYE")));
         assert_eq!(node.take_over().only(BOB), bye, "it is repeated by a survivor");
@@ -171,7 +158,7 @@ fn a_number_that_leaves_no_higher_one_goes_no_further() {
         }
         let at_bob = node.receive(ALICE, dialog.by_alice("BYE", 5)).only(BOB);
         let turn = node.receive(BOB, bob_answers(&at_bob, 500));
-        assert_eq!(parse(&our_bye(&turn, BOB)).cseq().0, 105, "{method}");
+        assert_eq!(parse(&turn.our_bye(BOB)).cseq().0, 105, "{method}");
     }
 }
 
@@ -191,7 +178,7 @@ fn the_highest_number_that_is_taken_leaves_one_for_our_bye() {
     node.receive(ALICE, dialog.by_alice("INFO", CSEQ_MAX)).only(BOB);
     let at_bob = node.receive(ALICE, dialog.by_alice("BYE", 5)).only(BOB);
     let turn = node.receive(BOB, bob_answers(&at_bob, 500));
-    assert_eq!(parse(&our_bye(&turn, BOB)).cseq().0, CSEQ_MAX + 100);
+    assert_eq!(parse(&turn.our_bye(BOB)).cseq().0, CSEQ_MAX + 100);
 }
 
 #[test]
@@ -217,7 +204,7 @@ fn a_bye_that_the_callee_takes_for_one_of_another_dialog_is_said_again_once() {
             (turn.types(), turn.lines(ALICE)),
             (vec!["sip.ended"], vec![status.to_string()])
         );
-        let bye = our_bye(&turn, BOB);
+        let bye = turn.our_bye(BOB);
         assert!(node.receive(BOB, bob_answers(&bye, 481)).sent.is_empty(), "{status}");
         assert!(node.wait(60_000).sent.is_empty(), "{status}");
         assert_eq!((node.living_activities(), node.count("sip.ended")), (0, 1));
@@ -238,7 +225,7 @@ fn a_bye_that_the_callee_does_not_hear_is_said_again() {
         assert_eq!(node.wait(31_900).types(), Vec::<&str>::new());
         let turn = node.wait(200);
         assert_eq!(turn.event::<Ended>().at, hung_up_at);
-        let bye = our_bye(&turn, BOB);
+        let bye = turn.our_bye(BOB);
         node.receive(BOB, bob_answers(&bye, 200));
         assert!(node.wait(60_000).sent.is_empty());
         assert_eq!((node.living_activities(), node.count("sip.ended")), (0, 1));
@@ -264,9 +251,9 @@ fn an_end_hears_of_a_bye_that_came_from_another_port_of_its_address() {
     let mut node = Node::for_bob();
     let dialog = answered_call(&mut node);
     let at_alice = node.receive("192.0.2.20:6666", dialog.by_bob("BYE", 1)).only(ALICE);
-    let turn = node.receive(ALICE, answer(&at_alice, 200, "", ALICE_CONTACT));
+    let turn = node.receive(ALICE, alice_answers(&at_alice, 200));
     assert_eq!(turn.lines("192.0.2.20:6666"), ["200"]);
-    our_bye(&turn, BOB);
+    turn.our_bye(BOB);
 }
 
 const ALICE_TCP: &str = "192.0.2.10:40000;transport=tcp";
@@ -282,13 +269,13 @@ fn an_end_hears_of_a_bye_that_came_over_another_connection_of_its_address() {
         let other = "192.0.2.20:6666;transport=tcp";
         if let Some(method) = before {
             let at_alice = node.receive(other, dialog.by_bob(method, 1)).only(ALICE_TCP);
-            node.receive(ALICE_TCP, answer(&at_alice, 200, "", ALICE_CONTACT));
+            node.receive(ALICE_TCP, alice_answers(&at_alice, 200));
             let bye = node.receive(ALICE_TCP, dialog.by_alice("BYE", 2)).only(other);
-            our_bye(&node.receive(other, bob_answers(&bye, 200)), BOB_TCP);
+            node.receive(other, bob_answers(&bye, 200)).our_bye(BOB_TCP);
             continue;
         }
         let at_alice = node.receive(other, dialog.by_bob("BYE", 1)).only(ALICE_TCP);
-        our_bye(&node.receive(ALICE_TCP, answer(&at_alice, 200, "", ALICE_CONTACT)), BOB_TCP);
+        node.receive(ALICE_TCP, alice_answers(&at_alice, 200)).our_bye(BOB_TCP);
     }
 }
 
@@ -303,7 +290,7 @@ fn a_number_far_ahead_is_known_to_a_survivor() {
     node.take_over();
     let at_bob = node.receive(ALICE, dialog.by_alice("BYE", 5)).only(BOB);
     let turn = node.receive(BOB, bob_answers(&at_bob, 500));
-    assert_eq!(parse(&our_bye(&turn, BOB)).cseq().0, 1_000_100);
+    assert_eq!(parse(&turn.our_bye(BOB)).cseq().0, 1_000_100);
 }
 
 /// Some parsers take the quotes for a part of it, and know none of our requests then.

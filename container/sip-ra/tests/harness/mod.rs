@@ -8,7 +8,7 @@ use resilee_core::{Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdapto
 use resilee_membership::{Flow, Transport};
 use resilee_sbb::{ActivityId, CellId, CohortId, Event, EventPayload, Timestamp, encode};
 use resilee_sip_api::{Account, Algorithm, Invite, OtherRequest, Register, SipCommand, Target};
-use resilee_sip_proto::{Message, TimerConfig};
+use resilee_sip_proto::{HeaderName, Message, TimerConfig};
 use resilee_sip_ra::{Advertised, CallLimits, SipRa, SipRaConfig};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -58,6 +58,16 @@ impl Turn {
         let mut sent = self.to(address);
         assert_eq!(sent.len(), 1, "to {address}: {sent:#?}");
         sent.remove(0)
+    }
+
+    /// The BYE of the server's own that was sent to `address`.
+    #[track_caller]
+    pub fn our_bye(&self, address: &str) -> String {
+        let mut byes = self.to(address);
+        byes.retain(|it| it.starts_with("BYE "));
+        assert_eq!(byes.len(), 1, "to {address}: {:?}", self.sent);
+        assert_eq!(parse(&byes[0]).values(HeaderName::Via).len(), 1);
+        byes.remove(0)
     }
 
     /// First lines of what was sent to `address`, cut behind the status or method.

@@ -1,7 +1,7 @@
 //! Scripted phones: what Alice, Bob and Carol send. Alice is behind a NAT: her own address in
 //! Via and Contact is not the one that her messages come from.
 
-use super::{BALANCER, parse};
+use super::{BALANCER, Node, parse};
 use resilee_sip_proto::{HeaderName, Message, build, name_addr};
 
 pub const ALICE: &str = "192.0.2.10:40000";
@@ -72,6 +72,17 @@ pub fn bob_answers_bytes(request: &[u8], status: u16) -> Vec<u8> {
 /// Bob's answer.
 pub fn bob_answers(request: &str, status: u16) -> Vec<u8> {
     answer(request, status, "b", BOB_CONTACT)
+}
+
+/// Alice's answer to a request within a dialog.
+pub fn alice_answers(request: &str, status: u16) -> Vec<u8> {
+    answer(request, status, "", ALICE_CONTACT)
+}
+
+/// Alice calls Bob, and he answers.
+pub fn answered_call(node: &mut Node) -> Dialog {
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 200)).only(ALICE))
 }
 
 /// A dialog as it is known after the 2xx that Alice got.
