@@ -67,6 +67,12 @@ impl Branch {
         matches!(self.outcome, Outcome::Pending)
     }
 
+    /// It has failed with a 6xx, and a service had not given it up.
+    pub(crate) fn refuses_for_all(&self) -> bool {
+        matches!(&self.outcome, Outcome::Failed(failure) if failure.status >= 600)
+            && !self.is_given_up
+    }
+
     /// Sends the CANCEL that waited for a provisional response.
     pub(crate) fn cancel_if_wanted(&mut self, step: &mut Step<'_>) {
         if self.is_cancel_wanted {

@@ -126,9 +126,12 @@ impl ProxiedInvite {
         self.branches.is_empty()
     }
 
-    /// No final response was sent, and its sender still wants one.
+    /// No final response was sent, its sender still wants one, and no target has refused it for
+    /// all others (RFC 3261 §16.7 step 5).
     pub(crate) fn is_wanted(&self) -> bool {
-        self.is_pending() && !self.is_cancelled
+        self.is_pending()
+            && !self.is_cancelled
+            && !self.branches.iter().any(Branch::refuses_for_all)
     }
 
     /// So many targets it was sent to, as long as it is pending.
@@ -347,7 +350,7 @@ impl ProxiedInvite {
         let failure = Failure { status, response: without_our_via(response) };
         let branch = &mut self.branches[index];
         branch.outcome = Outcome::Failed(failure);
-        let ends_all = status >= 600 && !branch.is_given_up;
+        let ends_all = branch.refuses_for_all();
         if !self.is_pending() {
             return None;
         }

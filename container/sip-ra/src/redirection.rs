@@ -7,6 +7,10 @@
 //! | was not sent on yet | refused: it is to be proxied                                        |
 //! | is answered or over | nothing: the service has lost a race that it could not see          |
 //! | is being cancelled  | the same                                                            |
+//! | was refused by a    | the same: that was for all targets (RFC 3261 §16.7 step 5)          |
+//! | target with a 6xx   |                                                                     |
+//! | may not become so   | refused, and it rings on (Max-Breadth, `breadth.rs`)                |
+//! | many branches       |                                                                     |
 //!
 //! The INVITE goes to the new targets at once and not when the old ones have answered the CANCEL: a
 //! phone that is not there any more would hold the call up for half a minute. So an old target can
@@ -28,8 +32,8 @@ impl Activity {
     /// A service wants it to go on elsewhere.
     ///
     /// # Errors
-    /// No call, or one that was not sent on; no target, too many, or one without an address; a
-    /// diversion that no header can say.
+    /// No call, or one that was not sent on; no target, too many, too many for its Max-Breadth, or
+    /// one without an address; a diversion that no header can say.
     pub(crate) fn redirect(
         &mut self,
         step: &mut Step<'_>,
@@ -63,6 +67,12 @@ impl Call {
         }
         let destinations = destinations(targets, self.caller.flow)?;
         let diversion = diversion.map(value_of).transpose()?;
+        let breadth = breadth_of(&read(self.invite.request())?);
+        if shares(breadth, targets.len()).is_none() {
+            let (targets, text) =
+                (targets.len(), "of the INVITE is too little for so many targets");
+            return Err(Failure::new(format!("Max-Breadth {breadth} {text}: {targets}")));
+        }
         self.invite.give_up_targets(step);
         self.forward(step, targets, &destinations, diversion.as_deref())
     }
@@ -80,7 +90,7 @@ impl Call {
         diversion: Option<&str>,
     ) -> Result<(), Failure> {
         let bytes = self.invite.request().to_vec();
-        let request = Message::parse(&bytes).map_err(|error| Failure::new(error.to_string()))?;
+        let request = read(&bytes)?;
         let Some(shares) = shares(breadth_of(&request), targets.len()) else {
             return self.respond(step, 440, "", &[]);
         };
@@ -97,6 +107,10 @@ impl Call {
         }
         Ok(())
     }
+}
+
+fn read(request: &[u8]) -> Result<Message<'_>, Failure> {
+    Message::parse(request).map_err(|error| Failure::new(error.to_string()))
 }
 
 /// The value of the header (RFC 5806).

@@ -4,13 +4,14 @@
 mod harness;
 
 use harness::phone::{
-    ALICE, BOB, CAROL, CAROL_CONTACT, Dialog, answer, bob_answers, follow_up, invite, invite_with,
-    top_branch,
+    ALICE, BOB, BOB_CONTACT, CAROL, CAROL_CONTACT, Dialog, answer, bob_answers, follow_up, invite,
+    invite_with, top_branch,
 };
 use harness::{Node, Policy, Turn, parse};
 use resilee_sip_api::{Diversion, DiversionReason, Ended, Rejected, Side, SipCommand, Target};
 
 const TO_BOB: &str = "<sip:bob@example.test>;reason=no-answer";
+const DAVE: (&str, &str) = ("sip:dave@192.0.2.40:5060", "192.0.2.40:5060");
 
 fn to(contacts: &[(&str, &str)]) -> Vec<Target> {
     let target = |(uri, destination): &(&str, &str)| Target {
@@ -275,14 +276,51 @@ fn a_call_can_be_redirected_again() {
     let mut call = redirected();
     call.bob_gives_up();
     call.carol(180);
-    let dave = ("sip:dave@192.0.2.40:5060", "192.0.2.40:5060");
-    let again = SipCommand::Redirect { targets: to(&[dave]), diversion: None };
+    let again = SipCommand::Redirect { targets: to(&[DAVE]), diversion: None };
     let turn = call.node.command(&again).expect("it rings");
     assert_eq!((turn.lines(BOB), turn.lines(CAROL)), (vec![], vec!["CANCEL".to_owned()]));
-    let at_dave = turn.only(dave.1);
+    let at_dave = turn.only(DAVE.1);
     assert_eq!(call.carol(487).lines(ALICE), [""; 0]);
-    let busy = answer(&at_dave, 486, "d", dave.0);
-    assert_eq!(call.node.receive(dave.1, busy).lines(ALICE), ["486"]);
+    let busy = answer(&at_dave, 486, "d", DAVE.0);
+    assert_eq!(call.node.receive(DAVE.1, busy).lines(ALICE), ["486"]);
+}
+
+/// RFC 3261 §16.7 step 5: no new branch after a 6xx, unless it is of one that was given up.
+#[test]
+fn a_call_that_a_target_has_refused_for_all_is_not_redirected_any_more() {
+    for dies in [false, true] {
+        let mut node = Node::new(Policy::ProxyTo(vec![(BOB_CONTACT, BOB), DAVE]));
+        let turn = node.receive(ALICE, invite());
+        let (at_bob, at_dave) = (turn.only(BOB), turn.only(DAVE.1));
+        node.receive(DAVE.1, answer(&at_dave, 180, "d", DAVE.0));
+        let refused = node.receive(BOB, bob_answers(&at_bob, 603));
+        assert_eq!(refused.lines(DAVE.1), ["CANCEL"]);
+        if dies {
+            node.take_over();
+        }
+        let turn = node.command(&redirect()).expect("no failure");
+        assert_eq!((turn.sent.len(), turn.commits), (0, 0));
+        assert_eq!(node.receive(DAVE.1, answer(&at_dave, 487, "d", DAVE.0)).lines(ALICE), ["603"]);
+    }
+    let mut call = redirected();
+    call.bob(603);
+    let again = SipCommand::Redirect { targets: to(&[DAVE]), diversion: None };
+    assert_eq!(call.node.command(&again).expect("it rings").lines(DAVE.1), ["INVITE"]);
+}
+
+/// RFC 5393: it has been forked so often that it may not be any more.
+#[test]
+fn a_call_whose_max_breadth_is_too_little_for_the_new_targets_rings_on() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, invite_with(1, "Max-Breadth: 1\r\n")).only(BOB);
+    node.receive(BOB, bob_answers(&at_bob, 180));
+    let targets = to(&[(CAROL_CONTACT, CAROL), DAVE]);
+    let both = SipCommand::Redirect { targets, diversion: None };
+    let error = node.command(&both).err().expect("one branch is left");
+    assert!(error.to_string().contains("Max-Breadth 1"), "{error}");
+    assert!(node.wait(1_000).sent.is_empty());
+    assert_eq!(node.command(&redirect()).expect("one is enough").lines(BOB), ["CANCEL"]);
+    assert_eq!(node.receive(BOB, bob_answers(&at_bob, 200)).lines(ALICE), ["200"]);
 }
 
 #[test]
