@@ -35,8 +35,9 @@ const ROUTES_MAX: usize = 8;
 /// them is forgotten.
 const ADDRESSES_MAX: usize = 8;
 
-/// Most ports of one address that are kept, the first ones. A NAT may give an end a new one at any
-/// time, which is where it is then, and need not be kept when it has the next one.
+/// Most ports of one address that are kept: the first ones, and the one that the end left when it
+/// went to another address; there it may still be if it was moved. A NAT may give it a new one at
+/// any time, which is where it is then, and need not be kept when it has the next one.
 const PORTS_MAX: usize = 3;
 
 /// Most bytes of a remote target that is kept of an earlier place; a phone has none that is longer.
@@ -163,12 +164,21 @@ impl Leg {
     fn leave_for(&mut self, flow: Flow) {
         let left = std::mem::replace(&mut self.flow, flow);
         let is_left = |place: &Place| place.flow.remote == left.remote;
-        let ports = self.earlier.iter().filter(|place| is_same_ip(&place.flow, &left)).count();
-        if flow.remote == left.remote || ports >= PORTS_MAX || self.earlier.iter().any(is_left) {
+        if flow.remote == left.remote || self.earlier.iter().any(is_left) {
             return;
         }
         let target = self.target.clone().filter(|target| target.len() <= TARGET_BYTES_MAX);
-        self.earlier.push(Place { flow: left, target });
+        let place = Place { flow: left, target };
+        let ports = self.earlier.iter_mut().filter(|place| is_same_ip(&place.flow, &left));
+        // The first is never forgotten: the end was there before anybody could move it.
+        match ports.enumerate().last() {
+            Some((index, last)) if index + 1 >= PORTS_MAX => {
+                if !is_same_ip(&left, &flow) {
+                    *last = place;
+                }
+            }
+            _ => self.earlier.push(place),
+        }
     }
 
     /// The same end at each place where it was before and is not now.

@@ -290,6 +290,27 @@ fn a_phone_whose_ports_change_can_still_move_to_another_network() {
     assert_eq!(turn.types(), ["sip.ended"]);
 }
 
+/// A NAT gives him a port at each refresh, and Alice then moves him away.
+#[test]
+fn a_callee_who_had_four_ports_before_he_was_moved_away_hears_of_the_end() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    let ports: Vec<_> = (2..=4).map(|number| format!("192.0.2.20:{number}0000")).collect();
+    for (cseq, port) in (1..).zip(&ports) {
+        as_bob(&mut node, port, dialog.by_bob("UPDATE", cseq));
+        node.wait(40_000);
+    }
+    let update = dialog.by_bob("UPDATE", 4).replace(BOB_CONTACT, "sip:bob@203.0.113.66:5060");
+    as_bob(&mut node, MALLORY, update);
+    node.take_over();
+    let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(MALLORY);
+    let turn = node.receive(MALLORY, bob_answers(&bye, 200));
+    turn.our_bye(&ports[2]);
+    turn.our_bye(BOB);
+    let told = ports.iter().filter(|port| !turn.to(port).is_empty()).count();
+    assert_eq!(told, 2, "the one between them gives way");
+}
+
 /// Whoever sends may have any address as its own, of which others hear nothing else.
 #[test]
 fn places_that_a_sender_has_named_get_few_datagrams() {
