@@ -280,6 +280,8 @@ impl Call {
         self.spent_nonce.take_if(|spent| spent.until <= step.now());
         let news = self.invite.on_timeout(step);
         self.on_invite_news(step, news, None);
+        // Before what is due at the same moment: a late survivor does all at once.
+        self.end_challenged(step);
         self.on_in_dialog_timeout(step);
         self.on_own_timeout(step);
         self.on_supervision_timeout(step);
@@ -319,7 +321,8 @@ impl Call {
         let own = self.own_requests.iter().filter_map(OwnRequest::next_timeout);
         let spent = self.spent_nonce.iter().map(|spent| spent.until);
         let invite = self.invite.next_timeout().into_iter();
-        let own = own.chain(self.supervision.next());
+        let challenged = self.dialogs.iter().filter_map(Dialog::challenged_due);
+        let own = own.chain(self.supervision.next()).chain(challenged);
         invite.chain(spent).chain(own).chain(self.decide_by).chain(reinvites).chain(requests).min()
     }
 

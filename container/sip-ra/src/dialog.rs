@@ -1,11 +1,14 @@
 //! One dialog of a call: how far it is, and who hung up.
+//!
+//! Whoever sends a BYE talks no more (RFC 3261 §15.1.1), and one that is challenged comes again at
+//! once. So the first that was challenged ends the dialog in any case: by coming again, or, as of
+//! its arrival, 64 T1 later. Nothing that the other end does meanwhile counts, or it could have its
+//! peer billed who has gone.
 
 use crate::leg::Leg;
-use resilee_membership::Flow;
 use resilee_sbb::Timestamp;
 use resilee_sip_api::{EndCause, Side};
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
 
 /// A dialog; the other end is [`Call::caller`](crate::call::Call::caller).
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,20 +23,17 @@ pub(crate) struct Dialog {
     /// own.
     #[serde(default)]
     pub(crate) is_acked: bool,
-    /// Where BYEs came from that were challenged.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) refused_byes: Vec<RefusedBye>,
+    /// The first BYE since the answer that was challenged; none if the dialog is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    challenged: Option<ChallengedBye>,
 }
 
-/// Most places that are kept from which BYEs came that were challenged: the first ones, since
-/// whoever challenges a BYE could send more of them.
-const REFUSED_BYES_MAX: usize = 4;
-
-/// Who wanted to hang up, and was where.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct RefusedBye {
-    pub(crate) by: Side,
-    pub(crate) from: Flow,
+/// A BYE that was answered 401 or 407.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct ChallengedBye {
+    bye: Bye,
+    /// It ends the dialog then, unless one that came again has done so.
+    comes_again_by: Timestamp,
 }
 
 /// How far a dialog is.
@@ -59,20 +59,37 @@ pub(crate) struct Bye {
 impl Dialog {
     /// A dialog with this callee.
     pub(crate) fn new(callee: Leg, state: DialogState) -> Self {
-        Dialog { callee, state, bye: None, is_acked: false, refused_byes: Vec::new() }
+        Dialog { callee, state, bye: None, is_acked: false, challenged: None }
     }
 
-    /// A BYE from there was challenged.
-    pub(crate) fn note_refused(&mut self, by: Side, from: Flow) {
-        let refused = RefusedBye { by, from };
-        if self.refused_byes.len() < REFUSED_BYES_MAX && !self.refused_byes.contains(&refused) {
-            self.refused_byes.push(refused);
+    /// This BYE was challenged. Further ones put nothing off.
+    pub(crate) fn note_challenged(&mut self, bye: Bye, comes_again_by: Timestamp) {
+        let noted = self.challenged.get_or_insert(ChallengedBye { bye, comes_again_by });
+        if bye.at < noted.bye.at {
+            noted.bye = bye;
         }
     }
 
-    /// Whether an end wanted to hang up from there.
-    pub(crate) fn was_refused_at(&self, side: Side, place: SocketAddr) -> bool {
-        self.refused_byes.iter().any(|it| it.by == side && it.from.remote == place)
+    /// When a BYE that was challenged ends it.
+    pub(crate) fn challenged_due(&self) -> Option<Timestamp> {
+        let is_up = self.state == DialogState::Confirmed;
+        self.challenged.filter(|_| is_up).map(|challenged| challenged.comes_again_by)
+    }
+
+    /// A BYE has ended it that was not challenged.
+    pub(crate) fn end_by_bye(&mut self, bye: Bye) {
+        self.bye.get_or_insert(bye);
+        self.challenged = None;
+        self.state = DialogState::Ended;
+    }
+
+    /// Something else has: it is over since the first BYE, if there was one, whatever became of
+    /// that; else by this.
+    pub(crate) fn end(&mut self, otherwise: Bye) {
+        let challenged = self.challenged.take().map(|challenged| challenged.bye);
+        let first = self.bye.into_iter().chain(challenged).min_by_key(|bye| bye.at);
+        self.bye = Some(first.unwrap_or(otherwise));
+        self.state = DialogState::Ended;
     }
 }
 

@@ -16,8 +16,7 @@
 //! have found other tags in it. Nothing follows from the answer to our own BYE.
 
 use crate::call::Call;
-use crate::leg::Leg;
-use crate::own_request::{Direction, OWN_REQUESTS_MAX, OwnMethod, OwnRequest};
+use crate::own_request::{Direction, OwnMethod};
 use crate::step::Step;
 use resilee_sip_api::Side;
 
@@ -37,33 +36,12 @@ impl Call {
     ) {
         let found = self.dialogs.iter().position(|dialog| dialog.callee.tag == dialog_tag);
         let Some(index) = found else { return };
-        let (caller, callee) = (self.caller.clone(), self.dialogs[index].callee.clone());
-        for (side, leg, peer) in
-            [(Side::Caller, &caller, &callee), (Side::Callee, &callee, &caller)]
-        {
-            let is_unheard = if side == sender { is_from_elsewhere } else { !is_heard(status) };
-            if is_unheard {
-                self.tell(step, dialog_tag, side, (peer, leg), false);
-            }
-            for place in leg.at_earlier_places() {
-                self.tell(step, dialog_tag, side, (peer, &place), true);
-            }
-        }
-    }
-
-    fn tell(
-        &mut self,
-        step: &mut Step<'_>,
-        dialog_tag: &str,
-        receiver: Side,
-        (from, to): (&Leg, &Leg),
-        is_earlier: bool,
-    ) {
-        if is_earlier && self.own_requests.len() >= OWN_REQUESTS_MAX {
-            return;
-        }
-        let call_id = self.call_id.as_str();
-        let way = Direction { call_id, dialog_tag, from, to, receiver, is_earlier };
-        self.own_requests.push(OwnRequest::send(step, &way, OwnMethod::Bye));
+        let is_unheard = |way: &Direction<'_>| {
+            let is_sender = way.receiver == sender;
+            way.is_earlier || if is_sender { is_from_elsewhere } else { !is_heard(status) }
+        };
+        self.forget_questions(index);
+        let ends = [(index, Side::Caller), (index, Side::Callee)];
+        self.send_own(step, &ends, OwnMethod::Bye, is_unheard);
     }
 }

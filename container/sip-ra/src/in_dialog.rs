@@ -5,7 +5,8 @@
 //! |--------------|------------------------|----------------------------------------------------|
 //! | ACK of a 2xx | none                   | forwarded without a transaction                    |
 //! | BYE          | its arrival; the end   | any final response, or silence: the dialog is over |
-//! | BYE          | its arrival            | 401 or 407: the BYE comes again, the dialog lives  |
+//! | BYE          | its arrival            | 401 or 407: the BYE comes again, or it counts 64   |
+//! |              |                        | T1 later as if it had been accepted (`dialog.rs`)  |
 //! | BYE, early   | it; its final response | answered meanwhile: over since then; else nothing  |
 //! | INVITE       | it; its final response | 2xx: both ends' remote targets are refreshed       |
 //! | UPDATE       | its 2xx                | 2xx: both ends' remote targets are refreshed       |
@@ -335,7 +336,7 @@ impl Call {
                     RequestNews::TimedOut => None,
                 };
                 if matches!(status, Some(401 | 407)) {
-                    self.take_back(step, &dialog_tag, bye, elsewhere);
+                    self.take_back(step, &dialog_tag, bye);
                 } else if self.end_dialog(step, &dialog_tag, bye) {
                     let is_from_elsewhere = elsewhere.is_some();
                     self.say_farewell(step, &dialog_tag, (bye.by, is_from_elsewhere), status);
@@ -372,21 +373,13 @@ impl Call {
         if dialog.state == DialogState::Early {
             return false;
         }
-        dialog.bye.get_or_insert(Bye { at: bye.at.max(answered_at), ..bye });
-        dialog.state = DialogState::Ended;
+        dialog.end_by_bye(Bye { at: bye.at.max(answered_at), ..bye });
         self.end_if_no_dialog_is_open(step);
         true
     }
 
-    /// A BYE was challenged: the end is when it comes again, or that of one that crossed it. If it
-    /// does not, its sender is asked.
-    fn take_back(
-        &mut self,
-        step: &mut Step<'_>,
-        dialog_tag: &str,
-        refused: Bye,
-        elsewhere: Option<Flow>,
-    ) {
+    /// A BYE was challenged: the end is when it comes again, or that of one that crossed it.
+    fn take_back(&mut self, step: &mut Step<'_>, dialog_tag: &str, refused: Bye) {
         let pending = self.requests.iter().filter(|request| request.proxied.is_pending());
         let others = pending.filter_map(|request| match &request.purpose {
             Purpose::End { dialog_tag: tag, bye, .. } if tag == dialog_tag => Some(*bye),
@@ -396,20 +389,15 @@ impl Call {
         let answered_at = self.answered_at();
         let next = others.filter(|bye| bye.at >= answered_at).min_by_key(|bye| bye.at);
         let found = self.dialogs.iter_mut().find(|dialog| dialog.callee.tag == dialog_tag);
-        let is_it = |dialog: &&mut Dialog| {
-            dialog.state == DialogState::Confirmed && dialog.bye == Some(refused)
-        };
-        if let Some(dialog) = found.filter(is_it) {
-            let reached_at = match refused.by {
-                Side::Caller | Side::Server => self.caller.flow,
-                Side::Callee => dialog.callee.flow,
-            };
-            dialog.note_refused(refused.by, elsewhere.unwrap_or(reached_at));
+        let is_up = |dialog: &&mut Dialog| dialog.state == DialogState::Confirmed;
+        let Some(dialog) = found.filter(is_up) else { return };
+        if dialog.bye == Some(refused) {
             dialog.bye = next;
-            let comes_again_by = step.now() + Duration::from_millis(step.timers().long_ms());
-            self.supervision.ask_again_by(comes_again_by);
-            step.changed();
         }
+        let comes_again_by = step.now() + Duration::from_millis(step.timers().long_ms());
+        let refused = Bye { at: refused.at.max(answered_at), ..refused };
+        dialog.note_challenged(refused, comes_again_by);
+        step.changed();
     }
 
     /// RFC 3261 §12.2.1.2, §12.2.2: both ends say where they are now.

@@ -7,9 +7,15 @@
 //! | BYE              | that, and [`BYE_CSEQ_STEP`]              | above all that was not seen |
 //!
 //! Requests that changed nothing were no commit, so a number from the store may be behind, by half
-//! of that at most (`leg.rs`). Not here: when it is sent and what its outcome means
-//! (`proof_of_life.rs`).
+//! of that at most (`leg.rs`).
+//!
+//! It goes to all ends where they are, and then, as long as there is room, to where they were: to
+//! the first place of each, then to the second. So whoever has an end move about crowds out no
+//! other one. Not here: when it is sent and what its outcome means (`proof_of_life.rs`,
+//! `farewell.rs`).
 
+use crate::call::Call;
+use crate::dialog::other_end;
 use crate::leg::Leg;
 use crate::step::Step;
 use resilee_membership::Flow;
@@ -22,8 +28,8 @@ use serde::{Deserialize, Serialize};
 /// By so much the CSeq number of a BYE of ours is above the last one seen.
 pub(crate) const BYE_CSEQ_STEP: u32 = 100;
 
-/// With so many requests of our own under way in a call, none goes to an earlier place any more.
-pub(crate) const OWN_REQUESTS_MAX: usize = 48;
+/// With so many questions or BYEs of a call under way, no more of them go to earlier places.
+const OWN_REQUESTS_MAX: usize = 48;
 
 /// How often a request goes to a place where its receiver was before: a sender may have named
 /// anybody's address as such a place.
@@ -169,6 +175,41 @@ impl OwnRequest {
     /// Over; can be forgotten.
     pub(crate) fn is_terminated(&self) -> bool {
         self.client.is_terminated()
+    }
+}
+
+impl Call {
+    /// Sends it to these ends, each one with its dialog, at those of their places.
+    pub(crate) fn send_own(
+        &mut self,
+        step: &mut Step<'_>,
+        ends: &[(usize, Side)],
+        method: OwnMethod,
+        is_wanted: impl Fn(&Direction<'_>) -> bool,
+    ) {
+        let under_way =
+            self.own_requests.iter().filter(|own| own.method == method && !own.is_terminated());
+        let room = OWN_REQUESTS_MAX.saturating_sub(under_way.count());
+        let places_of = |end: &(usize, Side)| self.end(end.0, end.1).at_all_places().collect();
+        let places: Vec<Vec<Leg>> = ends.iter().map(places_of).collect();
+        let ranks = places.iter().map(Vec::len).max().unwrap_or_default();
+        let mut sent = Vec::new();
+        for rank in 0..ranks {
+            for ((dialog, receiver), places) in ends.iter().zip(&places) {
+                let (is_earlier, receiver) = (rank > 0, *receiver);
+                let Some(to) = places.get(rank) else { continue };
+                if is_earlier && sent.len() >= room {
+                    continue;
+                }
+                let from = self.end(*dialog, other_end(receiver));
+                let (call_id, dialog_tag) = (&self.call_id, &self.dialogs[*dialog].callee.tag);
+                let way = Direction { call_id, dialog_tag, from, to, receiver, is_earlier };
+                if is_wanted(&way) {
+                    sent.push(OwnRequest::send(step, &way, method));
+                }
+            }
+        }
+        self.own_requests.extend(sent);
     }
 }
 

@@ -9,9 +9,6 @@
 //! | the same where it is, and | the dialog is over now: it may have been moved away, and talk   |
 //! | something else where it   | on there                                                        |
 //! | was before                |                                                                 |
-//! | the same, where a BYE     | the dialog is over since its last proof of life, whatever is    |
-//! | came from that was        | said elsewhere                                                  |
-//! | challenged                |                                                                 |
 //! | nothing, and there was a  | nothing                                                         |
 //! | proof of life meanwhile   |                                                                 |
 //! | 481 or 408, to a first    | its BYE may be on its way: both are asked again when nobody     |
@@ -30,9 +27,9 @@
 //! what changes nothing is no commit.
 
 use crate::call::Call;
-use crate::dialog::{Bye, DialogState, other_end};
+use crate::dialog::{Bye, DialogState};
 use crate::leg::Leg;
-use crate::own_request::{Direction, OWN_REQUESTS_MAX, Outcome, OwnMethod, OwnRequest};
+use crate::own_request::{Direction, Outcome, OwnMethod, OwnRequest};
 use crate::step::Step;
 use resilee_sbb::Timestamp;
 use resilee_sip_api::{EndCause, Side};
@@ -82,17 +79,14 @@ impl Call {
     pub(crate) fn ask_both_ends(&mut self, step: &mut Step<'_>) {
         // Earlier questions: their answers are asked for anew.
         self.own_requests.retain(|own| own.method == OwnMethod::Bye);
-        for index in 0..self.dialogs.len() {
-            let dialog = &self.dialogs[index];
-            if dialog.state != DialogState::Confirmed || dialog.bye.is_some() {
-                continue;
-            }
-            for receiver in [Side::Caller, Side::Callee] {
-                if self.end(index, receiver).takes_options {
-                    self.send_own(step, index, receiver, OwnMethod::Probe);
-                }
-            }
-        }
+        let is_up = |index: &usize| {
+            let dialog = &self.dialogs[*index];
+            dialog.state == DialogState::Confirmed && dialog.bye.is_none()
+        };
+        let dialogs = (0..self.dialogs.len()).filter(is_up);
+        let ends = dialogs.flat_map(|index| [(index, Side::Caller), (index, Side::Callee)]);
+        let asked: Vec<_> = ends.filter(|it| self.end(it.0, it.1).takes_options).collect();
+        self.send_own(step, &asked, OwnMethod::Probe, |_| true);
     }
 
     /// A response to a request of our own; false if it is to none.
@@ -115,7 +109,8 @@ impl Call {
             }
         }
         silent.iter().for_each(|own| self.on_outcome(step, own));
-        // One by one they would take what they know with them.
+        // Nothing is known by a BYE. Questions would take what they know with them one by one.
+        self.own_requests.retain(|own| own.method == OwnMethod::Probe || !own.is_terminated());
         if self.own_requests.iter().all(OwnRequest::is_terminated) {
             self.own_requests.clear();
         }
@@ -171,12 +166,6 @@ impl Call {
 
     /// Until when a dialog was up, if an end of it is gone by what is known of all its places.
     fn end_of(&self, step: &Step<'_>, dialog: usize, side: Side) -> Option<Until> {
-        let mut at_refused = self.probes(dialog, side).filter(|own| {
-            self.dialogs[dialog].was_refused_at(side, own.flow.remote) && own.says_gone()
-        });
-        if at_refused.next().is_some() {
-            return Some(Until::LastProof);
-        }
         let counts = |own: &OwnRequest| match own.outcome {
             Outcome::Silent => self.seen_at <= own.sent_at,
             Outcome::Answered(481) if self.may_lack_answer(step, side) => false,
@@ -205,19 +194,22 @@ impl Call {
 
     /// It is over, and nobody has said so: whoever has not said that it is gone is told.
     fn end_without_bye(&mut self, step: &mut Step<'_>, dialog: usize, at: Timestamp) {
-        let tag = self.dialogs[dialog].callee.tag.clone();
         let (by, cause) = (Side::Server, EndCause::LastProofOfLife);
-        self.dialogs[dialog].bye = Some(Bye { at, by, cause });
-        self.dialogs[dialog].state = DialogState::Ended;
-        let of_it = |own: &OwnRequest| own.dialog_tag == tag && own.method == OwnMethod::Probe;
-        let gone = self.own_requests.iter().filter(|own| of_it(own) && own.says_gone());
+        self.dialogs[dialog].end(Bye { at, by, cause });
+        let ends = [(dialog, Side::Caller), (dialog, Side::Callee)];
+        let probes = ends.iter().flat_map(|(dialog, side)| self.probes(*dialog, *side));
+        let gone = probes.filter(|own| own.says_gone());
         let gone: Vec<_> = gone.map(|own| (own.receiver, own.flow.remote)).collect();
-        self.own_requests.retain(|own| !of_it(own));
-        for receiver in [Side::Caller, Side::Callee] {
-            let may_wait = |place: &Leg| !gone.contains(&(receiver, place.flow.remote));
-            self.send_where(step, dialog, receiver, OwnMethod::Bye, may_wait);
-        }
+        self.forget_questions(dialog);
+        let may_wait = |way: &Direction<'_>| !gone.contains(&(way.receiver, way.to.flow.remote));
+        self.send_own(step, &ends, OwnMethod::Bye, may_wait);
         self.end_if_no_dialog_is_open(step);
+    }
+
+    /// What is said to its ends next is not a question.
+    pub(crate) fn forget_questions(&mut self, dialog: usize) {
+        let tag = &self.dialogs[dialog].callee.tag;
+        self.own_requests.retain(|own| own.method == OwnMethod::Bye || own.dialog_tag != *tag);
     }
 
     /// What is asked of an end, and was.
@@ -281,46 +273,6 @@ impl Call {
     /// The latest moment at which both ends are known to have been there.
     pub(crate) fn last_proof_of_life(&self) -> Timestamp {
         self.seen_at.max(self.answered_at())
-    }
-
-    /// Sends it to the receiver at all its places.
-    pub(crate) fn send_own(
-        &mut self,
-        step: &mut Step<'_>,
-        dialog: usize,
-        receiver: Side,
-        method: OwnMethod,
-    ) {
-        self.send_where(step, dialog, receiver, method, |_| true);
-    }
-
-    /// The same, at those of its places.
-    fn send_where(
-        &mut self,
-        step: &mut Step<'_>,
-        dialog: usize,
-        receiver: Side,
-        method: OwnMethod,
-        is_one: impl Fn(&Leg) -> bool,
-    ) {
-        let (from, to) = (self.end(dialog, other_end(receiver)), self.end(dialog, receiver));
-        let mut places: Vec<Leg> = to.at_all_places().collect();
-        for refused in self.dialogs[dialog].refused_byes.iter().filter(|it| it.by == receiver) {
-            if places.iter().all(|place| place.flow.remote != refused.from.remote) {
-                places.push(to.at(refused.from));
-            }
-        }
-        let (call_id, dialog_tag) = (&self.call_id, &self.dialogs[dialog].callee.tag);
-        let here = to.flow.remote;
-        let sent = places.iter().filter(|place| is_one(place)).map(|to| {
-            let is_earlier = to.flow.remote != here;
-            Direction { call_id, dialog_tag, from, to, receiver, is_earlier }
-        });
-        // Of too many, those to earlier places wait for nobody.
-        let room = OWN_REQUESTS_MAX.saturating_sub(self.own_requests.len());
-        let sent = sent.take(room.max(1)).map(|way| OwnRequest::send(step, &way, method));
-        let sent: Vec<_> = sent.collect();
-        self.own_requests.extend(sent);
     }
 
     /// One end of a dialog; the server stands for nobody.

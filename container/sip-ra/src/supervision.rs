@@ -9,8 +9,8 @@
 //! | the same, and both say that they live  | BYE to both ends; over now                        |
 //! | the same, and one of them does not     | BYE to both ends; over since its last proof of    |
 //! |                                        | life                                              |
-//! | a BYE was challenged, and does not     | both are asked, as if for the second time         |
-//! | come again for 64 T1                   |                                                   |
+//! | a BYE was challenged, and does not     | BYE to both ends; over since that BYE came        |
+//! | come again for 64 T1                   | (`dialog.rs`)                                     |
 //! | the call lasts [`CallLimits::longest`] | BYE to both ends; over now                        |
 //! | a service or an operator hangs up      | BYE to both ends; over now                        |
 //! | a further target answers when the call | BYE to both ends of that dialog                   |
@@ -105,13 +105,6 @@ impl Supervision {
     /// An answer leaves a doubt: both ends are asked again.
     pub(crate) fn ask_again(&mut self, at: Timestamp) {
         (self.ask_at, self.is_second) = (Some(at), true);
-    }
-
-    /// The same, unless they are asked earlier anyway.
-    pub(crate) fn ask_again_by(&mut self, at: Timestamp) {
-        if self.ask_at.is_none_or(|earlier| earlier > at) {
-            self.ask_again(at);
-        }
     }
 }
 
@@ -240,20 +233,35 @@ impl Call {
     pub(crate) fn hang_up_all(&mut self, step: &mut Step<'_>, at: Timestamp, cause: EndCause) {
         self.supervision = Supervision::default();
         step.changed();
-        self.own_requests.retain(|own| own.method == OwnMethod::Bye);
-        for index in 0..self.dialogs.len() {
-            let dialog = &mut self.dialogs[index];
-            if dialog.state != DialogState::Confirmed {
-                continue;
-            }
-            // One who has hung up says so; the other end's answer is still awaited.
-            dialog.bye.get_or_insert(Bye { at, by: Side::Server, cause });
-            dialog.state = DialogState::Ended;
-            for receiver in [Side::Caller, Side::Callee] {
-                self.send_own(step, index, receiver, OwnMethod::Bye);
+        let bye = Bye { at, by: Side::Server, cause };
+        self.end_where(step, bye, |_| true);
+        self.end_by(step, bye);
+    }
+
+    /// Ends the dialogs with a BYE that was challenged and has not come again.
+    pub(crate) fn end_challenged(&mut self, step: &mut Step<'_>) {
+        let now = step.now();
+        let is_due = |dialog: &Dialog| dialog.challenged_due().is_some_and(|at| at <= now);
+        if self.dialogs.iter().any(is_due) {
+            step.changed();
+            self.end_where(step, Bye { at: now, by: Side::Server, cause: EndCause::Bye }, is_due);
+        }
+    }
+
+    /// BYE to both ends of those dialogs that are up. One who has hung up says so in place of
+    /// `otherwise`; the other end's answer is still awaited.
+    fn end_where(&mut self, step: &mut Step<'_>, otherwise: Bye, is_one: impl Fn(&Dialog) -> bool) {
+        let mut ends = Vec::new();
+        for (index, dialog) in self.dialogs.iter_mut().enumerate() {
+            if dialog.state == DialogState::Confirmed && is_one(dialog) {
+                dialog.end(otherwise);
+                ends.extend([(index, Side::Caller), (index, Side::Callee)]);
             }
         }
+        for (dialog, _) in &ends {
+            self.forget_questions(*dialog);
+        }
+        self.send_own(step, &ends, OwnMethod::Bye, |_| true);
         self.end_if_no_dialog_is_open(step);
-        self.end_by(step, Bye { at, by: Side::Server, cause });
     }
 }

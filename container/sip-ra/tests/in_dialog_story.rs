@@ -134,6 +134,22 @@ fn a_bye_that_crosses_the_answer_ends_the_call_when_it_was_answered() {
     }
 }
 
+/// Whoever has sent it has hung up all the same, and does not come again.
+#[test]
+fn a_bye_that_crosses_the_answer_and_is_challenged_counts_half_a_minute_later() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    let dialog = Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 180)).only(ALICE));
+    let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
+    node.wait(100);
+    let answered_at = node.now;
+    node.receive(BOB, bob_answers(&at_bob, 200));
+    node.receive(BOB, bob_answers(&bye, 401));
+    assert!(node.wait(31_999).types().is_empty());
+    let ended: Ended = node.wait(1).event();
+    assert_eq!((ended.at, ended.by), (answered_at, Side::Caller));
+}
+
 #[test]
 fn our_routes_are_taken_off() {
     let mut node = Node::for_bob();

@@ -180,6 +180,21 @@ fn a_caller_that_does_not_refresh_pays_all_the_same() {
     assert_eq!(turn.event::<Ended>().at, node.now);
 }
 
+/// Bob has challenged her BYE, and answers in her place.
+#[test]
+fn a_session_that_is_over_when_a_bye_was_challenged_ends_by_that_bye() {
+    let (mut node, dialog) = session();
+    node.wait(10 * MINUTE_MS - 1_000);
+    let hung_up_at = node.now;
+    let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
+    node.wait(500);
+    node.receive(BOB, bob_answers(&bye, 401));
+    let asked = node.wait(500);
+    node.receive(ALICE, answer(&asked.only(ALICE), 200, "", ALICE_CONTACT));
+    let turn = node.receive(BOB, bob_answers(&asked.only(BOB), 200));
+    assert_eq!(turn.event::<Ended>().at, hung_up_at);
+}
+
 /// The bill of one who cannot be asked, and does not refresh, is not that of one who has gone.
 #[test]
 fn a_caller_that_takes_no_options_and_does_not_refresh_pays_all_the_same() {

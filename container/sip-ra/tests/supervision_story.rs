@@ -9,6 +9,7 @@ use harness::phone::{
 use harness::{Node, Turn, parse};
 use resilee_sbb::Timestamp;
 use resilee_sip_api::{EndCause, Ended, Rejected, Side, SipCommand};
+use std::time::Duration;
 
 const MINUTE_MS: u64 = 60_000;
 
@@ -100,26 +101,83 @@ fn one_end_alone_proves_nothing_whatever_it_sends() {
     }
 }
 
-/// She has hung up, and her phone does not say BYE again.
+/// Alice sends a BYE, and Bob challenges it half a second later. Since when she has hung up.
+fn alice_is_challenged(node: &mut Node, dialog: &Dialog) -> Timestamp {
+    let hung_up_at = node.now;
+    let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
+    node.wait(500);
+    node.receive(BOB, bob_answers(&bye, 407));
+    hung_up_at
+}
+
+/// Her phone does not say BYE again.
 #[test]
-fn who_was_challenged_for_a_bye_and_left_is_asked() {
+fn who_was_challenged_for_a_bye_and_left_has_hung_up() {
     for dies in [false, true] {
         let Call { mut node, dialog, .. } = call();
         node.wait(MINUTE_MS);
-        let hung_up_at = node.now;
-        let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
-        node.receive(BOB, bob_answers(&bye, 407));
+        let hung_up_at = alice_is_challenged(&mut node, &dialog);
         if dies {
             node.take_over();
         }
         node.wait(1_000);
         let info = node.receive(BOB, dialog.by_bob("INFO", 1)).only(ALICE);
         node.receive(ALICE, answer(&info, 481, "", ALICE_CONTACT));
-        let asked = node.wait(31_000);
-        node.receive(BOB, bob_answers(&asked.only(BOB), 200));
-        let gone = answer(&asked.only(ALICE), 481, "", ALICE_CONTACT);
-        let turn = node.receive(ALICE, gone);
-        assert_eq!((turn.event::<Ended>().at, turn.lines(BOB)), (hung_up_at, words(&["BYE"])));
+        assert!(node.wait(30_999).sent.is_empty(), "nobody is asked");
+        let turn = node.wait(1);
+        let ended: Ended = turn.event();
+        assert_eq!((ended.at, ended.by, ended.cause), (hung_up_at, Side::Caller, EndCause::Bye));
+        assert_eq!((turn.lines(ALICE), turn.lines(BOB)), (words(&["BYE"]), words(&["BYE"])));
+        node.wait(2 * MINUTE_MS);
+        assert_eq!((node.living_activities(), node.count("sip.ended")), (0, 1));
+    }
+}
+
+#[test]
+fn who_was_challenged_for_a_bye_has_hung_up_also_if_no_server_lived_when_it_counts() {
+    let Call { mut node, dialog, .. } = call();
+    let hung_up_at = alice_is_challenged(&mut node, &dialog);
+    node.now = node.now + Duration::from_secs(3_600);
+    node.cold_start();
+    assert_eq!(node.wait(0).event::<Ended>().at, hung_up_at);
+}
+
+/// What ends the call before that says nothing of when she hung up.
+#[test]
+fn who_was_challenged_for_a_bye_has_hung_up_whatever_ends_the_call() {
+    for end in ["a service", "an end that is gone"] {
+        let Call { mut node, dialog, .. } = call();
+        node.wait(MINUTE_MS);
+        let hung_up_at = alice_is_challenged(&mut node, &dialog);
+        node.wait(1_000);
+        let turn = if end == "a service" {
+            node.command(&SipCommand::HangUp).expect("it is up")
+        } else {
+            let asked = node.query_liveness();
+            node.receive(ALICE, answer(&asked.only(ALICE), 481, "", ALICE_CONTACT))
+        };
+        let ended: Ended = turn.event();
+        assert_eq!((ended.at, ended.by), (hung_up_at, Side::Caller), "{end}");
+    }
+}
+
+/// As long as she waits for an answer to it she has not gone.
+#[test]
+fn a_bye_that_comes_again_ends_the_call_when_it_came_again_and_only_then() {
+    for (status, dies) in [(200, false), (200, true), (481, false), (500, true)] {
+        let Call { mut node, dialog, .. } = call();
+        alice_is_challenged(&mut node, &dialog);
+        node.wait(1_000);
+        let hung_up_at = node.now;
+        let bye = node.receive(ALICE, dialog.by_alice("BYE", 3)).only(BOB);
+        if dies {
+            node.take_over();
+        }
+        node.wait(1_000);
+        let ended: Ended = node.receive(BOB, bob_answers(&bye, status)).event();
+        assert_eq!((ended.at, ended.by), (hung_up_at, Side::Caller), "{status}");
+        assert!(node.wait(2 * MINUTE_MS).to(ALICE).is_empty(), "{status}");
+        assert_eq!((node.living_activities(), node.count("sip.ended")), (0, 1));
     }
 }
 
