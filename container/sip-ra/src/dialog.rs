@@ -62,12 +62,23 @@ impl Dialog {
         Dialog { callee, state, bye: None, is_acked: false, challenged: None }
     }
 
-    /// This BYE was challenged. Further ones put nothing off.
-    pub(crate) fn note_challenged(&mut self, bye: Bye, comes_again_by: Timestamp) {
-        let noted = self.challenged.get_or_insert(ChallengedBye { bye, comes_again_by });
-        if bye.at < noted.bye.at {
-            noted.bye = bye;
+    /// This BYE was challenged; `next` is the first one that is still under way. True if that
+    /// changes anything: further challenges put nothing off.
+    pub(crate) fn take_back(
+        &mut self,
+        refused: Bye,
+        next: Option<Bye>,
+        comes_again_by: Timestamp,
+    ) -> bool {
+        let before = (self.bye, self.challenged);
+        if self.bye == Some(refused) {
+            self.bye = next;
         }
+        let noted = self.challenged.get_or_insert(ChallengedBye { bye: refused, comes_again_by });
+        if refused.at < noted.bye.at {
+            noted.bye = refused;
+        }
+        before != (self.bye, self.challenged)
     }
 
     /// When a BYE that was challenged ends it.

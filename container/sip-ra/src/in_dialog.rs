@@ -391,13 +391,11 @@ impl Call {
         let found = self.dialogs.iter_mut().find(|dialog| dialog.callee.tag == dialog_tag);
         let is_up = |dialog: &&mut Dialog| dialog.state == DialogState::Confirmed;
         let Some(dialog) = found.filter(is_up) else { return };
-        if dialog.bye == Some(refused) {
-            dialog.bye = next;
-        }
         let comes_again_by = step.now() + Duration::from_millis(step.timers().long_ms());
         let refused = Bye { at: refused.at.max(answered_at), ..refused };
-        dialog.note_challenged(refused, comes_again_by);
-        step.changed();
+        if dialog.take_back(refused, next, comes_again_by) {
+            step.changed();
+        }
     }
 
     /// RFC 3261 §12.2.1.2, §12.2.2: both ends say where they are now.

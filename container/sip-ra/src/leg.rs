@@ -26,7 +26,7 @@ use resilee_membership::{Flow, Transport};
 use resilee_sip_proto::{HeaderName, Message, SipUri, name_addr};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Most proxies between us and one end; of more, the nearest are kept.
 const ROUTES_MAX: usize = 8;
@@ -190,6 +190,11 @@ impl Leg {
     /// The same end there.
     pub(crate) fn at(&self, flow: Flow) -> Leg {
         Leg { flow, ..self.clone() }
+    }
+
+    /// Whether it was there when the call was set up, and nobody could have moved it yet.
+    pub(crate) fn was_first_at(&self, place: SocketAddr) -> bool {
+        self.earlier.first().is_some_and(|first| first.flow.remote == place)
     }
 
     /// The same end, where it is and where it was.

@@ -9,10 +9,10 @@
 //! Requests that changed nothing were no commit, so a number from the store may be behind, by half
 //! of that at most (`leg.rs`).
 //!
-//! It goes to all ends where they are, and then, as long as there is room, to where they were: to
-//! the first place of each, then to the second. So whoever has an end move about crowds out no
-//! other one. Not here: when it is sent and what its outcome means (`proof_of_life.rs`,
-//! `farewell.rs`).
+//! It goes to all ends where they are and where they were first, and then, as long as there is
+//! room, to where else they were: to one place of each, then to the next. So whoever has an end
+//! move about crowds out no other one. Not here: when it is sent and what its outcome means
+//! (`proof_of_life.rs`, `farewell.rs`).
 
 use crate::call::Call;
 use crate::dialog::other_end;
@@ -28,7 +28,8 @@ use serde::{Deserialize, Serialize};
 /// By so much the CSeq number of a BYE of ours is above the last one seen.
 pub(crate) const BYE_CSEQ_STEP: u32 = 100;
 
-/// With so many questions or BYEs of a call under way, no more of them go to earlier places.
+/// With so many questions or BYEs of a call under way, no more of them go to earlier places, other
+/// than those of the set-up: a sender may have named anybody's address.
 const OWN_REQUESTS_MAX: usize = 48;
 
 /// How often a request goes to a place where its receiver was before: a sender may have named
@@ -179,7 +180,7 @@ impl OwnRequest {
 }
 
 impl Call {
-    /// Sends it to these ends, each one with its dialog, at those of their places.
+    /// Sends it to these ends, each one with its dialog, at the places that are wanted.
     pub(crate) fn send_own(
         &mut self,
         step: &mut Step<'_>,
@@ -198,7 +199,7 @@ impl Call {
             for ((dialog, receiver), places) in ends.iter().zip(&places) {
                 let (is_earlier, receiver) = (rank > 0, *receiver);
                 let Some(to) = places.get(rank) else { continue };
-                if is_earlier && sent.len() >= room {
+                if is_earlier && sent.len() >= room && !to.was_first_at(to.flow.remote) {
                     continue;
                 }
                 let from = self.end(*dialog, other_end(receiver));
