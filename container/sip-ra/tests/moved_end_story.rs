@@ -12,6 +12,7 @@ use resilee_sip_api::{EndCause, Ended, Side, SipCommand};
 
 /// Where they play somebody who has moved.
 const MALLORY: &str = "203.0.113.66:5060";
+const BOB_ON_LTE: &str = "192.0.2.21:5060";
 
 /// Time passes until that is so, an hour at most.
 #[track_caller]
@@ -152,7 +153,6 @@ fn a_callee_who_was_moved_away_is_asked_where_he_was() {
 /// A phone that has changed its network is where it is now, and no earlier place is forgotten.
 #[test]
 fn a_callee_who_had_moved_himself_before_he_was_moved_away_hears_of_the_end() {
-    const BOB_ON_LTE: &str = "192.0.2.21:5060";
     let mut node = Node::for_bob();
     let dialog = answered_call(&mut node);
     as_bob(&mut node, BOB_ON_LTE, dialog.by_bob("UPDATE", 1));
@@ -320,6 +320,23 @@ fn a_callee_who_had_four_ports_before_he_was_moved_away_hears_of_the_end() {
     assert_eq!(told, 2, "the one between them gives way");
 }
 
+#[test]
+fn as_long_as_an_end_stays_at_an_address_its_first_ports_there_are_kept() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    let ports: Vec<_> = (2..=6).map(|number| format!("192.0.2.20:{number}0000")).collect();
+    for (cseq, port) in (1..).zip(&ports) {
+        as_bob(&mut node, port, dialog.by_bob("UPDATE", cseq));
+    }
+    let turn = node.command(&SipCommand::HangUp).expect("it is up");
+    assert!(turn.sent.is_empty(), "it waits for the ACK");
+    let turn = node.receive(ALICE, dialog.by_alice("ACK", 1));
+    for end in [ALICE, BOB, &ports[0], &ports[1]] {
+        turn.our_bye(end);
+    }
+    assert!(turn.to(&ports[2]).is_empty() && turn.to(&ports[3]).is_empty());
+}
+
 /// Bob answers so often; Alice acknowledges each answer.
 fn answered_calls(node: &mut Node, tags: u32) -> Vec<Dialog> {
     let at_bob = node.receive(ALICE, invite()).only(BOB);
@@ -332,13 +349,16 @@ fn answered_calls(node: &mut Node, tags: u32) -> Vec<Dialog> {
     answered.collect()
 }
 
-/// Questions to all, and answers that are still kept.
+/// Questions to all, and answers that are still kept. He had moved himself before.
 #[test]
 fn questions_do_not_keep_an_end_that_was_moved_away_from_hearing_of_the_end() {
     let mut node = Node::for_bob();
     let dialogs = answered_calls(&mut node, 16);
-    alice_moves_bob(&mut node, &dialogs[0]);
+    as_bob(&mut node, BOB_ON_LTE, dialogs[0].by_bob("UPDATE", 1));
+    let update = dialogs[0].by_bob("UPDATE", 2).replace(BOB_CONTACT, "sip:bob@203.0.113.66:5060");
+    as_bob(&mut node, MALLORY, update);
     as_alice(&mut node, "192.0.2.10:41000", dialogs[1].by_alice("UPDATE", 2));
+    as_alice(&mut node, "192.0.2.10:42000", dialogs[1].by_alice("UPDATE", 3));
     let asked = wait_for(&mut node, |turn| !turn.to(BOB).is_empty());
     for question in asked.to(BOB) {
         node.receive(BOB, answer(&question, 200, "", BOB_CONTACT));
@@ -346,6 +366,7 @@ fn questions_do_not_keep_an_end_that_was_moved_away_from_hearing_of_the_end() {
     let bye = node.receive(ALICE, dialogs[0].by_alice("BYE", 4)).only(MALLORY);
     let turn = node.receive(MALLORY, answer(&bye, 200, "", BOB_CONTACT));
     turn.our_bye(BOB);
+    turn.our_bye(BOB_ON_LTE);
 }
 
 /// Alice has moved about as much as she could; each place is one of hers in all dialogs.

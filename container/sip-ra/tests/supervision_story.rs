@@ -184,6 +184,18 @@ fn a_bye_that_comes_again_ends_the_call_when_it_came_again_and_only_then() {
     }
 }
 
+/// Who was asked and has hung up instead of an answer is not asked again.
+#[test]
+fn questions_of_a_call_end_with_it() {
+    let Call { mut node, dialog, .. } = call();
+    let asked = node.wait(15 * MINUTE_MS);
+    assert_eq!((asked.lines(ALICE), asked.lines(BOB)), (words(&["OPTIONS"]), words(&["OPTIONS"])));
+    let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
+    assert_eq!(node.receive(BOB, bob_answers(&bye, 200)).types(), ["sip.ended"]);
+    assert!(node.wait(MINUTE_MS).sent.is_empty());
+    assert_eq!(node.living_activities(), 0);
+}
+
 /// It may have hung up just now.
 #[test]
 fn a_phone_that_does_not_know_the_call_is_asked_again_before_it_is_gone() {
