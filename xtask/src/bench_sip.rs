@@ -13,9 +13,9 @@ use crate::valgrind;
 /// Shown by `cargo xtask bench-sip --help`.
 pub const HELP: &str = "\
 Instructions (callgrind) and allocations of an INVITE of 933 bytes and a BYE of 464: to index it;
-to index it, change it as a proxy does (Request-URI, Max-Forwards, Max-Breadth, Record-Route, Via) and
-write it; and the same with rsip. Each figure is the difference of two runs. Needs valgrind. Rows go to
-bench/sip.csv.";
+to index it, change it as a proxy does (Request-URI, Max-Forwards, Max-Breadth, Record-Route, Via)
+and write it; and the same with rsip. Each figure is the difference of two runs. Needs valgrind.
+Rows go to bench/sip.csv.";
 
 const HEADER: &str = "at,commit,load_average,what,message,instructions,allocations";
 
