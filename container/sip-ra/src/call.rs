@@ -436,6 +436,8 @@ impl Call {
             dialog.state = state;
             dialog.callee.on_confirmed(step.element, response, self.spiral);
             step.changed();
+            let answered_at = self.facts.answered.as_ref().map_or(step.now(), |it| it.at);
+            self.on_confirmed(&tag, answered_at);
         }
         is_confirmed
     }

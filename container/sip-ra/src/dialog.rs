@@ -1,14 +1,19 @@
 //! One dialog of a call: how far it is, and who hung up.
 //!
 //! Whoever sends a BYE talks no more (RFC 3261 §15.1.1), and one that is challenged comes again at
-//! once. So the first that was challenged ends the dialog in any case: by coming again, or, as of
-//! its arrival, 64 T1 later. Nothing that the other end does meanwhile counts, or it could have its
-//! peer billed who has gone.
+//! once. So a dialog is over since the first BYE that came, whatever becomes of it: one that was
+//! challenged ends the dialog 64 T1 after its arrival if nothing else has. What the other end does
+//! meanwhile puts nothing off, not even a BYE: it could have its peer billed who has gone.
+//! An honest BYE comes again after milliseconds, which costs nobody anything.
+//!
+//! What remains: who plays the other end, and challenges the BYE that it sent for it, talks on for
+//! at most 64 T1 before that end hears of it.
 
 use crate::leg::Leg;
 use resilee_sbb::Timestamp;
 use resilee_sip_api::{EndCause, Side};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// A dialog; the other end is [`Call::caller`](crate::call::Call::caller).
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -17,7 +22,8 @@ pub(crate) struct Dialog {
     pub(crate) callee: Leg,
     /// Early, confirmed by a 2xx, or ended by a BYE.
     pub(crate) state: DialogState,
-    /// The first BYE since the answer that was not challenged.
+    /// The first BYE since the answer that was not challenged; one that came before and was still
+    /// under way then counts as of the answer.
     pub(crate) bye: Option<Bye>,
     /// The caller has sent a request within it since the answer. That it has is no commit of its
     /// own.
@@ -32,7 +38,7 @@ pub(crate) struct Dialog {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct ChallengedBye {
     bye: Bye,
-    /// It ends the dialog then, unless one that came again has done so.
+    /// It ends the dialog then, unless something else has done so.
     comes_again_by: Timestamp,
 }
 
@@ -68,15 +74,17 @@ impl Dialog {
         &mut self,
         refused: Bye,
         next: Option<Bye>,
-        comes_again_by: Timestamp,
+        comes_again_within: Duration,
     ) -> bool {
         let before = (self.bye, self.challenged);
         if self.bye == Some(refused) {
             self.bye = next;
         }
-        let noted = self.challenged.get_or_insert(ChallengedBye { bye: refused, comes_again_by });
+        let challenged =
+            ChallengedBye { bye: refused, comes_again_by: refused.at + comes_again_within };
+        let noted = self.challenged.get_or_insert(challenged);
         if refused.at < noted.bye.at {
-            noted.bye = refused;
+            *noted = challenged;
         }
         before != (self.bye, self.challenged)
     }
@@ -87,20 +95,23 @@ impl Dialog {
         self.challenged.filter(|_| is_up).map(|challenged| challenged.comes_again_by)
     }
 
-    /// A BYE has ended it that was not challenged.
+    /// A BYE has ended it that was not challenged: it is over since that, or an earlier one.
     pub(crate) fn end_by_bye(&mut self, bye: Bye) {
-        self.bye.get_or_insert(bye);
-        self.challenged = None;
-        self.state = DialogState::Ended;
+        self.bye = self.bye.into_iter().chain([bye]).min_by_key(|bye| bye.at);
+        self.end(bye);
     }
 
     /// Something else has: it is over since the first BYE, if there was one, whatever became of
     /// that; else by this.
     pub(crate) fn end(&mut self, otherwise: Bye) {
-        let challenged = self.challenged.take().map(|challenged| challenged.bye);
-        let first = self.bye.into_iter().chain(challenged).min_by_key(|bye| bye.at);
-        self.bye = Some(first.unwrap_or(otherwise));
+        self.bye = Some(self.first_bye().unwrap_or(otherwise));
+        self.challenged = None;
         self.state = DialogState::Ended;
+    }
+
+    fn first_bye(&self) -> Option<Bye> {
+        let challenged = self.challenged.map(|challenged| challenged.bye);
+        self.bye.into_iter().chain(challenged).min_by_key(|bye| bye.at)
     }
 }
 

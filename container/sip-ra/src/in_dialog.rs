@@ -5,8 +5,8 @@
 //! |--------------|------------------------|----------------------------------------------------|
 //! | ACK of a 2xx | none                   | forwarded without a transaction                    |
 //! | BYE          | its arrival; the end   | any final response, or silence: the dialog is over |
-//! | BYE          | its arrival            | 401 or 407: the BYE comes again, or it counts 64   |
-//! |              |                        | T1 later as if it had been accepted (`dialog.rs`)  |
+//! | BYE          | its arrival            | 401 or 407: it comes again, or counts 64 T1 after  |
+//! |              |                        | its arrival; over since then (`dialog.rs`)         |
 //! | BYE, early   | it; its final response | answered meanwhile: over since then; else nothing  |
 //! | INVITE       | it; its final response | 2xx: both ends' remote targets are refreshed       |
 //! | UPDATE       | its 2xx                | 2xx: both ends' remote targets are refreshed       |
@@ -35,6 +35,7 @@ use crate::refusal::Refusal;
 use crate::session_timer;
 use crate::step::Step;
 use resilee_membership::Flow;
+use resilee_sbb::Timestamp;
 use resilee_sip_api::{EndCause, Side};
 use resilee_sip_proto::Message;
 use serde::{Deserialize, Serialize};
@@ -378,24 +379,36 @@ impl Call {
         true
     }
 
-    /// A BYE was challenged: the end is when it comes again, or that of one that crossed it.
+    /// A BYE was challenged: it comes again, or one that crossed it ends the dialog.
     fn take_back(&mut self, step: &mut Step<'_>, dialog_tag: &str, refused: Bye) {
-        let pending = self.requests.iter().filter(|request| request.proxied.is_pending());
-        let others = pending.filter_map(|request| match &request.purpose {
-            Purpose::End { dialog_tag: tag, bye, .. } if tag == dialog_tag => Some(*bye),
-            _ => None,
-        });
-        // One that came before the answer counts when it is over.
         let answered_at = self.answered_at();
-        let next = others.filter(|bye| bye.at >= answered_at).min_by_key(|bye| bye.at);
+        let next = self.first_pending_bye(dialog_tag, answered_at);
         let found = self.dialogs.iter_mut().find(|dialog| dialog.callee.tag == dialog_tag);
         let is_up = |dialog: &&mut Dialog| dialog.state == DialogState::Confirmed;
         let Some(dialog) = found.filter(is_up) else { return };
-        let comes_again_by = step.now() + Duration::from_millis(step.timers().long_ms());
+        let comes_again_within = Duration::from_millis(step.timers().long_ms());
         let refused = Bye { at: refused.at.max(answered_at), ..refused };
-        if dialog.take_back(refused, next, comes_again_by) {
+        if dialog.take_back(refused, next, comes_again_within) {
             step.changed();
         }
+    }
+
+    /// The first BYE of a dialog that has no final response; none was before the answer.
+    fn first_pending_bye(&self, dialog_tag: &str, answered_at: Timestamp) -> Option<Bye> {
+        let pending = self.requests.iter().filter(|request| request.proxied.is_pending());
+        let byes = pending.filter_map(|request| match &request.purpose {
+            Purpose::End { dialog_tag: tag, bye, .. } if tag == dialog_tag => Some(*bye),
+            _ => None,
+        });
+        let first = byes.min_by_key(|bye| bye.at)?;
+        Some(Bye { at: first.at.max(answered_at), ..first })
+    }
+
+    /// Its 2xx has come. A BYE that came before, and has no final response, counts since then.
+    pub(crate) fn on_confirmed(&mut self, dialog_tag: &str, answered_at: Timestamp) {
+        let bye = self.first_pending_bye(dialog_tag, answered_at);
+        let found = self.dialogs.iter_mut().find(|dialog| dialog.callee.tag == dialog_tag);
+        found.into_iter().for_each(|dialog| dialog.bye = bye);
     }
 
     /// RFC 3261 §12.2.1.2, §12.2.2: both ends say where they are now.

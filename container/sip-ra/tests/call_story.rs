@@ -156,14 +156,14 @@ fn a_bye_that_nobody_answers_ends_the_call_when_it_was_sent() {
 }
 
 #[test]
-fn a_challenged_bye_ends_nothing_until_it_comes_again() {
+fn a_challenged_bye_ends_nothing_until_it_comes_again_and_then_as_of_its_first_arrival() {
     let mut node = Node::for_bob();
     let (_, dialog) = answered_call(&mut node);
+    let hung_up_at = node.now;
     let at_bob = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
     node.receive(BOB, bob_answers(&at_bob, 407));
     assert_eq!(node.count("sip.ended"), 0);
     node.wait(1_000);
-    let hung_up_at = node.now;
     let at_bob = node.receive(ALICE, dialog.by_alice("BYE", 3)).only(BOB);
     let ended: Ended = node.receive(BOB, bob_answers(&at_bob, 200)).event();
     assert_eq!(ended.at, hung_up_at);

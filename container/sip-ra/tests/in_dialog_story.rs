@@ -7,7 +7,7 @@ use harness::phone::{
     invite, invite_with,
 };
 use harness::{Node, parse};
-use resilee_sip_api::{Ended, Side};
+use resilee_sip_api::{Ended, Side, SipCommand};
 use resilee_sip_proto::HeaderName;
 
 const ELSEWHERE: &str = "203.0.113.9:1234";
@@ -112,6 +112,36 @@ fn a_bye_before_the_answer_does_not_make_the_call_free() {
         let bye = node.receive(ALICE, dialog.by_alice("BYE", 11)).only(BOB);
         let ended: Ended = node.receive(BOB, bob_answers(&bye, 200)).event();
         assert_eq!((ended.at, ended.by), (hung_up_at, Side::Caller), "{status} {dies}");
+    }
+}
+
+/// He keeps her BYE waiting, and hangs up himself; his is answered first, or hers, or a service.
+#[test]
+fn who_said_bye_before_the_answer_has_hung_up_before_whoever_did_later() {
+    for (first, dies) in [("his", false), ("hers", true), ("hers, by 401", false), ("none", false)]
+    {
+        let mut node = Node::for_bob();
+        let at_bob = node.receive(ALICE, invite()).only(BOB);
+        let dialog = Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 180)).only(ALICE));
+        let hers = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
+        let answered_at = node.now;
+        node.receive(BOB, bob_answers(&at_bob, 200));
+        node.receive(ALICE, dialog.by_alice("ACK", 1));
+        node.wait(20_000);
+        let his = node.receive(BOB, dialog.by_bob("BYE", 1)).only(ALICE);
+        if dies {
+            node.take_over();
+        }
+        if first.contains("401") {
+            node.receive(BOB, bob_answers(&hers, 401));
+        }
+        let turn = match first {
+            "hers" => node.receive(BOB, bob_answers(&hers, 200)),
+            "none" => node.command(&SipCommand::HangUp).expect("it is up"),
+            _ => node.receive(ALICE, answer(&his, 200, "", ALICE_CONTACT)),
+        };
+        let ended: Ended = turn.event();
+        assert_eq!((ended.at, ended.by), (answered_at, Side::Caller), "{first}");
     }
 }
 

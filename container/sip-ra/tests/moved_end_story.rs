@@ -259,6 +259,36 @@ fn byes_that_were_challenged_before_do_not_take_the_place_of_hers() {
     }
 }
 
+/// He says it again for her, half a minute later.
+#[test]
+fn a_bye_that_the_other_end_says_again_ends_the_call_when_hers_came() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    bob_moves_alice(&mut node, &dialog);
+    let hung_up_at = node.now;
+    alice_hangs_up_and_bob_challenges(&mut node, &dialog, 3);
+    node.wait(31_900);
+    let turn = as_alice(&mut node, MALLORY, dialog.by_alice("BYE", 4));
+    let ended: Ended = turn.event();
+    assert_eq!((ended.at, ended.by), (hung_up_at, Side::Caller));
+    turn.our_bye(ALICE);
+}
+
+/// Alice hangs up as a Bob who has moved, and challenges that as late as she can.
+#[test]
+fn who_challenges_her_own_bye_in_the_name_of_the_other_end_talks_on_for_32_s_at_most() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    alice_moves_bob(&mut node, &dialog);
+    let hung_up_at = node.now;
+    let bye = node.receive(MALLORY, dialog.by_bob("BYE", 2)).only(ALICE);
+    node.wait(31_900);
+    node.receive(ALICE, alice_answers(&bye, 401));
+    let turn = node.wait(100);
+    assert_eq!(turn.event::<Ended>().at, hung_up_at);
+    turn.our_bye(BOB);
+}
+
 fn alice_hangs_up_and_bob_challenges(node: &mut Node, dialog: &Dialog, cseq: u32) {
     let bye = node.receive(ALICE, dialog.by_alice("BYE", cseq)).only(BOB);
     node.receive(BOB, bob_answers(&bye, 401));

@@ -7,7 +7,9 @@ use harness::phone::{
     ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, Dialog, answer, answered_call, bob_answers, invite,
 };
 use harness::{Node, Policy, parse};
+use resilee_sip_api::{Ended, Side};
 use resilee_sip_proto::HeaderName;
+use std::time::Duration;
 
 const MALLORY: &str = "203.0.113.66:5060";
 
@@ -134,10 +136,28 @@ fn a_call_that_is_back_ends_when_its_bye_came() {
     had_it.wait(120_000);
     had_it.take_over();
     let turn = had_it.missed(at, &missed);
-    let ended: resilee_sip_api::Ended = turn.event();
-    assert_eq!((ended.at, ended.by), (at, resilee_sip_api::Side::Caller));
+    let ended: Ended = turn.event();
+    assert_eq!((ended.at, ended.by), (at, Side::Caller));
     assert_eq!(turn.lines(BOB), ["BYE"], "who knows what the callee made of the first one");
     had_it.missed(at, &missed).assert_changes_nothing_but_its_state();
+    had_it.wait(60_000);
+    assert_eq!((had_it.living_activities(), had_it.count("sip.ended")), (0, 1));
+}
+
+/// Hers was challenged before; then there was no node for two hours, and he hangs up.
+#[test]
+fn a_call_that_is_back_ends_when_an_earlier_bye_came_that_was_challenged() {
+    let (mut had_it, mut node, dialog) = lost_call();
+    let hung_up_at = had_it.now;
+    let bye = had_it.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
+    had_it.receive(BOB, bob_answers(&bye, 401));
+    let passed = node.pass_on(BOB, dialog.by_bob("BYE", 1)).expect("an end");
+    let missed = passed.missed.expect("its call must hear of it");
+    had_it.now = had_it.now + Duration::from_secs(7_200);
+    let at = had_it.now;
+    had_it.take_over();
+    let ended: Ended = had_it.missed(at, &missed).event();
+    assert_eq!((ended.at, ended.by), (hung_up_at, Side::Caller));
     had_it.wait(60_000);
     assert_eq!((had_it.living_activities(), had_it.count("sip.ended")), (0, 1));
 }

@@ -123,7 +123,7 @@ fn who_was_challenged_for_a_bye_and_left_has_hung_up() {
         node.wait(1_000);
         let info = node.receive(BOB, dialog.by_bob("INFO", 1)).only(ALICE);
         node.receive(ALICE, answer(&info, 481, "", ALICE_CONTACT));
-        assert!(node.wait(30_999).sent.is_empty(), "nobody is asked");
+        assert!(node.wait(30_499).sent.is_empty(), "nobody is asked");
         let turn = node.wait(1);
         let ended: Ended = turn.event();
         assert_eq!((ended.at, ended.by, ended.cause), (hung_up_at, Side::Caller, EndCause::Bye));
@@ -164,24 +164,54 @@ fn who_was_challenged_for_a_bye_has_hung_up_whatever_ends_the_call() {
     }
 }
 
-/// As long as she waits for an answer to it she has not gone.
+/// She talks no more since then, and nothing ends before the answer to it.
 #[test]
-fn a_bye_that_comes_again_ends_the_call_when_it_came_again_and_only_then() {
+fn a_bye_that_comes_again_ends_the_call_when_it_first_came() {
     for (status, dies) in [(200, false), (200, true), (481, false), (500, true)] {
         let Call { mut node, dialog, .. } = call();
-        alice_is_challenged(&mut node, &dialog);
+        let hung_up_at = alice_is_challenged(&mut node, &dialog);
         node.wait(1_000);
-        let hung_up_at = node.now;
         let bye = node.receive(ALICE, dialog.by_alice("BYE", 3)).only(BOB);
         if dies {
             node.take_over();
         }
-        node.wait(1_000);
+        assert!(node.wait(1_000).types().is_empty());
         let ended: Ended = node.receive(BOB, bob_answers(&bye, status)).event();
         assert_eq!((ended.at, ended.by), (hung_up_at, Side::Caller), "{status}");
         assert!(node.wait(2 * MINUTE_MS).to(ALICE).is_empty(), "{status}");
         assert_eq!((node.living_activities(), node.count("sip.ended")), (0, 1));
     }
+}
+
+/// He has it challenged to hang up himself half a minute later.
+#[test]
+fn who_was_challenged_for_a_bye_has_hung_up_before_the_other_end_does() {
+    for (status, dies) in [(200, false), (481, true)] {
+        let Call { mut node, dialog, .. } = call();
+        let hung_up_at = alice_is_challenged(&mut node, &dialog);
+        node.wait(31_000);
+        let bye = node.receive(BOB, dialog.by_bob("BYE", 1)).only(ALICE);
+        if dies {
+            node.take_over();
+        }
+        let ended: Ended = node.receive(ALICE, answer(&bye, status, "", ALICE_CONTACT)).event();
+        assert_eq!((ended.at, ended.by), (hung_up_at, Side::Caller), "{status}");
+        node.wait(2 * MINUTE_MS);
+        assert_eq!((node.living_activities(), node.count("sip.ended")), (0, 1));
+    }
+}
+
+/// As late as he can, just before the BYE counts as not answered.
+#[test]
+fn a_bye_that_is_challenged_late_ends_the_call_no_later_than_one_that_is_not_answered() {
+    let Call { mut node, dialog, .. } = call();
+    let hung_up_at = node.now;
+    let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
+    node.wait(31_900);
+    node.receive(BOB, bob_answers(&bye, 401));
+    let turn = node.wait(100);
+    assert_eq!(turn.event::<Ended>().at, hung_up_at);
+    assert_eq!((turn.lines(ALICE), turn.lines(BOB)), (words(&["BYE"]), words(&["BYE"])));
 }
 
 /// Who was asked and has hung up instead of an answer is not asked again.
