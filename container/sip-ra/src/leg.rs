@@ -12,7 +12,8 @@
 //! |                                                      | have moved it away, to talk on      |
 //! | elsewhere: INVITE, UPDATE                            | the end may have moved: it goes on, |
 //! |                                                      | and the other end's 2xx confirms it |
-//! | the same, after [`ADDRESSES_MAX`] other addresses    | 403                                 |
+//! | the same, after [`ADDRESSES_MAX`] other addresses    | 403; if it had them only when the   |
+//! |                                                      | 2xx came, it stays where it was     |
 //! | elsewhere: anything else                             | 403; an ACK is dropped              |
 //!
 //! Not here: who has which tags (`in_dialog.rs`). A forged source address is not noticed: that
@@ -25,8 +26,9 @@ use crate::spiral;
 use resilee_membership::{Flow, Transport};
 use resilee_sip_proto::{HeaderName, Message, SipUri, name_addr};
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 /// Most proxies between us and one end; of more, the nearest are kept.
 const ROUTES_MAX: usize = 8;
@@ -35,10 +37,14 @@ const ROUTES_MAX: usize = 8;
 /// them is forgotten.
 const ADDRESSES_MAX: usize = 8;
 
-/// Most ports of one address that are kept: the first ones, and the one that the end left when it
-/// went to another address; there it may still be if it was moved. A NAT may give it a new one at
-/// any time, which is where it is then, and need not be kept when it has the next one.
-const PORTS_MAX: usize = 3;
+/// Of each address the first ports are kept: the end had them before anybody could move it, and
+/// before most NATs give it another one.
+const FIRST_PORTS: usize = 2;
+
+/// So are the ports that it left last: there it may still be if it was moved, also if that was
+/// done twice. An end that has had more than [`FIRST_PORTS`] of its own, and is moved more often
+/// within its own address, by somebody behind the same NAT, hears no more where it is.
+const LAST_PORTS: usize = 2;
 
 /// Most bytes of a remote target that is kept of an earlier place; a phone has none that is longer.
 const TARGET_BYTES_MAX: usize = 512;
@@ -71,7 +77,7 @@ pub(crate) struct Leg {
     /// The last one of these that the backup is known to have.
     #[serde(skip)]
     held_cseq: u32,
-    /// Where it was before, the first place first.
+    /// Where it was before, in the order in which it first left them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     earlier: Vec<Place>,
     /// False if its Allow has no OPTIONS, which all must take (RFC 3261 §11).
@@ -79,11 +85,14 @@ pub(crate) struct Leg {
     pub(crate) takes_options: bool,
 }
 
-/// Where an end is reached.
+/// Where an end was reached.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Place {
     flow: Flow,
     target: Option<String>,
+    /// The higher, the later the end left it last; 0 in calls of earlier versions.
+    #[serde(default)]
+    left: u32,
 }
 
 fn takes_options_by_default() -> bool {
@@ -154,6 +163,10 @@ impl Leg {
 
     /// It was accepted there, with this Contact.
     pub(crate) fn move_to(&mut self, flow: Flow, target: Option<&String>) {
+        // It may have become one address too many since it was sent on: many can wait at once.
+        if !self.may_move_to(&flow) {
+            return;
+        }
         self.leave_for(flow);
         if target.is_some() {
             self.target = target.cloned();
@@ -163,43 +176,35 @@ impl Leg {
     /// From now on it is reached there; where it was is kept.
     fn leave_for(&mut self, flow: Flow) {
         let left = std::mem::replace(&mut self.flow, flow);
-        let is_left = |place: &Place| place.flow.remote == left.remote;
-        if flow.remote == left.remote || self.earlier.iter().any(is_left) {
+        if flow.remote == left.remote {
+            return;
+        }
+        let last = self.earlier.iter().map(|place| place.left).max().unwrap_or_default();
+        let last = last.saturating_add(1);
+        if let Some(known) = self.earlier.iter_mut().find(|it| it.flow.remote == left.remote) {
+            known.left = last;
             return;
         }
         let target = self.target.clone().filter(|target| target.len() <= TARGET_BYTES_MAX);
-        let place = Place { flow: left, target };
-        let ports = self.earlier.iter_mut().filter(|place| is_same_ip(&place.flow, &left));
-        // The first is never forgotten: the end was there before anybody could move it.
-        match ports.enumerate().last() {
-            Some((index, last)) if index + 1 >= PORTS_MAX => {
-                if !is_same_ip(&left, &flow) {
-                    *last = place;
-                }
-            }
-            _ => self.earlier.push(place),
+        self.earlier.push(Place { flow: left, target, left: last });
+        let ports = self.earlier.iter().enumerate().filter(|(_, it)| is_same_ip(&it.flow, &left));
+        let later: Vec<_> = ports.skip(FIRST_PORTS).collect();
+        if later.len() > LAST_PORTS
+            && let Some((index, _)) = later.into_iter().min_by_key(|(_, place)| place.left)
+        {
+            self.earlier.remove(index);
         }
     }
 
-    /// The same end at each place where it was before and is not now.
-    pub(crate) fn at_earlier_places(&self) -> impl Iterator<Item = Leg> + '_ {
-        let others = self.earlier.iter().filter(|place| place.flow.remote != self.flow.remote);
-        others.map(|it| Leg { target: it.target.clone(), ..self.at(it.flow) })
-    }
-
-    /// The same end there.
-    pub(crate) fn at(&self, flow: Flow) -> Leg {
-        Leg { flow, ..self.clone() }
-    }
-
-    /// Whether it was there when the call was set up, and nobody could have moved it yet.
-    pub(crate) fn was_first_at(&self, place: SocketAddr) -> bool {
-        self.earlier.first().is_some_and(|first| first.flow.remote == place)
-    }
-
-    /// The same end, where it is and where it was.
-    pub(crate) fn at_all_places(&self) -> impl Iterator<Item = Leg> + '_ {
-        std::iter::once(self.clone()).chain(self.at_earlier_places())
+    /// Where it is, where it was first, and where else it was, the place that it left last first;
+    /// each with its remote target there.
+    pub(crate) fn places(&self) -> Vec<(Flow, Option<&str>)> {
+        let mut places: Vec<_> = self.earlier.iter().enumerate().collect();
+        // Those of an earlier version have only their order.
+        places.sort_by_key(|(index, place)| (*index > 0, Reverse((place.left, *index))));
+        let earlier = places.into_iter().map(|(_, it)| (it.flow, it.target.as_deref()));
+        let others = earlier.filter(|(flow, _)| flow.remote != self.flow.remote);
+        std::iter::once((self.flow, self.target.as_deref())).chain(others).collect()
     }
 
     /// Notes the CSeq number of one of its requests; true if a survivor has to know it, since a

@@ -9,10 +9,12 @@
 //! Requests that changed nothing were no commit, so a number from the store may be behind, by half
 //! of that at most (`leg.rs`).
 //!
-//! It goes to all ends where they are and where they were first, and then, as long as there is
-//! room, to where else they were: to one place of each, then to the next. So whoever has an end
-//! move about crowds out no other one. Not here: when it is sent and what its outcome means
-//! (`proof_of_life.rs`, `farewell.rs`).
+//! It goes to all ends where they are, where they were first and at the place that they left last;
+//! and then, as long as there is room, to where else they were: to one place of each, then to the
+//! next, those that they left later first. So whoever has an end move about crowds out no other
+//! one, nor, once, that end itself. Who moves it twice, in a call with so many dialogs that there
+//! is no room, has it hear nothing where it was between its first place and these. Not here: when
+//! it is sent and what its outcome means (`proof_of_life.rs`, `farewell.rs`).
 
 use crate::call::Call;
 use crate::dialog::other_end;
@@ -28,9 +30,13 @@ use serde::{Deserialize, Serialize};
 /// By so much the CSeq number of a BYE of ours is above the last one seen.
 pub(crate) const BYE_CSEQ_STEP: u32 = 100;
 
-/// With so many questions or BYEs of a call under way, no more of them go to earlier places, other
-/// than those of the set-up: a sender may have named anybody's address.
+/// With so many questions or BYEs of a call under way, no more of them go to earlier places than
+/// [`PLACES_WITH_ROOM`] says: a sender may have named anybody's address.
 const OWN_REQUESTS_MAX: usize = 48;
+
+/// So many places of each end have room in any case: where it is, where it was first, and the one
+/// that it left last. With two ends in each of 16 dialogs that is 96 requests at most.
+const PLACES_WITH_ROOM: usize = 3;
 
 /// How often a request goes to a place where its receiver was before: a sender may have named
 /// anybody's address as such a place.
@@ -85,8 +91,12 @@ pub(crate) struct Direction<'a> {
     pub(crate) dialog_tag: &'a str,
     /// In whose name.
     pub(crate) from: &'a Leg,
-    pub(crate) to: &'a Leg,
+    to: &'a Leg,
     pub(crate) receiver: Side,
+    /// Where the receiver is, or was.
+    pub(crate) flow: Flow,
+    /// Its remote target there.
+    target: Option<&'a str>,
     /// It goes to a place where the receiver was before.
     pub(crate) is_earlier: bool,
 }
@@ -97,7 +107,7 @@ impl OwnRequest {
         let via_branch = branch(step, way, method);
         let request = request(step, way, method, &via_branch);
         let (client, outputs) = ClientNonInvite::start(step.now(), step.timers(), request);
-        step.send_all(way.to.flow, &outputs);
+        step.send_all(way.flow, &outputs);
         step.changed();
         OwnRequest {
             dialog_tag: way.dialog_tag.to_owned(),
@@ -106,7 +116,7 @@ impl OwnRequest {
             sent_at: step.now(),
             outcome: Outcome::Pending,
             via_branch,
-            flow: way.to.flow,
+            flow: way.flow,
             repeats_left: way.is_earlier.then_some(SENDS_TO_EARLIER_MAX - 1),
             client,
         }
@@ -191,20 +201,26 @@ impl Call {
         let under_way =
             self.own_requests.iter().filter(|own| own.method == method && !own.is_terminated());
         let room = OWN_REQUESTS_MAX.saturating_sub(under_way.count());
-        let places_of = |end: &(usize, Side)| self.end(end.0, end.1).at_all_places().collect();
-        let places: Vec<Vec<Leg>> = ends.iter().map(places_of).collect();
+        let places_of = |end: &(usize, Side)| self.end(end.0, end.1).places();
+        let places: Vec<_> = ends.iter().map(places_of).collect();
         let ranks = places.iter().map(Vec::len).max().unwrap_or_default();
         let mut sent = Vec::new();
         for rank in 0..ranks {
             for ((dialog, receiver), places) in ends.iter().zip(&places) {
-                let (is_earlier, receiver) = (rank > 0, *receiver);
-                let Some(to) = places.get(rank) else { continue };
-                if is_earlier && sent.len() >= room && !to.was_first_at(to.flow.remote) {
+                let Some((flow, target)) = places.get(rank).copied() else { continue };
+                if rank >= PLACES_WITH_ROOM && sent.len() >= room {
                     continue;
                 }
-                let from = self.end(*dialog, other_end(receiver));
-                let (call_id, dialog_tag) = (&self.call_id, &self.dialogs[*dialog].callee.tag);
-                let way = Direction { call_id, dialog_tag, from, to, receiver, is_earlier };
+                let way = Direction {
+                    call_id: &self.call_id,
+                    dialog_tag: &self.dialogs[*dialog].callee.tag,
+                    from: self.end(*dialog, other_end(*receiver)),
+                    to: self.end(*dialog, *receiver),
+                    receiver: *receiver,
+                    flow,
+                    target,
+                    is_earlier: rank > 0,
+                };
                 if is_wanted(&way) {
                     sent.push(OwnRequest::send(step, &way, method));
                 }
@@ -232,7 +248,7 @@ impl OwnMethod {
 
 /// No other request has it: a second restart asks anew.
 fn branch(step: &Step<'_>, way: &Direction<'_>, method: OwnMethod) -> String {
-    let (tag, place, now) = (&way.to.tag, way.to.flow.remote, step.now().as_micros());
+    let (tag, place, now) = (&way.to.tag, way.flow.remote, step.now().as_micros());
     let received = format!("{} to {tag} at {place} {now}", method.name());
     let identity = BranchIdentity {
         received_branch: &received,
@@ -248,10 +264,10 @@ fn branch(step: &Step<'_>, way: &Direction<'_>, method: OwnMethod) -> String {
 fn request(step: &Step<'_>, way: &Direction<'_>, method: OwnMethod, via_branch: &str) -> Vec<u8> {
     let (from, to) = (way.from, way.to);
     let name = method.name();
-    let uri = to.target.clone().unwrap_or_else(|| format!("sip:{}", to.flow.remote));
+    let uri = way.target.map_or_else(|| format!("sip:{}", way.flow.remote), str::to_owned);
     let (uri, routes) = to.route(&uri);
     let mut headers = vec![
-        ("Via", step.element.via(&to.flow, via_branch)),
+        ("Via", step.element.via(&way.flow, via_branch)),
         ("Max-Forwards", MAX_FORWARDS.to_string()),
     ];
     headers.extend(routes.into_iter().map(|route| ("Route", route)));

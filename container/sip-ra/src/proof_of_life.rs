@@ -201,7 +201,7 @@ impl Call {
         let gone = probes.filter(|own| own.says_gone());
         let gone: Vec<_> = gone.map(|own| (own.receiver, own.flow.remote)).collect();
         self.forget_questions(dialog);
-        let may_wait = |way: &Direction<'_>| !gone.contains(&(way.receiver, way.to.flow.remote));
+        let may_wait = |way: &Direction<'_>| !gone.contains(&(way.receiver, way.flow.remote));
         self.send_own(step, &ends, OwnMethod::Bye, may_wait);
         self.end_if_no_dialog_is_open(step);
     }

@@ -7,7 +7,7 @@ use harness::phone::{
     ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, Dialog, alice_answers, answer, answered_call,
     bob_answers, invite,
 };
-use harness::{Node, Turn, parse};
+use harness::{Node, Policy, Turn, parse};
 use resilee_sip_api::{EndCause, Ended, Side, SipCommand};
 
 /// Where they play somebody who has moved.
@@ -331,40 +331,156 @@ fn a_phone_whose_ports_change_can_still_move_to_another_network() {
 
 /// A NAT gives him a port at each refresh, and Alice then moves him away.
 #[test]
-fn a_callee_who_had_four_ports_before_he_was_moved_away_hears_of_the_end() {
+fn a_callee_who_had_six_ports_before_he_was_moved_away_hears_of_the_end() {
     let mut node = Node::for_bob();
     let dialog = answered_call(&mut node);
-    let ports: Vec<_> = (2..=4).map(|number| format!("192.0.2.20:{number}0000")).collect();
+    let ports: Vec<_> = (2..=6).map(|number| format!("192.0.2.20:{number}0000")).collect();
     for (cseq, port) in (1..).zip(&ports) {
         as_bob(&mut node, port, dialog.by_bob("UPDATE", cseq));
         node.wait(40_000);
     }
-    let update = dialog.by_bob("UPDATE", 4).replace(BOB_CONTACT, "sip:bob@203.0.113.66:5060");
+    let update = dialog.by_bob("UPDATE", 6).replace(BOB_CONTACT, "sip:bob@203.0.113.66:5060");
     as_bob(&mut node, MALLORY, update);
     node.take_over();
     let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(MALLORY);
     let turn = node.receive(MALLORY, bob_answers(&bye, 200));
-    turn.our_bye(&ports[2]);
-    turn.our_bye(BOB);
-    let told = ports.iter().filter(|port| !turn.to(port).is_empty()).count();
-    assert_eq!(told, 2, "the one between them gives way");
+    for port in [BOB, &ports[0], &ports[3], &ports[4]] {
+        turn.our_bye(port);
+    }
+    assert!(turn.to(&ports[1]).is_empty() && turn.to(&ports[2]).is_empty(), "these give way");
 }
 
 #[test]
-fn as_long_as_an_end_stays_at_an_address_its_first_ports_there_are_kept() {
+fn of_each_address_the_first_ports_are_kept_and_those_that_were_left_last() {
     let mut node = Node::for_bob();
     let dialog = answered_call(&mut node);
-    let ports: Vec<_> = (2..=6).map(|number| format!("192.0.2.20:{number}0000")).collect();
+    let ports: Vec<_> = (1..=6).map(|number| format!("192.0.2.20:{number}0000")).collect();
     for (cseq, port) in (1..).zip(&ports) {
         as_bob(&mut node, port, dialog.by_bob("UPDATE", cseq));
     }
     let turn = node.command(&SipCommand::HangUp).expect("it is up");
     assert!(turn.sent.is_empty(), "it waits for the ACK");
     let turn = node.receive(ALICE, dialog.by_alice("ACK", 1));
-    for end in [ALICE, BOB, &ports[0], &ports[1]] {
+    for end in [ALICE, BOB, &ports[0], &ports[3], &ports[4], &ports[5]] {
         turn.our_bye(end);
     }
-    assert!(turn.to(&ports[2]).is_empty() && turn.to(&ports[3]).is_empty());
+    assert!(turn.to(&ports[1]).is_empty() && turn.to(&ports[2]).is_empty());
+}
+
+/// Alice is behind the same NAT as Bob, who has had some ports; she moves him up to two times.
+#[test]
+fn a_callee_who_was_moved_away_within_his_own_address_hears_of_the_end() {
+    for (own_ports, moves) in (1..=6).flat_map(|own_ports| [(own_ports, 1), (own_ports, 2)]) {
+        let mut node = Node::for_bob();
+        let dialog = answered_call(&mut node);
+        node.receive(ALICE, dialog.by_alice("ACK", 1));
+        let mut last = BOB.to_owned();
+        for cseq in 1..own_ports {
+            last = format!("192.0.2.20:{}0000", cseq + 1);
+            as_bob(&mut node, &last, dialog.by_bob("UPDATE", cseq));
+            node.wait(40_000);
+        }
+        for number in 0..moves {
+            let port = format!("192.0.2.20:6100{number}");
+            as_bob(&mut node, &port, dialog.by_bob("UPDATE", 9 + number));
+        }
+        node.take_over();
+        let from = format!("192.0.2.20:6100{}", moves - 1);
+        let turn = as_bob(&mut node, &from, dialog.by_bob("BYE", 12));
+        assert_eq!(turn.types(), ["sip.ended"]);
+        turn.our_bye(BOB);
+        assert_eq!(turn.to(&last).len(), 1, "Bob at his port {own_ports}, moved {moves} times");
+    }
+}
+
+/// Over TCP any request moves him, and a BYE in his name needs no move before.
+#[test]
+fn a_callee_in_whose_name_a_bye_comes_by_another_connection_hears_of_it() {
+    for connections in 1..=6 {
+        let tcp = |number: u32| format!("192.0.2.20:{number}0000;transport=tcp");
+        let first = "192.0.2.20:10000;transport=tcp";
+        let mut node = Node::new(Policy::ProxyTo(vec![(BOB_CONTACT, first)]));
+        let at_bob = node.receive(ALICE, invite()).only(first);
+        let dialog = Dialog::of(&node.receive(first, bob_answers(&at_bob, 200)).only(ALICE));
+        node.receive(ALICE, dialog.by_alice("ACK", 1));
+        for number in 2..=connections {
+            as_bob(&mut node, &tcp(number), dialog.by_bob("INFO", number));
+            node.wait(40_000);
+        }
+        let from = "192.0.2.20:61000;transport=tcp";
+        let turn = as_bob(&mut node, from, dialog.by_bob("BYE", 10));
+        assert_eq!(turn.types(), ["sip.ended"]);
+        assert_eq!(turn.to(&tcp(connections)).len(), 1, "after {connections} connections");
+    }
+}
+
+/// Bob keeps UPDATEs in her name waiting, and then accepts all at once. Of each address she has
+/// as many ports as she likes, and her NAT has given her another one before he moves her away.
+#[test]
+fn moves_that_waited_for_their_answer_lead_to_no_more_addresses_than_others() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    node.receive(ALICE, dialog.by_alice("ACK", 1));
+    let place = |number: u32, port: u32| format!("203.0.113.{}:{port}", 100 + number);
+    let moves: Vec<_> = (0..30)
+        .map(|number| node.receive(&place(number, 5060), dialog.by_alice("UPDATE", 10 + number)))
+        .map(|turn| turn.only(BOB))
+        .collect();
+    for update in &moves {
+        node.receive(BOB, bob_answers(update, 200));
+    }
+    node.wait(40_000);
+    for number in 0..30 {
+        for port in 5061..5065 {
+            let update = dialog.by_alice("UPDATE", 50 + number * 4 + port - 5061);
+            let turn = node.receive(&place(number, port), update);
+            turn.to(BOB).iter().for_each(|at_bob| {
+                node.receive(BOB, bob_answers(at_bob, 200));
+            });
+        }
+        node.wait(40_000);
+    }
+    let rebound = "192.0.2.10:41000";
+    as_alice(&mut node, rebound, dialog.by_alice("UPDATE", 200));
+    as_alice(&mut node, &place(0, 5060), dialog.by_alice("UPDATE", 201));
+    node.take_over();
+    node.receive(ALICE, dialog.by_alice("ACK", 1));
+    let turn = node.command(&SipCommand::HangUp).expect("it is up");
+    turn.our_bye(ALICE);
+    turn.our_bye(rebound);
+    let is_told = |number: &u32| (5060..5065).any(|at| !turn.to(&place(*number, at)).is_empty());
+    assert_eq!((0..30).filter(is_told).collect::<Vec<_>>(), (0..8).collect::<Vec<_>>());
+}
+
+/// Bob answers as somebody of many tags, and moves her away from where she had moved herself.
+#[test]
+fn dialogs_do_not_keep_an_end_from_hearing_of_the_end_where_it_was_just_before() {
+    for tags in [1, 2, 8, 11, 16] {
+        let mut node = Node::for_bob();
+        let dialogs = answered_calls(&mut node, tags);
+        let lte = "198.18.0.1:40000";
+        as_alice(&mut node, lte, dialogs[0].by_alice("UPDATE", 2));
+        as_alice(&mut node, MALLORY, dialogs[0].by_alice("UPDATE", 3));
+        let turn = node.command(&SipCommand::HangUp).expect("it is up");
+        for place in [ALICE, lte, MALLORY] {
+            assert_eq!(turn.to(place).len(), tags as usize, "{place}");
+        }
+    }
+}
+
+/// Her first place is where she went back to.
+#[test]
+fn an_end_that_was_back_at_its_first_place_hears_of_the_end_where_it_was_before_that() {
+    let mut node = Node::for_bob();
+    let dialogs = answered_calls(&mut node, 16);
+    let lte = "198.18.0.1:40000";
+    for (cseq, place) in (2..).zip(["198.18.0.2:40000", lte, ALICE, MALLORY]) {
+        as_alice(&mut node, place, dialogs[0].by_alice("UPDATE", cseq));
+    }
+    let turn = node.command(&SipCommand::HangUp).expect("it is up");
+    for (place, byes) in [(ALICE, 16), (MALLORY, 16), (lte, 16), ("198.18.0.2:40000", 0)] {
+        assert_eq!(turn.to(place).len(), byes, "{place}");
+    }
 }
 
 /// Bob answers so often; Alice acknowledges each answer.
