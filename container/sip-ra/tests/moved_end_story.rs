@@ -468,18 +468,25 @@ fn dialogs_do_not_keep_an_end_from_hearing_of_the_end_where_it_was_just_before()
     }
 }
 
-/// Her first place is where she went back to.
+/// So many dialogs that there is room for no other place.
 #[test]
-fn an_end_that_was_back_at_its_first_place_hears_of_the_end_where_it_was_before_that() {
-    let mut node = Node::for_bob();
-    let dialogs = answered_calls(&mut node, 16);
-    let lte = "198.18.0.1:40000";
-    for (cseq, place) in (2..).zip(["198.18.0.2:40000", lte, ALICE, MALLORY]) {
-        as_alice(&mut node, place, dialogs[0].by_alice("UPDATE", cseq));
-    }
-    let turn = node.command(&SipCommand::HangUp).expect("it is up");
-    for (place, byes) in [(ALICE, 16), (MALLORY, 16), (lte, 16), ("198.18.0.2:40000", 0)] {
-        assert_eq!(turn.to(place).len(), byes, "{place}");
+fn an_end_hears_of_the_end_where_it_was_first_and_just_before_and_of_others_if_there_is_room() {
+    let [lte, wifi, office] = [1, 2, 3].map(|network| format!("198.18.0.{network}:40000"));
+    let [lte, wifi, office] = [&*lte, &*wifi, &*office];
+    for (moves, hears_last, has_no_room) in [
+        ([wifi, office, lte], lte, office),
+        ([wifi, lte, ALICE], lte, wifi),
+        ([lte, wifi, lte], lte, wifi),
+    ] {
+        let mut node = Node::for_bob();
+        let dialogs = answered_calls(&mut node, 16);
+        for (cseq, place) in (2..).zip(moves.into_iter().chain([MALLORY])) {
+            as_alice(&mut node, place, dialogs[0].by_alice("UPDATE", cseq));
+        }
+        let turn = node.command(&SipCommand::HangUp).expect("it is up");
+        for (place, byes) in [(ALICE, 16), (MALLORY, 16), (hears_last, 16), (has_no_room, 0)] {
+            assert_eq!(turn.to(place).len(), byes, "{place}, {moves:?}");
+        }
     }
 }
 
