@@ -6,6 +6,9 @@
 //! | none, or more than [`MAX`]       | as if it had [`MAX`]                                   |
 //! | 0, or less than it has targets   | not at all: 440                                        |
 //! | any other                        | its share of that; shares of parallel targets add up   |
+//!
+//! Targets that a service has given up do not count, though RFC 5393 §5.3.3 counts each until its
+//! final response (`redirection.rs`).
 
 use resilee_sip_proto::{HeaderName, Message};
 

@@ -17,6 +17,12 @@
 //! still answer. The first 2xx wins, as with any fork (RFC 3261 §16.7); if there are two, the
 //! caller sends a BYE to one, and the call lasts until both are over. The failures of the old
 //! targets, their 487 above all, are no answer to the caller.
+//!
+//! The new targets share the whole Max-Breadth. By RFC 5393 §5.3.3 the old ones have their share
+//! until their final response: a call that came with 1 could then not be redirected at all. We
+//! deviate from that on purpose: old targets are being cancelled, but until they have answered the
+//! INVITE has more branches than its Max-Breadth, twice as many after one redirection. It goes to
+//! [`TARGETS_MAX`] targets in all, so after the last one possible it is that many times as many.
 
 use crate::activity::Activity;
 use crate::breadth::{breadth_of, shares};
@@ -77,8 +83,8 @@ impl Call {
         self.forward(step, targets, &destinations, diversion.as_deref())
     }
 
-    /// Sends the INVITE to these targets, too; they share its breadth, as those that are given up
-    /// take no more part in it. If it is too little, the caller is refused.
+    /// Sends the INVITE to these targets, too; they share its whole breadth, whatever those that
+    /// are given up still have of it. If it is too little, the caller is refused.
     ///
     /// # Errors
     /// None: the INVITE was read before.

@@ -9,6 +9,7 @@ use harness::phone::{
 };
 use harness::{Node, Policy, Turn, parse};
 use resilee_sip_api::{Diversion, DiversionReason, Ended, Rejected, Side, SipCommand, Target};
+use resilee_sip_proto::HeaderName;
 
 const TO_BOB: &str = "<sip:bob@example.test>;reason=no-answer";
 const DAVE: (&str, &str) = ("sip:dave@192.0.2.40:5060", "192.0.2.40:5060");
@@ -321,6 +322,35 @@ fn a_call_whose_max_breadth_is_too_little_for_the_new_targets_rings_on() {
     assert!(node.wait(1_000).sent.is_empty());
     assert_eq!(node.command(&redirect()).expect("one is enough").lines(BOB), ["CANCEL"]);
     assert_eq!(node.receive(BOB, bob_answers(&at_bob, 200)).lines(ALICE), ["200"]);
+}
+
+/// The old targets have not answered their CANCEL yet: so many times its breadth it may have.
+#[test]
+fn a_call_goes_to_16_targets_in_all_however_often_it_is_redirected() {
+    for dies in [false, true] {
+        let mut node = Node::for_bob();
+        let mut rings = node.receive(ALICE, invite_with(1, "Max-Breadth: 1\r\n")).only(BOB);
+        let mut at = BOB.to_owned();
+        let to_phone = |number: u32| {
+            let at = format!("192.0.2.{}:5060", 40 + number);
+            let targets = to(&[(&format!("sip:phone@{at}"), &at)]);
+            (at, SipCommand::Redirect { targets, diversion: None })
+        };
+        for number in 2..=16 {
+            node.receive(&at, answer(&rings, 180, &format!("p{number}"), BOB_CONTACT));
+            let (next, command) = to_phone(number);
+            let turn = node.command(&command).expect("it rings");
+            assert_eq!(turn.lines(&at), ["CANCEL"]);
+            (rings, at) = (turn.only(&next), next);
+            assert_eq!(parse(&rings).values(HeaderName::MaxBreadth), ["1"]);
+        }
+        if dies {
+            node.take_over();
+        }
+        let error = node.command(&to_phone(17).1).err().expect("it has been everywhere");
+        assert!(error.to_string().contains("16 targets at most, 16 were"), "{error}");
+        assert_eq!(node.receive(&at, answer(&rings, 200, "z", BOB_CONTACT)).lines(ALICE), ["200"]);
+    }
 }
 
 #[test]
