@@ -176,3 +176,55 @@ fn a_value_of_many_parts_is_read_in_one_pass() {
     let popped = Edit::new(&message).pop_route().finish();
     assert_eq!(Message::parse(&popped).unwrap().values(HeaderName::Route).len(), 4_999);
 }
+
+/// Any of the changes, with any of these names and numbers.
+fn change_somehow(edit: &mut Edit<'_>, (change, name, number): (usize, &str, u16)) {
+    let uris = format!("<sip:v{number};lr>, <sip:w{number};lr>");
+    match change {
+        0 => edit.push_via(&format!("SIP/2.0/UDP p{number};branch=z9hG4bKp{number}")),
+        1 => edit.pop_via(),
+        2 => edit.amend_top_via("192.0.2.7".parse().unwrap(), number),
+        3 => edit.ask_for_rport(),
+        4 => edit.push_record_route(&uris),
+        5 => edit.pop_route(),
+        6 => edit.pop_routes(usize::from(number % 5)),
+        7 => edit.push_route(&uris),
+        8 => edit.push(name, &uris),
+        9 => edit.max_forwards(u32::from(number)),
+        10 => edit.max_breadth(u32::from(number)),
+        11 => edit.set(name, &uris),
+        12 => edit.add(name, &uris),
+        13 => edit.remove(name),
+        _ => edit.request_uri(&format!("sip:u{number}@h")),
+    };
+}
+
+/// What an edit knows of the message, or of what it lacks, does not hide its own changes.
+#[test]
+fn changes_at_once_make_the_same_message_as_one_after_the_other() {
+    const NAMES: [&str; 8] =
+        ["Route", "record-route", "X-Other", "k", "Contact", "m", "Subject", "max-breadth"];
+    let mut mutations = Mutations(0x9e37_79b9_7f4a_7c15);
+    let mut compared = 0;
+    for bytes in corpus::all() {
+        for _ in 0..1_000 {
+            let message = Message::parse(&bytes).unwrap();
+            let mut at_once = Edit::new(&message);
+            let mut one_by_one = bytes.clone();
+            for _ in 0..8 {
+                let Ok(message) = Message::parse(&one_by_one) else { break };
+                let name = NAMES[mutations.below(NAMES.len())];
+                let number = u16::try_from(mutations.below(256)).unwrap();
+                let change = (mutations.below(15), name, number);
+                change_somehow(&mut at_once, change);
+                let mut single = Edit::new(&message);
+                change_somehow(&mut single, change);
+                one_by_one = single.finish();
+                let text = String::from_utf8_lossy;
+                assert_eq!(text(&at_once.finish()), text(&one_by_one), "{change:?}");
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 10_000, "{compared}");
+}
