@@ -13,8 +13,8 @@
 //! and then, as long as there is room, to where else they were: to one place of each, then to the
 //! next, those that they left later first. So whoever has an end move about crowds out no other
 //! one, nor, once, that end itself. Who moves it twice, in a call with so many dialogs that there
-//! is no room, has it hear nothing where it was between its first place and these. Not here: when
-//! it is sent and what its outcome means (`proof_of_life.rs`, `farewell.rs`).
+//! is no room (seven are enough), has it hear nothing where it was between its first place and
+//! these. Not here: when it is sent and what its outcome means (`proof_of_life.rs`, `farewell.rs`).
 
 use crate::call::Call;
 use crate::dialog::other_end;

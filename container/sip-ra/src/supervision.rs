@@ -10,7 +10,7 @@
 //! | the same, and one of them does not     | BYE to both ends; over since its last proof of    |
 //! |                                        | life                                              |
 //! | a BYE was challenged, and does not     | BYE to both ends; over since that BYE came        |
-//! | come again for 64 T1                   | (`dialog.rs`)                                     |
+//! | come again within 64 T1 of its arrival | (`dialog.rs`)                                     |
 //! | the call lasts [`CallLimits::longest`] | BYE to both ends; over now                        |
 //! | a service or an operator hangs up      | BYE to both ends; over now                        |
 //! | a further target answers when the call | BYE to both ends of that dialog                   |

@@ -468,6 +468,28 @@ fn dialogs_do_not_keep_an_end_from_hearing_of_the_end_where_it_was_just_before()
     }
 }
 
+/// He has moved himself in each dialog, to leave no room.
+#[test]
+fn an_end_that_was_moved_twice_hears_of_the_end_in_a_call_of_up_to_six_answers() {
+    for tags in 1..=6 {
+        let mut node = Node::for_bob();
+        let dialogs = answered_calls(&mut node, tags);
+        let lte = "198.18.0.1:40000";
+        for (cseq, place) in (2..).zip([lte, "203.0.113.67:5060", MALLORY]) {
+            as_alice(&mut node, place, dialogs[0].by_alice("UPDATE", cseq));
+        }
+        for dialog in &dialogs {
+            for number in 1..=4 {
+                let from = format!("198.18.1.{number}:5060");
+                let update = node.receive(&from, dialog.by_bob("UPDATE", number)).only(MALLORY);
+                node.receive(MALLORY, answer(&update, 200, "", ALICE_CONTACT));
+            }
+        }
+        let turn = node.command(&SipCommand::HangUp).expect("it is up");
+        assert_eq!(turn.to(lte).len(), tags as usize, "of {tags}");
+    }
+}
+
 /// So many dialogs that there is room for no other place.
 #[test]
 fn an_end_hears_of_the_end_where_it_was_first_and_just_before_and_of_others_if_there_is_room() {
