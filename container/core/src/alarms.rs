@@ -260,8 +260,7 @@ impl Core {
 
     /// True for the name of a service or of an adaptor.
     fn is_of_service(&self, source: &str) -> bool {
-        let is_service = self.services.iter().any(|service| service.name == source);
-        is_service || self.adaptors.named(source).is_some()
+        self.is_deployed(source) || self.adaptors.named(source).is_some()
     }
 
     pub(crate) fn raise(&mut self, now: Timestamp, raise: &Raise<'_>) {

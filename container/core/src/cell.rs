@@ -43,6 +43,8 @@ pub(crate) enum CellInput {
     Examine(AdaptorId),
     /// An operator removes a part of the cell; with the removal's ticket (`housekeeping.rs`).
     Remove(u64, Box<Removal>),
+    /// A service is not deployed any more (`deployed.rs`).
+    Undeployed(String),
     /// Another cell says something.
     Word(Box<Word>),
 }

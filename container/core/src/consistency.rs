@@ -76,8 +76,7 @@ impl Core {
     fn check_entities(&self, cell: &Cell, found: &mut Vec<String>) {
         for (number, entity) in &cell.entities {
             let id = cell.entity_id(*number);
-            let is_deployed = self.services.iter().any(|it| it.name == entity.service);
-            if !is_deployed {
+            if !self.is_deployed(&entity.service) {
                 found.push(format!("entity {id} is of no service"));
             }
             match &entity.child {

@@ -341,6 +341,7 @@ impl Core {
         self.advance_offer();
         self.advance_changes(now);
         self.advance_units(now);
+        self.note_joiners_behind();
         self.advance_usage_sums(now);
         self.look_for_undeployed(now);
         self.begin_next_turns(now);

@@ -15,6 +15,8 @@
 //! | delivered, but a row that it  | it is delivered again, with the row as it is now          |
 //! | writes was written meanwhile  | (`conflicts.rs`, `pending_rows.rs`)                       |
 //! | none in time                  | as rolled back; more in `hangs.rs`                        |
+//! | of a service that was         | nothing of it is kept (`deployed.rs`)                     |
+//! | undeployed meanwhile          |                                                           |
 
 use crate::commit::{ChildOf, Entity, Part};
 use crate::conflicts::{Conflict, GIVEN_UP, Read};
@@ -46,8 +48,9 @@ pub(crate) struct Out {
     pub cell: CellId,
     /// Since when.
     pub since: Timestamp,
-    /// Index of its service.
+    /// Place of its service, and its name: it may be undeployed meanwhile.
     pub service: usize,
+    pub name: &'static str,
     /// What does not return, in words, once it should have.
     pub overdue: Option<String>,
     /// What it read, if it may write rows.
@@ -127,11 +130,12 @@ impl Core {
             context.attached.insert(entity);
         }
         let root = cell.root_of(entity);
+        let name = self.services[service].name;
         let deliver = Deliver {
             id: delivery,
             task,
             entity: EntityId { cell: id, number: entity },
-            service: self.services[service].name,
+            service: name,
             event,
             tree: cell.tree_view(root, self.services[service].priority),
             contexts,
@@ -149,9 +153,9 @@ impl Core {
         };
         if let Some(turn) = cell.turn.as_mut() {
             turn.read_up_to = self.rows_commit;
-            turn.awaiting = Some(Awaiting { delivery, service, entity, created, selects });
+            turn.awaiting = Some(Awaiting { delivery, service, name, entity, created, selects });
         }
-        let out = Out { cell: id, since: now, service, overdue: None, read };
+        let out = Out { cell: id, since: now, service, name, overdue: None, read };
         self.deliveries.insert(delivery, out);
         self.timers.set(Due::Delivery(delivery), Some(now + self.delivery_deadline()));
         self.outputs.push_back(Output::Deliver(Box::new(deliver)));
@@ -176,6 +180,9 @@ impl Core {
         let Some(awaiting) = turn.awaiting.take_if(|awaiting| awaiting.delivery == delivery) else {
             return;
         };
+        if !self.is_still_deployed(awaiting) {
+            return self.end_undeployed(now, id, awaiting);
+        }
         let rows = read.as_ref().map_or_else(Rows::new, |_| rows_written(&outcome));
         let outcome = match read.map(|read| (self.conflict(id, &read, &rows), read)) {
             None | Some((None, _)) => self.verify(id, awaiting, outcome),

@@ -10,6 +10,7 @@
 use crate::cell::Cell;
 use crate::commit::Part;
 use crate::core::Core;
+use crate::deployed::place_of;
 use resilee_sbb::{CellId, ContextView, Descriptor, TreeEntity};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -36,7 +37,7 @@ pub(crate) fn precedence(cell: &Cell, services: &[Descriptor], entity: u32) -> P
     path.reverse();
     let root = cell.entities.get(&number);
     let name = root.map_or("", |root| &root.service);
-    let service = services.iter().position(|service| service.name == name).unwrap_or(usize::MAX);
+    let service = place_of(services, name).unwrap_or(usize::MAX);
     let of_service = services.get(service).map_or(0, |service| service.priority);
     let priority = root.and_then(|root| root.priority).unwrap_or(of_service);
     (Reverse(priority), service, number, path)

@@ -28,6 +28,7 @@
 
 use crate::cell::Cell;
 use crate::commit::{Entity, Part, Record, RowChange};
+use crate::deployed::place_of;
 use crate::entity_tree::{Precedence, descriptor_of, precedence, root_precedence};
 use crate::life_cycles::Entrance;
 use crate::pending_rows::{Behind, Rows};
@@ -128,7 +129,9 @@ pub(crate) struct Routing {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Awaiting {
     pub delivery: DeliveryId,
+    /// Place of its service, and its name: it may be undeployed meanwhile.
     pub service: usize,
+    pub name: &'static str,
     pub entity: u32,
     /// True if the entity is being created by this delivery.
     pub created: bool,
@@ -188,7 +191,7 @@ impl Routing {
             }
             Audience::Retry(entity) => {
                 let name = &cell.retries.get(&entity)?.service;
-                let service = services.iter().position(|service| service.name == name)?;
+                let service = place_of(services, name)?;
                 let serves = self.unserved(entity) && !cell.head.quarantined.contains(name);
                 serves.then_some(Recipient::Entity { service, entity })
             }
@@ -233,7 +236,7 @@ impl Routing {
     /// The index of an entity's service, if that is deployed and serves this cell.
     fn service_of(&self, cell: &Cell, services: &[Descriptor], entity: u32) -> Option<usize> {
         let name = &cell.entities.get(&entity)?.service;
-        let deployed = services.iter().position(|service| service.name == name)?;
+        let deployed = place_of(services, name)?;
         (!cell.head.quarantined.contains(name)).then_some(deployed)
     }
 

@@ -164,7 +164,7 @@ impl Core {
     /// # Errors
     /// There is none of this name, or it declares none.
     pub(crate) fn check_counts(&self, name: &str) -> Result<(), String> {
-        if !self.services.iter().any(|service| service.name == name) {
+        if !self.is_deployed(name) {
             return Err(format!("there is no service {name:?}"));
         }
         match self.usage.counts(name) {

@@ -122,7 +122,7 @@ pub(crate) enum Extra {
     Alarms(Vec<Alarm>),
     /// A client's message for a cell that the reader owns.
     Relay(Ingress),
-    /// Units that the writer has compiled, all of them. Said only where there are any.
+    /// Units that the writer has compiled, all of them. Said only where there are any, or were.
     Units(Vec<String>),
 }
 

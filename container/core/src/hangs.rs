@@ -72,7 +72,7 @@ impl Core {
             out.overdue = None;
             return self.timers.set(Due::Delivery(delivery), Some(now + left));
         }
-        let (id, service) = (out.cell, self.services[out.service].name);
+        let (id, service) = (out.cell, out.name);
         let Some(handler) = out.overdue.clone() else { return };
         if let Fate::Hangs(fate) = fate {
             let text = format!("{handler} in call {id}, which goes on without {service}: {fate}");
@@ -94,7 +94,7 @@ impl Core {
             return "a handler does not return".to_owned();
         };
         let service = &self.services[awaiting.service];
-        let sbb = descriptor_of(cell, service, awaiting.entity).map_or(service.name, |it| it.name);
+        let sbb = descriptor_of(cell, service, awaiting.entity).map_or(awaiting.name, |it| it.name);
         let event = turn.current.as_ref().map_or("", |it| it.event.event_type.as_str());
         match (awaiting.selects, turn.tells_roll_back) {
             (true, _) => format!("the selector of {sbb} does not return from {event}"),

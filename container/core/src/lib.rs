@@ -26,7 +26,10 @@
 //! | `mirrors.rs`       | what other cells' activities are in a root cell                     |
 //! | `cluster_names.rs` | which activity has a name in the whole cluster                      |
 //! | `restore.rs`       | what a store held becomes cells, rows and records again             |
+//! | `deployed.rs`      | which services a node has, and what is under way of one that goes   |
 //! | `units.rs`         | services that are uploaded while nodes run                          |
+//! | `unit_rows.rs`     | which uploads are taken, and which units may be removed             |
+//! | `unit_members.rs`  | which nodes have compiled which units                               |
 //! | `takeover.rs`      | what a new view means for cells, timers and gates                   |
 //! | `hand_over.rs`     | how cells rest until another member owns them                       |
 //! | `store_failure.rs` | what goes on without a store                                        |
@@ -64,6 +67,7 @@ mod conflicts;
 mod consistency;
 mod core;
 mod deliveries;
+mod deployed;
 mod early;
 mod effects;
 mod entity_tree;
@@ -112,6 +116,8 @@ mod timer_facility;
 mod timers;
 mod tracers;
 mod turns;
+mod unit_members;
+mod unit_rows;
 mod units;
 mod untrusted;
 mod usage;
@@ -143,5 +149,5 @@ pub use store::{
 };
 pub use timer_facility::MISSED_KEPT_MAX;
 pub use tracers::{LINES_PER_SECOND_MAX, TRACERS_MAX};
-pub use units::{UNIT_BYTES_MAX, UNIT_PART_BYTES, UNITS_BYTES_MAX, UNITS_MAX, units_of};
+pub use unit_rows::{UNIT_BYTES_MAX, UNIT_PART_BYTES, UNITS_BYTES_MAX, UNITS_MAX, units_of};
 pub use usage::USAGE_SETS_MAX;

@@ -206,7 +206,7 @@ impl Core {
     /// Active services that cannot do without this one.
     pub(crate) fn needed_by(&self, service: &str) -> Vec<String> {
         let needs = |other: &&Descriptor| other.deployment.needs.contains(&service);
-        let active = self.services.iter().filter(|other| self.is_wanted(other));
+        let active = self.deployed().filter(|other| self.is_wanted(other));
         active.filter(needs).map(|other| other.name.to_owned()).collect()
     }
 
@@ -219,7 +219,8 @@ impl Core {
     }
 
     /// The rows after which services are wanted active or inactive. A name may be that of a
-    /// deployable unit: it stands for all services of it.
+    /// deployable unit: it stands for all services of it. What is deactivated need not be deployed
+    /// here, if it is known: it may have failed to be.
     ///
     /// # Errors
     /// A service that is not known, or whose dependencies would be broken.
@@ -229,36 +230,23 @@ impl Core {
         activate: &[String],
         deactivate: &[String],
     ) -> Result<Vec<RowChange>, String> {
-        let (activate, deactivate) = (self.named(activate)?, self.named(deactivate)?);
+        let undeployed: BTreeSet<_> =
+            deactivate.iter().filter(|name| self.is_known_undeployed(name)).cloned().collect();
+        let deployed = deactivate.iter().filter(|name| !undeployed.contains(*name));
+        let (activate, mut deactivate) = (self.named(activate)?, self.named(deployed)?);
+        deactivate.extend(undeployed.clone());
         if activate.is_empty() && deactivate.is_empty() {
             return Err("no service is named: name one to activate or to deactivate".to_owned());
         }
         if let Some(both) = activate.intersection(&deactivate).next() {
             return Err(format!("{both} is to be activated and deactivated: name it once"));
         }
-        let wanted = |service: &&Descriptor| match activate.contains(service.name) {
-            true => true,
-            false => self.is_wanted(service) && !deactivate.contains(service.name),
-        };
-        let active: BTreeSet<_> = self.services.iter().filter(wanted).map(|it| it.name).collect();
-        for service in self.services.iter().filter(|service| active.contains(service.name)) {
-            let needs = service.deployment.needs.iter();
-            if let Some(lacking) = needs.copied().find(|needed| !active.contains(needed)) {
-                let name = service.name;
-                return Err(match activate.contains(name) {
-                    true => format!("{name} needs {lacking}: activate {lacking} as well"),
-                    false => format!(
-                        "{name} is active and needs {lacking}: deactivate {name} as \
-                                      well"
-                    ),
-                });
-            }
-        }
-        let begin = active.iter().filter(|name| activate.contains(*name));
-        if let Some(reason) = begin.copied().find_map(|name| self.lacks_unit(name)) {
+        let active = self.active_then(&activate, &deactivate)?;
+        let mut begin = active.iter().filter(|name| activate.contains(**name));
+        if let Some(reason) = begin.find_map(|name| self.lacks_unit(name)) {
             return Err(reason);
         }
-        let changed = self.services.iter().filter_map(|service| {
+        let changed = self.deployed().filter_map(|service| {
             let is_active = active.contains(service.name);
             let before = self.wanted(SERVICES, service.name);
             let stays = is_active == self.is_wanted(service);
@@ -276,19 +264,63 @@ impl Core {
             let is_new = before.as_ref() != Some(&wanted);
             is_new.then(|| row(SERVICES, service.name, &wanted))
         });
-        Ok(changed.collect())
+        let elsewhere = undeployed.iter().filter(|name| self.is_wanted_active(name));
+        let elsewhere = elsewhere.map(|name| {
+            let instead_of = self.replaced_by(name, None);
+            row(SERVICES, name, &Wanted { active: false, since: now, instead_of })
+        });
+        Ok(changed.chain(elsewhere).collect())
+    }
+
+    /// Services that are active after a change.
+    ///
+    /// # Errors
+    /// One of them needs another that is not.
+    fn active_then(
+        &self,
+        activate: &BTreeSet<String>,
+        deactivate: &BTreeSet<String>,
+    ) -> Result<BTreeSet<&'static str>, String> {
+        let wanted = |service: &&Descriptor| match activate.contains(service.name) {
+            true => true,
+            false => self.is_wanted(service) && !deactivate.contains(service.name),
+        };
+        let active: BTreeSet<_> = self.deployed().filter(wanted).map(|it| it.name).collect();
+        let broken = |name: &str, needed: &str| {
+            format!("{name} is active and needs {needed}: deactivate {name} as well")
+        };
+        for service in self.deployed().filter(|service| active.contains(service.name)) {
+            let mut needs = service.deployment.needs.iter();
+            if let Some(lacking) = needs.find(|needed| !active.contains(**needed)) {
+                let name = service.name;
+                return Err(match activate.contains(name) {
+                    true => format!("{name} needs {lacking}: activate {lacking} as well"),
+                    false => broken(name, lacking),
+                });
+            }
+        }
+        // Another node may have deployed what waits here for others.
+        let stays =
+            |it: &Descriptor| self.is_wanted_active(it.name) && !deactivate.contains(it.name);
+        for service in self.units.waiting().filter(stays) {
+            let mut needs = service.deployment.needs.iter();
+            if let Some(needed) = needs.find(|needed| deactivate.contains(**needed)) {
+                return Err(broken(service.name, needed));
+            }
+        }
+        Ok(active)
     }
 
     /// Whom a service replaces that is activated while these are deactivated, the latest first; or
     /// one that is deactivated itself.
-    fn replaced_by(&self, service: &str, now: Option<&BTreeSet<&'static str>>) -> Vec<String> {
+    fn replaced_by(&self, service: &str, now: Option<&BTreeSet<String>>) -> Vec<String> {
         let of_row = |name: &str| {
             let wanted = self.wanted(SERVICES, name);
             wanted.map(|wanted| wanted.instead_of).unwrap_or_default()
         };
         let latest = now.into_iter().flatten();
         let before = latest.clone().flat_map(|name| of_row(name));
-        let all = latest.map(ToString::to_string).chain(before).chain(of_row(service));
+        let all = latest.cloned().chain(before).chain(of_row(service));
         let mut replaced: Vec<String> = Vec::new();
         for name in all {
             if name != service && !replaced.contains(&name) && replaced.len() < REPLACED_MAX {
@@ -299,17 +331,15 @@ impl Core {
     }
 
     /// The services of these names and units.
-    fn named(&self, names: &[String]) -> Result<BTreeSet<&'static str>, String> {
+    fn named<'a>(
+        &self,
+        names: impl IntoIterator<Item = &'a String>,
+    ) -> Result<BTreeSet<String>, String> {
         let mut services = BTreeSet::new();
         for name in names {
-            let of_name = |it: &&Descriptor| it.name == name;
-            let of_unit = |it: &&Descriptor| it.unit() == name;
-            let found: Vec<_> = match self.services.iter().find(of_name) {
-                Some(service) => vec![service.name],
-                None => self.services.iter().filter(of_unit).map(|it| it.name).collect(),
-            };
+            let found = self.services_of(name);
             if found.is_empty() {
-                let known: Vec<_> = self.services.iter().map(|known| known.name).collect();
+                let known: Vec<_> = self.deployed().map(|known| known.name).collect();
                 let (me, known) = (&self.config.me.node, known.join(", "));
                 return Err(format!(
                     "{me} has no service or unit {name:?} deployed: deployed are {known}"
@@ -318,6 +348,25 @@ impl Core {
             services.extend(found);
         }
         Ok(services)
+    }
+
+    /// The deployed service of this name, or those of the unit of this name.
+    fn services_of(&self, name: &str) -> Vec<String> {
+        match self.is_deployed(name) {
+            true => vec![name.to_owned()],
+            false => {
+                let of_unit = self.deployed().filter(|it| it.unit() == name);
+                of_unit.map(|it| it.name.to_owned()).collect()
+            }
+        }
+    }
+
+    /// True for a service that is not deployed here, and that an operator has spoken of, or is in
+    /// an uploaded unit.
+    fn is_known_undeployed(&self, name: &str) -> bool {
+        let is_known = self.tables.get(SERVICES, name).is_some()
+            || self.unit_rows().any(|(_, row)| row.service == name);
+        is_known && self.services_of(name).is_empty()
     }
 
     /// Looks again whether what is not deployed here is gone.
@@ -339,7 +388,7 @@ impl Core {
             Part::Retry(number) => Some(&cell.retries.get(&number)?.service),
             _ => None,
         };
-        let lacks = |name: &String| !self.services.iter().any(|service| service.name == name);
+        let lacks = |name: &String| !self.is_deployed(name);
         self.life_cycles.looks_again |= changes.iter().filter_map(service).any(lacks);
     }
 
@@ -348,7 +397,7 @@ impl Core {
     pub(crate) fn note_undeployed(&mut self, now: Timestamp) {
         self.life_cycles.looked_at = now;
         self.life_cycles.looks_again = false;
-        let deployed = |name: &str| self.services.iter().any(|service| service.name == name);
+        let deployed = |name: &str| self.is_deployed(name);
         let rows = self.tables.rows(SERVICES);
         let active = rows.filter(|(_, row)| decode(row).is_ok_and(|it: Wanted| it.active));
         let wanted = active.filter(|(name, _)| !deployed(name)).map(|(name, _)| {

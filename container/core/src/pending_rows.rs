@@ -42,7 +42,7 @@ pub(crate) struct PendingRows {
 pub(crate) struct Behind {
     /// The cell whose turn has to end.
     writer: CellId,
-    awaiting: Awaiting,
+    pub awaiting: Awaiting,
     read: Read,
     rows: Rows,
 }
@@ -131,6 +131,10 @@ impl Core {
             let turn = self.cells.get_mut(&waiting).and_then(|cell| cell.turn.as_mut());
             let Some(behind) = turn.and_then(|turn| turn.behind.take()) else { continue };
             let Behind { awaiting, read, rows, .. } = *behind;
+            if !self.is_still_deployed(awaiting) {
+                self.end_undeployed(now, waiting, awaiting);
+                continue;
+            }
             // One of them goes out with the row, and the others wait for that one.
             match self.writer_before(waiting, &rows) {
                 Some(next) if !self.waits_for(next, waiting) => {

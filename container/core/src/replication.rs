@@ -33,7 +33,7 @@ impl Core {
         let Some(link) = self.links.get_mut(peer) else { return };
         link.on_up();
         self.note_link(now, peer, true);
-        self.tell_units();
+        self.tell_units_to(peer);
         self.hurry_words(now);
         self.ask_to_join();
     }
@@ -89,6 +89,8 @@ impl Core {
         }
         link.on_heard();
         if new {
+            // What was to be told the run before is forgotten with it.
+            self.tell_units_to(peer);
             self.tell_member(MemberInput::LinkUp(frame.from.clone()));
             self.ask_to_join();
         }
@@ -267,13 +269,15 @@ impl Core {
         }
     }
 
-    /// After effects were let out that a joiner does not hold yet: it is not proposed before it
-    /// does. From the proposal on the gate waits for it.
+    /// After effects were let out that a joiner does not hold yet, or a service was activated that
+    /// it has not compiled: it is not proposed before it has. From the proposal on the gate waits
+    /// for it, and so do activations.
     pub(crate) fn note_joiners_behind(&mut self) {
         let (last, held) = (self.gate.last_commit(), self.gate.held());
         let behind = self.links.values().filter(|link| {
-            let joins = link.run.as_ref().is_some_and(|run| !self.view.contains(run));
-            joins && link.mode == Mode::Live && link.held(last) < held
+            let joiner = link.run.as_ref().filter(|run| !self.view.contains(run));
+            let is_ready = |run: &RunId| link.held(last) >= held && self.has_units(run);
+            link.mode == Mode::Live && joiner.is_some_and(|run| !is_ready(run))
         });
         for run in behind.filter_map(|link| link.run.clone()).collect::<Vec<_>>() {
             self.tell_member(MemberInput::JoinerBehind(run));
@@ -397,7 +401,8 @@ impl Core {
                 (frame.asked, frame.answered) = self.changes.take_words(&link.peer);
                 frame.usage = self.usage.sums.take_words(&link.peer);
                 frame.words = self.words.take(&link.peer);
-                let mut more = self.words.listeners().chain(self.usage.sums.listeners());
+                let more = self.words.listeners().chain(self.usage.sums.listeners());
+                let mut more = more.chain(self.changes.listeners());
                 if more.any(|peer| *peer == link.peer) {
                     link.speak();
                 }

@@ -6,7 +6,6 @@ use crate::io::Output;
 use crate::management::{
     ActivitySnapshot, CellSnapshot, EntitySnapshot, Notice, PeerStatus, ServiceStatus, Status,
 };
-use crate::units::UNDEPLOYED;
 use resilee_sbb::{Descriptor, Timestamp};
 use std::collections::BTreeMap;
 
@@ -39,10 +38,6 @@ impl Core {
             tracers: self.tracers.statuses(),
             peer_alarms: self.alarms.of_peers(),
         }
-    }
-
-    fn deployed(&self) -> impl Iterator<Item = &Descriptor> {
-        self.services.iter().filter(|service| service.name != UNDEPLOYED)
     }
 
     fn peer_statuses(&self) -> Vec<PeerStatus> {

@@ -17,6 +17,7 @@
 use crate::cell::Cell;
 use crate::commit::{Part, Suspended};
 use crate::core::Core;
+use crate::deployed::place_of;
 use crate::event_router::{Audience, Routing, Turn};
 use crate::timers::Due;
 use resilee_membership::PlantedFault;
@@ -158,7 +159,7 @@ impl Suspended {
     }
 
     fn into_routing(self, services: &[Descriptor]) -> (Routing, Vec<Event>, bool) {
-        let index = |name: &String| services.iter().position(|service| service.name == name);
+        let index = |name: &String| place_of(services, name);
         let routing = Routing {
             delivered: self.delivered,
             selected: self.selected.iter().filter_map(index).collect(),

@@ -27,6 +27,7 @@ use crate::core::Core;
 use crate::frame::{AnsweredChange, AskedChange};
 use crate::housekeeping::{RemovalStage, Removals};
 use crate::io::Output;
+use crate::link::FRAME_BYTES_MAX;
 use crate::management::{Changed, Removal, TableChange};
 use resilee_membership::{NodeName, RunId};
 use resilee_sbb::{CohortId, Timestamp, decode, encode};
@@ -98,10 +99,16 @@ impl Waiting {
 }
 
 impl Changes {
-    /// What is to be told to a node with the next frame.
+    /// What is to be told to a node with the next frame: as much as fits into one.
     pub fn take_words(&mut self, peer: &NodeName) -> (Vec<AskedChange>, Vec<AnsweredChange>) {
-        let words = self.words.remove(peer).unwrap_or_default();
-        (words.asked, words.answered)
+        let Some(words) = self.words.get_mut(peer) else { return Default::default() };
+        let mut size = 0;
+        let asked = fitting(&mut words.asked, &mut size, |asked| asked.change.len());
+        let answered = fitting(&mut words.answered, &mut size, |it| it.changed.len());
+        if words.asked.is_empty() && words.answered.is_empty() {
+            self.words.remove(peer);
+        }
+        (asked, answered)
     }
 
     /// Nodes that are to be told something.
@@ -418,4 +425,15 @@ impl Core {
             words.answered.push(AnsweredChange { token, changed });
         }
     }
+}
+
+/// As many words, from the first one on, as a frame has room for.
+fn fitting<T>(words: &mut Vec<T>, size: &mut usize, bytes: impl Fn(&T) -> usize) -> Vec<T> {
+    let fits = |word: &&T| {
+        let fits = *size < FRAME_BYTES_MAX;
+        *size += bytes(word);
+        fits
+    };
+    let count = words.iter().take_while(fits).count();
+    words.drain(..count).collect()
 }

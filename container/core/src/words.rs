@@ -232,7 +232,7 @@ impl Core {
     fn take_word_to_no_root(&mut self, now: Timestamp, word: Word) {
         match word.say {
             // What is posted waits until it is deployed.
-            Say::Post { opens: Some(_), .. } if !self.is_deployed(&word.root.service) => {
+            Say::Post { opens: Some(_), .. } if !self.may_have_roots(&word.root.service) => {
                 let text = "calls name its root entities, and it is not deployed here: deploy it";
                 self.raise_alarm(now, Severity::Major, &word.root.service, text);
             }
@@ -254,8 +254,8 @@ impl Core {
         }
     }
 
-    fn is_deployed(&self, service: &str) -> bool {
-        service == CLUSTER_NAMES || self.services.iter().any(|known| known.name == service)
+    fn may_have_roots(&self, service: &str) -> bool {
+        service == CLUSTER_NAMES || self.is_deployed(service)
     }
 
     /// A cell says again what is not answered yet.

@@ -104,6 +104,12 @@ impl Tables {
         }
     }
 
+    /// A profile table is not one any more: its indexes go, and its rows stay, for whoever declares
+    /// it again.
+    pub fn undeclare(&mut self, table: &str) {
+        self.profiles.remove_mut(table);
+    }
+
     /// The declared profile tables in the order of their names.
     pub fn profile_tables(&self) -> impl Iterator<Item = &ProfileTable> {
         self.profiles.values().map(|declared| &declared.table)

@@ -16,6 +16,7 @@ use resilee_membership::{
 use resilee_sbb::{CellId, CohortId, Deliver, LinkedSbb, Tables, Timestamp, decode};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Range;
 use std::time::Duration;
 
 /// A node, alive or dead, with its disk.
@@ -59,6 +60,8 @@ pub struct Pair {
     seat: Seat,
     /// It hears nothing and says nothing.
     pub seat_away: bool,
+    /// Nodes that do not hear it, while it hears them.
+    pub deaf_to_seat: [bool; 2],
     on_its_way: VecDeque<(usize, Input)>,
     linked: bool,
     /// What is deployed by nodes that are started from now on, and what ever was.
@@ -75,6 +78,8 @@ pub struct Pair {
     /// Nodes that compile nothing for now, and what waits at them.
     pub slow_compilers: [bool; 2],
     uncompiled: Vec<(usize, String, Vec<u8>)>,
+    /// Frames that were sent, if they are kept.
+    pub frames: Option<Vec<Vec<u8>>>,
     /// Calls that clients began.
     calls: BTreeSet<String>,
     /// Why something is there when all calls have ended; `None`: nothing may be.
@@ -128,6 +133,7 @@ impl Pair {
             nodes,
             seat,
             seat_away: false,
+            deaf_to_seat: [false; 2],
             on_its_way,
             linked: false,
             services,
@@ -139,6 +145,7 @@ impl Pair {
             units: BTreeMap::new(),
             slow_compilers: [false; 2],
             uncompiled: Vec::new(),
+            frames: None,
             calls: BTreeSet::new(),
             leaves: None,
         }
@@ -168,6 +175,25 @@ impl Pair {
         self.next_token += 1;
         self.feed(node, Input::Change { token, change });
         token
+    }
+
+    /// The same of several at once; their tokens.
+    pub fn ask_all(&mut self, node: usize, changes: Vec<TableChange>) -> Range<u64> {
+        let first = self.next_token;
+        let local = self.local(node);
+        for change in changes {
+            let token = self.next_token;
+            self.next_token += 1;
+            let core = self.nodes[node].core.as_mut().expect("it lives");
+            core.handle_input(local, Input::Change { token, change });
+        }
+        self.carry_out(node);
+        first..self.next_token
+    }
+
+    /// What became of changes, as far as that is known.
+    pub fn answers(&self, node: usize, tokens: Range<u64>) -> Vec<Option<Changed>> {
+        tokens.map(|token| self.nodes[node].changed.get(&token).cloned()).collect()
     }
 
     /// The same, and all arrives: what became of it, if that is known.
@@ -249,7 +275,8 @@ impl Pair {
         };
         let mut restored = self.nodes[node].restore();
         let units = units_of(&restored).into_iter();
-        let compiled = units.map(|(id, bytes)| (id, *self.units.get(&bytes).expect("a unit")));
+        // What cannot be compiled is compiled again by the core, which says so.
+        let compiled = units.filter_map(|(id, bytes)| Some((id, *self.units.get(&bytes)?)));
         restored.units = compiled.collect();
         let toy = adaptors();
         let configured = self.configured.clone();
@@ -441,6 +468,7 @@ impl Pair {
                 }
                 Output::Frame { bytes, .. } if self.linked => {
                     own.largest_frame = own.largest_frame.max(bytes.len());
+                    self.frames.iter_mut().for_each(|frames| frames.push(bytes.clone()));
                     let peer = name(node).parse().expect("a name");
                     self.on_its_way.push_back((1 - node, Input::Frame { peer, bytes }));
                 }
@@ -518,7 +546,9 @@ impl Pair {
                 SeatOutput::Send { to, control } => {
                     let node = usize::from(to.as_str() == name(1));
                     let (source, bytes) = (seat_address(), seal_control(&key(), &control));
-                    self.on_its_way.push_back((node, Input::Packet { source, bytes }));
+                    if !self.deaf_to_seat[node] {
+                        self.on_its_way.push_back((node, Input::Packet { source, bytes }));
+                    }
                 }
                 SeatOutput::Persist { number, .. } => {
                     self.seat.handle_input(self.now, SeatInput::Persisted(number));

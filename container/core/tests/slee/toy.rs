@@ -17,9 +17,9 @@ use crate::script::{self, Ask, State};
 use resilee_core::{Adaptors, Adoption, Egress, Endpoint, Ingress, ResourceAdaptor, Route, Scope};
 use resilee_membership::Flow;
 use resilee_sbb::{
-    ActivityEnd, ActivityId, Answer, AttributeAlias, Call, ChildRelation, Context, Descriptor,
-    Event, EventPayload, Failure, InitialEvent, LinkedSbb, NameBound, NameTaken, OnRollBack, Sbb,
-    TimerFired, Timestamp, decode,
+    ActivityEnd, ActivityId, Answer, Attribute, AttributeAlias, AttributeKind, Call, ChildRelation,
+    Context, Deployment, Descriptor, Event, EventPayload, Failure, InitialEvent, LinkedSbb,
+    NameBound, NameTaken, OnRollBack, ProfileTable, Sbb, TimerFired, Timestamp, decode,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -68,6 +68,10 @@ pub const SERVICES: [LinkedSbb; 6] = [
     LinkedSbb::of::<Scripted<PATIENT>>(),
 ];
 
+/// Services of deployable units; the second one cannot do without the first.
+pub const WALLET: LinkedSbb = LinkedSbb::of::<Scripted<9>>();
+pub const TILL: LinkedSbb = LinkedSbb::of::<Scripted<10>>();
+
 const ALPHA: usize = 0;
 const BETA: usize = 1;
 const CHOOSER: usize = 2;
@@ -88,7 +92,7 @@ const LOW_ONES: ChildRelation =
 const TICKS: &[&str] = &[Tick::TYPE, Tock::TYPE];
 const NEWS: &[&str] = &[Tick::TYPE, Tock::TYPE, NameBound::TYPE, NameTaken::TYPE];
 
-const SBBS: [Descriptor; 9] = [
+const SBBS: [Descriptor; 11] = [
     Descriptor {
         priority: 10,
         initial_events: &[Begin::TYPE],
@@ -133,7 +137,26 @@ const SBBS: [Descriptor; 9] = [
     Descriptor { events: TICKS, children: &[LOW_ONES], ..Descriptor::named("left") },
     Descriptor { events: &[Tick::TYPE], ..Descriptor::named("right") },
     Descriptor { events: &[Tick::TYPE], ..Descriptor::named("low") },
+    Descriptor {
+        deployment: Deployment { profile_tables: &[&COINS], ..Deployment::ALONE },
+        ..Descriptor::named("wallet")
+    },
+    Descriptor {
+        initial_events: &[Begin::TYPE],
+        events: TICKS,
+        deployment: Deployment { needs: &["wallet"], ..Deployment::ALONE },
+        ..Descriptor::named("till")
+    },
 ];
+
+const COINS: ProfileTable = ProfileTable {
+    name: "coins",
+    about: "what there is",
+    attributes: &[Attribute::new("worth", AttributeKind::Number { min: 1, max: 999 }).unique()],
+    named_by: &[],
+    separator: "",
+    profiles_max: 4,
+};
 
 /// An SBB that does what the test says.
 #[derive(Default, Serialize, Deserialize)]

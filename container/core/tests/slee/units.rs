@@ -8,31 +8,31 @@ use resilee_core::management::{Changed, ServiceState, TableChange, UnitStatus};
 use resilee_core::{UNIT_BYTES_MAX, UNIT_PART_BYTES};
 use resilee_sbb::Tables;
 
-const ALPHA: &[u8] = b"a component with alpha in it";
-const BETA: &[u8] = b"a component with beta in it";
+pub const ALPHA: &[u8] = b"a component with alpha in it";
+pub const BETA: &[u8] = b"a component with beta in it";
 
 /// The id of a unit: not its hash, since only the shell knows of hashes.
-fn id(bytes: &[u8]) -> String {
+pub fn id(bytes: &[u8]) -> String {
     format!("{:0>64x}", bytes.iter().map(|byte| u32::from(*byte)).sum::<u32>())
 }
 
 /// Two nodes, of which none has `alpha` and `beta`: they are in units.
-fn without_them() -> Pair {
+pub fn without_them() -> Pair {
     script::clear();
     let mut pair = Pair::of(&SERVICES[2..], Tables::default());
     pair.units = [(ALPHA.to_vec(), SERVICES[0]), (BETA.to_vec(), SERVICES[1])].into();
     pair
 }
 
-fn part(unit: &str, part: u32, bytes: &[u8]) -> TableChange {
+pub fn part(unit: &str, part: u32, bytes: &[u8]) -> TableChange {
     TableChange::PutUnitPart { unit: unit.to_owned(), part, bytes: bytes.to_vec() }
 }
 
-fn whole(unit: &str, service: &str, bytes: u64) -> TableChange {
+pub fn whole(unit: &str, service: &str, bytes: u64) -> TableChange {
     TableChange::PutUnit { unit: unit.to_owned(), service: service.to_owned(), bytes }
 }
 
-fn upload(pair: &mut Pair, node: usize, service: &str, bytes: &[u8]) -> String {
+pub fn upload(pair: &mut Pair, node: usize, service: &str, bytes: &[u8]) -> String {
     let unit = id(bytes);
     for (number, bytes) in (0..).zip(bytes.chunks(7)) {
         assert_eq!(pair.change(node, part(&unit, number, bytes)), Some(Changed::Done));
@@ -43,27 +43,27 @@ fn upload(pair: &mut Pair, node: usize, service: &str, bytes: &[u8]) -> String {
 }
 
 #[track_caller]
-fn refused(pair: &mut Pair, change: TableChange) -> String {
+pub fn refused(pair: &mut Pair, change: TableChange) -> String {
     match pair.change(0, change) {
         Some(Changed::Refused(reason)) => reason,
         other => panic!("not refused: {other:?}"),
     }
 }
 
-fn activate(service: &str) -> TableChange {
+pub fn activate(service: &str) -> TableChange {
     TableChange::Services { activate: vec![service.to_owned()], deactivate: Vec::new() }
 }
 
-fn remove(unit: &str) -> TableChange {
+pub fn remove(unit: &str) -> TableChange {
     TableChange::RemoveUnit { unit: unit.to_owned() }
 }
 
-fn unit(pair: &Pair, node: usize, id: &str) -> UnitStatus {
+pub fn unit(pair: &Pair, node: usize, id: &str) -> UnitStatus {
     let units = pair.status(node).units;
     units.into_iter().find(|unit| unit.id == id).expect("a unit")
 }
 
-fn has(pair: &Pair, node: usize, service: &str) -> bool {
+pub fn has(pair: &Pair, node: usize, service: &str) -> bool {
     pair.status(node).services.iter().any(|it| it.name == service)
 }
 

@@ -1,0 +1,55 @@
+//! Which nodes have compiled which units: a service is activated once all members have, and nobody
+//! is to be a member before.
+
+use crate::core::Core;
+use crate::frame::Extra;
+use crate::unit_rows::UNITS_MAX;
+use resilee_membership::{NodeName, RunId};
+
+impl Core {
+    /// Tells the other nodes what is compiled here.
+    pub(crate) fn tell_units(&mut self) {
+        let peers: Vec<_> = self.links.keys().cloned().collect();
+        peers.iter().for_each(|peer| self.tell_units_to(peer));
+    }
+
+    /// Tells one of them. Where there never was a unit, nothing is said; where there were some,
+    /// that there are none, since the word that the last one went may be lost.
+    pub(crate) fn tell_units_to(&mut self, peer: &NodeName) {
+        let units: Vec<_> = self.units.deployed().map(|(id, _)| id.clone()).collect();
+        self.units.told |= !units.is_empty();
+        if let Some(link) = self.links.get_mut(peer).filter(|_| self.units.told) {
+            link.say(Extra::Units(units));
+        }
+    }
+
+    /// Another node has compiled these.
+    pub(crate) fn on_units_told(&mut self, from: &RunId, units: Vec<String>) {
+        let units = units.into_iter().take(UNITS_MAX).collect();
+        self.units.at_peers.retain(|run, _| run.node != from.node);
+        self.units.at_peers.insert(from.clone(), units);
+    }
+
+    /// True if another run has compiled all that calls depend on.
+    pub(crate) fn has_units(&self, run: &RunId) -> bool {
+        let there = self.units.at_peers.get(run);
+        let has = |id: &str| there.is_some_and(|units| units.contains(id));
+        self.unit_rows().all(|(id, row)| has(id) || !self.needs_unit(&row))
+    }
+
+    /// Why the service of a unit cannot be activated yet, if it is one: a member has not compiled
+    /// it, or who is about to be one.
+    pub(crate) fn lacks_unit(&self, service: &str) -> Option<String> {
+        let (id, _) = self.units.deployed().find(|(_, name)| *name == service)?;
+        let lacks = |run: &&RunId| {
+            let there = self.units.at_peers.get(run);
+            **run != self.config.me && !there.is_some_and(|units| units.contains(id))
+        };
+        let next = self.proposing.iter().flat_map(|view| &view.members);
+        let run = self.view.members.iter().chain(next).find(lacks)?;
+        Some(format!(
+            "{} has not compiled {service} yet: try again in a moment, or look at its alarms",
+            run.node
+        ))
+    }
+}

@@ -1,0 +1,243 @@
+//! Uploaded deployable units as rows of shared tables: which uploads are taken, and what may be
+//! removed. What becomes of them is in `units.rs`.
+//!
+//! | an operator wants         | and                          | what happens                     |
+//! |---------------------------|------------------------------|----------------------------------|
+//! | a unit's first part there |                              | it is; unfinished uploads go     |
+//! | a further part there      | the first one is             | it is                            |
+//! |                           | the first one is not         | refused: so there is at most one |
+//! |                           |                              | unfinished upload                |
+//! | a unit there              | all its parts are            | it is                            |
+//! | a unit removed            | its service is active, has   | refused                          |
+//! |                           | entities or is to have some, |                                  |
+//! |                           | or another one needs it      |                                  |
+//! |                           | it serves nothing            | its rows go, those of its parts, |
+//! |                           |                              | too                              |
+
+use crate::cell::Cell;
+use crate::commit::RowChange;
+use crate::core::Core;
+use crate::store::Restored;
+use resilee_sbb::{Tables, Timestamp, decode, encode};
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+use std::collections::BTreeMap;
+
+/// Units by their id.
+pub(crate) const UNITS: &str = "slee.units";
+/// Their parts, by id and number.
+pub(crate) const PARTS: &str = "slee.unit-parts";
+/// Units of a cluster.
+pub const UNITS_MAX: usize = 64;
+/// Bytes of a unit.
+pub const UNIT_BYTES_MAX: usize = 16 << 20;
+/// Bytes of all units of a cluster; each node has them in memory.
+pub const UNITS_BYTES_MAX: u64 = 64 << 20;
+/// Bytes of each of its parts but the last one, which has no more: it goes into one frame.
+pub const UNIT_PART_BYTES: usize = 64 << 10;
+/// Characters of a unit's id: a hash of 32 bytes in hexadecimal digits.
+const ID_CHARS: usize = 64;
+/// A unit whose parts are all there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Row {
+    pub service: String,
+    pub bytes: u64,
+    pub put_at: Timestamp,
+}
+
+/// Units that a store holds, by their ids: a node compiles them before it starts, and gives them
+/// back in [`Restored::units`].
+pub fn units_of(restored: &Restored) -> BTreeMap<String, Vec<u8>> {
+    let mut tables = Tables::default();
+    for (key, row) in &restored.tables {
+        if let Some((table, key)) = RowChange::from_store_key(key)
+            && [UNITS, PARTS].contains(&table.as_str())
+        {
+            tables.put(&table, &key, row.clone());
+        }
+    }
+    let whole = tables.rows(UNITS).filter_map(|(id, row)| {
+        let row: Row = decode(row).ok()?;
+        Some((id.to_owned(), assembled(&tables, id, &row)?))
+    });
+    whole.collect()
+}
+
+/// The bytes of a unit, once all its parts are there.
+pub(crate) fn assembled(tables: &Tables, id: &str, row: &Row) -> Option<Vec<u8>> {
+    let parts = tables.rows_from(PARTS, id).take_while(|(key, _)| key.starts_with(id));
+    let bytes: Vec<u8> = parts.flat_map(|(_, part)| part.iter().copied()).collect();
+    (bytes.len() as u64 == row.bytes).then_some(bytes)
+}
+
+fn part_key(id: &str, part: u32) -> String {
+    format!("{id}/{part:06}")
+}
+
+fn put(table: &str, key: String, row: Vec<u8>) -> RowChange {
+    RowChange { table: table.to_owned(), key, row: Some(ByteBuf::from(row)) }
+}
+
+fn removed(table: &str, key: &str) -> RowChange {
+    RowChange { table: table.to_owned(), key: key.to_owned(), row: None }
+}
+
+fn check_id(id: &str) -> Result<(), String> {
+    let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    match id.len() == ID_CHARS && id.bytes().all(is_digit) {
+        true => Ok(()),
+        false => {
+            Err(format!("{id:?} is no id of a unit: it is a hash of {ID_CHARS} hexadecimal digits"))
+        }
+    }
+}
+
+impl Core {
+    /// The rows after which a part of a unit is there.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn unit_part_put(
+        &self,
+        id: &str,
+        part: u32,
+        bytes: &[u8],
+    ) -> Result<Vec<RowChange>, String> {
+        check_id(id)?;
+        let (size, number) = (bytes.len(), part as usize);
+        if size == 0 || size > UNIT_PART_BYTES {
+            return Err(format!("a part of {size} bytes: it has 1 to {UNIT_PART_BYTES}"));
+        }
+        if number * UNIT_PART_BYTES + size > UNIT_BYTES_MAX {
+            return Err(format!("a unit has {UNIT_BYTES_MAX} bytes at most"));
+        }
+        if self.tables.get(UNITS, id).is_some() {
+            return Ok(Vec::new());
+        }
+        let begins = number == 0;
+        if !begins && self.tables.get(PARTS, &part_key(id, 0)).is_none() {
+            return Err("the first part of the unit is not here, somebody else may have uploaded \
+                        another one meanwhile: upload it again, from the first part on"
+                .to_owned());
+        }
+        let others = self.parts_of(id).filter(|(key, _)| !begins && *key != part_key(id, part));
+        let others: u64 = others.map(|(_, part)| part.len() as u64).sum();
+        self.check_room(others + size as u64)?;
+        let is_left = |key: &&str| {
+            let unit = key.split('/').next().unwrap_or_default();
+            begins && self.tables.get(UNITS, unit).is_none()
+        };
+        let left = self.tables.rows(PARTS).map(|(key, _)| key).filter(is_left);
+        let mut rows: Vec<_> = left.map(|key| removed(PARTS, key)).collect();
+        rows.push(put(PARTS, part_key(id, part), bytes.to_vec()));
+        Ok(rows)
+    }
+
+    /// The rows after which a unit is there, whose parts are.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what to do.
+    pub(crate) fn unit_put(
+        &self,
+        now: Timestamp,
+        id: &str,
+        service: &str,
+        bytes: u64,
+    ) -> Result<Vec<RowChange>, String> {
+        check_id(id)?;
+        if self.tables.get(UNITS, id).is_some() {
+            return Ok(Vec::new());
+        }
+        if service.is_empty() {
+            return Err("its service has no name: give it one".to_owned());
+        }
+        let row = Row { service: service.to_owned(), bytes, put_at: now };
+        if assembled(&self.tables, id, &row).is_none() {
+            return Err(format!(
+                "not all parts of {service} are here, somebody else may have uploaded a unit \
+                 meanwhile: upload it again"
+            ));
+        }
+        if self.tables.len(UNITS) >= UNITS_MAX {
+            return Err(format!("there are {UNITS_MAX} units: remove one that serves nothing"));
+        }
+        self.check_room(bytes)?;
+        if self.is_deployed(service) || self.unit_rows().any(|(_, row)| row.service == service) {
+            return Err(format!(
+                "a service {service} is deployed: give yours another version, or remove that one"
+            ));
+        }
+        Ok(vec![put(UNITS, id.to_owned(), encode(&row).expect("plain data can be encoded"))])
+    }
+
+    /// The rows after which a unit is not there any more.
+    ///
+    /// # Errors
+    /// One that is needed.
+    pub(crate) fn unit_removed(&self, id: &str) -> Result<Vec<RowChange>, String> {
+        let Some((_, row)) = self.unit_rows().find(|(known, _)| *known == id) else {
+            return Err(format!("there is no unit {id:?}: it was removed, or never was"));
+        };
+        if self.needs_unit(&row) {
+            let service = &row.service;
+            return Err(format!(
+                "{service} is active or has entities: deactivate it, and wait until its calls \
+                 are over"
+            ));
+        }
+        if let Some(other) = self.service_that_needs(&row.service) {
+            let service = &row.service;
+            return Err(format!("{other} needs {service}: remove {other} before"));
+        }
+        let parts = self.parts_of(id).map(|(key, _)| removed(PARTS, key));
+        Ok(std::iter::once(removed(UNITS, id)).chain(parts).collect())
+    }
+
+    pub(crate) fn unit_rows(&self) -> impl Iterator<Item = (&str, Row)> {
+        let rows = self.tables.rows(UNITS);
+        rows.filter_map(|(id, row)| Some((id, decode(row).ok()?)))
+    }
+
+    /// The parts of a unit that are there.
+    fn parts_of<'a>(&'a self, id: &'a str) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+        self.tables.rows_from(PARTS, id).take_while(move |(key, _)| key.starts_with(id))
+    }
+
+    /// That units may have so many bytes more.
+    fn check_room(&self, bytes: u64) -> Result<(), String> {
+        let all: u64 = self.unit_rows().map(|(_, row)| row.bytes).sum();
+        match all.saturating_add(bytes) <= UNITS_BYTES_MAX {
+            true => Ok(()),
+            false => Err(format!(
+                "with it units would have more than {UNITS_BYTES_MAX} bytes: remove one that \
+                 serves nothing"
+            )),
+        }
+    }
+
+    /// Another service that needs this one, which is deployed here. One that could not be deployed
+    /// may be removed, to be uploaded anew.
+    fn service_that_needs(&self, service: &str) -> Option<&'static str> {
+        let others = self.deployed().copied().chain(self.units.waiting());
+        let mut needing = others.filter(|it| it.deployment.needs.contains(&service));
+        needing.find(|it| it.name != service && self.is_deployed(service)).map(|it| it.name)
+    }
+
+    /// True if calls depend on it, now or the next ones.
+    pub(crate) fn needs_unit(&self, row: &Row) -> bool {
+        let service = row.service.as_str();
+        self.is_wanted_active(service)
+            || self.is_under_way(service)
+            || self.cells.values().any(|cell| cell.depends_on(service))
+    }
+}
+
+impl Cell {
+    /// True if it has entities of a service, or one of its activities has a root entity of it in
+    /// another cell, or is to have one.
+    fn depends_on(&self, service: &str) -> bool {
+        self.entities.values().any(|entity| entity.service == service)
+            || self.roots_to_come(service) > 0
+            || self.ties.values().any(|tie| tie.root.service == service)
+    }
+}

@@ -1,0 +1,131 @@
+//! Units that are removed while something of them is under way: where that is, somebody else may
+//! have decided it.
+
+use crate::pair::Pair;
+use crate::script;
+use crate::toy::SERVICES;
+use crate::units::{ALPHA, BETA, refused, remove, upload, without_them};
+use crate::upgrades::want;
+use resilee_core::Input;
+use resilee_core::management::Changed;
+use resilee_sbb::{Deliver, Tables};
+
+fn is_of(deliver: &Deliver, service: &str) -> bool {
+    deliver.service == service
+}
+
+/// The services of the entities that a node has.
+fn entities(pair: &Pair, node: usize) -> Vec<String> {
+    let cells = pair.nodes[node].core.as_ref().expect("it lives").cells(usize::MAX);
+    cells.into_iter().flat_map(|cell| cell.entities).map(|entity| entity.service).collect()
+}
+
+/// The handler of the last delivery that nobody answered returns.
+fn answer(pair: &mut Pair, node: usize) {
+    let deliver = pair.nodes[node].delivered.last().cloned().expect("a delivery");
+    let service = SERVICES.iter().find(|it| it.descriptor().name == deliver.service);
+    let outcome = service.expect("a service").invoke(&deliver);
+    pair.feed(node, Input::Outcome { delivery: deliver.id, outcome });
+    pair.settle();
+}
+
+fn has_alarm(pair: &Pair, node: usize) -> bool {
+    let part = "alpha was removed meanwhile";
+    pair.status(node).alarms.iter().any(|alarm| alarm.text.contains(part))
+}
+
+/// Who owns the tables cannot see the delivery. Then it dies, or who has the call.
+#[test]
+fn what_a_delivery_did_is_not_kept_if_its_unit_was_removed_meanwhile() {
+    for survivor_has_it in [true, false] {
+        let mut pair = without_them().whole();
+        let alpha = upload(&mut pair, 0, "alpha", ALPHA);
+        want(&mut pair, &["alpha"], &[]);
+        let (owner, other) = (pair.tables_owner(), 1 - pair.tables_owner());
+        pair.hangs = |deliver| is_of(deliver, "alpha");
+        pair.say(other, "c1 start; fire begin 1 out");
+        want(&mut pair, &[], &["alpha"]);
+        assert_eq!(pair.change(0, remove(&alpha)), Some(Changed::Done));
+        upload(&mut pair, 0, "beta", BETA);
+        answer(&mut pair, other);
+        assert_eq!((entities(&pair, 0), entities(&pair, 1)), (vec![], vec![]));
+        assert!(has_alarm(&pair, other));
+        want(&mut pair, &["beta"], &[]);
+        let (dies, lives) = if survivor_has_it { (owner, other) } else { (other, owner) };
+        pair.kill(dies);
+        pair.until_member_of(lives, 1);
+        pair.say(lives, "c1 fire begin 1 on");
+        assert_eq!(entities(&pair, lives), ["beta"]);
+    }
+}
+
+#[test]
+fn a_unit_is_not_removed_while_a_delivery_is_out() {
+    let mut pair = without_them().whole();
+    let alpha = upload(&mut pair, 0, "alpha", ALPHA);
+    want(&mut pair, &["alpha"], &[]);
+    let owner = pair.tables_owner();
+    pair.hangs = |deliver| is_of(deliver, "alpha");
+    pair.say(owner, "c1 start; fire begin 1 out");
+    want(&mut pair, &[], &["alpha"]);
+    let reason = refused(&mut pair, remove(&alpha));
+    assert!(reason.starts_with("alpha is active or has entities"), "{reason}");
+    answer(&mut pair, owner);
+    assert_eq!(entities(&pair, owner), ["alpha"]);
+}
+
+/// The turn goes on with another service, and nothing of it is committed yet.
+#[test]
+fn an_entity_of_a_turn_that_runs_goes_with_its_unit() {
+    script::clear();
+    let mut pair = Pair::of(&SERVICES[1..], Tables::default());
+    pair.units = [(ALPHA.to_vec(), SERVICES[0])].into();
+    let mut pair = pair.whole();
+    let alpha = upload(&mut pair, 0, "alpha", ALPHA);
+    want(&mut pair, &["alpha"], &[]);
+    let other = 1 - pair.tables_owner();
+    pair.hangs = |deliver| is_of(deliver, "beta");
+    pair.say(other, "c1 start; fire begin 1 out");
+    want(&mut pair, &[], &["alpha"]);
+    assert_eq!(pair.change(0, remove(&alpha)), Some(Changed::Done));
+    answer(&mut pair, other);
+    assert_eq!(
+        (entities(&pair, 0), entities(&pair, 1)),
+        (vec!["beta".into()], vec!["beta".into()])
+    );
+    pair.kill(other);
+    pair.until_member_of(1 - other, 1);
+    assert_eq!(entities(&pair, 1 - other), ["beta"]);
+}
+
+/// What is answered as a failure is not tried again for nobody.
+#[test]
+fn a_delivery_that_fails_after_its_unit_was_removed_is_given_up() {
+    let mut pair = without_them().whole();
+    let alpha = upload(&mut pair, 0, "alpha", ALPHA);
+    want(&mut pair, &["alpha"], &[]);
+    let other = 1 - pair.tables_owner();
+    pair.hangs = |deliver| is_of(deliver, "alpha");
+    pair.say(other, "c1 start; fire begin 1 fails");
+    want(&mut pair, &[], &["alpha"]);
+    assert_eq!(pair.change(0, remove(&alpha)), Some(Changed::Done));
+    script::on("alpha", "fails", |_, _| script::fail());
+    answer(&mut pair, other);
+    assert!(has_alarm(&pair, other));
+    pair.say(other, "c1 fire keep 1 on");
+    assert_eq!(entities(&pair, other), ["keeper"]);
+}
+
+/// Names of services that were removed are names of none.
+#[test]
+fn a_service_without_a_name_is_none() {
+    let mut pair = without_them().whole();
+    let alpha = upload(&mut pair, 0, "alpha", ALPHA);
+    assert_eq!(pair.change(0, remove(&alpha)), Some(Changed::Done));
+    let reason = refused(&mut pair, crate::units::activate(""));
+    assert!(reason.contains("has no service or unit \"\" deployed: deployed are c"), "{reason}");
+    let named = crate::units::part(&alpha, 0, ALPHA);
+    assert_eq!(pair.change(0, named), Some(Changed::Done));
+    let reason = refused(&mut pair, crate::units::whole(&alpha, "", ALPHA.len() as u64));
+    assert_eq!(reason, "its service has no name: give it one");
+}

@@ -1,0 +1,111 @@
+//! Services that are activated while a node joins, and what nodes tell each other of units.
+
+use crate::pair::Pair;
+use crate::script::take_trace;
+use crate::units::{ALPHA, activate, refused, remove, upload, without_them};
+use crate::upgrades::want;
+use resilee_core::management::Changed;
+
+/// Node 0 alone, with a unit that serves nothing.
+fn alone() -> Pair {
+    let mut pair = without_them().whole();
+    pair.kill(1);
+    pair.until_member(0);
+    pair.pass_ms(1_000);
+    upload(&mut pair, 0, "alpha", ALPHA);
+    pair.slow_compilers = [false, true];
+    pair
+}
+
+/// The vote on it takes long: the one who asks for it is slow to store its own.
+#[test]
+fn a_service_is_not_activated_while_a_view_is_voted_on_with_a_node_that_has_not_compiled_it() {
+    let mut pair = alone();
+    pair.start(1);
+    let is_proposing = |pair: &Pair| {
+        let core = pair.nodes[0].core.as_ref().expect("it lives");
+        core.proposing().is_some()
+    };
+    for _ in 0..5_000 {
+        pair.nodes[0].slow_disk = is_proposing(&pair);
+        if pair.nodes[0].slow_disk {
+            break;
+        }
+        pair.nodes[0].slow_disk = true;
+        pair.pass_ms(1);
+        if !is_proposing(&pair) {
+            pair.flush(0);
+            pair.settle();
+        }
+    }
+    assert!(is_proposing(&pair) && pair.view(0).members.len() == 1);
+    let reason = refused(&mut pair, activate("alpha"));
+    assert!(reason.starts_with("server2 has not compiled alpha yet"), "{reason}");
+    pair.nodes[0].slow_disk = false;
+    pair.flush(0);
+    pair.until_whole();
+}
+
+/// It was ready, and no view with it could be asked for yet.
+#[test]
+fn a_joiner_that_has_not_compiled_what_is_activated_meanwhile_is_no_member_before() {
+    let mut pair = alone();
+    pair.deaf_to_seat[1] = true;
+    pair.start(1);
+    pair.pass_ms(2_000);
+    assert_eq!(pair.view(0).members.len(), 1);
+    // It has what was committed before the store of node 0 has: it is never behind.
+    pair.nodes[0].slow_disk = true;
+    assert_eq!(pair.change(0, activate("alpha")), None);
+    pair.nodes[0].slow_disk = false;
+    pair.flush(0);
+    pair.settle();
+    pair.deaf_to_seat[1] = false;
+    pair.pass_ms(3_000);
+    assert!(!pair.status(1).member);
+    pair.say(0, "c1 start; fire begin 1 alone");
+    pair.slow_compilers = [false; 2];
+    pair.compile();
+    pair.until_whole();
+    pair.kill(0);
+    pair.until_member_of(1, 1);
+    take_trace();
+    pair.say(1, "c1 fire tick 1 after");
+    assert_eq!(take_trace(), ["alpha1 after"]);
+}
+
+/// What was said before the first word of the other run is forgotten with the run before.
+#[test]
+fn a_node_is_told_again_what_is_compiled_when_its_next_run_speaks() {
+    let mut pair = without_them().whole();
+    upload(&mut pair, 0, "alpha", ALPHA);
+    for node in [1, 0] {
+        pair.kill(node);
+        pair.pass_ms(1_000);
+        pair.nodes[node].slow_disk = true;
+        pair.start(node);
+        pair.pass_ms(100);
+        pair.nodes[node].slow_disk = false;
+        pair.flush(node);
+        pair.until_whole();
+    }
+    want(&mut pair, &["alpha"], &[]);
+}
+
+#[test]
+fn nodes_say_nothing_of_units_where_there_never_was_one() {
+    let mut pair = without_them();
+    pair.frames = Some(Vec::new());
+    let mut pair = pair.whole();
+    pair.kill(1);
+    pair.pass_ms(1_000);
+    pair.start(1);
+    pair.until_whole();
+    let speaks = |frame: &Vec<u8>| frame.windows(5).any(|bytes| bytes == b"Units");
+    assert!(!pair.frames.iter().flatten().any(speaks));
+    let alpha = upload(&mut pair, 0, "alpha", ALPHA);
+    assert!(pair.frames.iter().flatten().any(speaks));
+    pair.frames = Some(Vec::new());
+    assert_eq!(pair.change(0, remove(&alpha)), Some(Changed::Done));
+    assert!(pair.frames.iter().flatten().any(speaks), "that there are none any more");
+}
