@@ -74,6 +74,22 @@ impl Core {
         }
     }
 
+    /// At the end of a turn: a handler of the cell's root entity hung, and all who were tied to it
+    /// know. What an adaptor still has here goes on; who names the root gets another cell.
+    pub(crate) fn free_hung_root(&mut self, id: CellId) {
+        let Some(cell) = self.cells.get_mut(&id) else { return };
+        let Some(turn) = cell.turn.as_mut() else { return };
+        let quarantined = &cell.head.quarantined;
+        let is_hung = |root: &mut Box<RootName>| {
+            quarantined.contains(&root.service) && cell.ties.values().all(|tie| tie.far.is_none())
+        };
+        let Some(root) = cell.head.root.take_if(is_hung) else { return };
+        turn.touched.insert(Part::Head);
+        if self.words.roots.get(&*root) == Some(&id) {
+            self.words.roots.remove(&*root);
+        }
+    }
+
     fn refuse_mirror(&mut self, now: Timestamp, root: &RootName, full: &str) {
         self.count_drop("activity beyond those of one root entity");
         let name: String = root.name.chars().take(64).collect();

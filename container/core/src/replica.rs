@@ -97,12 +97,18 @@ impl Core {
         id: CellId,
         changes: &[Change],
     ) -> Result<(), CodecError> {
+        let before = self.cells.get_mut(&id).and_then(|cell| cell.head.root.clone());
         apply(&mut self.cells, id, changes)?;
         if let Some(cell) = self.cells.get_mut(&id) {
             cell.changed_at = self.clock.now();
             self.index.insert(cell.head.cell_key(), id);
-            if let Some(root) = &cell.head.root {
-                self.words.roots.insert(RootName::clone(root), id);
+            match (&cell.head.root, before) {
+                (Some(root), _) => drop(self.words.roots.insert(RootName::clone(root), id)),
+                // A handler of it hung.
+                (None, Some(root)) if self.words.roots.get(&*root) == Some(&id) => {
+                    self.words.roots.remove(&*root);
+                }
+                (None, _) => {}
             }
         }
         self.note_services_of(id, changes);

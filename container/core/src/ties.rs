@@ -18,6 +18,8 @@
 //! |-----------------------------------|---------------------------------------------------------|
 //! | the first post of a tie           | the mirror begins, and the root entity, if it is new    |
 //! | the same, after a handler hung    | is not heard: it is said again, to the next root cell   |
+//! | all ties are over, and a handler  | the cell is no root cell any more: its name is free,    |
+//! | hung                              | whatever activities an adaptor still has in it          |
 //! | a further post                    | is routed on the mirror, once, in order                 |
 //! | a command, an event on the mirror | is posted to the activity's cell                        |
 //! | nothing is attached to the mirror | the mirror is over, and its tie, once all is heard      |

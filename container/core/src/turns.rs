@@ -170,6 +170,7 @@ impl Core {
                         self.end_idle_null_activities(id);
                     }
                     self.settle_ties(now, id);
+                    self.free_hung_root(id);
                     return self.end_turn(now, id);
                 }
                 continue;

@@ -4,7 +4,7 @@ use crate::container::Container;
 use crate::pair::Pair;
 use crate::script::{self, fail, hangs, note, on, selects, take_trace};
 use crate::takeover::Story;
-use crate::toy::word;
+use crate::toy::{Begin, word};
 use resilee_core::Input;
 use resilee_sbb::{Deliver, InitialEvent, Task, TimerId};
 use std::time::Duration;
@@ -437,6 +437,36 @@ fn the_other_services_go_on_when_a_handler_hangs_whose_service_has_suspended_an_
     assert!(container.has_alarm("which goes on without alpha"));
     container.trace();
     assert_eq!(container.tick("news"), ["beta2 news"]);
+}
+
+/// An activity of an adaptor in the cell of a root that hung does not keep its name.
+#[test]
+fn calls_get_a_fresh_root_though_an_activity_lives_on_where_one_hung() {
+    for dies in [false, true] {
+        script::clear();
+        let mut pair = Pair::up();
+        pair.hangs = script::does_hang;
+        selects("chooser", |_, _| Ok(InitialEvent::by().custom_name("all")));
+        on("chooser", "one", |_, cx| {
+            let letter = cx.start_activity("post", &"a letter".to_owned())?;
+            cx.fire(letter, &Begin { word: "kept".to_owned() })
+        });
+        hangs("chooser", "hang");
+        let (owner, caller) = (pair.tables_owner(), 1 - pair.tables_owner());
+        pair.say(caller, "c1 start; fire choose 1 one");
+        pair.pass_ms(1_000);
+        pair.say(caller, "c1 fire tick 1 hang");
+        pair.pass_ms(12_000);
+        assert_eq!(pair.nodes[owner].hanging, 1);
+        if dies {
+            pair.kill(owner);
+            pair.until_member_of(caller, 1);
+        }
+        take_trace();
+        pair.say(caller, "c2 start; fire choose 1 two");
+        pair.pass_ms(1_000);
+        assert_eq!(take_trace().last().map(String::as_str), Some("chooser1 two"));
+    }
 }
 
 /// `docs/event-router.md`: nothing more of the activities that were tied to it; others have a new
