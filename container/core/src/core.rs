@@ -9,6 +9,7 @@ use crate::commits::Writes;
 use crate::conditions::RefusedFrames;
 use crate::config::CoreConfig;
 use crate::deliveries::Out;
+use crate::failures::Failures;
 use crate::frame::Extra;
 use crate::gate::Gate;
 use crate::hand_over::HandOver;
@@ -75,6 +76,7 @@ pub struct Core {
     pub(crate) rows_commit: u64,
     pub(crate) life_cycles: LifeCycles,
     pub(crate) units: Units,
+    pub(crate) failures: Failures,
     /// Records of an earlier run that were not held when it ended.
     pub(crate) unpublished: Vec<(CellId, Record)>,
     /// The cells are those of the own store: this run is no member yet and has joined nobody.
@@ -222,6 +224,7 @@ impl Core {
             counters: services.iter().map(|d| (d.name, ServiceCounters::default())).collect(),
             life_cycles: LifeCycles::new(&services),
             units: Units::of(&mut restored),
+            failures: Failures::default(),
             tables: with_profiles(&tables, &services),
             alarms: Alarms::new(config.limits.alarms_max),
             config,
@@ -452,6 +455,7 @@ impl Core {
         self.tell_member(MemberInput::Timeout);
         self.note_outside(now);
         self.note_load(now);
+        self.tend_failures(now);
         self.forget_refused_frames();
         self.ask_again_to_join();
         if let Some(alarms) = self.alarms.take_news(now) {

@@ -172,7 +172,8 @@ impl Core {
 
     /// A delivery is out no more: the turn of its cell goes on.
     pub(crate) fn end_delivery(&mut self, now: Timestamp, delivery: DeliveryId, outcome: Outcome) {
-        let Some(Out { cell: id, read, .. }) = self.deliveries.remove(&delivery) else { return };
+        let Some(out) = self.deliveries.remove(&delivery) else { return };
+        let Out { cell: id, read, overdue, .. } = out;
         self.timers.set(Due::Delivery(delivery), None);
         let Some(turn) = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut()) else {
             return;
@@ -210,6 +211,10 @@ impl Core {
             Outcome::RolledBack { reason, effects } => {
                 let reason = cut(reason, REASON_BYTES_MAX);
                 self.count_delivery(awaiting.service, false);
+                // It is no fault of its own that it waited for a worker, or for a row.
+                if overdue.is_none() && reason != DEADLOCK {
+                    self.note_failed_delivery(now, id, awaiting);
+                }
                 self.on_rolled_back(now, id, awaiting, &reason, effects);
             }
         }

@@ -79,6 +79,7 @@ impl Core {
     pub(crate) fn undeploy(&mut self, now: Timestamp, name: &str) {
         let Some(place) = place_of(&self.services, name) else { return };
         self.services[place] = Descriptor::named(UNDEPLOYED);
+        self.forget_failures(name);
         self.note_all_life_cycles();
         self.life_cycles.look_again();
         let mine = self.cells.values().filter(|cell| cell.live && cell.has_any_of(name));

@@ -78,6 +78,7 @@ impl Core {
             let text = format!("{handler} in call {id}, which goes on without {service}: {fate}");
             self.raise_alarm(now, Severity::Major, service, &text);
             self.quarantine(now, id, delivery, service);
+            self.note_failure(now, service);
         }
         let deadline_ms = self.config.limits.delivery_deadline_ms;
         let reason = format!("the handler did not return within {deadline_ms} ms");

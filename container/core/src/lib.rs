@@ -38,6 +38,7 @@
 //! | `table_changes.rs` | how an operator's change of shared tables becomes a commit          |
 //! | `profiles.rs`      | what may be written into profile tables, and what is shown          |
 //! | `life_cycles.rs`   | whether the SLEE runs, and which services start entities            |
+//! | `failures.rs`      | what is done about services that fail again and again               |
 //! | `adaptor_life_cycles.rs` | which adaptors take new activities, and which lose theirs       |
 //! | `conditions.rs`    | what is an alarm as long as it lasts                                |
 //! | `finished_cohorts.rs` | which cohorts a view need not name any more                      |
@@ -73,6 +74,7 @@ mod effects;
 mod entity_tree;
 mod event_router;
 mod facilities;
+mod failures;
 mod finished_cohorts;
 mod format;
 mod forwarding;
@@ -131,6 +133,7 @@ pub use adaptor_life_cycles::{PROPERTIES_MAX, PROPERTY_BYTES_MAX};
 pub use adaptors::{ADAPTORS_MAX, AdaptorId, Adaptors};
 pub use alarms::{ALARMS_END, ALARMS_MIN, ALARMS_PER_SERVICE_MAX};
 pub use config::{CoreConfig, Peer};
+pub use failures::{FAILURES_MAX, FAILURES_WITHIN};
 pub use format::FORMAT;
 pub use inspection::{Durable, Observed};
 pub use io::{Fate, Input, Output};

@@ -80,7 +80,7 @@ pub(crate) struct LifeCycles {
 /// Which root entities a service may start.
 #[derive(Debug)]
 pub(crate) struct Entrance {
-    /// The service is active, and the SLEE runs.
+    /// The service is active, and has not failed too often; and the SLEE runs.
     pub open: bool,
     /// It starts none where an entity of these is attached, or is to come: what the old service
     /// began is the old one's to finish.
@@ -144,6 +144,7 @@ impl Core {
             TRACE_LEVELS => self.note_trace_levels(),
             SERVICES => {
                 self.note_services();
+                self.forget_failures_of_activated();
                 self.life_cycles.looks_again = true;
             }
             ADAPTORS => self.note_adaptors(),
@@ -164,7 +165,8 @@ impl Core {
         let entrances = self.services.iter().map(|service| {
             let wanted = self.wanted(SERVICES, service.name);
             let instead_of = wanted.map(|wanted| wanted.instead_of).unwrap_or_default();
-            Entrance { open: running && self.is_wanted(service), instead_of }
+            let takes = self.is_wanted(service) && !self.failures.refuses(service);
+            Entrance { open: running && takes, instead_of }
         });
         self.life_cycles.entrances = entrances.collect();
     }
@@ -178,8 +180,13 @@ impl Core {
         self.wanted(SERVICES, service).is_some_and(|wanted| wanted.active)
     }
 
+    /// Since when an operator wants it active.
+    pub(crate) fn active_since(&self, service: &str) -> Option<Timestamp> {
+        self.wanted(SERVICES, service).filter(|wanted| wanted.active).map(|wanted| wanted.since)
+    }
+
     /// True if an operator wants the service active, or nobody has said anything else.
-    fn is_wanted(&self, service: &Descriptor) -> bool {
+    pub(crate) fn is_wanted(&self, service: &Descriptor) -> bool {
         let begins = service.deployment.begins == Begins::Active;
         self.wanted(SERVICES, service.name).map_or(begins, |wanted| wanted.active)
     }
@@ -249,7 +256,9 @@ impl Core {
         let changed = self.deployed().filter_map(|service| {
             let is_active = active.contains(service.name);
             let before = self.wanted(SERVICES, service.name);
-            let stays = is_active == self.is_wanted(service);
+            // Who is activated once more begins anew, whatever it failed at before.
+            let again = activate.contains(service.name);
+            let stays = is_active == self.is_wanted(service) && !again;
             let mut wanted = match before.clone().filter(|_| stays) {
                 Some(before) => before,
                 None if stays => return None,

@@ -39,6 +39,8 @@ use std::time::Duration;
 pub(crate) const CHANGE_MAX: Duration = Duration::from_secs(3);
 /// Changes that wait at a node, its own and those of others.
 const WAITING_MAX: usize = 256;
+/// Tokens of changes that the node itself wants; those of operators are smaller.
+const OWN_TOKENS: u64 = 1 << 63;
 
 /// Changes under way.
 #[derive(Debug, Default)]
@@ -48,6 +50,8 @@ pub(crate) struct Changes {
     words: BTreeMap<NodeName, Words>,
     /// Removals under way here.
     pub removals: Removals,
+    /// Changes that the node itself wanted.
+    own: u64,
 }
 
 /// What one node is to be told about changes.
@@ -142,6 +146,20 @@ impl Core {
             stage,
             may_be_made: false,
         });
+    }
+
+    /// The node itself wants a change, unless it waits for that already, or for too much else.
+    pub(crate) fn change_by_itself(&mut self, now: Timestamp, change: TableChange) {
+        let waiting = &self.changes.waiting;
+        let is_same =
+            |it: &Waiting| it.by.is_none() && it.token >= OWN_TOKENS && it.change == change;
+        if waiting.len() >= WAITING_MAX || waiting.iter().any(is_same) {
+            return;
+        }
+        let (token, until) = (OWN_TOKENS + self.changes.own, now + CHANGE_MAX);
+        self.changes.own += 1;
+        let (by, stage, may_be_made) = (None, Stage::New, false);
+        self.changes.waiting.push(Waiting { by, token, until, change, stage, may_be_made });
     }
 
     /// Another node asks for changes.
@@ -411,6 +429,7 @@ impl Core {
     fn answer_change(&mut self, waiting: &Waiting, changed: Changed) {
         let token = waiting.token;
         match &waiting.by {
+            None if token >= OWN_TOKENS => self.on_own_change(&waiting.change, &changed),
             None => self.outputs.push_back(Output::Changed { token, changed }),
             Some(run) => self.tell_changed(run, token, &changed),
         }

@@ -16,7 +16,7 @@ impl Core {
     /// Tells one of them. Where there never was a unit, nothing is said; where there were some,
     /// that there are none, since the word that the last one went may be lost.
     pub(crate) fn tell_units_to(&mut self, peer: &NodeName) {
-        let units: Vec<_> = self.units.deployed().map(|(id, _)| id.clone()).collect();
+        let units = self.units.ids_deployed();
         self.units.told |= !units.is_empty();
         if let Some(link) = self.links.get_mut(peer).filter(|_| self.units.told) {
             link.say(Extra::Units(units));

@@ -92,6 +92,10 @@ impl Units {
         })
     }
 
+    pub fn ids_deployed(&self) -> Vec<String> {
+        self.deployed().map(|(id, _)| id.clone()).collect()
+    }
+
     /// Services that wait for others.
     pub fn waiting(&self) -> impl Iterator<Item = Descriptor> {
         self.stages.values().filter_map(|stage| match stage {
@@ -109,6 +113,7 @@ impl Core {
         if !std::mem::take(&mut self.units.has_news) {
             return;
         }
+        let before = self.units.ids_deployed();
         let new: Vec<_> = self
             .unit_rows()
             .filter(|(id, _)| !self.units.stages.contains_key(*id))
@@ -134,7 +139,9 @@ impl Core {
             self.outputs.push_back(Output::ForgetUnit { unit });
         }
         self.deploy_waiting(now);
-        self.tell_units();
+        if self.units.ids_deployed() != before {
+            self.tell_units();
+        }
     }
 
     /// The shell has compiled a unit, or could not.

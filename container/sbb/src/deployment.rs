@@ -14,6 +14,22 @@ pub struct Deployment {
     pub profile_tables: &'static [&'static ProfileTable],
     /// What it is until somebody activates or deactivates it.
     pub begins: Begins,
+    /// What a node does when it fails again and again.
+    pub on_repeated_failures: FailurePolicy,
+}
+
+/// What a node does, besides an alarm, when a service fails again and again: its handlers fail,
+/// panic, trap or hang. Entities that are there go on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FailurePolicy {
+    /// Nothing: what fails in one call may serve in another.
+    #[default]
+    Keep,
+    /// It begins no root entities at that node until it has not failed for a while, or is
+    /// activated again.
+    RefuseNew,
+    /// The same, and it is deactivated, at all nodes, until an operator activates it.
+    Suspend,
 }
 
 /// What a service is until somebody activates or deactivates it.
@@ -28,6 +44,11 @@ pub enum Begins {
 
 impl Deployment {
     /// A unit of its own that needs nothing.
-    pub const ALONE: Deployment =
-        Deployment { unit: "", needs: &[], profile_tables: &[], begins: Begins::Active };
+    pub const ALONE: Deployment = Deployment {
+        unit: "",
+        needs: &[],
+        profile_tables: &[],
+        begins: Begins::Active,
+        on_repeated_failures: FailurePolicy::Keep,
+    };
 }

@@ -49,7 +49,7 @@ pub use delivery::{
     ACTIVITIES_MAX, ContextView, Deliver, EntityState, NAME_BYTES_MAX, Outcome, StateBytes, Task,
     TreeEntity,
 };
-pub use deployment::{Begins, Deployment};
+pub use deployment::{Begins, Deployment, FailurePolicy};
 pub use descriptor::{AttributeAlias, ChildRelation, Descriptor, OnRollBack};
 pub use effect::{EFFECTS_MAX, Effect};
 pub use event::{ActivityEnd, Event, EventPayload, TimerFired};

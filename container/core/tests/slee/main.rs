@@ -15,6 +15,7 @@ mod container;
 mod entity_trees;
 mod event_masks;
 mod event_router;
+mod failures;
 mod frames;
 mod hangs;
 #[expect(dead_code, reason = "other tests need more of it")]

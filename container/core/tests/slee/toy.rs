@@ -18,8 +18,8 @@ use resilee_core::{Adaptors, Adoption, Egress, Endpoint, Ingress, ResourceAdapto
 use resilee_membership::Flow;
 use resilee_sbb::{
     ActivityEnd, ActivityId, Answer, Attribute, AttributeAlias, AttributeKind, Call, ChildRelation,
-    Context, Deployment, Descriptor, Event, EventPayload, Failure, InitialEvent, LinkedSbb,
-    NameBound, NameTaken, OnRollBack, ProfileTable, Sbb, TimerFired, Timestamp, decode,
+    Context, Deployment, Descriptor, Event, EventPayload, Failure, FailurePolicy, InitialEvent,
+    LinkedSbb, NameBound, NameTaken, OnRollBack, ProfileTable, Sbb, TimerFired, Timestamp, decode,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -72,6 +72,13 @@ pub const SERVICES: [LinkedSbb; 6] = [
 pub const WALLET: LinkedSbb = LinkedSbb::of::<Scripted<9>>();
 pub const TILL: LinkedSbb = LinkedSbb::of::<Scripted<10>>();
 
+/// Services that begin nothing when they fail too often, and are deactivated then.
+pub const WARY: LinkedSbb = LinkedSbb::of::<Scripted<11>>();
+pub const TIRED: LinkedSbb = LinkedSbb::of::<Scripted<12>>();
+
+/// One that needs the last one.
+pub const RESTLESS: LinkedSbb = LinkedSbb::of::<Scripted<13>>();
+
 const ALPHA: usize = 0;
 const BETA: usize = 1;
 const CHOOSER: usize = 2;
@@ -92,7 +99,7 @@ const LOW_ONES: ChildRelation =
 const TICKS: &[&str] = &[Tick::TYPE, Tock::TYPE];
 const NEWS: &[&str] = &[Tick::TYPE, Tock::TYPE, NameBound::TYPE, NameTaken::TYPE];
 
-const SBBS: [Descriptor; 11] = [
+const SBBS: [Descriptor; 14] = [
     Descriptor {
         priority: 10,
         initial_events: &[Begin::TYPE],
@@ -146,6 +153,28 @@ const SBBS: [Descriptor; 11] = [
         events: TICKS,
         deployment: Deployment { needs: &["wallet"], ..Deployment::ALONE },
         ..Descriptor::named("till")
+    },
+    Descriptor {
+        initial_events: &[Begin::TYPE],
+        events: TICKS,
+        deployment: Deployment {
+            on_repeated_failures: FailurePolicy::RefuseNew,
+            ..Deployment::ALONE
+        },
+        ..Descriptor::named("wary")
+    },
+    Descriptor {
+        initial_events: &[Begin::TYPE],
+        events: TICKS,
+        deployment: Deployment {
+            on_repeated_failures: FailurePolicy::Suspend,
+            ..Deployment::ALONE
+        },
+        ..Descriptor::named("tired")
+    },
+    Descriptor {
+        deployment: Deployment { needs: &["tired"], ..Deployment::ALONE },
+        ..Descriptor::named("restless")
     },
 ];
 
