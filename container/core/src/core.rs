@@ -344,7 +344,7 @@ impl Core {
         self.advance_offer();
         self.advance_changes(now);
         self.advance_units(now);
-        self.note_joiners_behind();
+        self.note_joiners_without_units();
         self.advance_usage_sums(now);
         self.look_for_undeployed(now);
         self.begin_next_turns(now);

@@ -269,15 +269,13 @@ impl Core {
         }
     }
 
-    /// After effects were let out that a joiner does not hold yet, or a service was activated that
-    /// it has not compiled: it is not proposed before it has. From the proposal on the gate waits
-    /// for it, and so do activations.
+    /// After effects were let out that a joiner does not hold yet: it is not proposed before it
+    /// does. From the proposal on the gate waits for it.
     pub(crate) fn note_joiners_behind(&mut self) {
         let (last, held) = (self.gate.last_commit(), self.gate.held());
         let behind = self.links.values().filter(|link| {
-            let joiner = link.run.as_ref().filter(|run| !self.view.contains(run));
-            let is_ready = |run: &RunId| link.held(last) >= held && self.has_units(run);
-            link.mode == Mode::Live && joiner.is_some_and(|run| !is_ready(run))
+            let joins = link.run.as_ref().is_some_and(|run| !self.view.contains(run));
+            joins && link.mode == Mode::Live && link.held(last) < held
         });
         for run in behind.filter_map(|link| link.run.clone()).collect::<Vec<_>>() {
             self.tell_member(MemberInput::JoinerBehind(run));

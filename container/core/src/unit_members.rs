@@ -3,8 +3,9 @@
 
 use crate::core::Core;
 use crate::frame::Extra;
+use crate::link::Mode;
 use crate::unit_rows::UNITS_MAX;
-use resilee_membership::{NodeName, RunId};
+use resilee_membership::{MemberInput, NodeName, RunId};
 
 impl Core {
     /// Tells the other nodes what is compiled here.
@@ -35,6 +36,17 @@ impl Core {
         let there = self.units.at_peers.get(run);
         let has = |id: &str| there.is_some_and(|units| units.contains(id));
         self.unit_rows().all(|(id, row)| has(id) || !self.needs_unit(&row))
+    }
+
+    /// After a service was activated that a joiner has not compiled: it is not proposed before it
+    /// has. From the proposal on no such service is activated.
+    pub(crate) fn note_joiners_without_units(&mut self) {
+        let live = self.links.values().filter(|link| link.mode == Mode::Live);
+        let joiners = live.filter_map(|link| link.run.as_ref());
+        let joiners = joiners.filter(|run| !self.view.contains(run) && !self.has_units(run));
+        for run in joiners.cloned().collect::<Vec<_>>() {
+            self.tell_member(MemberInput::JoinerBehind(run));
+        }
     }
 
     /// Why the service of a unit cannot be activated yet, if it is one: a member has not compiled

@@ -22,11 +22,16 @@ fn entities(pair: &Pair, node: usize) -> Vec<String> {
 
 /// The handler of the last delivery that nobody answered returns.
 fn answer(pair: &mut Pair, node: usize) {
+    begin_to_answer(pair, node);
+    pair.settle();
+}
+
+/// The same, and nothing that comes of it arrives yet.
+fn begin_to_answer(pair: &mut Pair, node: usize) {
     let deliver = pair.nodes[node].delivered.last().cloned().expect("a delivery");
     let service = SERVICES.iter().find(|it| it.descriptor().name == deliver.service);
     let outcome = service.expect("a service").invoke(&deliver);
     pair.feed(node, Input::Outcome { delivery: deliver.id, outcome });
-    pair.settle();
 }
 
 fn has_alarm(pair: &Pair, node: usize) -> bool {
@@ -96,6 +101,30 @@ fn an_entity_of_a_turn_that_runs_goes_with_its_unit() {
     pair.kill(other);
     pair.until_member_of(1 - other, 1);
     assert_eq!(entities(&pair, 1 - other), ["beta"]);
+}
+
+/// Its commit was on its way to who removed the unit.
+#[test]
+fn an_entity_that_was_committed_just_before_goes_with_its_unit() {
+    for dies in [false, true] {
+        let mut pair = without_them().whole();
+        let alpha = upload(&mut pair, 0, "alpha", ALPHA);
+        want(&mut pair, &["alpha"], &[]);
+        let (owner, other) = (pair.tables_owner(), 1 - pair.tables_owner());
+        pair.hangs = |deliver| is_of(deliver, "alpha");
+        pair.say(other, "c1 start; fire begin 1 out");
+        want(&mut pair, &[], &["alpha"]);
+        begin_to_answer(&mut pair, other);
+        assert_eq!((entities(&pair, owner), pair.is_busy()), (vec![], true));
+        pair.ask(owner, remove(&alpha));
+        pair.settle();
+        assert_eq!((entities(&pair, 0), entities(&pair, 1)), (vec![], vec![]));
+        if dies {
+            pair.kill(other);
+            pair.until_member_of(owner, 1);
+            assert_eq!(entities(&pair, owner), [""; 0]);
+        }
+    }
 }
 
 /// What is answered as a failure is not tried again for nobody.
