@@ -13,7 +13,7 @@ pub use housekeeping::{
     CELLS_PER_SEARCH_MAX, LEFTOVERS_MAX, Leftover, LeftoverKind, LeftoverPage, LeftoverRow,
     ParseLeftoverError, Removal, Search,
 };
-pub use unit::UnitStatus;
+pub use unit::{UnitDescription, UnitStatus};
 pub use usage::{SampleStatus, UsageSetStatus, UsageStatus, UsageSum};
 
 use resilee_membership::{MemberNotice, NodeName, RunId, SeatProcess, View};
@@ -332,6 +332,12 @@ pub enum Query {
     Command(Command),
     /// Change shared tables, or remove a part of a cell; [`Answer::Changed`], when that is held.
     Change(TableChange),
+    /// What is in a deployable unit, which is not deployed by it; [`Answer::Unit`], or
+    /// [`Answer::Refused`] by a node that cannot compile units.
+    DescribeUnit {
+        /// All of its bytes.
+        bytes: Vec<u8>,
+    },
     /// [`Answer::ProfileTables`].
     ProfileTables,
     /// Profiles in the order of their names; [`Answer::Profiles`].
@@ -417,6 +423,8 @@ pub enum Answer {
     UsageSum(Box<UsageSum>),
     /// What became of a change.
     Changed(Changed),
+    /// What is in a deployable unit; or what is wrong with it.
+    Unit(Result<Box<UnitDescription>, String>),
     /// The profile tables.
     ProfileTables(Vec<ProfileTableStatus>),
     /// Profiles; `None`: there is no such table.

@@ -12,7 +12,7 @@ use resilee_http_ra::{HttpRa, egress_of, ingress_of};
 use resilee_http_shell::{HttpShell, ShellConfig};
 use resilee_registrar::Registrar;
 use resilee_runtime::{Parts, Runtime, RuntimeConfig, WORKERS_DEFAULT};
-use resilee_sbb::{LinkedSbb, Sbb};
+use resilee_sbb::{LinkedSbb, Sbb, UnitCompiler};
 use resilee_sip_ra::{SipRa, SipRaConfig};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{SocketAddr, TcpListener};
@@ -41,7 +41,7 @@ impl Node {
             LinkedSbb::of::<Registrar>(),
             LinkedSbb::of::<CallBilling>(),
         ];
-        NodeBuilder { services, config: None }
+        NodeBuilder { services, config: None, compiler: None }
     }
 }
 
@@ -50,6 +50,7 @@ impl Node {
 pub struct NodeBuilder {
     services: Vec<LinkedSbb>,
     config: Option<PathBuf>,
+    compiler: Option<Arc<dyn UnitCompiler>>,
 }
 
 impl NodeBuilder {
@@ -64,6 +65,13 @@ impl NodeBuilder {
     #[must_use]
     pub fn without_services(mut self) -> Self {
         self.services.clear();
+        self
+    }
+
+    /// What makes services of units that are uploaded while the node runs.
+    #[must_use]
+    pub fn compiler(mut self, compiler: Arc<dyn UnitCompiler>) -> Self {
+        self.compiler = Some(compiler);
         self
     }
 
@@ -92,7 +100,7 @@ impl NodeBuilder {
         let config = load(path)?;
         deployment::check(&self.services)?;
         logging::init();
-        actix::System::new().block_on(run(config, self.services))
+        actix::System::new().block_on(run(config, self.services, self.compiler))
     }
 }
 
@@ -113,7 +121,11 @@ pub fn run_from_file(path: &Path) -> anyhow::Result<()> {
     Node::builder().run_from_file(path)
 }
 
-async fn run(config: NodeConfig, services: Vec<LinkedSbb>) -> anyhow::Result<()> {
+async fn run(
+    config: NodeConfig,
+    services: Vec<LinkedSbb>,
+    compiler: Option<Arc<dyn UnitCompiler>>,
+) -> anyhow::Result<()> {
     let signals = Signals::install().context("cannot listen for signals")?;
     let admin = config.admin.clone();
     let admin = admin.map(|admin| Ok::<_, anyhow::Error>((bind(admin.listen)?, admin)));
@@ -122,7 +134,7 @@ async fn run(config: NodeConfig, services: Vec<LinkedSbb>) -> anyhow::Result<()>
     let hooks =
         config.http.listen.map(|address| Ok::<_, anyhow::Error>((address, bind_hooks(address)?)));
     let hooks = hooks.transpose()?;
-    let (mut runtime, shell) = start(config, services).await?;
+    let (mut runtime, shell) = start(config, services, compiler).await?;
     tracing::info!("{name} is up: SIP on {sip}");
     if let Some((address, listener)) = hooks {
         tracing::info!("web hooks on http://{address}/hooks/");
@@ -159,6 +171,7 @@ fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 async fn start(
     config: NodeConfig,
     services: Vec<LinkedSbb>,
+    compiler: Option<Arc<dyn UnitCompiler>>,
 ) -> anyhow::Result<(Runtime, HttpShell)> {
     let tables = config.tables().context("cannot make the tables")?;
     let sip_key = config.key.derive("sip");
@@ -205,7 +218,7 @@ async fn start(
         Ok(message) => carries_out.carry_out(message),
         Err(error) => tracing::warn!("a message of the HTTP adaptor is dropped: {error}"),
     };
-    let parts = Parts { services, adaptors, shell: Some(Box::new(send)), tables };
+    let parts = Parts { services, adaptors, shell: Some(Box::new(send)), tables, compiler };
     let runtime = Runtime::start(runtime_config, parts).await?;
     let feeder = runtime.feeder();
     shell.connect(move |message| feeder.feed(ingress_of(HTTP, &message)));

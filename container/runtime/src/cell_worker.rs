@@ -7,7 +7,7 @@
 use crate::sbb_entity::{Handed, Reply, Run, Running, SbbEntityActor};
 use crate::slee::Feed;
 use actix::dev::channel::channel;
-use actix::{Actor, Addr, Arbiter, AsyncContext, Context, Handler, Recipient};
+use actix::{Actor, Addr, Arbiter, AsyncContext, Context, Handler, Message, Recipient};
 use resilee_core::Fate;
 use resilee_sbb::{CellId, Deliver, DeliveryId, EntityId, LinkedSbb, Outcome};
 use std::collections::BTreeMap;
@@ -74,6 +74,33 @@ impl CellWorkers {
         let workers = (0..count).map(|_| Worker::start(&services, actors_max)).collect();
         let (unanswered, abandoned, kept) = (BTreeMap::new(), Vec::new(), Vec::new());
         CellWorkers { services, workers, actors_max, unanswered, abandoned, kept, told: 0 }
+    }
+
+    /// True if a service of this name is linked or deployed.
+    pub fn has(&self, service: &str) -> bool {
+        self.services.contains_key(service)
+    }
+
+    /// What is delivered from now on finds this service. Each worker has a map of its own, which
+    /// only a message changes: deliveries, which are many, share no lock because of uploads, which
+    /// are few.
+    pub fn deploy(&mut self, service: LinkedSbb) {
+        self.services.insert(service.descriptor().name, service);
+        self.tell(Deployed(service));
+    }
+
+    /// What is delivered from now on does not find this service.
+    pub fn undeploy(&mut self, service: &'static str) {
+        self.services.remove(service);
+        self.tell(Undeployed(service));
+    }
+
+    /// Not refused by a full mailbox: a worker that missed one would miss the service.
+    fn tell<M: Message<Result = ()> + Copy + Send + 'static>(&self, message: M)
+    where
+        CellWorker: Handler<M>,
+    {
+        self.workers.iter().for_each(|worker| worker.address.do_send(message));
     }
 
     /// Runs a delivery of the core of `run`; the answer goes to `to`.
@@ -240,6 +267,40 @@ impl Handler<Run> for CellWorker {
         };
         // As in `CellWorkers::deliver`.
         let _ = actor.try_send(run);
+    }
+}
+
+/// A service was deployed while the node runs.
+#[derive(Clone, Copy, Debug)]
+struct Deployed(LinkedSbb);
+
+impl Message for Deployed {
+    type Result = ();
+}
+
+impl Handler<Deployed> for CellWorker {
+    type Result = ();
+
+    fn handle(&mut self, Deployed(service): Deployed, _: &mut Self::Context) {
+        self.services.insert(service.descriptor().name, service);
+    }
+}
+
+/// A service is not there any more.
+#[derive(Clone, Copy, Debug)]
+struct Undeployed(&'static str);
+
+impl Message for Undeployed {
+    type Result = ();
+}
+
+impl Handler<Undeployed> for CellWorker {
+    type Result = ();
+
+    fn handle(&mut self, Undeployed(service): Undeployed, _: &mut Self::Context) {
+        self.services.remove(service);
+        // Another one may have the same name soon, and its entities the same numbers.
+        self.entities.retain(|_, entity| entity.service != service);
     }
 }
 

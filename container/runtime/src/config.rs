@@ -4,11 +4,12 @@ use crate::store::StoreError;
 use resilee_cluster::{ClusterError, Tls};
 use resilee_core::{Adaptors, Egress, Limits, Peer};
 use resilee_membership::{Key, NodeName, RunId, Unclean};
-use resilee_sbb::{LinkedSbb, Tables};
+use resilee_sbb::{LinkedSbb, Tables, UnitCompiler};
 use resilee_sip_proto::TimerConfig;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Actors of SBB entity trees that a node keeps, unless told otherwise.
 pub const ACTORS_MAX: usize = 100_000;
@@ -69,6 +70,8 @@ pub struct Parts {
     pub shell: Option<Shell>,
     /// Rows of the configuration.
     pub tables: Tables,
+    /// Makes services of uploaded units; `None`: this node cannot.
+    pub compiler: Option<Arc<dyn UnitCompiler>>,
 }
 
 /// Why the runtime cannot start. The text says all; there is no source to print beside it.

@@ -10,6 +10,8 @@
 //! | `run.rs`         | one run: incarnation, core and links                                  |
 //! | `cell_worker.rs` | threads that run deliveries                                           |
 //! | `sbb_entity.rs`  | the actor of one root entity's tree                                   |
+//! | `units.rs`       | uploaded units and their services at this node                        |
+//! | `unit_thread.rs` | the thread that compiles them                                         |
 //! | `udp.rs`         | sockets                                                               |
 //! | `links.rs`       | between the cluster's links and the core                              |
 //! | `store/`         | sled and journals behind one writer thread                            |
@@ -28,6 +30,8 @@ mod slee;
 pub mod store;
 mod tcp;
 mod udp;
+mod unit_thread;
+mod units;
 
 pub use clock::Clock;
 pub use config::{
@@ -35,3 +39,4 @@ pub use config::{
 };
 pub use notice_log::SERVICE_LINES;
 pub use runtime::{Asker, Failed, Feeder, Runtime};
+pub use unit_thread::unit_id;

@@ -9,6 +9,7 @@ use crate::run::RunFactory;
 use crate::slee::{Ask, Changes, Feed, Pace, Slee, store_feed};
 use crate::store;
 use crate::udp::{self, Sockets};
+use crate::units::Units;
 use actix::{Actor, Addr, AsyncContext, Context, Recipient};
 use futures_util::future::BoxFuture;
 use resilee_core::management::{Answer, Query};
@@ -20,6 +21,8 @@ use tokio::time::timeout;
 
 /// How long a question may take.
 const ASK_MAX: Duration = Duration::from_secs(5);
+/// How long one about a unit may take, which is compiled for it.
+const DESCRIBE_MAX: Duration = Duration::from_secs(60);
 
 /// A running node. It runs on the actix system in which it was started.
 pub struct Runtime {
@@ -60,7 +63,7 @@ impl Runtime {
     pub async fn start(config: RuntimeConfig, parts: Parts) -> Result<Runtime, RuntimeError> {
         let clock = Clock::start();
         let opened = store::open(&config.data_dir)?;
-        let (restored, notices) = (opened.restored.clone(), opened.notices.clone());
+        let (mut restored, notices) = (opened.restored.clone(), opened.notices.clone());
         let slee_known = Arc::new(OnceLock::<Addr<Slee>>::new());
         let slee_told = slee_known.clone();
         let store = opened.start(move |event| {
@@ -70,8 +73,12 @@ impl Runtime {
             }
         });
         let store = store.map_err(RuntimeError::Thread)?;
+        let mut units = Units::start(parts.compiler.clone()).map_err(RuntimeError::Thread)?;
+        // Before the sockets: what came meanwhile would be too old.
+        restored.units = units.restoring().compile(&restored).await;
         let (sockets, receivers) = Sockets::open(&config)?;
-        let workers = CellWorkers::start(config.workers, config.actors_max, &parts.services);
+        let mut workers = CellWorkers::start(config.workers, config.actors_max, &parts.services);
+        units.begin_run(restored.units.clone(), &mut workers);
         let calls_max = config.limits.cells_max;
         let factory = RunFactory::new(config, parts, notices);
         let (fresh, events) = factory.start(clock.now(), restored).await?;
@@ -88,6 +95,7 @@ impl Runtime {
                 sockets,
                 store,
                 workers,
+                units,
                 drained: Some(done),
                 pace: Pace::default(),
                 log,
@@ -131,9 +139,13 @@ impl Runtime {
 impl Asker {
     /// The node's answer, or [`Answer::Unavailable`].
     pub fn ask(&self, query: Query) -> BoxFuture<'static, Answer> {
+        let max = match &query {
+            Query::DescribeUnit { .. } => DESCRIBE_MAX,
+            _ => ASK_MAX,
+        };
         let request = self.slee.send(Ask(query));
         Box::pin(async move {
-            match timeout(ASK_MAX, request).await {
+            match timeout(max, request).await {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(_)) => Answer::Unavailable("the node has ended".to_owned()),
                 Err(_) => Answer::Unavailable("the node is overloaded".to_owned()),

@@ -10,6 +10,7 @@ use crate::notice_log::NoticeLog;
 use crate::run::{Fresh, RunFactory};
 use crate::store::{Store, StoreEvent};
 use crate::udp::Sockets;
+use crate::units::Units;
 use actix::fut::WrapFuture;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message};
 use actix::{ResponseFuture, SpawnHandle};
@@ -42,6 +43,7 @@ pub(crate) struct Slee {
     pub sockets: Sockets,
     pub store: Store,
     pub workers: CellWorkers,
+    pub units: Units,
     /// Told when all is handed over; dropped if that cannot happen any more.
     pub drained: Option<oneshot::Sender<()>>,
     pub pace: Pace,
@@ -182,6 +184,7 @@ impl Handler<Ask> for Slee {
                 Answer::Profiles(fresh.core.profiles(&table, &from, limit.min(ANSWER_ITEMS_MAX)))
             }
             Query::Change(change) => return self.change(change, context),
+            Query::DescribeUnit { bytes } => return self.describe_unit(bytes, context),
             Query::UsageSum { service } => return self.usage_sum(service, context),
             Query::Records { journal, from, limit } => {
                 let limit = limit.min(ANSWER_ITEMS_MAX);
@@ -241,7 +244,7 @@ impl Slee {
     }
 
     /// Feeds one input. Outputs are taken after what else waits, but not much later.
-    fn feed(&mut self, input: Input, context: &mut Context<Self>) {
+    pub(crate) fn feed(&mut self, input: Input, context: &mut Context<Self>) {
         let Some(fresh) = &mut self.fresh else { return };
         if let Input::Outcome { delivery, .. } = &input {
             self.workers.answered(self.run, *delivery);
@@ -315,11 +318,8 @@ impl Slee {
                 let records = self.store.handle().read(journal, from, limit);
                 self.load(token, records, context);
             }
-            Output::Compile { unit, .. } => {
-                let service = Err("this node cannot compile units".to_owned());
-                context.notify(Feed::inside(self.run, Input::Compiled { unit, service }));
-            }
-            Output::ForgetUnit { .. } => {}
+            Output::Compile { unit, bytes } => self.compile_unit(unit, bytes, context),
+            Output::ForgetUnit { unit } => self.units.forget(&unit, &mut self.workers),
             Output::Notice(notice) => self.log.handle_notice(&notice),
             Output::Changed { token, changed } => {
                 if let Some(asked) = self.changes.asked.remove(&token) {
@@ -411,18 +411,23 @@ impl Slee {
         let restored = self.store.handle().restore();
         let factory = self.factory.clone();
         let (run, clock, slee) = (self.run, self.clock, context.address());
+        let restoring = self.units.restoring();
         let next = async move {
             if let Some(links) = links {
                 links.stop().await;
             }
-            let restored = restored.await.map_err(|_| "the store does not answer".to_owned())?;
+            let restored = restored.await.map_err(|_| "the store does not answer".to_owned());
+            let mut restored = restored?;
+            let units = restoring.compile(&restored).await;
+            restored.units = units.clone();
             let fresh = factory.start(clock.now(), restored).await;
             let (fresh, events) = fresh.map_err(|error| error.to_string())?;
             links::forward(events, run, slee);
-            Ok::<_, String>(fresh)
+            Ok::<_, String>((fresh, units))
         };
         context.wait(next.into_actor(self).map(|fresh, slee, context| match fresh {
-            Ok(fresh) => {
+            Ok((fresh, units)) => {
+                slee.units.begin_run(units, &mut slee.workers);
                 slee.fresh = Some(fresh);
                 slee.drain(context);
             }

@@ -1,7 +1,8 @@
-//! What operators see of uploaded deployable units.
+//! What operators see of deployable units: those that were uploaded, and what is in one that may be.
 
-use resilee_sbb::Timestamp;
+use resilee_sbb::{Descriptor, Timestamp};
 use serde::Serialize;
+use std::collections::BTreeMap;
 
 /// An uploaded deployable unit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -18,4 +19,56 @@ pub struct UnitStatus {
     pub nodes: Vec<String>,
     /// Why it is not deployed at this node.
     pub problem: Option<String>,
+}
+
+/// What is in a deployable unit, before anybody uploads it or after.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UnitDescription {
+    /// The hash of its bytes, in hexadecimal digits.
+    pub id: String,
+    /// Its bytes.
+    pub bytes: u64,
+    /// Name of its service.
+    pub service: String,
+    /// Who wrote it.
+    pub vendor: String,
+    /// Version.
+    pub version: String,
+    /// Services with a higher priority get an event first.
+    pub priority: i8,
+    /// Event types that start it.
+    pub initial_events: Vec<String>,
+    /// Event types that it gets besides, once it is attached.
+    pub events: Vec<String>,
+    /// What it counts and measures, by name: counter or sample.
+    pub usage: BTreeMap<String, String>,
+    /// Profile tables that it reads.
+    pub profile_tables: Vec<String>,
+    /// Services that it cannot do without.
+    pub needs: Vec<String>,
+    /// Attributes that it shares with other services, by the names that all of them use.
+    pub shares: Vec<String>,
+}
+
+impl UnitDescription {
+    /// A unit of so many bytes, whose service declares this.
+    pub fn new(id: String, bytes: u64, service: &Descriptor) -> Self {
+        let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        let Descriptor { deployment, usage, attribute_aliases, .. } = service;
+        let usage = usage.iter().map(|it| (it.name.to_owned(), it.kind.to_string()));
+        UnitDescription {
+            id,
+            bytes,
+            service: service.name.to_owned(),
+            vendor: service.vendor.to_owned(),
+            version: service.version.to_owned(),
+            priority: service.priority,
+            initial_events: names(service.initial_events),
+            events: names(service.events),
+            usage: usage.collect(),
+            profile_tables: deployment.profile_tables.iter().map(|it| it.name.into()).collect(),
+            needs: names(deployment.needs),
+            shares: attribute_aliases.iter().map(|it| it.alias.to_owned()).collect(),
+        }
+    }
 }

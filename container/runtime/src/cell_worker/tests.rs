@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::ACTORS_MAX;
-use actix::{Message, System};
+use actix::System;
 use resilee_core::Input;
 use resilee_sbb::{
     ActivityEnd, ActivityId, CohortId, Context as SbbContext, Deliver, DeliveryId, Descriptor,

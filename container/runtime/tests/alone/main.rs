@@ -3,3 +3,4 @@
 mod faults;
 mod life;
 mod node;
+mod units;

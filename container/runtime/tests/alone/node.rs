@@ -4,12 +4,13 @@ use resilee_core::management::{Answer, Query, Status};
 use resilee_core::{Adaptors, Adoption, Egress, Endpoint, Ingress, ResourceAdaptor, Route, Scope};
 use resilee_membership::{Key, Unclean};
 use resilee_runtime::{Asker, Parts, Runtime, RuntimeConfig, RuntimeError};
-use resilee_sbb::{ActivityId, EventPayload, Failure, LinkedSbb, Tables, Timestamp};
+use resilee_sbb::{ActivityId, EventPayload, Failure, LinkedSbb, Tables, Timestamp, UnitCompiler};
 use resilee_sip_proto::TimerConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
@@ -99,6 +100,15 @@ pub async fn start(
     sip_listen: SocketAddr,
     services: Vec<LinkedSbb>,
 ) -> Result<Runtime, RuntimeError> {
+    start_with(data_dir, sip_listen, services, None).await
+}
+
+pub async fn start_with(
+    data_dir: &Path,
+    sip_listen: SocketAddr,
+    services: Vec<LinkedSbb>,
+    compiler: Option<Arc<dyn UnitCompiler>>,
+) -> Result<Runtime, RuntimeError> {
     let config = RuntimeConfig {
         node: "alone".parse().unwrap(),
         data_dir: data_dir.to_owned(),
@@ -118,7 +128,7 @@ pub async fn start(
         workers: 1,
     };
     let adaptors = Box::new(|_: &_| Adaptors::first("talk", Box::new(Talk::default())));
-    let parts = Parts { services, adaptors, shell: None, tables: Tables::default() };
+    let parts = Parts { services, adaptors, shell: None, tables: Tables::default(), compiler };
     Runtime::start(config, parts).await
 }
 

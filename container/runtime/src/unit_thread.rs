@@ -1,0 +1,117 @@
+//! The thread on which units are compiled, one after the other: that may take seconds, for which
+//! neither the core nor a worker waits. Whose services they become is not decided here.
+
+use resilee_core::UNITS_MAX;
+use resilee_sbb::{LinkedSbb, UnitCompiler};
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use tokio::sync::oneshot;
+
+/// Units that wait for the thread; a further one is an error.
+const WAITING_MAX: usize = UNITS_MAX;
+
+/// The id of a unit: the hash of its bytes (BLAKE3), in hexadecimal digits.
+pub fn unit_id(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}
+
+/// The thread; it ends with the last handle. Handles may be cloned.
+#[derive(Clone, Debug)]
+pub(crate) struct UnitThread {
+    jobs: SyncSender<Job>,
+    compiler: Arc<dyn UnitCompiler>,
+}
+
+/// What came of a unit.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    /// What its bytes hash to.
+    pub id: String,
+    /// How many they are.
+    pub bytes: u64,
+    /// Its service, or what is wrong with it.
+    pub service: Result<LinkedSbb, String>,
+}
+
+#[derive(Debug)]
+struct Job {
+    /// What its bytes must hash to.
+    expected: Option<String>,
+    bytes: Vec<u8>,
+    known: BTreeMap<String, LinkedSbb>,
+    done: oneshot::Sender<Compiled>,
+}
+
+impl UnitThread {
+    /// Starts the thread.
+    pub fn start(compiler: Arc<dyn UnitCompiler>) -> io::Result<Self> {
+        let (jobs, wanted) = sync_channel(WAITING_MAX);
+        let works = compiler.clone();
+        let run = move || compile_all(&*works, &wanted);
+        std::thread::Builder::new().name("units".to_owned()).spawn(run)?;
+        Ok(UnitThread { jobs, compiler })
+    }
+
+    /// Compiles a unit, unless it is among those that are `known`. With `expected`, one whose bytes
+    /// do not hash to that is refused.
+    ///
+    /// # Errors
+    /// Too many wait.
+    pub fn compile(
+        &self,
+        expected: Option<String>,
+        bytes: Vec<u8>,
+        known: BTreeMap<String, LinkedSbb>,
+    ) -> Result<oneshot::Receiver<Compiled>, String> {
+        let (done, compiled) = oneshot::channel();
+        match self.jobs.try_send(Job { expected, bytes, known, done }) {
+            Ok(()) => Ok(compiled),
+            Err(TrySendError::Full(_)) => {
+                Err(format!("{WAITING_MAX} units wait to be compiled already"))
+            }
+            Err(TrySendError::Disconnected(_)) => Err(GONE.to_owned()),
+        }
+    }
+
+    /// What a service holds that was compiled here may go.
+    pub fn forget(&self, service: &str) {
+        let forget = AssertUnwindSafe(|| self.compiler.forget(service));
+        if let Err(panic) = catch_unwind(forget) {
+            let text = panic_text(&*panic);
+            tracing::error!(service, "the compiler panicked while it forgot a service: {text}");
+        }
+    }
+}
+
+/// Why nothing is compiled any more.
+pub(crate) const GONE: &str = "the thread that compiles units is gone: start this node again";
+
+fn compile_all(compiler: &dyn UnitCompiler, jobs: &Receiver<Job>) {
+    while let Ok(job) = jobs.recv() {
+        let (id, bytes) = (unit_id(&job.bytes), job.bytes.len() as u64);
+        let service = match (&job.expected, job.known.get(&id)) {
+            (Some(expected), _) if *expected != id => {
+                Err("its bytes are not those that its id stands for".to_owned())
+            }
+            (_, Some(known)) => Ok(*known),
+            (_, None) => compile(compiler, &job.bytes),
+        };
+        // Whoever asked may have ended.
+        let _ = job.done.send(Compiled { id, bytes, service });
+    }
+}
+
+fn compile(compiler: &dyn UnitCompiler, bytes: &[u8]) -> Result<LinkedSbb, String> {
+    let compile = AssertUnwindSafe(|| compiler.compile(bytes));
+    catch_unwind(compile)
+        .unwrap_or_else(|panic| Err(format!("the compiler panicked: {}", panic_text(&*panic))))
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text")
+}

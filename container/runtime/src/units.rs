@@ -1,0 +1,264 @@
+//! Uploaded units at this node: which are compiled, and whose services the workers have.
+//!
+//! | what                             | what happens                                              |
+//! |----------------------------------|-----------------------------------------------------------|
+//! | the core wants a unit compiled   | its thread compiles it; the workers get its service, then |
+//! |                                  | the core hears of it                                      |
+//! | its service has another's name   | an error: whoever had the name first keeps it             |
+//! | the core forgets a unit          | the workers lose its service, its compiler what it holds; |
+//! |                                  | what is still compiled of it is not deployed              |
+//! | somebody asks what is in one     | it is compiled, and kept for a while: it may be deployed  |
+//! | a run begins                     | what its store holds is compiled before, or kept          |
+//!
+//! What the core wants is the core's to decide (`units.rs` there).
+
+use crate::cell_worker::CellWorkers;
+use crate::slee::{Feed, Slee};
+use crate::unit_thread::{Compiled, GONE, UnitThread};
+use actix::fut::WrapFuture;
+use actix::{ActorFutureExt, AsyncContext, Context, ResponseFuture};
+use resilee_core::management::{Answer, UnitDescription};
+use resilee_core::{Input, Restored, units_of};
+use resilee_sbb::{LinkedSbb, UnitCompiler};
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+/// Services that are kept although the core does not want them: each takes memory.
+const SPARE_MAX: usize = 4;
+/// What the core and operators are told without a compiler.
+const NO_COMPILER: &str = "this node cannot compile units";
+
+/// Units at this node.
+#[derive(Debug)]
+pub(crate) struct Units {
+    thread: Option<UnitThread>,
+    /// Those that the core wants, with their services; the workers have these.
+    deployed: BTreeMap<String, LinkedSbb>,
+    /// Those that were asked about, or whose run was over when they were compiled.
+    spare: VecDeque<(String, LinkedSbb)>,
+    /// Those that the core waits for, each by a ticket of its own.
+    awaited: BTreeMap<String, u64>,
+    next_ticket: u64,
+}
+
+/// Compiles what a store holds, while there is no core.
+#[derive(Debug)]
+pub(crate) struct Restoring {
+    thread: Option<UnitThread>,
+    known: BTreeMap<String, LinkedSbb>,
+}
+
+impl Restoring {
+    /// The services of its units. One that cannot be compiled is left out: the core asks for it
+    /// again, and raises the alarm.
+    pub async fn compile(&self, restored: &Restored) -> BTreeMap<String, LinkedSbb> {
+        let mut services = BTreeMap::new();
+        let Some(thread) = &self.thread else { return services };
+        for (unit, bytes) in units_of(restored) {
+            let compiled = match thread.compile(Some(unit.clone()), bytes, self.known.clone()) {
+                Ok(compiled) => service_of(compiled.await),
+                Err(reason) => Err(reason),
+            };
+            match compiled {
+                Ok(service) => drop(services.insert(unit, service)),
+                Err(reason) => tracing::warn!(unit, reason, "a unit of the store is left out"),
+            }
+        }
+        services
+    }
+}
+
+impl Units {
+    /// Units of a node that compiles them so, if it can.
+    pub fn start(compiler: Option<Arc<dyn UnitCompiler>>) -> io::Result<Self> {
+        let thread = compiler.map(UnitThread::start).transpose()?;
+        let (deployed, spare, awaited) = (BTreeMap::new(), VecDeque::new(), BTreeMap::new());
+        Ok(Units { thread, deployed, spare, awaited, next_ticket: 0 })
+    }
+
+    /// What compiles the units of a store for the next run. The core of the last one gets no
+    /// answers any more.
+    pub fn restoring(&mut self) -> Restoring {
+        self.awaited.clear();
+        Restoring { thread: self.thread.clone(), known: self.known() }
+    }
+
+    /// A run begins whose core has these.
+    pub fn begin_run(&mut self, units: BTreeMap<String, LinkedSbb>, workers: &mut CellWorkers) {
+        let gone = self.deployed.keys().filter(|unit| !units.contains_key(*unit));
+        for unit in gone.cloned().collect::<Vec<_>>() {
+            self.forget(&unit, workers);
+        }
+        for (unit, service) in units {
+            self.spare.retain(|(spare, _)| *spare != unit);
+            // If another one has the name, the core refuses this one for the same reason.
+            if self.deploy(&unit, service, workers).is_err() {
+                self.release(service);
+            }
+        }
+    }
+
+    fn known(&self) -> BTreeMap<String, LinkedSbb> {
+        let spare = self.spare.iter().map(|(unit, service)| (unit, service));
+        self.deployed.iter().chain(spare).map(|(unit, sbb)| (unit.clone(), *sbb)).collect()
+    }
+
+    fn compile(&mut self, unit: &str, bytes: Vec<u8>) -> Result<Awaited, String> {
+        let thread = self.thread.as_ref().ok_or(NO_COMPILER)?;
+        let compiled = thread.compile(Some(unit.to_owned()), bytes, self.known())?;
+        self.next_ticket += 1;
+        self.awaited.insert(unit.to_owned(), self.next_ticket);
+        Ok(Awaited { ticket: self.next_ticket, compiled })
+    }
+
+    /// A unit that the core wanted is compiled, or cannot be; what the core is to be told, if it
+    /// still waits.
+    fn on_compiled(
+        &mut self,
+        unit: &str,
+        ticket: u64,
+        service: Result<LinkedSbb, String>,
+        workers: &mut CellWorkers,
+    ) -> Option<Result<LinkedSbb, String>> {
+        if self.awaited.get(unit) != Some(&ticket) {
+            if let Ok(service) = service {
+                self.keep(unit.to_owned(), service);
+            }
+            return None;
+        }
+        self.awaited.remove(unit);
+        Some(service.and_then(|service| {
+            self.spare.retain(|(spare, _)| spare != unit);
+            self.deploy(unit, service, workers).inspect_err(|_| self.release(service))?;
+            Ok(service)
+        }))
+    }
+
+    fn deploy(
+        &mut self,
+        unit: &str,
+        service: LinkedSbb,
+        workers: &mut CellWorkers,
+    ) -> Result<(), String> {
+        let name = service.descriptor().name;
+        if self.deployed.contains_key(unit) {
+            return Ok(());
+        }
+        if workers.has(name) {
+            return Err(format!("this node has another service {name}"));
+        }
+        workers.deploy(service);
+        self.deployed.insert(unit.to_owned(), service);
+        Ok(())
+    }
+
+    /// Nothing of this unit is delivered any more.
+    pub fn forget(&mut self, unit: &str, workers: &mut CellWorkers) {
+        self.awaited.remove(unit);
+        if let Some(service) = self.deployed.remove(unit) {
+            workers.undeploy(service.descriptor().name);
+            self.release(service);
+        }
+    }
+
+    /// Keeps a service that nobody wants now; the oldest one makes room.
+    fn keep(&mut self, unit: String, service: LinkedSbb) {
+        if self.deployed.contains_key(&unit) || self.spare.iter().any(|(spare, _)| *spare == unit) {
+            return;
+        }
+        self.spare.push_back((unit, service));
+        while self.spare.len() > SPARE_MAX {
+            if let Some((_, oldest)) = self.spare.pop_front() {
+                self.release(oldest);
+            }
+        }
+    }
+
+    /// What a service holds may go, unless one of another unit goes by the same name.
+    fn release(&self, service: LinkedSbb) {
+        let name = service.descriptor().name;
+        let others = self.deployed.values().chain(self.spare.iter().map(|(_, spare)| spare));
+        if let Some(thread) = &self.thread
+            && others.into_iter().all(|other| other.descriptor().name != name)
+        {
+            thread.forget(name);
+        }
+    }
+
+    fn describe(&self, bytes: Vec<u8>) -> Result<oneshot::Receiver<Compiled>, Answer> {
+        let Some(thread) = &self.thread else { return Err(Answer::Refused(NO_COMPILER.into())) };
+        thread.compile(None, bytes, self.known()).map_err(Answer::Unavailable)
+    }
+
+    fn on_described(&mut self, compiled: Result<Compiled, oneshot::error::RecvError>) -> Answer {
+        let Ok(Compiled { id, bytes, service }) = compiled else {
+            return Answer::Unavailable(GONE.to_owned());
+        };
+        Answer::Unit(service.map(|service| {
+            self.keep(id.clone(), service);
+            Box::new(UnitDescription::new(id, bytes, &service.descriptor()))
+        }))
+    }
+}
+
+/// A unit that the core waits for.
+struct Awaited {
+    ticket: u64,
+    compiled: oneshot::Receiver<Compiled>,
+}
+
+fn service_of(compiled: Result<Compiled, oneshot::error::RecvError>) -> Result<LinkedSbb, String> {
+    compiled.map_err(|_| GONE.to_owned())?.service
+}
+
+impl Slee {
+    /// The core wants a unit compiled.
+    pub(crate) fn compile_unit(
+        &mut self,
+        unit: String,
+        bytes: Vec<u8>,
+        context: &mut Context<Self>,
+    ) {
+        match self.units.compile(&unit, bytes) {
+            Err(reason) => {
+                let input = Input::Compiled { unit, service: Err(reason) };
+                context.notify(Feed::inside(self.run, input));
+            }
+            Ok(Awaited { ticket, compiled }) => {
+                let compiled = compiled.into_actor(self);
+                context.spawn(compiled.map(move |compiled, slee, context| {
+                    let service = service_of(compiled);
+                    let told = slee.units.on_compiled(&unit, ticket, service, &mut slee.workers);
+                    if let Some(service) = told {
+                        slee.feed(Input::Compiled { unit, service }, context);
+                    }
+                }));
+            }
+        }
+    }
+
+    /// Somebody asks what is in a unit.
+    pub(crate) fn describe_unit(
+        &mut self,
+        bytes: Vec<u8>,
+        context: &mut Context<Self>,
+    ) -> ResponseFuture<Answer> {
+        let compiled = match self.units.describe(bytes) {
+            Ok(compiled) => compiled,
+            Err(answer) => return Box::pin(async { answer }),
+        };
+        let (answer, answered) = oneshot::channel();
+        context.spawn(compiled.into_actor(self).map(|compiled, slee, _| {
+            // Whoever asked may have given up.
+            let _ = answer.send(slee.units.on_described(compiled));
+        }));
+        Box::pin(async {
+            answered.await.unwrap_or_else(|_| Answer::Unavailable("the node ends".to_owned()))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

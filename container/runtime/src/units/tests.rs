@@ -1,0 +1,89 @@
+//! What a run leaves to the next one.
+
+use super::*;
+use resilee_sbb::{Context as SbbContext, Descriptor, Event, Failure, Sbb};
+use serde::{Deserialize, Serialize};
+use std::sync::Mutex;
+
+#[derive(Default, Serialize, Deserialize)]
+struct Alpha;
+
+impl Sbb for Alpha {
+    const STATE_VERSION: u32 = 1;
+
+    fn descriptor() -> Descriptor {
+        Descriptor::named("alpha")
+    }
+
+    fn on_event(&mut self, _: &mut SbbContext<'_>, _: &Event) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+#[derive(Debug, Default)]
+struct Linker {
+    forgotten: Mutex<Vec<String>>,
+}
+
+impl UnitCompiler for Linker {
+    fn compile(&self, _: &[u8]) -> Result<LinkedSbb, String> {
+        Ok(LinkedSbb::of::<Alpha>())
+    }
+
+    fn forget(&self, service: &str) {
+        self.forgotten.lock().unwrap().push(service.to_owned());
+    }
+}
+
+fn bytes(number: usize) -> Vec<u8> {
+    format!("unit {number}").into_bytes()
+}
+
+#[test]
+fn the_next_run_keeps_what_its_core_has_and_forgets_the_rest() {
+    actix::System::new().block_on(async {
+        let linker = Arc::new(Linker::default());
+        let mut units = Units::start(Some(linker.clone())).unwrap();
+        let mut workers = CellWorkers::start(1, 1, &[]);
+        let one = BTreeMap::from([("one".to_owned(), LinkedSbb::of::<Alpha>())]);
+        units.begin_run(one.clone(), &mut workers);
+        assert!(workers.has("alpha"));
+        assert_eq!(units.restoring().known.len(), 1);
+        units.begin_run(one, &mut workers);
+        assert!(workers.has("alpha") && linker.forgotten.lock().unwrap().is_empty());
+        units.begin_run(BTreeMap::new(), &mut workers);
+        assert!(!workers.has("alpha"));
+        assert_eq!(*linker.forgotten.lock().unwrap(), ["alpha"]);
+    });
+}
+
+#[test]
+fn what_was_compiled_for_a_core_that_is_gone_is_not_deployed() {
+    actix::System::new().block_on(async {
+        let mut units = Units::start(Some(Arc::new(Linker::default()))).unwrap();
+        let mut workers = CellWorkers::start(1, 1, &[]);
+        let unit = crate::unit_thread::unit_id(&bytes(1));
+        let Awaited { ticket, compiled } = units.compile(&unit, bytes(1)).unwrap();
+        let service = service_of(compiled.await);
+        let restored = units.restoring().compile(&Restored::default()).await;
+        units.begin_run(restored, &mut workers);
+        assert!(units.on_compiled(&unit, ticket, service, &mut workers).is_none());
+        assert!(!workers.has("alpha"));
+        assert!(units.restoring().known.contains_key(&unit), "it need not be compiled again");
+    });
+}
+
+#[test]
+fn of_what_was_only_looked_at_a_few_are_kept() {
+    actix::System::new().block_on(async {
+        let linker = Arc::new(Linker::default());
+        let mut units = Units::start(Some(linker.clone())).unwrap();
+        for number in 0..=SPARE_MAX {
+            let compiled = units.describe(bytes(number)).expect("it is compiled").await;
+            assert!(matches!(units.on_described(compiled), Answer::Unit(Ok(_))));
+        }
+        assert_eq!(units.spare.len(), SPARE_MAX);
+        // Others go by that name: it is not to be forgotten yet.
+        assert!(linker.forgotten.lock().unwrap().is_empty());
+    });
+}
