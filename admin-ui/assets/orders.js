@@ -1,7 +1,8 @@
 // Sends orders: each form with data-post, or data-put, becomes a POST or PUT to the REST interface,
 // with the node's token, which is asked for once and kept until the tab is closed. A button may send
-// something else (data-method, data-query, data-url, data-body). Without scripts no order is
-// shown: `resilee ctl` gives the same ones.
+// something else (data-method, data-query, data-url, data-body), and have the answer told to an
+// element instead of the page loaded again (data-told). A form with a file sends that. Without
+// scripts no order is shown: `resilee ctl` gives the same ones.
 "use strict";
 (() => {
   const KEY = "resilee-token"; // The same as in write.js: it is typed once in a tab.
@@ -37,9 +38,15 @@
     return base + encodeURIComponent(free ? free.value : namedBy.split(" ").map(text).join(separator));
   }
 
+  function file(form) {
+    const chosen = form.querySelector("input[data-file]");
+    return chosen && chosen.files[0];
+  }
+
   // In a profile, what is empty and not required is not there; a secret that is empty stays.
   function body(form, button) {
     if (button.dataset.body) return button.dataset.body;
+    if (form.querySelector("input[data-file]")) return file(form);
     if (button.dataset.list) return JSON.stringify({ [button.dataset.list]: [form.elements.service.value] });
     let entries = [...new FormData(form)];
     if (form.dataset.put) {
@@ -51,6 +58,8 @@
   }
 
   async function send(form, button) {
+    const hasFile = Boolean(form.querySelector("input[data-file]"));
+    if (hasFile && !file(form)) return tell("Choose a file first.");
     if (!token) {
       waiting = [form, button];
       field.value = "";
@@ -62,11 +71,19 @@
     try {
       answer = await fetch(url(form, button), {
         method,
-        headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+        headers: {
+          authorization: `Bearer ${token}`,
+          "content-type": hasFile ? "application/wasm" : "application/json",
+        },
         body: method === "DELETE" ? undefined : body(form, button),
       });
     } catch {
-      return tell("The node does not answer: nothing was done.");
+      const read = hasFile ? ", or the file cannot be read" : "";
+      return tell(`The node does not answer${read}: nothing was done.`);
+    }
+    if (answer.ok && button.dataset.told) {
+      const detail = await answer.json();
+      return document.getElementById(button.dataset.told).dispatchEvent(new CustomEvent("told", { detail }));
     }
     if (answer.ok) return form.dataset.then ? location.assign(form.dataset.then) : location.reload();
     if (answer.status === 401 || answer.status === 403) keep(null);

@@ -7,11 +7,16 @@
 #[path = "../tests/web/fake_profiles.rs"]
 mod fake_profiles;
 
+#[path = "../tests/web/fake_units.rs"]
+mod fake_units;
+
 #[path = "../tests/web/fake_node.rs"]
 mod fake_node;
 
 use fake_node::{FakeNode, seconds};
 use resilee_admin_ui::Ask;
+use resilee_core::UNIT_PART_BYTES;
+use resilee_core::management::Answer;
 use resilee_sbb::{Severity, Timestamp};
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
@@ -68,6 +73,15 @@ fn wall_clock() -> Timestamp {
     Timestamp::from_micros(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }
 
+fn deploy(node: &mut FakeNode, bytes: &[u8]) {
+    for (part, bytes) in (0..).zip(bytes.chunks(UNIT_PART_BYTES)) {
+        node.put_unit_part(part, bytes);
+    }
+    if let Answer::Unit(Ok(unit)) = node.describe_unit(bytes) {
+        node.put_unit(unit.id, unit.service, unit.bytes);
+    }
+}
+
 fn make_failing(node: &mut FakeNode) {
     let conditions = node.status.alarms.len();
     node.alarm(
@@ -90,6 +104,12 @@ fn make_failing(node: &mut FakeNode) {
     ]) {
         (alarm.severity, alarm.lasting) = (severity, true);
     }
+    node.peer_alarm(
+        "unit",
+        "call-screening is not deployed here: the thread that compiles units is gone: start this \
+         node again; remove the unit, or run the same version of Resilee at all nodes",
+        seconds(35),
+    );
     node.peer_alarm(
         "call-billing",
         "a handler does not return in call 0f3c9a1b2d4e5f60-17, which goes on without: its \
@@ -132,6 +152,13 @@ fn make_busy(node: &mut FakeNode) {
     );
     for (service, entities) in node.status.services.iter_mut().zip([0, 10, 10]) {
         (service.entities, service.delivered) = (entities, 31_872 + entities * 97);
+    }
+    for (unit, bytes) in [("call-screening", 183_411), ("call-guard-2", 96_200)] {
+        let unit = format!("linked:{unit} {}", "x".repeat(bytes));
+        deploy(node, unit.as_bytes());
+    }
+    if let Some(unit) = node.status.units.last_mut() {
+        unit.nodes.push("server2".to_owned());
     }
     (node.status.commits, node.status.gated) = (48_211, 0);
     node.status.dropped.insert("no envelope".to_owned(), 3);

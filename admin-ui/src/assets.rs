@@ -10,7 +10,7 @@ struct Asset {
     bytes: &'static [u8],
 }
 
-const ASSETS: [Asset; 5] = [
+const ASSETS: [Asset; 6] = [
     Asset {
         name: "app.css",
         content_type: "text/css; charset=utf-8",
@@ -30,6 +30,11 @@ const ASSETS: [Asset; 5] = [
         name: "theme.js",
         content_type: "text/javascript; charset=utf-8",
         bytes: include_bytes!("../assets/theme.js"),
+    },
+    Asset {
+        name: "units.js",
+        content_type: "text/javascript; charset=utf-8",
+        bytes: include_bytes!("../assets/units.js"),
     },
     Asset {
         name: "icon.svg",

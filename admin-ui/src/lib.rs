@@ -21,6 +21,7 @@
 //! | `bills/{id}` | the bill of one call                                                      |
 //! | `services`   | deployed services with state, unit, entities and deliveries               |
 //! | `services/{name}/usage` | what a service counted and measured; `of=cluster`: on all nodes |
+//! | `units`      | uploaded units, who has compiled them, and what is wrong with them        |
 //! | `tracers`    | tracers with their levels, and the lines that this node wrote             |
 //! | `slee`       | whether the SLEE takes calls                                              |
 //! | `profiles`   | profile tables with schema; `profiles/{table}`, `profiles/{table}/{name}` |
@@ -38,10 +39,11 @@
 //! | `cluster/force`     | starts or goes on without the votes of others; gives P7 up         |
 //! | `cluster/forget-orphans` | forgets ends of calls that wait for a store that has those calls |
 //! | `services`          | `{"activate": [name], "deactivate": [name]}`, in one step          |
+//! | `units`             | the file as body: deploys it; `dry_run=true`: says what is in it   |
 //! | `slee`              | `{"state": "running"}`, or `"stopped"`: it takes no new calls      |
 //!
 //! `DELETE housekeeping/{kind}/{id}` removes what was left over; the answer comes when that is
-//! held.
+//! held. `DELETE units/{id}` removes a unit whose service is inactive.
 //! `PUT profiles/{table}/{name}` adds or replaces a profile, DELETE removes it, or puts back with
 //! `reset=true` what the configuration says. The answer comes when the change is held.
 //!
@@ -63,6 +65,7 @@ mod problem;
 mod profile_view;
 mod selection;
 mod system;
+mod unit_view;
 mod write_guard;
 
 use actix_web::dev::Service as _;

@@ -12,7 +12,7 @@ use resilee_call_billing::BILLS;
 use resilee_core::StoredRecord;
 use resilee_core::management::{
     Alarm, Answer, CellSnapshot, Changed, Command, LeftoverPage, ProfileStatus, ProfileTableStatus,
-    Query, Search, Status, TableChange, UsageSum,
+    Query, Search, Status, TableChange, UnitDescription, UsageSum,
 };
 use resilee_sbb::{CellId, ProfileTable};
 use std::sync::Arc;
@@ -28,6 +28,8 @@ pub const RECORDS_PER_ASK: usize = 1_000;
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// How long a change may take; the node itself gives up before that.
 const CHANGED_WITHIN: Duration = Duration::from_secs(4);
+/// How long the node may take to compile a unit that it is asked about.
+const DESCRIBED_WITHIN: Duration = Duration::from_secs(60);
 /// How old a snapshot may be that is given to another reader.
 const SNAPSHOT_AGE_MAX: Duration = Duration::from_millis(200);
 
@@ -95,12 +97,15 @@ pub struct System {
     ask: Ask,
     recent: Mutex<Option<(Instant, Arc<Snapshot>)>>,
     book: Mutex<BillBook>,
+    /// Held by whoever uploads a unit.
+    pub uploads: Mutex<()>,
 }
 
 impl System {
     /// The node that answers `ask`.
     pub fn new(ask: Ask) -> Self {
-        System { ask, recent: Mutex::new(None), book: Mutex::new(BillBook::default()) }
+        let (recent, book) = (Mutex::new(None), Mutex::new(BillBook::default()));
+        System { ask, recent, book, uploads: Mutex::new(()) }
     }
 
     /// The cluster now, or a moment ago.
@@ -167,6 +172,29 @@ impl System {
         match self.answer(Query::Leftovers(Box::new(search))).await? {
             Answer::Leftovers(page) => Ok(page),
             _ => Err(SystemError::Mismatched("its leftovers")),
+        }
+    }
+
+    /// What is in a unit, which is compiled for it.
+    pub async fn describe_unit(&self, bytes: Vec<u8>) -> Result<UnitDescription, Problem> {
+        match timeout(DESCRIBED_WITHIN, (self.ask)(Query::DescribeUnit { bytes })).await {
+            Ok(Answer::Unit(Ok(unit))) => Ok(*unit),
+            Ok(Answer::Unit(Err(reason))) => {
+                let what = format!("this is no unit that can be deployed: {reason}");
+                let help = "nothing was deployed; docs/units.md says how a unit is made";
+                Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, what, help))
+            }
+            Ok(Answer::Refused(reason)) => {
+                let help = "its program was built without a compiler for units";
+                Err(Problem::new(StatusCode::NOT_IMPLEMENTED, reason, help))
+            }
+            Ok(Answer::Unavailable(reason)) => Err(Problem::unavailable(reason)),
+            Ok(_) => Err(SystemError::Mismatched("what is in a unit").into()),
+            Err(_) => {
+                let seconds = DESCRIBED_WITHIN.as_secs();
+                let what = format!("the unit was not compiled within {seconds} s");
+                Err(Problem::unavailable(what))
+            }
         }
     }
 

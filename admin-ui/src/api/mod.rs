@@ -14,6 +14,7 @@ mod profiles;
 mod services;
 mod slee;
 mod tracers;
+mod units;
 mod usage;
 
 use crate::problem::{Problem, RestProblem};
@@ -50,6 +51,9 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .route("/v1/profiles/{table}/{name:.*}", read().to(profiles::profile))
         .route("/v1/profiles/{table}/{name:.*}", web::put().to(profiles::put))
         .route("/v1/profiles/{table}/{name:.*}", web::delete().to(profiles::remove))
+        .route("/v1/units", read().to(units::units))
+        .route("/v1/units", web::post().to(units::post))
+        .route("/v1/units/{id}", web::delete().to(units::remove))
         .route("/v1/activities", read().to(activities::activities))
         .route("/v1/housekeeping/{kind}", read().to(housekeeping::find))
         .route("/v1/housekeeping/{kind}/{id:.*}", web::delete().to(housekeeping::remove))
@@ -78,7 +82,7 @@ async fn no_such_resource(request: HttpRequest) -> Result<HttpResponse, RestProb
         return Ok(no_such_method());
     }
     let help = "under /api/v1 there are health, nodes, calls, bills, bills/{id}, services, \
-                services/{name}/usage, adaptors, slee, profiles, tracers, activities, \
-                housekeeping/{kind} and alarms; the page /rest explains them";
+                services/{name}/usage, units, adaptors, slee, profiles, tracers, \
+                activities, housekeeping/{kind} and alarms; the page /rest explains them";
     Err(Problem::not_found("there is no such resource", help).into())
 }

@@ -12,6 +12,7 @@ mod profiles;
 mod rest;
 mod services;
 mod tracers;
+mod units;
 mod usage;
 
 pub use bill::find as find_bill;
@@ -37,6 +38,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .route("/calls/{id}", read().to(call::page))
         .route("/alarms", read().to(alarms::page))
         .route("/services", read().to(services::page))
+        .route("/units", read().to(units::page))
         .route("/usage/{service}", read().to(usage::page))
         .route("/housekeeping", read().to(housekeeping::page))
         .route("/tracers", read().to(tracers::page))
@@ -86,6 +88,8 @@ pub enum Watch {
     Services,
     /// `/tracers`.
     Tracers,
+    /// `/units`.
+    Units,
     /// A page that never changes: only its frame does.
     Frame,
 }
@@ -102,12 +106,13 @@ impl Watch {
             Some("alarms") => Ok(Watch::Alarms),
             Some("services") => Ok(Watch::Services),
             Some("tracers") => Ok(Watch::Tracers),
+            Some("units") => Ok(Watch::Units),
             Some("frame") => Ok(Watch::Frame),
             Some("call") => Ok(Watch::Call(read_cell_id(&take("id").unwrap_or_default())?)),
             Some("bills") => Ok(Watch::Bills(Selection::read(&pairs, bills::PER_PAGE)?)),
             _ => {
-                let help = "watch is one of overview, bills, call, alarms, services, tracers and \
-                            frame";
+                let help = "watch is one of overview, bills, call, alarms, services, tracers, \
+                            units and frame";
                 Err(Problem::bad_request("there is no such page to watch", help))
             }
         }
@@ -131,6 +136,7 @@ pub async fn fragments(watch: &Watch, system: &System) -> Result<Vec<Fragment>, 
         Watch::Alarms => parts.extend(alarms::fragments(&snapshot)?),
         Watch::Services => parts.extend(services::fragments(&snapshot)?),
         Watch::Tracers => parts.extend(tracers::fragments(&snapshot)?),
+        Watch::Units => parts.extend(units::fragments(&snapshot)?),
         Watch::Frame => {}
     }
     Ok(parts)

@@ -74,6 +74,10 @@ pub struct FakeNode {
     pub removed: Vec<Removal>,
     /// What it answers to changes, instead of making them.
     pub changed: Option<Changed>,
+    /// The parts of a unit that it has got.
+    pub upload: Vec<u8>,
+    /// It was built with a compiler.
+    pub compiles: bool,
     next_call: u64,
 }
 
@@ -170,6 +174,8 @@ impl FakeNode {
             leftovers: Vec::new(),
             removed: Vec::new(),
             changed,
+            upload: Vec::new(),
+            compiles: true,
             next_call: 1,
         }
     }
@@ -205,6 +211,7 @@ impl FakeNode {
             Query::Records { .. } => Answer::Records(Vec::new()),
             Query::UsageSum { service } => self.usage_sum(&service),
             Query::Leftovers(search) => self.find_leftovers(&search),
+            Query::DescribeUnit { bytes } => self.describe_unit(&bytes),
             Query::ProfileTables => self.profile_tables(),
             Query::Profiles { table, from, limit } => self.profiles_of(&table, &from, limit),
             Query::Change(_) => Answer::Refused("it is told through change()".to_owned()),

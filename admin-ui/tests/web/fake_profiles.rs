@@ -4,7 +4,7 @@ use crate::fake_node::FakeNode;
 use resilee_call_billing::TARIFF_PROFILES;
 use resilee_core::management::{
     AdaptorOrder, AdaptorState, Answer, Changed, ProfileSource, ProfileStatus, ProfileTableStatus,
-    ServiceState, SleeState, TableChange, UnitStatus,
+    ServiceState, SleeState, TableChange,
 };
 use resilee_sbb::{Profile, ProfileTable, encode};
 use resilee_sip_api::{ACCOUNT_PROFILES, Account};
@@ -75,16 +75,11 @@ impl FakeNode {
                     }
                 }
             }
-            TableChange::PutUnitPart { .. } => {}
+            TableChange::PutUnitPart { part, bytes, .. } => self.put_unit_part(part, &bytes),
             TableChange::PutUnit { unit, service, bytes } => {
-                let nodes = vec!["server1".to_owned(), "server2".to_owned()];
-                let put_at = self.status.now;
-                let unit = UnitStatus { id: unit, service, bytes, put_at, nodes, problem: None };
-                self.status.units.push(unit);
+                return Answer::Changed(self.put_unit(unit, service, bytes));
             }
-            TableChange::RemoveUnit { unit } => {
-                self.status.units.retain(|known| known.id != unit);
-            }
+            TableChange::RemoveUnit { unit } => return Answer::Changed(self.remove_unit(&unit)),
             TableChange::TraceLevel { tracer, level } => {
                 let known = self.status.tracers.iter_mut().find(|known| known.name == tracer);
                 let Some(known) = known else {

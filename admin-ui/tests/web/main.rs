@@ -2,6 +2,7 @@
 
 mod fake_node;
 mod fake_profiles;
+mod fake_units;
 
 mod bills;
 mod cluster;
@@ -14,3 +15,4 @@ mod profiles;
 mod rest;
 mod serving;
 mod site;
+mod units;

@@ -90,6 +90,21 @@ pub async fn order(site: &Site, path: &str, token: Option<&str>, body: &str) -> 
     send(site, request, token).await
 }
 
+/// A file as the body of a POST.
+pub async fn upload(
+    site: &Site,
+    path: &str,
+    token: Option<&str>,
+    content_type: Option<&str>,
+    bytes: &[u8],
+) -> Page {
+    let mut request = test::TestRequest::post().uri(path).set_payload(bytes.to_vec());
+    if let Some(content_type) = content_type {
+        request = request.insert_header(("content-type", content_type));
+    }
+    send(site, request, token).await
+}
+
 async fn send(site: &Site, mut request: test::TestRequest, token: Option<&str>) -> Page {
     let app = test::init_service(App::new().configure(|config| site.configure(config))).await;
     if let Some(token) = token {

@@ -45,7 +45,7 @@ pub enum ClusterOrder {
 pub struct Token {
     /// The node's [admin] token_file, or a copy of it.
     #[arg(long, value_name = "FILE")]
-    pub(crate) token_file: PathBuf,
+    pub token_file: PathBuf,
 }
 
 impl Token {

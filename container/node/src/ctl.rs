@@ -7,6 +7,9 @@ use std::time::Duration;
 /// How long the node may take to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
+/// How long a node may take for a unit: it comes over the network, and is compiled.
+const UPLOADED_WITHIN: Duration = Duration::from_secs(150);
+
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::Subcommand)]
 pub enum Subject {
@@ -54,6 +57,42 @@ pub enum CtlError {
         from: String,
         /// What is wrong.
         reason: String,
+    },
+    /// No unit to be deployed.
+    #[error("cannot read the unit {file}: {reason}", file = file.display())]
+    File {
+        /// What was read.
+        file: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Something was to be confirmed.
+    #[error("standard input is no terminal, so nobody can confirm it: say --yes to deploy it so")]
+    NobodyToAsk,
+    /// A unit cannot be deployed beside what is there.
+    #[error("{service} cannot be deployed now: {reason}")]
+    Conflict {
+        /// Its service.
+        service: String,
+        /// What is in the way.
+        reason: String,
+    },
+    /// A unit is uploaded, but not all members can deploy it.
+    #[error(
+        "{service} is uploaded but not deployed everywhere: {reason}; see resilee ctl units and \
+         alarms, resilee ctl undeploy {service} removes it"
+    )]
+    NotCompiled {
+        /// Its service.
+        service: String,
+        /// Who could not, and why.
+        reason: String,
+    },
+    /// No unit, or more than one, is meant.
+    #[error("there is not one unit {given:?}: resilee ctl units lists services and ids")]
+    NoUnit {
+        /// What was given.
+        given: String,
     },
     /// The node answered with an error.
     #[error("{url} answers {status}: {text}")]
@@ -149,8 +188,12 @@ fn is_host(text: &str) -> bool {
 }
 
 fn agent() -> ureq::Agent {
+    agent_within(ANSWER_WITHIN)
+}
+
+fn agent_within(time: Duration) -> ureq::Agent {
     ureq::Agent::config_builder()
-        .timeout_global(Some(ANSWER_WITHIN))
+        .timeout_global(Some(time))
         .http_status_as_error(false)
         .build()
         .new_agent()
@@ -177,6 +220,19 @@ pub(crate) fn put(admin: &str, path: &str, token: &str, body: &Value) -> Result<
     let url = format!("{}/api/v1/{path}", base(admin)?);
     let bearer = format!("Bearer {token}");
     read(&url, agent().put(&url).header("authorization", &bearer).send_json(body))
+}
+
+/// Sends a file to `path` of the node at `admin`; its answer.
+pub(crate) fn upload(
+    admin: &str,
+    path: &str,
+    token: &str,
+    bytes: &[u8],
+) -> Result<Value, CtlError> {
+    let url = format!("{}/api/v1/{path}", base(admin)?);
+    let request = agent_within(UPLOADED_WITHIN).post(&url);
+    let request = request.header("authorization", &format!("Bearer {token}"));
+    read(&url, request.header("content-type", "application/wasm").send(bytes))
 }
 
 /// Deletes what is at `path` of the node at `admin`; its answer.

@@ -23,6 +23,7 @@ mod logging;
 mod node;
 mod profile_ctl;
 mod service_ctl;
+mod unit_ctl;
 
 pub use account_ctl::{AccountOrder, account};
 pub use adaptor_ctl::{AdaptorOrder, adaptor};
@@ -35,3 +36,4 @@ pub use housekeeping_ctl::{HousekeepingOrder, housekeeping};
 pub use node::{Node, NodeBuilder, load, run_from_file};
 pub use profile_ctl::{ProfileOrder, profile};
 pub use service_ctl::{ServiceOrder, SleeOrder, service, slee};
+pub use unit_ctl::{Console, UnitOrder, unit};

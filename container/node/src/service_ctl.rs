@@ -93,7 +93,8 @@ pub fn slee(admin: &str, order: &SleeOrder) -> Result<String, CtlError> {
     Ok(format!("{} is {}\n", ctl::cell(&answer["node"]), ctl::cell(&answer["state"])))
 }
 
-fn account(answer: &Value) -> String {
+/// A line for each service.
+pub(crate) fn account(answer: &Value) -> String {
     let rows = answer["services"].as_array().map(Vec::as_slice).unwrap_or_default();
     let columns = ["name", "state", "unit", "version", "entities_in_cluster", "needed_by"];
     ctl::table(&columns, rows)

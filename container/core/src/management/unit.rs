@@ -1,4 +1,5 @@
-//! What operators see of deployable units: those that were uploaded, and what is in one that may be.
+//! What operators see of deployable units: those that were uploaded, and what is in one that may
+//! be.
 
 use resilee_sbb::{Descriptor, Timestamp};
 use serde::Serialize;

@@ -6,10 +6,11 @@ use mimalloc::MiMalloc;
 use resilee_cluster::{TRIAL_DAYS, make_certificates};
 use resilee_membership::NodeName;
 use resilee_node::{
-    AccountOrder, AdaptorOrder, CallOrder, ClusterOrder, FacilityOrder, HousekeepingOrder,
-    ProfileOrder, ServiceOrder, SleeOrder, Subject, account, adaptor, call, facility, housekeeping,
-    load, order, profile, report, run_from_file, service, slee,
+    AccountOrder, AdaptorOrder, CallOrder, ClusterOrder, Console, FacilityOrder, HousekeepingOrder,
+    ProfileOrder, ServiceOrder, SleeOrder, Subject, UnitOrder, account, adaptor, call, facility,
+    housekeeping, load, order, profile, report, run_from_file, service, slee, unit,
 };
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -55,6 +56,8 @@ enum Ctl {
     Call(CallOrder),
     #[command(flatten)]
     Facility(FacilityOrder),
+    #[command(flatten)]
+    Unit(UnitOrder),
     /// What concerns the whole cluster.
     #[command(subcommand)]
     Cluster(Cluster),
@@ -122,6 +125,11 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Ctl { admin, what: Ctl::Call(given) } => print!("{}", call(&admin, &given)?),
         Command::Ctl { admin, what: Ctl::Facility(given) } => {
             print!("{}", facility(&admin, &given)?);
+        }
+        Command::Ctl { admin, what: Ctl::Unit(given) } => {
+            let is_terminal = std::io::stdin().is_terminal();
+            let (input, output) = (&mut std::io::stdin().lock(), &mut std::io::stdout());
+            unit(&admin, &given, &mut Console { input, output, is_terminal })?;
         }
         Command::Ctl { admin, what: Ctl::Cluster(Cluster::Order(given)) } => {
             print!("{}", order(&admin, &given)?);

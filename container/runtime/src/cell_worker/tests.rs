@@ -109,6 +109,42 @@ fn a_panic_rolls_back_and_the_next_delivery_runs() {
 }
 
 #[test]
+fn a_service_that_was_undeployed_gets_nothing_and_one_that_was_deployed_does() {
+    System::new().block_on(async {
+        let (sender, mut inputs) = mpsc::unbounded_channel();
+        let sink = Sink(sender).start().recipient();
+        let mut workers = CellWorkers::start(2, ACTORS_MAX, &[]);
+        for (id, is_there) in [(1, true), (2, false), (3, true)] {
+            match is_there {
+                true => workers.deploy(LinkedSbb::of::<Fragile>()),
+                false => workers.undeploy("fragile"),
+            }
+            // The same entity each time, whose actor is not idle for long enough to be stopped.
+            hand(&mut workers, deliver(id, "fragile"), &sink);
+            let served = matches!(outcome(&mut inputs, id).await, Outcome::Delivered { .. });
+            assert_eq!((served, workers.has("fragile")), (is_there, is_there), "{id}");
+        }
+    });
+}
+
+#[test]
+fn a_thread_that_takes_a_workers_place_has_what_was_deployed() {
+    System::new().block_on(async {
+        let (sender, mut inputs) = mpsc::unbounded_channel();
+        let sink = Sink(sender).start().recipient();
+        let mut workers = CellWorkers::start(1, ACTORS_MAX, &[LinkedSbb::of::<Lost>()]);
+        workers.deploy(LinkedSbb::of::<Fragile>());
+        hand(&mut workers, deliver(1, "lost"), &sink);
+        while workers.workers[0].running.ran(DeliveryId(1)).is_none() {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(workers.abandon(0, DeliveryId(1), Duration::ZERO), Fate::Hangs(_)));
+        hand(&mut workers, deliver(2, "fragile"), &sink);
+        assert!(matches!(outcome(&mut inputs, 2).await, Outcome::Delivered { .. }));
+    });
+}
+
+#[test]
 fn a_dead_actor_or_worker_is_answered_for() {
     System::new().block_on(async {
         let (sender, mut inputs) = mpsc::unbounded_channel();

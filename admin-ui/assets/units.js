@@ -1,0 +1,72 @@
+// The page Units: a file that is dropped or chosen is looked at by the node at once, and what is in
+// it is shown; only the button below that deploys it. orders.js sends both, with the token.
+"use strict";
+(() => {
+  const drop = document.getElementById("unit-drop");
+  const look = document.getElementById("unit-look");
+  const found = document.getElementById("unit-found");
+  const deploy = document.getElementById("unit-deploy");
+  if (!drop || !look || !found || !deploy) return;
+  const form = drop.closest("form");
+  const input = drop.querySelector("input");
+
+  function lookAtIt() {
+    found.hidden = true;
+    if (input.files.length) form.requestSubmit(look);
+  }
+
+  input.addEventListener("change", lookAtIt);
+  for (const name of ["dragenter", "dragover"]) {
+    drop.addEventListener(name, (event) => {
+      event.preventDefault();
+      drop.classList.add("over");
+    });
+  }
+  drop.addEventListener("dragleave", () => drop.classList.remove("over"));
+  drop.addEventListener("drop", (event) => {
+    event.preventDefault();
+    drop.classList.remove("over");
+    if (!event.dataTransfer.files.length) return;
+    input.files = event.dataTransfer.files;
+    lookAtIt();
+  });
+  // Beside it a file would take the page's place.
+  for (const name of ["dragover", "drop"]) {
+    document.addEventListener(name, (event) => event.preventDefault());
+  }
+
+  function fact(name, value) {
+    if (!value) return [];
+    const row = document.createElement("div");
+    const term = document.createElement("dt");
+    const text = document.createElement("dd");
+    term.textContent = name;
+    text.textContent = value;
+    row.append(term, text);
+    return [row];
+  }
+
+  found.addEventListener("told", (event) => {
+    const { unit, conflict } = event.detail;
+    const usage = Object.entries(unit.usage).map(([name, kind]) => `${name} (${kind})`);
+    found.querySelector("h3").textContent = `${unit.service} ${unit.version}`;
+    found.querySelector("dl").replaceChildren(
+      ...fact("Vendor", unit.vendor),
+      ...fact("Unit", unit.id),
+      ...fact("Bytes", String(unit.bytes)),
+      ...fact("Priority", String(unit.priority)),
+      ...fact("Is started by", unit.initial_events.join(", ") || "nothing"),
+      ...fact("Also gets", unit.events.join(", ")),
+      ...fact("Reads profiles of", unit.profile_tables.join(", ")),
+      ...fact("Shares attributes", unit.shares.join(", ")),
+      ...fact("Needs", unit.needs.join(", ")),
+      ...fact("Counts and measures", usage.join(", ")),
+    );
+    const notice = found.querySelector(".notice");
+    notice.textContent = conflict ? `It cannot be deployed now: ${conflict}` : "";
+    notice.hidden = !conflict;
+    deploy.disabled = Boolean(conflict);
+    found.hidden = false;
+    if (!conflict) deploy.focus();
+  });
+})();

@@ -1,0 +1,203 @@
+//! `resilee ctl deploy`, `units` and `undeploy` at a node with a compiler that knows a few names.
+
+use resilee_node::{Console, CtlError, Node, ServiceOrder, Token, UnitOrder, service, unit};
+use resilee_sbb::{Context, Descriptor, Event, Failure, LinkedSbb, Sbb, UnitCompiler};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// Nothing here takes so long unless it hangs.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+macro_rules! service {
+    ($name:ident, $text:literal) => {
+        #[derive(Default, Serialize, Deserialize)]
+        struct $name;
+
+        impl Sbb for $name {
+            const STATE_VERSION: u32 = 1;
+
+            fn descriptor() -> Descriptor {
+                Descriptor { vendor: "Test", version: "3", ..Descriptor::named($text) }
+            }
+
+            fn on_event(&mut self, _: &mut Context<'_>, _: &Event) -> Result<(), Failure> {
+                Ok(())
+            }
+        }
+    };
+}
+
+service!(One, "screening");
+service!(Two, "screening-2");
+
+#[derive(Debug)]
+struct Linker;
+
+impl UnitCompiler for Linker {
+    fn compile(&self, bytes: &[u8]) -> Result<LinkedSbb, String> {
+        match bytes {
+            b"linked:screening" => Ok(LinkedSbb::of::<One>()),
+            b"linked:screening-2" => Ok(LinkedSbb::of::<Two>()),
+            _ => Err("it is no WebAssembly component".to_owned()),
+        }
+    }
+
+    fn forget(&self, _: &str) {}
+}
+
+/// A node alone, which runs until the tests end.
+struct House {
+    folder: TempDir,
+    admin: String,
+}
+
+fn free() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+impl House {
+    fn start() -> House {
+        let folder = tempfile::tempdir().unwrap();
+        let sip = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let admin = free();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        write("cluster.key", "0123456789abcdef0123456789abcdef\n");
+        write("token", "s3cret\n");
+        write("one.wasm", "linked:screening");
+        write("two.wasm", "linked:screening-2");
+        write("wrong.wasm", "#!/bin/sh");
+        let config = format!(
+            "[node]\nname = \"alone\"\ndata_dir = \"data\"\n[sip]\nlisten = \"{sip}\"\n\
+             [cluster]\nkey_file = \"cluster.key\"\n\
+             [admin]\nlisten = \"{admin}\"\ntoken_file = \"token\"\n"
+        );
+        write("node.toml", &config);
+        let file = folder.path().join("node.toml");
+        std::thread::spawn(move || {
+            Node::builder().compiler(Arc::new(Linker)).config(file).run().expect("it runs");
+        });
+        let house = House { folder, admin: admin.to_string() };
+        let since = Instant::now();
+        while service(&house.admin, &ServiceOrder::List).is_err() || !house.is_member() {
+            assert!(since.elapsed() < DEADLINE, "it does not start");
+            // sleep: asks again until the node is a member, or the deadline ends it.
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        house
+    }
+
+    fn is_member(&self) -> bool {
+        let slee = resilee_node::slee(&self.admin, &resilee_node::SleeOrder::Status);
+        slee.is_ok_and(|text| text.contains("running"))
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn token(&self) -> Token {
+        Token { token_file: self.file("token") }
+    }
+
+    fn deploy(&self, file: &str) -> UnitOrder {
+        let (file, token) = (self.file(file), self.token());
+        UnitOrder::Deploy { file, activate: false, replace: Vec::new(), yes: true, token }
+    }
+
+    /// Carries it out for somebody who types this, or for nobody.
+    fn order(&self, order: &UnitOrder, typed: Option<&str>) -> (String, Result<(), CtlError>) {
+        let mut output = Vec::new();
+        let mut input = typed.unwrap_or_default().as_bytes();
+        let is_terminal = typed.is_some();
+        let mut console = Console { input: &mut input, output: &mut output, is_terminal };
+        let done = unit(&self.admin, order, &mut console);
+        (String::from_utf8(output).unwrap(), done)
+    }
+
+    #[track_caller]
+    fn done(&self, order: &UnitOrder, typed: Option<&str>) -> String {
+        let (told, done) = self.order(order, typed);
+        done.unwrap_or_else(|error| panic!("{error}; {told}"));
+        told
+    }
+
+    #[track_caller]
+    fn refused(&self, order: &UnitOrder) -> String {
+        self.order(order, None).1.expect_err("it is refused").to_string()
+    }
+
+    fn undeploy(&self, unit: &str) -> UnitOrder {
+        UnitOrder::Undeploy { unit: unit.to_owned(), token: self.token() }
+    }
+
+    fn services(&self) -> String {
+        service(&self.admin, &ServiceOrder::List).unwrap()
+    }
+}
+
+/// The last line that begins with this word.
+fn line<'a>(text: &'a str, begins: &str) -> Option<&'a str> {
+    text.lines().rev().find(|line| line.split_whitespace().next() == Some(begins))
+}
+
+#[test]
+fn a_unit_is_deployed_activated_replaced_and_removed() {
+    let house = House::start();
+    let told = house.done(&house.deploy("one.wasm"), None);
+    assert!(told.contains("service      screening 3\nvendor       Test\n"), "{told}");
+    assert!(told.contains("screening is uploaded\ncompiled by alone\n"), "{told}");
+    assert!(told.ends_with("activate it: resilee ctl service activate screening\n"), "{told}");
+    let services = house.services();
+    assert!(line(&services, "screening").is_some_and(|it| it.contains("inactive")), "{services}");
+    let again = house.refused(&house.deploy("one.wasm"));
+    assert!(again.contains("this unit is deployed already"), "{again}");
+
+    let UnitOrder::Deploy { file, token, .. } = house.deploy("two.wasm") else { unreachable!() };
+    let activate = vec!["screening".to_owned()];
+    let order = ServiceOrder::Activate { names: activate.clone(), token: house.token() };
+    service(&house.admin, &order).expect("it is compiled");
+    let replace = UnitOrder::Deploy { file, activate: false, replace: activate, yes: true, token };
+    let told = house.done(&replace, None);
+    assert!(line(&told, "screening-2").is_some_and(|it| it.contains(" active")), "{told}");
+    let services = house.services();
+    assert!(line(&services, "screening").is_some_and(|it| it.contains("inactive")), "{services}");
+
+    let needed = house.refused(&house.undeploy("screening-2"));
+    assert!(needed.contains("screening-2 is active or has entities"), "{needed}");
+    assert_eq!(house.done(&house.undeploy("screening"), None), "done: screening is removed\n");
+    let listed = house.done(&UnitOrder::Units, None);
+    assert!(line(&listed, "screening").is_none(), "{listed}");
+    assert!(line(&listed, "screening-2").is_some_and(|it| it.contains("alone")), "{listed}");
+    let gone = house.refused(&house.undeploy("screening"));
+    assert!(gone.contains("there is not one unit \"screening\""), "{gone}");
+}
+
+#[test]
+fn nothing_is_deployed_that_nobody_confirms_or_that_is_no_unit() {
+    let house = House::start();
+    let mut order = house.deploy("one.wasm");
+    let UnitOrder::Deploy { yes, .. } = &mut order else { unreachable!() };
+    *yes = false;
+    let error = house.refused(&order);
+    assert!(error.contains("standard input is no terminal") && error.contains("--yes"), "{error}");
+    for no in ["\n", "n\n", "yess\n", ""] {
+        let told = house.done(&order, Some(no));
+        assert!(told.contains("Deploy screening at all nodes? [y/N] nothing was deployed"));
+    }
+    assert!(house.done(&UnitOrder::Units, None).ends_with("no units\n"));
+    assert!(house.done(&order, Some("Y\n")).contains("compiled by alone"));
+
+    let wrong = house.refused(&house.deploy("wrong.wasm"));
+    assert!(wrong.contains("422") && wrong.contains("it is no WebAssembly component"), "{wrong}");
+    let missing = house.refused(&house.deploy("missing.wasm"));
+    assert!(missing.contains("missing.wasm: No such file"), "{missing}");
+    let large = fs::File::create(house.file("large.wasm")).unwrap();
+    large.set_len((16 << 20) + 1).unwrap();
+    let large = house.refused(&house.deploy("large.wasm"));
+    assert!(large.contains("16777217 bytes, a unit has 16777216 at most"), "{large}");
+}
