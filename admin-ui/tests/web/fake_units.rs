@@ -11,7 +11,7 @@ const USAGE: &[UsageParameter] = &[UsageParameter::counter("calls_refused")];
 
 /// The id that the fake node gives to bytes.
 pub fn id_of(bytes: &[u8]) -> String {
-    format!("{:0>64x}", bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>())
+    format!("{:0<64x}", bytes.iter().map(|byte| u64::from(*byte)).sum::<u64>())
 }
 
 impl FakeNode {
