@@ -183,11 +183,12 @@ async fn the_page_shows_who_has_compiled_a_unit_and_what_is_wrong() {
     let units = request_of(&site, Method::GET, UNITS, None).await.json();
     let problems = json!([{ "node": "server2", "text": text }]);
     assert_eq!(units["units"][0]["problems"], problems);
-    let mut node = node.lock().unwrap();
-    node.status.services.retain(|it| it.name != "screening");
-    node.status.units[0].nodes.clear();
-    node.status.units[0].problem = Some("screening is not deployed here: panicked".to_owned());
-    drop(node);
+    {
+        let status = &mut node.lock().unwrap().status;
+        status.services.retain(|it| it.name != "screening");
+        status.units[0].nodes.clear();
+        status.units[0].problem = Some("screening is not deployed here: panicked".to_owned());
+    }
     let units = request_of(&site, Method::GET, UNITS, None).await.json();
     assert_eq!(units["units"][0]["state"], json!(null));
     assert_eq!(units["units"][0]["problems"][0]["node"], "server1");
