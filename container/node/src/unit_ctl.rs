@@ -260,11 +260,12 @@ mod tests {
 
     #[test]
     fn a_unit_is_named_by_its_service_or_by_the_beginning_of_its_id_if_only_one_is_meant() {
-        let units = [unit_of("0123456789abcd01", "one"), unit_of("0123456789abce02", "two")];
+        let units = [("0123456789abcd01", "one"), ("0123456789abce02", "two"), ("ff", "four")];
+        let units = units.map(|(id, service)| unit_of(&format!("{id:0<16}"), service));
         let units = json!({ "units": units });
         assert_eq!(find(&units, "two").expect("it is there"), "0123456789abce02");
         assert_eq!(find(&units, "0123456789abcd").expect("it is there"), "0123456789abcd01");
-        for wrong in ["0123456789ab", "0123", "three", ""] {
+        for wrong in ["0123456789ab", "ff", "three", ""] {
             let error = find(&units, wrong).expect_err("not one").to_string();
             assert!(error.starts_with(&format!("there is not one unit {wrong:?}")), "{error}");
         }
