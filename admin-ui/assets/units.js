@@ -55,6 +55,7 @@
       ...fact("Unit", unit.id),
       ...fact("Bytes", String(unit.bytes)),
       ...fact("Priority", String(unit.priority)),
+      ...fact("May", unit.permissions.join(", ")),
       ...fact("Is started by", unit.initial_events.join(", ") || "nothing"),
       ...fact("Also gets", unit.events.join(", ")),
       ...fact("Reads profiles of", unit.profile_tables.join(", ")),

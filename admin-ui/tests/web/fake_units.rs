@@ -39,7 +39,9 @@ impl FakeNode {
             "till" => vec!["wallet".to_owned()],
             _ => Vec::new(),
         };
-        Answer::Unit(Ok(Box::new(UnitDescription { service: name.to_owned(), needs, ..unit })))
+        let (service, permissions) = (name.to_owned(), vec!["call others".to_owned()]);
+        let unit = UnitDescription { service, needs, permissions, ..unit };
+        Answer::Unit(Ok(Box::new(unit)))
     }
 
     pub fn put_unit_part(&mut self, part: u32, bytes: &[u8]) {

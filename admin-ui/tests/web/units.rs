@@ -41,6 +41,7 @@ async fn a_dry_run_says_what_is_in_a_file_and_deploys_nothing() {
     assert_eq!((&unit["service"], &unit["version"]), (&json!("screening"), &json!("1.2")));
     assert_eq!((&unit["id"], &unit["priority"]), (&json!(id_of(&screening())), &json!(100)));
     assert_eq!(unit["initial_events"], json!(["sip.invite"]));
+    assert_eq!(unit["permissions"], json!(["call others"]));
     assert_eq!(unit["usage"], json!({ "calls_refused": "counter" }));
     let node = node.lock().unwrap();
     assert!(node.status.units.is_empty() && node.upload.is_empty());

@@ -145,6 +145,7 @@ fn description(unit: &Value) -> String {
         ("unit", ctl::cell(&unit["id"])),
         ("bytes", ctl::cell(&unit["bytes"])),
         ("priority", ctl::cell(&unit["priority"])),
+        ("may", ctl::cell(&unit["permissions"])),
         ("started by", ctl::cell(&unit["initial_events"])),
         ("also gets", ctl::cell(&unit["events"])),
         ("profiles of", ctl::cell(&unit["profile_tables"])),
@@ -276,10 +277,12 @@ mod tests {
         let unit = json!({
             "service": "screening", "version": "1", "vendor": "A", "id": "01", "bytes": 12,
             "priority": 7, "initial_events": ["sip.invite"], "events": [], "profile_tables": [],
-            "shares": [], "needs": ["wallet"], "usage": { "calls": "counter" },
+            "shares": [], "needs": ["wallet"], "permissions": ["call others"],
+            "usage": { "calls": "counter" },
         });
         let text = "service      screening 1\nvendor       A\nunit         01\nbytes        12\n\
-                    priority     7\nstarted by   sip.invite\nneeds        wallet\n\
+                    priority     7\nmay          call others\nstarted by   sip.invite\n\
+                    needs        wallet\n\
                     counts       calls (counter)\n";
         assert_eq!(description(&unit), text);
     }

@@ -47,6 +47,8 @@ pub struct UnitDescription {
     pub profile_tables: Vec<String>,
     /// Services that it cannot do without.
     pub needs: Vec<String>,
+    /// What it may do, as it asks for it.
+    pub permissions: Vec<String>,
     /// Attributes that it shares with other services, by the names that all of them use.
     pub shares: Vec<String>,
 }
@@ -69,6 +71,7 @@ impl UnitDescription {
             usage: usage.collect(),
             profile_tables: deployment.profile_tables.iter().map(|it| it.name.into()).collect(),
             needs: names(deployment.needs),
+            permissions: Vec::new(),
             shares: attribute_aliases.iter().map(|it| it.alias.to_owned()).collect(),
         }
     }

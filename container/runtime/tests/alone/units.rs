@@ -276,6 +276,12 @@ fn a_service_that_is_there_keeps_its_name_whatever_a_unit_says() {
         let id = upload(&asker, "alpha", ALPHA).await;
         status(&asker, |status| is_compiled(status, &id)).await;
         want(&asker, &["alpha"], &[]).await;
+        // Somebody only looks at another one of that name, and at more than are kept.
+        for number in 0..8 {
+            let bytes = format!("linked:impostor {number}").into_bytes();
+            let described = asker.ask(Query::DescribeUnit { bytes }).await;
+            assert!(matches!(described, Answer::Unit(Ok(_))), "{described:?}");
+        }
         let lying = upload(&asker, "gamma", b"linked:impostor").await;
         let problem = problem(&asker, &lying).await;
         assert!(problem.contains("this node has another service alpha"), "{problem}");
