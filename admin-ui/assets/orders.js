@@ -67,6 +67,7 @@
       return;
     }
     const method = button.dataset.method || (form.dataset.put ? "PUT" : "POST");
+    if (hasFile) tell("The file is sent, and the node compiles it…");
     let answer;
     try {
       answer = await fetch(url(form, button), {
@@ -83,6 +84,7 @@
     }
     if (answer.ok && button.dataset.told) {
       const detail = await answer.json();
+      tell("");
       return document.getElementById(button.dataset.told).dispatchEvent(new CustomEvent("told", { detail }));
     }
     if (answer.ok) return form.dataset.then ? location.assign(form.dataset.then) : location.reload();
