@@ -1,11 +1,11 @@
 //! Development tasks: what a person and continuous integration run, and nothing else.
 //!
 //! This file is the command line. What each task does is in the file of its name: [`lint`],
-//! [`tidy`], [`full_test`], [`new_service`], [`mod@bench`], [`bench_slee`], [`bench_sip`],
-//! [`bench_registrations`], [`soak`]; `bench` and `soak` share [`pair`] (the processes under load),
-//! [`phones`] and [`own_network`], all that measure [`figures`], two of them [`valgrind`]. The rest
-//! are [`steps`], [`command`] (child processes), [`system_programs`], [`libtest_tally`] and
-//! [`deny`]. Nothing here is part of Resilee itself.
+//! [`tidy`], [`full_test`], [`new_service`], [`unit`], [`mod@bench`], [`bench_slee`],
+//! [`bench_sip`], [`bench_registrations`], [`soak`]; `bench` and `soak` share [`pair`] (the
+//! processes under load), [`phones`] and [`own_network`], all that measure [`figures`], two of
+//! them [`valgrind`]. The rest are [`steps`], [`command`] (child processes), [`system_programs`],
+//! [`libtest_tally`] and [`deny`]. Nothing here is part of Resilee itself.
 
 mod bench;
 mod bench_registrations;
@@ -25,6 +25,7 @@ mod soak;
 mod steps;
 mod system_programs;
 mod tidy;
+mod unit;
 mod valgrind;
 
 use std::path::PathBuf;
@@ -66,6 +67,9 @@ enum Task {
     /// Write a project with a service of one's own, which builds and has a test
     #[command(after_long_help = new_service::HELP)]
     NewService(new_service::Options),
+    /// Build a service as a unit, which is uploaded to a cluster while it runs
+    #[command(after_long_help = unit::HELP)]
+    Unit(unit::Options),
     /// Let the simulator explore new seeds; a failing one prints the command that replays it
     Sweep {
         /// How long to explore
@@ -115,6 +119,7 @@ fn main() -> ExitCode {
         }
         Task::Test { only, dry_run } => full_test::run(&root, &only, dry_run.mode()),
         Task::NewService(options) => new_service::run(&root, &options),
+        Task::Unit(options) => unit::run(&root, &options),
         Task::Sweep { minutes, dry_run } => full_test::sweep(&root, minutes, dry_run.mode()),
         Task::Bench(options) => bench::run(&root, &options),
         Task::BenchSlee(options) => bench_slee::run(&root, &options),

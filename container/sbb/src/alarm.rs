@@ -52,7 +52,7 @@ impl fmt::Display for Severity {
 }
 
 /// Which alarms of a service are cleared.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cleared {
     /// The one of this type and instance.
     One {

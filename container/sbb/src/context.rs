@@ -140,9 +140,9 @@ impl<'d> Context<'d> {
         table: &str,
         name: &str,
     ) -> Result<Option<T>, Failure> {
-        match self.deliver.tables.profile_table(table) {
-            Some(_) => self.row(table, name),
-            None => Err(no_profile_table(table)),
+        match self.deliver.tables.has_profile_table(table) {
+            true => self.row(table, name),
+            false => Err(no_profile_table(table)),
         }
     }
 
@@ -158,11 +158,11 @@ impl<'d> Context<'d> {
     ) -> Result<impl Iterator<Item = &str>, Failure> {
         let tables = &self.deliver.tables;
         let found = tables.find(table, attribute, &value.into());
-        found.ok_or_else(|| match tables.profile_table(table) {
-            Some(_) => Failure::new(format!(
+        found.ok_or_else(|| match tables.has_profile_table(table) {
+            true => Failure::new(format!(
                 "{attribute} of {table} has no index: declare the attribute as indexed"
             )),
-            None => no_profile_table(table),
+            false => no_profile_table(table),
         })
     }
 

@@ -32,7 +32,7 @@ pub struct StateBytes {
 }
 
 /// An event for one entity, with everything its tree may read.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Deliver {
     /// Comes back with the answer; a late answer to another id is refused.
     pub id: DeliveryId,
@@ -40,7 +40,8 @@ pub struct Deliver {
     pub task: Task,
     /// The entity.
     pub entity: EntityId,
-    /// Name of its service.
+    /// Name of its service. A unit is told it beside the delivery.
+    #[serde(skip)]
     pub service: &'static str,
     /// The event.
     pub event: Event,
@@ -52,7 +53,8 @@ pub struct Deliver {
     pub next_entity: u32,
     /// Number of the first null activity that this delivery may start.
     pub next_activity: u32,
-    /// The shared tables.
+    /// The shared tables. They are too large to be copied: a unit looks rows up.
+    #[serde(skip)]
     pub tables: Tables,
     /// Cluster time.
     pub now: Timestamp,
@@ -67,7 +69,7 @@ pub struct Deliver {
 }
 
 /// Which handler of the entity's SBB runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Task {
     /// [`Sbb::on_event`](crate::Sbb::on_event).
     Event,
@@ -81,7 +83,8 @@ pub enum Task {
 }
 
 /// One entity of a tree.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TreeEntity {
     /// Number of its parent; `None` for the root.
     pub parent: Option<u32>,
@@ -96,9 +99,11 @@ pub struct TreeEntity {
 }
 
 /// What a handler may read of an activity context.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ContextView {
     /// Attributes by the name under which they are kept.
+    #[serde(with = "byte_map")]
     pub attributes: BTreeMap<String, Vec<u8>>,
     /// Entities that are attached, of this tree and of others.
     pub attached: BTreeSet<u32>,
@@ -115,7 +120,7 @@ pub struct ContextView {
 }
 
 /// The answer to a [`Deliver`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
     /// The handler returned `Ok`.
     Delivered {
@@ -144,11 +149,12 @@ pub enum Outcome {
 }
 
 /// One entity after a delivery.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntityState {
     /// Its number.
     pub number: u32,
     /// Its place in the tree, if it is a child that was created.
+    #[serde(default)]
     pub born: Option<TreeEntity>,
     /// Its state.
     pub state: StateBytes,
@@ -219,5 +225,26 @@ impl Outcome {
     pub fn state_of(&self, entity: EntityId) -> Option<&StateBytes> {
         let Outcome::Delivered { entities, .. } = self else { return None };
         entities.iter().find(|it| it.number == entity.number).map(|it| &it.state)
+    }
+}
+
+/// Byte strings by name, not lists of numbers.
+mod byte_map {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use serde_bytes::{ByteBuf, Bytes};
+    use std::collections::BTreeMap;
+
+    pub fn serialize<S: Serializer>(
+        map: &BTreeMap<String, Vec<u8>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(map.iter().map(|(name, bytes)| (name, Bytes::new(bytes))))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<String, Vec<u8>>, D::Error> {
+        let map = BTreeMap::<String, ByteBuf>::deserialize(deserializer)?;
+        Ok(map.into_iter().map(|(name, bytes)| (name, bytes.into_vec())).collect())
     }
 }

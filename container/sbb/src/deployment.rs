@@ -1,6 +1,8 @@
 //! How a service is deployed: with whom, with what, and whether it serves at once.
 
+use crate::permission::Permission;
 use crate::profile::ProfileTable;
+use serde::{Deserialize, Serialize};
 
 /// What a service belongs to, relies on and brings along.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,13 +16,16 @@ pub struct Deployment {
     pub profile_tables: &'static [&'static ProfileTable],
     /// What it is until somebody activates or deactivates it.
     pub begins: Begins,
+    /// What it may do if it is uploaded as a unit: nothing else. One that is linked into a node may
+    /// do all.
+    pub permissions: &'static [Permission],
     /// What a node does when it fails again and again.
     pub on_repeated_failures: FailurePolicy,
 }
 
 /// What a node does, besides an alarm, when a service fails again and again: its handlers fail,
 /// panic, trap or hang. Entities that are there go on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FailurePolicy {
     /// Nothing: what fails in one call may serve in another.
     #[default]
@@ -33,7 +38,7 @@ pub enum FailurePolicy {
 }
 
 /// What a service is until somebody activates or deactivates it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Begins {
     /// It serves at once.
     #[default]
@@ -49,6 +54,7 @@ impl Deployment {
         needs: &[],
         profile_tables: &[],
         begins: Begins::Active,
+        permissions: &[],
         on_repeated_failures: FailurePolicy::Keep,
     };
 }

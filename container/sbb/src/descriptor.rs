@@ -3,6 +3,7 @@
 use crate::deployment::Deployment;
 use crate::linked::LinkedSbb;
 use crate::usage::UsageParameter;
+use serde::{Deserialize, Serialize};
 
 /// Name, version, priority, events and child relations of an SBB. Of a root SBB it describes the
 /// service, too.
@@ -73,7 +74,7 @@ pub struct AttributeAlias {
 }
 
 /// What becomes of an event whose delivery rolled back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OnRollBack {
     /// The entity does not get it again (JAIN SLEE 1.1).
     #[default]

@@ -6,6 +6,7 @@ use crate::time::Timestamp;
 use crate::timer::TimerSetting;
 use crate::trace::TraceLevel;
 use crate::usage::UsageUpdate;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// Effects of one delivery, and as many that survive a roll back (trace lines, alarms); one more
@@ -13,13 +14,14 @@ use std::collections::BTreeSet;
 pub const EFFECTS_MAX: usize = 256;
 
 /// One request. Entities and activities are named by their number in the delivery's cell.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect {
     /// A command to the resource adaptor of an activity.
     Command {
         /// The activity.
         activity: ActivityId,
         /// The adaptor's own command, encoded.
+        #[serde(with = "serde_bytes")]
         payload: Vec<u8>,
     },
     /// Set or replace a timer of an entity.
@@ -45,6 +47,7 @@ pub enum Effect {
         /// Row key.
         key: String,
         /// Encoded row.
+        #[serde(with = "serde_bytes")]
         row: Vec<u8>,
     },
     /// Remove a row of a shared table. Only in a cell of the tables' cohort.
@@ -59,6 +62,7 @@ pub enum Effect {
         /// Journal name.
         journal: String,
         /// Encoded record.
+        #[serde(with = "serde_bytes")]
         record: Vec<u8>,
     },
     /// Set an attribute of an activity context.
@@ -68,6 +72,7 @@ pub enum Effect {
         /// Name under which it is kept.
         name: String,
         /// Encoded value.
+        #[serde(with = "serde_bytes")]
         value: Vec<u8>,
     },
     /// Attach an entity to an activity context; nothing if it is attached.
@@ -112,6 +117,7 @@ pub enum Effect {
         /// Its number, the next one of the cell.
         activity: u32,
         /// The adaptor's own command, encoded: what it is to be.
+        #[serde(with = "serde_bytes")]
         command: Vec<u8>,
     },
     /// End a null activity; the end is its last event.
@@ -126,6 +132,7 @@ pub enum Effect {
         /// [`EventPayload::TYPE`](crate::EventPayload::TYPE).
         event_type: String,
         /// The encoded payload.
+        #[serde(with = "serde_bytes")]
         payload: Vec<u8>,
     },
     /// Bind a name to an activity context.
@@ -161,6 +168,7 @@ pub enum Effect {
         /// [`EventPayload::TYPE`](crate::EventPayload::TYPE).
         event_type: String,
         /// The encoded payload.
+        #[serde(with = "serde_bytes")]
         payload: Vec<u8>,
     },
     /// Deliver the event no further for now, and no later one of its activity context.

@@ -14,6 +14,7 @@ struct Pages;
 
 mod activity_contexts;
 mod alarm;
+mod answer_check;
 mod call;
 mod cluster_names;
 mod codec;
@@ -24,10 +25,12 @@ mod descriptor;
 mod effect;
 mod entity_tree;
 mod event;
+mod host;
 mod ids;
 mod initial_event;
 mod limits;
 mod linked;
+mod permission;
 mod profile;
 mod profile_value;
 mod sbb;
@@ -36,11 +39,14 @@ mod time;
 mod timer;
 mod trace;
 mod transaction;
+mod tree_check;
 mod unit;
+mod unit_description;
 mod usage;
 
 pub use activity_contexts::COMMAND_BYTES_MAX;
 pub use alarm::{ALARM_NAME_MAX, ALARM_TEXT_MAX, Cleared, Severity};
+pub use answer_check::checked;
 pub use call::{Answer, Call, LocalCall};
 pub use cluster_names::{CLUSTER_NAMES, NameBound, NameTaken};
 pub use codec::{CodecError, decode, encode, encode_into};
@@ -53,6 +59,7 @@ pub use deployment::{Begins, Deployment, FailurePolicy};
 pub use descriptor::{AttributeAlias, ChildRelation, Descriptor, OnRollBack};
 pub use effect::{EFFECTS_MAX, Effect};
 pub use event::{ActivityEnd, Event, EventPayload, TimerFired};
+pub use host::Host;
 pub use ids::{ActivityId, CellId, CohortId, DeliveryId, EntityId, ParseCellIdError, TimerId};
 pub use initial_event::{InitialEvent, is_of_one_cell};
 pub use limits::{
@@ -60,6 +67,7 @@ pub use limits::{
     NULL_ACTIVITIES_MAX, STATE_BYTES_MAX, SUSPENDED_MAX,
 };
 pub use linked::{LinkedSbb, UploadedSbb, invoke};
+pub use permission::{Permission, PermissionDescription};
 pub use profile::{
     Attribute, Index, PROFILE_ATTRIBUTES_MAX, PROFILE_NAME_BYTES_MAX, PROFILE_TABLES_MAX,
     PROFILES_MAX, Profile, ProfileError, ProfileTable,
@@ -73,7 +81,10 @@ pub use trace::{
     ParseTraceLevelError, ROOT_TRACER, TRACE_TEXT_MAX, TRACER_NAME_MAX, TraceLevel, TraceLevels,
     cut,
 };
-pub use unit::UnitCompiler;
+pub use unit::{UnitCompiler, answer};
+pub use unit_description::{
+    SbbDescription, UNIT_DESCRIPTION_BYTES_MAX, UNIT_NAME_BYTES_MAX, UNIT_SBBS_MAX, UnitDescription,
+};
 pub use usage::{USAGE_SET_NAME_MAX, UsageKind, UsageParameter, UsageSet, UsageUpdate, UsageValue};
 
 /// The examples of the guide are tests.

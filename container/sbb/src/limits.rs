@@ -4,6 +4,7 @@
 //! Limits are about growth: what is above one already, since it was made where more was allowed,
 //! is kept, and may be changed as long as it does not grow.
 
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// Encoded CMP state of one entity, in bytes, unless a node is told otherwise.
@@ -24,7 +25,8 @@ pub const SUSPENDED_MAX: Duration = Duration::from_secs(3_600);
 
 /// Limits of one delivery; one that goes beyond fails with a reason, and rolls back if its handler
 /// passes that on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct DeliveryLimits {
     /// [`STATE_BYTES_MAX`].
     pub state_bytes_max: usize,

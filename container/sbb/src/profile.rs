@@ -54,7 +54,7 @@ pub struct Attribute {
 }
 
 /// Whether profiles are found by an attribute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Index {
     /// They are not.
     None,

@@ -4,8 +4,11 @@
 //! container writes the next version. A profile table that was declared has an index of each
 //! attribute that it is searched by; it is kept with each write, and is neither replicated nor
 //! stored. Who may write, and how a row is replicated, is not here.
+//!
+//! The tables of a unit are empty, and have a [`Host`] that is asked for what a handler reads.
 
 use crate::descriptor::Descriptor;
+use crate::host::{Host, names_of, rows_of};
 use crate::profile::{Index, Profile, ProfileError, ProfileTable};
 use crate::profile_value::AttributeValue;
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
@@ -19,7 +22,20 @@ type Rows = RedBlackTreeMapSync<String, Arc<[u8]>>;
 pub struct Tables {
     tables: RedBlackTreeMapSync<String, Rows>,
     profiles: RedBlackTreeMapSync<String, Declared>,
+    host: Option<HostOfUnit>,
 }
+
+/// Who has the rows, of the tables of a unit.
+#[derive(Clone, Copy, Debug)]
+struct HostOfUnit(&'static dyn Host);
+
+impl PartialEq for HostOfUnit {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::addr_eq(self.0, other.0)
+    }
+}
+
+impl Eq for HostOfUnit {}
 
 /// A profile table with the indexes of its attributes: value, a zero byte, name of the profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,8 +54,22 @@ impl Tables {
         tables
     }
 
+    /// The tables of a delivery within a unit: rows that are read are asked for, and stay in memory
+    /// as long as the unit's instance, which is for this delivery.
+    pub fn of_host(host: &'static dyn Host) -> Self {
+        Tables { host: Some(HostOfUnit(host)), ..Tables::default() }
+    }
+
+    /// Who is asked, within a unit.
+    pub(crate) fn host(&self) -> Option<&'static dyn Host> {
+        self.host.map(|host| host.0)
+    }
+
     /// The encoded row, if there is one.
     pub fn get(&self, table: &str, key: &str) -> Option<&Arc<[u8]>> {
+        if let Some(host) = self.host() {
+            return host.row(table, key).map(|row| &*Box::leak(Box::new(row.into())));
+        }
         self.tables.get(table)?.get(key)
     }
 
@@ -54,10 +84,14 @@ impl Tables {
         table: &str,
         from: &'t str,
     ) -> impl Iterator<Item = (&'t str, &'t [u8])> {
+        let of_host = self.host().into_iter().flat_map({
+            let table = table.to_owned();
+            move |host| rows_of(host, table.clone(), from)
+        });
         let range = (Bound::Included(from), Bound::Unbounded);
         let rows = self.tables.get(table).into_iter();
         let rows = rows.flat_map(move |rows| rows.range::<str, _>(range));
-        rows.map(|(key, row)| (key.as_str(), &row[..]))
+        rows.map(|(key, row)| (key.as_str(), &row[..])).chain(of_host)
     }
 
     /// Names of all tables.
@@ -115,6 +149,14 @@ impl Tables {
         self.profiles.values().map(|declared| &declared.table)
     }
 
+    /// True if a profile table was declared.
+    pub fn has_profile_table(&self, table: &str) -> bool {
+        match self.host() {
+            Some(host) => host.has_profile_table(table),
+            None => self.profiles.contains_key(table),
+        }
+    }
+
     /// A profile table, if it was declared.
     pub fn profile_table(&self, table: &str) -> Option<&ProfileTable> {
         self.profiles.get(table).map(|declared| &declared.table)
@@ -128,9 +170,24 @@ impl Tables {
         attribute: &str,
         value: &AttributeValue,
     ) -> Option<impl Iterator<Item = &str> + use<'_>> {
+        let (asked, own) = match self.host() {
+            Some(host) => (Some(names_of(host, table, attribute, value)?), None),
+            None => (None, Some(self.find_after(table, attribute, &value.to_string(), "")?)),
+        };
+        Some(own.into_iter().flatten().chain(asked.into_iter().flatten()))
+    }
+
+    /// The same behind the profile of a name: the next ones, for a unit.
+    pub fn find_after(
+        &self,
+        table: &str,
+        attribute: &str,
+        value: &str,
+        after: &str,
+    ) -> Option<impl Iterator<Item = &str> + use<'_>> {
         let index = self.profiles.get(table)?.indexes.get(attribute)?;
-        let (first, end) = (format!("{value}\0"), format!("{value}\u{1}"));
-        let found = index.range::<String, _>((Bound::Included(first), Bound::Excluded(end)));
+        let (first, end) = (format!("{value}\0{after}"), format!("{value}\u{1}"));
+        let found = index.range::<String, _>((Bound::Excluded(first), Bound::Excluded(end)));
         Some(found.filter_map(|entry| Some(entry.split_once('\0')?.1)))
     }
 

@@ -117,7 +117,7 @@ impl Timer {
 }
 
 /// A timer as it is to be set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TimerSetting {
     /// When it fires first.
     pub due: Timestamp,

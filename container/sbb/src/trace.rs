@@ -94,7 +94,8 @@ impl FromStr for TraceLevel {
 pub struct ParseTraceLevelError(String);
 
 /// The levels that tracers were given.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TraceLevels {
     root: TraceLevel,
     given: BTreeMap<String, TraceLevel>,

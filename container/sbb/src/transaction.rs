@@ -2,6 +2,7 @@
 
 use crate::delivery::{ContextView, Deliver, EntityState, StateBytes, TreeEntity};
 use crate::effect::{EFFECTS_MAX, Effect};
+use crate::host::Host;
 use crate::linked::LinkedSbb;
 use crate::sbb::Failure;
 use std::collections::btree_map::Entry;
@@ -11,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug)]
 pub(crate) struct Transaction {
     effects: Vec<Effect>,
+    /// Of a unit: hears of what stays.
+    host: Option<&'static dyn Host>,
     /// How many of them do not, and do, survive a roll back.
     asked: [usize; 2],
     /// State of [`crate::Context::random`].
@@ -32,6 +35,7 @@ impl Transaction {
     pub fn new(deliver: &Deliver) -> Self {
         Transaction {
             effects: Vec::new(),
+            host: deliver.tables.host(),
             asked: [0; 2],
             random: deliver.seed,
             running: Vec::new(),
@@ -51,6 +55,9 @@ impl Transaction {
         let stays = usize::from(effect.survives_roll_back());
         if self.asked[stays] < EFFECTS_MAX {
             self.asked[stays] += 1;
+            if let Some(host) = self.host.filter(|_| stays == 1) {
+                host.keep(&effect);
+            }
             self.effects.push(effect);
         } else {
             self.mark_for_roll_back(format!("more than {EFFECTS_MAX} effects"));

@@ -1,7 +1,15 @@
-//! What makes services of uploaded units. The container asks; what a unit's bytes are and how they
-//! run is a matter of whoever answers.
+//! Units: what makes services of their bytes, and what a unit and its node say to each other.
+//!
+//! The container asks; what a unit's bytes are and how they run is a matter of whoever answers. A
+//! unit computes whole deliveries as the node does for services that are linked into it
+//! ([`LinkedSbb::invoke`]): a [`Deliver`] goes in, an [`Outcome`] comes out, both in the
+//! container's codec, so that each side skips fields that it does not know.
 
+use crate::codec::{CodecError, decode, encode};
+use crate::delivery::{Deliver, Outcome};
+use crate::host::Host;
 use crate::linked::LinkedSbb;
+use crate::tables::Tables;
 use std::fmt;
 
 /// Makes services of the bytes of units.
@@ -17,4 +25,42 @@ pub trait UnitCompiler: fmt::Debug + Send + Sync {
     /// Nothing is delivered any more to any service of this name that was compiled here: what they
     /// hold may go.
     fn forget(&self, service: &str);
+}
+
+/// Within a unit: computes a delivery to an entity of one of its services.
+///
+/// # Panics
+/// If it has no such service, or the delivery cannot be read; both are for the node to see to.
+pub fn answer(
+    services: &[LinkedSbb],
+    service: &str,
+    delivery: &[u8],
+    host: &'static dyn Host,
+) -> Vec<u8> {
+    let of_name = |it: &&LinkedSbb| it.descriptor().name == service;
+    let sbb = services.iter().find(of_name).expect("a node names services that were described");
+    let mut deliver: Deliver = decode(delivery).expect("a node sends what this version can read");
+    deliver.service = sbb.descriptor().name;
+    deliver.tables = Tables::of_host(host);
+    encode(&sbb.invoke(&deliver)).expect("plain data can be encoded")
+}
+
+impl Deliver {
+    /// As a unit is told it: without the service's name and the tables.
+    ///
+    /// # Panics
+    /// Never: plain data can be encoded.
+    pub fn to_unit(&self) -> Vec<u8> {
+        encode(self).expect("plain data can be encoded")
+    }
+}
+
+impl Outcome {
+    /// What a unit answered.
+    ///
+    /// # Errors
+    /// Bytes that are no answer.
+    pub fn of_unit(bytes: &[u8]) -> Result<Self, CodecError> {
+        decode(bytes)
+    }
 }

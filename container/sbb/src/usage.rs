@@ -4,6 +4,7 @@
 use crate::context::Context;
 use crate::descriptor::Descriptor;
 use crate::effect::Effect;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -20,7 +21,7 @@ pub struct UsageParameter {
 }
 
 /// What is kept of a usage parameter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UsageKind {
     /// A sum.
     Counter,
@@ -50,7 +51,7 @@ impl UsageParameter {
 }
 
 /// One change of a usage parameter.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageUpdate {
     /// Name of the set; empty for the default set.
     pub set: String,
@@ -61,7 +62,7 @@ pub struct UsageUpdate {
 }
 
 /// What is added to a usage parameter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum UsageValue {
     /// To the sum of a counter; may be below zero.
     Count(i64),

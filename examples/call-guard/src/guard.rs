@@ -4,7 +4,8 @@ use crate::UNIT;
 use crate::counter::{CallCounter, CallWanted, Counted};
 use crate::rules::{RULES, Rule};
 use resilee_sbb::{
-    ActivityId, Context, Deployment, Descriptor, Event, EventPayload, Failure, Sbb, TraceLevel,
+    ActivityId, Context, Deployment, Descriptor, Event, EventPayload, Failure, Permission, Sbb,
+    TraceLevel,
 };
 use resilee_sip_api::{ACCOUNTS, Account, Invite, REFUSED_ALIAS, refuse, refuse_on};
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,7 @@ impl Sbb for CallGuard {
                 unit: UNIT,
                 needs: &[CallCounter::NAME],
                 profile_tables: &[&RULES],
+                permissions: &[Permission::Command("Respond"), Permission::Read(ACCOUNTS)],
                 ..Deployment::ALONE
             },
             ..Descriptor::named("call-guard")

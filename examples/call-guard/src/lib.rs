@@ -24,3 +24,9 @@ pub use rules::{RULES, Rule};
 
 /// The deployable unit of both services.
 const UNIT: &str = "call-guard";
+
+#[cfg(all(target_arch = "wasm32", not(feature = "counter")))]
+resilee_guest::export!(CallGuard);
+
+#[cfg(all(target_arch = "wasm32", feature = "counter"))]
+resilee_guest::export!(CallCounter);

@@ -3,7 +3,10 @@
 //! One entity of it lives with each call. Its fields are replicated after each event, so it goes on
 //! when its server dies.
 
-use resilee_sbb::{Context, Descriptor, Event, EventPayload, Failure, Sbb, Timestamp, TraceLevel};
+use resilee_sbb::{
+    Context, Deployment, Descriptor, Event, EventPayload, Failure, Permission, Sbb, Timestamp,
+    TraceLevel,
+};
 use resilee_sip_api::{Answered, Ended, Invite, REFUSED_ALIAS, refuse};
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +32,11 @@ impl Sbb for MyService {
             initial_events: &[Invite::TYPE],
             events: &[Answered::TYPE, Ended::TYPE],
             attribute_aliases: &[REFUSED_ALIAS],
+            // What it may do where it is uploaded as a unit; linked into a node it may do all.
+            deployment: Deployment {
+                permissions: &[Permission::Command("Respond")],
+                ..Deployment::ALONE
+            },
             ..Descriptor::named("my-service")
         }
     }
@@ -48,3 +56,6 @@ impl Sbb for MyService {
         Ok(())
     }
 }
+
+#[cfg(target_arch = "wasm32")]
+resilee_guest::export!(MyService);

@@ -71,7 +71,7 @@ impl UnitDescription {
             usage: usage.collect(),
             profile_tables: deployment.profile_tables.iter().map(|it| it.name.into()).collect(),
             needs: names(deployment.needs),
-            permissions: Vec::new(),
+            permissions: deployment.permissions.iter().map(ToString::to_string).collect(),
             shares: attribute_aliases.iter().map(|it| it.alias.to_owned()).collect(),
         }
     }

@@ -1,0 +1,100 @@
+//! Entities of an answer.
+
+use crate::lies::{child, deliver, entity, refused, refused_of, taken};
+use resilee_sbb::{EntityState, Outcome, StateBytes, TreeEntity};
+
+fn of(entities: Vec<EntityState>, removed: &[u32]) -> Outcome {
+    Outcome::Delivered { entities, removed: removed.to_vec(), effects: Vec::new() }
+}
+
+fn born(number: u32, born: TreeEntity) -> EntityState {
+    EntityState { state: StateBytes::default(), ..entity(number, Some(born)) }
+}
+
+#[test]
+fn what_a_service_can_make_of_its_tree_is_taken() {
+    taken(of(vec![entity(1, None)], &[]));
+    taken(of(vec![entity(1, None), entity(2, None)], &[]));
+    taken(of(vec![entity(1, None)], &[2]));
+    taken(of(vec![entity(1, None), born(5, child(1)), born(6, child(1))], &[]));
+    // One was born and is removed already: its number is taken.
+    taken(of(vec![entity(1, None), born(6, child(1))], &[5]));
+    let named = |name: &str| TreeEntity { name: Some(name.to_owned()), ..child(1) };
+    taken(of(vec![entity(1, None), born(5, named("a")), born(6, named("b"))], &[]));
+}
+
+#[test]
+fn an_entity_that_is_not_of_the_tree_is_refused() {
+    let text = "entity 3 is not of this entity tree";
+    assert_eq!(refused(of(vec![entity(1, None), entity(3, None)], &[])), text);
+    let text = "entity 2 is not of this entity tree";
+    assert_eq!(refused(of(vec![entity(1, None), entity(2, Some(child(1)))], &[])), text);
+}
+
+#[test]
+fn the_entity_of_the_event_is_there() {
+    assert_eq!(refused(of(Vec::new(), &[])), "the entity of the event is missing");
+    let text = "entity 1 is there twice, or removed, too";
+    assert_eq!(refused(of(vec![entity(1, None), entity(1, None)], &[])), text);
+    assert_eq!(refused(of(vec![entity(1, None)], &[1])), text);
+}
+
+#[test]
+fn new_entities_have_the_next_numbers() {
+    let text = "new entities do not have the numbers from 5 on";
+    assert_eq!(refused(of(vec![entity(1, None), born(6, child(1))], &[])), text);
+    assert_eq!(refused(of(vec![entity(1, None), born(4, child(1))], &[])), text);
+    assert_eq!(refused(of(vec![entity(1, None)], &[u32::MAX])), text);
+}
+
+#[test]
+fn a_child_is_born_as_its_parents_sbb_declares_it() {
+    let with = |child: TreeEntity| refused(of(vec![entity(1, None), born(5, child)], &[]));
+    assert_eq!(with(child(7)), "entity 5 has no parent");
+    assert_eq!(with(child(5)), "entity 5 has no parent");
+    assert_eq!(with(TreeEntity::default()), "entity 5 has no parent");
+    assert_eq!(with(child(2)), "leg has no child relation \"legs\"");
+    let other = TreeEntity { relation: "arms".to_owned(), ..child(1) };
+    assert_eq!(with(other), "parent has no child relation \"arms\"");
+    let first = TreeEntity { priority: 9, ..child(1) };
+    assert_eq!(with(first), "entity 5 is not as children are born");
+    let state = StateBytes { version: 1, bytes: vec![0] };
+    assert_eq!(with(TreeEntity { state, ..child(1) }), "entity 5 is not as children are born");
+    let nameless = TreeEntity { name: Some(String::new()), ..child(1) };
+    assert_eq!(with(nameless), "a child's name has 1 to 256 bytes");
+    let orphan = of(vec![entity(1, None), born(5, child(2))], &[2]);
+    assert_eq!(refused(orphan), "entity 5 has no parent");
+}
+
+#[test]
+fn a_name_is_free_and_a_tree_is_not_too_large() {
+    let named = || TreeEntity { name: Some("a".to_owned()), ..child(1) };
+    let two = of(vec![entity(1, None), born(5, named()), born(6, named())], &[]);
+    assert_eq!(refused(two), "two children are called Some(\"a\")");
+    let many = (5..68).map(|number| born(number, child(1)));
+    let many = of(std::iter::once(entity(1, None)).chain(many).collect(), &[]);
+    assert_eq!(refused(many), "a tree of 65 entities, 64 allowed");
+}
+
+#[test]
+fn what_is_removed_was_there_and_takes_all_below_it_along() {
+    let text = "entity 3 is removed, and was not there";
+    assert_eq!(refused(of(vec![entity(1, None)], &[3])), text);
+    let mut deep = deliver();
+    deep.tree.insert(3, child(2));
+    let left = refused_of(&deep, of(vec![entity(1, None)], &[2]));
+    assert_eq!(left, "entity 3 stays, and its parent goes");
+    deep.entity.number = 3;
+    let running = refused_of(&deep, of(vec![entity(3, None)], &[2]));
+    assert_eq!(running, "entity 2 is removed while its handler runs");
+}
+
+#[test]
+fn a_state_does_not_grow_beyond_the_limit() {
+    let of_size = |size: usize| {
+        let state = StateBytes { version: 1, bytes: vec![0; size] };
+        of(vec![EntityState { state, ..entity(1, None) }], &[])
+    };
+    taken(of_size(65_536));
+    assert_eq!(refused(of_size(65_537)), "state of 65537 bytes, 65536 allowed");
+}

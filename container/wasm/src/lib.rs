@@ -1,0 +1,34 @@
+//! Runs deployable units: services whose code was uploaded as WebAssembly, while the nodes run.
+//!
+//! | file            | what is in it                                                    |
+//! |-----------------|------------------------------------------------------------------|
+//! | `unit_host.rs`  | [`UnitHost`]: makes services of units, and forgets them          |
+//! | `component.rs`  | what of a file is looked at before anything of it runs           |
+//! | `uploaded.rs`   | a unit's service: its deliveries and their answers               |
+//! | `instance.rs`   | one instance: it lives for one delivery                          |
+//! | `node_side.rs`  | what a unit may ask for in a delivery, and how often             |
+//! | `stop.rs`       | why a unit was stopped                                           |
+//! | `clock.rs`      | the thread by whose ticks a unit is stopped that runs on         |
+//! | `slots.rs`      | how many units run at once                                       |
+//! | `limits.rs`     | the limits                                                       |
+//!
+//! A unit computes whole deliveries by the same code as a linked service ([`resilee_sbb::answer`]),
+//! each in an instance of its own that nothing is left of. There is no WASI: it reaches no file,
+//! socket, clock or random number. What it answers is looked at as if a stranger had written it
+//! ([`resilee_sbb::checked`]). Compiled code is never taken from outside.
+
+mod clock;
+mod component;
+mod instance;
+mod limits;
+mod node_side;
+mod slots;
+mod stop;
+mod unit_host;
+mod uploaded;
+
+pub use limits::{
+    COPIED_BYTES_MAX, DESCRIBE_TIME_MAX, HOST_CALLS_MAX, INSTANCES_MAX, MEMORY_BYTES_MAX,
+    STACK_BYTES_MAX, TABLE_ELEMENTS_MAX, TIME_MAX, UNIT_BYTES_MAX, UnitLimits,
+};
+pub use unit_host::UnitHost;

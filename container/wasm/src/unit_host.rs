@@ -1,0 +1,102 @@
+//! Makes services of units ([`UnitCompiler`]). A unit is compiled once; each delivery runs in a new
+//! instance of its code.
+
+use crate::clock::Clock;
+use crate::component::compiled;
+use crate::instance::Shared;
+use crate::limits::{INSTANCES_MAX, STACK_BYTES_MAX, TABLE_ELEMENTS_MAX, UnitLimits};
+use crate::node_side::NodeSide;
+use crate::slots::Slots;
+use crate::uploaded::{Unit, check_permissions};
+use resilee_sbb::{LinkedSbb, Tables, UnitCompiler, UnitDescription, UploadedSbb};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+/// Core modules, memories and tables within a unit: a module of Rust becomes three.
+const PARTS_MAX: u32 = 64;
+/// Bytes that a core module or component needs for itself.
+const PART_BYTES_MAX: usize = 1 << 20;
+
+/// Runs the units of one node.
+#[derive(Debug)]
+pub struct UnitHost {
+    shared: Arc<Shared>,
+    units: Mutex<BTreeMap<&'static str, &'static Unit>>,
+}
+
+impl UnitHost {
+    /// A host without units.
+    ///
+    /// # Errors
+    /// An operating system that does not let it reserve memory or start a thread.
+    pub fn new(limits: UnitLimits) -> Result<Self, String> {
+        let engine = Engine::new(&config(&limits));
+        let engine = engine.map_err(|error| format!("cannot run units: {error:#}"))?;
+        let (clock, slots) = (Clock::start(&engine)?, Slots::new(INSTANCES_MAX));
+        let shared = Arc::new(Shared { engine, clock, slots, limits });
+        Ok(UnitHost { shared, units: Mutex::default() })
+    }
+
+    fn unit(&self, bytes: &[u8]) -> Result<&'static Unit, String> {
+        let code = compiled(&self.shared.engine, bytes)?;
+        let side = NodeSide::new(self.shared.limits, None, Tables::default());
+        let description = code.describe(&self.shared, side);
+        let description = description
+            .map_err(|stopped| format!("it does not say what it is: {}", stopped.why))?;
+        let description = UnitDescription::read(&description)?;
+        let unit = Unit::leaked(&description, code, &self.shared)?;
+        let descriptor = unit.descriptor();
+        check_permissions(&descriptor)?;
+        for table in descriptor.deployment.profile_tables {
+            table.check_schema()?;
+        }
+        Ok(unit)
+    }
+
+    fn units(&self) -> MutexGuard<'_, BTreeMap<&'static str, &'static Unit>> {
+        self.units.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl UnitCompiler for UnitHost {
+    fn compile(&self, bytes: &[u8]) -> Result<LinkedSbb, String> {
+        let unit = self.unit(bytes)?;
+        // Who uploads the same service again has removed it before.
+        if let Some(older) = self.units().insert(unit.name(), unit) {
+            older.forget();
+        }
+        Ok(LinkedSbb::uploaded(unit))
+    }
+
+    fn forget(&self, service: &str) {
+        if let Some(unit) = self.units().remove(service) {
+            unit.forget();
+        }
+    }
+}
+
+fn config(limits: &UnitLimits) -> Config {
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(INSTANCES_MAX)
+        .total_core_instances(INSTANCES_MAX * PARTS_MAX)
+        .total_memories(INSTANCES_MAX)
+        .total_tables(INSTANCES_MAX * 4)
+        .max_core_instances_per_component(PARTS_MAX)
+        .max_memories_per_component(1)
+        .max_tables_per_component(4)
+        .max_component_instance_size(PART_BYTES_MAX)
+        .max_core_instance_size(PART_BYTES_MAX)
+        .max_memory_size(limits.memory_bytes_max)
+        .table_elements(TABLE_ELEMENTS_MAX);
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .epoch_interruption(true)
+        .max_wasm_stack(STACK_BYTES_MAX)
+        // The same bits at each node, whichever processor it has.
+        .cranelift_nan_canonicalization(true)
+        .wasm_backtrace_max_frames(None)
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    config
+}

@@ -1,0 +1,190 @@
+//! The service of a unit: an [`UploadedSbb`] whose deliveries run in instances of the unit.
+//!
+//! It lives as long as the process, since descriptors do; its code goes when it is forgotten.
+
+use crate::instance::{Code, Shared, Stopped};
+use crate::node_side::NodeSide;
+use resilee_http_ra::{AllowedHosts, Url};
+use resilee_sbb::{
+    Deliver, Descriptor, Effect, LinkedSbb, Outcome, Permission, UnitDescription, UploadedSbb,
+    checked, decode,
+};
+use serde::Deserialize;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+
+/// The resource adaptor whose calls go to hosts.
+const HTTP: &str = "http";
+
+/// A unit with one service.
+pub(crate) struct Unit {
+    name: &'static str,
+    /// Of all SBBs of the unit; given right after it is made, since they refer to it.
+    sbbs: OnceLock<Vec<Descriptor>>,
+    /// None once the unit is forgotten.
+    code: Mutex<Option<Arc<Code>>>,
+    /// The node may be over, and somebody hold the service still.
+    shared: Weak<Shared>,
+}
+
+/// A child SBB of a unit: it is described, and runs within its parent's deliveries.
+#[derive(Debug)]
+struct Child {
+    unit: &'static Unit,
+    name: String,
+}
+
+impl Unit {
+    /// The service that a unit has described.
+    pub fn leaked(
+        description: &UnitDescription,
+        code: Code,
+        shared: &Arc<Shared>,
+    ) -> Result<&'static Unit, String> {
+        let [name] = &description.services[..] else {
+            let count = description.services.len();
+            return Err(format!("it has {count} services, and a unit has one: build one of each"));
+        };
+        let unit: &Unit = Box::leak(Box::new(Unit {
+            name: name.clone().leak(),
+            sbbs: OnceLock::new(),
+            code: Mutex::new(Some(Arc::new(code))),
+            shared: Arc::downgrade(shared),
+        }));
+        let child = |name: &str| {
+            let name = name.to_owned();
+            LinkedSbb::uploaded(Box::leak(Box::new(Child { unit, name })))
+        };
+        let mut sbbs = description.leaked(child);
+        for sbb in &mut sbbs {
+            // What is uploaded together is a unit of its own, whatever it is where it is linked.
+            sbb.deployment.unit = "";
+        }
+        unit.sbbs.get_or_init(|| sbbs);
+        Ok(unit)
+    }
+
+    /// Name of the service.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Lets the code go.
+    pub fn forget(&self) {
+        *self.code() = None;
+    }
+
+    fn code(&self) -> MutexGuard<'_, Option<Arc<Code>>> {
+        self.code.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sbb(&self, name: &str) -> Descriptor {
+        let sbbs = self.sbbs.get().map(Vec::as_slice).unwrap_or_default();
+        let found = sbbs.iter().find(|sbb| sbb.name == name);
+        *found.expect("descriptions name SBBs that they describe")
+    }
+
+    fn answer(&self, deliver: &Deliver) -> Result<Outcome, Stopped> {
+        let service = self.descriptor();
+        let code = self.code().clone();
+        let (Some(code), Some(shared)) = (code, self.shared.upgrade()) else {
+            let reason = format!("{} was removed", self.name);
+            return Ok(Outcome::RolledBack { reason, effects: Vec::new() });
+        };
+        let side = NodeSide::new(shared.limits, Some(service), deliver.tables.clone());
+        let answer = code.deliver(&shared, side, self.name, &deliver.to_unit())?;
+        let outcome = Outcome::of_unit(&answer).unwrap_or_else(|error| Outcome::RolledBack {
+            reason: format!("its answer is not readable: {error}"),
+            effects: Vec::new(),
+        });
+        Ok(match refused_call(&service, &outcome) {
+            Some(reason) => Outcome::RolledBack { reason, effects: effects_of(outcome) },
+            None => outcome,
+        })
+    }
+}
+
+impl UploadedSbb for Unit {
+    fn descriptor(&self) -> Descriptor {
+        self.sbb(self.name)
+    }
+
+    fn invoke(&self, deliver: &Deliver) -> Outcome {
+        let outcome = self.answer(deliver).unwrap_or_else(|stopped| Outcome::RolledBack {
+            reason: stopped.why.to_string(),
+            effects: stopped.kept,
+        });
+        checked(deliver, &self.descriptor(), outcome)
+    }
+}
+
+impl fmt::Debug for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unit").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl UploadedSbb for Child {
+    fn descriptor(&self) -> Descriptor {
+        self.unit.sbb(&self.name)
+    }
+
+    fn invoke(&self, _: &Deliver) -> Outcome {
+        let reason = format!("{} is a child SBB, and no service", self.name);
+        Outcome::RolledBack { reason, effects: Vec::new() }
+    }
+}
+
+/// Why a call to a web host is not made: the permissions name the hosts.
+fn refused_call(service: &Descriptor, outcome: &Outcome) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Call {
+        url: String,
+    }
+    let Outcome::Delivered { effects, .. } = outcome else { return None };
+    let hosts = service.deployment.permissions.iter().filter_map(|permission| match permission {
+        Permission::Start { adaptor: HTTP, to } => Some(*to),
+        _ => None,
+    });
+    let hosts: Vec<_> = hosts.collect();
+    if hosts.contains(&"") {
+        return None;
+    }
+    // Those of a unit were looked at before it came to this.
+    let allowed = AllowedHosts::parse(hosts).unwrap_or_default();
+    effects.iter().find_map(|effect| {
+        let Effect::StartActivityOf { adaptor, command, .. } = effect else { return None };
+        if adaptor != HTTP {
+            return None;
+        }
+        let url = decode::<Call>(command).map_err(|error| error.to_string());
+        let url = url.and_then(|call| Url::parse(&call.url).map_err(|error| error.to_string()));
+        match url {
+            Ok(url) if allowed.allow(&url) => None,
+            Ok(url) => Some(format!(
+                "it calls {}, which its permissions do not name: add Permission::Start of it to \
+                 its descriptor's",
+                url.host
+            )),
+            Err(error) => Some(format!("it calls a host that nobody can read: {error}")),
+        }
+    })
+}
+
+/// Why permissions of a service mean nothing.
+pub(crate) fn check_permissions(service: &Descriptor) -> Result<(), String> {
+    service.deployment.permissions.iter().try_for_each(|permission| match permission {
+        Permission::Start { adaptor: HTTP, to } if !to.is_empty() => {
+            AllowedHosts::parse([*to]).map(drop).map_err(|error| format!("a permission: {error}"))
+        }
+        _ => Ok(()),
+    })
+}
+
+fn effects_of(outcome: Outcome) -> Vec<Effect> {
+    match outcome {
+        Outcome::Delivered { effects, .. }
+        | Outcome::Selected { effects, .. }
+        | Outcome::RolledBack { effects, .. } => effects,
+    }
+}

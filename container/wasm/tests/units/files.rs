@@ -1,0 +1,155 @@
+//! Files that are uploaded: what is no unit for this node is refused, with what to do.
+
+use crate::guest::{Guest, Honest, host};
+use resilee_sbb::{LinkedSbb, UnitCompiler, UnitDescription, encode};
+use resilee_wasm::UNIT_BYTES_MAX;
+
+fn refused(bytes: &[u8]) -> String {
+    host().compile(bytes).expect_err("it must be refused")
+}
+
+fn refused_description(change: impl Fn(&mut UnitDescription)) -> String {
+    let mut description = UnitDescription::of(&[LinkedSbb::of::<Honest>()]);
+    change(&mut description);
+    Guest { description: description.to_bytes(), ..Guest::default() }.refused()
+}
+
+#[test]
+fn a_unit_says_what_it_is() {
+    let service = host().compile(&Guest::default().bytes()).expect("a unit");
+    let descriptor = service.descriptor();
+    assert_eq!((descriptor.name, descriptor.vendor), ("guest", "test"));
+    assert_eq!(descriptor.deployment.permissions.len(), 1);
+}
+
+#[test]
+fn what_is_no_webassembly_is_refused() {
+    let error = refused(b"#!/bin/sh\necho hello\n");
+    assert_eq!(error, "it is not WebAssembly: build it with `cargo xtask unit`");
+    assert_eq!(refused(b""), error);
+}
+
+#[test]
+fn compiled_code_is_refused() {
+    let engine = wasmtime::Engine::default();
+    let compiled = engine.precompile_component(&Guest::default().bytes()).expect("compiles");
+    let error = "it is compiled code, which a node never takes: upload the .wasm";
+    assert_eq!(refused(&compiled), error);
+    assert_eq!(refused(b"\x7fELF\x02\x01\x01"), error);
+}
+
+#[test]
+fn a_file_that_is_cut_short_is_refused() {
+    let whole = Guest::default().bytes();
+    for end in [5, whole.len() / 2, whole.len() - 1] {
+        assert_eq!(refused(&whole[..end]), "the file is cut short: upload it again", "{end}");
+    }
+}
+
+#[test]
+fn a_file_that_is_too_large_is_refused() {
+    let error = refused(&vec![0; UNIT_BYTES_MAX + 1]);
+    let text = "a unit of 16777217 bytes, 16777216 allowed: build it with --release";
+    assert_eq!(error, text);
+}
+
+#[test]
+fn another_version_of_webassembly_is_refused() {
+    let error = refused(b"\0asm\x02\0\0\0");
+    assert_eq!(error, "it is of a version of WebAssembly that this node does not know");
+}
+
+#[test]
+fn a_module_without_an_interface_is_refused() {
+    let module = |text: &str| refused(&wat::parse_str(text).expect("a module"));
+    let error = module("(module (func (export \"run\")))");
+    let text = "it does not export describe of resilee:sbb/unit@0.1.0: build it with \
+                resilee_guest::export!";
+    assert_eq!(error, text);
+    let error = module("(module (import \"env\" \"now\" (func)))");
+    assert!(error.starts_with("it is a module, and no unit: give the crate"), "{error}");
+    assert!(error.contains("now"), "{error}");
+}
+
+#[test]
+fn a_component_that_is_no_unit_is_refused() {
+    let component = wat::parse_str("(component)").expect("a component");
+    let error = refused(&component);
+    let text = "it does not export describe of resilee:sbb/unit@0.1.0: build it with \
+                resilee_guest::export!";
+    assert_eq!(error, text);
+}
+
+#[test]
+fn another_version_of_the_interface_is_refused() {
+    let error = Guest { version: "0.2.0", ..Guest::default() }.refused();
+    let text = "it was built for resilee:sbb/host@0.2.0, this node has resilee:sbb/host@0.1.0: \
+                build it with the resilee-guest of this version";
+    assert_eq!(error, text);
+}
+
+#[test]
+fn a_later_version_of_the_same_line_is_taken() {
+    let later = Guest { version: "0.1.7", ..Guest::default() };
+    host().compile(&later.bytes()).expect("a unit");
+}
+
+#[test]
+fn an_import_that_no_node_has_is_refused() {
+    let import = "(import \"wasi:cli/exit@0.2.0\" (instance (export \"exit\" (func))))";
+    let error = Guest { import, ..Guest::default() }.refused();
+    let text = "it imports \"wasi:cli/exit@0.2.0\", which no node has: build it for \
+                wasm32-unknown-unknown, without crates that need an operating system";
+    assert_eq!(error, text);
+}
+
+#[test]
+fn a_function_that_this_node_does_not_have_yet_is_refused() {
+    let import = "(import \"resilee:sbb/later@0.1.0\" (instance (export \"new\" (func))))";
+    let error = Guest { import, ..Guest::default() }.refused();
+    let start = "it asks for what this node does not have: update the nodes first";
+    assert!(error.starts_with(start), "{error}");
+    assert!(error.contains("resilee:sbb/later"), "{error}");
+}
+
+#[test]
+fn a_description_that_is_none_is_refused() {
+    let description = encode(&"hello").expect("plain");
+    let error = Guest { description, ..Guest::default() }.refused();
+    assert!(error.starts_with("its description is not readable: "), "{error}");
+    let description = vec![0; 70_000];
+    let error = Guest { description, ..Guest::default() }.refused();
+    assert_eq!(error, "its description has 70000 bytes, 65536 allowed");
+}
+
+#[test]
+fn a_description_that_contradicts_itself_is_refused() {
+    let error = refused_description(|it| it.services.push("other".to_owned()));
+    assert_eq!(error, "it names an SBB \"other\", and does not describe it");
+    let error = refused_description(|it| it.services.push("guest".to_owned()));
+    assert_eq!(error, "it has 2 services, and a unit has one: build one of each");
+    let error = refused_description(|it| it.services.clear());
+    assert_eq!(error, "it has no service: give resilee_guest::export! one");
+    let error = refused_description(|it| it.sbbs.push(it.sbbs[0].clone()));
+    assert_eq!(error, "it describes the SBB \"guest\" twice");
+    let error = refused_description(|it| it.sbbs[0].name = "a b".to_owned());
+    assert!(error.starts_with("it names an SBB \"guest\""), "{error}");
+    let error = refused_description(|it| it.sbbs[0].vendor = "x".repeat(129));
+    assert!(error.starts_with("guest has a name of 129 bytes, 128 allowed: \"xxx"), "{error}");
+}
+
+#[test]
+fn a_unit_that_never_says_what_it_is_is_refused() {
+    let error = Guest { describe: "(loop $l (br $l))", ..Guest::default() }.refused();
+    assert_eq!(error, "it does not say what it is: it ran longer than 1s");
+}
+
+#[test]
+fn what_is_forgotten_runs_no_more() {
+    let host = host();
+    let service = host.compile(&Guest::default().bytes()).expect("a unit");
+    host.forget("guest");
+    let outcome = service.invoke(&crate::guest::deliver());
+    let reason = "guest was removed".to_owned();
+    assert_eq!(outcome, resilee_sbb::Outcome::RolledBack { reason, effects: Vec::new() });
+}

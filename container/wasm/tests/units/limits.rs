@@ -1,0 +1,137 @@
+//! What stops a unit in a delivery: the delivery rolls back, and the next one works.
+
+use crate::guest::{Guest, deliver, delivered, host};
+use resilee_sbb::{Effect, EntityState, Outcome, StateBytes, TraceLevel, UnitCompiler, encode};
+use resilee_wasm::UnitLimits;
+
+fn line(text: &str) -> Effect {
+    let (tracer, text) = ("guest".to_owned(), text.to_owned());
+    Effect::Trace { tracer, level: TraceLevel::Info, text }
+}
+
+/// Instructions that have these effects kept: they are where its answer is.
+fn keeping(guest: &mut Guest, effect: &Effect, times: usize) {
+    guest.answer = encode(effect).expect("plain");
+    let call = "(call $keep (i32.load (i32.const 16)) (i32.load (i32.const 20)))";
+    guest.deliver = format!("{}{}", call.repeat(times), guest.deliver);
+}
+
+#[test]
+fn a_unit_that_does_not_end_is_stopped() {
+    assert_eq!(Guest::that("(loop $l (br $l))").reason(), "it ran longer than 2s");
+}
+
+#[test]
+fn a_delivery_has_50_ms_unless_a_node_is_told_otherwise() {
+    let host = resilee_wasm::UnitHost::new(UnitLimits::default()).expect("a host");
+    let service = host.compile(&Guest::that("(loop $l (br $l))").bytes()).expect("a unit");
+    let reason = "it ran longer than 50ms".to_owned();
+    assert_eq!(service.invoke(&deliver()), Outcome::RolledBack { reason, effects: Vec::new() });
+}
+
+#[test]
+fn a_unit_that_takes_all_memory_is_stopped() {
+    let guest = Guest::that("(loop $l (drop (memory.grow (i32.const 16))) (br $l))");
+    assert_eq!(guest.reason(), "it asked for more than 32 MiB of memory");
+}
+
+#[test]
+fn a_unit_that_begins_with_too_much_memory_is_refused() {
+    let error = Guest { pages: 600, ..Guest::default() }.refused();
+    assert!(error.contains("exceeds the limit"), "{error}");
+}
+
+#[test]
+fn a_unit_that_calls_itself_for_ever_is_stopped() {
+    let reason = Guest::that("(drop (call $deeper (i32.const 0)))").reason();
+    assert_eq!(reason, "it called itself too deeply: its stack is full");
+}
+
+#[test]
+fn a_unit_that_reaches_beyond_its_memory_is_stopped() {
+    let reason = Guest::that("(drop (i32.load (i32.const -8)))").reason();
+    let text = "it reached beyond its memory, as it does if it calls itself too deeply";
+    assert_eq!(reason, text);
+}
+
+#[test]
+fn a_unit_that_traps_is_stopped() {
+    let reason = Guest::that("unreachable").reason();
+    let text = "it ended without an answer: wasm trap: wasm `unreachable` instruction executed";
+    assert_eq!(reason, text);
+}
+
+#[test]
+fn a_unit_that_floods_the_trace_is_stopped_and_its_lines_stay() {
+    let mut guest = Guest::default();
+    keeping(&mut guest, &line("hello"), 257);
+    let Outcome::RolledBack { reason, effects } = guest.outcome() else { panic!("no roll back") };
+    assert_eq!(reason, "it wrote more than 256 lines and alarms");
+    assert_eq!(effects, vec![line("hello"); 256]);
+}
+
+#[test]
+fn lines_before_a_trap_stay() {
+    let mut guest = Guest::that("unreachable");
+    keeping(&mut guest, &line("hello"), 1);
+    let Outcome::RolledBack { effects, .. } = guest.outcome() else { panic!("no roll back") };
+    assert_eq!(effects, [line("hello")]);
+}
+
+#[test]
+fn what_does_not_stay_is_not_kept() {
+    let mut guest = Guest::default();
+    keeping(&mut guest, &Effect::StartActivity { activity: 2 }, 1);
+    assert_eq!(guest.reason(), "it wrote a line or alarm that is none");
+    keeping(&mut guest, &line(&"x".repeat(5_000)), 1);
+    assert_eq!(guest.reason(), "it wrote a line or alarm that is none");
+}
+
+#[test]
+fn a_unit_reads_no_table_without_a_permission() {
+    let reason = Guest::that("(drop (call $ask (i32.const 0) (i32.const 0)))").reason();
+    let text = "it reads \"\": add Permission::Read of it to its descriptor's permissions";
+    assert_eq!(reason, text);
+}
+
+#[test]
+fn a_unit_that_asks_its_node_for_ever_is_stopped() {
+    // The name of a table that everybody may read, where its answer is.
+    let mut guest = Guest::that(
+        "(loop $l
+           (drop (call $ask (i32.load (i32.const 16)) (i32.load (i32.const 20))))
+           (br $l))",
+    );
+    guest.answer = resilee_sbb::CLUSTER_NAMES.as_bytes().to_vec();
+    assert_eq!(guest.reason(), "it asked its node for rows more than 256 times");
+}
+
+#[test]
+fn an_answer_that_is_too_large_is_not_taken() {
+    let guest = Guest { answer: vec![0; 5 << 20], ..Guest::default() };
+    assert_eq!(guest.reason(), "it gave its node more than 4 MiB at once");
+}
+
+#[test]
+fn a_state_that_is_too_large_is_not_kept() {
+    let state = StateBytes { version: 1, bytes: vec![0; 70_000] };
+    let entities = vec![EntityState { number: 1, born: None, state }];
+    let answer = Outcome::Delivered { entities, removed: Vec::new(), effects: Vec::new() };
+    let text = "its answer is not one that a service can give: state of 70000 bytes, 65536 allowed";
+    assert_eq!(Guest::answering(&answer).reason(), text);
+}
+
+#[test]
+fn units_run_side_by_side() {
+    let host = host();
+    let service = host.compile(&Guest::default().bytes()).expect("a unit");
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..20 {
+                    assert_eq!(service.invoke(&deliver()), delivered(Vec::new()));
+                }
+            });
+        }
+    });
+}

@@ -1,0 +1,6 @@
+//! Units that are uploaded: what is refused, what stops one, and what is believed of its answer.
+
+mod answers;
+mod files;
+mod guest;
+mod limits;
