@@ -1,18 +1,30 @@
-//! Both services, linked and as units: the same source gives the same outcomes.
+//! The services of the example call-guard, linked and as units: the same source gives the same
+//! outcomes. They are linked into this test by their files, since their crate has a whole node.
 
-use call_guard::{CallCounter, CallGuard, RULES, Rule};
+#[path = "../../../examples/call-guard/src/counter.rs"]
+mod counter;
+#[path = "../../../examples/call-guard/src/guard.rs"]
+mod guard;
+#[path = "../../../examples/call-guard/src/rules.rs"]
+mod rules;
+
+use counter::CallCounter;
+use guard::CallGuard;
 use resilee_sbb::{
     ActivityEnd, ActivityId, CellId, CohortId, ContextView, Deliver, Event, EventPayload,
     LinkedSbb, Outcome, Tables, Task, TimerFired, TimerId, Timestamp, UnitCompiler, encode,
 };
 use resilee_sip_api::{ACCOUNTS, Account, Algorithm, Credentials, Invite, Party};
 use resilee_wasm::{UnitHost, UnitLimits};
+use rules::{RULES, Rule};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+/// As in the crate's root.
+const UNIT: &str = "call-guard";
 const CALLER: &str = "sip:alice@example.test";
 const CELL: CellId = CellId { cohort: CohortId(7), number: 1 };
 const CALL: ActivityId = ActivityId { cell: CELL, number: 1 };
@@ -51,11 +63,11 @@ fn units() -> &'static (UnitHost, [LinkedSbb; 2]) {
     })
 }
 
-fn guard() -> LinkedSbb {
+fn guard_unit() -> LinkedSbb {
     units().1[0]
 }
 
-fn counter() -> LinkedSbb {
+fn counter_unit() -> LinkedSbb {
     units().1[1]
 }
 
@@ -136,7 +148,7 @@ fn same(linked: LinkedSbb, unit: LinkedSbb, deliver: &Deliver) -> Outcome {
 
 #[test]
 fn a_guard_decides_the_same() {
-    let (linked, unit) = (LinkedSbb::of::<CallGuard>(), guard());
+    let (linked, unit) = (LinkedSbb::of::<CallGuard>(), guard_unit());
     let limit = Rule { blocked: false, calls_per_minute: Some(2) };
     let blocked = Rule { blocked: true, calls_per_minute: None };
     let invites = [
@@ -167,7 +179,7 @@ fn a_guard_decides_the_same() {
 
 #[test]
 fn a_guard_fails_the_same() {
-    let (linked, unit) = (LinkedSbb::of::<CallGuard>(), guard());
+    let (linked, unit) = (LinkedSbb::of::<CallGuard>(), guard_unit());
     let unreadable = Event { payload: vec![1], ..invite(None) };
     let unknown = Event { event_type: "test".to_owned(), activity: CALL, payload: Vec::new() };
     for event in
@@ -187,7 +199,7 @@ fn a_guard_fails_the_same() {
 
 #[test]
 fn a_counter_counts_the_same() {
-    let (linked, unit) = (LinkedSbb::of::<CallCounter>(), counter());
+    let (linked, unit) = (LinkedSbb::of::<CallCounter>(), counter_unit());
     let wanted = || event(1, &CallWanted { caller: CALLER.to_owned(), calls_per_minute: 2 });
     let mut deliver = Deliver::first("call-counter", wanted());
     deliver.task = Task::Select;
@@ -218,7 +230,7 @@ fn a_counter_counts_the_same() {
 
 #[test]
 fn descriptors_are_the_same_but_for_the_unit() {
-    let unit = guard().descriptor();
+    let unit = guard_unit().descriptor();
     let linked = LinkedSbb::of::<CallGuard>().descriptor();
     assert_eq!(unit.unit(), "call-guard");
     assert_eq!(
