@@ -68,7 +68,8 @@ impl NodeBuilder {
         self
     }
 
-    /// What makes services of units that are uploaded while the node runs.
+    /// What makes services of units that are uploaded while the node runs, instead of a
+    /// `resilee_wasm::UnitHost` with its limits as they are.
     #[must_use]
     pub fn compiler(mut self, compiler: Arc<dyn UnitCompiler>) -> Self {
         self.compiler = Some(compiler);
@@ -100,8 +101,26 @@ impl NodeBuilder {
         let config = load(path)?;
         deployment::check(&self.services)?;
         logging::init();
-        actix::System::new().block_on(run(config, self.services, self.compiler))
+        let compiler = self.compiler.or_else(unit_host);
+        actix::System::new().block_on(run(config, self.services, compiler))
     }
+}
+
+/// Runs units as they are; a node that cannot serves all the same.
+#[cfg(feature = "units")]
+fn unit_host() -> Option<Arc<dyn UnitCompiler>> {
+    match resilee_wasm::UnitHost::new(resilee_wasm::UnitLimits::default()) {
+        Ok(host) => Some(Arc::new(host)),
+        Err(error) => {
+            tracing::warn!("uploaded units are not served here: {error}");
+            None
+        }
+    }
+}
+
+#[cfg(not(feature = "units"))]
+fn unit_host() -> Option<Arc<dyn UnitCompiler>> {
+    None
 }
 
 /// Reads and checks a configuration file.

@@ -46,8 +46,6 @@ impl UnitCompiler for Linker {
             _ => Err("it is no WebAssembly component".to_owned()),
         }
     }
-
-    fn forget(&self, _: &str) {}
 }
 
 /// A node alone, which runs until the tests end.

@@ -23,7 +23,6 @@ pub fn unit_id(bytes: &[u8]) -> String {
 #[derive(Clone, Debug)]
 pub(crate) struct UnitThread {
     jobs: SyncSender<Job>,
-    compiler: Arc<dyn UnitCompiler>,
 }
 
 /// What came of a unit.
@@ -50,10 +49,9 @@ impl UnitThread {
     /// Starts the thread.
     pub fn start(compiler: Arc<dyn UnitCompiler>) -> io::Result<Self> {
         let (jobs, wanted) = sync_channel(WAITING_MAX);
-        let works = compiler.clone();
-        let run = move || compile_all(&*works, &wanted);
+        let run = move || compile_all(&*compiler, &wanted);
         std::thread::Builder::new().name("units".to_owned()).spawn(run)?;
-        Ok(UnitThread { jobs, compiler })
+        Ok(UnitThread { jobs })
     }
 
     /// Compiles a unit, unless it is among those that are `known`. With `expected`, one whose bytes
@@ -76,14 +74,13 @@ impl UnitThread {
             Err(TrySendError::Disconnected(_)) => Err(GONE.to_owned()),
         }
     }
+}
 
-    /// What a service holds that was compiled here may go.
-    pub fn forget(&self, service: &str) {
-        let forget = AssertUnwindSafe(|| self.compiler.forget(service));
-        if let Err(panic) = catch_unwind(forget) {
-            let text = panic_text(&*panic);
-            tracing::error!(service, "the compiler panicked while it forgot a service: {text}");
-        }
+/// What a service holds may go.
+pub(crate) fn forget(service: LinkedSbb) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| service.forget())) {
+        let (service, text) = (service.descriptor().name, panic_text(&*panic));
+        tracing::error!(service, "an uploaded service panicked while it was forgotten: {text}");
     }
 }
 

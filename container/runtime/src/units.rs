@@ -14,7 +14,7 @@
 
 use crate::cell_worker::CellWorkers;
 use crate::slee::{Feed, Slee};
-use crate::unit_thread::{Compiled, GONE, UnitThread};
+use crate::unit_thread::{self, Compiled, GONE, UnitThread};
 use actix::fut::WrapFuture;
 use actix::{ActorFutureExt, AsyncContext, Context, ResponseFuture};
 use resilee_core::management::{Answer, UnitDescription};
@@ -95,7 +95,7 @@ impl Units {
             self.spare.retain(|(spare, _)| *spare != unit);
             // If another one has the name, the core refuses this one for the same reason.
             if self.deploy(&unit, service, workers).is_err() {
-                self.release(service);
+                unit_thread::forget(service);
             }
         }
     }
@@ -131,7 +131,7 @@ impl Units {
         self.awaited.remove(unit);
         Some(service.and_then(|service| {
             self.spare.retain(|(spare, _)| spare != unit);
-            self.deploy(unit, service, workers).inspect_err(|_| self.release(service))?;
+            self.deploy(unit, service, workers).inspect_err(|_| unit_thread::forget(service))?;
             Ok(service)
         }))
     }
@@ -159,7 +159,7 @@ impl Units {
         self.awaited.remove(unit);
         if let Some(service) = self.deployed.remove(unit) {
             workers.undeploy(service.descriptor().name);
-            self.release(service);
+            unit_thread::forget(service);
         }
     }
 
@@ -171,19 +171,8 @@ impl Units {
         self.spare.push_back((unit, service));
         while self.spare.len() > SPARE_MAX {
             if let Some((_, oldest)) = self.spare.pop_front() {
-                self.release(oldest);
+                unit_thread::forget(oldest);
             }
-        }
-    }
-
-    /// What a service holds may go, unless one of another unit goes by the same name.
-    fn release(&self, service: LinkedSbb) {
-        let name = service.descriptor().name;
-        let others = self.deployed.values().chain(self.spare.iter().map(|(_, spare)| spare));
-        if let Some(thread) = &self.thread
-            && others.into_iter().all(|other| other.descriptor().name != name)
-        {
-            thread.forget(name);
         }
     }
 

@@ -42,6 +42,9 @@ pub trait UploadedSbb: fmt::Debug + Send + Sync {
 
     /// The answer to a delivery to an entity of this service.
     fn invoke(&self, deliver: &Deliver) -> Outcome;
+
+    /// Nothing is delivered to it any more: what it holds may go.
+    fn forget(&self);
 }
 
 type Handle = fn(&mut Context<'_>, &StateBytes, Run<'_>) -> Result<(StateBytes, Done), Failure>;
@@ -82,6 +85,13 @@ impl LinkedSbb {
         match self.0 {
             Code::Linked { descriptor, .. } => descriptor(),
             Code::Uploaded(service) => service.descriptor(),
+        }
+    }
+
+    /// Nothing is delivered to it any more: what was uploaded may go.
+    pub fn forget(&self) {
+        if let Code::Uploaded(service) = self.0 {
+            service.forget();
         }
     }
 

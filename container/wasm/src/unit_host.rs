@@ -9,8 +9,7 @@ use crate::node_side::NodeSide;
 use crate::slots::Slots;
 use crate::uploaded::{Unit, check_permissions};
 use resilee_sbb::{LinkedSbb, Tables, UnitCompiler, UnitDescription, UploadedSbb};
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// Core modules, memories and tables within a unit: a module of Rust becomes three.
@@ -22,7 +21,6 @@ const PART_BYTES_MAX: usize = 1 << 20;
 #[derive(Debug)]
 pub struct UnitHost {
     shared: Arc<Shared>,
-    units: Mutex<BTreeMap<&'static str, &'static Unit>>,
 }
 
 impl UnitHost {
@@ -35,7 +33,7 @@ impl UnitHost {
         let engine = engine.map_err(|error| format!("cannot run units: {error:#}"))?;
         let (clock, slots) = (Clock::start(&engine)?, Slots::new(INSTANCES_MAX));
         let shared = Arc::new(Shared { engine, clock, slots, limits });
-        Ok(UnitHost { shared, units: Mutex::default() })
+        Ok(UnitHost { shared })
     }
 
     fn unit(&self, bytes: &[u8]) -> Result<&'static Unit, String> {
@@ -53,26 +51,11 @@ impl UnitHost {
         }
         Ok(unit)
     }
-
-    fn units(&self) -> MutexGuard<'_, BTreeMap<&'static str, &'static Unit>> {
-        self.units.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl UnitCompiler for UnitHost {
     fn compile(&self, bytes: &[u8]) -> Result<LinkedSbb, String> {
-        let unit = self.unit(bytes)?;
-        // Who uploads the same service again has removed it before.
-        if let Some(older) = self.units().insert(unit.name(), unit) {
-            older.forget();
-        }
-        Ok(LinkedSbb::uploaded(unit))
-    }
-
-    fn forget(&self, service: &str) {
-        if let Some(unit) = self.units().remove(service) {
-            unit.forget();
-        }
+        Ok(LinkedSbb::uploaded(self.unit(bytes)?))
     }
 }
 

@@ -64,16 +64,6 @@ impl Unit {
         Ok(unit)
     }
 
-    /// Name of the service.
-    pub fn name(&self) -> &'static str {
-        self.name
-    }
-
-    /// Lets the code go.
-    pub fn forget(&self) {
-        *self.code() = None;
-    }
-
     fn code(&self) -> MutexGuard<'_, Option<Arc<Code>>> {
         self.code.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -116,6 +106,10 @@ impl UploadedSbb for Unit {
         });
         checked(deliver, &self.descriptor(), outcome)
     }
+
+    fn forget(&self) {
+        *self.code() = None;
+    }
 }
 
 impl fmt::Debug for Unit {
@@ -133,6 +127,9 @@ impl UploadedSbb for Child {
         let reason = format!("{} is a child SBB, and no service", self.name);
         Outcome::RolledBack { reason, effects: Vec::new() }
     }
+
+    // Its code is its unit's.
+    fn forget(&self) {}
 }
 
 /// Why a call to a web host is not made: the permissions name the hosts.

@@ -1,7 +1,9 @@
 //! What a run leaves to the next one.
 
 use super::*;
-use resilee_sbb::{Context as SbbContext, Descriptor, Event, Failure, Sbb};
+use resilee_sbb::{
+    Context as SbbContext, Deliver, Descriptor, Event, Failure, Outcome, Sbb, UploadedSbb,
+};
 use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
 
@@ -22,16 +24,40 @@ impl Sbb for Alpha {
 
 #[derive(Debug, Default)]
 struct Linker {
-    forgotten: Mutex<Vec<String>>,
+    forgotten: Arc<Mutex<Vec<String>>>,
+}
+
+impl Linker {
+    fn alpha(&self) -> LinkedSbb {
+        let (service, forgotten) = (LinkedSbb::of::<Alpha>(), self.forgotten.clone());
+        LinkedSbb::uploaded(Box::leak(Box::new(Told { service, forgotten })))
+    }
+}
+
+/// A service that tells when it is forgotten.
+#[derive(Debug)]
+struct Told {
+    service: LinkedSbb,
+    forgotten: Arc<Mutex<Vec<String>>>,
+}
+
+impl UploadedSbb for Told {
+    fn descriptor(&self) -> Descriptor {
+        self.service.descriptor()
+    }
+
+    fn invoke(&self, deliver: &Deliver) -> Outcome {
+        self.service.invoke(deliver)
+    }
+
+    fn forget(&self) {
+        self.forgotten.lock().unwrap().push(self.descriptor().name.to_owned());
+    }
 }
 
 impl UnitCompiler for Linker {
     fn compile(&self, _: &[u8]) -> Result<LinkedSbb, String> {
-        Ok(LinkedSbb::of::<Alpha>())
-    }
-
-    fn forget(&self, service: &str) {
-        self.forgotten.lock().unwrap().push(service.to_owned());
+        Ok(self.alpha())
     }
 }
 
@@ -45,7 +71,7 @@ fn the_next_run_keeps_what_its_core_has_and_forgets_the_rest() {
         let linker = Arc::new(Linker::default());
         let mut units = Units::start(Some(linker.clone())).unwrap();
         let mut workers = CellWorkers::start(1, 1, &[]);
-        let one = BTreeMap::from([("one".to_owned(), LinkedSbb::of::<Alpha>())]);
+        let one = BTreeMap::from([("one".to_owned(), linker.alpha())]);
         units.begin_run(one.clone(), &mut workers);
         assert!(workers.has("alpha"));
         assert_eq!(units.restoring().known.len(), 1);
@@ -83,7 +109,6 @@ fn of_what_was_only_looked_at_a_few_are_kept() {
             assert!(matches!(units.on_described(compiled), Answer::Unit(Ok(_))));
         }
         assert_eq!(units.spare.len(), SPARE_MAX);
-        // Others go by that name: it is not to be forgotten yet.
-        assert!(linker.forgotten.lock().unwrap().is_empty());
+        assert_eq!(*linker.forgotten.lock().unwrap(), ["alpha"], "the first one alone");
     });
 }

@@ -6,7 +6,8 @@ use resilee_core::UNIT_PART_BYTES;
 use resilee_core::management::{Answer, Changed, Query, Status, TableChange};
 use resilee_runtime::{Asker, Runtime, unit_id};
 use resilee_sbb::{
-    Context, Descriptor, Event, EventPayload, Failure, LinkedSbb, Sbb, UnitCompiler,
+    Context, Deliver, Descriptor, Event, EventPayload, Failure, LinkedSbb, Outcome, Sbb,
+    UnitCompiler, UploadedSbb,
 };
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -58,7 +59,29 @@ impl Sbb for Impostor {
 #[derive(Debug, Default)]
 struct Linker {
     compiled: Mutex<Vec<String>>,
-    forgotten: Mutex<Vec<String>>,
+    forgotten: Arc<Mutex<Vec<String>>>,
+}
+
+/// A service that tells when it is forgotten.
+#[derive(Debug)]
+struct Told {
+    text: String,
+    service: LinkedSbb,
+    forgotten: Arc<Mutex<Vec<String>>>,
+}
+
+impl UploadedSbb for Told {
+    fn descriptor(&self) -> Descriptor {
+        self.service.descriptor()
+    }
+
+    fn invoke(&self, deliver: &Deliver) -> Outcome {
+        self.service.invoke(deliver)
+    }
+
+    fn forget(&self) {
+        self.forgotten.lock().unwrap().push(self.text.clone());
+    }
 }
 
 impl UnitCompiler for Linker {
@@ -67,21 +90,22 @@ impl UnitCompiler for Linker {
         self.compiled.lock().unwrap().push(text.clone());
         // What follows only makes it longer.
         match text.split(' ').next().unwrap_or_default() {
-            "linked:alpha" => Ok(LinkedSbb::of::<Alpha>()),
-            "linked:impostor" => Ok(LinkedSbb::of::<Impostor>()),
+            "linked:alpha" => Ok(self.told(text.clone(), LinkedSbb::of::<Alpha>())),
+            "linked:impostor" => Ok(self.told(text.clone(), LinkedSbb::of::<Impostor>())),
             "panic" => panic!("what a component"),
             _ => Err("it is no WebAssembly component".to_owned()),
         }
-    }
-
-    fn forget(&self, service: &str) {
-        self.forgotten.lock().unwrap().push(service.to_owned());
     }
 }
 
 impl Linker {
     fn compiled(&self) -> Vec<String> {
         self.compiled.lock().unwrap().clone()
+    }
+
+    fn told(&self, text: String, service: LinkedSbb) -> LinkedSbb {
+        let forgotten = self.forgotten.clone();
+        LinkedSbb::uploaded(Box::leak(Box::new(Told { text, service, forgotten })))
     }
 
     fn forgotten(&self) -> Vec<String> {
@@ -186,7 +210,7 @@ fn a_unit_that_is_removed_can_be_followed_by_another_one_of_the_same_name() {
         status(&asker, |status| is_compiled(status, &first)).await;
         assert_eq!(change(&asker, TableChange::RemoveUnit { unit: first }).await, Changed::Done);
         status(&asker, |status| status.units.is_empty()).await;
-        assert_eq!(linker.forgotten(), ["alpha"]);
+        assert_eq!(linker.forgotten(), ["linked:impostor"]);
         let second = upload(&asker, "alpha", ALPHA).await;
         status(&asker, |status| is_compiled(status, &second)).await;
         want(&asker, &["alpha"], &[]).await;
@@ -293,7 +317,8 @@ fn a_service_that_is_there_keeps_its_name_whatever_a_unit_says() {
         assert_eq!(client.ask("c2 hello").await, "c2 hello");
         let after = status(&asker, |_| true).await;
         assert_eq!(delivered(&after, "alpha"), Some(2));
-        assert!(linker.forgotten().is_empty());
+        let forgotten = linker.forgotten();
+        assert!(!forgotten.is_empty() && !forgotten.contains(&"linked:alpha".to_owned()));
     });
 }
 

@@ -148,8 +148,11 @@ fn a_unit_that_never_says_what_it_is_is_refused() {
 fn what_is_forgotten_runs_no_more() {
     let host = host();
     let service = host.compile(&Guest::default().bytes()).expect("a unit");
-    host.forget("guest");
+    let other = host.compile(&Guest::default().bytes()).expect("the same again");
+    service.forget();
     let outcome = service.invoke(&crate::guest::deliver());
     let reason = "guest was removed".to_owned();
     assert_eq!(outcome, resilee_sbb::Outcome::RolledBack { reason, effects: Vec::new() });
+    let outcome = other.invoke(&crate::guest::deliver());
+    assert!(matches!(outcome, resilee_sbb::Outcome::Delivered { .. }), "{outcome:?}");
 }
