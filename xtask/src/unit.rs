@@ -53,8 +53,10 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
         build.args(["--package", &options.what]);
     }
     build.args(options.features.iter().flat_map(|features| ["--features", features]));
-    // A unit is compiled at each node: it is small rather than fast, and nobody debugs it there.
-    for (setting, value) in [("OPT_LEVEL", "s"), ("LTO", "true"), ("STRIP", "debuginfo")] {
+    // It is copied to each node and compiled there: small counts for more than fast.
+    let settings =
+        [("OPT_LEVEL", "z"), ("LTO", "true"), ("CODEGEN_UNITS", "1"), ("STRIP", "symbols")];
+    for (setting, value) in settings {
         build.env(format!("CARGO_PROFILE_RELEASE_{setting}"), value);
     }
     let built = built(build)?;

@@ -111,6 +111,8 @@ impl Host for Node {
 
 fn tables() -> Tables {
     let mut tables = Tables::of(&[Reader::descriptor()]);
+    // The least key behind the last one of a batch.
+    tables.put("t", "k2\0", vec![9]);
     for number in 1..6_u8 {
         tables.put("t", &format!("k{number}"), vec![number]);
         let owner = if number == 2 { "bob" } else { "ann" };
@@ -146,7 +148,7 @@ fn a_delivery_has_the_same_outcome_within_a_unit() {
     let (linked, unit, node) = both(&deliver(Vec::new()));
     assert!(matches!(linked, Outcome::Delivered { .. }), "{linked:?}");
     assert_eq!(unit, linked);
-    // Five rows, two at a time, and that there are no more; two single rows.
+    // Six rows, two at a time, and that there are no more; two single rows.
     assert_eq!(node.asked.load(Ordering::Relaxed), 6);
 }
 

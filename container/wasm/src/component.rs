@@ -80,8 +80,11 @@ fn wrapped(module: &[u8]) -> Result<Vec<u8>, String> {
 
 fn invalid(error: &wasmtime::Error) -> String {
     let text = format!("{error:#}");
-    match is_cut_short(&text) {
-        true => "the file is cut short: upload it again".to_owned(),
+    if is_cut_short(&text) {
+        return "the file is cut short: upload it again".to_owned();
+    }
+    match text.contains("exceeds the limit") {
+        true => format!("it needs more than a node gives a unit ({})", detail(text)),
         false => format!("it is no valid WebAssembly: build the unit again ({})", detail(text)),
     }
 }
