@@ -1,15 +1,7 @@
 //! Makes a deployable unit of a service: [`export!`] in the crate of the service, which is then
 //! built for `wasm32-unknown-unknown` (`cargo xtask unit`) and uploaded to a cluster while it runs.
 //!
-//! ```
-//! # use resilee_sbb::{Context, Descriptor, Event, Failure, Sbb};
-//! # #[derive(Default, serde::Serialize, serde::Deserialize)]
-//! # struct MyService;
-//! # impl Sbb for MyService {
-//! #     const STATE_VERSION: u32 = 1;
-//! #     fn descriptor() -> Descriptor { Descriptor::named("my-service") }
-//! #     fn on_event(&mut self, _: &mut Context<'_>, _: &Event) -> Result<(), Failure> { Ok(()) }
-//! # }
+//! ```ignore
 //! #[cfg(target_arch = "wasm32")]
 //! resilee_guest::export!(MyService);
 //! ```
