@@ -27,4 +27,5 @@ mod own_service;
 mod restart;
 mod sipp_load;
 mod support;
+mod units;
 mod web_hooks;
