@@ -5,6 +5,7 @@ mod account;
 mod command;
 mod event;
 mod location;
+mod phone_call;
 
 pub use account::{
     ACCOUNT_PROFILES, ACCOUNTS, Account, Algorithm, Credentials, QopAuth, REGISTER_NONCE_LIFETIME_S,
@@ -17,3 +18,4 @@ pub use event::{
     Side,
 };
 pub use location::{Contact, REGISTRATIONS, Registrations, UsedNonce};
+pub use phone_call::{ADAPTOR, NO_AUDIO, PhoneCall, call_phone};

@@ -69,11 +69,18 @@ pub fn request(method: Method, uri: &str, headers: &Headers, body: &[u8]) -> Vec
 /// A request from header lines, name and value, for requests that start here without a body.
 /// Content-Length is added.
 pub fn plain_request(method: &str, uri: &str, headers: &[(&str, &str)]) -> Vec<u8> {
+    request_of_lines(method, uri, headers, &[])
+}
+
+/// The same with a body; its Content-Type belongs into `headers`.
+pub fn request_of_lines(method: &str, uri: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let mut bytes = format!("{method} {} SIP/2.0\r\n", one_word(uri)).into_bytes();
-    for (name, value) in headers.iter().chain([&("Content-Length", "0")]) {
+    let length = body.len().to_string();
+    for (name, value) in headers.iter().chain([&("Content-Length", length.as_str())]) {
         write_header(&mut bytes, name, value);
     }
     bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(body);
     bytes
 }
 

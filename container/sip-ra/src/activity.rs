@@ -1,9 +1,10 @@
-//! The two kinds of activities, and their marshalled form.
+//! The kinds of activities, and their marshalled form.
 
 use crate::call::{Call, SpentNonce};
 use crate::exchange::Exchange;
 use crate::incoming::Incoming;
 use crate::nonce::{NonceSource, Scope};
+use crate::own_call::OwnCall;
 use crate::spiral;
 use crate::step::Step;
 use resilee_sbb::{Failure, Timestamp, decode, encode};
@@ -21,6 +22,8 @@ pub(crate) enum Activity {
     Call(Box<Call>),
     /// Another request outside a dialog.
     Exchange(Box<Exchange>),
+    /// A call of this server's own.
+    OwnCall(Box<OwnCall>),
 }
 
 #[derive(Serialize)]
@@ -57,6 +60,7 @@ impl Activity {
         match self {
             Activity::Call(call) => call.is_undecided(),
             Activity::Exchange(exchange) => exchange.is_undecided(),
+            Activity::OwnCall(_) => false,
         }
     }
 
@@ -65,6 +69,7 @@ impl Activity {
         match self {
             Activity::Call(call) => call.is_unanswered(),
             Activity::Exchange(_) => true,
+            Activity::OwnCall(call) => call.is_unanswered(),
         }
     }
 
@@ -73,6 +78,7 @@ impl Activity {
         match self {
             Activity::Call(call) => call.call_id.clone(),
             Activity::Exchange(exchange) => exchange.call_id(),
+            Activity::OwnCall(call) => call.call_id.clone(),
         }
     }
 
@@ -85,6 +91,8 @@ impl Activity {
                 nonces.make(secret, now, Scope::call(&call.call_id, source))
             }
             Activity::Exchange(exchange) => exchange.nonce(nonces, step),
+            // There is nobody to be challenged: the command fails.
+            Activity::OwnCall(_) => String::new(),
         }
     }
 
@@ -102,7 +110,7 @@ impl Activity {
     pub(crate) fn spiral(&self) -> u32 {
         match self {
             Activity::Call(call) => call.spiral,
-            Activity::Exchange(_) => 0,
+            Activity::Exchange(_) | Activity::OwnCall(_) => 0,
         }
     }
 
@@ -110,7 +118,7 @@ impl Activity {
     pub(crate) fn spent_nonce(&self) -> Option<&SpentNonce> {
         match self {
             Activity::Call(call) => call.spent_nonce.as_ref(),
-            Activity::Exchange(_) => None,
+            Activity::Exchange(_) | Activity::OwnCall(_) => None,
         }
     }
 
@@ -123,6 +131,7 @@ impl Activity {
         match self {
             Activity::Call(call) => call.is_over(),
             Activity::Exchange(exchange) => exchange.is_over(),
+            Activity::OwnCall(call) => call.is_over(),
         }
     }
 
@@ -135,6 +144,8 @@ impl Activity {
         match self {
             Activity::Call(call) => call.on_known_request(step, incoming),
             Activity::Exchange(exchange) => exchange.on_known_request(step, incoming),
+            // Each of its requests comes within a dialog, and is answered without a transaction.
+            Activity::OwnCall(_) => false,
         }
     }
 
@@ -147,6 +158,7 @@ impl Activity {
         match self {
             Activity::Call(call) => call.on_in_dialog_request(step, incoming),
             Activity::Exchange(_) => false,
+            Activity::OwnCall(call) => call.on_in_dialog_request(step, incoming),
         }
     }
 
@@ -155,6 +167,7 @@ impl Activity {
         match self {
             Activity::Call(call) => call.on_response(step, response),
             Activity::Exchange(exchange) => exchange.on_response(step, response),
+            Activity::OwnCall(call) => call.on_response(step, response),
         }
     }
 
@@ -162,6 +175,7 @@ impl Activity {
         match self {
             Activity::Call(call) => call.on_timeout(step),
             Activity::Exchange(exchange) => exchange.on_timeout(step),
+            Activity::OwnCall(call) => call.on_timeout(step),
         }
     }
 
@@ -169,6 +183,7 @@ impl Activity {
         match self {
             Activity::Call(call) => call.resume(step),
             Activity::Exchange(exchange) => exchange.resume(step),
+            Activity::OwnCall(call) => call.resume(step),
         }
     }
 
@@ -176,7 +191,8 @@ impl Activity {
     pub(crate) fn ask_for_life(&mut self, step: &mut Step<'_>) {
         match self {
             Activity::Call(call) => call.ask_for_life(step),
-            Activity::Exchange(_) => {}
+            // Of a call of our own the service knows when it ends it.
+            Activity::Exchange(_) | Activity::OwnCall(_) => {}
         }
     }
 
@@ -184,6 +200,7 @@ impl Activity {
         match self {
             Activity::Call(call) => call.next_timeout(),
             Activity::Exchange(exchange) => exchange.next_timeout(),
+            Activity::OwnCall(call) => call.next_timeout(),
         }
     }
 
@@ -199,6 +216,7 @@ impl Activity {
         match self {
             Activity::Call(call) => call.respond(step, status, reason, headers),
             Activity::Exchange(exchange) => exchange.respond(step, status, reason, headers),
+            Activity::OwnCall(_) => Err(not_of_own_call()),
         }
     }
 
@@ -208,6 +226,11 @@ impl Activity {
         match self {
             Activity::Call(call) => call.proxy(step, targets),
             Activity::Exchange(exchange) => exchange.proxy(step, targets),
+            Activity::OwnCall(_) => Err(not_of_own_call()),
         }
     }
+}
+
+fn not_of_own_call() -> Failure {
+    Failure::new("a call of the server's own has no request that could be answered or sent on")
 }

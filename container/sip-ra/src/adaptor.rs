@@ -16,7 +16,7 @@ use crate::incoming::{Incoming, amended};
 use crate::leg::leaves_room;
 use crate::nonce::NonceSource;
 use crate::orphan::{MissedBye, pass_back, pass_on};
-use crate::party::Authorization;
+use crate::own_call::OwnCall;
 use crate::password_guard::PasswordGuard;
 use crate::refusal::{Refusal, has_sound_tags};
 use crate::route::route;
@@ -28,11 +28,10 @@ use crate::supervision::CallLimits;
 use resilee_core::{Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdaptor, Route};
 #[cfg(feature = "planted-faults")]
 use resilee_membership::{Planted, PlantedFault};
-use resilee_sbb::{ActivityId, CellId, CohortId, Failure, Severity, Timestamp, decode};
-use resilee_sip_api::{Algorithm, Credentials, SipCommand};
+use resilee_sbb::{ActivityId, CellId, CohortId, Failure, Timestamp, decode};
+use resilee_sip_api::{Algorithm, PhoneCall, SipCommand};
 use resilee_sip_proto::{BranchKey, Message, TimerConfig};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 /// Most activities of one Call-ID at a time; requests beyond are answered 503.
@@ -58,15 +57,15 @@ pub struct SipRaConfig {
 /// The SIP resource adaptor.
 #[derive(Debug)]
 pub struct SipRa {
-    element: Element,
+    pub(crate) element: Element,
     /// The cohort of this run.
     cohort: CohortId,
     nonces: NonceSource,
     /// Who tries out passwords. It is this run's alone.
-    guard: PasswordGuard,
+    pub(crate) guard: PasswordGuard,
     /// Who the requests with fresh credentials say they are, until a service has decided. A
     /// survivor does not have them: what they try is not counted.
-    claims: BTreeMap<ActivityId, Claim>,
+    pub(crate) claims: BTreeMap<ActivityId, Claim>,
     /// The activities on cells that this node owns.
     pub(crate) activities: BTreeMap<ActivityId, Activity>,
     #[cfg(feature = "planted-faults")]
@@ -155,7 +154,7 @@ impl SipRa {
             "ACK" => return,
             "CANCEL" => Some(Refusal::new(481)),
             _ if is_in_dialog => self.start_within_dialog(endpoint, incoming).err(),
-            _ => self.start(endpoint, incoming).err(),
+            _ => self.begin(endpoint, incoming).err(),
         };
         if let Some(refusal) = refused {
             let answer = refusal.answer(&self.element, incoming);
@@ -164,11 +163,11 @@ impl SipRa {
     }
 
     /// Begins an activity.
-    fn start(&mut self, endpoint: &mut Endpoint, incoming: &Incoming<'_>) -> Result<(), Refusal> {
+    fn begin(&mut self, endpoint: &mut Endpoint, incoming: &Incoming<'_>) -> Result<(), Refusal> {
         let is_invite = incoming.method() == "INVITE";
         let is_running = |activity: &Activity| match activity {
             Activity::Call(call) => !call.is_rejected(),
-            Activity::Exchange(_) => false,
+            Activity::Exchange(_) | Activity::OwnCall(_) => false,
         };
         let of_cell = || self.activities.range(of_cell(endpoint.cell()));
         let is_second = is_invite && of_cell().any(|(_, activity)| is_running(activity));
@@ -234,48 +233,6 @@ impl SipRa {
         self.activities.insert(activity, Activity::Exchange(Box::new(exchange)));
         self.note_call_beside(endpoint);
         Ok(())
-    }
-
-    /// What the credentials of a request that begins an activity are worth. Fresh ones are a claim.
-    fn authorization(
-        &mut self,
-        now: Timestamp,
-        activity: ActivityId,
-        credentials: Option<Credentials>,
-        ip: IpAddr,
-    ) -> Authorization {
-        let fresh = credentials.as_ref().filter(|credentials| credentials.nonce_fresh);
-        let claim = fresh.map(|credentials| Claim::of(&self.element.secret, credentials, ip));
-        let barred = claim
-            .as_ref()
-            .and_then(|claim| self.guard.bars_account(now, claim.source, claim.account));
-        // Rounded up: who comes again after so long finds the bar gone.
-        let barred_s =
-            barred.map(|left| u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX));
-        self.claims.extend(claim.map(|claim| (activity, claim)));
-        Authorization { credentials, barred_s }
-    }
-
-    /// A service has decided about a request: what that says of the credentials it came with.
-    fn judge(&mut self, endpoint: &mut Endpoint, activity: ActivityId, command: &SipCommand) {
-        let Some(claim) = self.claims.remove(&activity) else { return };
-        let now = endpoint.now();
-        match command {
-            SipCommand::Challenge { realm, stale: false, .. } if *realm == claim.realm => {
-                let account = (claim.account, claim.name.as_str());
-                if let Some(text) = self.guard.on_wrong(now, claim.source, account) {
-                    endpoint.raise_alarm(Severity::Warning, &text);
-                }
-            }
-            SipCommand::Respond { status: 200..=299, .. } if claim.registers => {
-                self.guard.on_proven(now, claim.source, claim.account);
-            }
-            // Nobody has a fresh nonce where no credentials are asked for: they were looked at.
-            SipCommand::Proxy { .. } => {
-                self.guard.on_proven(now, claim.source, claim.account);
-            }
-            _ => {}
-        }
     }
 
     /// Where there are spirals, a request within a dialog is for the call that its Route names; one
@@ -356,13 +313,26 @@ impl ResourceAdaptor for SipRa {
         let Ok(missed) = decode::<MissedBye>(missed) else { return };
         self.first_of_cell(endpoint, |activity, step| match activity {
             Activity::Call(call) => call.on_missed_bye(step, &missed, at),
-            Activity::Exchange(_) => false,
+            Activity::Exchange(_) | Activity::OwnCall(_) => false,
         });
     }
 
     fn refuse(&mut self, _now: Timestamp, ingress: &Ingress, retry_after_s: u32) -> Vec<Egress> {
         let refusal = Refusal::unavailable(retry_after_s);
         refusal.answer_ingress(&self.element, ingress).into_iter().collect()
+    }
+
+    fn start(
+        &mut self,
+        endpoint: &mut Endpoint,
+        activity: ActivityId,
+        payload: &[u8],
+    ) -> Result<(), Failure> {
+        let wanted: PhoneCall = decode(payload)?;
+        let mut step = Step { endpoint, element: &self.element, activity };
+        let call = OwnCall::start(&mut step, &wanted)?;
+        self.activities.insert(activity, Activity::OwnCall(Box::new(call)));
+        Ok(())
     }
 
     fn command(

@@ -50,11 +50,16 @@ pub(crate) fn via(advertised: &Advertised, client: &Flow, branch: &str) -> Strin
     format!("SIP/2.0/{transport} {};branch={branch};rport", advertised.to(client))
 }
 
-/// Where this client sends what goes by our Record-Route, as a URI without parameters of its own.
-pub(crate) fn uri(advertised: &Advertised, client: &Flow) -> String {
+/// Where this client reaches us, as a URI without parameters of its own.
+pub(crate) fn contact(advertised: &Advertised, client: &Flow) -> String {
     let address = advertised.to(client);
     match client.transport {
-        Transport::Udp => format!("sip:{address};lr"),
-        Transport::Tcp => format!("sip:{address};transport=tcp;lr"),
+        Transport::Udp => format!("sip:{address}"),
+        Transport::Tcp => format!("sip:{address};transport=tcp"),
     }
+}
+
+/// Where this client sends what goes by our Record-Route, as a URI without parameters of its own.
+pub(crate) fn uri(advertised: &Advertised, client: &Flow) -> String {
+    format!("{};lr", contact(advertised, client))
 }

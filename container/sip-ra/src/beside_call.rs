@@ -27,6 +27,7 @@ impl SipRa {
         let is_known = |activity: &Activity| match activity {
             Activity::Call(call) => !call.is_rejected(),
             Activity::Exchange(exchange) => exchange.beside_call,
+            Activity::OwnCall(_) => false,
         };
         if !self.activities.range(of_cell()).any(|(_, activity)| is_known(activity)) {
             return;

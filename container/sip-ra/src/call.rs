@@ -37,7 +37,7 @@ pub(crate) const TARGETS_MAX: usize = 16;
 
 /// Most dialogs of one INVITE. Beyond, a 2xx takes the place of an early one, so that what is
 /// billed can be ended; a provisional response is passed on and has none.
-const DIALOGS_MAX: usize = 16;
+pub(crate) const DIALOGS_MAX: usize = 16;
 
 /// One call.
 #[derive(Clone, Debug, Serialize, Deserialize)]

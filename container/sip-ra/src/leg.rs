@@ -138,6 +138,29 @@ impl Leg {
         }
     }
 
+    /// Who has answered an INVITE of our own, at this flow (RFC 3261 §12.1.2).
+    pub(crate) fn of_own_call(element: &Element, answer: &Message<'_>, flow: Flow) -> Leg {
+        let routes = answer.values(HeaderName::RecordRoute).into_iter().rev();
+        let routes = routes.take(ROUTES_MAX).map(String::from).collect();
+        Leg { routes, ..Leg::callee(element, answer, (flow, 0)) }
+    }
+
+    /// This server as an end of a call of its own: its tag, URI and Contact, and the CSeq number
+    /// of its INVITE.
+    pub(crate) fn server(tag: String, uri: String, target: String, flow: Flow, cseq: u32) -> Leg {
+        Leg {
+            tag,
+            flow,
+            target: Some(target),
+            routes: Vec::new(),
+            uri,
+            cseq,
+            held_cseq: cseq,
+            earlier: Vec::new(),
+            takes_options: true,
+        }
+    }
+
     /// The 2xx says target and route set anew (RFC 3261 §13.2.2.4).
     pub(crate) fn on_confirmed(&mut self, element: &Element, response: &Message<'_>, spiral: u32) {
         let confirmed = Leg::callee(element, response, (self.flow, spiral));

@@ -22,6 +22,8 @@
 //! | `orphan.rs`           | requests of a call that no living node has           |
 //! | `ends.rs`             | where the ends of a call were, by its Record-Route   |
 //! | `own_request.rs`      | OPTIONS and BYE of our own within a call             |
+//! | `own_call.rs`         | what happens to a call that a service begins         |
+//! | `own_invite.rs`       | its messages, and whose cell they are for            |
 //! | `exchange.rs`         | requests outside a call                              |
 //! | `proxied_invite.rs`   | an INVITE on its way through, forked                 |
 //! | `invite_branch.rs`    | one of its targets                                   |
@@ -34,6 +36,7 @@
 //! | `loops.rs`            | whether a request was here before (RFC 5393)         |
 //! | `spiral.rs`           | which of the calls of a Call-ID came back            |
 //! | `authentication.rs`   | challenges and credentials; nonces are in `nonce.rs` |
+//! | `claims.rs`           | what credentials say until a service has decided     |
 //! | `password_guard.rs`   | who is slowed down, as it tries out passwords        |
 //! | `scanners.rs`         | whose requests are dropped unread                    |
 //! | `asserted_identity.rs`| what no client may say of itself                     |
@@ -47,6 +50,7 @@ mod beside_call;
 mod best_response;
 mod breadth;
 mod call;
+mod claims;
 mod client;
 mod dialog;
 mod element;
@@ -61,6 +65,8 @@ mod loops;
 mod nonce;
 mod orphan;
 mod outgoing;
+mod own_call;
+mod own_invite;
 mod own_request;
 mod party;
 mod password_guard;

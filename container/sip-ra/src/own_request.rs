@@ -91,14 +91,16 @@ pub(crate) struct Direction<'a> {
     pub(crate) dialog_tag: &'a str,
     /// In whose name.
     pub(crate) from: &'a Leg,
-    to: &'a Leg,
+    pub(crate) to: &'a Leg,
     pub(crate) receiver: Side,
     /// Where the receiver is, or was.
     pub(crate) flow: Flow,
     /// Its remote target there.
-    target: Option<&'a str>,
+    pub(crate) target: Option<&'a str>,
     /// It goes to a place where the receiver was before.
     pub(crate) is_earlier: bool,
+    /// What our branch says besides who gets it.
+    pub(crate) mark: &'a str,
 }
 
 impl OwnRequest {
@@ -211,15 +213,17 @@ impl Call {
                 if rank >= PLACES_WITH_ROOM && sent.len() >= room {
                     continue;
                 }
+                let dialog_tag = self.dialogs[*dialog].callee.tag.as_str();
                 let way = Direction {
                     call_id: &self.call_id,
-                    dialog_tag: &self.dialogs[*dialog].callee.tag,
+                    dialog_tag,
                     from: self.end(*dialog, other_end(*receiver)),
                     to: self.end(*dialog, *receiver),
                     receiver: *receiver,
                     flow,
                     target,
                     is_earlier: rank > 0,
+                    mark: dialog_tag,
                 };
                 if is_wanted(&way) {
                     sent.push(OwnRequest::send(step, &way, method));
@@ -258,7 +262,7 @@ fn branch(step: &Step<'_>, way: &Direction<'_>, method: OwnMethod) -> String {
         target: 0,
         attempt: 0,
     };
-    step.element.branches.branch(step.cohort(), &identity, way.dialog_tag.as_bytes())
+    step.element.branches.branch(step.cohort(), &identity, way.mark.as_bytes())
 }
 
 fn request(step: &Step<'_>, way: &Direction<'_>, method: OwnMethod, via_branch: &str) -> Vec<u8> {

@@ -48,7 +48,9 @@ impl Activity {
     ) -> Result<(), Failure> {
         match self {
             Activity::Call(call) => call.redirect(step, targets, diversion),
-            Activity::Exchange(_) => Err(Failure::new("only a call can be redirected")),
+            Activity::Exchange(_) | Activity::OwnCall(_) => {
+                Err(Failure::new("only the call of a client can be redirected"))
+            }
         }
     }
 }

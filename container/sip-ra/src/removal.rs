@@ -18,7 +18,7 @@ impl Activity {
     pub(crate) fn query_liveness(&mut self, step: &mut Step<'_>) {
         match self {
             Activity::Call(call) if !call.is_unanswered() => call.ask_for_life(step),
-            Activity::Call(_) | Activity::Exchange(_) => {}
+            Activity::Call(_) | Activity::Exchange(_) | Activity::OwnCall(_) => {}
         }
     }
 
@@ -30,6 +30,7 @@ impl Activity {
         match self {
             Activity::Call(call) => call.hang_up(step),
             Activity::Exchange(exchange) => exchange.respond(step, 480, "", &[]),
+            Activity::OwnCall(call) => call.hang_up(step),
         }
     }
 
@@ -41,6 +42,8 @@ impl Activity {
             // One that is over has nothing more to say.
             let _ = call.hang_up(step);
             call.do_not_wait_for_ack(step);
+        } else if let Activity::OwnCall(call) = self {
+            let _ = call.hang_up(step);
         }
     }
 }

@@ -5,6 +5,7 @@
 //! |----------------------------------|------------------|---------|----------------------------|
 //! | keep-alive, not SIP              | dropped          |         |                            |
 //! | response under our Via           | Call-ID          | no      | of our branch              |
+//! | of a call of our own             | none: its Call-ID names the cell (`own_invite.rs`)      |
 //! | other response                   | dropped          |         |                            |
 //! | request of a scanner             | dropped          |         |                            |
 //! | what would create one, from a    | dropped          |         |                            |
@@ -20,6 +21,7 @@
 use crate::authentication::{claimed_account, credentials};
 use crate::element::Element;
 use crate::ends::Ends;
+use crate::own_invite;
 use crate::password_guard::PasswordGuard;
 use crate::refusal::{answer_malformed, fault};
 use crate::source_network::SourceNetwork;
@@ -67,6 +69,9 @@ fn route_response(element: &Element, response: &Message<'_>) -> Route {
     let Some(branch) = via.branch().and_then(parse_branch) else {
         return Route::Drop("response to a request that was not ours");
     };
+    if let Some(cell) = own_invite::cell_of_response(element, response) {
+        return Route::Known(cell);
+    }
     let key = element.secret.call_key(response.call_id());
     let cohort = Some(CohortId(branch.cohort));
     Route::Cell { key, scope: Scope::Call, creates: false, cohort }
@@ -86,6 +91,9 @@ fn route_request(
     if method == "REGISTER" {
         let key = element.secret.registration_key(&address_of_record(request));
         return Route::Cell { key, scope: Scope::Tables, creates: true, cohort: None };
+    }
+    if let Some(cell) = own_invite::cell_of_request(element, request) {
+        return Route::Known(cell);
     }
     let key = element.secret.call_key(request.call_id());
     let creates = begins(request) || Ends::of_other(element, request, now).is_some();

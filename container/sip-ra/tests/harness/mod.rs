@@ -7,7 +7,9 @@ pub mod phone;
 use resilee_core::{Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdaptor, Route};
 use resilee_membership::{Flow, Transport};
 use resilee_sbb::{ActivityId, CellId, CohortId, Event, EventPayload, Timestamp, encode};
-use resilee_sip_api::{Account, Algorithm, Invite, OtherRequest, Register, SipCommand, Target};
+use resilee_sip_api::{
+    Account, Algorithm, Invite, OtherRequest, PhoneCall, Register, SipCommand, Target,
+};
 use resilee_sip_proto::{HeaderName, Message, TimerConfig};
 use resilee_sip_ra::{Advertised, CallLimits, SipRa, SipRaConfig};
 use std::collections::BTreeMap;
@@ -179,7 +181,14 @@ impl Node {
         let ingress = Ingress::new(flow(from), bytes);
         match self.ra.route(self.now, &ingress) {
             Route::Drop(reason) => Turn { dropped: Some(reason), ..Turn::default() },
-            Route::Known(cell) => panic!("SIP does not name cells: {cell}"),
+            // Of a call of the server's own.
+            Route::Known(cell) if self.held.cells.values().any(|it| *it == cell) => {
+                self.step(cell, |ra, endpoint| ra.receive(endpoint, &ingress))
+            }
+            Route::Known(_) => {
+                let sent = self.ra.unknown(self.now, &ingress);
+                Turn { sent, ..Turn::default() }
+            }
             Route::Answer(sent) => Turn { sent, ..Turn::default() },
             Route::Cell { key, creates, .. } => {
                 if !creates && !self.held.cells.contains_key(&key) {
@@ -288,6 +297,23 @@ impl Node {
     /// Types of all events so far, of all nodes.
     pub fn history(&self) -> &[String] {
         &self.held.history
+    }
+
+    /// A service has phones called, in a cell that nothing else is in.
+    pub fn call(&mut self, wanted: &PhoneCall) -> Result<Turn, resilee_sbb::Failure> {
+        let number = self.held.cells.len() as u64 + 1;
+        let cell = CellId { cohort: self.cohort, number };
+        self.held.cells.insert(u64::MAX - number, cell);
+        let activity = ActivityId { cell, number: 0 };
+        let payload = encode(wanted).expect("plain data");
+        let mut done = Ok(());
+        let turn = self.step(cell, |ra, endpoint| {
+            done = ra.start(endpoint, activity, &payload);
+            if done.is_ok() {
+                endpoint.changed(activity);
+            }
+        });
+        done.map(|()| turn)
     }
 
     /// A service's command on the only activity.
