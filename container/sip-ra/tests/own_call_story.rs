@@ -118,6 +118,8 @@ fn a_call_that_the_phone_hangs_up_is_answered_and_ended_by_it() {
     let tags = (parse(&ack).from_tag().unwrap(), parse(&ack).to_tag().unwrap());
     assert_eq!((tags.0.as_ref(), tags.1.as_ref()), (our_tag(&invite).as_str(), "b"));
     assert_ne!(parse(&ack).top_via().branch(), parse(&invite).top_via().branch());
+    // Longer than any transaction.
+    node.wait(LONG);
     let bye = by_bob(&invite, "BYE", 1);
     let ended = node.receive(BOB, &bye);
     assert_eq!(ended.lines(BOB), ["200"]);
@@ -252,6 +254,30 @@ fn of_two_phones_the_first_that_answers_has_the_call() {
 }
 
 #[test]
+fn a_second_phone_that_answers_when_the_call_is_over_does_not_end_it_again() {
+    let mut node = Node::new(Policy::Say(Vec::new()));
+    let turn = node.call(&to_bob_and_carol()).unwrap();
+    let (at_bob, at_carol) = (turn.only(BOB), turn.only(CAROL));
+    node.receive(BOB, bob_answers(&at_bob, 200));
+    node.receive(BOB, by_bob(&at_bob, "BYE", 1));
+    let turn = node.receive(CAROL, answer(&at_carol, 200, "c", CAROL_CONTACT));
+    assert_eq!((turn.lines(CAROL), turn.types().len()), (vec!["ACK".into(), "BYE".into()], 0));
+    assert_ends(node, &["sip.answered", "sip.ended"]);
+}
+
+#[test]
+fn a_phone_that_refuses_for_all_stops_the_others() {
+    let mut node = Node::new(Policy::Say(Vec::new()));
+    let turn = node.call(&to_bob_and_carol()).unwrap();
+    let (at_bob, at_carol) = (turn.only(BOB), turn.only(CAROL));
+    node.receive(BOB, bob_answers(&at_bob, 180));
+    let turn = node.receive(CAROL, answer(&at_carol, 603, "c", CAROL_CONTACT));
+    assert_eq!((turn.lines(BOB), turn.lines(CAROL)), (vec!["CANCEL".into()], vec!["ACK".into()]));
+    assert_eq!(node.receive(BOB, bob_answers(&at_bob, 487)).event::<Rejected>().status, 603);
+    assert_ends(node, &["sip.progress", "sip.rejected"]);
+}
+
+#[test]
 fn of_two_phones_that_refuse_the_service_hears_the_best_refusal_once() {
     let mut node = Node::new(Policy::Say(Vec::new()));
     let turn = node.call(&to_bob_and_carol()).unwrap();
@@ -340,6 +366,11 @@ fn an_invite_of_our_own_that_comes_back_is_another_call() {
     let ack = turn.only(BOB);
     let routes = parse(&ack).values(HeaderName::Route).len();
     assert_eq!(routes, 1, "{ack}");
+    // She hangs up: by our Record-Route, to who has called her.
+    let route = parse(&ok).header(HeaderName::RecordRoute).unwrap().into_owned();
+    let bye = by(&invite, "BYE", 1, ("c", &our_tag(&invite)));
+    let bye = bye.replacen("\r\n", &format!("\r\nRoute: {route}\r\n"), 1);
+    assert_eq!(node.receive(CAROL, bye).lines(BOB), ["BYE"]);
 }
 
 #[test]
