@@ -1,5 +1,6 @@
 //! Wake-up calls in a cluster: two servers, a balancer and phones, in virtual time.
 
+use resilee_sip_api::{ACCOUNTS, Account};
 use resilee_test_cluster::{AnswerPolicy, CallPhase, Called, PhoneEvent, TestCluster};
 use std::time::Duration;
 use wake_up_call::{AGAIN_AFTER, BookingDesk, CLOCKS, Clock, HANG_UP_AFTER, RINGS_FOR, WakeUp};
@@ -32,12 +33,17 @@ fn number_in(cluster: &mut TestCluster, minutes: u64) -> (String, Duration) {
 
 /// Alice books a call, and it is just before its time.
 fn booked(alice: AnswerPolicy) -> TestCluster {
+    booked_until(alice, Duration::from_millis(2))
+}
+
+/// The same, so long before its time.
+fn booked_until(alice: AnswerPolicy, before: Duration) -> TestCluster {
     let mut cluster = cluster(alice);
     let (number, wait) = number_in(&mut cluster, 0);
     let time = cluster.clock().now() + wait;
     assert_eq!(cluster.phone("alice").calls(&number), Called::Failed(480));
     let wait = time.since(cluster.clock().now());
-    cluster.clock().advance(wait - Duration::from_millis(2));
+    cluster.clock().advance(wait - before);
     cluster.phone("alice").events();
     cluster
 }
@@ -143,16 +149,40 @@ fn a_user_has_one_wake_up_call_and_may_give_it_up() {
     assert_eq!(calls(&cluster.phone("bob").events()), 0);
 }
 
-/// She cannot dial before it has ended; another phone of hers could.
+/// Before the call, while it is on its way to her phone, and when that has said that it is busy:
+/// with the very call by which she books anew.
 #[test]
-fn who_books_anew_while_he_is_called_is_not_called_any_more_now() {
+fn who_books_anew_at_the_time_is_called_at_the_new_time_alone() {
+    for millis in 0..MOMENTS {
+        let mut cluster = booked_until(AnswerPolicy::Answer, Duration::from_millis(millis));
+        let (number, _) = number_in(&mut cluster, 6);
+        assert_eq!(cluster.phone("alice").calls(&number), Called::Failed(480));
+        cluster.clock().advance(AGAIN_AFTER + SECOND);
+        assert_eq!(calls(&cluster.phone("alice").events()), 0, "{millis}");
+    }
+}
+
+#[test]
+fn who_takes_the_call_back_is_not_called() {
     let mut cluster = booked(AnswerPolicy::Busy);
     cluster.clock().advance(SECOND);
     cluster.phone("alice").will(AnswerPolicy::Answer).events();
     assert_eq!(cluster.phone("alice").calls("*55*"), Called::Failed(480));
-    cluster.clock().advance(3 * AGAIN_AFTER);
+    cluster.clock().advance(LONG);
     assert_eq!(calls(&cluster.phone("alice").events()), 0);
     assert!(cluster.is_empty());
+}
+
+#[test]
+fn who_has_not_proven_who_he_is_books_nothing() {
+    let mut cluster = cluster(AnswerPolicy::Answer);
+    let (number, _) = number_in(&mut cluster, 0);
+    let key = Account::key("alice", "example.test");
+    let account = Account::with_password("alice", "example.test", "another one");
+    cluster.profile(ACCOUNTS, &key, &account);
+    assert_eq!(cluster.phone("alice").calls(&number), Called::Failed(407));
+    cluster.clock().advance(2 * MINUTE);
+    assert_eq!(calls(&cluster.phone("alice").events()), 0);
 }
 
 #[test]
