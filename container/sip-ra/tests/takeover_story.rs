@@ -3,8 +3,8 @@
 mod harness;
 
 use harness::phone::{self, ALICE, BOB, Dialog, bob_answers, follow_up, invite};
-use harness::{Node, Turn};
-use resilee_sip_api::{Ended, Side};
+use harness::{Node, Policy, Turn};
+use resilee_sip_api::{Ended, NO_AUDIO, PhoneCall, Side, SipCommand, Target};
 use resilee_test_kit::kept_records;
 
 /// Bob's phone and Alice's, as far as they get by answering what they are sent.
@@ -94,6 +94,45 @@ fn a_call_of_the_first_format_goes_on() {
             }
         }
         assert_eq!(node.history(), WHOLE_CALL, "{name}");
+    }
+}
+
+/// The same of a call that a service has begun. Nothing in it is of a client, so its branches are
+/// those that are kept.
+#[test]
+fn a_call_of_our_own_of_the_first_format_goes_on() {
+    let file = include_str!("kept_states/own_call.txt");
+    for (name, death) in [("calling", 0), ("ringing", 1), ("talking", 2), ("hanging-up", 3)] {
+        let mut node = Node::new(Policy::Say(Vec::new()));
+        let (from, to) = ("sip:wake-up@example.test".into(), "sip:bob@example.test".into());
+        let (uri, destination) = (phone::BOB_CONTACT.into(), BOB.into());
+        let targets = vec![Target { uri, destination, ..Target::default() }];
+        let offer = NO_AUDIO.to_owned();
+        let wanted = PhoneCall { from, display: String::new(), to, targets, offer };
+        let invite = node.call(&wanted).expect("it can be called").only(BOB);
+        let mut bye = String::new();
+        for step in 0..=4 {
+            match step {
+                0 => {}
+                1 => drop(node.receive(BOB, bob_answers(&invite, 180))),
+                2 => drop(node.receive(BOB, bob_answers(&invite, 200))),
+                3 => bye = node.command(&SipCommand::HangUp).expect("it is up").our_bye(BOB),
+                _ => drop(node.receive(BOB, bob_answers(&bye, 200))),
+            }
+            if step == death {
+                let state = node.held_state();
+                let kept = kept_records::bytes_of(file, name);
+                *state = kept.unwrap_or_else(|| {
+                    panic!("not kept yet: add the line\n{}", kept_records::line(name, state))
+                });
+                node.take_over();
+            }
+            node.wait(100);
+        }
+        let history = ["sip.progress", "sip.answered", "sip.ended"];
+        assert_eq!(node.history(), history, "{name}");
+        node.wait(200_000);
+        assert_eq!(node.living_activities(), 0, "{name}");
     }
 }
 

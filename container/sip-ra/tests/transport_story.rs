@@ -6,7 +6,7 @@ mod harness;
 use harness::phone::{BOB_CONTACT, answer, invite};
 use harness::{BALANCER, BALANCER_V6, Node, Policy, Turn, parse};
 use resilee_membership::Transport;
-use resilee_sip_api::{Invite, Rejected, SipCommand};
+use resilee_sip_api::{Invite, NO_AUDIO, PhoneCall, Rejected, SipCommand, Target};
 use resilee_sip_proto::HeaderName;
 
 const ALICE_TCP: &str = "192.0.2.10:40000;transport=tcp";
@@ -139,4 +139,41 @@ fn a_hang_up_says_bye_to_each_side_over_its_transport() {
     let via = |text: String| parse(&text).top_via().transport().to_owned();
     assert_eq!(via(turn.only(ALICE_TCP)), "TCP");
     assert_eq!(via(turn.only(BOB_V6)), "UDP");
+}
+
+#[test]
+fn a_call_of_our_own_goes_by_the_transport_and_ip_version_of_the_phone() {
+    let ways = [
+        (BOB_TCP, format!("SIP/2.0/TCP {BALANCER};"), format!("sip:{BALANCER};transport=tcp;c=")),
+        (BOB_V6, format!("SIP/2.0/UDP {BALANCER_V6};"), format!("sip:{BALANCER_V6};c=")),
+    ];
+    for (bob, via, contact) in ways {
+        let mut node = Node::new(Policy::Say(Vec::new()));
+        let (from, to) = ("sip:wake-up@example.test".into(), "sip:bob@example.test".into());
+        let (uri, destination) = (BOB_CONTACT.into(), bob.into());
+        let targets = vec![Target { uri, destination, ..Target::default() }];
+        let offer = NO_AUDIO.to_owned();
+        let wanted = PhoneCall { from, display: String::new(), to, targets, offer };
+        let is_sound = |request: &str| {
+            let message = parse(request);
+            assert!(message.top_via().text().starts_with(&via), "{request}");
+            let is_tcp = message.top_via().transport() == "TCP";
+            is_tcp == bob.ends_with("tcp")
+        };
+        let turn = node.call(&wanted).expect("it can be called");
+        let transport = turn.sent[0].flow.transport;
+        assert_eq!(transport == Transport::Tcp, bob == BOB_TCP);
+        let invite = only(&turn);
+        let named = parse(&invite).header(HeaderName::Contact).expect("one").into_owned();
+        assert!(is_sound(&invite) && named.starts_with(&format!("<{contact}")), "{named}");
+        let ack = only(&node.receive(bob, answer(&invite, 200, "b", BOB_CONTACT)));
+        let bye = only(&node.command(&SipCommand::HangUp).expect("it is up"));
+        assert!(is_sound(&ack) && is_sound(&bye));
+    }
+}
+
+/// The one message that was sent.
+fn only(turn: &Turn) -> String {
+    assert_eq!(turn.sent.len(), 1);
+    String::from_utf8(turn.sent[0].bytes.clone()).expect("text")
 }
