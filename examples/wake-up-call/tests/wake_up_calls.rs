@@ -273,3 +273,28 @@ fn a_booking_outlives_servers_that_die_one_after_the_other() {
     cluster.clock().advance(wait - 21 * SECOND);
     assert_is_woken_once(&mut cluster, "one after the other");
 }
+
+/// The balancer gives what is new to the first server again, and the booking is the second one's.
+#[test]
+fn who_is_called_by_the_second_server_when_the_first_is_back_is_woken_as_well() {
+    for hangs_up in [false, true] {
+        let mut cluster = cluster(AnswerPolicy::Answer);
+        let (number, wait) = number_in(&mut cluster, 1);
+        assert_eq!(cluster.phone("alice").calls(&number), Called::Failed(480));
+        cluster.node("server1").kill();
+        cluster.clock().advance(10 * SECOND);
+        cluster.node("server1").start();
+        cluster.phone("alice").events();
+        cluster.clock().advance(wait - 9 * SECOND);
+        assert_eq!(phase(&mut cluster), Some(CallPhase::Answered));
+        if hangs_up {
+            cluster.phone("alice").hangs_up();
+            let hung_up = PhoneEvent::HungUp { by_remote: false };
+            assert!(cluster.phone("alice").events().contains(&hung_up));
+            cluster.clock().advance(HANG_UP_AFTER + LONG);
+            assert!(cluster.is_empty());
+        } else {
+            assert_is_woken_once(&mut cluster, "by the second");
+        }
+    }
+}
