@@ -1,7 +1,7 @@
 //! Development tasks: what a person and continuous integration run, and nothing else.
 //!
 //! This file is the command line. What each task does is in the file of its name: [`lint`],
-//! [`tidy`], [`full_test`], [`new_service`], [`unit`], [`mod@bench`], [`bench_slee`],
+//! [`tidy`], [`full_test`], [`new_service`], [`mod@unit`], [`mod@bench`], [`bench_slee`],
 //! [`bench_sip`], [`bench_registrations`], [`soak`]; `bench` and `soak` share [`pair`] (the
 //! processes under load), [`phones`] and [`own_network`], all that measure [`figures`], two of
 //! them [`valgrind`]. The rest are [`steps`], [`command`] (child processes), [`system_programs`],

@@ -43,8 +43,8 @@ pub enum ClusterOrder {
 /// What proves that the order may be given.
 #[derive(Debug, clap::Args)]
 pub struct Token {
-    /// The node's [admin] token_file, or a copy of it.
-    #[arg(long, value_name = "FILE")]
+    /// The file that the node's `[admin] token_file` names, or a copy of it.
+    #[arg(long, value_name = "FILE", help = "The node's [admin] token_file, or a copy of it")]
     pub token_file: PathBuf,
 }
 
