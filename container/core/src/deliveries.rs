@@ -33,6 +33,7 @@ use resilee_sbb::{
     CellId, ContextView, Deliver, DeliveryId, Effect, EntityId, EntityState, Event, OnRollBack,
     Outcome, Severity, Task, Timestamp, TreeEntity, cut, is_of_one_cell,
 };
+use std::collections::BTreeSet;
 
 /// Reason of the roll back of a delivery whose answer names what it may not.
 const FORGED: &str = "an entity is created that its tree has no place for";
@@ -312,10 +313,12 @@ impl Core {
         }
         let Some(cell) = self.cells.get_mut(&id) else { return };
         let below = |entity: &u32| cell.subtree(*entity);
-        let removed: Vec<_> = match self.planted.is(PlantedFault::LeaveOrphans) {
+        // Each once: of a tree that goes, all that is below is named as well.
+        let removed: BTreeSet<_> = match self.planted.is(PlantedFault::LeaveOrphans) {
             true => removed.first().copied().into_iter().collect(),
             false => removed.iter().flat_map(below).collect(),
         };
+        let removed: Vec<_> = removed.into_iter().collect();
         // Of one that was created, too: somebody may have kept its id.
         let next_entity = removed.iter().map(|number| number.saturating_add(1)).max();
         if let Some(next_entity) = next_entity.filter(|next| *next > cell.head.next_entity) {

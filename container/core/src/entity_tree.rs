@@ -13,7 +13,7 @@ use crate::core::Core;
 use crate::deployed::place_of;
 use resilee_sbb::{CellId, ContextView, Descriptor, TreeEntity};
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Who is before whom: the priority and the age of each entity from the root down. A parent, whose
 /// path begins its children's, is before them.
@@ -104,7 +104,8 @@ impl Cell {
     /// Removes entities with their attachments and timers; the turn has them as touched.
     pub fn remove_entities(&mut self, doomed: &[u32]) {
         let Some(turn) = self.turn.as_mut() else { return };
-        for entity in doomed {
+        let doomed: BTreeSet<u32> = doomed.iter().copied().collect();
+        for entity in &doomed {
             if self.entities.remove(entity).is_some() {
                 turn.touched.insert(Part::Entity(*entity));
             }

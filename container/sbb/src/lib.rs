@@ -81,6 +81,7 @@ pub use trace::{
     ParseTraceLevelError, ROOT_TRACER, TRACE_TEXT_MAX, TRACER_NAME_MAX, TraceLevel, TraceLevels,
     cut,
 };
+pub use tree_check::PASSING_ENTITIES_MAX;
 pub use unit::{UnitCompiler, answer};
 pub use unit_description::{
     SbbDescription, UNIT_DESCRIPTION_BYTES_MAX, UNIT_NAME_BYTES_MAX, UNIT_SBBS_MAX, UnitDescription,

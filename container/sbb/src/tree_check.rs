@@ -6,7 +6,7 @@
 //! | was born                | its number is a next one; its parent is there, and its SBB has  |
 //! |                         | the relation; its name is free; the tree is not full            |
 //! | is removed              | it was there or born, is not the one whose handler ran nor      |
-//! |                         | above it, and all below it goes with it                         |
+//! |                         | above it, all below it goes with it, and it is named once       |
 //!
 //! And of each its size. The entity of the event is among them: its handler has run.
 
@@ -14,6 +14,9 @@ use crate::delivery::{Deliver, EntityState, NAME_BYTES_MAX, StateBytes, TreeEnti
 use crate::descriptor::Descriptor;
 use crate::linked::LinkedSbb;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// Entities that one delivery to a unit may bear and remove again.
+pub const PASSING_ENTITIES_MAX: usize = 1_024;
 
 /// A tree as it is after an answer.
 pub(crate) struct Tree {
@@ -68,9 +71,17 @@ impl<'a> Check<'a> {
         entities: &'a [EntityState],
         removed: &[u32],
     ) -> Result<Self, String> {
+        let max = deliver.tree.len().saturating_add(PASSING_ENTITIES_MAX);
+        if removed.len() > max {
+            return Err(format!("{} entities are removed, {max} allowed", removed.len()));
+        }
+        let mut once = BTreeSet::new();
+        if let Some(twice) = removed.iter().find(|number| !once.insert(**number)) {
+            return Err(format!("entity {twice} is removed twice"));
+        }
         let born = entities.iter().filter_map(|it| Some((it.number, it.born.as_ref()?)));
         let (born, before) = (born.collect(), &deliver.tree);
-        let check = Check { deliver, before, born, removed: removed.iter().copied().collect() };
+        let check = Check { deliver, before, born, removed: once };
         let (mut seen, gone) = (BTreeSet::new(), &check.removed);
         for number in entities.iter().map(|entity| entity.number) {
             if !seen.insert(number) || gone.contains(&number) {

@@ -1,7 +1,7 @@
 //! Entities of an answer.
 
 use crate::lies::{child, deliver, entity, refused, refused_of, taken};
-use resilee_sbb::{EntityState, Outcome, StateBytes, TreeEntity};
+use resilee_sbb::{EntityState, Outcome, PASSING_ENTITIES_MAX, StateBytes, TreeEntity};
 
 fn of(entities: Vec<EntityState>, removed: &[u32]) -> Outcome {
     Outcome::Delivered { entities, removed: removed.to_vec(), effects: Vec::new() }
@@ -97,4 +97,21 @@ fn a_state_does_not_grow_beyond_the_limit() {
     };
     taken(of_size(65_536));
     assert_eq!(refused(of_size(65_537)), "state of 65537 bytes, 65536 allowed");
+}
+
+#[test]
+fn an_entity_is_removed_once() {
+    let text = "entity 2 is removed twice";
+    assert_eq!(refused(of(vec![entity(1, None)], &[2, 2])), text);
+    assert_eq!(refused(of(vec![entity(1, None)], &[5, 2, 6, 2])), text);
+}
+
+#[test]
+fn no_more_entities_are_removed_than_there_were_and_a_bound_beyond() {
+    let last = 5 + u32::try_from(PASSING_ENTITIES_MAX).expect("a small number");
+    let up_to = |end: u32| of(vec![entity(1, None)], &(5..end).collect::<Vec<_>>());
+    taken(up_to(last));
+    // The one that was there may go as well.
+    let text = "1027 entities are removed, 1026 allowed";
+    assert_eq!(refused(up_to(last + 3)), text);
 }
