@@ -9,6 +9,7 @@
 //! | effects                | their number, and of each what [`Context`](crate::Context)     |
 //! |                        | looks at: who and what it is about is there, sizes, names      |
 //! | commands, rows, ...    | that the service has the permission                            |
+//! | events that it fires   | they are not of the container, nor of a resource adaptor       |
 //!
 //! What the container itself looks at whoever asks (usage parameters, timers of a cell, rows of a
 //! cohort, profiles) is not here. Nor is the time it took, or the memory: whoever ran it knows.
@@ -30,6 +31,11 @@ use std::fmt;
 
 /// Bytes of the reason of a roll back, of a unit; what is beyond is cut off.
 const REASON_BYTES_MAX: usize = 1_024;
+/// How event types begin that resource adaptors fire: other services believe that they come from
+/// the network.
+const ADAPTOR_EVENTS: [&str; 2] = ["sip.", "http."];
+/// Event types that an entity of a unit may mask at once.
+const MASKED_MAX: usize = 256;
 
 /// The answer of an uploaded service, if a linked one could have given it; else the roll back that
 /// takes its place.
@@ -346,6 +352,7 @@ impl<'d> Replay<'d> {
         self.entity(entity)?;
         let is_attached = self.context(activity)?.attached.contains(&entity);
         ensure(is_attached, || format!("entity {entity} is not attached to {activity}"))?;
+        at_most(events.len(), MASKED_MAX, "masked event types")?;
         events.iter().try_for_each(|event| self.text(event, "a masked event type"))
     }
 
@@ -366,6 +373,13 @@ impl<'d> Replay<'d> {
     fn fired(&self, event_type: &str, payload: &[u8]) -> Result<(), String> {
         let is_own = event_type.starts_with("slee.");
         ensure(!is_own, || format!("{event_type:?} is the container's to fire"))?;
+        let is_adaptors = ADAPTOR_EVENTS.iter().any(|prefix| event_type.starts_with(prefix));
+        ensure(!is_adaptors, || {
+            format!(
+                "{:?} is a resource adaptor's to fire: fire an event type of your own",
+                cut(event_type.to_owned(), 96)
+            )
+        })?;
         self.text(event_type, "an event type")?;
         at_most(payload.len(), self.deliver.limits.attribute_bytes_max, "bytes of an event")
     }

@@ -165,3 +165,24 @@ fn who_masks_is_attached() {
     let mask = Effect::Mask { entity: 2, activity: 1, events: BTreeSet::new() };
     assert_eq!(refused_effect(mask), "entity 2 is not attached to 1");
 }
+
+#[test]
+fn events_of_resource_adaptors_are_theirs_to_fire() {
+    taken(with_effects(vec![fire(1, "sips", 0), fire(1, "acme.sip.invite", 0)]));
+    for theirs in ["sip.invite", "http.response"] {
+        let text =
+            format!("{theirs:?} is a resource adaptor's to fire: fire an event type of your own");
+        assert_eq!(refused_effect(fire(1, theirs, 0)), text);
+    }
+}
+
+#[test]
+fn event_types_that_are_masked_have_a_bound() {
+    let mask = |count: u32| Effect::Mask {
+        entity: 1,
+        activity: 2,
+        events: (0..count).map(|number| number.to_string()).collect(),
+    };
+    taken(with_effects(vec![mask(256)]));
+    assert_eq!(refused_effect(mask(257)), "257 masked event types, 256 allowed");
+}
