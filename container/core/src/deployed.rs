@@ -12,6 +12,8 @@
 //! |                                          | with an alarm; nothing is tried again           |
 //! | an entity in a cell that is owned here   | removed with its tree, as if it had come to its |
 //! |                                          | end: who removed the service could not see it   |
+//! | what it counted and measured here        | forgotten: the next service of its name begins  |
+//! |                                          | at zero, with what that declares                |
 //!
 //! An operator may undeploy none that has entities (`unit_rows.rs`); but whoever decides that knows
 //! of other nodes' turns only when they are committed.
@@ -80,6 +82,9 @@ impl Core {
         let Some(place) = place_of(&self.services, name) else { return };
         self.services[place] = Descriptor::named(UNDEPLOYED);
         self.forget_failures(name);
+        self.counters.remove(name);
+        self.tracers.remove(name);
+        self.usage.remove(name);
         self.note_all_life_cycles();
         self.life_cycles.look_again();
         let mine = self.cells.values().filter(|cell| cell.live && cell.has_any_of(name));

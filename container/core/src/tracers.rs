@@ -68,6 +68,15 @@ impl Tracers {
         self.known.entry(service.to_owned()).or_default();
     }
 
+    /// A service is not deployed any more: its tracers go, and the levels that somebody gave stay.
+    pub fn remove(&mut self, service: &str) {
+        let is_its = |name: &str| {
+            let rest = name.strip_prefix(service);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.known.retain(|name, _| !is_its(name));
+    }
+
     /// The levels as they are now, for a delivery.
     pub fn levels(&self) -> Arc<TraceLevels> {
         Arc::clone(&self.levels)

@@ -82,6 +82,11 @@ impl Usage {
         }
     }
 
+    /// A service is not deployed any more.
+    pub fn remove(&mut self, service: &str) {
+        self.services.remove(service);
+    }
+
     /// What is kept of a parameter of a service; none if it is not declared.
     pub fn kind(&self, service: &str, parameter: &str) -> Option<UsageKind> {
         self.services.get(service)?.declared.get(parameter).copied()
