@@ -35,7 +35,8 @@ impl Core {
     pub(crate) fn has_units(&self, run: &RunId) -> bool {
         let there = self.units.at_peers.get(run);
         let has = |id: &str| there.is_some_and(|units| units.contains(id));
-        self.unit_rows().all(|(id, row)| has(id) || !self.needs_unit(&row))
+        let lacking = self.unit_rows().filter(|(id, _)| !has(id)).map(|(_, row)| row.service);
+        !self.needs_any_of(&lacking.collect::<Vec<_>>())
     }
 
     /// After a service was activated that a joiner has not compiled: it is not proposed before it

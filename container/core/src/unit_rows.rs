@@ -224,11 +224,17 @@ impl Core {
     }
 
     /// True if calls depend on it, now or the next ones.
-    pub(crate) fn needs_unit(&self, row: &Row) -> bool {
-        let service = row.service.as_str();
-        self.is_wanted_active(service)
-            || self.is_under_way(service)
-            || self.cells.values().any(|cell| cell.depends_on(service))
+    fn needs_unit(&self, row: &Row) -> bool {
+        self.needs_any_of(std::slice::from_ref(&row.service))
+    }
+
+    /// True if calls depend on any of these services, now or the next ones. It is asked at each
+    /// input while a joiner compiles: cells are looked at once, and if nothing else says so.
+    pub(crate) fn needs_any_of(&self, services: &[String]) -> bool {
+        let depends = |cell: &Cell| services.iter().any(|service| cell.depends_on(service));
+        services.iter().any(|service| self.is_wanted_active(service))
+            || services.iter().any(|service| self.is_under_way(service))
+            || !services.is_empty() && self.cells.values().any(depends)
     }
 }
 
