@@ -31,7 +31,7 @@ pub const FAILURES_MAX: usize = 3;
 /// If they are within so long.
 pub const FAILURES_WITHIN: Duration = Duration::from_secs(60);
 /// Source of these alarms.
-const SOURCE: &str = "life-cycle";
+pub(crate) const SOURCE: &str = "life-cycle";
 
 /// Services that failed lately at this node.
 #[derive(Debug, Default)]

@@ -37,7 +37,7 @@ use resilee_sbb::{CellId, DeliveryId, Outcome, Severity, Timestamp};
 use std::time::Duration;
 
 /// Source of the alarm about too many of them.
-const SOURCE: &str = "slee";
+pub(crate) const SOURCE: &str = "slee";
 /// A node that serves nothing any more tells the others of its alarms this often.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 

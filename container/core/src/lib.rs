@@ -28,6 +28,7 @@
 //! | `restore.rs`       | what a store held becomes cells, rows and records again             |
 //! | `deployed.rs`      | which services a node has, and what is under way of one that goes   |
 //! | `units.rs`         | services that are uploaded while nodes run                          |
+//! | `unit_check.rs`    | whether the service of a unit takes names of others                 |
 //! | `unit_rows.rs`     | which uploads are taken, and which units may be removed             |
 //! | `unit_members.rs`  | which nodes have compiled which units                               |
 //! | `takeover.rs`      | what a new view means for cells, timers and gates                   |
@@ -118,6 +119,7 @@ mod timer_facility;
 mod timers;
 mod tracers;
 mod turns;
+mod unit_check;
 mod unit_members;
 mod unit_rows;
 mod units;

@@ -29,7 +29,7 @@ const LATE_SHARE: usize = 10;
 /// Of the cells that are allowed so many must be free before there is room again: one in ten.
 const ROOM_SHARE: usize = 10;
 
-const SOURCE: &str = "overload";
+pub(crate) const SOURCE: &str = "overload";
 
 const FULL: &str = "new calls are refused: there are as many as limits.calls_max allows";
 const MANY: &str = "new calls are refused: more than limits.deliveries_max deliveries wait";

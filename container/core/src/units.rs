@@ -9,7 +9,8 @@
 //! |                                            | other nodes hear of it (`unit_members.rs`)      |
 //! | the same, and its service needs one that   | it waits, with an alarm, until that is          |
 //! | is not deployed here                       |                                                 |
-//! | it cannot be compiled here                 | an alarm, and it is not deployed here           |
+//! | it cannot be compiled here, or takes names | an alarm, and it is not deployed here           |
+//! | that are somebody else's (`unit_check.rs`) |                                                 |
 //! | its service is to be activated             | refused until every member has compiled it      |
 //! | a node joins                               | it is not proposed before it has compiled all   |
 //! |                                            | that are active or have entities                |
@@ -30,13 +31,11 @@ use crate::management::UnitStatus;
 use crate::store::Restored;
 use crate::unit_rows::{PARTS, Row, UNITS, assembled};
 use resilee_membership::RunId;
-use resilee_sbb::{
-    Begins, Descriptor, LinkedSbb, PROFILE_TABLES_MAX, ProfileTable, Severity, Timestamp,
-};
+use resilee_sbb::{Begins, Descriptor, LinkedSbb, Severity, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Source of alarms about units.
-const SOURCE: &str = "unit";
+pub(crate) const SOURCE: &str = "unit";
 
 /// Units at this node.
 #[derive(Debug, Default)]
@@ -164,6 +163,7 @@ impl Core {
         let Some(row) = row else {
             self.units.stages.remove(unit);
             self.units.has_news = true;
+            self.outputs.push_back(Output::ForgetUnit { unit: unit.to_owned() });
             return;
         };
         let stage = match compiled {
@@ -258,25 +258,6 @@ impl Core {
         self.usage.add(now, &service);
         self.give_place(service);
         Ok(service.name)
-    }
-
-    fn check_deployable(&self, service: &Descriptor) -> Result<(), String> {
-        if self.deployed().any(|it| [it.name, it.unit()].contains(&service.name)) {
-            return Err(format!("there is a service or unit {} already", service.name));
-        }
-        let known = || self.services.iter().flat_map(|it| it.deployment.profile_tables);
-        for table in service.deployment.profile_tables {
-            table.check_schema().map_err(|error| error.to_string())?;
-            let differs = |other: &&&ProfileTable| other.name == table.name && ***other != **table;
-            if let Some(other) = known().find(differs) {
-                return Err(format!("it declares the profile table {} differently", other.name));
-            }
-        }
-        let all = known().chain(service.deployment.profile_tables).map(|table| table.name);
-        match all.collect::<BTreeSet<_>>().len() <= PROFILE_TABLES_MAX {
-            true => Ok(()),
-            false => Err(format!("there would be more than {PROFILE_TABLES_MAX} profile tables")),
-        }
     }
 
     fn undeploy_unit(&mut self, now: Timestamp, name: &str) {

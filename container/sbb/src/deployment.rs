@@ -17,7 +17,7 @@ pub struct Deployment {
     /// What it is until somebody activates or deactivates it.
     pub begins: Begins,
     /// What it may do if it is uploaded as a unit: nothing else. One that is linked into a node may
-    /// do all.
+    /// do all; but a table that it names here to write is no profile table of a unit.
     pub permissions: &'static [Permission],
     /// What a node does when it fails again and again.
     pub on_repeated_failures: FailurePolicy,

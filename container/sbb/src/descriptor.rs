@@ -131,6 +131,21 @@ impl Descriptor {
         self.children.iter().find(|relation| relation.name == name)
     }
 
+    /// This SBB and all below it, each once.
+    pub fn all_sbbs(&self) -> Vec<Descriptor> {
+        let (mut sbbs, mut next) = (vec![*self], 0);
+        while let Some(sbb) = sbbs.get(next).copied() {
+            next += 1;
+            for relation in sbb.children {
+                let child = relation.sbb.descriptor();
+                if sbbs.iter().all(|known| known.name != child.name) {
+                    sbbs.push(child);
+                }
+            }
+        }
+        sbbs
+    }
+
     /// Under which name an attribute of this SBB is kept in an activity context.
     pub fn attribute_key(&self, attribute: &str) -> String {
         let alias = self.attribute_aliases.iter().find(|alias| alias.attribute == attribute);

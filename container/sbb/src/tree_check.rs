@@ -41,7 +41,7 @@ impl Tree {
         check.are_removed()?;
         let numbers = check.before.keys().chain(check.born.keys()).chain(&check.removed);
         let numbers = numbers.copied().chain([deliver.entity.number]).collect();
-        Ok(Tree { numbers, sbbs: all_below(service) })
+        Ok(Tree { numbers, sbbs: service.all_sbbs() })
     }
 
     /// True if an entity is or was of the tree.
@@ -226,19 +226,4 @@ impl<'a> Check<'a> {
 /// Parent, relation and name of a child that has one.
 fn named(child: &TreeEntity) -> Option<(u32, &str, &str)> {
     Some((child.parent?, &child.relation, child.name.as_deref()?))
-}
-
-/// The SBBs of a service: its root, and all below it.
-fn all_below(service: &Descriptor) -> Vec<Descriptor> {
-    let (mut sbbs, mut next) = (vec![*service], 0);
-    while let Some(sbb) = sbbs.get(next).copied() {
-        next += 1;
-        for relation in sbb.children {
-            let child = relation.sbb.descriptor();
-            if sbbs.iter().all(|known| known.name != child.name) {
-                sbbs.push(child);
-            }
-        }
-    }
-    sbbs
 }

@@ -29,8 +29,8 @@
 use crate::binding_update::{CALL_ID_BYTES_MAX, EXPIRES_MIN_S, Refusal, update};
 use crate::digest::{Authenticity, NONCE_MEMORY, Recurrence, authenticate, recurrence, remember};
 use resilee_sbb::{
-    Context, Deployment, Descriptor, Event, EventPayload, Failure, Sbb, Timestamp, TraceLevel,
-    UsageParameter,
+    Context, Deployment, Descriptor, Event, EventPayload, Failure, Permission, Sbb, Timestamp,
+    TraceLevel, UsageParameter,
 };
 use resilee_sip_api::{
     ACCOUNT_PROFILES, ACCOUNTS, Account, Contact, REGISTRATIONS, Register, Registrations,
@@ -62,6 +62,8 @@ impl Sbb for Registrar {
             deployment: Deployment {
                 unit: "telephony",
                 profile_tables: &[&ACCOUNT_PROFILES],
+                // It is linked and needs none: it says that no unit makes profiles of these rows.
+                permissions: &[Permission::Write(REGISTRATIONS)],
                 ..Deployment::ALONE
             },
             ..Descriptor::named("registrar")

@@ -46,6 +46,7 @@ mod toy;
 mod transactions;
 mod unit_deliveries;
 mod unit_joiners;
+mod unit_names;
 mod unit_needs;
 mod unit_uploads;
 mod units;
