@@ -74,6 +74,17 @@ impl From<&Permission> for PermissionDescription {
 }
 
 impl PermissionDescription {
+    /// What it names.
+    pub(crate) fn texts(&self) -> Vec<&String> {
+        match self {
+            PermissionDescription::Start { adaptor, to } => vec![adaptor, to],
+            PermissionDescription::Command(text)
+            | PermissionDescription::Read(text)
+            | PermissionDescription::Write(text)
+            | PermissionDescription::Record(text) => vec![text],
+        }
+    }
+
     /// The permission, whose texts live as long as the process.
     pub(crate) fn leaked(&self) -> Permission {
         let leak = |text: &String| -> &'static str { text.clone().leak() };

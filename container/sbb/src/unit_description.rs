@@ -18,9 +18,13 @@ use serde::{Deserialize, Serialize};
 pub const UNIT_SBBS_MAX: usize = 64;
 /// Bytes of a unit's description.
 pub const UNIT_DESCRIPTION_BYTES_MAX: usize = 64 << 10;
-/// Bytes of the name, vendor or version of an SBB, and of the name of an event type, relation,
-/// alias, parameter or permission.
+/// Permissions of an SBB.
+pub const UNIT_PERMISSIONS_MAX: usize = 64;
+/// Bytes of the name, vendor or version of an SBB, of each text of a permission, and of the name
+/// of an event type, relation, alias, parameter, profile table or attribute.
 pub const UNIT_NAME_BYTES_MAX: usize = 128;
+/// Bytes of what a profile table says that it is about.
+pub const UNIT_ABOUT_BYTES_MAX: usize = 1_024;
 
 /// The services of a unit, and all their SBBs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -198,13 +202,29 @@ impl SbbDescription {
         let children = self.children.iter().map(|child| &child.name);
         let texts = own.into_iter().chain(&self.initial_events).chain(&self.events).chain(pairs);
         let texts = texts.chain(self.usage.iter().map(|(name, _)| name)).chain(children);
-        let mut texts = texts.chain(&self.needs);
+        let permissions = self.permissions.iter().flat_map(PermissionDescription::texts);
+        let tables = self.profile_tables.iter().flat_map(Table::texts);
+        let mut texts = texts.chain(&self.needs).chain(permissions).chain(tables);
         if let Some(long) = texts.find(|text| text.len() > UNIT_NAME_BYTES_MAX) {
             let start: String = long.chars().take(32).collect();
             return Err(format!(
                 "{name} has a name of {} bytes, {UNIT_NAME_BYTES_MAX} allowed: {start:?}…",
                 long.len()
             ));
+        }
+        let (count, max) = (self.permissions.len(), UNIT_PERMISSIONS_MAX);
+        if count > max {
+            return Err(format!("{name} has {count} permissions, {max} allowed"));
+        }
+        let mut tables = self.profile_tables.iter();
+        if let Some(long) = tables.find(|table| table.about.len() > UNIT_ABOUT_BYTES_MAX) {
+            let (size, max) = (long.about.len(), UNIT_ABOUT_BYTES_MAX);
+            let table = &long.name;
+            return Err(format!("{size} bytes tell what {table} is about, {max} allowed"));
+        }
+        // What has a slash is an attribute of one SBB alone.
+        if let Some((_, bad)) = self.attribute_aliases.iter().find(|(_, it)| it.contains('/')) {
+            return Err(format!("{name} has an alias {bad:?}: call it without a slash"));
         }
         let twice = |child: &&Child| {
             self.children.iter().filter(|other| other.name == child.name).count() > 1
@@ -268,6 +288,12 @@ impl Table {
             separator: table.separator.to_owned(),
             profiles_max: table.profiles_max,
         }
+    }
+
+    /// Its names.
+    fn texts(&self) -> impl Iterator<Item = &String> {
+        let attributes = self.attributes.iter().map(|attribute| &attribute.name);
+        [&self.name, &self.separator].into_iter().chain(attributes).chain(&self.named_by)
     }
 
     fn leaked(&self) -> &'static ProfileTable {

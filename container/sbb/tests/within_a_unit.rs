@@ -203,3 +203,76 @@ fn what_is_not_known_is_skipped() {
     let sbb = read.leaked(|_| LinkedSbb::of::<Reader>())[0];
     assert_eq!((sbb.name, sbb.priority, sbb.version), ("new", 0, ""));
 }
+
+/// An SBB that says too much of itself.
+#[derive(Default, Serialize, Deserialize)]
+struct Wordy<const N: usize>;
+
+fn long(size: usize) -> &'static str {
+    "x".repeat(size).leak()
+}
+
+fn table(about: usize, name: usize, attribute: usize) -> Deployment {
+    let kind = AttributeKind::Number { min: 1, max: 9 };
+    let table = ProfileTable {
+        name: long(name),
+        about: long(about),
+        attributes: vec![Attribute::new(long(attribute), kind)].leak(),
+        named_by: &[],
+        separator: "",
+        profiles_max: 1,
+    };
+    Deployment { profile_tables: vec![&*Box::leak(Box::new(table))].leak(), ..Deployment::ALONE }
+}
+
+fn permitted(permissions: Vec<Permission>) -> Deployment {
+    Deployment { permissions: permissions.leak(), ..Deployment::ALONE }
+}
+
+impl<const N: usize> Sbb for Wordy<N> {
+    const STATE_VERSION: u32 = 1;
+
+    fn descriptor() -> Descriptor {
+        let alias =
+            |alias| -> &[AttributeAlias] { vec![AttributeAlias { attribute: "a", alias }].leak() };
+        let attribute_aliases = if N == 8 { alias("other/a") } else { &[] };
+        let deployment = match N {
+            0 => permitted(vec![Permission::Read(long(128)); 64]),
+            1 => permitted(vec![Permission::Read("a"); 65]),
+            2 => permitted(vec![Permission::Write(long(129))]),
+            3 => permitted(vec![Permission::Start { adaptor: "http", to: long(129) }]),
+            4 => table(1_024, 128, 128),
+            5 => table(1_025, 1, 1),
+            6 => table(1, 129, 1),
+            7 => table(1, 1, 129),
+            _ => Deployment::ALONE,
+        };
+        Descriptor { deployment, attribute_aliases, ..Descriptor::named("wordy") }
+    }
+
+    fn on_event(&mut self, _: &mut Context<'_>, _: &Event) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+fn read<const N: usize>() -> Result<UnitDescription, String> {
+    UnitDescription::read(&UnitDescription::of(&[LinkedSbb::of::<Wordy<N>>()]).to_bytes())
+}
+
+#[test]
+fn texts_and_permissions_of_a_description_have_bounds() {
+    assert!(read::<0>().is_ok() && read::<4>().is_ok());
+    let refused = |read: Result<UnitDescription, String>| read.expect_err("refused");
+    assert_eq!(refused(read::<1>()), "wordy has 65 permissions, 64 allowed");
+    for reason in [read::<2>(), read::<3>(), read::<6>(), read::<7>()].map(refused) {
+        assert!(reason.starts_with("wordy has a name of 129 bytes, 128 allowed"), "{reason}");
+    }
+    assert_eq!(refused(read::<5>()), "1025 bytes tell what x is about, 1024 allowed");
+}
+
+/// It could name one that another SBB keeps for itself.
+#[test]
+fn an_alias_is_no_attribute_of_one_sbb() {
+    let text = "wordy has an alias \"other/a\": call it without a slash";
+    assert_eq!(read::<8>().expect_err("refused"), text);
+}
