@@ -16,11 +16,12 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Who is before whom: the priority and the age of each entity from the root down. A parent, whose
-/// path begins its children's, is before them.
-pub(crate) type Precedence = (Reverse<i8>, usize, u32, Vec<(Reverse<i8>, u32)>);
+/// path begins its children's, is before them. Services of one priority go by name: their places
+/// differ between nodes, since units come and go.
+pub(crate) type Precedence = (Reverse<i8>, &'static str, u32, Vec<(Reverse<i8>, u32)>);
 
 /// Precedence of a root entity.
-pub(crate) fn root_precedence(priority: i8, service: usize, root: u32) -> Precedence {
+pub(crate) fn root_precedence(priority: i8, service: &'static str, root: u32) -> Precedence {
     (Reverse(priority), service, root, Vec::new())
 }
 
@@ -37,10 +38,10 @@ pub(crate) fn precedence(cell: &Cell, services: &[Descriptor], entity: u32) -> P
     path.reverse();
     let root = cell.entities.get(&number);
     let name = root.map_or("", |root| &root.service);
-    let service = place_of(services, name).unwrap_or(usize::MAX);
-    let of_service = services.get(service).map_or(0, |service| service.priority);
+    let service = place_of(services, name).map(|place| &services[place]);
+    let of_service = service.map_or(0, |service| service.priority);
     let priority = root.and_then(|root| root.priority).unwrap_or(of_service);
-    (Reverse(priority), service, number, path)
+    (Reverse(priority), service.map_or("", |service| service.name), number, path)
 }
 
 /// The descriptor of an entity's SBB, found from its service's root SBB down.

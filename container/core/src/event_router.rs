@@ -22,7 +22,7 @@
 //!
 //! Precedence: a parent is before its children; siblings and roots go by priority, the highest
 //! first, then by age; two others go by their ancestors that are siblings. Roots of one priority go
-//! by service, in the order in which a node has them.
+//! by the names of their services.
 //!
 //! Delivering is in `turns.rs`, what handlers ask for in `effects.rs`.
 
@@ -214,12 +214,12 @@ impl Routing {
         });
         let kept = services.iter().enumerate().filter_map(|(service, descriptor)| {
             let entity = self.kept_for_unattached(cell, descriptor)?;
-            let at = root_precedence(descriptor.priority, service, entity);
+            let at = root_precedence(descriptor.priority, descriptor.name, entity);
             Some((at, Recipient::Entity { service, entity }))
         });
         let initial = services.iter().enumerate().filter_map(|(service, descriptor)| {
             let initial = self.as_initial(cell, service, descriptor, &entrances[service])?;
-            Some((root_precedence(descriptor.priority, service, u32::MAX), initial))
+            Some((root_precedence(descriptor.priority, descriptor.name, u32::MAX), initial))
         });
         let candidates = entities.chain(kept).chain(initial);
         let first: Option<(Precedence, Recipient)> = match planted.is(PlantedFault::LowestFirst) {

@@ -237,7 +237,7 @@ impl Core {
         }
     }
 
-    /// Adds a service behind the others, inactive until an operator wants it active.
+    /// Adds a service, inactive until an operator wants it active.
     fn deploy_service(
         &mut self,
         now: Timestamp,

@@ -2,7 +2,7 @@
 
 use crate::pair::Pair;
 use crate::script::{self, on, take_trace};
-use crate::toy::SERVICES;
+use crate::toy::{SERVICES, TIRED, WARY};
 use crate::upgrades::want;
 use resilee_core::management::{Changed, ServiceState, TableChange, UnitStatus};
 use resilee_core::{UNIT_BYTES_MAX, UNIT_PART_BYTES};
@@ -318,4 +318,21 @@ fn an_upload_goes_on_at_a_survivor() {
     let put = whole(&unit_id, "alpha", ALPHA.len() as u64);
     assert_eq!(pair.change(other, put), Some(Changed::Done));
     assert_eq!(pair.change(other, activate("alpha")), Some(Changed::Done));
+}
+
+/// In which order they came, and how they are numbered at a node, does not matter.
+#[test]
+fn services_of_one_priority_get_an_event_by_their_names() {
+    let mut pair = without_them();
+    pair.units = [(ALPHA.to_vec(), WARY), (BETA.to_vec(), TIRED)].into();
+    let mut pair = pair.whole();
+    upload(&mut pair, 0, "wary", ALPHA);
+    upload(&mut pair, 0, "tired", BETA);
+    want(&mut pair, &["wary", "tired"], &[]);
+    take_trace();
+    pair.say(0, "c1 start; fire begin 1 new");
+    assert_eq!(take_trace(), ["tired1 new", "wary2 new"]);
+    pair.say(0, "c1 fire begin 1 more");
+    assert_eq!(take_trace(), ["tired1 more", "wary2 more"]);
+    pair.say(0, "c1 over");
 }
