@@ -5,6 +5,7 @@
 //! | too large, empty, no WebAssembly                | refused                                  |
 //! | compiled code                                   | refused: it could do what it likes       |
 //! | a module, as cargo builds it, with its interface| made into a component                    |
+//! | ... made of too many parts, or too large ones   | refused                                  |
 //! | a component, which imports what a node has      | compiled                                 |
 //! | ... which imports something else                | refused, with the name of that           |
 //! | ... without the functions of a unit             | refused, with their names                |
@@ -12,6 +13,7 @@
 use crate::instance::Code;
 use crate::limits::UNIT_BYTES_MAX;
 use crate::node_side::{HOST, NodeSide};
+use crate::parts::check_parts;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
@@ -37,7 +39,9 @@ pub(crate) fn compiled(engine: &Engine, bytes: &[u8]) -> Result<Code, String> {
             true => &wrapped(bytes)?[..],
             false => bytes,
         };
-        let component = Component::new(engine, component).map_err(|error| invalid(&error))?;
+        check_parts(component)?;
+        let component = Component::new(engine, component);
+        let component = component.map_err(|error| invalid(format!("{error:#}")))?;
         linked(engine, &component)
     }))
     .unwrap_or_else(|_| Err("the file cannot be compiled: build the unit again".to_owned()))
@@ -78,8 +82,8 @@ fn wrapped(module: &[u8]) -> Result<Vec<u8>, String> {
     })
 }
 
-fn invalid(error: &wasmtime::Error) -> String {
-    let text = format!("{error:#}");
+/// What is wrong with a file, of which a parser or the compiler says this.
+pub(crate) fn invalid(text: String) -> String {
     if is_cut_short(&text) {
         return "the file is cut short: upload it again".to_owned();
     }

@@ -4,6 +4,7 @@
 //! |-----------------|------------------------------------------------------------------|
 //! | `unit_host.rs`  | [`UnitHost`]: makes services of units, and forgets them          |
 //! | `component.rs`  | what of a file is looked at before anything of it runs           |
+//! | `parts.rs`      | what a component may be made of                                  |
 //! | `uploaded.rs`   | a unit's service: its deliveries and their answers               |
 //! | `instance.rs`   | one instance: it lives for one delivery                          |
 //! | `node_side.rs`  | what a unit may ask for in a delivery, and how often             |
@@ -22,13 +23,15 @@ mod component;
 mod instance;
 mod limits;
 mod node_side;
+mod parts;
 mod slots;
 mod stop;
 mod unit_host;
 mod uploaded;
 
 pub use limits::{
-    COPIED_BYTES_MAX, DESCRIBE_TIME_MAX, HOST_CALLS_MAX, INSTANCES_MAX, MEMORY_BYTES_MAX,
+    COMPONENT_INSTANCES_MAX, COMPONENTS_MAX, COPIED_BYTES_MAX, DESCRIBE_TIME_MAX,
+    FUNCTION_BYTES_MAX, HOST_CALLS_MAX, INSTANCES_MAX, MEMORY_BYTES_MAX, PARTS_MAX,
     STACK_BYTES_MAX, TABLE_ELEMENTS_MAX, TIME_MAX, UNIT_BYTES_MAX, UnitLimits,
 };
 pub use unit_host::UnitHost;

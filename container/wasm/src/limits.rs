@@ -19,6 +19,14 @@ pub const COPIED_BYTES_MAX: usize = 4 << 20;
 pub const STACK_BYTES_MAX: usize = 512 << 10;
 /// Elements of the tables of functions of an instance.
 pub const TABLE_ELEMENTS_MAX: usize = 20_000;
+/// Core modules of a unit, and instances of them: a module of Rust becomes three.
+pub const PARTS_MAX: u32 = 64;
+/// Components within the component of a unit: each exported interface has one, for its types.
+pub const COMPONENTS_MAX: u32 = 16;
+/// Instances of those, and of interfaces.
+pub const COMPONENT_INSTANCES_MAX: u32 = 64;
+/// Bytes of the code of one function: a compiler takes more than twice as long for twice as much.
+pub const FUNCTION_BYTES_MAX: usize = 256 << 10;
 /// Instances that run at once; a further delivery waits.
 pub const INSTANCES_MAX: u32 = 64;
 

@@ -4,8 +4,8 @@
 use crate::limits::{TABLE_ELEMENTS_MAX, UnitLimits};
 use crate::stop::Stop;
 use resilee_sbb::{
-    CLUSTER_NAMES, Descriptor, EFFECTS_MAX, Effect, Permission, TRACE_TEXT_MAX, Tables, TraceLevel,
-    cut, decode,
+    CLUSTER_NAMES, Descriptor, EFFECTS_MAX, Effect, Permission, ProfileTable, TRACE_TEXT_MAX,
+    Tables, TraceLevel, cut, decode,
 };
 use wasmtime::component::Linker;
 use wasmtime::{Error, ResourceLimiter, Result, StoreContextMut};
@@ -63,7 +63,7 @@ impl NodeSide {
             let deployment = service.deployment;
             let read = |it: &Permission| matches!(it, Permission::Read(name) if *name == table);
             table == CLUSTER_NAMES
-                || deployment.profile_tables.iter().any(|known| known.name == table)
+                || deployment.profile_tables.iter().any(|it| it.name == table && !has_secret(it))
                 || deployment.permissions.iter().any(read)
         });
         match may_read {
@@ -118,12 +118,15 @@ impl NodeSide {
 
     fn panicked(&mut self, text: String, place: &str) {
         let text = cut(text, TRACE_TEXT_MAX);
-        if let Some(service) = self.service {
+        if self.stop.is_some() {
+            return;
+        }
+        if let Some(service) = self.service.filter(|_| self.kept.len() < EFFECTS_MAX) {
             let line = cut(format!("panicked at {place}: {text}"), TRACE_TEXT_MAX);
             let (tracer, level) = (service.name.to_owned(), TraceLevel::Severe);
             self.kept.push(Effect::Trace { tracer, level, text: line });
         }
-        self.stop.get_or_insert(Stop::Panicked(text));
+        self.stop = Some(Stop::Panicked(text));
     }
 
     /// All that a unit may import.
@@ -154,6 +157,11 @@ impl NodeSide {
     }
 }
 
+/// To declare a table is not enough to read it then: anybody can declare one as it is.
+fn has_secret(table: &ProfileTable) -> bool {
+    table.attributes.iter().any(|attribute| attribute.secret)
+}
+
 impl ResourceLimiter for NodeSide {
     fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> Result<bool> {
         let max = self.limits.memory_bytes_max;
@@ -169,5 +177,32 @@ impl ResourceLimiter for NodeSide {
             true => Err(self.stopped(Stop::Table(TABLE_ELEMENTS_MAX))),
             false => Ok(true),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_that_says_again_and_again_that_it_panicked_leaves_one_line() {
+        let service = Some(Descriptor::named("guest"));
+        let mut side = NodeSide::new(UnitLimits::default(), service, Tables::default());
+        for _ in 0..3 {
+            side.panicked("no".to_owned(), "here");
+        }
+        assert_eq!(side.kept.len(), 1);
+        assert_eq!(side.stop, Some(Stop::Panicked("no".to_owned())));
+    }
+
+    #[test]
+    fn the_line_of_a_panic_counts_as_the_others_do() {
+        let service = Some(Descriptor::named("guest"));
+        let mut side = NodeSide::new(UnitLimits::default(), service, Tables::default());
+        side.panicked("no".to_owned(), "here");
+        side.kept = vec![side.kept[0].clone(); EFFECTS_MAX];
+        side.stop = None;
+        side.panicked("no".to_owned(), "here");
+        assert_eq!(side.kept.len(), EFFECTS_MAX);
     }
 }

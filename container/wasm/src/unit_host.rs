@@ -4,7 +4,7 @@
 use crate::clock::Clock;
 use crate::component::compiled;
 use crate::instance::Shared;
-use crate::limits::{INSTANCES_MAX, STACK_BYTES_MAX, TABLE_ELEMENTS_MAX, UnitLimits};
+use crate::limits::{INSTANCES_MAX, PARTS_MAX, STACK_BYTES_MAX, TABLE_ELEMENTS_MAX, UnitLimits};
 use crate::node_side::NodeSide;
 use crate::slots::Slots;
 use crate::uploaded::{Unit, check_permissions};
@@ -12,8 +12,6 @@ use resilee_sbb::{LinkedSbb, Tables, UnitCompiler, UnitDescription, UploadedSbb}
 use std::sync::Arc;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-/// Core modules, memories and tables within a unit: a module of Rust becomes three.
-const PARTS_MAX: u32 = 64;
 /// Bytes that a core module or component needs for itself.
 const PART_BYTES_MAX: usize = 1 << 20;
 
@@ -43,12 +41,14 @@ impl UnitHost {
         let description = description
             .map_err(|stopped| format!("it does not say what it is: {}", stopped.why))?;
         let description = UnitDescription::read(&description)?;
-        let unit = Unit::leaked(&description, code, &self.shared)?;
+        let unit = Unit::leaked(&description, &self.shared)?;
         let descriptor = unit.descriptor();
         check_permissions(&descriptor)?;
         for table in descriptor.deployment.profile_tables {
             table.check_schema()?;
         }
+        // What is refused keeps no code.
+        unit.give(code);
         Ok(unit)
     }
 }

@@ -21,7 +21,7 @@ pub(crate) struct Unit {
     name: &'static str,
     /// Of all SBBs of the unit; given right after it is made, since they refer to it.
     sbbs: OnceLock<Vec<Descriptor>>,
-    /// None once the unit is forgotten.
+    /// None until the unit is taken, and once it is forgotten.
     code: Mutex<Option<Arc<Code>>>,
     /// The node may be over, and somebody hold the service still.
     shared: Weak<Shared>,
@@ -35,10 +35,9 @@ struct Child {
 }
 
 impl Unit {
-    /// The service that a unit has described.
+    /// The service that a unit has described, without its code.
     pub fn leaked(
         description: &UnitDescription,
-        code: Code,
         shared: &Arc<Shared>,
     ) -> Result<&'static Unit, String> {
         let [name] = &description.services[..] else {
@@ -48,7 +47,7 @@ impl Unit {
         let unit: &Unit = Box::leak(Box::new(Unit {
             name: name.clone().leak(),
             sbbs: OnceLock::new(),
-            code: Mutex::new(Some(Arc::new(code))),
+            code: Mutex::new(None),
             shared: Arc::downgrade(shared),
         }));
         let child = |name: &str| {
@@ -62,6 +61,11 @@ impl Unit {
         }
         unit.sbbs.get_or_init(|| sbbs);
         Ok(unit)
+    }
+
+    /// It is taken: this is its code.
+    pub fn give(&self, code: Code) {
+        *self.code() = Some(Arc::new(code));
     }
 
     fn code(&self) -> MutexGuard<'_, Option<Arc<Code>>> {

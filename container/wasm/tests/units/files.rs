@@ -2,7 +2,7 @@
 
 use crate::guest::{Guest, Honest, host};
 use resilee_sbb::{LinkedSbb, UnitCompiler, UnitDescription, encode};
-use resilee_wasm::UNIT_BYTES_MAX;
+use resilee_wasm::{FUNCTION_BYTES_MAX, UNIT_BYTES_MAX};
 
 fn refused(bytes: &[u8]) -> String {
     host().compile(bytes).expect_err("it must be refused")
@@ -50,6 +50,53 @@ fn a_file_that_is_cut_short_is_refused() {
 fn a_file_that_is_too_large_is_refused() {
     let error = refused(&vec![0; UNIT_BYTES_MAX + 1]);
     let text = "a unit of 16777217 bytes, 16777216 allowed: build it with --release";
+    assert_eq!(error, text);
+}
+
+/// Components within components, each of which makes so many instances of the next one.
+fn nested(levels: usize, instances: usize) -> Vec<u8> {
+    let mut inner = "(component $c)".to_owned();
+    for _ in 1..levels {
+        inner =
+            format!("(component $c {inner} {})", "(instance (instantiate $c))".repeat(instances));
+    }
+    wat::parse_str(inner).expect("a component")
+}
+
+#[test]
+fn instances_that_make_instances_are_refused_before_they_are_compiled() {
+    let bytes = nested(12, 10);
+    assert!(bytes.len() < 1_000, "{}", bytes.len());
+    let text = "it has a component within it that is made of others, as no unit of `cargo xtask \
+                unit` has: build it so";
+    assert_eq!(refused(&bytes), text);
+}
+
+#[test]
+fn a_component_of_too_many_parts_is_refused() {
+    let text = "it has 65 instances of components or more, 64 allowed: build it smaller";
+    assert_eq!(refused(&nested(2, 65)), text);
+    let many = |part: &str, count: usize| {
+        let text = format!("(component {})", part.repeat(count));
+        refused(&wat::parse_str(text).expect("a component"))
+    };
+    let error = many("(component)", 17);
+    assert_eq!(error, "it has 17 components or more, 16 allowed: build it smaller");
+    let error = many("(core module)", 65);
+    assert_eq!(error, "it has 65 modules or more, 64 allowed: build it smaller");
+    let error = many("(core instance)", 65);
+    assert_eq!(error, "it has 65 instances of modules or more, 64 allowed: build it smaller");
+}
+
+#[test]
+fn a_function_that_is_too_large_is_refused() {
+    let module = format!("(module (func {}))", "nop ".repeat(FUNCTION_BYTES_MAX));
+    let error = refused(&wat::parse_str(&module).expect("a module"));
+    let size = FUNCTION_BYTES_MAX + 2;
+    let text = format!(
+        "it has a function of {size} bytes, 262144 allowed: build it with --release, or divide \
+         the largest function"
+    );
     assert_eq!(error, text);
 }
 

@@ -1,8 +1,38 @@
 //! What stops a unit in a delivery: the delivery rolls back, and the next one works.
 
 use crate::guest::{Guest, deliver, delivered, host};
-use resilee_sbb::{Effect, EntityState, Outcome, StateBytes, TraceLevel, UnitCompiler, encode};
+use resilee_sbb::{
+    Attribute, AttributeKind, Context, Deployment, Descriptor, Effect, EntityState, Event, Failure,
+    LinkedSbb, Outcome, ProfileTable, Sbb, StateBytes, TraceLevel, UnitCompiler, UnitDescription,
+    encode,
+};
 use resilee_wasm::UnitLimits;
+use serde::{Deserialize, Serialize};
+
+/// It declares a table as another one has declared it, and one of its own.
+#[derive(Default, Serialize, Deserialize)]
+struct Curious;
+
+const fn table(name: &'static str, attributes: &'static [Attribute]) -> ProfileTable {
+    ProfileTable { name, about: "", attributes, named_by: &[], separator: "", profiles_max: 9 }
+}
+
+const KEY: Attribute = Attribute::new("key", AttributeKind::Hex { digits: 4 });
+const THEIRS: ProfileTable = table("theirs", &[KEY.secret()]);
+const OURS: ProfileTable = table("ours", &[KEY]);
+
+impl Sbb for Curious {
+    const STATE_VERSION: u32 = 1;
+
+    fn descriptor() -> Descriptor {
+        let deployment = Deployment { profile_tables: &[&THEIRS, &OURS], ..Deployment::ALONE };
+        Descriptor { vendor: "test", deployment, ..Descriptor::named("guest") }
+    }
+
+    fn on_event(&mut self, _: &mut Context<'_>, _: &Event) -> Result<(), Failure> {
+        Ok(())
+    }
+}
 
 fn line(text: &str) -> Effect {
     let (tracer, text) = ("guest".to_owned(), text.to_owned());
@@ -92,6 +122,21 @@ fn a_unit_reads_no_table_without_a_permission() {
     let reason = Guest::that("(drop (call $ask (i32.const 0) (i32.const 0)))").reason();
     let text = "it reads \"\": add Permission::Read of it to its descriptor's permissions";
     assert_eq!(reason, text);
+}
+
+#[test]
+fn a_declared_table_with_secrets_is_not_read_without_a_permission() {
+    // It says no more than that it was let, since its answer is the name of the table.
+    let reason = |table: &str| {
+        let ask = "(drop (call $ask (i32.load (i32.const 16)) (i32.load (i32.const 20))))";
+        let mut guest = Guest::that(ask);
+        guest.description = UnitDescription::of(&[LinkedSbb::of::<Curious>()]).to_bytes();
+        guest.answer = table.as_bytes().to_vec();
+        guest.reason()
+    };
+    assert!(reason("ours").starts_with("its answer is not readable"), "{}", reason("ours"));
+    let text = "it reads \"theirs\": add Permission::Read of it to its descriptor's permissions";
+    assert_eq!(reason("theirs"), text);
 }
 
 #[test]
