@@ -46,7 +46,6 @@
   // In a profile, what is empty and not required is not there; a secret that is empty stays.
   function body(form, button) {
     if (button.dataset.body) return button.dataset.body;
-    if (form.querySelector("input[data-file]")) return file(form);
     if (button.dataset.list) return JSON.stringify({ [button.dataset.list]: [form.elements.service.value] });
     let entries = [...new FormData(form)];
     if (form.dataset.put) {
@@ -59,7 +58,8 @@
 
   async function send(form, button) {
     const hasFile = Boolean(form.querySelector("input[data-file]"));
-    if (hasFile && !file(form)) return tell("Choose a file first.");
+    const sent = file(form);
+    if (hasFile && !sent) return tell("Choose a file first.");
     if (!token) {
       waiting = [form, button];
       field.value = "";
@@ -76,14 +76,14 @@
           authorization: `Bearer ${token}`,
           "content-type": hasFile ? "application/wasm" : "application/json",
         },
-        body: method === "DELETE" ? undefined : body(form, button),
+        body: method === "DELETE" ? undefined : sent || body(form, button),
       });
     } catch {
       const read = hasFile ? ", or the file cannot be read" : "";
       return tell(`The node does not answer${read}: nothing was done.`);
     }
     if (answer.ok && button.dataset.told) {
-      const detail = await answer.json();
+      const detail = { file: sent, answer: await answer.json() };
       tell("");
       return document.getElementById(button.dataset.told).dispatchEvent(new CustomEvent("told", { detail }));
     }

@@ -10,8 +10,14 @@
   const form = drop.closest("form");
   const input = drop.querySelector("input");
 
+  // What is shown, and so what may be deployed. The answer for a file that another one has taken the
+  // place of meanwhile is not shown.
+  let shown = null;
+
   function lookAtIt() {
+    shown = null;
     found.hidden = true;
+    deploy.disabled = true;
     if (input.files.length) form.requestSubmit(look);
   }
 
@@ -35,6 +41,14 @@
     document.addEventListener(name, (event) => event.preventDefault());
   }
 
+  // Before orders.js sends it.
+  form.addEventListener("submit", (event) => {
+    if (event.submitter === look || (shown && shown === input.files[0])) return;
+    event.preventDefault();
+    event.stopPropagation();
+    lookAtIt();
+  });
+
   function fact(name, value) {
     if (!value) return [];
     const row = document.createElement("div");
@@ -47,7 +61,9 @@
   }
 
   found.addEventListener("told", (event) => {
-    const { unit, conflict } = event.detail;
+    const { file, answer: { unit, conflict } } = event.detail;
+    if (file !== input.files[0]) return;
+    shown = file;
     const usage = Object.entries(unit.usage).map(([name, kind]) => `${name} (${kind})`);
     found.querySelector("h3").textContent = `${unit.service} ${unit.version}`;
     found.querySelector("dl").replaceChildren(

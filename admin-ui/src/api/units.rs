@@ -84,7 +84,7 @@ fn check_type(request: &HttpRequest) -> Result<(), Problem> {
         "" => "a file without Content-Type".to_owned(),
         other => format!("a file of type {other:?}"),
     };
-    let help = "send a WebAssembly component as it is, with Content-Type: application/wasm";
+    let help = "send the WebAssembly file as it is, with Content-Type: application/wasm";
     Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, what, help))
 }
 
@@ -132,9 +132,11 @@ fn conflict(unit: &UnitDescription, status: &Status) -> Option<String> {
     if status.units.iter().any(|known| known.id == *id) {
         return Some(format!("this unit is deployed already, with the service {service}"));
     }
-    if is_deployed(service) || status.units.iter().any(|known| known.service == *service) {
+    // Names of units are taken, too: orders to services name either.
+    let is_taken = status.services.iter().any(|it| it.name == *service || it.unit == *service);
+    if is_taken || status.units.iter().any(|known| known.service == *service) {
         return Some(format!(
-            "a service {service} is deployed: give yours another name, or remove that one"
+            "a service {service} is deployed, or a unit of that name: give yours another name, or remove that one"
         ));
     }
     let lacking = needs.iter().find(|needed| !is_deployed(needed))?;

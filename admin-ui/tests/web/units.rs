@@ -126,6 +126,7 @@ async fn what_is_there_already_or_lacks_what_it_needs_is_a_conflict() {
         (&b"linked:screening"[..], "this unit is deployed already, with the service screening"),
         (b"linked:screening 2", "a service screening is deployed"),
         (b"linked:call-billing", "a service call-billing is deployed"),
+        (b"linked:telephony", "a service telephony is deployed, or a unit of that name"),
         (b"linked:till", "till needs wallet, which is not deployed"),
     ] {
         let refused = sent(&site, UNITS, WASM, bytes).await;

@@ -80,13 +80,15 @@ pub enum CtlError {
     /// A unit is uploaded, but not all members can deploy it.
     #[error(
         "{service} is uploaded but not deployed everywhere: {reason}; see resilee ctl units and \
-         alarms, resilee ctl undeploy {service} removes it"
+         alarms, {undeploy} removes it"
     )]
     NotCompiled {
         /// Its service.
         service: String,
         /// Who could not, and why.
         reason: String,
+        /// What removes it.
+        undeploy: String,
     },
     /// No unit, or more than one, is meant.
     #[error("there is not one unit {given:?}: resilee ctl units lists services and ids")]

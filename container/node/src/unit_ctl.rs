@@ -21,10 +21,10 @@ const ID_LISTED: usize = 12;
 /// What is done with deployable units.
 #[derive(Debug, clap::Subcommand)]
 pub enum UnitOrder {
-    /// Deploys the service in a WebAssembly component at all nodes: shows what is in it, asks, and
+    /// Deploys the service in a WebAssembly file at all nodes: shows what is in it, asks, and
     /// waits until each member has compiled it. It serves nothing before it is activated.
     Deploy {
-        /// The component.
+        /// The file, a module as cargo builds it or a component.
         file: PathBuf,
         /// Activates its service as soon as all members have compiled it.
         #[arg(long)]
@@ -88,24 +88,38 @@ impl Console<'_> {
 pub fn unit(admin: &str, order: &UnitOrder, console: &mut Console<'_>) -> Result<(), CtlError> {
     match order {
         UnitOrder::Deploy { file, activate, replace, yes, token } => {
-            let (bytes, token) = (read(file)?, token.read()?);
+            let (bytes, token_file, token) = (read(file)?, &token.token_file, token.read()?);
             let found = ctl::upload(admin, "units?dry_run=true", &token, &bytes)?;
             console.say(&description(&found["unit"]));
             let service = ctl::cell(&found["unit"]["service"]);
-            if let Value::String(reason) = &found["conflict"] {
-                return Err(CtlError::Conflict { service, reason: reason.clone() });
+            let id = &found["unit"]["id"];
+            let activates = *activate || !replace.is_empty();
+            let conflict = found["conflict"].as_str();
+            let is_there = conflict.is_some() && activates && is_inactive(admin, id)?;
+            if let Some(reason) = conflict.filter(|_| !is_there) {
+                return Err(CtlError::Conflict { service, reason: reason.to_owned() });
             }
-            if !*yes && !console.confirm(&format!("Deploy {service} at all nodes?"))? {
+            let question = match is_there {
+                true => format!("{service} is uploaded already. Activate it at all nodes?"),
+                false => format!("Deploy {service} at all nodes?"),
+            };
+            if !*yes && !console.confirm(&question)? {
                 console.say("nothing was deployed\n");
                 return Ok(());
             }
-            let deployed = ctl::upload(admin, "units", &token, &bytes)?;
+            if !is_there {
+                ctl::upload(admin, "units", &token, &bytes)?;
+            }
             console.say(&format!("{service} is uploaded\n"));
             let until = Instant::now() + COMPILED_WITHIN;
-            let nodes = compiled(admin, &service, &deployed["unit"]["id"], until)?;
+            let nodes = compiled(admin, id, until, |reason| {
+                let undeploy = command(admin, &format!("undeploy {service}"), token_file);
+                CtlError::NotCompiled { service: service.clone(), reason, undeploy }
+            })?;
             console.say(&format!("compiled by {nodes}\n"));
-            if !*activate && replace.is_empty() {
-                console.say(&format!("activate it: resilee ctl service activate {service}\n"));
+            if !activates {
+                let activate = command(admin, &format!("service activate {service}"), token_file);
+                console.say(&format!("activate it: {activate}\n"));
                 return Ok(());
             }
             let body = json!({ "activate": [service], "deactivate": replace });
@@ -121,6 +135,20 @@ pub fn unit(admin: &str, order: &UnitOrder, console: &mut Console<'_>) -> Result
         }
     }
     Ok(())
+}
+
+/// What a person may type to give this order to the same node.
+fn command(admin: &str, order: &str, token_file: &Path) -> String {
+    format!("resilee ctl {order} --token-file {} --admin {admin}", token_file.display())
+}
+
+/// The unit was uploaded before, by somebody who has not activated it.
+fn is_inactive(admin: &str, id: &Value) -> Result<bool, CtlError> {
+    let answer = ctl::ask(admin, "units")?;
+    let units = answer["units"].as_array().map(Vec::as_slice).unwrap_or_default();
+    // It has no state as long as the asked node has not compiled it.
+    let is_inactive = |unit: &Value| unit["state"].is_null() || unit["state"] == "inactive";
+    Ok(units.iter().any(|unit| unit["id"] == *id && is_inactive(unit)))
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, CtlError> {
@@ -162,8 +190,12 @@ fn description(unit: &Value) -> String {
 }
 
 /// Waits until each member has compiled a unit; who has.
-fn compiled(admin: &str, service: &str, id: &Value, until: Instant) -> Result<String, CtlError> {
-    let fails = |reason: String| CtlError::NotCompiled { service: service.to_owned(), reason };
+fn compiled(
+    admin: &str,
+    id: &Value,
+    until: Instant,
+    fails: impl Fn(String) -> CtlError,
+) -> Result<String, CtlError> {
     loop {
         let answer = ctl::ask(admin, "units")?;
         let units = answer["units"].as_array().map(Vec::as_slice).unwrap_or_default();

@@ -149,7 +149,12 @@ fn a_unit_is_deployed_activated_replaced_and_removed() {
     let told = house.done(&house.deploy("one.wasm"), None);
     assert!(told.contains("service      screening 3\nvendor       Test\n"), "{told}");
     assert!(told.contains("screening is uploaded\ncompiled by alone\n"), "{told}");
-    assert!(told.ends_with("activate it: resilee ctl service activate screening\n"), "{told}");
+    let (token, admin) = (house.file("token"), &house.admin);
+    let activate = format!(
+        "activate it: resilee ctl service activate screening --token-file {} --admin {admin}\n",
+        token.display()
+    );
+    assert!(told.ends_with(&activate), "{told}");
     let services = house.services();
     assert!(line(&services, "screening").is_some_and(|it| it.contains("inactive")), "{services}");
     let again = house.refused(&house.deploy("one.wasm"));
@@ -173,6 +178,19 @@ fn a_unit_is_deployed_activated_replaced_and_removed() {
     assert!(line(&listed, "screening-2").is_some_and(|it| it.contains("alone")), "{listed}");
     let gone = house.refused(&house.undeploy("screening"));
     assert!(gone.contains("there is not one unit \"screening\""), "{gone}");
+}
+
+#[test]
+fn a_unit_that_was_uploaded_and_not_activated_is_activated_by_the_same_order() {
+    let house = House::start();
+    house.done(&house.deploy("one.wasm"), None);
+    let mut order = house.deploy("one.wasm");
+    let UnitOrder::Deploy { activate, .. } = &mut order else { unreachable!() };
+    *activate = true;
+    let told = house.done(&order, None);
+    assert!(line(&told, "screening").is_some_and(|it| it.contains(" active")), "{told}");
+    let again = house.refused(&order);
+    assert!(again.contains("this unit is deployed already"), "{again}");
 }
 
 #[test]
