@@ -34,6 +34,8 @@ pub(crate) struct Compiled {
     pub bytes: u64,
     /// Its service, or what is wrong with it.
     pub service: Result<LinkedSbb, String>,
+    /// The service was known when it was asked for: it may be forgotten since.
+    pub was_known: bool,
 }
 
 #[derive(Debug)]
@@ -89,16 +91,22 @@ pub(crate) const GONE: &str = "the thread that compiles units is gone: start thi
 
 fn compile_all(compiler: &dyn UnitCompiler, jobs: &Receiver<Job>) {
     while let Ok(job) = jobs.recv() {
+        if job.done.is_closed() {
+            // Whoever asked has ended, and a unit may take long.
+            continue;
+        }
         let (id, bytes) = (unit_id(&job.bytes), job.bytes.len() as u64);
-        let service = match (&job.expected, job.known.get(&id)) {
+        let known = job.known.get(&id);
+        let service = match (&job.expected, known) {
             (Some(expected), _) if *expected != id => {
                 Err("its bytes are not those that its id stands for".to_owned())
             }
             (_, Some(known)) => Ok(*known),
             (_, None) => compile(compiler, &job.bytes),
         };
+        let was_known = known.is_some();
         // Whoever asked may have ended.
-        let _ = job.done.send(Compiled { id, bytes, service });
+        let _ = job.done.send(Compiled { id, bytes, service, was_known });
     }
 }
 

@@ -41,6 +41,8 @@ pub(crate) struct Units {
     /// Those that the core waits for, each by a ticket of its own.
     awaited: BTreeMap<String, u64>,
     next_ticket: u64,
+    /// The next run is prepared, and may begin with any that are spare: all of them are kept.
+    is_restoring: bool,
 }
 
 /// Compiles what a store holds, while there is no core.
@@ -58,7 +60,7 @@ impl Restoring {
         let Some(thread) = &self.thread else { return services };
         for (unit, bytes) in units_of(restored) {
             let compiled = match thread.compile(Some(unit.clone()), bytes, self.known.clone()) {
-                Ok(compiled) => service_of(compiled.await),
+                Ok(compiled) => received(compiled.await).and_then(|compiled| compiled.service),
                 Err(reason) => Err(reason),
             };
             match compiled {
@@ -75,13 +77,14 @@ impl Units {
     pub fn start(compiler: Option<Arc<dyn UnitCompiler>>) -> io::Result<Self> {
         let thread = compiler.map(UnitThread::start).transpose()?;
         let (deployed, spare, awaited) = (BTreeMap::new(), VecDeque::new(), BTreeMap::new());
-        Ok(Units { thread, deployed, spare, awaited, next_ticket: 0 })
+        Ok(Units { thread, deployed, spare, awaited, next_ticket: 0, is_restoring: false })
     }
 
     /// What compiles the units of a store for the next run. The core of the last one gets no
     /// answers any more.
     pub fn restoring(&mut self) -> Restoring {
         self.awaited.clear();
+        self.is_restoring = true;
         Restoring { thread: self.thread.clone(), known: self.known() }
     }
 
@@ -98,6 +101,8 @@ impl Units {
                 unit_thread::forget(service);
             }
         }
+        self.is_restoring = false;
+        self.make_room();
     }
 
     fn known(&self) -> BTreeMap<String, LinkedSbb> {
@@ -119,16 +124,17 @@ impl Units {
         &mut self,
         unit: &str,
         ticket: u64,
-        service: Result<LinkedSbb, String>,
+        compiled: Result<Compiled, String>,
         workers: &mut CellWorkers,
     ) -> Option<Result<LinkedSbb, String>> {
         if self.awaited.get(unit) != Some(&ticket) {
-            if let Ok(service) = service {
-                self.keep(unit.to_owned(), service);
+            if let Ok(compiled) = compiled {
+                self.keep(&compiled);
             }
             return None;
         }
         self.awaited.remove(unit);
+        let service = compiled.and_then(|compiled| compiled.service);
         Some(service.and_then(|service| {
             self.spare.retain(|(spare, _)| spare != unit);
             self.deploy(unit, service, workers).inspect_err(|_| unit_thread::forget(service))?;
@@ -163,16 +169,24 @@ impl Units {
         }
     }
 
-    /// Keeps a service that nobody wants now; the oldest one makes room.
-    fn keep(&mut self, unit: String, service: LinkedSbb) {
-        if self.deployed.contains_key(&unit) || self.spare.iter().any(|(spare, _)| *spare == unit) {
+    /// Keeps a service that nobody wants now; the oldest one makes room. One that was known when
+    /// its job began is here still, or it is forgotten.
+    fn keep(&mut self, compiled: &Compiled) {
+        let Compiled { id, service: Ok(service), was_known: false, .. } = compiled else { return };
+        if self.deployed.contains_key(id) || self.spare.iter().any(|(spare, _)| spare == id) {
+            unit_thread::forget(*service);
             return;
         }
-        self.spare.push_back((unit, service));
-        while self.spare.len() > SPARE_MAX {
-            if let Some((_, oldest)) = self.spare.pop_front() {
-                unit_thread::forget(oldest);
-            }
+        self.spare.push_back((id.clone(), *service));
+        self.make_room();
+    }
+
+    /// Forgets the oldest ones that are spare, but none that is about to be deployed.
+    fn make_room(&mut self) {
+        while self.spare.len() > SPARE_MAX && !self.is_restoring {
+            let oldest = self.spare.iter().position(|(unit, _)| !self.awaited.contains_key(unit));
+            let Some((_, oldest)) = oldest.and_then(|at| self.spare.remove(at)) else { return };
+            unit_thread::forget(oldest);
         }
     }
 
@@ -182,13 +196,12 @@ impl Units {
     }
 
     fn on_described(&mut self, compiled: Result<Compiled, oneshot::error::RecvError>) -> Answer {
-        let Ok(Compiled { id, bytes, service }) = compiled else {
-            return Answer::Unavailable(GONE.to_owned());
-        };
-        Answer::Unit(service.map(|service| {
-            self.keep(id.clone(), service);
-            Box::new(UnitDescription::new(id, bytes, &service.descriptor()))
-        }))
+        let Ok(compiled) = compiled else { return Answer::Unavailable(GONE.to_owned()) };
+        self.keep(&compiled);
+        let Compiled { id, bytes, service, .. } = compiled;
+        Answer::Unit(
+            service.map(|service| Box::new(UnitDescription::new(id, bytes, &service.descriptor()))),
+        )
     }
 }
 
@@ -198,8 +211,8 @@ struct Awaited {
     compiled: oneshot::Receiver<Compiled>,
 }
 
-fn service_of(compiled: Result<Compiled, oneshot::error::RecvError>) -> Result<LinkedSbb, String> {
-    compiled.map_err(|_| GONE.to_owned())?.service
+fn received(compiled: Result<Compiled, oneshot::error::RecvError>) -> Result<Compiled, String> {
+    compiled.map_err(|_| GONE.to_owned())
 }
 
 impl Slee {
@@ -218,8 +231,8 @@ impl Slee {
             Ok(Awaited { ticket, compiled }) => {
                 let compiled = compiled.into_actor(self);
                 context.spawn(compiled.map(move |compiled, slee, context| {
-                    let service = service_of(compiled);
-                    let told = slee.units.on_compiled(&unit, ticket, service, &mut slee.workers);
+                    let compiled = received(compiled);
+                    let told = slee.units.on_compiled(&unit, ticket, compiled, &mut slee.workers);
                     if let Some(service) = told {
                         slee.feed(Input::Compiled { unit, service }, context);
                     }
@@ -238,10 +251,19 @@ impl Slee {
             Ok(compiled) => compiled,
             Err(answer) => return Box::pin(async { answer }),
         };
-        let (answer, answered) = oneshot::channel();
-        context.spawn(compiled.into_actor(self).map(|compiled, slee, _| {
-            // Whoever asked may have given up.
-            let _ = answer.send(slee.units.on_described(compiled));
+        let (mut answer, answered) = oneshot::channel();
+        let compiled = async move {
+            // Whoever asked may give up: then the thread need not begin with it.
+            tokio::select! {
+                biased;
+                compiled = compiled => Some((compiled, answer)),
+                () = answer.closed() => None,
+            }
+        };
+        context.spawn(compiled.into_actor(self).map(|described, slee, _| {
+            if let Some((compiled, answer)) = described {
+                let _ = answer.send(slee.units.on_described(compiled));
+            }
         }));
         Box::pin(async {
             answered.await.unwrap_or_else(|_| Answer::Unavailable("the node ends".to_owned()))

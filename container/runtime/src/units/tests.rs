@@ -90,10 +90,10 @@ fn what_was_compiled_for_a_core_that_is_gone_is_not_deployed() {
         let mut workers = CellWorkers::start(1, 1, &[]);
         let unit = crate::unit_thread::unit_id(&bytes(1));
         let Awaited { ticket, compiled } = units.compile(&unit, bytes(1)).unwrap();
-        let service = service_of(compiled.await);
+        let compiled = received(compiled.await);
         let restored = units.restoring().compile(&Restored::default()).await;
         units.begin_run(restored, &mut workers);
-        assert!(units.on_compiled(&unit, ticket, service, &mut workers).is_none());
+        assert!(units.on_compiled(&unit, ticket, compiled, &mut workers).is_none());
         assert!(!workers.has("alpha"));
         assert!(units.restoring().known.contains_key(&unit), "it need not be compiled again");
     });
@@ -110,5 +110,40 @@ fn of_what_was_only_looked_at_a_few_are_kept() {
         }
         assert_eq!(units.spare.len(), SPARE_MAX);
         assert_eq!(*linker.forgotten.lock().unwrap(), ["alpha"], "the first one alone");
+    });
+}
+
+#[test]
+fn what_is_forgotten_while_somebody_asks_about_it_is_not_kept() {
+    actix::System::new().block_on(async {
+        let linker = Arc::new(Linker::default());
+        let mut units = Units::start(Some(linker.clone())).unwrap();
+        let mut workers = CellWorkers::start(1, 1, &[]);
+        let unit = crate::unit_thread::unit_id(&bytes(1));
+        units.begin_run(BTreeMap::from([(unit.clone(), linker.alpha())]), &mut workers);
+        let asked = units.describe(bytes(1)).expect("it is asked");
+        units.forget(&unit, &mut workers);
+        assert!(matches!(units.on_described(asked.await), Answer::Unit(Ok(_))));
+        assert!(units.known().is_empty(), "it runs no more, and is not deployed again");
+    });
+}
+
+#[test]
+fn what_the_core_waits_for_does_not_make_room() {
+    actix::System::new().block_on(async {
+        let mut units = Units::start(Some(Arc::new(Linker::default()))).unwrap();
+        let mut workers = CellWorkers::start(1, 1, &[]);
+        let unit = crate::unit_thread::unit_id(&bytes(0));
+        let first = units.describe(bytes(0)).expect("it is compiled").await;
+        units.on_described(first);
+        let Awaited { ticket, compiled } = units.compile(&unit, bytes(0)).unwrap();
+        for number in 1..=SPARE_MAX {
+            let compiled = units.describe(bytes(number)).expect("it is compiled").await;
+            units.on_described(compiled);
+        }
+        assert!(units.known().contains_key(&unit));
+        let compiled = received(compiled.await);
+        assert!(units.on_compiled(&unit, ticket, compiled, &mut workers).unwrap().is_ok());
+        assert!(workers.has("alpha"));
     });
 }
