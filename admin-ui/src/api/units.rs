@@ -136,7 +136,8 @@ fn conflict(unit: &UnitDescription, status: &Status) -> Option<String> {
     let is_taken = status.services.iter().any(|it| it.name == *service || it.unit == *service);
     if is_taken || status.units.iter().any(|known| known.service == *service) {
         return Some(format!(
-            "a service {service} is deployed, or a unit of that name: give yours another name, or remove that one"
+            "a service {service} is deployed, or a unit of that name: give yours another name, or \
+             remove that one"
         ));
     }
     let lacking = needs.iter().find(|needed| !is_deployed(needed))?;
