@@ -50,7 +50,9 @@ impl fmt::Display for Permission {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Permission::Command(kind) => write!(f, "command {kind}"),
-            Permission::Start { adaptor, to: "" } => write!(f, "{adaptor}"),
+            Permission::Start { adaptor, to: "" } => {
+                write!(f, "{adaptor} to any host that is allowed")
+            }
             Permission::Start { adaptor, to } => write!(f, "{adaptor} to {to}"),
             Permission::Read(table) => write!(f, "read {table}"),
             Permission::Write(table) => write!(f, "write {table}"),
