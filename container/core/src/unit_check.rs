@@ -19,7 +19,8 @@ use std::collections::BTreeSet;
 /// How names of the container's own tables, tracers and events begin.
 const OF_CONTAINER: &str = "slee.";
 /// What the container's alarms come from.
-const SOURCES: [&str; 4] = [units::SOURCE, failures::SOURCE, hangs::SOURCE, overload::SOURCE];
+const SOURCES: [&str; 6] =
+    [units::SOURCE, failures::SOURCE, hangs::SOURCE, overload::SOURCE, "store", "cluster"];
 
 impl Core {
     /// # Errors

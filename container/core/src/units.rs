@@ -113,12 +113,16 @@ impl Core {
             return;
         }
         let before = self.units.ids_deployed();
-        let new: Vec<_> = self
+        let mut new: Vec<_> = self
             .unit_rows()
             .filter(|(id, _)| !self.units.stages.contains_key(*id))
-            .filter_map(|(id, row)| Some((id.to_owned(), assembled(&self.tables, id, &row)?)))
+            .filter_map(|(id, row)| {
+                Some((row.put_at, id.to_owned(), assembled(&self.tables, id, &row)?))
+            })
             .collect();
-        for (unit, bytes) in new {
+        // As they were uploaded: of two that take the same name all nodes refuse the same one.
+        new.sort();
+        for (_, unit, bytes) in new {
             self.units.stages.insert(unit.clone(), Stage::Compiling);
             match self.units.of_store.remove(&unit) {
                 Some(sbb) => self.take_compiled(now, &unit, Ok(sbb)),

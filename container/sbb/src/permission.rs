@@ -51,7 +51,7 @@ impl fmt::Display for Permission {
         match self {
             Permission::Command(kind) => write!(f, "command {kind}"),
             Permission::Start { adaptor, to: "" } => {
-                write!(f, "{adaptor} to any host that is allowed")
+                write!(f, "{adaptor} to anywhere it may go")
             }
             Permission::Start { adaptor, to } => write!(f, "{adaptor} to {to}"),
             Permission::Read(table) => write!(f, "read {table}"),

@@ -6,6 +6,7 @@ mod command;
 mod event;
 mod location;
 mod phone_call;
+mod proof;
 
 pub use account::{
     ACCOUNT_PROFILES, ACCOUNTS, Account, Algorithm, Credentials, QopAuth, REGISTER_NONCE_LIFETIME_S,

@@ -178,6 +178,10 @@ pub(crate) fn check_permissions(service: &Descriptor) -> Result<(), String> {
         Permission::Start { adaptor: HTTP, to } if !to.is_empty() => {
             AllowedHosts::parse([*to]).map(drop).map_err(|error| format!("a permission: {error}"))
         }
+        Permission::Start { adaptor, to } if *adaptor != HTTP && !to.is_empty() => Err(format!(
+            "a permission: what {adaptor} starts goes wherever the service says, and nobody looks \
+             whether it is {to}: leave that empty"
+        )),
         _ => Ok(()),
     })
 }

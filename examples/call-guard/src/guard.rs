@@ -7,7 +7,7 @@ use resilee_sbb::{
     ActivityId, Context, Deployment, Descriptor, Event, EventPayload, Failure, Permission, Sbb,
     TraceLevel,
 };
-use resilee_sip_api::{ACCOUNTS, Account, Invite, REFUSED_ALIAS, refuse, refuse_on};
+use resilee_sip_api::{ACCOUNTS, Invite, REFUSED_ALIAS, refuse, refuse_on};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -60,8 +60,9 @@ impl CallGuard {
     fn on_invite(&mut self, cx: &mut Context<'_>, invite: &Invite) -> Result<(), Failure> {
         let caller = &invite.caller.address_of_record;
         let rule = Rule::of(cx, caller)?;
+        // Else anybody could use up somebody's calls.
         match rule.calls_per_minute.filter(|_| !rule.blocked) {
-            Some(calls_per_minute) if is_proven(cx, invite)? => {
+            Some(calls_per_minute) if invite.is_proven(cx)? => {
                 let asked = cx.create_null_activity()?;
                 cx.attach(cx.entity(), asked)?;
                 cx.fire(asked, &CallWanted { caller: caller.clone(), calls_per_minute })?;
@@ -91,13 +92,4 @@ impl CallGuard {
         }
         cx.detach_from(cx.entity(), call)
     }
-}
-
-/// True if the caller has proven his password: else anybody could use up somebody's calls.
-fn is_proven(cx: &Context<'_>, invite: &Invite) -> Result<bool, Failure> {
-    let Some(credentials) = &invite.credentials else { return Ok(false) };
-    let key = Account::key(&credentials.username, &credentials.realm);
-    let account = cx.row::<Account>(ACCOUNTS, &key)?;
-    let is_caller = credentials.username == invite.caller.user && credentials.nonce_fresh;
-    Ok(is_caller && account.is_some_and(|account| credentials.prove(&account)))
 }

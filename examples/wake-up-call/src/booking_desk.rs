@@ -5,7 +5,7 @@ use crate::UNIT;
 use crate::clocks::CLOCKS;
 use crate::wake_up::WakeUp;
 use resilee_sbb::{ActivityId, Context, Deployment, Descriptor, Event, EventPayload, Failure, Sbb};
-use resilee_sip_api::{ACCOUNTS, Account, Invite, REFUSED_ALIAS, refuse, refuse_on};
+use resilee_sip_api::{Invite, REFUSED_ALIAS, refuse, refuse_on};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -83,7 +83,7 @@ impl BookingDesk {
             return Ok(());
         };
         // Else anybody could have anybody called at night; call control asks who he is.
-        if !is_proven(cx, invite)? {
+        if !invite.is_proven(cx)? {
             cx.detach();
             return Ok(());
         }
@@ -128,15 +128,6 @@ fn minute_of(time: &str) -> Option<u32> {
     }
     let (hours, minutes): (u32, u32) = (time[..2].parse().ok()?, time[2..].parse().ok()?);
     (hours < 24 && minutes < 60).then_some(hours * 60 + minutes)
-}
-
-/// True if the caller has proven his password.
-fn is_proven(cx: &Context<'_>, invite: &Invite) -> Result<bool, Failure> {
-    let Some(credentials) = &invite.credentials else { return Ok(false) };
-    let key = Account::key(&credentials.username, &credentials.realm);
-    let account = cx.row::<Account>(ACCOUNTS, &key)?;
-    let is_caller = credentials.username == invite.caller.user && credentials.nonce_fresh;
-    Ok(is_caller && account.is_some_and(|account| credentials.prove(&account)))
 }
 
 #[cfg(test)]

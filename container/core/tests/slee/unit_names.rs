@@ -105,6 +105,26 @@ fn a_unit_makes_no_profile_table_of_rows_that_a_service_writes() {
     assert_eq!(problem(&services, Tables::default(), WALLET), expected);
 }
 
+/// Whichever has the lower id: a node that starts again would lack the other one for good.
+#[test]
+fn of_two_units_that_are_after_one_table_a_node_that_comes_back_has_the_first_one_too() {
+    for [first, later] in [[b"zz", b"aa"], [b"aa", b"zz"]] {
+        let mut pair = pair(&SERVICES, Tables::default(), sbb::<7>());
+        pair.units = [(first.to_vec(), WALLET), (later.to_vec(), sbb::<6>())].into();
+        let name = WALLET.descriptor().name;
+        upload(&mut pair, 0, name, first);
+        pair.pass_ms(10);
+        upload(&mut pair, 0, "mint", later);
+        for node in [1, 0] {
+            pair.kill(node);
+            pair.until_member(1 - node);
+            pair.start(node);
+            pair.until_whole();
+            assert!(has(&pair, node, name) && has(&pair, node, "mint"));
+        }
+    }
+}
+
 #[test]
 fn a_unit_makes_no_profile_table_of_rows_that_are_no_profiles() {
     let expected = "it declares the profile table coins, under whose name there are rows that are \

@@ -1,7 +1,7 @@
 //! Files that are uploaded: what is no unit for this node is refused, with what to do.
 
 use crate::guest::{Guest, Honest, host};
-use resilee_sbb::{LinkedSbb, UnitCompiler, UnitDescription, encode};
+use resilee_sbb::{LinkedSbb, Permission, UnitCompiler, UnitDescription, encode};
 use resilee_wasm::{FUNCTION_BYTES_MAX, UNIT_BYTES_MAX};
 
 fn refused(bytes: &[u8]) -> String {
@@ -181,6 +181,11 @@ fn a_description_that_contradicts_itself_is_refused() {
     assert_eq!(error, "it describes the SBB \"guest\" twice");
     let error = refused_description(|it| it.sbbs[0].name = "a b".to_owned());
     assert!(error.starts_with("it names an SBB \"guest\""), "{error}");
+    let error = refused_description(|it| {
+        let to_one = Permission::Start { adaptor: "sip", to: "bob" };
+        it.sbbs[0].permissions.push((&to_one).into());
+    });
+    assert!(error.starts_with("a permission: what sip starts goes wherever"), "{error}");
     let error = refused_description(|it| it.sbbs[0].vendor = "x".repeat(129));
     assert!(error.starts_with("guest has a name of 129 bytes, 128 allowed: \"xxx"), "{error}");
 }
