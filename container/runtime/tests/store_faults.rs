@@ -1,52 +1,13 @@
 //! A store under damage: each fault is said, none takes the node down or a bill away.
 
-use resilee_core::{StoreBatch, StoreOp, Tree, VOTER_KEY};
-use resilee_membership::{RunId, View, VoterState};
-use resilee_runtime::store::{self, Opened, StoreEvent};
-use resilee_sbb::{CellId, CohortId};
+mod stores;
+
+use resilee_core::StoreBatch;
+use resilee_runtime::store::{self, StoreEvent};
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
-
-/// Nothing here takes so long unless it hangs.
-const DEADLINE: Duration = Duration::from_secs(60);
-const BILLS: &str = "bills";
-/// Tells a child process the directory to write to.
-const CHILD: &str = "RESILEE_FULL_DISK_CHILD";
-
-fn put(key: u64, bytes: usize) -> StoreOp {
-    let noise = |at: usize| (key as usize).wrapping_mul(2_654_435_761).wrapping_add(at * 131) as u8;
-    let value = (0..bytes).map(noise).collect();
-    StoreOp::Put { tree: Tree::Cells, key: key.to_be_bytes().to_vec(), value }
-}
-
-fn bill(number: u64) -> StoreOp {
-    let cell = CellId { cohort: CohortId(7), number };
-    StoreOp::Record { journal: BILLS.to_owned(), cell, record: vec![7; 300] }
-}
-
-fn start(opened: Opened) -> (store::Store, Receiver<StoreEvent>) {
-    let (sender, events) = channel();
-    let store = opened.start(move |event| drop(sender.send(event))).unwrap();
-    (store, events)
-}
-
-/// A store with ten cells and ten bills.
-fn fill(dir: &Path) {
-    let (store, events) = start(store::open(dir).unwrap());
-    let ops = (1..=10).flat_map(|number| [put(number, 2_000), bill(number)]).collect();
-    store.handle().write(1, StoreBatch { number: 1, ops }).unwrap();
-    assert!(matches!(events.recv_timeout(DEADLINE), Ok(StoreEvent::Stored { .. })));
-}
-
-fn bills(opened: Opened) -> Vec<u64> {
-    let (store, _events) = start(opened);
-    let records = store.handle().read(BILLS.to_owned(), 1, 100).blocking_recv().unwrap();
-    records.iter().map(|record| record.cell.number).collect()
-}
+use stores::{BILLS, DEADLINE, bill, bills, fill, put, start, vote, voter};
 
 /// Writes noise over a part of a file.
 fn damage(file: &Path, from: u64, bytes: usize) {
@@ -111,18 +72,6 @@ fn a_journal_that_lost_what_a_checkpoint_had_is_said() {
         // The log has no part in it: that is told once, and the next bill follows what is there.
         assert_eq!(store::open(dir.path()).unwrap().notices, Vec::<String>::new());
     }
-}
-
-/// What the node's voter remembers after so many views.
-fn voter(number: u64) -> VoterState {
-    let run = RunId { node: "a".parse().unwrap(), incarnation: number };
-    let vote = View { number: number + 1, ..View::default().next(vec![run.clone()], &run) };
-    VoterState { highest: View { number, ..View::default() }, vote: Some(vote), forgetful: false }
-}
-
-fn vote(number: u64) -> StoreOp {
-    let value = resilee_sbb::encode(&voter(number)).unwrap();
-    StoreOp::Put { tree: Tree::Meta, key: VOTER_KEY.to_vec(), value }
 }
 
 #[test]
@@ -194,80 +143,6 @@ fn a_first_start_is_nothing_to_be_told() {
     let dir = tempfile::tempdir().unwrap();
     let opened = store::open(&dir.path().join("not/there/yet")).unwrap();
     assert_eq!(opened.notices, Vec::<String>::new());
-}
-
-/// Not a test of its own: fills a store until it takes nothing any more, if it was started to.
-#[test]
-fn the_process_on_a_full_disk() {
-    let Ok(dir) = std::env::var(CHILD) else { return };
-    let (store, events) = start(store::open(Path::new(&dir)).unwrap());
-    for number in 1.. {
-        let ops = vec![put(number, 100_000), bill(number), vote(1)];
-        let refused = store.handle().write(1, StoreBatch { number, ops });
-        match events.recv_timeout(DEADLINE).unwrap() {
-            StoreEvent::Stored { number, .. } => eprintln!("stored {number}"),
-            StoreEvent::Failed { reason, .. } => {
-                eprintln!("failed {refused:?} {reason}");
-                break;
-            }
-            other => panic!("{other:?} was not asked for"),
-        }
-    }
-    let state = resilee_sbb::encode(&voter(7)).unwrap();
-    store.handle().save_vote(1, 3, state).unwrap();
-    assert_eq!(events.recv_timeout(DEADLINE).unwrap(), StoreEvent::VoteSaved { run: 1, number: 3 });
-}
-
-/// Not a test of its own: opens a store, if it was started to.
-#[test]
-fn the_process_that_starts_on_a_full_disk() {
-    let Ok(dir) = std::env::var(CHILD) else { return };
-    eprintln!("refused: {}", store::open(Path::new(&dir)).expect_err("nothing can be written"));
-}
-
-/// What a child process says on a disk that takes files of so many blocks of 512 bytes.
-fn on_a_full_disk(dir: &Path, blocks: u32, test: &str) -> String {
-    // The signal for more is ignored, so that writes fail as they do on a full disk.
-    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
-    let child = Command::new("sh")
-        .args(["-c", &script])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env(CHILD, dir)
-        .stdout(Stdio::null())
-        .output()
-        .unwrap();
-    let text = String::from_utf8_lossy(&child.stderr).into_owned();
-    assert!(child.status.success(), "{text}");
-    text
-}
-
-#[test]
-fn a_sound_store_stays_where_it_is_when_a_node_starts_on_a_full_disk() {
-    let dir = tempfile::tempdir().unwrap();
-    fill(dir.path());
-    let text = on_a_full_disk(dir.path(), 0, "the_process_that_starts_on_a_full_disk");
-    assert!(text.contains("refused: "), "{text}");
-    let names = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
-    let names: Vec<_> = names.collect();
-    assert!(!names.iter().any(|name| name.to_string_lossy().contains("broken")), "{names:?}");
-    let opened = store::open(dir.path()).unwrap();
-    assert_eq!(opened.restored.cells.len(), 10, "{:?}", opened.notices);
-    assert_eq!(bills(opened), (1..=10).collect::<Vec<_>>());
-}
-
-#[test]
-fn a_full_disk_is_a_failed_store_and_no_dead_process() {
-    let dir = tempfile::tempdir().unwrap();
-    let text = on_a_full_disk(dir.path(), 4_096, "the_process_on_a_full_disk");
-    assert!(text.contains("failed Ok(())"), "{text}");
-    let stored = text.lines().filter(|line| line.starts_with("stored ")).count();
-    assert!(stored > 3, "{text}");
-    // With space again, what was reported as stored is there.
-    let opened = store::open(dir.path()).unwrap();
-    assert!(opened.restored.cells.len() >= stored, "{text}");
-    assert_eq!(opened.restored.voter, Some(voter(7)));
-    assert!(bills(opened).len() >= stored, "{text}");
 }
 
 #[test]
