@@ -11,8 +11,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use tokio::sync::oneshot;
 
-/// Units that wait for the thread; a further one is an error.
-const WAITING_MAX: usize = UNITS_MAX;
+/// Units that somebody asks about and that are not compiled yet; a further one is an error. It is
+/// not seen that who asked gave up, so all of them are compiled before the next.
+pub(crate) const DESCRIBED_MAX: usize = 4;
+/// Units that wait for the thread; a further one is an error. All of a cluster have room beside
+/// those that somebody asks about.
+const WAITING_MAX: usize = UNITS_MAX + DESCRIBED_MAX;
 
 /// The id of a unit: the hash of its bytes (BLAKE3), in hexadecimal digits.
 pub fn unit_id(bytes: &[u8]) -> String {
@@ -105,8 +109,12 @@ fn compile_all(compiler: &dyn UnitCompiler, jobs: &Receiver<Job>) {
             (_, None) => compile(compiler, &job.bytes),
         };
         let was_known = known.is_some();
-        // Whoever asked may have ended.
-        let _ = job.done.send(Compiled { id, bytes, service, was_known });
+        // Whoever asked may have ended. Then nobody else knows of the service.
+        if let Err(compiled) = job.done.send(Compiled { id, bytes, service, was_known })
+            && let Compiled { service: Ok(service), was_known: false, .. } = compiled
+        {
+            forget(service);
+        }
     }
 }
 

@@ -7,14 +7,15 @@
 //! | its service has another's name   | an error: whoever had the name first keeps it             |
 //! | the core forgets a unit          | the workers lose its service, its compiler what it holds; |
 //! |                                  | what is still compiled of it is not deployed              |
-//! | somebody asks what is in one     | it is compiled, and kept for a while: it may be deployed  |
+//! | somebody asks what is in one     | it is compiled, and kept for a while: it may be deployed; |
+//! |                                  | while several are asked about, he is to ask again         |
 //! | a run begins                     | what its store holds is compiled before, or kept          |
 //!
 //! What the core wants is the core's to decide (`units.rs` there).
 
 use crate::cell_worker::CellWorkers;
 use crate::slee::{Feed, Slee};
-use crate::unit_thread::{self, Compiled, GONE, UnitThread};
+use crate::unit_thread::{self, Compiled, DESCRIBED_MAX, GONE, UnitThread};
 use actix::fut::WrapFuture;
 use actix::{ActorFutureExt, AsyncContext, Context, ResponseFuture};
 use resilee_core::management::{Answer, UnitDescription};
@@ -41,6 +42,8 @@ pub(crate) struct Units {
     /// Those that the core waits for, each by a ticket of its own.
     awaited: BTreeMap<String, u64>,
     next_ticket: u64,
+    /// How many are asked about and not compiled yet.
+    described: usize,
     /// The next run is prepared, and may begin with any that are spare: all of them are kept.
     is_restoring: bool,
 }
@@ -77,7 +80,8 @@ impl Units {
     pub fn start(compiler: Option<Arc<dyn UnitCompiler>>) -> io::Result<Self> {
         let thread = compiler.map(UnitThread::start).transpose()?;
         let (deployed, spare, awaited) = (BTreeMap::new(), VecDeque::new(), BTreeMap::new());
-        Ok(Units { thread, deployed, spare, awaited, next_ticket: 0, is_restoring: false })
+        let (next_ticket, described, is_restoring) = (0, 0, false);
+        Ok(Units { thread, deployed, spare, awaited, next_ticket, described, is_restoring })
     }
 
     /// What compiles the units of a store for the next run. The core of the last one gets no
@@ -190,12 +194,21 @@ impl Units {
         }
     }
 
-    fn describe(&self, bytes: Vec<u8>) -> Result<oneshot::Receiver<Compiled>, Answer> {
+    fn describe(&mut self, bytes: Vec<u8>) -> Result<oneshot::Receiver<Compiled>, Answer> {
         let Some(thread) = &self.thread else { return Err(Answer::Refused(NO_COMPILER.into())) };
-        thread.compile(None, bytes, self.known()).map_err(Answer::Unavailable)
+        if self.described >= DESCRIBED_MAX {
+            let text = format!(
+                "this node looks at {DESCRIBED_MAX} other units now: ask again in some seconds"
+            );
+            return Err(Answer::Unavailable(text));
+        }
+        let compiled = thread.compile(None, bytes, self.known()).map_err(Answer::Unavailable)?;
+        self.described += 1;
+        Ok(compiled)
     }
 
     fn on_described(&mut self, compiled: Result<Compiled, oneshot::error::RecvError>) -> Answer {
+        self.described -= 1;
         let Ok(compiled) = compiled else { return Answer::Unavailable(GONE.to_owned()) };
         self.keep(&compiled);
         let Compiled { id, bytes, service, .. } = compiled;
@@ -251,19 +264,10 @@ impl Slee {
             Ok(compiled) => compiled,
             Err(answer) => return Box::pin(async { answer }),
         };
-        let (mut answer, answered) = oneshot::channel();
-        let compiled = async move {
-            // Whoever asked may give up: then the thread need not begin with it.
-            tokio::select! {
-                biased;
-                compiled = compiled => Some((compiled, answer)),
-                () = answer.closed() => None,
-            }
-        };
-        context.spawn(compiled.into_actor(self).map(|described, slee, _| {
-            if let Some((compiled, answer)) = described {
-                let _ = answer.send(slee.units.on_described(compiled));
-            }
+        let (answer, answered) = oneshot::channel();
+        context.spawn(compiled.into_actor(self).map(|compiled, slee, _| {
+            // Whoever asked may have given up.
+            let _ = answer.send(slee.units.on_described(compiled));
         }));
         Box::pin(async {
             answered.await.unwrap_or_else(|_| Answer::Unavailable("the node ends".to_owned()))

@@ -5,7 +5,7 @@ use resilee_sbb::{
     Context as SbbContext, Deliver, Descriptor, Event, Failure, Outcome, Sbb, UploadedSbb,
 };
 use serde::{Deserialize, Serialize};
-use std::sync::Mutex;
+use std::sync::{Barrier, Mutex};
 
 #[derive(Default, Serialize, Deserialize)]
 struct Alpha;
@@ -25,6 +25,8 @@ impl Sbb for Alpha {
 #[derive(Debug, Default)]
 struct Linker {
     forgotten: Arc<Mutex<Vec<String>>>,
+    /// Met when it begins to compile, and before it has.
+    meets: Option<[Barrier; 2]>,
 }
 
 impl Linker {
@@ -57,6 +59,9 @@ impl UploadedSbb for Told {
 
 impl UnitCompiler for Linker {
     fn compile(&self, _: &[u8]) -> Result<LinkedSbb, String> {
+        for barrier in self.meets.iter().flatten() {
+            barrier.wait();
+        }
         Ok(self.alpha())
     }
 }
@@ -145,5 +150,42 @@ fn what_the_core_waits_for_does_not_make_room() {
         let compiled = received(compiled.await);
         assert!(units.on_compiled(&unit, ticket, compiled, &mut workers).unwrap().is_ok());
         assert!(workers.has("alpha"));
+    });
+}
+
+#[test]
+fn what_nobody_takes_any_more_when_it_is_compiled_is_forgotten() {
+    actix::System::new().block_on(async {
+        let meets = [Barrier::new(2), Barrier::new(2)];
+        let linker = Arc::new(Linker { meets: Some(meets), ..Linker::default() });
+        let [begins, ends] = linker.meets.as_ref().expect("they are there");
+        let mut units = Units::start(Some(linker.clone())).unwrap();
+        let asked = units.describe(bytes(1)).expect("it is asked");
+        begins.wait();
+        drop(asked);
+        ends.wait();
+        let next = units.describe(bytes(2)).expect("it is asked");
+        begins.wait();
+        assert_eq!(*linker.forgotten.lock().unwrap(), ["alpha"]);
+        ends.wait();
+        assert!(matches!(units.on_described(next.await), Answer::Unit(Ok(_))));
+    });
+}
+
+#[test]
+fn while_several_are_asked_about_a_further_one_is_refused_and_the_core_s_are_compiled() {
+    actix::System::new().block_on(async {
+        let mut units = Units::start(Some(Arc::new(Linker::default()))).unwrap();
+        let asked: Vec<_> = (0..DESCRIBED_MAX).map(|it| units.describe(bytes(it))).collect();
+        let further = units.describe(bytes(DESCRIBED_MAX));
+        let Err(Answer::Unavailable(text)) = further else { panic!("{further:?}") };
+        assert_eq!(text, "this node looks at 4 other units now: ask again in some seconds");
+        let unit = crate::unit_thread::unit_id(&bytes(9));
+        assert!(units.compile(&unit, bytes(9)).is_ok());
+        for asked in asked {
+            let compiled = asked.expect("it is asked").await;
+            assert!(matches!(units.on_described(compiled), Answer::Unit(Ok(_))));
+        }
+        assert!(units.describe(bytes(DESCRIBED_MAX)).is_ok());
     });
 }
