@@ -83,7 +83,8 @@ impl Core {
         self.services[place] = Descriptor::named(UNDEPLOYED);
         self.forget_failures(name);
         self.counters.remove(name);
-        self.tracers.remove(name);
+        let deployed = self.services.iter().map(|it| it.name).filter(|it| *it != UNDEPLOYED);
+        self.tracers.remove(name, deployed);
         self.usage.remove(name);
         self.note_all_life_cycles();
         self.life_cycles.look_again();

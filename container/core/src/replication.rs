@@ -258,7 +258,8 @@ impl Core {
             let Some(run) = link.run.clone() else { continue };
             let proposed = self.proposing.as_ref().is_some_and(|view| view.contains(&run));
             let complete = link.mode == Mode::Live && link.held(self.gate.last_commit()) >= held;
-            if complete && !self.view.contains(&run) && !proposed && self.has_units(&run) {
+            let joins = !self.view.contains(&run) && !proposed;
+            if complete && joins && self.has_units(now, &run) {
                 let Some(link) = self.links.get_mut(&peer) else { continue };
                 if link.announce() {
                     self.outputs.push_back(Output::Notice(Notice::JoinerSynced(run.clone())));

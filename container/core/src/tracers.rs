@@ -68,13 +68,17 @@ impl Tracers {
         self.known.entry(service.to_owned()).or_default();
     }
 
-    /// A service is not deployed any more: its tracers go, and the levels that somebody gave stay.
-    pub fn remove(&mut self, service: &str) {
-        let is_its = |name: &str| {
+    /// A service is not deployed any more, and these are: its tracers go, and the levels that
+    /// somebody gave stay. Those of `a.b` are not of `a` where there is a service `a.b`.
+    pub fn remove<'s>(&mut self, service: &str, deployed: impl Iterator<Item = &'s str> + Clone) {
+        let is_of = |name: &str, service: &str| {
             let rest = name.strip_prefix(service);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
-        self.known.retain(|name, _| !is_its(name));
+        let within = deployed.filter(|other| is_of(other, service));
+        self.known.retain(|name, _| {
+            !is_of(name, service) || within.clone().any(|other| is_of(name, other))
+        });
     }
 
     /// The levels as they are now, for a delivery.

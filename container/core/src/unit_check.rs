@@ -12,6 +12,7 @@
 //! |                              | those that an earlier unit has left                         |
 
 use crate::core::Core;
+use crate::unit_rows::LEFT_TABLES;
 use crate::{failures, hangs, overload, units};
 use resilee_sbb::{Descriptor, PROFILE_TABLES_MAX, Permission, Profile, ProfileTable};
 use std::collections::BTreeSet;
@@ -84,8 +85,10 @@ impl Core {
                  call the table otherwise"
             ));
         }
+        let was_one = self.tables.get(LEFT_TABLES, name).is_some();
         let is_profile = |(key, row): (&str, &[u8])| {
-            Profile::from_row(row).is_ok_and(|profile| table.check(key, &profile).is_ok())
+            Profile::from_row(row)
+                .is_ok_and(|profile| was_one || table.check(key, &profile).is_ok())
         };
         match self.tables.len(name) == 0 || self.tables.rows(name).any(is_profile) {
             true => Ok(()),

@@ -6,6 +6,11 @@ use crate::frame::Extra;
 use crate::link::Mode;
 use crate::unit_rows::UNITS_MAX;
 use resilee_membership::{MemberInput, NodeName, RunId};
+use resilee_sbb::Timestamp;
+use std::time::Duration;
+
+/// How often cells are looked at for services that a joiner has not compiled.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 impl Core {
     /// Tells the other nodes what is compiled here.
@@ -31,20 +36,37 @@ impl Core {
         self.units.at_peers.insert(from.clone(), units);
     }
 
-    /// True if another run has compiled all that calls depend on.
-    pub(crate) fn has_units(&self, run: &RunId) -> bool {
+    /// True if a joiner has compiled all that calls depend on. It is asked at each input, and while
+    /// the joiner lacks any, all cells are looked at: not more often than each [`LOOK_EVERY`].
+    pub(crate) fn has_units(&mut self, now: Timestamp, run: &RunId) -> bool {
+        let lacking = self.units_lacking_at(run);
+        if lacking.is_empty() {
+            return true;
+        }
+        if now < self.units.next_look {
+            return false;
+        }
+        self.units.next_look = now + LOOK_EVERY;
+        !self.needs_any_of(&lacking)
+    }
+
+    /// Services that a run has not compiled.
+    fn units_lacking_at(&self, run: &RunId) -> Vec<String> {
         let there = self.units.at_peers.get(run);
         let has = |id: &str| there.is_some_and(|units| units.contains(id));
-        let lacking = self.unit_rows().filter(|(id, _)| !has(id)).map(|(_, row)| row.service);
-        !self.needs_any_of(&lacking.collect::<Vec<_>>())
+        self.unit_rows().filter(|(id, _)| !has(id)).map(|(_, row)| row.service).collect()
     }
 
     /// After a service was activated that a joiner has not compiled: it is not proposed before it
-    /// has. From the proposal on no such service is activated.
+    /// has. From the proposal on no such service is activated. One that is not active begins
+    /// nothing that was not there when the joiner was ready.
     pub(crate) fn note_joiners_without_units(&mut self) {
         let live = self.links.values().filter(|link| link.mode == Mode::Live);
         let joiners = live.filter_map(|link| link.run.as_ref());
-        let joiners = joiners.filter(|run| !self.view.contains(run) && !self.has_units(run));
+        let lacks = |run: &RunId| {
+            self.units_lacking_at(run).iter().any(|service| self.is_wanted_active(service))
+        };
+        let joiners = joiners.filter(|run| !self.view.contains(run) && lacks(run));
         for run in joiners.cloned().collect::<Vec<_>>() {
             self.tell_member(MemberInput::JoinerBehind(run));
         }

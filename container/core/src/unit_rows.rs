@@ -12,13 +12,15 @@
 //! |                           | entities or is to have some, |                                  |
 //! |                           | or another one needs it      |                                  |
 //! |                           | it serves nothing            | its rows go, those of its parts, |
-//! |                           |                              | too                              |
+//! |                           |                              | too; of profile tables that only |
+//! |                           |                              | it declared, it is kept that     |
+//! |                           |                              | their rows are profiles          |
 
 use crate::cell::Cell;
 use crate::commit::RowChange;
 use crate::core::Core;
 use crate::store::Restored;
-use resilee_sbb::{Tables, Timestamp, decode, encode};
+use resilee_sbb::{PROFILE_TABLES_MAX, Tables, Timestamp, decode, encode};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::collections::BTreeMap;
@@ -27,6 +29,9 @@ use std::collections::BTreeMap;
 pub(crate) const UNITS: &str = "slee.units";
 /// Their parts, by id and number.
 pub(crate) const PARTS: &str = "slee.unit-parts";
+/// Profile tables whose rows a removed unit has left, and its service. Rows are of a schema that
+/// nobody has any more: nothing else tells them from what a service writes as rows of its own.
+pub(crate) const LEFT_TABLES: &str = "slee.left-profile-tables";
 /// Units of a cluster.
 pub const UNITS_MAX: usize = 64;
 /// Bytes of a unit.
@@ -35,6 +40,8 @@ pub const UNIT_BYTES_MAX: usize = 16 << 20;
 pub const UNITS_BYTES_MAX: u64 = 64 << 20;
 /// Bytes of each of its parts but the last one, which has no more: it goes into one frame.
 pub const UNIT_PART_BYTES: usize = 64 << 10;
+/// Profile tables of which it is kept that units have left them.
+const LEFT_TABLES_MAX: usize = 4 * PROFILE_TABLES_MAX;
 /// Characters of a unit's id: a hash of 32 bytes in hexadecimal digits.
 const ID_CHARS: usize = 64;
 /// A unit whose parts are all there.
@@ -190,7 +197,31 @@ impl Core {
             return Err(format!("{other} needs {service}: remove {other} before"));
         }
         let parts = self.parts_of(id).map(|(key, _)| removed(PARTS, key));
-        Ok(std::iter::once(removed(UNITS, id)).chain(parts).collect())
+        let left = self.left_tables_changed(&row.service);
+        Ok(std::iter::once(removed(UNITS, id)).chain(parts).chain(left).collect())
+    }
+
+    /// The rows after which it is kept what profile tables a service has left, and no more of those
+    /// that nothing is left of.
+    fn left_tables_changed(&self, service: &str) -> Vec<RowChange> {
+        let mut changes = Vec::new();
+        let mut kept = 0;
+        for (table, _) in self.tables.rows(LEFT_TABLES) {
+            match self.tables.len(table) == 0 {
+                true => changes.push(removed(LEFT_TABLES, table)),
+                false => kept += 1,
+            }
+        }
+        let of_service = self.deployed().find(|it| it.name == service);
+        let declared = of_service.into_iter().flat_map(|it| it.deployment.profile_tables);
+        let left = declared.map(|table| table.name).filter(|table| {
+            self.tables.len(table) > 0 && self.tables.get(LEFT_TABLES, table).is_none()
+        });
+        let row = encode(&service).expect("plain data can be encoded");
+        let room = LEFT_TABLES_MAX.saturating_sub(kept);
+        changes
+            .extend(left.take(room).map(|table| put(LEFT_TABLES, table.to_owned(), row.clone())));
+        changes
     }
 
     pub(crate) fn unit_rows(&self) -> impl Iterator<Item = (&str, Row)> {
@@ -224,12 +255,12 @@ impl Core {
     }
 
     /// True if calls depend on it, now or the next ones.
-    fn needs_unit(&self, row: &Row) -> bool {
+    pub(crate) fn needs_unit(&self, row: &Row) -> bool {
         self.needs_any_of(std::slice::from_ref(&row.service))
     }
 
-    /// True if calls depend on any of these services, now or the next ones. It is asked at each
-    /// input while a joiner compiles: cells are looked at once, and if nothing else says so.
+    /// True if calls depend on any of these services, now or the next ones. Cells are looked at
+    /// once, and if nothing else says so.
     pub(crate) fn needs_any_of(&self, services: &[String]) -> bool {
         let depends = |cell: &Cell| services.iter().any(|service| cell.depends_on(service));
         services.iter().any(|service| self.is_wanted_active(service))

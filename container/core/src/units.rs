@@ -9,8 +9,10 @@
 //! |                                            | other nodes hear of it (`unit_members.rs`)      |
 //! | the same, and its service needs one that   | it waits, with an alarm, until that is          |
 //! | is not deployed here                       |                                                 |
-//! | it cannot be compiled here, or takes names | an alarm, and it is not deployed here           |
-//! | that are somebody else's (`unit_check.rs`) |                                                 |
+//! | the same, and it takes names that are      | it waits, with an alarm, until they are free;   |
+//! | somebody else's (`unit_check.rs`)          | of two that want one name, who calls depend on  |
+//! |                                            | is first, and then who was uploaded first       |
+//! | it cannot be compiled here                 | an alarm, and it is not deployed here           |
 //! | its service is to be activated             | refused until every member has compiled it      |
 //! | a node joins                               | it is not proposed before it has compiled all   |
 //! |                                            | that are active or have entities                |
@@ -49,12 +51,14 @@ pub(crate) struct Units {
     of_store: BTreeMap<String, LinkedSbb>,
     /// Rows have changed since they were looked at.
     has_news: bool,
+    /// When cells may be looked at again for what a joiner lacks.
+    pub next_look: Timestamp,
 }
 
 #[derive(Debug)]
 enum Stage {
     Compiling,
-    /// Its service needs one that is not deployed here; the alarm that says so.
+    /// Something is in the way of its service; the alarm that says what.
     Waits(LinkedSbb, String),
     /// The service of this name is deployed.
     Deployed(&'static str),
@@ -68,9 +72,11 @@ impl Units {
         Units { of_store: std::mem::take(&mut restored.units), ..Units::default() }
     }
 
-    /// A row of these tables was written.
+    /// A row of these tables was written, or of one that a service waits for.
     pub fn note_row(&mut self, table: &str) {
-        self.has_news |= [UNITS, PARTS].contains(&table);
+        let declares =
+            |it: Descriptor| it.deployment.profile_tables.iter().any(|it| it.name == table);
+        self.has_news |= [UNITS, PARTS].contains(&table) || self.waiting().any(declares);
     }
 
     /// All of a snapshot is there: what is in none of its rows is gone.
@@ -113,14 +119,12 @@ impl Core {
             return;
         }
         let before = self.units.ids_deployed();
-        let mut new: Vec<_> = self
-            .unit_rows()
-            .filter(|(id, _)| !self.units.stages.contains_key(*id))
+        let new = self.unit_rows().filter(|(id, _)| !self.units.stages.contains_key(*id));
+        let mut new: Vec<_> = new
             .filter_map(|(id, row)| {
                 Some((row.put_at, id.to_owned(), assembled(&self.tables, id, &row)?))
             })
             .collect();
-        // As they were uploaded: of two that take the same name all nodes refuse the same one.
         new.sort();
         for (_, unit, bytes) in new {
             self.units.stages.insert(unit.clone(), Stage::Compiling);
@@ -171,57 +175,69 @@ impl Core {
             return;
         };
         let stage = match compiled {
-            Ok(sbb) if self.waits(&row, &sbb.descriptor()) => Stage::Waits(sbb, String::new()),
-            Ok(sbb) => self.deploy(now, &row, sbb),
+            Ok(sbb) if sbb.descriptor().name == row.service => Stage::Waits(sbb, String::new()),
+            Ok(sbb) => {
+                let says = sbb.descriptor().name;
+                self.fail(now, &row, &format!("it says that it is {says}"))
+            }
             Err(reason) => self.fail(now, &row, &reason),
         };
         self.units.stages.insert(unit.to_owned(), stage);
     }
 
-    fn waits(&self, row: &Row, service: &Descriptor) -> bool {
-        service.name == row.service && self.waits_for_service(service).is_some()
-    }
-
-    /// What a service needs and what is not deployed here.
-    fn waits_for_service(&self, service: &Descriptor) -> Option<&'static str> {
-        service.deployment.needs.iter().copied().find(|needed| !self.is_deployed(needed))
-    }
-
-    /// Deploys what waits no more, and says what does.
+    /// Deploys what waits and nothing is in the way of, and says what is in the way of the others.
     fn deploy_waiting(&mut self, now: Timestamp) {
         loop {
-            let rows = self.unit_rows().map(|(id, row)| (id.to_owned(), row));
-            let next = rows.into_iter().find_map(|(id, row)| match self.units.stages.get(&id) {
-                Some(Stage::Waits(sbb, alarm)) => {
-                    let is_ready = self.waits_for_service(&sbb.descriptor()).is_none();
-                    is_ready.then(|| (id, row, *sbb, alarm.clone()))
-                }
-                _ => None,
-            });
-            let Some((unit, row, sbb, alarm)) = next else { break };
-            self.clear_alarm(SOURCE, &alarm);
-            let stage = self.deploy(now, &row, sbb);
-            self.units.stages.insert(unit, stage);
+            let waiting = self.units_that_wait();
+            let next = waiting.into_iter().find(|(.., sbb)| self.obstacle(sbb).is_none());
+            let Some((unit, before, sbb)) = next else { break };
+            self.clear_alarm(SOURCE, &before);
+            let service = self.deploy(now, sbb);
+            self.units.stages.insert(unit, Stage::Deployed(service));
         }
-        let waiting = self.units.stages.iter().filter_map(|(unit, stage)| match stage {
-            Stage::Waits(sbb, alarm) => Some((unit.clone(), sbb.descriptor(), alarm.clone())),
-            Stage::Compiling | Stage::Deployed(_) | Stage::Failed(_) => None,
-        });
-        for (unit, service, before) in waiting.collect::<Vec<_>>() {
-            let needed = self.waits_for_service(&service).unwrap_or_default();
-            let text = format!(
-                "{} waits for {needed}, which is not deployed here: upload that, or remove the \
-                 unit",
-                service.name
-            );
+        for (unit, before, sbb) in self.units_that_wait() {
+            let Some((severity, text)) = self.obstacle(&sbb) else { continue };
             if text != before {
                 self.clear_alarm(SOURCE, &before);
-                self.raise_condition(now, Severity::Minor, SOURCE, &text);
-            }
-            if let Some(Stage::Waits(_, alarm)) = self.units.stages.get_mut(&unit) {
-                *alarm = text;
+                self.raise_condition(now, severity, SOURCE, &text);
+                self.units.stages.insert(unit, Stage::Waits(sbb, text));
             }
         }
+    }
+
+    /// With their alarms. Those that calls depend on are first, and then as they were uploaded: of
+    /// two that take the same name all nodes refuse the same one, whenever they start.
+    fn units_that_wait(&self) -> Vec<(String, String, LinkedSbb)> {
+        let mut waiting: Vec<_> = self
+            .unit_rows()
+            .filter_map(|(id, row)| match self.units.stages.get(id) {
+                Some(Stage::Waits(sbb, alarm)) => {
+                    let place = (!self.needs_unit(&row), row.put_at, id.to_owned());
+                    Some((place, alarm.clone(), *sbb))
+                }
+                _ => None,
+            })
+            .collect();
+        waiting.sort_by(|(one, ..), (other, ..)| one.cmp(other));
+        waiting.into_iter().map(|((.., id), alarm, sbb)| (id, alarm, sbb)).collect()
+    }
+
+    /// What is in the way of a service that is compiled, as an alarm.
+    fn obstacle(&self, sbb: &LinkedSbb) -> Option<(Severity, String)> {
+        let service = sbb.descriptor();
+        let name = service.name;
+        if let Some(needed) = service.deployment.needs.iter().find(|it| !self.is_deployed(it)) {
+            let text = format!(
+                "{name} waits for {needed}, which is not deployed here: upload that, or remove the \
+                 unit"
+            );
+            return Some((Severity::Minor, text));
+        }
+        let reason = self.check_deployable(&service).err()?;
+        let text = format!(
+            "{name} is not deployed here: {reason}; remove the unit, or what is in its way"
+        );
+        Some((Severity::Major, text))
     }
 
     fn fail(&mut self, now: Timestamp, row: &Row, reason: &str) -> Stage {
@@ -234,26 +250,10 @@ impl Core {
         Stage::Failed(text)
     }
 
-    fn deploy(&mut self, now: Timestamp, row: &Row, sbb: LinkedSbb) -> Stage {
-        match self.deploy_service(now, row, sbb) {
-            Ok(service) => Stage::Deployed(service),
-            Err(reason) => self.fail(now, row, &reason),
-        }
-    }
-
     /// Adds a service, inactive until an operator wants it active.
-    fn deploy_service(
-        &mut self,
-        now: Timestamp,
-        row: &Row,
-        sbb: LinkedSbb,
-    ) -> Result<&'static str, String> {
+    fn deploy(&mut self, now: Timestamp, sbb: LinkedSbb) -> &'static str {
         let mut service = sbb.descriptor();
         service.deployment.begins = Begins::Inactive;
-        if service.name != row.service {
-            return Err(format!("it says that it is {}", service.name));
-        }
-        self.check_deployable(&service)?;
         for table in service.deployment.profile_tables {
             self.tables.declare(table);
         }
@@ -261,7 +261,7 @@ impl Core {
         self.tracers.add(service.name);
         self.usage.add(now, &service);
         self.give_place(service);
-        Ok(service.name)
+        service.name
     }
 
     fn undeploy_unit(&mut self, now: Timestamp, name: &str) {

@@ -14,6 +14,21 @@ fn is_of(deliver: &Deliver, service: &str) -> bool {
     deliver.service == service
 }
 
+/// Two nodes, with an active unit, and its id.
+fn with_alpha() -> (Pair, String) {
+    let mut pair = without_them().whole();
+    let alpha = upload(&mut pair, 0, "alpha", ALPHA);
+    want(&mut pair, &["alpha"], &[]);
+    (pair, alpha)
+}
+
+/// It hangs in a delivery of a node, and is deactivated meanwhile.
+fn hang_and_deactivate(pair: &mut Pair, node: usize, word: &str) {
+    pair.hangs = |deliver| is_of(deliver, "alpha");
+    pair.say(node, &format!("c1 start; fire begin 1 {word}"));
+    want(pair, &[], &["alpha"]);
+}
+
 /// The services of the entities that a node has.
 fn entities(pair: &Pair, node: usize) -> Vec<String> {
     let cells = pair.nodes[node].core.as_ref().expect("it lives").cells(usize::MAX);
@@ -43,13 +58,9 @@ fn has_alarm(pair: &Pair, node: usize) -> bool {
 #[test]
 fn what_a_delivery_did_is_not_kept_if_its_unit_was_removed_meanwhile() {
     for survivor_has_it in [true, false] {
-        let mut pair = without_them().whole();
-        let alpha = upload(&mut pair, 0, "alpha", ALPHA);
-        want(&mut pair, &["alpha"], &[]);
+        let (mut pair, alpha) = with_alpha();
         let (owner, other) = (pair.tables_owner(), 1 - pair.tables_owner());
-        pair.hangs = |deliver| is_of(deliver, "alpha");
-        pair.say(other, "c1 start; fire begin 1 out");
-        want(&mut pair, &[], &["alpha"]);
+        hang_and_deactivate(&mut pair, other, "out");
         assert_eq!(pair.change(0, remove(&alpha)), Some(Changed::Done));
         upload(&mut pair, 0, "beta", BETA);
         answer(&mut pair, other);
@@ -66,13 +77,9 @@ fn what_a_delivery_did_is_not_kept_if_its_unit_was_removed_meanwhile() {
 
 #[test]
 fn a_unit_is_not_removed_while_a_delivery_is_out() {
-    let mut pair = without_them().whole();
-    let alpha = upload(&mut pair, 0, "alpha", ALPHA);
-    want(&mut pair, &["alpha"], &[]);
+    let (mut pair, alpha) = with_alpha();
     let owner = pair.tables_owner();
-    pair.hangs = |deliver| is_of(deliver, "alpha");
-    pair.say(owner, "c1 start; fire begin 1 out");
-    want(&mut pair, &[], &["alpha"]);
+    hang_and_deactivate(&mut pair, owner, "out");
     let reason = refused(&mut pair, remove(&alpha));
     assert!(reason.starts_with("alpha is active or has entities"), "{reason}");
     answer(&mut pair, owner);
@@ -107,13 +114,9 @@ fn an_entity_of_a_turn_that_runs_goes_with_its_unit() {
 #[test]
 fn an_entity_that_was_committed_just_before_goes_with_its_unit() {
     for dies in [false, true] {
-        let mut pair = without_them().whole();
-        let alpha = upload(&mut pair, 0, "alpha", ALPHA);
-        want(&mut pair, &["alpha"], &[]);
+        let (mut pair, alpha) = with_alpha();
         let (owner, other) = (pair.tables_owner(), 1 - pair.tables_owner());
-        pair.hangs = |deliver| is_of(deliver, "alpha");
-        pair.say(other, "c1 start; fire begin 1 out");
-        want(&mut pair, &[], &["alpha"]);
+        hang_and_deactivate(&mut pair, other, "out");
         begin_to_answer(&mut pair, other);
         assert_eq!((entities(&pair, owner), pair.is_busy()), (vec![], true));
         pair.ask(owner, remove(&alpha));
@@ -130,13 +133,9 @@ fn an_entity_that_was_committed_just_before_goes_with_its_unit() {
 /// What is answered as a failure is not tried again for nobody.
 #[test]
 fn a_delivery_that_fails_after_its_unit_was_removed_is_given_up() {
-    let mut pair = without_them().whole();
-    let alpha = upload(&mut pair, 0, "alpha", ALPHA);
-    want(&mut pair, &["alpha"], &[]);
+    let (mut pair, alpha) = with_alpha();
     let other = 1 - pair.tables_owner();
-    pair.hangs = |deliver| is_of(deliver, "alpha");
-    pair.say(other, "c1 start; fire begin 1 fails");
-    want(&mut pair, &[], &["alpha"]);
+    hang_and_deactivate(&mut pair, other, "fails");
     assert_eq!(pair.change(0, remove(&alpha)), Some(Changed::Done));
     script::on("alpha", "fails", |_, _| script::fail());
     answer(&mut pair, other);

@@ -5,10 +5,12 @@ use crate::pair::Pair;
 use crate::script;
 use crate::toy::{SERVICES, WALLET};
 use crate::units::{has, remove, unit, upload};
-use resilee_core::management::Changed;
+use crate::upgrades::want;
+use resilee_core::management::{Changed, TableChange};
 use resilee_sbb::{
-    ChildRelation, Context, Deployment, Descriptor, Event, Failure, LinkedSbb, Permission, Sbb,
-    Tables, UsageParameter, encode,
+    Attribute, AttributeKind, AttributeValue, ChildRelation, Context, Deployment, Descriptor,
+    Event, Failure, InitialEvent, LinkedSbb, Permission, Profile, ProfileTable, Sbb, Tables,
+    UsageParameter, encode,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -17,7 +19,7 @@ const BYTES: &[u8] = b"a component";
 const OTHER: &[u8] = b"another component";
 
 /// SBBs that do nothing, and are called as they should not be.
-const SBBS: [Descriptor; 9] = [
+const SBBS: [Descriptor; 14] = [
     Descriptor::named("slee.audit"),
     Descriptor::named("life-cycle"),
     Descriptor::named("toy"),
@@ -30,7 +32,31 @@ const SBBS: [Descriptor; 9] = [
     },
     Descriptor { usage: &[UsageParameter::counter("seen")], ..Descriptor::named("meter") },
     Descriptor { usage: &[UsageParameter::counter("heard")], ..Descriptor::named("meter") },
+    Descriptor { children: &[child::<10>()], ..Descriptor::named("pocket") },
+    Descriptor::named("wallet"),
+    Descriptor {
+        deployment: Deployment { profile_tables: &[&HEAVY_COINS], ..Deployment::ALONE },
+        ..Descriptor::named("scales")
+    },
+    Descriptor {
+        deployment: Deployment { permissions: &[Permission::Write("coins")], ..Deployment::ALONE },
+        ..Descriptor::named("second-mint")
+    },
+    Descriptor::named("meter.fast"),
 ];
+
+/// What `wallet` declares, once it was thought over.
+const HEAVY_COINS: ProfileTable = ProfileTable {
+    name: "coins",
+    about: "what there is, and its weight",
+    attributes: &[
+        Attribute::new("value", AttributeKind::Number { min: 1, max: 999 }),
+        Attribute::new("grams", AttributeKind::Number { min: 1, max: 99 }).required(),
+    ],
+    named_by: &[],
+    separator: "",
+    profiles_max: 4,
+};
 
 const fn child<const N: usize>() -> ChildRelation {
     ChildRelation { name: "child", sbb: sbb::<N>(), priority: 0 }
@@ -125,6 +151,110 @@ fn of_two_units_that_are_after_one_table_a_node_that_comes_back_has_the_first_on
     }
 }
 
+fn problem_of(pair: &Pair, node: usize, id: &str) -> Option<String> {
+    unit(pair, node, id).problem
+}
+
+/// The last one waits for two, and is tried at both nodes, of which one has come back.
+#[test]
+fn a_unit_that_is_refused_is_deployed_once_nothing_is_in_its_way_any_more() {
+    for comes_back in [None, Some(0), Some(1)] {
+        let mut pair = pair(&SERVICES, Tables::default(), WALLET);
+        pair.units.extend([(b"1".to_vec(), sbb::<6>()), (b"2".to_vec(), sbb::<12>())]);
+        let mints = [upload(&mut pair, 0, "mint", b"1"), upload(&mut pair, 0, "second-mint", b"2")];
+        let wallet = upload(&mut pair, 0, "wallet", BYTES);
+        for (mint, name) in mints.iter().zip(["mint", "second-mint"]) {
+            for node in [0, 1] {
+                let problem = problem_of(&pair, node, &wallet).expect("a problem");
+                assert!(problem.contains(&format!("coins, which {name} writes")), "{problem}");
+                let mut alarms = pair.status(node).alarms;
+                alarms.retain(|alarm| alarm.source == "unit");
+                assert_eq!(alarms.len(), 1);
+                assert_eq!(alarms[0].text, problem);
+            }
+            if let Some(node) = comes_back {
+                pair.kill(node);
+                pair.until_member(1 - node);
+                pair.start(node);
+                pair.until_whole();
+            }
+            assert_eq!(pair.change(0, remove(mint)), Some(Changed::Done));
+        }
+        for node in [0, 1] {
+            assert!(has(&pair, node, "wallet"));
+            assert_eq!(problem_of(&pair, node, &wallet), None);
+            assert!(pair.status(node).alarms.iter().all(|alarm| alarm.source != "unit"));
+        }
+    }
+}
+
+#[test]
+fn a_unit_is_deployed_once_the_rows_under_its_table_s_name_are_gone() {
+    let mut tables = Tables::default();
+    tables.put("coins", "one", encode(&[1, 2]).expect("plain data"));
+    let mut pair = pair(&SERVICES, tables, WALLET);
+    let wallet = upload(&mut pair, 0, "wallet", BYTES);
+    assert!(problem_of(&pair, 0, &wallet).is_some());
+    script::selects("chooser", |_, _| Ok(InitialEvent::by().custom_name("all")));
+    script::on("chooser", "gone", |_, cx| {
+        cx.remove_row("coins", "one");
+        Ok(())
+    });
+    pair.say(0, "c1 start; fire choose 1 gone");
+    assert!(has(&pair, 0, "wallet") && has(&pair, 1, "wallet"));
+}
+
+/// It was uploaded after the other one, which something that is gone was in the way of.
+#[test]
+fn of_two_units_that_take_one_name_a_node_that_comes_back_has_the_one_that_calls_depend_on() {
+    let mut pair = pair(&SERVICES, Tables::default(), WALLET);
+    pair.units.extend([(b"1".to_vec(), sbb::<6>()), (b"2".to_vec(), sbb::<9>())]);
+    let mint = upload(&mut pair, 0, "mint", b"1");
+    pair.pass_ms(10);
+    let wallet = upload(&mut pair, 0, "wallet", BYTES);
+    pair.pass_ms(10);
+    upload(&mut pair, 0, "pocket", b"2");
+    want(&mut pair, &["pocket"], &[]);
+    assert_eq!(pair.change(0, remove(&mint)), Some(Changed::Done));
+    for node in [1, 0] {
+        let problem = problem_of(&pair, node, &wallet).expect("a problem");
+        assert!(problem.contains("pocket has a child SBB wallet"), "{problem}");
+        pair.kill(node);
+        pair.until_member(1 - node);
+        pair.start(node);
+        pair.until_whole();
+        assert!(has(&pair, node, "pocket") && !has(&pair, node, "wallet"));
+    }
+}
+
+/// None of its rows fits the next schema.
+#[test]
+fn a_profile_table_that_a_unit_has_left_is_that_of_the_next_one_whatever_its_schema() {
+    let mut pair = pair(&SERVICES, Tables::default(), WALLET);
+    pair.units.insert(OTHER.to_vec(), sbb::<11>());
+    let wallet = upload(&mut pair, 0, "wallet", BYTES);
+    let profile = |name: &str, number: i64| {
+        let mut profile = Profile::default();
+        profile.attributes.insert(name.to_owned(), AttributeValue::Number(number));
+        profile
+    };
+    let put = |profile: Profile| TableChange::PutProfile {
+        table: "coins".to_owned(),
+        name: "five".to_owned(),
+        profile,
+    };
+    assert_eq!(pair.change(0, put(profile("worth", 5))), Some(Changed::Done));
+    assert_eq!(pair.change(0, remove(&wallet)), Some(Changed::Done));
+    pair.kill(0);
+    pair.until_member(1);
+    pair.start(0);
+    pair.until_whole();
+    upload(&mut pair, 0, "scales", OTHER);
+    assert!(has(&pair, 0, "scales") && has(&pair, 1, "scales"));
+    assert!(matches!(pair.change(0, put(profile("value", 5))), Some(Changed::Refused(_))));
+    assert_eq!(pair.change(0, put(profile("grams", 5))), Some(Changed::Done));
+}
+
 #[test]
 fn a_unit_makes_no_profile_table_of_rows_that_are_no_profiles() {
     let expected = "it declares the profile table coins, under whose name there are rows that are \
@@ -157,4 +287,19 @@ fn a_service_of_a_name_that_was_there_counts_what_it_declares_itself() {
     upload(&mut pair, 0, "meter", OTHER);
     assert_eq!(declared(&pair, 0), ["heard"]);
     assert_eq!(declared(&pair, 1), ["heard"]);
+}
+
+#[test]
+fn tracers_of_a_service_stay_when_one_goes_whose_name_its_own_begins_with() {
+    let mut pair = pair(&SERVICES, Tables::default(), sbb::<7>());
+    pair.units.insert(OTHER.to_vec(), sbb::<13>());
+    let meter = upload(&mut pair, 0, "meter", BYTES);
+    upload(&mut pair, 0, "meter.fast", OTHER);
+    assert_eq!(pair.change(0, remove(&meter)), Some(Changed::Done));
+    for node in [0, 1] {
+        let mut tracers = pair.status(node).tracers;
+        tracers.retain(|tracer| tracer.name.starts_with("meter"));
+        let names: Vec<_> = tracers.iter().map(|tracer| &*tracer.name).collect();
+        assert_eq!(names, ["meter.fast"]);
+    }
 }

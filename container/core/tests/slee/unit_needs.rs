@@ -22,6 +22,27 @@ fn pair() -> Pair {
     pair
 }
 
+/// Two nodes that have both, of which the till is active.
+fn with_both() -> (Pair, String) {
+    let mut pair = pair().whole();
+    upload(&mut pair, 0, "wallet", NEEDED);
+    let till = upload(&mut pair, 0, "till", NEEDS);
+    want(&mut pair, &["till", "wallet"], &[]);
+    pair.pass_ms(100);
+    (pair, till)
+}
+
+/// Both start again, and one unit cannot be compiled any more; the one that is up.
+fn start_again_without(pair: &mut Pair, unit: &[u8]) -> usize {
+    pair.kill(0);
+    pair.kill(1);
+    pair.units.remove(unit);
+    pair.start(0);
+    pair.start(1);
+    pair.pass_ms(8_000);
+    usize::from(!pair.status(0).member)
+}
+
 fn unit_alarms(pair: &Pair, node: usize) -> Vec<String> {
     let alarms = pair.status(node).alarms.into_iter();
     alarms.filter(|alarm| alarm.source == "unit").map(|alarm| alarm.text).collect()
@@ -71,11 +92,7 @@ fn a_unit_that_waits_may_be_removed() {
 #[test]
 fn nodes_start_with_units_that_need_others() {
     for dead in [&[0, 1][..], &[0], &[1]] {
-        let mut pair = pair().whole();
-        upload(&mut pair, 0, "wallet", NEEDED);
-        upload(&mut pair, 0, "till", NEEDS);
-        want(&mut pair, &["till", "wallet"], &[]);
-        pair.pass_ms(100);
+        let (mut pair, _) = with_both();
         dead.iter().for_each(|node| pair.kill(*node));
         pair.pass_ms(1_000);
         dead.iter().for_each(|node| pair.start(*node));
@@ -125,13 +142,7 @@ fn a_failed_unit_of_an_active_service_can_be_deactivated_removed_and_uploaded_an
     let old = upload(&mut pair, 0, "alpha", ALPHA);
     want(&mut pair, &["alpha"], &[]);
     pair.pass_ms(100);
-    pair.kill(0);
-    pair.kill(1);
-    pair.units.remove(ALPHA);
-    pair.start(0);
-    pair.start(1);
-    pair.pass_ms(8_000);
-    let up = usize::from(!pair.status(0).member);
+    let up = start_again_without(&mut pair, ALPHA);
     let problem = unit(&pair, up, &old).problem.expect("a problem");
     assert!(problem.starts_with("alpha is not deployed here: it is no WebAssembly"), "{problem}");
     assert!(matches!(pair.change(up, remove(&old)), Some(Changed::Refused(_))));
@@ -152,18 +163,8 @@ fn a_failed_unit_of_an_active_service_can_be_deactivated_removed_and_uploaded_an
 /// What needs it waits here, and may be deployed at another node.
 #[test]
 fn what_an_active_service_needs_is_not_deactivated_where_that_waits() {
-    let mut pair = pair().whole();
-    upload(&mut pair, 0, "wallet", NEEDED);
-    let till = upload(&mut pair, 0, "till", NEEDS);
-    want(&mut pair, &["till", "wallet"], &[]);
-    pair.pass_ms(100);
-    pair.kill(0);
-    pair.kill(1);
-    pair.units.remove(NEEDED);
-    pair.start(0);
-    pair.start(1);
-    pair.pass_ms(8_000);
-    let up = usize::from(!pair.status(0).member);
+    let (mut pair, till) = with_both();
+    let up = start_again_without(&mut pair, NEEDED);
     assert_eq!(unit(&pair, up, &till).problem.as_deref(), Some(WAITS));
     let expected = "till is active and needs wallet: deactivate till as well";
     let refused = Changed::Refused(expected.to_owned());
