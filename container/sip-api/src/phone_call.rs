@@ -21,7 +21,8 @@ pub const NO_AUDIO: &str = "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nc=IN IP4 0.0
 /// | `sip.progress` | a phone rings (180), or another status of 101 to 199; each once      |
 /// | `sip.answered` | a phone has answered; the others are cancelled                       |
 /// | `sip.rejected` | nobody has: the phones' best refusal; 408 if none says anything; 487 |
-/// |                | if the service gave up                                               |
+/// |                | if the service gave up, or they rang for three minutes; 503 if all   |
+/// |                | nodes were dead meanwhile                                            |
 /// | `sip.ended`    | the answered call is over, and who hung up: `Callee` or `Server`     |
 ///
 /// [`HangUp`](crate::SipCommand::HangUp) ends it at any time: CANCEL before the answer, BYE behind
@@ -37,7 +38,8 @@ pub struct PhoneCall {
     pub to: String,
     /// His phones: all ring at once. At least one.
     pub targets: Vec<Target>,
-    /// The offer of the session, SDP; [`NO_AUDIO`] if a service has none of its own.
+    /// The offer of the session, SDP of 16 KiB at most; [`NO_AUDIO`] if a service has none of its
+    /// own.
     pub offer: String,
 }
 

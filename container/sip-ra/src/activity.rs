@@ -7,6 +7,7 @@ use crate::nonce::{NonceSource, Scope};
 use crate::own_call::OwnCall;
 use crate::spiral;
 use crate::step::Step;
+use resilee_core::Adoption;
 use resilee_sbb::{Failure, Timestamp, decode, encode};
 use resilee_sip_api::Target;
 use resilee_sip_proto::Message;
@@ -64,12 +65,13 @@ impl Activity {
         }
     }
 
-    /// It has not come to an answer yet: long after, nothing of it is worth to be gone on with.
+    /// Who began it has not come to an answer yet: long after, nothing of it is worth to be gone on
+    /// with. A call of our own is the service's, which hears what becomes of it.
     pub(crate) fn is_unanswered(&self) -> bool {
         match self {
             Activity::Call(call) => call.is_unanswered(),
             Activity::Exchange(_) => true,
-            Activity::OwnCall(call) => call.is_unanswered(),
+            Activity::OwnCall(_) => false,
         }
     }
 
@@ -179,20 +181,11 @@ impl Activity {
         }
     }
 
-    pub(crate) fn resume(&mut self, step: &mut Step<'_>) {
+    pub(crate) fn resume(&mut self, step: &mut Step<'_>, adoption: Adoption) {
         match self {
-            Activity::Call(call) => call.resume(step),
+            Activity::Call(call) => call.resume(step, adoption),
             Activity::Exchange(exchange) => exchange.resume(step),
-            Activity::OwnCall(call) => call.resume(step),
-        }
-    }
-
-    /// Asks what happened while nobody lived.
-    pub(crate) fn ask_for_life(&mut self, step: &mut Step<'_>) {
-        match self {
-            Activity::Call(call) => call.ask_for_life(step),
-            // Of a call of our own the service knows when it ends it.
-            Activity::Exchange(_) | Activity::OwnCall(_) => {}
+            Activity::OwnCall(call) => call.resume(step, adoption),
         }
     }
 

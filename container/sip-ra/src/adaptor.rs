@@ -430,11 +430,7 @@ impl ResourceAdaptor for SipRa {
             // Its caller has given up since, or was served without it.
             endpoint.end_activity(activity);
         } else {
-            adopted.resume(&mut step);
-            match adoption {
-                Adoption::Takeover => {}
-                Adoption::ColdStart | Adoption::Stranded => adopted.ask_for_life(&mut step),
-            }
+            adopted.resume(&mut step, adoption);
             end_if_over(endpoint, activity, &adopted);
         }
         self.activities.insert(activity, adopted);

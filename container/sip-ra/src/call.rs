@@ -25,6 +25,7 @@ use crate::proxied_invite::{InviteNews, ProxiedInvite};
 use crate::refusal::has_sound_tags;
 use crate::step::Step;
 use crate::supervision::Supervision;
+use resilee_core::Adoption;
 use resilee_membership::Flow;
 use resilee_sbb::{Failure, Timestamp};
 use resilee_sip_api::{Answered, Credentials, Ended, Progress, Rejected, Target};
@@ -287,13 +288,17 @@ impl Call {
         self.on_supervision_timeout(step);
     }
 
-    /// Goes on at the survivor.
-    pub(crate) fn resume(&mut self, step: &mut Step<'_>) {
+    /// Goes on at the survivor; after a while in which nobody had it, asks what has happened.
+    pub(crate) fn resume(&mut self, step: &mut Step<'_>, adoption: Adoption) {
         self.decide_by = self.decide_by.map(|_| decision_deadline(step));
         self.invite.resume(step);
         self.reinvites.iter_mut().for_each(|reinvite| reinvite.invite.resume(step));
         self.requests.iter_mut().for_each(|request| request.proxied.resume(step));
         self.own_requests.iter_mut().for_each(|own| own.resume(step));
+        match adoption {
+            Adoption::Takeover => {}
+            Adoption::ColdStart | Adoption::Stranded => self.ask_for_life(step),
+        }
     }
 
     /// Forgets where a pending INVITE went, and asks services again.

@@ -32,6 +32,10 @@ pub(crate) struct Dialog {
     /// The first BYE since the answer that was challenged; none if the dialog is over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     challenged: Option<ChallengedBye>,
+    /// Of a call of our own: the number of the INVITE that it answers. Two phones may have the same
+    /// tag. Earlier versions did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) answers: Option<u32>,
 }
 
 /// A BYE that was answered 401 or 407.
@@ -65,7 +69,7 @@ pub(crate) struct Bye {
 impl Dialog {
     /// A dialog with this callee.
     pub(crate) fn new(callee: Leg, state: DialogState) -> Self {
-        Dialog { callee, state, bye: None, is_acked: false, challenged: None }
+        Dialog { callee, state, bye: None, is_acked: false, challenged: None, answers: None }
     }
 
     /// This BYE was challenged; `next` is the first one that is still under way. True if that

@@ -114,9 +114,21 @@ impl Branch {
     }
 
     pub(crate) fn resume(&mut self, step: &mut Step<'_>) {
-        let (now, timers) = (step.now(), step.timers());
-        let outputs = self.client.resume(now, timers);
+        let outputs = self.client.resume(step.now(), step.timers());
         step.send_all(self.flow, &outputs);
+        self.resume_cancel(step);
+    }
+
+    /// Goes on with what may still come: the INVITE is not said again, and its CANCEL waits for
+    /// nothing.
+    pub(crate) fn resume_silently(&mut self, step: &mut Step<'_>) {
+        self.client.resume_silently(step.now(), step.timers());
+        self.resume_cancel(step);
+        self.cancel_if_wanted(step);
+    }
+
+    fn resume_cancel(&mut self, step: &mut Step<'_>) {
+        let (now, timers) = (step.now(), step.timers());
         if let Some(cancel) = &mut self.cancel {
             let outputs = cancel.resume(now, timers);
             step.send_all(self.flow, &outputs);

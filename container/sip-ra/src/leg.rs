@@ -204,12 +204,14 @@ impl Leg {
         }
         let last = self.earlier.iter().map(|place| place.left).max().unwrap_or_default();
         let last = last.saturating_add(1);
+        let target = self.target.clone().filter(|target| target.len() <= TARGET_BYTES_MAX);
+        let place = Place { flow: left, target, left: last };
         if let Some(known) = self.earlier.iter_mut().find(|it| it.flow.remote == left.remote) {
-            known.left = last;
+            // It may have come back there with another Contact.
+            *known = place;
             return;
         }
-        let target = self.target.clone().filter(|target| target.len() <= TARGET_BYTES_MAX);
-        self.earlier.push(Place { flow: left, target, left: last });
+        self.earlier.push(place);
         let ports = self.earlier.iter().enumerate().filter(|(_, it)| is_same_ip(&it.flow, &left));
         let later: Vec<_> = ports.skip(FIRST_PORTS).collect();
         if later.len() > LAST_PORTS

@@ -16,7 +16,13 @@
 //! | any other| 2xx of one more phone, or of| ACK, BYE                              |             |
 //! |          | one that was cancelled      |                                       |             |
 //! | any      | BYE again                   | 200                                   |             |
-//! | any      | INVITE, UPDATE of the phone | 488: the session is as it was offered |             |
+//! | any      | INVITE of the phone         | 488: the session is as it was offered |             |
+//! | calling  | nobody lived for a while    | CANCEL; no phone is rung again        | Rejected 503|
+//! | up       | others went on without it   | BYE                                   | Ended       |
+//!
+//! Timer C (§16.8) is a proxy's; here it keeps a service that waits for ever from having a phone
+//! ring for ever. It runs from each 1xx but 100 anew, and anew at a survivor. When it is over the
+//! phone is cancelled, and says 487; who says nothing then for 64 T1 counts as 408.
 //!
 //! All of it is in the replicated state, with the requests as they were sent: the survivor sends
 //! what nobody answered again, under the same branch. A request must have both tags of a dialog and
@@ -32,6 +38,7 @@ use crate::own_invite::{self, ALLOW, INVITE_CSEQ, MARK};
 use crate::own_request::{Direction, OwnMethod, OwnRequest};
 use crate::response::is_for_user;
 use crate::step::Step;
+use resilee_core::Adoption;
 use resilee_membership::{Flow, Transport};
 use resilee_sbb::{Failure, Timestamp};
 use resilee_sip_api::{Answered, EndCause, Ended, PhoneCall, Progress, Rejected, Side};
@@ -39,6 +46,9 @@ use resilee_sip_proto::{HeaderName, Message, build};
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
+
+/// What a service hears of a call that was not answered when all nodes died.
+const GIVEN_UP: u16 = 503;
 
 /// The call.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -95,11 +105,6 @@ impl OwnCall {
             longest_until: None,
             lingers_until: None,
         })
-    }
-
-    /// Nobody has answered it yet.
-    pub(crate) fn is_unanswered(&self) -> bool {
-        self.answered.is_none()
     }
 
     /// Over, and nothing is left to be repeated.
@@ -171,16 +176,19 @@ impl OwnCall {
         incoming: &Incoming<'_>,
     ) -> bool {
         let request = incoming.message;
-        let tags = (request.from_tag(), request.to_tag());
-        if tags.1.as_deref() != Some(&self.server.tag) {
+        if request.to_tag().as_deref() != Some(&self.server.tag) {
             return false;
         }
-        let is_it = |dialog: &&mut Dialog| tags.0.as_deref() == Some(&dialog.callee.tag);
-        let Some(dialog) = self.dialogs.iter_mut().find(is_it) else { return false };
+        let Some(index) = self.dialog_of(incoming) else { return false };
+        let dialog = &mut self.dialogs[index];
         let is_up = dialog.state == DialogState::Confirmed;
+        let is_there = dialog.callee.is_at(incoming.flow.remote.ip());
+        if is_there && dialog.callee.note_connection(incoming.flow) {
+            step.changed();
+        }
         let (status, headers): (_, &[_]) = match incoming.method() {
             "ACK" => return true,
-            _ if !dialog.callee.is_at(incoming.flow.remote.ip()) => (403, &[]),
+            _ if !is_there => (403, &[]),
             "BYE" => {
                 if is_up {
                     let bye = Bye { at: step.now(), by: Side::Callee, cause: EndCause::Bye };
@@ -191,12 +199,24 @@ impl OwnCall {
             }
             _ if !is_up => (481, &[]),
             "OPTIONS" => (200, &[("Allow", ALLOW)]),
-            "INVITE" | "UPDATE" => (488, &[]),
+            "INVITE" => (488, &[]),
             _ => (405, &[("Allow", ALLOW)]),
         };
         let answer = build::response(request, status, "", None, headers, &[]);
         step.send(incoming.reply_to(), answer);
         true
+    }
+
+    /// The dialog with the From tag of a request; of several the one of the phone that is nearest
+    /// to where it comes from.
+    fn dialog_of(&self, incoming: &Incoming<'_>) -> Option<usize> {
+        let (tag, remote) = (incoming.message.from_tag(), incoming.flow.remote);
+        let is_it = |index: &usize| tag.as_deref() == Some(&self.dialogs[*index].callee.tag);
+        let is_elsewhere = |index: &usize| {
+            let phone = &self.dialogs[*index].callee;
+            (phone.flow.remote != remote, !phone.is_at(remote.ip()))
+        };
+        (0..self.dialogs.len()).filter(is_it).min_by_key(is_elsewhere)
     }
 
     /// Fires the timers that are due.
@@ -213,10 +233,24 @@ impl OwnCall {
         }
     }
 
-    /// Goes on at the survivor.
-    pub(crate) fn resume(&mut self, step: &mut Step<'_>) {
-        self.invites.iter_mut().for_each(|invite| invite.resume(step));
+    /// Goes on at the survivor. After a while in which nobody had it no phone is rung again, and
+    /// the service is told: who was to be reached then may be gone, or asleep. Of a call that is
+    /// up the service knows when it ends it, unless others went on without both.
+    pub(crate) fn resume(&mut self, step: &mut Step<'_>, adoption: Adoption) {
         self.byes.iter_mut().for_each(|bye| bye.resume(step));
+        if adoption == Adoption::Takeover {
+            return self.invites.iter_mut().for_each(|invite| invite.resume(step));
+        }
+        self.invites.iter_mut().for_each(|invite| invite.resume_silently(step));
+        if self.rejected.is_some() || self.ended.is_some() {
+            return;
+        }
+        if self.answered.is_none() {
+            self.cancel_pending(step);
+            self.reject(step, GIVEN_UP);
+        } else if adoption == Adoption::Stranded {
+            self.hang_up_all(step, EndCause::Bye);
+        }
     }
 
     /// When [`Self::on_timeout`] is next due.
@@ -241,17 +275,21 @@ impl OwnCall {
         let invite = &mut self.invites[index];
         invite.outcome = Outcome::Answered;
         let flow = invite.flow;
-        let tag = response.to_tag();
-        let is_it = |dialog: &Dialog| tag.as_deref() == Some(&dialog.callee.tag);
+        let (tag, answers) = (response.to_tag(), u32::try_from(index).ok());
+        let is_it = |dialog: &Dialog| {
+            tag.as_deref() == Some(&dialog.callee.tag)
+                && (dialog.answers.is_none() || dialog.answers == answers)
+        };
         if let Some(dialog) = self.dialogs.iter().find(|dialog| is_it(dialog)) {
             let ack = own_invite::ack(step, &self.call_id, &self.server, dialog);
-            return step.send(flow, ack);
+            return step.send(dialog.callee.flow, ack);
         }
         if self.dialogs.len() >= DIALOGS_MAX {
             return step.endpoint.count_refused("2xx of more phones than a call has dialogs");
         }
         let phone = Leg::of_own_call(step.element, response, flow);
-        let dialog = Dialog::new(phone, DialogState::Confirmed);
+        let mut dialog = Dialog::new(phone, DialogState::Confirmed);
+        dialog.answers = answers;
         step.send(flow, own_invite::ack(step, &self.call_id, &self.server, &dialog));
         step.changed();
         self.dialogs.push(dialog);
@@ -332,6 +370,7 @@ impl OwnCall {
                 target: dialog.callee.target.as_deref(),
                 is_earlier: false,
                 mark: MARK,
+                index: dialog.answers.unwrap_or_default(),
             };
             self.byes.push(OwnRequest::send(step, &way, OwnMethod::Bye));
         }

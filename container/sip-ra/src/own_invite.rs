@@ -42,6 +42,10 @@ pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS";
 /// Most characters of a name that a phone is to show.
 const DISPLAY_CHARS_MAX: usize = 64;
 
+/// Most bytes of an offer: far more than a phone has codecs, and the INVITE of the rest fits into a
+/// datagram; what does not would never arrive, nor be read again to be cancelled.
+const OFFER_BYTES_MAX: usize = 16 * 1024;
+
 /// The Call-ID of the call that is this activity.
 pub(crate) fn call_id(element: &Element, activity: ActivityId) -> String {
     let ActivityId { cell: CellId { cohort, number: cell }, number } = activity;
@@ -87,7 +91,7 @@ pub(crate) fn cell_of_request(element: &Element, request: &Message<'_>) -> Optio
 /// Checks what a service wants.
 ///
 /// # Errors
-/// A URI that is none, or a name that no header can say.
+/// A URI that is none, a name that no header can say, or an offer that is too long.
 pub(crate) fn check(wanted: &PhoneCall) -> Result<(), Failure> {
     for (what, uri) in [("from", &wanted.from), ("to", &wanted.to)] {
         let is_character = |byte: u8| byte.is_ascii_graphic() && !b"<>\"".contains(&byte);
@@ -101,6 +105,11 @@ pub(crate) fn check(wanted: &PhoneCall) -> Result<(), Failure> {
         let text = format!(
             "display: {display:?} has more than {DISPLAY_CHARS_MAX} characters, or one of \" \\"
         );
+        return Err(Failure::new(text));
+    }
+    let bytes = wanted.offer.len();
+    if bytes > OFFER_BYTES_MAX {
+        let text = format!("offer: it has {bytes} bytes, and may have {OFFER_BYTES_MAX}");
         return Err(Failure::new(text));
     }
     Ok(())
@@ -144,7 +153,8 @@ pub(crate) fn invite(
 /// had the offer, so it has no body.
 pub(crate) fn ack(step: &Step<'_>, call_id: &str, server: &Leg, dialog: &Dialog) -> Vec<u8> {
     let phone = &dialog.callee;
-    let via_branch = branch(step, call_id, &format!("ACK {}", phone.tag), 0);
+    let index = dialog.answers.unwrap_or_default();
+    let via_branch = branch(step, call_id, &format!("ACK {}", phone.tag), index);
     let target = phone.target.clone().unwrap_or_else(|| format!("sip:{}", phone.flow.remote));
     let (uri, routes) = phone.route(without_headers(&target));
     let mut headers = lines(step, &phone.flow, &via_branch, routes);

@@ -24,7 +24,9 @@ use resilee_membership::Flow;
 use resilee_sbb::Timestamp;
 use resilee_sip_api::Side;
 use resilee_sip_proto::build::{self, MAX_FORWARDS};
-use resilee_sip_proto::{BranchIdentity, ClientNonInvite, Message, Outputs, TransactionOutput};
+use resilee_sip_proto::{
+    BranchIdentity, ClientNonInvite, Message, Outputs, TransactionOutput, without_headers,
+};
 use serde::{Deserialize, Serialize};
 
 /// By so much the CSeq number of a BYE of ours is above the last one seen.
@@ -101,6 +103,8 @@ pub(crate) struct Direction<'a> {
     pub(crate) is_earlier: bool,
     /// What our branch says besides who gets it.
     pub(crate) mark: &'a str,
+    /// Tells its receiver from another one with the same tag.
+    pub(crate) index: u32,
 }
 
 impl OwnRequest {
@@ -224,6 +228,7 @@ impl Call {
                     target,
                     is_earlier: rank > 0,
                     mark: dialog_tag,
+                    index: 0,
                 };
                 if is_wanted(&way) {
                     sent.push(OwnRequest::send(step, &way, method));
@@ -259,7 +264,7 @@ fn branch(step: &Step<'_>, way: &Direction<'_>, method: OwnMethod) -> String {
         received_sent_by: "",
         call_id: way.call_id,
         cseq_number: method.cseq(way.from.cseq),
-        target: 0,
+        target: way.index,
         attempt: 0,
     };
     step.element.branches.branch(step.cohort(), &identity, way.mark.as_bytes())
@@ -269,7 +274,7 @@ fn request(step: &Step<'_>, way: &Direction<'_>, method: OwnMethod, via_branch: 
     let (from, to) = (way.from, way.to);
     let name = method.name();
     let uri = way.target.map_or_else(|| format!("sip:{}", way.flow.remote), str::to_owned);
-    let (uri, routes) = to.route(&uri);
+    let (uri, routes) = to.route(without_headers(&uri));
     let mut headers = vec![
         ("Via", step.element.via(&way.flow, via_branch)),
         ("Max-Forwards", MAX_FORWARDS.to_string()),
@@ -280,7 +285,7 @@ fn request(step: &Step<'_>, way: &Direction<'_>, method: OwnMethod, via_branch: 
     headers.push(("Call-ID", way.call_id.to_owned()));
     headers.push(("CSeq", format!("{} {name}", method.cseq(from.cseq))));
     if let Some(contact) = &from.target {
-        headers.push(("Contact", format!("<{contact}>")));
+        headers.push(("Contact", format!("<{}>", without_headers(contact))));
     }
     let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
     build::plain_request(name, &uri, &headers)

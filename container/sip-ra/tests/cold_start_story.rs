@@ -57,6 +57,19 @@ fn each_end_is_asked_once_in_the_name_of_the_other() {
     assert_eq!(node.wait(500).lines(BOB), ["OPTIONS"], "timer E");
 }
 
+/// RFC 3261 §19.1.5: they are none of a Request-URI.
+#[test]
+fn headers_of_a_contact_are_left_out_of_what_is_asked() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    let ok = answer(&at_bob, 200, "b", &format!("{BOB_CONTACT}?Subject=hello"));
+    node.receive(BOB, ok);
+    let turn = node.cold_start();
+    assert_eq!(parse(&turn.only(BOB)).request_uri(), Some(BOB_CONTACT));
+    let contact = format!("Contact: <{BOB_CONTACT}>\r\n");
+    assert!(turn.only(ALICE).contains(&contact), "{}", turn.only(ALICE));
+}
+
 #[test]
 fn a_take_over_asks_nobody() {
     let Call { mut node, .. } = call_before_the_outage();

@@ -7,6 +7,7 @@ use harness::phone::{
     invite, invite_with,
 };
 use harness::{Node, parse};
+use resilee_sbb::Timestamp;
 use resilee_sip_api::{Ended, Side, SipCommand};
 use resilee_sip_proto::HeaderName;
 
@@ -145,16 +146,22 @@ fn who_said_bye_before_the_answer_has_hung_up_before_whoever_did_later() {
     }
 }
 
+/// Bob has her BYE, and has answered the call just before; and when that was.
+fn bye_that_crosses_the_answer() -> (Node, String, Timestamp) {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    let dialog = Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 180)).only(ALICE));
+    let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
+    node.wait(100);
+    let answered_at = node.now;
+    node.receive(BOB, bob_answers(&at_bob, 200));
+    (node, bye, answered_at)
+}
+
 #[test]
 fn a_bye_that_crosses_the_answer_ends_the_call_when_it_was_answered() {
     for (status, dies) in [(200, false), (200, true), (500, false), (481, true)] {
-        let mut node = Node::for_bob();
-        let at_bob = node.receive(ALICE, invite()).only(BOB);
-        let dialog = Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 180)).only(ALICE));
-        let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
-        node.wait(100);
-        let answered_at = node.now;
-        node.receive(BOB, bob_answers(&at_bob, 200));
+        let (mut node, bye, answered_at) = bye_that_crosses_the_answer();
         if dies {
             assert!(node.take_over().to(BOB).contains(&bye));
         }
@@ -167,13 +174,7 @@ fn a_bye_that_crosses_the_answer_ends_the_call_when_it_was_answered() {
 /// Whoever has sent it has hung up all the same, and does not come again.
 #[test]
 fn a_bye_that_crosses_the_answer_and_is_challenged_counts_half_a_minute_later() {
-    let mut node = Node::for_bob();
-    let at_bob = node.receive(ALICE, invite()).only(BOB);
-    let dialog = Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 180)).only(ALICE));
-    let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
-    node.wait(100);
-    let answered_at = node.now;
-    node.receive(BOB, bob_answers(&at_bob, 200));
+    let (mut node, bye, answered_at) = bye_that_crosses_the_answer();
     node.receive(BOB, bob_answers(&bye, 401));
     assert!(node.wait(31_999).types().is_empty());
     let ended: Ended = node.wait(1).event();

@@ -165,6 +165,20 @@ fn a_callee_who_had_moved_himself_before_he_was_moved_away_hears_of_the_end() {
     turn.our_bye(BOB);
 }
 
+/// A phone that came back there with another Contact listens at that one.
+#[test]
+fn an_end_that_was_at_a_place_twice_is_told_there_at_the_contact_that_it_had_last() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    let restarted = "sip:bob@192.0.2.20:5060;line=2";
+    as_bob(&mut node, BOB_ON_LTE, dialog.by_bob("UPDATE", 1));
+    as_bob(&mut node, BOB, dialog.by_bob("UPDATE", 2).replace(BOB_CONTACT, restarted));
+    as_bob(&mut node, BOB_ON_LTE, dialog.by_bob("UPDATE", 3));
+    let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB_ON_LTE);
+    let turn = node.receive(BOB_ON_LTE, bob_answers(&bye, 200));
+    assert_eq!(parse(&turn.our_bye(BOB)).request_uri(), Some(restarted));
+}
+
 #[test]
 fn an_end_cannot_be_moved_until_its_own_place_is_forgotten() {
     let mut node = Node::for_bob();

@@ -8,6 +8,7 @@ use resilee_sip_api::{
     Answered, EndCause, Ended, NO_AUDIO, PhoneCall, Progress, Rejected, Side, SipCommand, Target,
 };
 use resilee_sip_proto::{HeaderName, Message, name_addr};
+use std::time::Duration;
 
 /// As long as anybody repeats anything, and behind it.
 const LONG: u64 = 70_000;
@@ -288,14 +289,106 @@ fn of_two_phones_that_refuse_the_service_hears_the_best_refusal_once() {
     assert_ends(node, &["sip.rejected"]);
 }
 
+/// Each is rung on its own, so each has its own ACK, and hears of the end.
+#[test]
+fn two_phones_that_answer_with_the_same_tag_are_two_phones() {
+    for dies in [false, true] {
+        let mut node = Node::new(Policy::Say(Vec::new()));
+        let turn = node.call(&to_bob_and_carol()).unwrap();
+        let (at_bob, at_carol) = (turn.only(BOB), turn.only(CAROL));
+        let by_carol = answer(&at_carol, 200, "b", CAROL_CONTACT);
+        node.receive(BOB, bob_answers(&at_bob, 200));
+        let turn = node.receive(CAROL, &by_carol);
+        assert_eq!(turn.lines(CAROL), ["ACK", "BYE"]);
+        assert_eq!(request_line(&turn.to(CAROL)[0]), format!("ACK {CAROL_CONTACT} SIP/2.0"));
+        let bye = turn.our_bye(CAROL);
+        if dies {
+            node.take_over();
+        }
+        let again = node.receive(CAROL, &by_carol);
+        assert_eq!(again.to(CAROL), turn.to(CAROL)[..1]);
+        again.assert_changes_nothing();
+        node.receive(CAROL, answer(&bye, 200, "b", CAROL_CONTACT));
+        let hers = node.receive(CAROL, by_bob(&at_carol, "BYE", 1));
+        assert_eq!((hers.lines(CAROL), hers.types().len()), (vec!["200".into()], 0));
+        assert_eq!(node.receive(BOB, by_bob(&at_bob, "BYE", 1)).event::<Ended>().by, Side::Callee);
+        assert_ends(node, &["sip.answered", "sip.ended"]);
+    }
+}
+
+/// As the ends of other calls: behind a NAT the old connection is gone.
+#[test]
+fn a_phone_over_tcp_is_hung_up_where_it_spoke_last() {
+    let [first, second] = [1, 2].map(|it| format!("192.0.2.20:{it}0000;transport=tcp"));
+    for dies in [false, true] {
+        let mut node = Node::new(Policy::Say(Vec::new()));
+        let targets = vec![target(BOB_CONTACT, &first)];
+        let invite = node.call(&PhoneCall { targets, ..to_bob() }).unwrap().only(&first);
+        node.receive(&first, bob_answers(&invite, 200)).event::<Answered>();
+        assert_eq!(node.receive(&second, by_bob(&invite, "OPTIONS", 1)).lines(&second), ["200"]);
+        if dies {
+            node.take_over();
+        }
+        let turn = hang_up(&mut node);
+        assert!(turn.to(&first).is_empty());
+        let bye = turn.our_bye(&second);
+        node.receive(&second, bob_answers(&bye, 200));
+        assert_ends(node, &["sip.answered", "sip.ended"]);
+    }
+}
+
+/// RFC 3261 §19.1.5: they are none of a Request-URI.
+#[test]
+fn headers_of_the_phones_contact_are_left_out_of_ack_and_bye() {
+    let (mut node, invite) = calling();
+    let ok = answer(&invite, 200, "b", &format!("{BOB_CONTACT}?Subject=hello"));
+    let ack = node.receive(BOB, ok).only(BOB);
+    let bye = hang_up(&mut node).our_bye(BOB);
+    assert_eq!(request_line(&ack), format!("ACK {BOB_CONTACT} SIP/2.0"));
+    assert_eq!(request_line(&bye), format!("BYE {BOB_CONTACT} SIP/2.0"));
+}
+
+#[test]
+fn a_phone_with_the_longest_offer_can_be_cancelled() {
+    let mut node = Node::new(Policy::Say(Vec::new()));
+    let offer = format!("{NO_AUDIO}{}", "a".repeat(16 * 1024 - NO_AUDIO.len()));
+    let invite = node.call(&PhoneCall { offer, ..to_bob() }).unwrap().only(BOB);
+    node.receive(BOB, bob_answers(&invite, 180));
+    assert_eq!(hang_up(&mut node).lines(BOB), ["CANCEL"]);
+}
+
+/// RFC 3261 §16.8, though this is no proxy.
+#[test]
+fn a_phone_that_rings_for_three_minutes_is_cancelled() {
+    for is_silent in [false, true] {
+        let (mut node, invite) = calling();
+        node.receive(BOB, bob_answers(&invite, 180));
+        node.wait(60_000);
+        node.receive(BOB, bob_answers(&invite, 180));
+        assert!(node.wait(179_900).sent.is_empty());
+        let cancel = node.wait(100).only(BOB);
+        assert_eq!(request_line(&cancel), format!("CANCEL {BOB_CONTACT} SIP/2.0"));
+        let (turn, status) = match is_silent {
+            true => (node.wait(32_000), 408),
+            false => (node.receive(BOB, bob_answers(&invite, 487)), 487),
+        };
+        assert_eq!(turn.event::<Rejected>().status, status);
+        assert_ends(node, &["sip.progress", "sip.rejected"]);
+    }
+}
+
 #[test]
 fn what_the_phone_asks_within_the_dialog_is_answered_without_changing_it() {
     let (mut node, invite) = talking();
-    let asked = [("OPTIONS", "200"), ("INVITE", "488"), ("UPDATE", "488"), ("INFO", "405")];
+    let asked = [("OPTIONS", "200"), ("INVITE", "488"), ("UPDATE", "405"), ("INFO", "405")];
     for (cseq, (method, status)) in (1..).zip(asked) {
         let turn = node.receive(BOB, by_bob(&invite, method, cseq));
         assert_eq!(turn.lines(BOB), [status], "{method}");
         turn.assert_changes_nothing();
+        // RFC 3261 §8.2.1, §11.2.
+        let allowed = parse(&turn.only(BOB)).values_named("Allow").join(", ");
+        let is_told = status != "488";
+        assert_eq!(allowed == "INVITE, ACK, BYE, CANCEL, OPTIONS", is_told, "{method}: {allowed}");
     }
     assert!(node.receive(BOB, by_bob(&invite, "ACK", 2)).sent.is_empty());
     hang_up(&mut node);
@@ -390,6 +483,7 @@ fn what_cannot_be_called_is_said() {
         (PhoneCall { from: "bob".into(), ..to_bob() }, "from"),
         (PhoneCall { to: "sip:b>@x".into(), ..to_bob() }, "to"),
         (PhoneCall { display: "a\"b".into(), ..to_bob() }, "display"),
+        (PhoneCall { offer: "a".repeat(16 * 1024 + 1), ..to_bob() }, "offer"),
         (PhoneCall { targets: Vec::new(), ..to_bob() }, "targets"),
         (PhoneCall { targets: vec![target(BOB_CONTACT, "bob")], ..to_bob() }, "address"),
     ];
@@ -507,4 +601,69 @@ fn what_was_not_answered_is_said_again_under_the_same_branch() {
     assert_eq!(node.take_over().only(BOB), bye);
     node.receive(BOB, bob_answers(&bye, 200));
     assert_ends(node, &["sip.answered", "sip.ended"]);
+}
+
+/// All nodes were dead for a while: nobody is rung for what was wanted then, and who rings is
+/// cancelled, also if his first word came while nobody lived.
+#[test]
+fn a_call_that_was_not_answered_before_the_outage_is_given_up_and_the_service_told() {
+    let kinds = [(false, false), (false, true), (true, false), (true, true)];
+    for (is_old_store, is_ringing) in kinds {
+        let (mut node, invite) = calling();
+        if is_ringing {
+            node.receive(BOB, bob_answers(&invite, 180));
+        }
+        let turn = after_an_outage(&mut node, is_old_store);
+        let cancel = turn.only(BOB);
+        assert_eq!(request_line(&cancel), format!("CANCEL {BOB_CONTACT} SIP/2.0"));
+        assert_eq!(turn.event::<Rejected>().status, 503);
+        node.receive(BOB, bob_answers(&cancel, 200));
+        // He picks up just then.
+        let turn = node.receive(BOB, bob_answers(&invite, 200));
+        assert_eq!((turn.lines(BOB), turn.types().len()), (vec!["ACK".into(), "BYE".into()], 0));
+        let history: &[_] = match is_ringing {
+            true => &["sip.progress", "sip.rejected"],
+            false => &["sip.rejected"],
+        };
+        assert_ends(node, history);
+    }
+}
+
+/// The CANCEL waited for the phone's first word, which came while nobody lived.
+#[test]
+fn a_call_that_was_given_up_before_the_outage_is_cancelled_behind_it() {
+    let (mut node, invite) = calling();
+    hang_up(&mut node);
+    let turn = after_an_outage(&mut node, false);
+    assert_eq!((turn.lines(BOB), turn.types().len()), (vec!["CANCEL".to_owned()], 0));
+    assert_eq!(node.receive(BOB, bob_answers(&invite, 487)).lines(BOB), ["ACK"]);
+    assert_ends(node, &["sip.rejected"]);
+}
+
+#[test]
+fn a_call_that_is_up_after_an_outage_is_its_services_to_end() {
+    let (mut node, _) = talking();
+    let turn = after_an_outage(&mut node, false);
+    assert_eq!((turn.sent.len(), turn.types().len()), (0, 0));
+    let bye = hang_up(&mut node).our_bye(BOB);
+    assert_eq!(after_an_outage(&mut node, false).only(BOB), bye);
+    assert_ends(node, &["sip.answered", "sip.ended"]);
+}
+
+#[test]
+fn a_call_that_others_went_on_without_is_hung_up() {
+    let (mut node, _) = talking();
+    let turn = after_an_outage(&mut node, true);
+    let bye = turn.our_bye(BOB);
+    assert_eq!(turn.event::<Ended>().by, Side::Server);
+    node.receive(BOB, bob_answers(&bye, 481));
+    assert_ends(node, &["sip.answered", "sip.ended"]);
+}
+
+fn after_an_outage(node: &mut Node, is_old_store: bool) -> Turn {
+    node.now = node.now + Duration::from_secs(600);
+    match is_old_store {
+        true => node.take_over_from_an_old_store(),
+        false => node.cold_start(),
+    }
 }

@@ -16,6 +16,7 @@
 //! | Completed, Accepted | timer D, timer M    |                              | Terminated |
 //! | Calling, Completed  | transport error     | error to the user            | Terminated |
 //! | Calling             | resume              | resend; A and B start anew   | same       |
+//! | Calling             | silent resume       | start C                      | Proceeding |
 //! | Proceeding          | resume              | C starts anew                | same       |
 //! | Completed, Accepted | resume              | D, M start anew              | same       |
 //!
@@ -145,15 +146,25 @@ impl ClientInvite {
 
     /// Goes on at another node.
     pub fn resume(&mut self, now: Timestamp, cfg: &TimerConfig) -> Outputs {
+        if self.state == Calling {
+            return self.call(now, cfg);
+        }
+        self.resume_silently(now, cfg);
+        Vec::new()
+    }
+
+    /// The same so late that the INVITE is sent no more: whoever answers it now has it already. A
+    /// provisional response may have come that nobody has stored, or while nobody lived; and no
+    /// CANCEL overtakes the INVITE any more, which is why it would have to wait for one (§9.1).
+    pub fn resume_silently(&mut self, now: Timestamp, cfg: &TimerConfig) {
         match self.state {
-            Calling => return self.call(now, cfg),
+            Calling => self.enter(Proceeding, after(now, cfg.timer_c_ms)),
             Proceeding if self.is_cancelled => self.state_timer = after(now, cfg.long_ms()),
             Proceeding => self.state_timer = after(now, cfg.timer_c_ms),
             // The ACK is sent again when the response is repeated; until then it may be there.
             Completed | Accepted => self.state_timer = after(now, cfg.long_ms()),
             Terminated => {}
         }
-        Vec::new()
     }
 
     /// When [`Self::on_timeout`] is next due.
@@ -387,6 +398,15 @@ mod tests {
         call.on_timeout(at(500), &udp());
         assert_eq!(told(&call.resume(at(600), &udp())), ["send INVITE"]);
         assert_eq!(call.next_timeout(), Some(at(1_100)));
+    }
+
+    #[test]
+    fn a_call_that_goes_on_silently_is_as_if_a_provisional_response_had_come() {
+        let mut call = calling();
+        call.resume_silently(at(600), &udp());
+        assert_eq!((call.state(), call.next_timeout()), (Proceeding, Some(at(180_600))));
+        let outputs = call.on_response(at(700), &udp(), &response(486), 486);
+        assert_eq!(told(&outputs), ["send ACK", "user 486"]);
     }
 
     #[test]
