@@ -1,4 +1,4 @@
-//! The alarm facility (JAIN SLEE 1.1 chapter 12): what is raised here, and at the other nodes.
+//! The alarm facility (`javax.slee.facilities`): what is raised here, and at the other nodes.
 //!
 //! | an alarm of            | is one by                 | is cleared by                          |
 //! |------------------------|---------------------------|----------------------------------------|

@@ -236,7 +236,7 @@ impl Core {
             wrong
         } else if !entities.iter().all(is_placed) {
             FORGED.to_owned()
-        } else if let Some(reason) = self.refuse_of_facilities(id, awaiting, &effects) {
+        } else if let Some(reason) = self.refuse_of_facilities(id, awaiting, &removed, &effects) {
             reason
         } else if let Some(reason) =
             cell.refuse_posts(&effects).or_else(|| cell.refuse_names(&effects))
@@ -443,7 +443,8 @@ impl Core {
         }
         if policy == OnRollBack::Remove {
             let tree: Vec<_> = cell.tree(cell.root_of(awaiting.entity)).collect();
-            return cell.remove_entities(&tree);
+            cell.remove_entities(&tree);
+            return self.resume_what_is_left_of(id, awaiting.name);
         }
         let Some(turn) = cell.turn.as_mut().filter(|_| !is_told) else { return };
         let (service, entity, reason) = (awaiting.service, awaiting.entity, reason.to_owned());

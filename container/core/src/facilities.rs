@@ -1,5 +1,5 @@
-//! What a delivery asks the facilities for: timers, alarms, traces, usage (JAIN SLEE 1.1 chapters
-//! 11 to 13).
+//! What a delivery asks the facilities for: timers, alarms, traces, usage
+//! (`javax.slee.facilities`, `javax.slee.usage`).
 //!
 //! | what it asks for                       | if it rolls back | what makes it roll back         |
 //! |----------------------------------------|------------------|---------------------------------|
@@ -30,14 +30,16 @@ impl Core {
         &self,
         id: CellId,
         awaiting: Awaiting,
+        removed: &[u32],
         effects: &[Effect],
     ) -> Option<String> {
         let service = self.services[awaiting.service].name;
         let cell = self.cells.get(&id)?;
+        let max = self.config.limits.timers_per_cell_max;
         effects
             .iter()
             .find_map(|effect| undeclared_usage(&self.usage, service, effect))
-            .or_else(|| too_many_timers(cell, effects, self.config.limits.timers_per_cell_max))
+            .or_else(|| too_many_timers(cell, removed, effects, max))
     }
 
     /// Carries out what a delivery asked a facility for.
@@ -193,7 +195,7 @@ fn undeclared_usage(usage: &Usage, service: &str, effect: &Effect) -> Option<Str
     }
 }
 
-fn too_many_timers(cell: &Cell, effects: &[Effect], max: usize) -> Option<String> {
+fn too_many_timers(cell: &Cell, removed: &[u32], effects: &[Effect], max: usize) -> Option<String> {
     let sets = effects.iter().filter(|effect| matches!(effect, Effect::SetTimer { .. })).count();
     if sets == 0 || cell.timers.len() + sets <= max {
         return None;
@@ -206,6 +208,8 @@ fn too_many_timers(cell: &Cell, effects: &[Effect], max: usize) -> Option<String
             _ => {}
         }
     }
+    let gone: BTreeSet<_> = removed.iter().flat_map(|entity| cell.subtree(*entity)).collect();
+    timers.retain(|(entity, _)| !gone.contains(entity));
     let count = timers.len();
     (count > max.max(cell.timers.len()))
         .then(|| format!("{count} timers in one cell, {max} allowed"))

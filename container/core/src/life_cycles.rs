@@ -139,7 +139,7 @@ impl LifeCycles {
 impl Core {
     /// A row was written: life cycles, and levels of tracers, follow at once.
     pub(crate) fn note_row(&mut self, table: &str) {
-        self.units.note_row(table);
+        self.units.note_row(table, self.tables.len(table) == 0);
         match table {
             TRACE_LEVELS => self.note_trace_levels(),
             SERVICES => {

@@ -22,6 +22,7 @@
 use crate::cell::Cell;
 use crate::commit::{Part, Retry};
 use crate::core::Core;
+use crate::deployed::place_of;
 use crate::event_router::{Audience, Awaiting};
 use crate::timers::Due;
 use resilee_sbb::{CellId, EntityId, Event, OnRollBack, Severity, Timestamp};
@@ -193,12 +194,16 @@ impl Core {
         }
     }
 
-    /// The first kept event of an entity is due again.
-    pub(crate) fn try_again(&mut self, id: CellId, entity: u32) {
+    /// The first kept event of an entity is due again. While its service is not deployed here,
+    /// that is no try.
+    pub(crate) fn try_again(&mut self, now: Timestamp, id: CellId, entity: u32) {
         let Some(cell) = self.cells.get_mut(&id) else { return };
-        let Some(event) = cell.retries.get(&entity).and_then(|retry| retry.events.first()) else {
-            return;
-        };
+        let Some(retry) = cell.retries.get(&entity) else { return };
+        if place_of(&self.services, &retry.service).is_none() {
+            let entity = EntityId { cell: id, number: entity };
+            return self.timers.set(Due::Retry(entity), Some(now + WAIT_MAX));
+        }
+        let Some(event) = retry.events.first() else { return };
         let Some(turn) = cell.turn.as_mut() else { return };
         turn.events.push_back((event.clone(), Audience::Retry(entity)));
     }

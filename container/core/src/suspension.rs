@@ -10,7 +10,10 @@
 //! | kept                 | an operator ends the  | the same, and none of the         |
 //! |                      | activity by force     | activity is suspended any more    |
 //! | kept                 | a handler of who      | routed on                         |
-//! |                      | suspended it hangs    |                                   |
+//! |                      | suspended it hangs, or|                                   |
+//! |                      | its last entity is    |                                   |
+//! |                      | removed by an operator|                                   |
+//! |                      | or a roll back        |                                   |
 //!
 //! It is a part of its activity: replicated, stored, taken over.
 
@@ -70,6 +73,15 @@ impl Core {
         });
         let suspended: Vec<_> = suspended.map(|(number, _)| *number).collect();
         suspended.into_iter().for_each(|number| self.resume(id, number));
+    }
+
+    /// The same, if no entity of the service is left in the cell, which were taken away from it.
+    /// What a tree has suspended that lets go of everything itself waits for its time-out.
+    pub(crate) fn resume_what_is_left_of(&mut self, id: CellId, service: &str) {
+        let Some(cell) = self.cells.get(&id) else { return };
+        if cell.entities.values().all(|entity| entity.service != service) {
+            self.resume_all_of(id, service);
+        }
     }
 
     /// The same, of an activity that an operator ends: it is not suspended again.

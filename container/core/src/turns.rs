@@ -39,7 +39,7 @@ impl Core {
             CellInput::Adopt(adoption) => self.adopt_activities(now, id, adoption),
             CellInput::Examine(adaptor) => self.examine(now, id, adaptor),
             CellInput::Missed => self.hear_missed(now, id),
-            CellInput::Retry(entity) => self.try_again(id, entity),
+            CellInput::Retry(entity) => self.try_again(now, id, entity),
             CellInput::Resume(activity) => self.time_out_suspended(now, id, activity),
             CellInput::Remove(ticket, removal) => self.remove_leftover(now, id, ticket, &removal),
             CellInput::Undeployed(service) => self.remove_all_of(id, &service),

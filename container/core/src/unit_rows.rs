@@ -20,7 +20,7 @@ use crate::cell::Cell;
 use crate::commit::RowChange;
 use crate::core::Core;
 use crate::store::Restored;
-use resilee_sbb::{PROFILE_TABLES_MAX, Tables, Timestamp, decode, encode};
+use resilee_sbb::{PROFILE_TABLES_MAX, Profile, Tables, Timestamp, decode, encode};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::collections::BTreeMap;
@@ -212,15 +212,22 @@ impl Core {
                 false => kept += 1,
             }
         }
-        let of_service = self.deployed().find(|it| it.name == service);
+        // It may be deployed at another node only, where its profiles were written.
+        let here = self.deployed().copied().chain(self.units.waiting());
+        let of_service = here.into_iter().find(|it| it.name == service);
         let declared = of_service.into_iter().flat_map(|it| it.deployment.profile_tables);
-        let left = declared.map(|table| table.name).filter(|table| {
-            self.tables.len(table) > 0 && self.tables.get(LEFT_TABLES, table).is_none()
+        let left = declared.filter(|table| {
+            let is_profile = |(key, row): (&str, &[u8])| {
+                Profile::from_row(row).is_ok_and(|profile| table.check(key, &profile).is_ok())
+            };
+            self.tables.get(LEFT_TABLES, table.name).is_none()
+                && self.tables.rows(table.name).any(is_profile)
         });
         let row = encode(&service).expect("plain data can be encoded");
         let room = LEFT_TABLES_MAX.saturating_sub(kept);
-        changes
-            .extend(left.take(room).map(|table| put(LEFT_TABLES, table.to_owned(), row.clone())));
+        changes.extend(
+            left.take(room).map(|table| put(LEFT_TABLES, table.name.to_owned(), row.clone())),
+        );
         changes
     }
 

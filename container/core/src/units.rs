@@ -72,11 +72,13 @@ impl Units {
         Units { of_store: std::mem::take(&mut restored.units), ..Units::default() }
     }
 
-    /// A row of these tables was written, or of one that a service waits for.
-    pub fn note_row(&mut self, table: &str) {
+    /// A row of these tables was written, or the last one was removed of a table that a service
+    /// waits for.
+    pub fn note_row(&mut self, table: &str, is_empty: bool) {
         let declares =
             |it: Descriptor| it.deployment.profile_tables.iter().any(|it| it.name == table);
-        self.has_news |= [UNITS, PARTS].contains(&table) || self.waiting().any(declares);
+        self.has_news |=
+            [UNITS, PARTS].contains(&table) || is_empty && self.waiting().any(declares);
     }
 
     /// All of a snapshot is there: what is in none of its rows is gone.
@@ -191,6 +193,9 @@ impl Core {
             let waiting = self.units_that_wait();
             let next = waiting.into_iter().find(|(.., sbb)| self.obstacle(sbb).is_none());
             let Some((unit, before, sbb)) = next else { break };
+            if self.awaits_a_needed_one() {
+                break;
+            }
             self.clear_alarm(SOURCE, &before);
             let service = self.deploy(now, sbb);
             self.units.stages.insert(unit, Stage::Deployed(service));
@@ -205,21 +210,29 @@ impl Core {
         }
     }
 
+    /// Somebody who joins compiles one that calls depend on: it is first, whoever else takes its
+    /// name.
+    fn awaits_a_needed_one(&self) -> bool {
+        self.unit_rows().any(|(id, row)| {
+            matches!(self.units.stages.get(id), Some(Stage::Compiling)) && self.needs_unit(&row)
+        })
+    }
+
     /// With their alarms. Those that calls depend on are first, and then as they were uploaded: of
     /// two that take the same name all nodes refuse the same one, whenever they start.
     fn units_that_wait(&self) -> Vec<(String, String, LinkedSbb)> {
-        let mut waiting: Vec<_> = self
-            .unit_rows()
-            .filter_map(|(id, row)| match self.units.stages.get(id) {
-                Some(Stage::Waits(sbb, alarm)) => {
-                    let place = (!self.needs_unit(&row), row.put_at, id.to_owned());
-                    Some((place, alarm.clone(), *sbb))
-                }
-                _ => None,
-            })
-            .collect();
-        waiting.sort_by(|(one, ..), (other, ..)| one.cmp(other));
-        waiting.into_iter().map(|((.., id), alarm, sbb)| (id, alarm, sbb)).collect()
+        let waiting = self.unit_rows().filter_map(|(id, row)| match self.units.stages.get(id) {
+            Some(Stage::Waits(sbb, alarm)) => Some((row, id.to_owned(), alarm.clone(), *sbb)),
+            _ => None,
+        });
+        let mut waiting: Vec<_> = waiting.collect();
+        // Whoever is alone is first: no call is looked at for it.
+        if waiting.len() > 1 {
+            waiting.sort_by_cached_key(|(row, id, ..)| {
+                (!self.needs_unit(row), row.put_at, id.clone())
+            });
+        }
+        waiting.into_iter().map(|(_, id, alarm, sbb)| (id, alarm, sbb)).collect()
     }
 
     /// What is in the way of a service that is compiled, as an alarm.

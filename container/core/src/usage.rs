@@ -1,4 +1,4 @@
-//! The usage facility (JAIN SLEE 1.1 chapter 11): what services counted and measured on this node.
+//! The usage facility (`javax.slee.usage`): what services counted and measured on this node.
 //!
 //! It is no state of a call: it is not replicated, and a node that starts begins at zero. What a
 //! delivery adds is added when it commits, so that a delivery which is tried again counts once.

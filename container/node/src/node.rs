@@ -12,7 +12,7 @@ use resilee_http_ra::{HttpRa, egress_of, ingress_of};
 use resilee_http_shell::{HttpShell, ShellConfig};
 use resilee_registrar::Registrar;
 use resilee_runtime::{Parts, Runtime, RuntimeConfig, WORKERS_DEFAULT};
-use resilee_sbb::{LinkedSbb, Sbb, UnitCompiler};
+use resilee_sbb::{LinkedSbb, Sbb, UnitCompiler, UnitLimits};
 use resilee_sip_ra::{SipRa, SipRaConfig};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{SocketAddr, TcpListener};
@@ -69,7 +69,7 @@ impl NodeBuilder {
     }
 
     /// What makes services of units that are uploaded while the node runs, instead of a
-    /// `resilee_wasm::UnitHost` with its limits as they are.
+    /// `resilee_wasm::UnitHost` with the limits of the configuration.
     #[must_use]
     pub fn compiler(mut self, compiler: Arc<dyn UnitCompiler>) -> Self {
         self.compiler = Some(compiler);
@@ -101,15 +101,15 @@ impl NodeBuilder {
         let config = load(path)?;
         deployment::check(&self.services)?;
         logging::init();
-        let compiler = self.compiler.or_else(unit_host);
+        let compiler = self.compiler.or_else(|| unit_host(config.unit_limits));
         actix::System::new().block_on(run(config, self.services, compiler))
     }
 }
 
 /// Runs units as they are; a node that cannot serves all the same.
 #[cfg(feature = "units")]
-fn unit_host() -> Option<Arc<dyn UnitCompiler>> {
-    match resilee_wasm::UnitHost::new(resilee_wasm::UnitLimits::default()) {
+fn unit_host(limits: UnitLimits) -> Option<Arc<dyn UnitCompiler>> {
+    match resilee_wasm::UnitHost::new(limits) {
         Ok(host) => Some(Arc::new(host)),
         Err(error) => {
             tracing::warn!("uploaded units are not served here: {error}");
@@ -119,7 +119,7 @@ fn unit_host() -> Option<Arc<dyn UnitCompiler>> {
 }
 
 #[cfg(not(feature = "units"))]
-fn unit_host() -> Option<Arc<dyn UnitCompiler>> {
+fn unit_host(_: UnitLimits) -> Option<Arc<dyn UnitCompiler>> {
     None
 }
 

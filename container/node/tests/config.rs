@@ -112,7 +112,8 @@ fn what_a_call_may_grow_to_is_read() {
                 attribute_bytes_max = 9000\nnames_max = 10\nnull_activities_max = 11\n\
                 actors_max = 12\nhung_handlers_max = 13\ncell_bytes_max = 70000\n\
                 turn_bytes_max = 80000\ndelivery_deadline_ms = 5000\nmirrors_max = 6000\n\
-                alarms_max = 200\n";
+                alarms_max = 200\nunit_time_ms = 60\nunit_memory_bytes_max = 3000000\n\
+                unit_host_calls_max = 14\n";
     let config = parse(&format!("{GOOD}{more}")).unwrap();
     let expected = resilee_core::Limits {
         inbox_max: 1,
@@ -138,6 +139,13 @@ fn what_a_call_may_grow_to_is_read() {
         ..resilee_core::Limits::default()
     };
     assert_eq!((config.limits, config.actors_max), (expected, 12));
+    let units = resilee_sbb::UnitLimits {
+        memory_bytes_max: 3_000_000,
+        time_max: std::time::Duration::from_millis(60),
+        host_calls_max: 14,
+    };
+    assert_eq!(config.unit_limits, units);
+    assert_eq!(parse(GOOD).unwrap().unit_limits, resilee_sbb::UnitLimits::default());
 }
 
 #[test]
@@ -148,6 +156,8 @@ fn a_limit_out_of_its_range_is_refused_and_so_is_what_does_not_fit_into_a_frame(
         ("state_bytes_max = 1048577", "state_bytes_max", "from 1024 to 1048576"),
         ("suspended_s_max = 100000", "suspended_s_max", "from 1 to 86400"),
         ("names_max = 257", "names_max", "from 1 to 256"),
+        ("unit_time_ms = 5", "unit_time_ms", "from 10 to 1000"),
+        ("unit_memory_bytes_max = 4096", "unit_memory_bytes_max", "from 2097152 to 268435456"),
         ("inbox_age_ms = 1", "inbox_age_ms", "from 100 to 60000"),
         ("entities_max = 65", "entities_max", "65 of 65536 bytes are 4259840 together"),
         ("state_bytes_max = 65537", "state_bytes_max", "4194304 may be replicated at once"),

@@ -1,4 +1,4 @@
-//! The alarm facility (JAIN SLEE 1.1 chapter 12): what a service wants an operator to look at.
+//! The alarm facility (`javax.slee.facilities`): what a service wants an operator to look at.
 //!
 //! An alarm is one by its service, its type and its instance. Raising it again counts it, and
 //! changes neither its severity nor its text. It is raised or cleared whatever becomes of the

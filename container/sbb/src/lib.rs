@@ -42,6 +42,7 @@ mod transaction;
 mod tree_check;
 mod unit;
 mod unit_description;
+mod unit_limits;
 mod usage;
 
 pub use activity_contexts::COMMAND_BYTES_MAX;
@@ -87,6 +88,7 @@ pub use unit_description::{
     SbbDescription, UNIT_ABOUT_BYTES_MAX, UNIT_DESCRIPTION_BYTES_MAX, UNIT_NAME_BYTES_MAX,
     UNIT_PERMISSIONS_MAX, UNIT_SBBS_MAX, UnitDescription,
 };
+pub use unit_limits::{UNIT_HOST_CALLS_MAX, UNIT_MEMORY_BYTES_MAX, UNIT_TIME_MAX, UnitLimits};
 pub use usage::{USAGE_SET_NAME_MAX, UsageKind, UsageParameter, UsageSet, UsageUpdate, UsageValue};
 
 /// The examples of the guide are tests.

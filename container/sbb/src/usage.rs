@@ -1,4 +1,4 @@
-//! The usage facility (JAIN SLEE 1.1 chapter 11): what a service counts and measures, as it
+//! The usage facility (`javax.slee.usage`): what a service counts and measures, as it
 //! declares it and asks for it. The figures are kept by each node.
 
 use crate::context::Context;

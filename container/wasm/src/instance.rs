@@ -1,11 +1,11 @@
 //! One instance of a unit: it is asked one thing, and then it is gone.
 
 use crate::clock::Clock;
-use crate::limits::{COPIED_BYTES_MAX, DESCRIBE_TIME_MAX, UnitLimits};
+use crate::limits::{COPIED_BYTES_MAX, DESCRIBE_TIME_MAX};
 use crate::node_side::NodeSide;
 use crate::slots::Slots;
 use crate::stop::Stop;
-use resilee_sbb::Effect;
+use resilee_sbb::{Effect, UnitLimits};
 use std::time::Duration;
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, InstancePre, Lower};
 use wasmtime::{Engine, Store};

@@ -11,7 +11,7 @@
 //! | `stop.rs`       | why a unit was stopped                                           |
 //! | `clock.rs`      | the thread by whose ticks a unit is stopped that runs on         |
 //! | `slots.rs`      | how many units run at once                                       |
-//! | `limits.rs`     | the limits                                                       |
+//! | `limits.rs`     | limits of units; those that a node may be told: [`resilee_sbb`]  |
 //!
 //! A unit computes whole deliveries by the same code as a linked service ([`resilee_sbb::answer`]),
 //! each in an instance of its own that nothing is left of. There is no WASI: it reaches no file,
@@ -31,7 +31,7 @@ mod uploaded;
 
 pub use limits::{
     COMPONENT_INSTANCES_MAX, COMPONENTS_MAX, COPIED_BYTES_MAX, DESCRIBE_TIME_MAX,
-    FUNCTION_BYTES_MAX, HOST_CALLS_MAX, INSTANCES_MAX, MEMORY_BYTES_MAX, PARTS_MAX,
-    STACK_BYTES_MAX, TABLE_ELEMENTS_MAX, TIME_MAX, UNIT_BYTES_MAX, UnitLimits,
+    FUNCTION_BYTES_MAX, INSTANCES_MAX, PARTS_MAX, STACK_BYTES_MAX, TABLE_ELEMENTS_MAX,
+    UNIT_BYTES_MAX,
 };
 pub use unit_host::UnitHost;

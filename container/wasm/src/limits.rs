@@ -1,18 +1,12 @@
-//! What a unit may use in one delivery.
+//! What a unit may use in one delivery, beside what a node may be told
+//! ([`UnitLimits`](resilee_sbb::UnitLimits)).
 
 use std::time::Duration;
 
 /// Bytes of a unit.
 pub const UNIT_BYTES_MAX: usize = 16 << 20;
-/// Bytes of memory of an instance, unless a node is told otherwise.
-pub const MEMORY_BYTES_MAX: usize = 32 << 20;
-/// How long a delivery may take, unless a node is told otherwise. It is the time of the wall: on a
-/// node that has too much to do a unit that does little may be stopped, too.
-pub const TIME_MAX: Duration = Duration::from_millis(50);
 /// How long a unit may take to say what it is, when it is compiled.
 pub const DESCRIBE_TIME_MAX: Duration = Duration::from_secs(1);
-/// How often a unit may ask for rows and profiles, unless a node is told otherwise.
-pub const HOST_CALLS_MAX: u32 = 256;
 /// Bytes that a unit may give its node in one call, or as its answer.
 pub const COPIED_BYTES_MAX: usize = 4 << 20;
 /// Bytes of the stack of a unit's code.
@@ -29,24 +23,3 @@ pub const COMPONENT_INSTANCES_MAX: u32 = 64;
 pub const FUNCTION_BYTES_MAX: usize = 256 << 10;
 /// Instances that run at once; a further delivery waits.
 pub const INSTANCES_MAX: u32 = 64;
-
-/// Limits that a node may be told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnitLimits {
-    /// [`MEMORY_BYTES_MAX`].
-    pub memory_bytes_max: usize,
-    /// [`TIME_MAX`].
-    pub time_max: Duration,
-    /// [`HOST_CALLS_MAX`].
-    pub host_calls_max: u32,
-}
-
-impl Default for UnitLimits {
-    fn default() -> Self {
-        UnitLimits {
-            memory_bytes_max: MEMORY_BYTES_MAX,
-            time_max: TIME_MAX,
-            host_calls_max: HOST_CALLS_MAX,
-        }
-    }
-}

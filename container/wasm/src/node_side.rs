@@ -1,11 +1,11 @@
 //! What a unit may ask its node for in a delivery: rows and profiles of tables that it may read.
 //! And what it leaves behind if it is stopped: lines and alarms.
 
-use crate::limits::{TABLE_ELEMENTS_MAX, UnitLimits};
+use crate::limits::TABLE_ELEMENTS_MAX;
 use crate::stop::Stop;
 use resilee_sbb::{
     CLUSTER_NAMES, Descriptor, EFFECTS_MAX, Effect, Permission, ProfileTable, TRACE_TEXT_MAX,
-    Tables, TraceLevel, cut, decode,
+    Tables, TraceLevel, UnitLimits, cut, decode,
 };
 use wasmtime::component::Linker;
 use wasmtime::{Error, ResourceLimiter, Result, StoreContextMut};

@@ -4,11 +4,11 @@
 use crate::clock::Clock;
 use crate::component::compiled;
 use crate::instance::Shared;
-use crate::limits::{INSTANCES_MAX, PARTS_MAX, STACK_BYTES_MAX, TABLE_ELEMENTS_MAX, UnitLimits};
+use crate::limits::{INSTANCES_MAX, PARTS_MAX, STACK_BYTES_MAX, TABLE_ELEMENTS_MAX};
 use crate::node_side::NodeSide;
 use crate::slots::Slots;
 use crate::uploaded::{Unit, check_permissions};
-use resilee_sbb::{LinkedSbb, Tables, UnitCompiler, UnitDescription, UploadedSbb};
+use resilee_sbb::{LinkedSbb, Tables, UnitCompiler, UnitDescription, UnitLimits, UploadedSbb};
 use std::sync::Arc;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 

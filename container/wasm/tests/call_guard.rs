@@ -12,10 +12,11 @@ use counter::CallCounter;
 use guard::CallGuard;
 use resilee_sbb::{
     ActivityEnd, ActivityId, CellId, CohortId, ContextView, Deliver, Event, EventPayload,
-    LinkedSbb, Outcome, Tables, Task, TimerFired, TimerId, Timestamp, UnitCompiler, encode,
+    LinkedSbb, Outcome, Tables, Task, TimerFired, TimerId, Timestamp, UnitCompiler, UnitLimits,
+    encode,
 };
 use resilee_sip_api::{ACCOUNTS, Account, Algorithm, Credentials, Invite, Party};
-use resilee_wasm::{UnitHost, UnitLimits};
+use resilee_wasm::UnitHost;
 use rules::{RULES, Rule};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};

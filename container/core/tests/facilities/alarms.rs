@@ -1,4 +1,4 @@
-//! Alarm facility (JAIN SLEE 1.1 chapter 12).
+//! Alarm facility (`javax.slee.facilities.AlarmFacility`).
 
 use crate::house::House;
 use crate::pair::Pair;

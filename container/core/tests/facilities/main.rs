@@ -1,4 +1,4 @@
-//! The facilities: timer, alarm, trace and usage (JAIN SLEE 1.1 chapters 11 to 13), a file for
+//! The facilities: timer, alarm, trace and usage (`javax.slee.facilities`), a file for
 //! each. On one node, and on a pair where a takeover must keep something.
 
 mod alarms;

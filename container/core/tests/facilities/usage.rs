@@ -1,4 +1,4 @@
-//! Usage facility (JAIN SLEE 1.1 chapter 11).
+//! Usage facility (`javax.slee.usage`).
 
 use crate::house::House;
 use crate::pair::Pair;

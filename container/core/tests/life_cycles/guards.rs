@@ -25,7 +25,7 @@ fn a_service_is_not_activated_without_what_it_needs() {
     assert_eq!((state(&pair, "till"), state(&pair, "base")), (Active, Active));
 }
 
-/// §3.2: a deployable unit stands for all its services.
+/// A deployable unit stands for all its services.
 #[test]
 fn a_unit_is_deactivated_and_activated_as_a_whole() {
     let mut pair = pair();

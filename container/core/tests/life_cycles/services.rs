@@ -17,7 +17,7 @@ fn a_linked_service_is_active_unless_it_says_otherwise() {
     assert_eq!(served(&pair, 0), ["counter", "base", "till"]);
 }
 
-/// §2.2.17: an inactive service is not the root of anything.
+/// An inactive service is not the root of anything.
 #[test]
 fn an_inactive_service_starts_no_root_entity() {
     let mut pair = pair();
@@ -28,7 +28,7 @@ fn an_inactive_service_starts_no_root_entity() {
     assert_eq!((served(&pair, 0), served(&pair, 1)), (vec!["base", "till"], vec!["base", "till"]));
 }
 
-/// §2.2.17: a stopping service has entities, and gets no new ones.
+/// A stopping service has entities, and gets no new ones.
 #[test]
 fn entities_of_a_stopping_service_finish_and_then_it_is_inactive() {
     let mut pair = pair();
@@ -113,7 +113,7 @@ fn what_a_call_gets_after_a_takeover_goes_by_the_same_states() {
     assert_eq!(served(&pair, 1), ["counter", "base", "till", "base", "till"]);
 }
 
-/// §15.13.2.6: a call that nobody takes must be answered by its adaptor.
+/// A call that nobody takes must be answered by its adaptor.
 #[test]
 fn the_adaptor_hears_that_a_service_which_would_have_served_takes_nothing() {
     let mut pair = pair();
@@ -146,7 +146,7 @@ impl Sbb for Named {
     }
 }
 
-/// §7.5.5: the initial event selector is asked for a service that may start an entity.
+/// The initial event selector is asked for a service that may start an entity.
 #[test]
 fn the_selector_of_an_inactive_service_is_not_asked() {
     let mut pair = Pair::of(&[LinkedSbb::of::<Named>()], Tables::default()).whole();

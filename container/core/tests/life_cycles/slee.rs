@@ -12,7 +12,7 @@ fn states(pair: &Pair) -> [SleeState; 2] {
     [0, 1].map(|node| pair.status(node).slee)
 }
 
-/// §14.5: a stopped SLEE takes no call, and whoever calls is told.
+/// A stopped SLEE takes no call, and whoever calls is told.
 #[test]
 fn a_stopped_slee_refuses_new_calls_at_both_nodes() {
     let mut pair = pair();
@@ -28,7 +28,7 @@ fn a_stopped_slee_refuses_new_calls_at_both_nodes() {
     assert_eq!(served(&pair, 0), ["counter", "base", "till"]);
 }
 
-/// §14.5: stopping ends with the last activity.
+/// Stopping ends with the last activity.
 #[test]
 fn a_stopping_slee_lets_calls_finish_and_is_stopped_then() {
     let mut pair = pair();

@@ -12,7 +12,7 @@ fn refused(pair: &mut Pair, change: resilee_core::management::TableChange) -> St
     }
 }
 
-/// §10.6: the configuration is what a table begins with.
+/// The configuration is what a table begins with.
 #[test]
 fn a_configured_profile_is_read_until_it_is_written() {
     let mut pair = pair();
@@ -61,7 +61,7 @@ fn what_was_written_wins_over_the_configuration_also_after_restarts() {
     }
 }
 
-/// §10.8: profiles are found by an indexed attribute.
+/// Profiles are found by an indexed attribute.
 #[test]
 fn a_service_finds_profiles_by_an_indexed_attribute_as_they_are_now() {
     let mut pair = pair();
@@ -80,7 +80,7 @@ fn a_search_without_an_index_says_what_to_declare() {
     assert!(text.ends_with(expected), "{text}");
 }
 
-/// §10.10: what the schema does not allow is refused, and nothing is changed.
+/// What the schema does not allow is refused, and nothing is changed.
 #[test]
 fn a_profile_that_breaks_the_schema_is_refused_with_table_profile_and_attribute() {
     let mut pair = pair();
@@ -104,7 +104,7 @@ fn a_table_that_no_service_names_is_not_written() {
     assert_eq!(refused(&mut pair, change), text);
 }
 
-/// §10.7: two profiles do not have the same value of a unique attribute.
+/// Two profiles do not have the same value of a unique attribute.
 #[test]
 fn a_value_that_must_be_unique_is_taken_once() {
     let mut pair = pair();

@@ -1,4 +1,4 @@
-//! Names of activity contexts in the whole cluster (chapter 13.2): asked for, and told by an event.
+//! Names of activity contexts in the whole cluster (chapter 13): asked for, and told by an event.
 
 use crate::container::Container;
 use crate::pair::Pair;

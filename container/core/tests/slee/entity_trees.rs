@@ -115,6 +115,29 @@ fn a_child_knows_its_parent_and_a_root_has_none() {
     assert_eq!(trace[..4], ["alpha1 look", "None", "left3 look", "Some(1)"]);
 }
 
+/// They go with it, so that there is room for as many.
+#[test]
+fn timers_of_a_child_that_is_removed_do_not_count() {
+    let mut container = with_child("left");
+    let day = std::time::Duration::from_secs(86_400);
+    for (word, first) in [("one half", 0), ("the other half", 128)] {
+        on("left", word, move |_, cx| {
+            (first..first + 128).for_each(|timer| cx.set_timer(resilee_sbb::TimerId(timer), day));
+            Ok(())
+        });
+    }
+    on("alpha", "replace", move |me, cx| {
+        cx.remove_child(me.child.expect("created"))?;
+        cx.set_timer(resilee_sbb::TimerId(1), day);
+        Ok(())
+    });
+    for word in ["create", "one half", "the other half", "replace"] {
+        container.fire("tick", word);
+    }
+    assert_eq!(container.alarms(), [""; 0]);
+    assert_eq!(container.entities("left"), [0; 0]);
+}
+
 #[test]
 fn the_removal_of_a_child_takes_those_below_it_and_their_attachments() {
     let mut container = with_child("left");

@@ -3,7 +3,6 @@
 //! A node or a pair on virtual time. The protocol and the services are toys (`toy.rs`): what an SBB
 //! does at a word, a test says (`script.rs`). Nothing may be left behind (`container.rs`, and the
 //! `leaks.rs` of a node and of a pair).
-//! Sections are those of JAIN SLEE 1.1.
 
 mod activity_contexts;
 mod adaptor_life_cycles;

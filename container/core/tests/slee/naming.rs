@@ -1,4 +1,4 @@
-//! The activity context naming facility (chapter 13.2), in a cell; names of the cluster are in
+//! The activity context naming facility (chapter 13), in a cell; names of the cluster are in
 //! `cluster_names.rs`.
 
 use crate::container::Container;

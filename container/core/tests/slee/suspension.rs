@@ -2,6 +2,7 @@
 
 use crate::container::Container;
 use crate::script::{fail, note, on};
+use resilee_core::management::Changed;
 use resilee_sbb::{ActivityId, Context, Failure};
 use std::time::Duration;
 
@@ -223,4 +224,32 @@ fn an_event_that_is_tried_again_cannot_be_suspended_any_more() {
     container.pass_seconds(2);
     let refused = "test.tick is tried again, and cannot be suspended any more";
     assert_eq!(container.trace(), ["keeper1 wait", refused]);
+}
+
+/// Nobody else would resume it.
+#[test]
+fn what_an_entity_has_suspended_goes_on_once_an_operator_has_removed_it() {
+    let mut container = suspended();
+    assert_eq!(container.remove("e1"), Some(Changed::Done));
+    assert_eq!(container.trace(), ["beta2 wait"]);
+}
+
+#[test]
+fn what_an_entity_has_suspended_goes_on_once_a_roll_back_has_removed_it() {
+    let mut container = Container::begun();
+    container.say("c1 start");
+    container.fire_on(2, "break", "begin");
+    on("fragile", "attach", |_, cx| {
+        cx.attach(cx.entity(), ActivityId { number: 1, ..cx.activity() })
+    });
+    on("fragile", "hold", |_, cx| cx.suspend_event(Duration::from_secs(10)));
+    on("fragile", "fall", |_, _| fail());
+    container.fire_on(2, "tick", "attach");
+    container.fire_on(1, "tick", "hold");
+    container.fire_on(1, "tick", "behind");
+    assert!(!container.trace().contains(&"alpha1 behind".to_owned()));
+    container.fire_on(2, "tick", "fall");
+    assert_eq!(container.entities("fragile"), [0; 0]);
+    let told = "fragile3 exception: as it was told";
+    assert_eq!(container.trace()[1..], [told, "alpha1 behind", "beta2 behind"]);
 }

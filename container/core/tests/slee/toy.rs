@@ -151,6 +151,7 @@ const SBBS: [Descriptor; 14] = [
     Descriptor {
         initial_events: &[Begin::TYPE],
         events: TICKS,
+        on_roll_back: OnRollBack::Retry,
         deployment: Deployment { needs: &["wallet"], ..Deployment::ALONE },
         ..Descriptor::named("till")
     },

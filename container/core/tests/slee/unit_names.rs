@@ -19,7 +19,7 @@ const BYTES: &[u8] = b"a component";
 const OTHER: &[u8] = b"another component";
 
 /// SBBs that do nothing, and are called as they should not be.
-const SBBS: [Descriptor; 14] = [
+const SBBS: [Descriptor; 15] = [
     Descriptor::named("slee.audit"),
     Descriptor::named("life-cycle"),
     Descriptor::named("toy"),
@@ -43,6 +43,14 @@ const SBBS: [Descriptor; 14] = [
         ..Descriptor::named("second-mint")
     },
     Descriptor::named("meter.fast"),
+    Descriptor {
+        deployment: Deployment {
+            profile_tables: &[&HEAVY_COINS],
+            needs: &["meter"],
+            ..Deployment::ALONE
+        },
+        ..Descriptor::named("purse")
+    },
 ];
 
 /// What `wallet` declares, once it was thought over.
@@ -204,20 +212,26 @@ fn a_unit_is_deployed_once_the_rows_under_its_table_s_name_are_gone() {
     assert!(has(&pair, 0, "wallet") && has(&pair, 1, "wallet"));
 }
 
-/// It was uploaded after the other one, which something that is gone was in the way of.
-#[test]
-fn of_two_units_that_take_one_name_a_node_that_comes_back_has_the_one_that_calls_depend_on() {
+/// The one that is active was uploaded after the other one, which something that is gone was in the
+/// way of.
+fn two_that_take_one_name() -> Pair {
     let mut pair = pair(&SERVICES, Tables::default(), WALLET);
     pair.units.extend([(b"1".to_vec(), sbb::<6>()), (b"2".to_vec(), sbb::<9>())]);
     let mint = upload(&mut pair, 0, "mint", b"1");
     pair.pass_ms(10);
-    let wallet = upload(&mut pair, 0, "wallet", BYTES);
+    upload(&mut pair, 0, "wallet", BYTES);
     pair.pass_ms(10);
     upload(&mut pair, 0, "pocket", b"2");
     want(&mut pair, &["pocket"], &[]);
     assert_eq!(pair.change(0, remove(&mint)), Some(Changed::Done));
+    pair
+}
+
+#[test]
+fn of_two_units_that_take_one_name_a_node_that_comes_back_has_the_one_that_calls_depend_on() {
+    let mut pair = two_that_take_one_name();
     for node in [1, 0] {
-        let problem = problem_of(&pair, node, &wallet).expect("a problem");
+        let problem = problem_of(&pair, node, &crate::units::id(BYTES)).expect("a problem");
         assert!(problem.contains("pocket has a child SBB wallet"), "{problem}");
         pair.kill(node);
         pair.until_member(1 - node);
@@ -227,23 +241,19 @@ fn of_two_units_that_take_one_name_a_node_that_comes_back_has_the_one_that_calls
     }
 }
 
+fn put_coin(attribute: &str, number: i64) -> TableChange {
+    let mut profile = Profile::default();
+    profile.attributes.insert(attribute.to_owned(), AttributeValue::Number(number));
+    TableChange::PutProfile { table: "coins".to_owned(), name: "five".to_owned(), profile }
+}
+
 /// None of its rows fits the next schema.
 #[test]
 fn a_profile_table_that_a_unit_has_left_is_that_of_the_next_one_whatever_its_schema() {
     let mut pair = pair(&SERVICES, Tables::default(), WALLET);
     pair.units.insert(OTHER.to_vec(), sbb::<11>());
     let wallet = upload(&mut pair, 0, "wallet", BYTES);
-    let profile = |name: &str, number: i64| {
-        let mut profile = Profile::default();
-        profile.attributes.insert(name.to_owned(), AttributeValue::Number(number));
-        profile
-    };
-    let put = |profile: Profile| TableChange::PutProfile {
-        table: "coins".to_owned(),
-        name: "five".to_owned(),
-        profile,
-    };
-    assert_eq!(pair.change(0, put(profile("worth", 5))), Some(Changed::Done));
+    assert_eq!(pair.change(0, put_coin("worth", 5)), Some(Changed::Done));
     assert_eq!(pair.change(0, remove(&wallet)), Some(Changed::Done));
     pair.kill(0);
     pair.until_member(1);
@@ -251,8 +261,47 @@ fn a_profile_table_that_a_unit_has_left_is_that_of_the_next_one_whatever_its_sch
     pair.until_whole();
     upload(&mut pair, 0, "scales", OTHER);
     assert!(has(&pair, 0, "scales") && has(&pair, 1, "scales"));
-    assert!(matches!(pair.change(0, put(profile("value", 5))), Some(Changed::Refused(_))));
-    assert_eq!(pair.change(0, put(profile("grams", 5))), Some(Changed::Done));
+    assert!(matches!(pair.change(0, put_coin("value", 5)), Some(Changed::Refused(_))));
+    assert_eq!(pair.change(0, put_coin("grams", 5)), Some(Changed::Done));
+}
+
+/// Who owns the tables cannot compile what the first unit needs.
+#[test]
+fn a_profile_table_is_left_also_where_its_unit_was_not_deployed() {
+    let mut pair = pair(&SERVICES, Tables::default(), sbb::<7>());
+    pair.units.extend([(b"1".to_vec(), sbb::<14>()), (OTHER.to_vec(), WALLET)]);
+    upload(&mut pair, 0, "meter", BYTES);
+    let purse = upload(&mut pair, 0, "purse", b"1");
+    assert_eq!(pair.change(0, put_coin("grams", 5)), Some(Changed::Done));
+    pair.pass_ms(100);
+    let lacking = pair.tables_owner();
+    pair.kill(lacking);
+    pair.until_member(1 - lacking);
+    let meter = pair.units.remove(BYTES).expect("it is there");
+    pair.start(lacking);
+    pair.until_whole();
+    pair.units.insert(BYTES.to_vec(), meter);
+    pair.kill(1 - lacking);
+    pair.until_member_of(lacking, 1);
+    pair.start(1 - lacking);
+    pair.until_whole();
+    assert_eq!(pair.tables_owner(), lacking);
+    assert!(has(&pair, 1 - lacking, "purse") && !has(&pair, lacking, "purse"));
+    assert_eq!(pair.change(0, remove(&purse)), Some(Changed::Done));
+    upload(&mut pair, 0, "wallet", OTHER);
+    assert!(has(&pair, 0, "wallet") && has(&pair, 1, "wallet"));
+}
+
+/// It compiles them one after the other, and the one that calls depend on is not the first.
+#[test]
+fn a_joiner_has_the_one_of_two_units_that_calls_depend_on() {
+    let mut pair = two_that_take_one_name();
+    pair.kill(1);
+    pair.until_member(0);
+    pair.nodes[1].lose_files();
+    pair.start(1);
+    pair.until_whole();
+    assert!(has(&pair, 1, "pocket") && !has(&pair, 1, "wallet"));
 }
 
 #[test]

@@ -174,6 +174,30 @@ fn what_an_active_service_needs_is_not_deactivated_where_that_waits() {
     pair.until_whole();
 }
 
+/// What comes when its service is not deployed is no try.
+#[test]
+fn an_event_that_is_tried_again_waits_for_the_service_that_waits() {
+    let (mut pair, _) = with_both();
+    script::on("till", "first", |_, _| script::fail());
+    pair.say(0, "c1 start; fire begin 1 first");
+    pair.pass_ms(100);
+    script::on("till", "first", |_, _| Ok(()));
+    let up = start_again_without(&mut pair, NEEDED);
+    take_trace();
+    pair.pass_ms(600_000);
+    assert_eq!(take_trace(), [""; 0]);
+    for service in ["till", "wallet"] {
+        assert_eq!(pair.change(up, deactivate(service)), Some(Changed::Done));
+    }
+    let old = crate::units::id(NEEDED);
+    assert_eq!(pair.change(up, remove(&old)), Some(Changed::Done));
+    pair.units.insert(b"another wallet".to_vec(), WALLET);
+    upload(&mut pair, up, "wallet", b"another wallet");
+    pair.until_whole();
+    pair.pass_ms(61_000);
+    assert_eq!(take_trace(), ["till1 first"]);
+}
+
 #[test]
 fn a_profile_table_goes_with_the_unit_that_declares_it_and_its_rows_stay() {
     let mut pair = pair().whole();

@@ -152,6 +152,9 @@ pub(super) struct Limits {
     pub cell_bytes_max: Option<Spanned<usize>>,
     pub turn_bytes_max: Option<Spanned<usize>>,
     pub delivery_deadline_ms: Option<Spanned<u64>>,
+    pub unit_time_ms: Option<Spanned<u64>>,
+    pub unit_memory_bytes_max: Option<Spanned<usize>>,
+    pub unit_host_calls_max: Option<Spanned<u32>>,
     pub actors_max: Option<Spanned<usize>>,
 }
 

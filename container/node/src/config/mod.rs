@@ -81,6 +81,8 @@ pub struct NodeConfig {
     pub limits: resilee_core::Limits,
     /// Actors of SBB entity trees that it keeps.
     pub actors_max: usize,
+    /// What uploaded units may use.
+    pub unit_limits: resilee_sbb::UnitLimits,
     /// When calls are looked after that nobody ends.
     pub calls: CallLimits,
 }
@@ -144,6 +146,7 @@ impl NodeConfig {
             },
             limits,
             actors_max,
+            unit_limits: limits::unit_limits(&source, &file.limits)?,
             calls: calls::limits(&source, &file.calls)?,
             peers,
             name,

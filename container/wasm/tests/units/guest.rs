@@ -3,9 +3,9 @@
 use resilee_sbb::{
     ActivityId, CellId, CohortId, Context, Deliver, Deployment, Descriptor, EntityState, Event,
     Failure, LinkedSbb, Outcome, Permission, Sbb, StateBytes, UnitCompiler, UnitDescription,
-    encode,
+    UnitLimits, encode,
 };
-use resilee_wasm::{UnitHost, UnitLimits};
+use resilee_wasm::UnitHost;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write;
 use std::time::Duration;

@@ -4,9 +4,8 @@ use crate::guest::{Guest, deliver, delivered, host};
 use resilee_sbb::{
     Attribute, AttributeKind, Context, Deployment, Descriptor, Effect, EntityState, Event, Failure,
     LinkedSbb, Outcome, ProfileTable, Sbb, StateBytes, TraceLevel, UnitCompiler, UnitDescription,
-    encode,
+    UnitLimits, encode,
 };
-use resilee_wasm::UnitLimits;
 use serde::{Deserialize, Serialize};
 
 /// It declares a table as another one has declared it, and one of its own.
@@ -57,6 +56,23 @@ fn a_delivery_has_50_ms_unless_a_node_is_told_otherwise() {
     let service = host.compile(&Guest::that("(loop $l (br $l))").bytes()).expect("a unit");
     let reason = "it ran longer than 50ms".to_owned();
     assert_eq!(service.invoke(&deliver()), Outcome::RolledBack { reason, effects: Vec::new() });
+}
+
+/// The least and the most that a node may be told, and what is no whole number of pages.
+#[test]
+fn a_node_may_be_told_how_much_memory_a_unit_has() {
+    for (bytes, told) in [(2 << 20, 2), (256 << 20, 256), (3_000_001, 2)] {
+        let limits = UnitLimits {
+            memory_bytes_max: bytes,
+            time_max: std::time::Duration::from_secs(2),
+            ..UnitLimits::default()
+        };
+        let host = resilee_wasm::UnitHost::new(limits).expect("a host");
+        let guest = Guest::that("(loop $l (drop (memory.grow (i32.const 1))) (br $l))");
+        let service = host.compile(&guest.bytes()).expect("a unit");
+        let reason = format!("it asked for more than {told} MiB of memory");
+        assert_eq!(service.invoke(&deliver()), Outcome::RolledBack { reason, effects: Vec::new() });
+    }
 }
 
 #[test]
