@@ -1,7 +1,7 @@
 //! The processes of the story: a balancer and two servers, with their property files.
 //!
-//! The files are those beside this one; they are copied into the data folder with the ports of
-//! the run, so that what runs can be read and run again by hand.
+//! The files are those of `resilient_billing`; they are copied into the data folder with the ports
+//! of the run, so that what runs can be read and run again by hand.
 
 use crate::ports::Ports;
 use crate::process::Process;
@@ -19,18 +19,18 @@ pub const SERVERS: [&str; 2] = ["server1", "server2"];
 
 /// Property files, and the key they name.
 const FILES: [(&str, &str); 5] = [
-    ("balancer.toml", include_str!("balancer.toml")),
-    ("server1.toml", include_str!("server1.toml")),
-    ("server2.toml", include_str!("server2.toml")),
-    ("cluster.key", include_str!("cluster.key")),
-    ("admin.token", include_str!("admin.token")),
+    ("balancer.toml", include_str!("../resilient_billing/balancer.toml")),
+    ("server1.toml", include_str!("../resilient_billing/server1.toml")),
+    ("server2.toml", include_str!("../resilient_billing/server2.toml")),
+    ("cluster.key", include_str!("../resilient_billing/cluster.key")),
+    ("admin.token", include_str!("../resilient_billing/admin.token")),
 ];
 
 /// What stands before each port in the files.
 const LOOPBACK: &str = "127.0.0.1:";
 
 /// Held while the story runs in a folder.
-const LOCK: &str = "resilient_billing.lock";
+const LOCK: &str = "example.lock";
 
 /// Most deaths that wait to be told.
 const DEATHS_MAX: usize = 4;

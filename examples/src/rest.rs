@@ -105,6 +105,50 @@ struct Bills {
     found: u64,
 }
 
+/// One row of `GET /api/v1/services`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct ServiceRow {
+    /// Its name.
+    pub name: String,
+    /// `active`, `stopping` or `inactive`.
+    pub state: String,
+    /// Its SBB entities in all calls, whichever server has them.
+    pub entities_in_cluster: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Services {
+    services: Vec<ServiceRow>,
+}
+
+/// One row of `GET /api/v1/units`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct UnitRow {
+    /// Its service.
+    pub service: String,
+    /// The servers that have compiled it.
+    pub nodes: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Units {
+    units: Vec<UnitRow>,
+}
+
+/// One row of `GET /api/v1/alarms`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct AlarmRow {
+    /// What it is about.
+    pub source: String,
+    /// What an operator reads.
+    pub text: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Alarms {
+    alarms: Vec<AlarmRow>,
+}
+
 /// One server's management interface.
 #[derive(Clone, Debug)]
 pub struct Rest {
@@ -160,6 +204,21 @@ impl Rest {
     pub async fn bills_of(&self, call_id: &str) -> anyhow::Result<Vec<BillRow>> {
         let bills = self.bills().await?;
         Ok(bills.into_iter().filter(|bill| bill.call_id == call_id).collect())
+    }
+
+    /// The services that it runs.
+    pub async fn services(&self) -> anyhow::Result<Vec<ServiceRow>> {
+        Ok(self.get::<Services>("services").await?.services)
+    }
+
+    /// The services that were uploaded.
+    pub async fn units(&self) -> anyhow::Result<Vec<UnitRow>> {
+        Ok(self.get::<Units>("units").await?.units)
+    }
+
+    /// Alarms of both servers.
+    pub async fn alarms(&self) -> anyhow::Result<Vec<AlarmRow>> {
+        Ok(self.get::<Alarms>("alarms").await?.alarms)
     }
 
     /// Waits until the server serves in a view of exactly these members.

@@ -24,7 +24,7 @@ pub struct Report {
 
 impl Report {
     /// A report with nothing in it yet.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Report {
             checks: Checks::default(),
             step: 0,
