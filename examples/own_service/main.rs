@@ -1,45 +1,42 @@
-//! A node with a service of one's own: calls from and to certain numbers are refused.
+//! A service of one's own in a pair that runs: it is built from its source, deployed at run time,
+//! called through, and replaced by its next version while people talk. Then a server is killed, and
+//! both versions go on at the other one with what they knew.
 //!
 //! ```text
-//! cargo run --release --example own_service                         # with node.toml beside this
-//! cargo run --release --example own_service -- --config FILE        # with one of your own
+//! cargo run --release --example own_service            # stays up for the admin UI
+//! cargo run --release --example own_service -- --once  # exit code: did every check hold?
 //! ```
 //!
-//! The service is in `call_screening`; here it is only linked into a node.
+//! The service is the crate `call-screening`; README.md says what to look at.
 
-mod call_screening;
-#[cfg(test)]
-mod screening_test;
+mod operator;
+mod story;
+mod units;
 
-use call_screening::CallScreening;
 use clap::Parser;
-use std::path::{Path, PathBuf};
+use resilee_examples::play::{Play, PlayOptions};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// The example's own file, wherever it is started from.
-const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/own_service/node.toml");
-
-/// A node that screens calls.
+/// Deploys a service to two servers that run, upgrades it in mid-call, and kills a server.
 #[derive(Debug, Parser)]
 #[command(name = "own_service", version)]
 struct Args {
-    /// The node's configuration; that of the example if not given.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    play: PlayOptions,
+    /// Folder with call-screening.wasm and call-screening-2.wasm, as `cargo xtask unit` makes them;
+    /// without it they are built.
+    #[arg(long, value_name = "FOLDER")]
+    units: Option<PathBuf>,
 }
 
+const PLAY: Play = Play {
+    example: "own_service",
+    title: "A service of one's own",
+    afterwards: "Numbers that begin with 0900 or 0190 are refused; see the page Units.",
+};
+
 fn main() -> ExitCode {
-    let args = Args::parse();
-    let config = args.config.as_deref().unwrap_or(Path::new(CONFIG));
-    let node = resilee_node::Node::builder().service::<CallScreening>();
-    match node.run_from_file(config) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            if args.config.is_none() && !config.exists() {
-                eprintln!("The example has been moved: give a configuration with --config FILE.");
-            }
-            ExitCode::FAILURE
-        }
-    }
+    let Args { play, units } = Args::parse();
+    PLAY.run(play, async |stage| story::tell(stage, units).await)
 }

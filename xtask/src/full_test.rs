@@ -167,7 +167,7 @@ const SOAK: [&str; 15] = [
 ];
 
 /// What the end-to-end tests start.
-const RELEASE_BINARIES: [&str; 10] = [
+const RELEASE_BINARIES: [&str; 12] = [
     "build",
     "--release",
     "-p",
@@ -176,6 +176,8 @@ const RELEASE_BINARIES: [&str; 10] = [
     "resilee-balancer",
     "-p",
     "resilee-examples",
+    "-p",
+    "call-screening",
     "--bins",
     "--examples",
 ];

@@ -6,7 +6,8 @@
 //! The binaries are those beside the test, so they are built first:
 //!
 //! ```text
-//! cargo build --release -p resilee-node -p resilee-balancer -p resilee-examples --bins --examples
+//! cargo build --release --bins --examples \
+//!     -p resilee-node -p resilee-balancer -p resilee-examples -p call-screening
 //! cargo test --release -p resilee-examples -- --test-threads=1
 //! ```
 //!
@@ -17,6 +18,7 @@
 //! | `RESILEE_SCREENSHOTS=dir`  | the browser's test saves pictures in that absolute path    |
 
 mod baresip_call;
+mod call_screening;
 mod chromium;
 mod faults;
 mod flows;

@@ -1,60 +1,25 @@
-//! The example `own_service`, as a user starts it: its call screening refuses a call, and call
-//! control and billing, which know nothing of it, leave that call alone.
+//! The example `own_service`, as a user starts it: it builds a service, deploys it to a pair that
+//! runs, upgrades it in mid-call, kills a server, and judges itself.
 
-use crate::support::cluster::{DOMAIN, binary, password};
-use crate::support::condition::{SOON, wait_until};
-use crate::support::handset::Handset;
-use crate::support::ports::free_address;
+use crate::support::cluster::binary;
+use crate::support::ports::free_ports;
 use crate::support::process::Process;
-use crate::support::rest::Rest;
-use resilee_sip_api::Account;
-use std::fs;
-use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-/// In the example's own property file.
-const SIP_IN_FILE: &str = "127.0.0.1:5080";
-const ADMIN_IN_FILE: &str = "127.0.0.1:8085";
+/// The story takes 20 seconds, after the units are built.
+const STORY_WITHIN: Duration = Duration::from_secs(300);
 
 #[test]
-fn a_screened_call_is_refused_and_any_other_goes_through() {
+fn the_story_of_a_service_of_ones_own_holds() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let (sip, admin) = (free_address(), free_address());
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("own_service");
-    let config = fs::read_to_string(example.join("node.toml")).expect("the example has a file");
-    assert!(config.contains(SIP_IN_FILE) && config.contains(ADMIN_IN_FILE), "{config}");
-    let ha1 = Account::with_password("alice", DOMAIN, &password("alice")).ha1;
-    assert!(config.contains(&ha1), "{config}");
-    let config = config.replace(SIP_IN_FILE, &sip.to_string());
-    let config = config.replace(ADMIN_IN_FILE, &admin.to_string());
-    fs::write(folder.path().join("node.toml"), config).expect("the folder takes files");
-    fs::copy(example.join("cluster.key"), folder.path().join("cluster.key")).expect("the key");
-
+    let [sip, http] = [7, 2].map(|count| free_ports(count).to_string());
     let mut command = Command::new(binary("examples/own_service"));
-    command.args(["--config", "node.toml"]);
-    let mut node = Process::start("own_service", folder.path(), &mut command);
-    let rest = Rest::new(admin);
-    wait_until("the node serves", SOON, || {
-        assert!(node.is_running(), "the node ended: {}", node.output());
-        rest.is_healthy()
-    });
-
-    let alice = Handset::start("alice", sip);
-    let bob = Handset::start("bob", sip);
-    alice.register();
-    bob.register();
-    assert_eq!(alice.call_in_vain("0900123456"), 403);
-    rest.wait_for_no_calls();
-    assert_eq!(rest.bills(), [], "a refused call costs nothing");
-
-    let call_id = alice.call("bob");
-    bob.hang_up();
-    alice.wait_for_hang_up(true);
-    let bill = rest.wait_for_only_bill(&call_id);
-    println!("0900123456 got 403; {bill:?}");
-    assert_eq!(bill.ended_by, "callee");
-
-    node.terminate();
-    let status = node.wait_for_end(SOON);
-    assert!(status.success(), "SIGTERM ends it with {status}");
+    command.args(["--once", "--data-dir", "data", "--sip-port", &sip, "--http-port", &http]);
+    let mut story = Process::start("own_service", folder.path(), &mut command);
+    let status = story.wait_for_end(STORY_WITHIN);
+    let told = story.output();
+    println!("{told}");
+    assert!(status.success(), "it ended with {status}");
+    assert!(told.contains("checks held."), "the story has a sum");
 }
