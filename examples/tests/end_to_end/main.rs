@@ -30,4 +30,5 @@ mod restart;
 mod sipp_load;
 mod support;
 mod units;
+mod upgrades;
 mod web_hooks;

@@ -5,27 +5,7 @@
 use crate::support::cluster::{Calls, Cluster, SERVERS};
 use crate::support::condition::{SOON, wait_until};
 use crate::support::handset::Handset;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-
-const TOKEN: [&str; 2] = ["--token-file", "admin.token"];
-
-/// Builds the service of `call-guard` that `features` choose.
-fn unit(folder: &Path, name: &str, features: &[&str]) -> PathBuf {
-    let out = folder.join(name).with_extension("wasm");
-    let mut build = Command::new(env!("CARGO"));
-    build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    build.args(["xtask", "unit", "call-guard", "--out"]).arg(&out).args(features);
-    let output = build.stdin(Stdio::null()).output().expect("cargo starts");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    out
-}
-
-#[track_caller]
-fn order(cluster: &Cluster, server: usize, words: &[&str]) -> String {
-    let words = [words, &TOKEN].concat();
-    cluster.ctl(server, &words).unwrap_or_else(|error| panic!("{words:?}: {error}"))
-}
+use crate::support::units::{TOKEN, order, unit};
 
 /// Both units are compiled at these servers, and nowhere missing.
 #[track_caller]
@@ -53,8 +33,8 @@ fn uploaded_services_go_on_whichever_server_dies_and_come_back_with_it() {
     bob.register();
 
     let folder = cluster.folder().to_owned();
-    let counter = unit(&folder, "call-counter", &["--features", "counter"]);
-    let guard = unit(&folder, "call-guard", &[]);
+    let counter = unit(&folder, "call-counter", "call-guard", &["--features", "counter"]);
+    let guard = unit(&folder, "call-guard", "call-guard", &[]);
     let [counter, guard] = [&counter, &guard].map(|file| file.to_str().expect("a name as text"));
     let without = [&["deploy", guard, "--yes"], &TOKEN[..]].concat();
     let refused = cluster.ctl(1, &without).expect_err("it needs the counter");

@@ -106,6 +106,22 @@ pub struct Alarm {
     pub text: String,
 }
 
+/// One row of `GET /api/v1/services`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// `active`, `stopping` or `inactive`.
+    pub state: String,
+    /// Its SBB entities in the whole cluster.
+    pub entities_in_cluster: u64,
+}
+
+#[derive(Deserialize)]
+struct Services {
+    services: Vec<Service>,
+}
+
 #[derive(Deserialize)]
 struct Alarms {
     alarms: Vec<Alarm>,
@@ -149,6 +165,15 @@ impl Rest {
     /// All alarms of the cluster, as far as the node hears of them; none while it does not answer.
     pub fn alarms(&self) -> Vec<Alarm> {
         self.get::<Alarms>("alarms").map(|answer| answer.alarms).unwrap_or_default()
+    }
+
+    /// A service, once it is as wanted.
+    #[track_caller]
+    pub fn wait_for_service(&self, name: &str, is_so: impl Fn(&Service) -> bool) -> Service {
+        wait_for(&format!("{name} is as wanted"), SOON, || {
+            let services = self.get::<Services>("services").ok()?.services;
+            services.into_iter().find(|service| service.name == name && is_so(service))
+        })
     }
 
     /// The overview as the node makes it; empty while it does not answer.

@@ -1,0 +1,27 @@
+//! Units as a developer builds them, and orders as an operator gives them.
+
+use super::cluster::Cluster;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What proves that an order may be given.
+pub const TOKEN: [&str; 2] = ["--token-file", "admin.token"];
+
+/// Builds the service of `package` that `features` choose, into a file of this name.
+#[track_caller]
+pub fn unit(folder: &Path, name: &str, package: &str, features: &[&str]) -> PathBuf {
+    let out = folder.join(name).with_extension("wasm");
+    let mut build = Command::new(env!("CARGO"));
+    build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    build.args(["xtask", "unit", package, "--out"]).arg(&out).args(features);
+    let output = build.stdin(Stdio::null()).output().expect("cargo starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    out
+}
+
+/// What comes of an order that is carried out.
+#[track_caller]
+pub fn order(cluster: &Cluster, server: usize, words: &[&str]) -> String {
+    let words = [words, &TOKEN].concat();
+    cluster.ctl(server, &words).unwrap_or_else(|error| panic!("{words:?}: {error}"))
+}
