@@ -17,6 +17,7 @@ use clap::Parser;
 use resilee_examples::play::{Play, PlayOptions};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use units::Units;
 
 /// Deploys a service to two servers that run, upgrades it in mid-call, and kills a server.
 #[derive(Debug, Parser)]
@@ -38,5 +39,12 @@ const PLAY: Play = Play {
 
 fn main() -> ExitCode {
     let Args { play, units } = Args::parse();
-    PLAY.run(play, async |stage| story::tell(stage, units).await)
+    // Before anything starts.
+    match units.map(|folder| Units::given(&folder)).transpose() {
+        Ok(units) => PLAY.run(play, async |stage| story::tell(stage, units).await),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::operator::{Deploys, Operator};
 use crate::units::Units;
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use resilee_examples::calls::{call_id, call_in_vain, end_call, set_up, talk_time};
 use resilee_examples::cluster::SERVERS;
 use resilee_examples::logs;
@@ -10,7 +10,6 @@ use resilee_examples::phones::Handset;
 use resilee_examples::rest::ServiceRow;
 use resilee_examples::stage::Stage;
 use resilee_test_kit::CallPhase;
-use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 /// Names of the service's versions.
@@ -35,11 +34,11 @@ struct Story<'s> {
     bills_before: u64,
 }
 
-/// Tells the whole story, with units that are built, or those of a folder.
-pub async fn tell(stage: &mut Stage, given: Option<PathBuf>) -> anyhow::Result<()> {
-    let given = given.map(|folder| Units::given(&folder)).transpose()?;
+/// Tells the whole story, with units that are built, or those that are given.
+pub async fn tell(stage: &mut Stage, given: Option<Units>) -> anyhow::Result<()> {
     stage.start_balancer().await?;
     stage.start_servers().await?;
+    check_is_new(stage).await?;
     stage.register().await?;
     let operator = Operator {
         admin: stage.servers[1].base().trim_start_matches("http://").to_owned(),
@@ -49,12 +48,22 @@ pub async fn tell(stage: &mut Stage, given: Option<PathBuf>) -> anyhow::Result<(
     Story { stage, operator, bills_before }.tell(given).await
 }
 
+/// A store that has the units already would not show how they get there.
+async fn check_is_new(stage: &Stage) -> anyhow::Result<()> {
+    let units = stage.servers[1].units().await?;
+    let names: Vec<_> = units.iter().map(|unit| unit.service.as_str()).collect();
+    ensure!(
+        names.is_empty(),
+        "{} has {} of an earlier run: choose another folder with --data-dir",
+        stage.cluster.folder().display(),
+        names.join(" and ")
+    );
+    Ok(())
+}
+
 impl Story<'_> {
     async fn tell(&mut self, given: Option<Units>) -> anyhow::Result<()> {
-        let units = match given {
-            Some(units) => units,
-            None => self.build().await?,
-        };
+        let units = self.build(given).await?;
         self.deploy(&units).await?;
         self.call_through_it().await?;
         self.upgrade(&units).await?;
@@ -64,13 +73,16 @@ impl Story<'_> {
     }
 
     /// Step 4.
-    async fn build(&mut self) -> anyhow::Result<Units> {
+    async fn build(&mut self, given: Option<Units>) -> anyhow::Result<Units> {
         let report = &mut self.stage.report;
         report.step(4, "the service is built from its source: the first time that takes a minute");
         let folder = self.stage.cluster.folder().join("units");
         let mut commands = Vec::new();
-        let units = Units::build(&folder, |command| commands.push(command)).await?;
-        report.done("call-screening is built, both versions: a file of WebAssembly each");
+        let (units, how) = match given {
+            Some(units) => (units, "was built before"),
+            None => (Units::build(&folder, |command| commands.push(command)).await?, "is built"),
+        };
+        report.done(format!("call-screening {how}, both versions: a file of WebAssembly each"));
         for command in commands {
             report.detail(command);
         }
