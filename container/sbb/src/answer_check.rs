@@ -6,6 +6,7 @@
 //! |------------------------|----------------------------------------------------------------|
 //! | kind                   | it fits the task                                               |
 //! | entities               | `tree_check.rs`                                                |
+//! | what is migrated       | it has no effects                                              |
 //! | effects                | their number, and of each what [`Context`](crate::Context)     |
 //! |                        | looks at: who and what it is about is there, sizes, names      |
 //! | commands, rows, ...    | that the service has the permission                            |
@@ -23,7 +24,7 @@ use crate::permission::Permission;
 use crate::timer::{TIMER_PERIOD_MIN, TimerSetting};
 use crate::trace::{TRACE_TEXT_MAX, TRACER_NAME_MAX, TraceLevel, cut};
 use crate::transaction::Transaction;
-use crate::tree_check::Tree;
+use crate::tree_check::{Tree, check_migrated};
 use crate::{ALARM_NAME_MAX, ALARM_TEXT_MAX, CLUSTER_NAMES, Cleared, decode};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::collections::BTreeSet;
@@ -85,6 +86,10 @@ fn refused(deliver: &Deliver, service: &Descriptor, outcome: &Outcome) -> Result
             at_most(effects.len() - kept, EFFECTS_MAX, "effects")?;
             let mut replay = Replay::new(deliver, service, &tree);
             effects.iter().try_for_each(|effect| replay.check(effect))
+        }
+        (Outcome::Delivered { entities, removed, effects }, Task::Migrate { .. }) => {
+            check_migrated(deliver, entities, removed)?;
+            at_most(effects.len(), 0, "effects of a migration")
         }
         (Outcome::Selected { .. }, _) => Err("it selects, and was not asked to".to_owned()),
         (Outcome::Delivered { .. }, Task::Select) => {

@@ -80,6 +80,13 @@ pub enum Task {
         /// Why.
         reason: String,
     },
+    /// The entity, a root entity of another service, and all below it become this service's: their
+    /// states are those that [`Sbb::migrate`](crate::Sbb::migrate) makes of them, and nothing else
+    /// happens. Only a service gets it whose deployment names the other one.
+    Migrate {
+        /// The other service.
+        from: String,
+    },
 }
 
 /// One entity of a tree.

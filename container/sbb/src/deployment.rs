@@ -21,6 +21,10 @@ pub struct Deployment {
     pub permissions: &'static [Permission],
     /// What a node does when it fails again and again.
     pub on_repeated_failures: FailurePolicy,
+    /// Services that it replaces, whose entities an operator may migrate to it: their states are
+    /// read by its own SBB and by those of its child relations, which have the same names; see
+    /// [`Sbb::migrate`](crate::Sbb::migrate).
+    pub migrates_from: &'static [&'static str],
 }
 
 /// What a node does, besides an alarm, when a service fails again and again: its handlers fail,
@@ -56,5 +60,6 @@ impl Deployment {
         begins: Begins::Active,
         permissions: &[],
         on_repeated_failures: FailurePolicy::Keep,
+        migrates_from: &[],
     };
 }

@@ -6,6 +6,8 @@
 //! | event               | `on_event`; if it fails, `exception_thrown`                       |
 //! | select              | `initial_event`                                                   |
 //! | rolled back         | `rolled_back`                                                     |
+//! | migrate             | `migrate`, of each entity of the tree whose state is of another   |
+//! |                     | version                                                           |
 //! | (a call meanwhile)  | `on_call` of the callee                                           |
 //!
 //! A panic of a handler is a failure of it, whoever calls [`LinkedSbb::invoke`].
@@ -17,6 +19,7 @@ use crate::delivery::{Deliver, Outcome, StateBytes, Task};
 use crate::descriptor::Descriptor;
 use crate::effect::{EFFECTS_MAX, Effect};
 use crate::event::Event;
+use crate::limits::DeliveryLimits;
 use crate::sbb::{Failure, Sbb};
 use crate::transaction::Transaction;
 use std::any::Any;
@@ -30,7 +33,7 @@ pub struct LinkedSbb(Code);
 
 #[derive(Clone, Copy, Debug)]
 enum Code {
-    Linked { descriptor: fn() -> Descriptor, handle: Handle, select: Select },
+    Linked { descriptor: fn() -> Descriptor, handle: Handle, select: Select, migrate: Migrate },
     Uploaded(&'static dyn UploadedSbb),
 }
 
@@ -49,6 +52,7 @@ pub trait UploadedSbb: fmt::Debug + Send + Sync {
 
 type Handle = fn(&mut Context<'_>, &StateBytes, Run<'_>) -> Result<(StateBytes, Done), Failure>;
 type Select = fn(&mut Context<'_>, &Event) -> Result<Option<String>, Failure>;
+type Migrate = fn(&StateBytes, &DeliveryLimits) -> Result<StateBytes, Failure>;
 
 /// Which handler runs.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +76,7 @@ impl LinkedSbb {
             descriptor: S::descriptor,
             handle: handle::<S>,
             select: select::<S>,
+            migrate: migrate::<S>,
         })
     }
 
@@ -120,15 +125,34 @@ impl LinkedSbb {
 
     fn run(&self, deliver: &Deliver, tx: &mut Transaction) -> Result<Ran, Failure> {
         let number = deliver.entity.number;
+        if let Task::Migrate { .. } = deliver.task {
+            self.migrate_tree(deliver, tx)?;
+            return Ok(Ran::Handled);
+        }
         let sbb = tx.sbb(deliver, *self, number)?;
         let mut cx = Context::new(deliver, tx, *self, number);
         let task = match &deliver.task {
             Task::Select => return Ok(Ran::Selected(sbb.select(&mut cx, &deliver.event)?)),
             Task::Event => Run::Event(&deliver.event),
             Task::RolledBack { reason } => Run::RolledBack(&deliver.event, reason),
+            Task::Migrate { .. } => return Ok(Ran::Handled),
         };
         cx.run(sbb, task)?;
         Ok(Ran::Handled)
+    }
+
+    /// Reads the states of a tree that another service has.
+    fn migrate_tree(&self, deliver: &Deliver, tx: &mut Transaction) -> Result<(), Failure> {
+        for (number, entity) in &deliver.tree {
+            let sbb = tx.sbb(deliver, *self, *number)?;
+            let Code::Linked { migrate, .. } = sbb.0 else { return Err(sbb.is_whole()) };
+            let state = migrate(&entity.state, &deliver.limits).map_err(|failure| {
+                let (name, version) = (sbb.descriptor().name, entity.state.version);
+                Failure::new(format!("{name} does not read state of version {version}: {failure}"))
+            })?;
+            tx.write(*number, state);
+        }
+        Ok(())
     }
 
     /// Runs a handler of an entity with this state.
@@ -190,12 +214,29 @@ fn handle<S: Sbb>(
         });
     }
     let done = result?;
-    let bytes = codec::encode(&sbb)?;
-    let (size, max) = (bytes.len(), cx.limits().state_bytes_max);
-    if size > max.max(state.bytes.len()) {
+    Ok((written(&sbb, state, &cx.limits())?, done))
+}
+
+/// The state of an SBB; it may grow up to the limit.
+fn written<S: Sbb>(
+    sbb: &S,
+    before: &StateBytes,
+    limits: &DeliveryLimits,
+) -> Result<StateBytes, Failure> {
+    let bytes = codec::encode(sbb)?;
+    let (size, max) = (bytes.len(), limits.state_bytes_max);
+    if size > max.max(before.bytes.len()) {
         return Err(Failure::new(format!("state of {size} bytes, {max} allowed")));
     }
-    Ok((StateBytes { version: S::STATE_VERSION, bytes }, done))
+    Ok(StateBytes { version: S::STATE_VERSION, bytes })
+}
+
+/// State of an entity that becomes one of `S`; of a new entity there is none.
+fn migrate<S: Sbb>(state: &StateBytes, limits: &DeliveryLimits) -> Result<StateBytes, Failure> {
+    match state.bytes.is_empty() {
+        true => Ok(state.clone()),
+        false => written(&restore::<S>(state)?, state, limits),
+    }
 }
 
 /// The SBB with its state; a new entity has none.

@@ -70,10 +70,14 @@ pub trait Sbb: Serialize + DeserializeOwned + Default {
         Ok(())
     }
 
-    /// State that was written by another version of this service.
+    /// State that was written by another version of this service: by an earlier program, or by a
+    /// service that this one replaces, when an operator migrates its entities
+    /// ([`Deployment::migrates_from`](crate::Deployment::migrates_from)). State of the same version
+    /// is read as it is, without this.
     ///
     /// # Errors
-    /// A layout that this version cannot take over.
+    /// A layout that this version cannot take over. An entity that was to be migrated stays with
+    /// the service that it has, with this reason, and is tried again later.
     fn migrate(from: u32, bytes: &[u8]) -> Result<Self, Failure> {
         let _ = from;
         Ok(decode(bytes)?)

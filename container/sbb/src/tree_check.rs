@@ -8,6 +8,8 @@
 //! | is removed              | it was there or born, is not the one whose handler ran nor      |
 //! |                         | above it, all below it goes with it, and it is named once       |
 //!
+//! Of a tree that is migrated all are there, and nothing is born or removed.
+//!
 //! And of each its size. The entity of the event is among them: its handler has run.
 
 use crate::delivery::{Deliver, EntityState, NAME_BYTES_MAX, StateBytes, TreeEntity};
@@ -55,6 +57,21 @@ impl Tree {
             let own = key.strip_prefix(sbb.name).is_some_and(|rest| rest.starts_with('/'));
             own || sbb.attribute_aliases.iter().any(|alias| alias.alias == key)
         })
+    }
+}
+
+/// Checks a tree that was migrated: the same entities, each with a state.
+pub(crate) fn check_migrated(
+    deliver: &Deliver,
+    entities: &[EntityState],
+    removed: &[u32],
+) -> Result<(), String> {
+    let check = Check::new(deliver, entities, removed)?;
+    check.are_whole(entities)?;
+    let migrated = entities.iter().filter(|entity| entity.born.is_none()).count();
+    match migrated == entities.len() && migrated == deliver.tree.len() && removed.is_empty() {
+        true => Ok(()),
+        false => Err("a tree that is migrated is not the same one afterwards".to_owned()),
     }
 }
 

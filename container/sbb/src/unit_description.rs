@@ -59,6 +59,7 @@ pub struct SbbDescription {
     profile_tables: Vec<Table>,
     begins: Begins,
     on_repeated_failures: FailurePolicy,
+    migrates_from: Vec<String>,
     /// What it may do.
     pub permissions: Vec<PermissionDescription>,
 }
@@ -185,6 +186,7 @@ impl SbbDescription {
             profile_tables: deployment.profile_tables.iter().map(|it| Table::of(it)).collect(),
             begins: deployment.begins,
             on_repeated_failures: deployment.on_repeated_failures,
+            migrates_from: owned(deployment.migrates_from),
             permissions: deployment.permissions.iter().map(Into::into).collect(),
         }
     }
@@ -204,7 +206,8 @@ impl SbbDescription {
         let texts = texts.chain(self.usage.iter().map(|(name, _)| name)).chain(children);
         let permissions = self.permissions.iter().flat_map(PermissionDescription::texts);
         let tables = self.profile_tables.iter().flat_map(Table::texts);
-        let mut texts = texts.chain(&self.needs).chain(permissions).chain(tables);
+        let mut texts =
+            texts.chain(&self.needs).chain(&self.migrates_from).chain(permissions).chain(tables);
         if let Some(long) = texts.find(|text| text.len() > UNIT_NAME_BYTES_MAX) {
             let start: String = long.chars().take(32).collect();
             return Err(format!(
@@ -265,6 +268,7 @@ impl SbbDescription {
                 profile_tables: leak_all(&self.profile_tables, Table::leaked),
                 begins: self.begins,
                 on_repeated_failures: self.on_repeated_failures,
+                migrates_from: leak_all(&self.migrates_from, |it| leak(it)),
                 permissions: leak_all(&self.permissions, PermissionDescription::leaked),
             },
         }

@@ -107,6 +107,7 @@ pub fn does_hang(deliver: &Deliver) -> bool {
     let word = crate::toy::word(&deliver.event).unwrap_or_default();
     let word = match &deliver.task {
         Task::RolledBack { .. } => format!("rolled back {word}"),
+        Task::Migrate { from } => format!("migrate {from}"),
         Task::Event | Task::Select => word,
     };
     with(|script| script.hangs.contains(&(sbb.to_owned(), word)))

@@ -115,3 +115,26 @@ fn no_more_entities_are_removed_than_there_were_and_a_bound_beyond() {
     let text = "1027 entities are removed, 1026 allowed";
     assert_eq!(refused(up_to(last + 3)), text);
 }
+
+/// A tree that is migrated is the same one afterwards.
+#[test]
+fn a_migration_that_leaves_an_entity_out_or_does_anything_else_is_refused() {
+    let mut migration = deliver();
+    migration.task = resilee_sbb::Task::Migrate { from: "old".to_owned() };
+    let both = || vec![entity(1, None), entity(2, None)];
+    let service = resilee_sbb::LinkedSbb::of::<crate::lies::Parent>().descriptor();
+    assert_eq!(resilee_sbb::checked(&migration, &service, of(both(), &[])), of(both(), &[]));
+    let other = "a tree that is migrated is not the same one afterwards";
+    assert_eq!(refused_of(&migration, of(vec![entity(1, None)], &[])), other);
+    assert_eq!(refused_of(&migration, of(vec![entity(1, None)], &[2])), other);
+    let grown = [both(), vec![born(5, child(1))]].concat();
+    assert_eq!(refused_of(&migration, of(grown, &[])), other);
+    let stranger = [both(), vec![entity(3, None)]].concat();
+    let text = "entity 3 is not of this entity tree";
+    assert_eq!(refused_of(&migration, of(stranger, &[])), text);
+    let effects = vec![resilee_sbb::Effect::EndActivity { activity: 2 }];
+    let asking = Outcome::Delivered { entities: both(), removed: Vec::new(), effects };
+    assert_eq!(refused_of(&migration, asking), "1 effects of a migration, 0 allowed");
+    let selected = Outcome::Selected { convergence_name: None, effects: Vec::new() };
+    assert_eq!(refused_of(&migration, selected), "it selects, and was not asked to");
+}
