@@ -120,6 +120,7 @@ impl FakeNode {
             needed_by: Vec::new(),
             entities_in_cluster: 0,
             entities: 0,
+            migration: None,
             delivered: 0,
             rolled_back: 0,
             usage: (name == "call-billing").then(usage),

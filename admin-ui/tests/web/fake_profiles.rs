@@ -3,8 +3,8 @@
 use crate::fake_node::FakeNode;
 use resilee_call_billing::TARIFF_PROFILES;
 use resilee_core::management::{
-    AdaptorOrder, AdaptorState, Answer, Changed, ProfileSource, ProfileStatus, ProfileTableStatus,
-    ServiceState, SleeState, TableChange,
+    AdaptorOrder, AdaptorState, Answer, Changed, MigrationStatus, ProfileSource, ProfileStatus,
+    ProfileTableStatus, ServiceState, SleeState, TableChange,
 };
 use resilee_sbb::{Profile, ProfileTable, encode};
 use resilee_sip_api::{ACCOUNT_PROFILES, Account};
@@ -88,6 +88,20 @@ impl FakeNode {
                 };
                 known.given = level;
                 known.effective = level.unwrap_or_default();
+            }
+            TableChange::Migrate { from, to } => {
+                let service = self.status.services.iter_mut().find(|it| it.name == from);
+                let Some(service) = service else {
+                    let reason = format!("server1 has no service {from:?} deployed");
+                    return Answer::Changed(Changed::Refused(reason));
+                };
+                service.migration = to.map(|to| MigrationStatus {
+                    to,
+                    moved: 2,
+                    stayed: 1,
+                    reasons: [("it is not to move yet".to_owned(), 1)].into(),
+                    done: false,
+                });
             }
             TableChange::Remove(removal) => self.removed.push(removal),
             TableChange::Adaptor { name, order } => {

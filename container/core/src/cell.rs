@@ -43,6 +43,9 @@ pub(crate) enum CellInput {
     Examine(AdaptorId),
     /// An operator removes a part of the cell; with the removal's ticket (`housekeeping.rs`).
     Remove(u64, Box<Removal>),
+    /// The next tree of a service behind this root entity moves to another one
+    /// (`migrated_trees.rs`).
+    Migrate(String, u32),
     /// A service is not deployed any more (`deployed.rs`).
     Undeployed(String),
     /// Another cell says something.

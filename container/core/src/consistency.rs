@@ -224,7 +224,7 @@ impl Core {
             }
             Due::Delivery(delivery) => self.deliveries.contains_key(&delivery),
             Due::Told => matches!(self.draining, Drain::HandedOver | Drain::Done),
-            Due::Examine(_) => true,
+            Due::Examine(_) | Due::Migrate => true,
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::inspection::Observed;
 use crate::io::{Input, Output};
 use crate::life_cycles::LifeCycles;
 use crate::link::Link;
+use crate::migrations::Migrations;
 use crate::offer::Offer;
 use crate::orphans::Orphans;
 use crate::overload::Overload;
@@ -76,6 +77,7 @@ pub struct Core {
     pub(crate) rows_commit: u64,
     pub(crate) life_cycles: LifeCycles,
     pub(crate) units: Units,
+    pub(crate) migrations: Migrations,
     pub(crate) failures: Failures,
     /// Records of an earlier run that were not held when it ended.
     pub(crate) unpublished: Vec<(CellId, Record)>,
@@ -224,6 +226,7 @@ impl Core {
             counters: services.iter().map(|d| (d.name, ServiceCounters::default())).collect(),
             life_cycles: LifeCycles::new(&services),
             units: Units::of(&mut restored),
+            migrations: Migrations::default(),
             failures: Failures::default(),
             tables: with_profiles(&tables, &services),
             alarms: Alarms::new(config.limits.alarms_max),
@@ -481,6 +484,7 @@ impl Core {
                 Due::Words(cell) => self.repeat_words(now, cell),
                 Due::Delivery(delivery) => self.on_delivery_deadline(delivery),
                 Due::Examine(adaptor) => self.examine_some(now, adaptor),
+                Due::Migrate => self.migrate_some(now),
                 Due::Told => self.tell_while_handed_over(now),
             }
         }

@@ -182,6 +182,9 @@ impl Core {
         let Some(awaiting) = turn.awaiting.take_if(|awaiting| awaiting.delivery == delivery) else {
             return;
         };
+        if let Some(migration) = turn.migration.take() {
+            return self.end_migration(now, id, awaiting, migration, outcome);
+        }
         if !self.is_still_deployed(awaiting) {
             return self.end_undeployed(now, id, awaiting);
         }

@@ -31,6 +31,7 @@ use crate::commit::{Entity, Part, Record, RowChange};
 use crate::deployed::place_of;
 use crate::entity_tree::{Precedence, descriptor_of, precedence, root_precedence};
 use crate::life_cycles::Entrance;
+use crate::migrated_trees::Migration;
 use crate::pending_rows::{Behind, Rows};
 use crate::resource_adaptor::Egress;
 use crate::ties::RootName;
@@ -82,6 +83,8 @@ pub(crate) struct Turn {
     pub may_found: BTreeSet<u32>,
     /// Events among them that waited behind a suspended one: this turn did not cause them.
     pub resumed_events: usize,
+    /// The tree whose migration is out.
+    pub migration: Option<Migration>,
     /// Ticket of the removal that it is, if it is one.
     pub removal: Option<u64>,
     /// Activities that an operator ends: their events are not suspended.

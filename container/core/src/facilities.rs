@@ -66,7 +66,13 @@ impl Core {
                 let raise = Raise { source, about, of_service, severity, text, lasting };
                 self.raise(now, &raise);
             }
-            Effect::ClearAlarms(which) => self.clear_service_alarms(service, &which),
+            Effect::ClearAlarms(which) => {
+                // Its entities may have raised them while they were another service's.
+                let before = self.services[awaiting.service].deployment.migrates_from;
+                for service in before.iter().copied().chain([service]) {
+                    self.clear_service_alarms(service, &which);
+                }
+            }
             Effect::Usage(update) => {
                 self.usage.update(service, update);
             }

@@ -9,6 +9,8 @@
 //! | only waited for its worker, or is done   | rolls back like any other                         |
 //! | hangs                                    | rolls back; an alarm names the SBB and the event; |
 //! |                                          | its service is quarantined in the cell            |
+//! | hangs while it reads states of another   | rolls back; an alarm; the order is taken back     |
+//! | service (`migrations.rs`)                | and nothing is quarantined                        |
 //!
 //! A quarantined service gets nothing of this cell any more: not the rest of the turn, nor what
 //! waits in the inbox, nor anything after a takeover. So one entity costs one worker. Its trees in
@@ -75,10 +77,19 @@ impl Core {
         let (id, service) = (out.cell, out.name);
         let Some(handler) = out.overdue.clone() else { return };
         if let Fate::Hangs(fate) = fate {
-            let text = format!("{handler} in call {id}, which goes on without {service}: {fate}");
+            let migrates = self.migration_of(id, delivery);
+            let then = match &migrates {
+                Some(from) => format!("which goes on with {from}, as all that has not moved does"),
+                None => format!("which goes on without {service}"),
+            };
+            let text = format!("{handler} in call {id}, {then}: {fate}");
             self.raise_alarm(now, Severity::Major, service, &text);
-            self.quarantine(now, id, delivery, service);
-            self.note_failure(now, service);
+            if let Some(from) = migrates {
+                self.stop_migrating(now, &from);
+            } else {
+                self.quarantine(now, id, delivery, service);
+                self.note_failure(now, service);
+            }
         }
         let deadline_ms = self.config.limits.delivery_deadline_ms;
         let reason = format!("the handler did not return within {deadline_ms} ms");
@@ -96,6 +107,9 @@ impl Core {
         };
         let service = &self.services[awaiting.service];
         let sbb = descriptor_of(cell, service, awaiting.entity).map_or(awaiting.name, |it| it.name);
+        if let Some(from) = self.migration_of(cell.id, delivery) {
+            return format!("{} does not return from states of {from}", awaiting.name);
+        }
         let event = turn.current.as_ref().map_or("", |it| it.event.event_type.as_str());
         match (awaiting.selects, turn.tells_roll_back) {
             (true, _) => format!("the selector of {sbb} does not return from {event}"),

@@ -39,6 +39,8 @@
 //! | `table_changes.rs` | how an operator's change of shared tables becomes a commit          |
 //! | `profiles.rs`      | what may be written into profile tables, and what is shown          |
 //! | `life_cycles.rs`   | whether the SLEE runs, and which services start entities            |
+//! | `migrations.rs`    | which trees move from a service to the one that replaced it         |
+//! | `migrated_trees.rs` | how one of them does                                               |
 //! | `failures.rs`      | what is done about services that fail again and again               |
 //! | `adaptor_life_cycles.rs` | which adaptors take new activities, and which lose theirs       |
 //! | `conditions.rs`    | what is an alarm as long as it lasts                                |
@@ -95,6 +97,8 @@ mod life_cycles;
 mod limits;
 mod link;
 pub mod management;
+mod migrated_trees;
+mod migrations;
 mod mirrors;
 mod offer;
 mod orphans;
@@ -144,6 +148,7 @@ pub use limits::{
     HUNG_HANDLERS_MAX, INBOX_AGE_MS_MAX, INBOX_MAX, Limits, MIRRORS_PER_CELL_MAX,
     SUSPENDED_EVENTS_MAX, TIMERS_PER_CELL_MAX, TURN_BYTES_MAX,
 };
+pub use migrations::{MIGRATED_AT_ONCE_MAX, MIGRATIONS_MAX};
 pub use orphans::ORPHANS_MAX;
 pub use overload::{DELIVERIES_MAX, DELIVERY_AGE_MS_MAX};
 pub use resource_adaptor::{

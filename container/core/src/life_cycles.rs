@@ -31,6 +31,7 @@ use crate::cell::Cell;
 use crate::commit::{Change, Part, Retry, RowChange};
 use crate::core::Core;
 use crate::management::{ServiceState, SleeState};
+use crate::migrations::MIGRATIONS;
 use crate::tracers::TRACE_LEVELS;
 use resilee_sbb::{Begins, CellId, Descriptor, Severity, Timestamp, decode, encode};
 use serde::{Deserialize, Serialize};
@@ -148,6 +149,7 @@ impl Core {
                 self.life_cycles.looks_again = true;
             }
             ADAPTORS => self.note_adaptors(),
+            MIGRATIONS => self.note_migrations(),
             table if table == SLEE.0 => self.note_services(),
             _ => {}
         }
@@ -157,6 +159,7 @@ impl Core {
     pub(crate) fn note_all_life_cycles(&mut self) {
         self.note_services();
         self.note_adaptors();
+        self.note_migrations();
     }
 
     fn note_services(&mut self) {
@@ -278,7 +281,8 @@ impl Core {
             let instead_of = self.replaced_by(name, None);
             row(SERVICES, name, &Wanted { active: false, since: now, instead_of })
         });
-        Ok(changed.chain(elsewhere).collect())
+        let migrations = self.migrations_without(&active);
+        Ok(changed.chain(elsewhere).chain(migrations).collect())
     }
 
     /// Services that are active after a change.

@@ -4,6 +4,7 @@
 mod adaptor;
 mod change;
 mod housekeeping;
+mod migration;
 mod unit;
 mod usage;
 
@@ -13,6 +14,7 @@ pub use housekeeping::{
     CELLS_PER_SEARCH_MAX, LEFTOVERS_MAX, Leftover, LeftoverKind, LeftoverPage, LeftoverRow,
     ParseLeftoverError, Removal, Search,
 };
+pub use migration::MigrationStatus;
 pub use unit::{UnitDescription, UnitStatus};
 pub use usage::{SampleStatus, UsageSetStatus, UsageStatus, UsageSum};
 
@@ -172,6 +174,8 @@ pub struct ServiceStatus {
     pub delivered: u64,
     /// Deliveries that rolled back.
     pub rolled_back: u64,
+    /// How far its entities are, if they are to move to another service.
+    pub migration: Option<MigrationStatus>,
     /// What it counted and measured on this node, if it declares anything.
     #[serde(skip)]
     pub usage: Option<UsageStatus>,

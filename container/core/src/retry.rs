@@ -218,6 +218,26 @@ impl Core {
         }
     }
 
+    /// In a turn: what is kept for an entity is another service's from now on.
+    pub(crate) fn hand_retry_over(
+        &mut self,
+        now: Timestamp,
+        id: CellId,
+        number: u32,
+        retry: &Retry,
+        to: &str,
+    ) {
+        let entity = EntityId { cell: id, number };
+        self.release_retry_alarm(&retry.service, &retry.alarm, entity);
+        self.raise_retry_alarm(now, to, &retry.alarm, entity);
+        let Some(cell) = self.cells.get_mut(&id) else { return };
+        let (Some(turn), Some(kept)) = (cell.turn.as_mut(), cell.retries.get_mut(&number)) else {
+            return;
+        };
+        kept.service = to.to_owned();
+        turn.touched.insert(Part::Retry(number));
+    }
+
     /// The cell is owned elsewhere: so are its alarms.
     pub(crate) fn let_go_retries(&mut self, id: CellId) {
         let Some(cell) = self.cells.get(&id) else { return };

@@ -83,6 +83,7 @@ impl Core {
             needs: service.deployment.needs.iter().map(ToString::to_string).collect(),
             needed_by: self.needed_by(service.name),
             entities_in_cluster: in_cluster,
+            migration: self.migration_status(service.name, in_cluster + to_come),
             name: service.name.to_owned(),
             vendor: service.vendor.to_owned(),
             version: service.version.to_owned(),

@@ -20,7 +20,7 @@
 //! (`housekeeping.rs`).
 //!
 //! What a change may be is not here (`profiles.rs`, `life_cycles.rs`,
-//! `adaptor_life_cycles.rs`).
+//! `adaptor_life_cycles.rs`, `migrations.rs`).
 
 use crate::commit::RowChange;
 use crate::core::Core;
@@ -379,6 +379,9 @@ impl Core {
             }
             TableChange::PutUnit { unit, service, bytes } => {
                 self.unit_put(now, unit, service, *bytes)?
+            }
+            TableChange::Migrate { from, to } => {
+                self.migration_changed(now, from, to.as_deref())?
             }
             TableChange::RemoveUnit { unit } => self.unit_removed(unit)?,
             // It goes through its cell.

@@ -134,6 +134,7 @@ impl Core {
         self.note_hangs(now);
         self.note_outside(now);
         self.note_undeployed(now);
+        self.migrate_from_the_first_cell(now);
         self.take_in_early_frames(now);
         self.take_in_early(now);
         self.bring_stranded(now);

@@ -22,6 +22,8 @@ pub(crate) enum Due {
     Delivery(DeliveryId),
     /// An adaptor goes on looking at its activities.
     Examine(AdaptorId),
+    /// Migrations go on.
+    Migrate,
     /// A node that serves nothing any more tells the others what it has to tell.
     Told,
 }

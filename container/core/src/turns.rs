@@ -42,6 +42,7 @@ impl Core {
             CellInput::Retry(entity) => self.try_again(now, id, entity),
             CellInput::Resume(activity) => self.time_out_suspended(now, id, activity),
             CellInput::Remove(ticket, removal) => self.remove_leftover(now, id, ticket, &removal),
+            CellInput::Migrate(from, behind) => self.migrate_next(now, id, from, behind),
             CellInput::Undeployed(service) => self.remove_all_of(id, &service),
             CellInput::Word(word) if word.to_root => self.hear_activity(now, id, *word),
             CellInput::Word(word) => self.hear_root(now, id, *word),

@@ -19,6 +19,7 @@
 use crate::cell::Cell;
 use crate::commit::RowChange;
 use crate::core::Core;
+use crate::migrations::{MIGRATIONS, taken_back};
 use crate::store::Restored;
 use resilee_sbb::{PROFILE_TABLES_MAX, Profile, Tables, Timestamp, decode, encode};
 use serde::{Deserialize, Serialize};
@@ -198,7 +199,8 @@ impl Core {
         }
         let parts = self.parts_of(id).map(|(key, _)| removed(PARTS, key));
         let left = self.left_tables_changed(&row.service);
-        Ok(std::iter::once(removed(UNITS, id)).chain(parts).chain(left).collect())
+        let migration = self.tables.get(MIGRATIONS, &row.service).map(|_| taken_back(&row.service));
+        Ok(std::iter::once(removed(UNITS, id)).chain(parts).chain(left).chain(migration).collect())
     }
 
     /// The rows after which it is kept what profile tables a service has left, and no more of those

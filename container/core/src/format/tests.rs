@@ -9,6 +9,7 @@ use crate::format::FORMAT;
 use crate::frame::{AnsweredChange, AskedChange, Extra, Frame, FrameError, Update};
 use crate::life_cycles::Wanted;
 use crate::management::{AdaptorOrder, Alarm, Changed, TableChange};
+use crate::migrations::MigrationRow;
 use crate::orphans::{Gap, Orphan};
 use crate::resource_adaptor::{Egress, Ingress, Scope};
 use crate::store::{Progress, StoreOp, StoredRecord, Tree};
@@ -234,6 +235,9 @@ fn changes_of_shared_tables_and_what_is_wanted_of_services_are_read() {
     let (activate, deactivate) = (vec!["new".to_owned()], vec!["old".to_owned()]);
     assert_read(KEPT, "change.services", &TableChange::Services { activate, deactivate });
     assert_read(KEPT, "change.slee", &TableChange::Slee { running: false });
+    let (from, to) = ("old".to_owned(), "new".to_owned());
+    assert_read(KEPT, "change.migrate", &TableChange::Migrate { from, to: Some(to.clone()) });
+    assert_read(KEPT, "migration", &MigrationRow { to, since: TIME });
     let (name, properties) = ("http".to_owned(), [("allow".to_owned(), "a".to_owned())].into());
     let order = AdaptorOrder::Configure { properties };
     assert_read(KEPT, "change.adaptor", &TableChange::Adaptor { name, order });

@@ -75,6 +75,14 @@ pub enum TableChange {
         /// The unit.
         unit: String,
     },
+    /// What a service began that was replaced moves to the one that replaced it, or does not any
+    /// more: then what has moved stays where it is.
+    Migrate {
+        /// The service whose entities move.
+        from: String,
+        /// The one that takes them; none: they stay.
+        to: Option<String>,
+    },
     /// A part of a cell is not there any more.
     Remove(Removal),
     /// A resource adaptor is activated, drained, removed, told properties, or looks at its

@@ -24,6 +24,8 @@ mod housekeeping;
 mod initial_events;
 mod limits;
 mod limits_of_two_nodes;
+mod migrated_trees;
+mod migrations;
 mod naming;
 mod null_activities;
 #[expect(dead_code, reason = "other tests need more of it")]

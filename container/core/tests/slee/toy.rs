@@ -17,9 +17,10 @@ use crate::script::{self, Ask, State};
 use resilee_core::{Adaptors, Adoption, Egress, Endpoint, Ingress, ResourceAdaptor, Route, Scope};
 use resilee_membership::Flow;
 use resilee_sbb::{
-    ActivityEnd, ActivityId, Answer, Attribute, AttributeAlias, AttributeKind, Call, ChildRelation,
-    Context, Deployment, Descriptor, Event, EventPayload, Failure, FailurePolicy, InitialEvent,
-    LinkedSbb, NameBound, NameTaken, OnRollBack, ProfileTable, Sbb, TimerFired, Timestamp, decode,
+    ActivityEnd, ActivityId, Answer, Attribute, AttributeAlias, AttributeKind, Begins, Call,
+    ChildRelation, Context, Deployment, Descriptor, Event, EventPayload, Failure, FailurePolicy,
+    InitialEvent, LinkedSbb, NameBound, NameTaken, OnRollBack, ProfileTable, Sbb, TimerFired,
+    Timestamp, decode,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -79,6 +80,11 @@ pub const TIRED: LinkedSbb = LinkedSbb::of::<Scripted<12>>();
 /// One that needs the last one.
 pub const RESTLESS: LinkedSbb = LinkedSbb::of::<Scripted<13>>();
 
+/// What replaces `alpha` or `keeper`, `chooser`, and `keeper` alone: they read states of those.
+pub const OMEGA: LinkedSbb = LinkedSbb::of::<Scripted<14>>();
+pub const PICKER: LinkedSbb = LinkedSbb::of::<Scripted<16>>();
+pub const HOLDER: LinkedSbb = LinkedSbb::of::<Scripted<17>>();
+
 const ALPHA: usize = 0;
 const BETA: usize = 1;
 const CHOOSER: usize = 2;
@@ -88,6 +94,7 @@ const PATIENT: usize = 5;
 const LEFT: usize = 6;
 const RIGHT: usize = 7;
 const LOW: usize = 8;
+const NEW_LEFT: usize = 15;
 
 const LEFT_ONES: ChildRelation =
     ChildRelation { name: "left", sbb: LinkedSbb::of::<Scripted<LEFT>>(), priority: 0 };
@@ -96,10 +103,14 @@ const RIGHT_ONES: ChildRelation =
 const LOW_ONES: ChildRelation =
     ChildRelation { name: "low", sbb: LinkedSbb::of::<Scripted<LOW>>(), priority: 0 };
 
+/// It has no `right` ones.
+const NEW_LEFT_ONES: ChildRelation =
+    ChildRelation { name: "left", sbb: LinkedSbb::of::<Scripted<NEW_LEFT>>(), priority: 0 };
+
 const TICKS: &[&str] = &[Tick::TYPE, Tock::TYPE];
 const NEWS: &[&str] = &[Tick::TYPE, Tock::TYPE, NameBound::TYPE, NameTaken::TYPE];
 
-const SBBS: [Descriptor; 14] = [
+const SBBS: [Descriptor; 18] = [
     Descriptor {
         priority: 10,
         initial_events: &[Begin::TYPE],
@@ -177,7 +188,34 @@ const SBBS: [Descriptor; 14] = [
         deployment: Deployment { needs: &["tired"], ..Deployment::ALONE },
         ..Descriptor::named("restless")
     },
+    Descriptor {
+        priority: 10,
+        initial_events: &[Begin::TYPE],
+        events: NEWS,
+        children: &[NEW_LEFT_ONES],
+        attribute_aliases: &[AttributeAlias { attribute: "price", alias: "test.price" }],
+        deployment: Deployment { migrates_from: &["alpha", "keeper"], ..WAITING },
+        ..Descriptor::named("omega")
+    },
+    Descriptor { events: TICKS, children: &[LOW_ONES], ..Descriptor::named("new-left") },
+    Descriptor {
+        initial_events: &[Choose::TYPE],
+        selects_initial_events: true,
+        events: TICKS,
+        deployment: Deployment { migrates_from: &["chooser"], ..WAITING },
+        ..Descriptor::named("picker")
+    },
+    Descriptor {
+        initial_events: &[Keep::TYPE],
+        events: TICKS,
+        on_roll_back: OnRollBack::Retry,
+        deployment: Deployment { migrates_from: &["keeper"], ..WAITING },
+        ..Descriptor::named("holder")
+    },
 ];
+
+/// Of what comes beside the service that it replaces.
+const WAITING: Deployment = Deployment { begins: Begins::Inactive, ..Deployment::ALONE };
 
 const COINS: ProfileTable = ProfileTable {
     name: "coins",
@@ -193,7 +231,7 @@ const COINS: ProfileTable = ProfileTable {
 pub struct Scripted<const SBB: usize>(State);
 
 impl<const SBB: usize> Sbb for Scripted<SBB> {
-    const STATE_VERSION: u32 = 1;
+    const STATE_VERSION: u32 = if SBBS[SBB].deployment.migrates_from.is_empty() { 1 } else { 2 };
 
     fn descriptor() -> Descriptor {
         SBBS[SBB]
@@ -233,6 +271,18 @@ impl<const SBB: usize> Sbb for Scripted<SBB> {
         script::ran(SBBS[SBB].name, cx, &format!("exception: {failure}"));
         let word = format!("exception {}", word(event).unwrap_or_default());
         script::handle(SBBS[SBB].name, &word, &mut self.0, cx).unwrap_or_default();
+    }
+
+    fn migrate(from: u32, bytes: &[u8]) -> Result<Self, Failure> {
+        let mut state: State = decode(bytes)?;
+        script::note(format!("{} reads {from}", SBBS[SBB].name));
+        match state.text.as_str() {
+            "stays" => return Err(Failure::new("it is not to move yet")),
+            "panics" => panic!("it cannot be read"),
+            _ => {}
+        }
+        state.count += 100;
+        Ok(Scripted(state))
     }
 
     fn rolled_back(
