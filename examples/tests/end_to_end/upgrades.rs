@@ -1,18 +1,34 @@
 //! A service that was uploaded is upgraded and rolled back while 50 calls a second come, and the
 //! server that has them is killed right after: no call fails, and each has one bill, whichever
-//! version it began with.
+//! version it began with. And both servers die while both versions have a call.
 
-use crate::support::cluster::{Calls, Cluster};
+use crate::support::cluster::{Calls, Cluster, DOMAIN, SERVERS};
+use crate::support::condition::{SOON, wait_until};
+use crate::support::handset::Handset;
 use crate::support::load::Load;
 use crate::support::rest::Service;
 use crate::support::system_program::is_wanted;
 use crate::support::units::{order, unit};
+use std::fs;
+use std::path::Path;
 
 const LOAD: Load = Load { users: 200, calls: 800, rate: 50, hold_ms: 3_000, transport: "u1" };
 
 /// Names of the service's versions.
 const FIRST: &str = "call-screening";
 const SECOND: &str = "call-screening-2";
+
+/// How long each call is talked before the servers die.
+const TALK_S: u64 = 1;
+
+/// Both versions, built from their source.
+#[track_caller]
+fn versions(folder: &Path) -> [String; 2] {
+    [(FIRST, &[][..]), (SECOND, &["--features", "version-2"])].map(|(name, features)| {
+        let file = unit(folder, name, "call-screening", features);
+        file.to_str().expect("a name as text").to_owned()
+    })
+}
 
 /// `new` takes calls, while `old` still has some.
 #[track_caller]
@@ -30,16 +46,13 @@ fn no_call_of_a_load_is_lost_or_billed_twice_when_a_service_is_upgraded_and_roll
         return;
     }
     let mut cluster = Cluster::start(&LOAD.names(), Calls::Open);
-    let folder = cluster.folder().to_owned();
-    let first = unit(&folder, FIRST, "call-screening", &[]);
-    let second = unit(&folder, SECOND, "call-screening", &["--features", "version-2"]);
-    let [first, second] = [&first, &second].map(|file| file.to_str().expect("a name as text"));
-    order(&cluster, 1, &["deploy", first, "--yes", "--activate"]);
+    let [first, second] = versions(cluster.folder());
+    order(&cluster, 1, &["deploy", &first, "--yes", "--activate"]);
 
     let mut calling = LOAD.start(&cluster);
     calling.wait_until_begun(1);
     // Both servers compile it beside their calls.
-    order(&cluster, 2, &["deploy", second, "--yes", "--replace", FIRST]);
+    order(&cluster, 2, &["deploy", &second, "--yes", "--replace", FIRST]);
     both_have_calls(&cluster, SECOND, FIRST);
     println!("upgraded after {} calls", calling.begun());
 
@@ -58,4 +71,56 @@ fn no_call_of_a_load_is_lost_or_billed_twice_when_a_service_is_upgraded_and_roll
     let second = rest.wait_for_service(SECOND, replaced);
     assert_eq!(first.state, "active");
     println!("{moved} calls taken over in mid-call; {first:?}, {second:?}");
+}
+
+#[test]
+fn both_versions_go_on_in_their_calls_when_both_servers_died() {
+    let users = ["alice", "bob", "carol", "dave"];
+    let mut cluster = Cluster::start(&users.map(str::to_owned), Calls::Digest);
+    let phones = users.map(|user| Handset::start(user, cluster.sip()));
+    phones.iter().for_each(Handset::register);
+    let [alice, bob, carol, dave] = &phones;
+    let [first, second] = versions(cluster.folder());
+    order(&cluster, 1, &["deploy", &first, "--yes", "--activate"]);
+    let with_first = alice.call("bob");
+    order(&cluster, 1, &["deploy", &second, "--yes", "--replace", FIRST]);
+    let with_second = carol.call("dave");
+    for call_id in [&with_first, &with_second] {
+        cluster.rest(2).wait_for_talk(call_id, TALK_S);
+    }
+
+    cluster.kill_node(1);
+    cluster.kill_node(2);
+    for server in [1, 2] {
+        cluster.start_node(server);
+    }
+    for server in [1, 2] {
+        let rest = cluster.rest(server);
+        rest.wait_for_members(&SERVERS, SOON);
+        let has_its_call = |state: &'static str| {
+            move |it: &Service| it.state == state && it.entities_in_cluster == 1
+        };
+        rest.wait_for_service(FIRST, has_its_call("stopping"));
+        rest.wait_for_service(SECOND, has_its_call("active"));
+    }
+    assert!(phones.iter().all(Handset::is_talking), "a call was cut");
+    alice.hang_up();
+    bob.wait_for_hang_up(true);
+    carol.hang_up();
+    dave.wait_for_hang_up(true);
+    for (version, caller, call_id) in [(FIRST, "alice", with_first), (SECOND, "carol", with_second)]
+    {
+        cluster.rest(1).wait_for_bill(&call_id);
+        let says = format!("sip:{caller}@{DOMAIN} talked for ");
+        let tracer = format!("tracer=\"{version}\"");
+        wait_until(&format!("{version} says how long {caller} talked"), SOON, || {
+            let logs = SERVERS.map(|name| cluster.folder().join(format!("{name}.log")));
+            let texts = logs.map(|log| fs::read_to_string(log).unwrap_or_default());
+            let is_it = |line: &str| line.contains(&says) && line.contains(&tracer);
+            texts.iter().any(|text| text.lines().any(is_it))
+        });
+    }
+    cluster.rest(1).wait_for_no_calls();
+    assert_eq!(cluster.rest(1).bills().len(), 2, "two calls, two bills");
+    cluster.rest(1).wait_for_service(FIRST, |it| it.state == "inactive");
 }
