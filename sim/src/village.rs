@@ -9,11 +9,12 @@
 //! | village  | gives thanks for each deed; fails at some,  | a deed twice, or out of order; a  |
 //! |          | which are tried again                       | villager that did others          |
 //!
-//! The *field* is a null activity in the call's cell. There is one village for all calls.
+//! The *field* is a null activity in the call's cell. There is one village for all calls, and one
+//! field at a time is called the common, by a name in the whole cluster: whose villager asks first.
 
 use resilee_sbb::{
     ActivityEnd, ActivityId, Context, Descriptor, Event, EventPayload, Failure, InitialEvent,
-    OnRollBack, Sbb, TimerFired, TimerId, Timestamp, TraceLevel,
+    NameBound, NameTaken, OnRollBack, Sbb, TimerFired, TimerId, Timestamp, TraceLevel,
 };
 use resilee_sip_api::Invite;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,8 @@ use std::time::Duration;
 pub const NAME: &str = "village";
 /// Deeds of a villager.
 const DEEDS: u32 = 4;
+/// The name of one of the fields.
+const COMMON: &str = "common";
 /// From thanks to the next deed.
 const PAUSE: Duration = Duration::from_millis(120);
 const NEXT: TimerId = TimerId(1);
@@ -72,6 +75,7 @@ pub struct Villager {
     field: Option<ActivityId>,
     deeds: u32,
     thanked: u32,
+    has_common: bool,
 }
 
 impl Sbb for Villager {
@@ -81,7 +85,7 @@ impl Sbb for Villager {
         Descriptor {
             priority: -30,
             initial_events: &[Invite::TYPE],
-            events: &[Thanks::TYPE],
+            events: &[Thanks::TYPE, NameBound::TYPE, NameTaken::TYPE],
             ..Descriptor::named("villager")
         }
     }
@@ -98,7 +102,18 @@ impl Sbb for Villager {
                 let field = cx.create_null_activity()?;
                 cx.attach(cx.entity(), field)?;
                 self.field = Some(field);
+                if cx.look_up_cluster_name(COMMON)?.is_none() {
+                    cx.bind_cluster_name(field, COMMON)?;
+                }
                 self.do_good(cx)
+            }
+            NameBound::TYPE | NameTaken::TYPE if self.has_common => {
+                say(cx, "a field is called the common, and heard of it again");
+                Ok(())
+            }
+            NameBound::TYPE => {
+                self.has_common = true;
+                Ok(())
             }
             ActivityEnd::TYPE => match self.field {
                 Some(field) if field != cx.activity() && !cx.is_ending(field) => {

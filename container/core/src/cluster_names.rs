@@ -26,6 +26,7 @@ use crate::core::Core;
 use crate::event_router::Audience;
 use crate::ties::{Opens, Post, Posted, RootName, TIES_PER_CELL_MAX, Tie};
 use crate::words::Word;
+use resilee_membership::PlantedFault;
 use resilee_sbb::{
     ActivityId, CLUSTER_NAMES, CellId, Effect, Event, EventPayload, NameBound, NameTaken, encode,
 };
@@ -156,6 +157,9 @@ impl Core {
     /// At the end of a turn of a name's cell: if nobody has the name, nobody finds it any more,
     /// whatever took the mirror away.
     pub(crate) fn forget_name(&mut self, id: CellId) {
+        if self.planted.is(PlantedFault::KeepName) {
+            return;
+        }
         let Some(cell) = self.cells.get(&id) else { return };
         let Some(name) = cell.name_in_cluster().filter(|_| cell.holder().is_none()) else { return };
         if self.tables_in_turn(id).get(CLUSTER_NAMES, name).is_some() {

@@ -18,7 +18,7 @@
 //! | of a service that was         | nothing of it is kept (`deployed.rs`)                     |
 //! | undeployed meanwhile          |                                                           |
 
-use crate::commit::{ChildOf, Entity, Part};
+use crate::commit::{Entity, Part};
 use crate::conflicts::{Conflict, GIVEN_UP, Read};
 use crate::core::Core;
 use crate::event_router::{Audience, Awaiting, Recipient, RolledBack};
@@ -31,7 +31,7 @@ use crate::timers::Due;
 use resilee_membership::PlantedFault;
 use resilee_sbb::{
     CellId, ContextView, Deliver, DeliveryId, Effect, EntityId, EntityState, Event, OnRollBack,
-    Outcome, Severity, Task, Timestamp, TreeEntity, cut, is_of_one_cell,
+    Outcome, Severity, Task, Timestamp, cut, is_of_one_cell,
 };
 use std::collections::BTreeSet;
 
@@ -329,6 +329,12 @@ impl Core {
             cell.turn.iter_mut().for_each(|turn| turn.touched.extend([Part::Head]));
         }
         cell.remove_entities(&removed);
+        if self.planted.is(PlantedFault::LeaveAttachment)
+            && let Some((activity, left)) = activity.zip(removed.first())
+            && let Some(context) = cell.activities.get_mut(&activity)
+        {
+            context.attached.insert(*left);
+        }
         self.forget_retries_of(id, &removed);
         let Some(cell) = self.cells.get_mut(&id) else { return };
         Self::reclaim(cell, number);
@@ -460,42 +466,4 @@ pub(crate) fn roll_back(reason: String, outcome: Outcome) -> Outcome {
     let Outcome::Delivered { effects, .. } = outcome else { return outcome };
     let effects = effects.into_iter().filter(Effect::survives_roll_back).collect();
     Outcome::RolledBack { reason, effects }
-}
-
-impl crate::cell::Cell {
-    /// An entity as it is after a delivery.
-    fn put_entity(&mut self, service: &str, state: EntityState) {
-        let Some(turn) = self.turn.as_mut() else { return };
-        let EntityState { number, born, state } = state;
-        let Some(known) = self.entities.get_mut(&number) else {
-            self.head.next_entity = self.head.next_entity.max(number.saturating_add(1));
-            let priority = born.as_ref().map(|child| child.priority);
-            let convergence_name = match born {
-                None => turn.new_root_name.take().map(String::into_boxed_str),
-                Some(_) => None,
-            };
-            let entity = Entity {
-                service: service.to_owned(),
-                state,
-                child: born.and_then(ChildOf::of).map(Box::new),
-                priority,
-                convergence_name,
-                masks: Default::default(),
-            };
-            self.entities.insert(number, Box::new(entity));
-            turn.touched.extend([Part::Head, Part::Entity(number)]);
-            return;
-        };
-        if known.state != state {
-            known.state = state;
-            turn.touched.insert(Part::Entity(number));
-        }
-    }
-}
-
-impl ChildOf {
-    fn of(child: TreeEntity) -> Option<Self> {
-        let TreeEntity { parent, relation, name, .. } = child;
-        Some(ChildOf { parent: parent?, relation, name })
-    }
 }

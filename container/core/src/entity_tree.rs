@@ -2,16 +2,17 @@
 //!
 //! | what                                    | then                                             |
 //! |-----------------------------------------|--------------------------------------------------|
+//! | a delivery bears an entity              | it has its place below its parent                |
 //! | a child is removed                      | so are those below it, with attachments, timers  |
 //! | no entity of a tree is attached         | the whole tree is removed (reclaimed)            |
 //! | events wait for an entity to be retried | its tree is kept meanwhile                       |
 //! | a service's policy says so, after a roll back | the tree is removed                        |
 
 use crate::cell::Cell;
-use crate::commit::Part;
+use crate::commit::{ChildOf, Entity, Part};
 use crate::core::Core;
 use crate::deployed::place_of;
-use resilee_sbb::{CellId, ContextView, Descriptor, TreeEntity};
+use resilee_sbb::{CellId, ContextView, Descriptor, EntityState, TreeEntity};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -102,6 +103,35 @@ impl Cell {
         contexts.collect()
     }
 
+    /// An entity as it is after a delivery.
+    pub fn put_entity(&mut self, service: &str, state: EntityState) {
+        let Some(turn) = self.turn.as_mut() else { return };
+        let EntityState { number, born, state } = state;
+        let Some(known) = self.entities.get_mut(&number) else {
+            self.head.next_entity = self.head.next_entity.max(number.saturating_add(1));
+            let priority = born.as_ref().map(|child| child.priority);
+            let convergence_name = match born {
+                None => turn.new_root_name.take().map(String::into_boxed_str),
+                Some(_) => None,
+            };
+            let entity = Entity {
+                service: service.to_owned(),
+                state,
+                child: born.and_then(ChildOf::of).map(Box::new),
+                priority,
+                convergence_name,
+                masks: Default::default(),
+            };
+            self.entities.insert(number, Box::new(entity));
+            turn.touched.extend([Part::Head, Part::Entity(number)]);
+            return;
+        };
+        if known.state != state {
+            known.state = state;
+            turn.touched.insert(Part::Entity(number));
+        }
+    }
+
     /// Removes entities with their attachments and timers; the turn has them as touched.
     pub fn remove_entities(&mut self, doomed: &[u32]) {
         let Some(turn) = self.turn.as_mut() else { return };
@@ -190,5 +220,12 @@ impl Core {
             }
             kept
         });
+    }
+}
+
+impl ChildOf {
+    fn of(child: TreeEntity) -> Option<Self> {
+        let TreeEntity { parent, relation, name, .. } = child;
+        Some(ChildOf { parent: parent?, relation, name })
     }
 }

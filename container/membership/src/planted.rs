@@ -93,6 +93,10 @@ planted_faults! {
     ForgetMask,
     /// Who is below a removed entity stays.
     LeaveOrphans,
+    /// A removed entity is still attached.
+    LeaveAttachment,
+    /// A name stays bound to an activity that is over.
+    KeepName,
     /// A suspended event that was taken over waits for ever.
     LoseSuspended,
     /// Null activities that nobody holds stay.

@@ -110,26 +110,33 @@ fn services_and_the_slee_are_stopped_and_started_and_callers_are_told() {
 }
 
 #[test]
-fn an_activity_that_was_left_over_is_removed_by_the_node_that_does_not_own_it() {
+fn what_was_left_over_is_removed_by_the_node_that_does_not_own_it() {
     let cluster = cluster();
     let [alice, _bob] = phones(&cluster);
     alice.call("bob");
-    let activities = |server: usize| {
-        let list =
-            cluster.ctl(server, &["housekeeping", "activities", "--service", "call-billing"]);
+    let listed = |server: usize, kind: &str| {
+        let list = cluster.ctl(server, &["housekeeping", kind, "--service", "call-billing"]);
         list.expect("a list")
     };
-    let list = activities(2);
-    let id = list.split_whitespace().find(|word| word.contains("/a")).expect("the call's");
-    assert!(list.contains("server1"), "{list}");
-    let answer = order(&cluster, 2, &["housekeeping", "remove", id]);
-    assert_eq!(answer, format!("activity {id} is removed\n"));
-    for server in [1, 2] {
-        assert!(activities(server).contains("no activities like that"), "{}", activities(server));
+    // The entity before the activity, which takes all entities with it.
+    for (kind, one, mark) in [("entities", "entity", "/e"), ("activities", "activity", "/a")] {
+        let service: &[&str] = if one == "entity" { &["--service", "call-billing"] } else { &[] };
+        let list = cluster.ctl(2, &[&["housekeeping", kind], service].concat()).expect("a list");
+        let id = list.split_whitespace().find(|word| word.contains(mark)).expect("the call's");
+        assert!(list.contains("server1"), "{list}");
+        let answer = order(&cluster, 2, &["housekeeping", "remove", id]);
+        assert_eq!(answer, format!("{one} {id} is removed\n"));
+        for server in [1, 2] {
+            let left = listed(server, kind);
+            assert!(left.contains(&format!("no {kind} like that")), "{left}");
+        }
+        let again = [&["housekeeping", "remove", id], &TOKEN[..]].concat();
+        let error = cluster.ctl(2, &again).expect_err("it is gone");
+        assert!(error.contains(&format!("there is no {one}")), "{error}");
     }
-    let again = [&["housekeeping", "remove", id], &TOKEN[..]].concat();
-    let error = cluster.ctl(2, &again).expect_err("it is gone");
-    assert!(error.contains("there is no activity"), "{error}");
+    for kind in ["timers", "names"] {
+        assert!(listed(2, kind).contains(&format!("no {kind} like that")), "{}", listed(2, kind));
+    }
     let calls = cluster.ctl(1, &["calls"]).expect("a list");
     assert!(calls.contains("no calls"), "{calls}");
 }
