@@ -35,6 +35,7 @@
 //! | `calls/{id}/hang-up` | BYE to both phones; one that rings ends with 480                   |
 //! | `alarms/{id}/clear` | that alarm of this node is cleared                                 |
 //! | `tracers/{name}`    | `{"level": level}`, or null for that of the name above              |
+//! | `services/{name}/migrate` | `{"to": name}`: what it began moves there; null: no more does |
 //! | `services/{name}/usage/reset` | its figures begin at zero                                |
 //! | `cluster/force`     | starts or goes on without the votes of others; gives P7 up         |
 //! | `cluster/forget-orphans` | forgets ends of calls that wait for a store that has those calls |

@@ -9,6 +9,7 @@ mod calls;
 mod cluster;
 mod health;
 mod housekeeping;
+mod migration;
 mod nodes;
 mod profiles;
 mod services;
@@ -37,6 +38,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .route("/v1/bills", read().to(bills::bills))
         .route("/v1/bills/{id}", read().to(bills::bill))
         .route("/v1/services", read().to(services::services))
+        .route("/v1/services/{name}/migrate", web::post().to(migration::migrate))
         .route("/v1/services/{name}/usage", read().to(usage::usage))
         .route("/v1/services/{name}/usage/reset", web::post().to(usage::reset))
         .route("/v1/tracers", read().to(tracers::tracers))

@@ -8,7 +8,9 @@ use crate::problem::{PageProblem, Problem};
 use crate::system::{Snapshot, System};
 use actix_web::{HttpResponse, web};
 use askama::Template;
-use resilee_core::management::{AdaptorState, AdaptorStatus, ServiceState, SleeState};
+use resilee_core::management::{
+    AdaptorState, AdaptorStatus, MigrationStatus, ServiceState, SleeState,
+};
 use std::collections::BTreeMap;
 
 #[derive(Template)]
@@ -64,6 +66,7 @@ struct ServiceRow<'a> {
     state: &'static str,
     is_active: bool,
     needed_by: String,
+    moves: String,
     entities: String,
     delivered: String,
     rolled_back: u64,
@@ -108,6 +111,7 @@ impl<'a> ServiceList<'a> {
             state: state_word(service.state),
             is_active: service.state == ServiceState::Active,
             needed_by: service.needed_by.join(", "),
+            moves: service.migration.as_ref().map(moves).unwrap_or_default(),
             entities: count(service.entities),
             delivered: count(service.delivered),
             rolled_back: service.rolled_back,
@@ -131,6 +135,14 @@ impl<'a> ServiceList<'a> {
             dropped_by_balancer: balancer.map(|it| counts(&it.dropped)).unwrap_or_default(),
         }
     }
+}
+
+/// How far its entities are on their way to another service.
+fn moves(migration: &MigrationStatus) -> String {
+    let MigrationStatus { to, moved, stayed, reasons, .. } = migration;
+    let most = reasons.iter().max_by_key(|(_, times)| **times);
+    let why = most.map(|(reason, _)| format!(": {reason}")).unwrap_or_default();
+    format!("to {to}: {} moved here, {} stayed{why}", count(*moved), count(*stayed))
 }
 
 fn state_word(state: ServiceState) -> &'static str {

@@ -177,6 +177,20 @@ async fn services_and_the_slee_are_ordered_and_shown() {
     assert_eq!(services.json()["services"][2]["state"], "stopping");
     let page = request_of(&site, Method::GET, "/services", None).await;
     page.shows("data-state=\"stopping\"").shows("Stop the SLEE");
+    let path = "/api/v1/services/call-billing/migrate";
+    let moving = order_by(&site, Method::POST, path, r#"{"to": "billing-2"}"#).await.json();
+    assert_eq!(moving["services"][2]["migration"]["to"], "billing-2");
+    let page = request_of(&site, Method::GET, "/services", None).await;
+    page.shows("to billing-2: 2 moved here, 1 stayed: it is not to move yet");
+    let stopped = order_by(&site, Method::POST, path, r#"{"to": null}"#).await.json();
+    assert!(stopped["services"][2]["migration"].is_null(), "{stopped}");
+    for wrong in ["{}", r#"{"to": 1}"#, r#"{"to": "a", "from": "b"}"#] {
+        let refused = order_by(&site, Method::POST, path, wrong).await;
+        assert_eq!(refused.status, 400, "{wrong}");
+    }
+    let nobody = "/api/v1/services/nobody/migrate";
+    let refused = order_by(&site, Method::POST, nobody, r#"{"to": "billing-2"}"#).await;
+    assert_eq!(refused.status, 409, "{}", refused.body);
     let body = r#"{"state": "stopped"}"#;
     let slee = order_by(&site, Method::POST, "/api/v1/slee", body).await;
     assert_eq!(slee.json()["state"], "stopped");

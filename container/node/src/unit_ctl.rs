@@ -179,6 +179,7 @@ fn description(unit: &Value) -> String {
         ("profiles of", ctl::cell(&unit["profile_tables"])),
         ("shares", ctl::cell(&unit["shares"])),
         ("needs", ctl::cell(&unit["needs"])),
+        ("may take", ctl::cell(&unit["migrates_from"])),
         ("counts", ctl::cell(&json!(usage))),
     ];
     let lines = facts.iter().filter(|(_, value)| !value.is_empty());

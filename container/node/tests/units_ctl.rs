@@ -1,7 +1,7 @@
 //! `resilee ctl deploy`, `units` and `undeploy` at a node with a compiler that knows a few names.
 
 use resilee_node::{Console, CtlError, Node, ServiceOrder, Token, UnitOrder, service, unit};
-use resilee_sbb::{Context, Descriptor, Event, Failure, LinkedSbb, Sbb, UnitCompiler};
+use resilee_sbb::{Context, Deployment, Descriptor, Event, Failure, LinkedSbb, Sbb, UnitCompiler};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 const DEADLINE: Duration = Duration::from_secs(60);
 
 macro_rules! service {
-    ($name:ident, $text:literal) => {
+    ($name:ident, $text:literal, $from:expr) => {
         #[derive(Default, Serialize, Deserialize)]
         struct $name;
 
@@ -22,7 +22,8 @@ macro_rules! service {
             const STATE_VERSION: u32 = 1;
 
             fn descriptor() -> Descriptor {
-                Descriptor { vendor: "Test", version: "3", ..Descriptor::named($text) }
+                let deployment = Deployment { migrates_from: &$from, ..Deployment::ALONE };
+                Descriptor { vendor: "Test", version: "3", deployment, ..Descriptor::named($text) }
             }
 
             fn on_event(&mut self, _: &mut Context<'_>, _: &Event) -> Result<(), Failure> {
@@ -32,8 +33,8 @@ macro_rules! service {
     };
 }
 
-service!(One, "screening");
-service!(Two, "screening-2");
+service!(One, "screening", []);
+service!(Two, "screening-2", ["screening"]);
 
 #[derive(Debug)]
 struct Linker;
@@ -169,6 +170,18 @@ fn a_unit_is_deployed_activated_replaced_and_removed() {
     assert!(line(&told, "screening-2").is_some_and(|it| it.contains(" active")), "{told}");
     let services = house.services();
     assert!(line(&services, "screening").is_some_and(|it| it.contains("inactive")), "{services}");
+
+    let migrate = |to: Option<&str>, from: &str| {
+        let (to, from, token) = (to.map(str::to_owned), from.to_owned(), house.token());
+        service(&house.admin, &ServiceOrder::Migrate { stop: to.is_none(), to, from, token })
+    };
+    let told = migrate(Some("screening-2"), "screening").expect("it has replaced that");
+    let moving = "from screening to screening-2: 0 entity trees moved at alone, 0 stayed there";
+    assert!(told.contains(moving) && told.ends_with("none is left\n"), "{told}");
+    let wrong = migrate(Some("screening"), "screening-2").expect_err("it reads none").to_string();
+    assert!(wrong.contains("screening does not say that it reads states"), "{wrong}");
+    let stopped = migrate(None, "screening").expect("it is an order, too");
+    assert!(!stopped.contains("entity trees"), "{stopped}");
 
     let needed = house.refused(&house.undeploy("screening-2"));
     assert!(needed.contains("screening-2 is active or has entities"), "{needed}");

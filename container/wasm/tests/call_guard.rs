@@ -11,9 +11,9 @@ mod rules;
 use counter::CallCounter;
 use guard::CallGuard;
 use resilee_sbb::{
-    ActivityEnd, ActivityId, CellId, CohortId, ContextView, Deliver, Event, EventPayload,
-    LinkedSbb, Outcome, Tables, Task, TimerFired, TimerId, Timestamp, UnitCompiler, UnitLimits,
-    encode,
+    ActivityEnd, ActivityId, CellId, CohortId, ContextView, Deliver, EntityId, Event, EventPayload,
+    LinkedSbb, Outcome, StateBytes, Tables, Task, TimerFired, TimerId, Timestamp, UnitCompiler,
+    UnitLimits, encode,
 };
 use resilee_sip_api::{ACCOUNTS, Account, Algorithm, Credentials, Invite, Party};
 use resilee_wasm::UnitHost;
@@ -227,6 +227,30 @@ fn a_counter_counts_the_same() {
         let outcome = same(linked, unit, &deliver);
         state = outcome.state_of(deliver.entity).cloned();
     }
+}
+
+/// A tree of another service, which wrote states of this version or of another one.
+#[test]
+fn states_of_another_service_are_read_the_same() {
+    let (linked, unit) = (LinkedSbb::of::<CallCounter>(), counter_unit());
+    let wanted = event(1, &CallWanted { caller: CALLER.to_owned(), calls_per_minute: 2 });
+    let first = same(linked, unit, &Deliver::first("call-counter", wanted.clone()));
+    let state = first.state_of(EntityId { cell: CELL, number: 1 }).cloned().expect("a state");
+    let migration = |state: StateBytes, version: u32| {
+        let state = StateBytes { version, ..state };
+        let mut deliver = Deliver::first("call-counter", wanted.clone()).with_state(Some(state));
+        deliver.task = Task::Migrate { from: "older-counter".to_owned() };
+        same(linked, unit, &deliver)
+    };
+    for version in [0, 1] {
+        let outcome = migration(state.clone(), version);
+        let Outcome::Delivered { entities, .. } = outcome else { panic!("{outcome:?}") };
+        assert_eq!(entities.len(), 1);
+        assert_eq!(entities[0].state, state, "it is of the same layout");
+    }
+    let outcome = migration(StateBytes { version: 1, bytes: vec![1] }, 0);
+    let Outcome::RolledBack { reason, .. } = outcome else { panic!("{outcome:?}") };
+    assert!(reason.starts_with("call-counter does not read state of version 0: "), "{reason}");
 }
 
 #[test]

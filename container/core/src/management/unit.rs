@@ -47,6 +47,8 @@ pub struct UnitDescription {
     pub profile_tables: Vec<String>,
     /// Services that it cannot do without.
     pub needs: Vec<String>,
+    /// Services whose entities may move to it.
+    pub migrates_from: Vec<String>,
     /// What it may do, as it asks for it.
     pub permissions: Vec<String>,
     /// Attributes that it shares with other services, by the names that all of them use.
@@ -71,6 +73,7 @@ impl UnitDescription {
             usage: usage.collect(),
             profile_tables: deployment.profile_tables.iter().map(|it| it.name.into()).collect(),
             needs: names(deployment.needs),
+            migrates_from: names(deployment.migrates_from),
             permissions: deployment.permissions.iter().map(ToString::to_string).collect(),
             shares: attribute_aliases.iter().map(|it| it.alias.to_owned()).collect(),
         }

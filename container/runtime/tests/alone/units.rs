@@ -6,8 +6,8 @@ use resilee_core::UNIT_PART_BYTES;
 use resilee_core::management::{Answer, Changed, Query, Status, TableChange};
 use resilee_runtime::{Asker, Runtime, unit_id};
 use resilee_sbb::{
-    Context, Deliver, Descriptor, Event, EventPayload, Failure, LinkedSbb, Outcome, Sbb,
-    UnitCompiler, UploadedSbb,
+    Context, Deliver, Deployment, Descriptor, Event, EventPayload, Failure, LinkedSbb, Outcome,
+    Sbb, UnitCompiler, UploadedSbb,
 };
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -55,7 +55,24 @@ impl Sbb for Impostor {
     }
 }
 
-/// Compiles `linked:alpha` and `linked:impostor`; anything else is wrong.
+/// What replaces alpha. It reads what that has heard, in which there is nothing.
+#[derive(Default, Serialize, Deserialize)]
+struct Omega;
+
+impl Sbb for Omega {
+    const STATE_VERSION: u32 = 2;
+
+    fn descriptor() -> Descriptor {
+        let deployment = Deployment { migrates_from: &["alpha"], ..Deployment::ALONE };
+        Descriptor { initial_events: &[Said::TYPE], deployment, ..Descriptor::named("omega") }
+    }
+
+    fn on_event(&mut self, _: &mut Context<'_>, _: &Event) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// Compiles `linked:alpha`, `linked:omega` and `linked:impostor`; anything else is wrong.
 #[derive(Debug, Default)]
 struct Linker {
     compiled: Mutex<Vec<String>>,
@@ -91,6 +108,7 @@ impl UnitCompiler for Linker {
         // What follows only makes it longer.
         match text.split(' ').next().unwrap_or_default() {
             "linked:alpha" => Ok(self.told(text.clone(), LinkedSbb::of::<Alpha>())),
+            "linked:omega" => Ok(self.told(text.clone(), LinkedSbb::of::<Omega>())),
             "linked:impostor" => Ok(self.told(text.clone(), LinkedSbb::of::<Impostor>())),
             "panic" => panic!("what a component"),
             _ => Err("it is no WebAssembly component".to_owned()),
@@ -197,6 +215,44 @@ fn a_unit_is_compiled_serves_once_active_and_is_forgotten_when_it_is_removed() {
         let refused = change(&asker, remove.clone()).await;
         assert!(matches!(refused, Changed::Refused(reason) if reason.contains("is active")));
         assert!(linker.forgotten().is_empty());
+    });
+}
+
+/// Each tree's actor is the old service's until then.
+#[test]
+fn what_a_unit_began_moves_to_the_next_one_while_its_calls_go_on() {
+    let dir = tempfile::tempdir().unwrap();
+    System::new().block_on(async {
+        let (address, linker) = (free_address(), Arc::new(Linker::default()));
+        let (_runtime, asker) = live(dir.path(), address, &linker).await;
+        let alpha = upload(&asker, "alpha", ALPHA).await;
+        let omega = upload(&asker, "omega", b"linked:omega").await;
+        status(&asker, |it| is_compiled(it, &alpha) && is_compiled(it, &omega)).await;
+        want(&asker, &["alpha"], &[]).await;
+        let client = Client::new(address).await;
+        for call in 0..20 {
+            let text = format!("c{call} hello");
+            assert_eq!(client.ask(&text).await, text);
+        }
+        want(&asker, &["omega"], &["alpha"]).await;
+        let migrate =
+            TableChange::Migrate { from: "alpha".to_owned(), to: Some("omega".to_owned()) };
+        assert_eq!(change(&asker, migrate).await, Changed::Done);
+        let entities = |status: &Status, service: &str| {
+            let service = status.services.iter().find(|it| it.name == service);
+            service.map(|service| service.entities_in_cluster)
+        };
+        let moved = status(&asker, |status| entities(status, "alpha") == Some(0)).await;
+        assert_eq!(entities(&moved, "omega"), Some(20));
+        for call in 0..20 {
+            let text = format!("c{call} again");
+            assert_eq!(client.ask(&text).await, text);
+        }
+        let after = status(&asker, |_| true).await;
+        assert_eq!((delivered(&after, "alpha"), delivered(&after, "omega")), (Some(20), Some(20)));
+        assert_eq!(change(&asker, TableChange::RemoveUnit { unit: alpha }).await, Changed::Done);
+        status(&asker, |status| status.units.len() == 1).await;
+        assert_eq!(linker.forgotten(), ["linked:alpha"]);
     });
 }
 

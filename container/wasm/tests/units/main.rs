@@ -4,3 +4,4 @@ mod answers;
 mod files;
 mod guest;
 mod limits;
+mod migrations;
