@@ -100,8 +100,10 @@ enum Pass {
     Ends,
     /// It begins anew then.
     At(Timestamp),
-    /// Nothing is left, or it must not go on.
+    /// Nothing is left.
     Over,
+    /// It must not go on.
+    Stopped,
 }
 
 impl Order {
@@ -112,6 +114,9 @@ impl Order {
     }
 
     fn begin_pass(&mut self) {
+        if self.pass == Pass::Stopped {
+            return;
+        }
         (self.pass, self.is_left) = (Pass::Behind(None), false);
         self.stayed.clear();
     }
@@ -171,7 +176,7 @@ impl Core {
         let next = self.migrations.orders.values().filter_map(|order| match order.pass {
             Pass::Behind(_) | Pass::Ends => Some(now + STEP),
             Pass::At(at) => Some(at),
-            Pass::Over => None,
+            Pass::Over | Pass::Stopped => None,
         });
         let next = next.min();
         self.timers.set(Due::Migrate, next);
@@ -187,7 +192,9 @@ impl Core {
             _ => {}
         }
         let Pass::Behind(behind) = order.pass else { return };
-        let room = MIGRATED_AT_ONCE_MAX.saturating_sub(self.migrations.under_way.len());
+        let at_once = self.config.limits.hung_handlers_max.saturating_sub(1);
+        let at_once = at_once.clamp(1, MIGRATED_AT_ONCE_MAX);
+        let room = at_once.saturating_sub(self.migrations.under_way.len());
         let (mut last, mut looked_at, mut found) = (behind, 0, Vec::new());
         let mut cells =
             self.cells.range((behind.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded));
@@ -249,7 +256,7 @@ impl Core {
     /// Code of the service that takes entities of this one does not return: no further tree moves.
     pub(crate) fn stop_migrating(&mut self, now: Timestamp, from: &str) {
         let Some(order) = self.migrations.orders.get_mut(from) else { return };
-        order.pass = Pass::Over;
+        order.pass = Pass::Stopped;
         self.change_by_itself(now, TableChange::Migrate { from: from.to_owned(), to: None });
     }
 

@@ -211,6 +211,40 @@ fn an_entity_that_stayed_is_tried_again_and_its_alarm_ends_when_it_moves() {
     assert!(migration(&pair, 0, "alpha").expect("ordered").done);
 }
 
+#[test]
+fn reasons_beyond_a_number_are_counted_together() {
+    let mut pair = up();
+    calls(&mut pair, 0, 19);
+    for number in 0..19 {
+        on("alpha", &format!("stay{number}"), move |me, _| {
+            me.text = format!("stays {number}");
+            Ok(())
+        });
+        pair.say(0, &format!("c0x{number} fire tick 1 stay{number}"));
+    }
+    replace(&mut pair, "alpha", "omega");
+    let status = migration(&pair, 0, "alpha").expect("ordered");
+    assert_eq!((status.stayed, status.reasons.len()), (19, 17));
+    assert_eq!(status.reasons.get("other reasons"), Some(&3));
+}
+
+/// Where one handler less may hang, one tree less moves at once.
+#[test]
+fn as_many_trees_move_at_once_as_may_hang_without_harm() {
+    for (hung_handlers_max, at_once) in [(1, 1), (3, 2), (16, MIGRATED_AT_ONCE_MAX)] {
+        let mut pair = new();
+        pair.limits.hung_handlers_max = hung_handlers_max;
+        let mut pair = pair.whole();
+        want(&mut pair, &[], &["beta"]);
+        calls(&mut pair, 0, 6);
+        pair.hangs = migrates;
+        replace(&mut pair, "alpha", "omega");
+        assert_eq!(pair.nodes[0].delivered.iter().filter(|it| migrates(it)).count(), at_once);
+        pair.hangs = |_| false;
+        pair.leaves = Some("what nobody answers stays");
+    }
+}
+
 /// So that calls get their turns meanwhile, and a new service that hangs costs few threads.
 #[test]
 fn few_trees_move_at_once_and_other_calls_go_on() {
@@ -306,52 +340,59 @@ fn an_answer_that_is_another_tree_or_asks_for_something_moves_nothing() {
     }
 }
 
+/// `dies` does after so many steps of a migration of calls at `home`; the order is given at the
+/// first node. True if it was through by then.
+fn dies_after(steps: usize, count: usize, home: usize, dies: usize) -> bool {
+    let mut pair = up();
+    on("omega", "look", |me, _| {
+        script::note(format!("count {}", me.count));
+        Ok(())
+    });
+    calls(&mut pair, home, count);
+    want(&mut pair, &["omega"], &["alpha"]);
+    pair.ask(0, order("alpha", Some("omega")));
+    let survivor = 1 - dies;
+    let mut left = steps;
+    while left > 0 && entities(&pair, survivor).contains(&"alpha".to_owned()) {
+        match pair.is_busy() {
+            true => pair.deliver(1),
+            false => {
+                pair.now = pair.now + Duration::from_millis(1);
+                pair.feed(home, Input::Timeout);
+            }
+        }
+        left -= 1;
+    }
+    let is_through = left > 0;
+    pair.kill(dies);
+    pair.until_member_of(survivor, 1);
+    if migration(&pair, survivor, "alpha").is_none() {
+        // The order itself was lost with the node: it was not answered either.
+        assert_eq!(entities(&pair, survivor), vec!["alpha"; count], "after {steps} steps");
+        assert_eq!(pair.change(survivor, order("alpha", Some("omega"))), Some(Changed::Done));
+    }
+    pair.pass_ms(200);
+    assert_eq!(entities(&pair, survivor), vec!["omega"; count], "after {steps} steps");
+    take_trace();
+    for number in 0..count {
+        pair.say(survivor, &format!("c{home}x{number} fire tick 1 look"));
+    }
+    let once = ["omega1 look", "count 102"].repeat(count);
+    assert_eq!(take_trace(), once, "after {steps} steps");
+    is_through
+}
+
 /// Each tree is read once more where that was not held yet, and never twice from what was read.
 #[test]
 fn each_tree_moves_once_whenever_its_owner_dies() {
-    let mut steps = 0;
-    loop {
-        let mut pair = up();
-        on("omega", "look", |me, _| {
-            script::note(format!("count {}", me.count));
-            Ok(())
-        });
-        calls(&mut pair, 0, 6);
-        want(&mut pair, &["omega"], &["alpha"]);
-        pair.ask(0, order("alpha", Some("omega")));
-        let mut left = steps;
-        while left > 0 && entities(&pair, 1).contains(&"alpha".to_owned()) {
-            match pair.is_busy() {
-                true => pair.deliver(1),
-                false => {
-                    pair.now = pair.now + Duration::from_millis(1);
-                    pair.feed(0, Input::Timeout);
-                }
-            }
-            left -= 1;
-        }
-        let is_through = left > 0;
-        pair.kill(0);
-        pair.until_member_of(1, 1);
-        if migration(&pair, 1, "alpha").is_none() {
-            // The order itself was lost with the node: it was not answered either.
-            assert_eq!(entities(&pair, 1), vec!["alpha"; 6], "after {steps} steps");
-            assert_eq!(pair.change(1, order("alpha", Some("omega"))), Some(Changed::Done));
-        }
-        pair.pass_ms(200);
-        assert_eq!(entities(&pair, 1), vec!["omega"; 6], "after {steps} steps");
-        take_trace();
-        for number in 0..6 {
-            pair.say(1, &format!("c0x{number} fire tick 1 look"));
-        }
-        let once = ["omega1 look", "count 102"];
-        assert_eq!(take_trace(), [once; 6].concat(), "after {steps} steps");
-        if is_through {
-            assert!(steps > 20, "it has died at {steps} steps only");
-            return;
-        }
-        steps += 1;
-    }
+    let through = (0..).find(|steps| dies_after(*steps, 6, 0, 0)).expect("some day");
+    assert!(through > 20, "it has died at {through} steps only");
+    (0..).find(|steps| dies_after(*steps, 2, 1, 1)).expect("some day");
+}
+
+#[test]
+fn each_tree_moves_once_whenever_the_node_dies_that_gave_the_order() {
+    (0..).find(|steps| dies_after(*steps, 2, 1, 0)).expect("some day");
 }
 
 #[test]

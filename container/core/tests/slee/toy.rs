@@ -276,9 +276,10 @@ impl<const SBB: usize> Sbb for Scripted<SBB> {
     fn migrate(from: u32, bytes: &[u8]) -> Result<Self, Failure> {
         let mut state: State = decode(bytes)?;
         script::note(format!("{} reads {from}", SBBS[SBB].name));
-        match state.text.as_str() {
-            "stays" => return Err(Failure::new("it is not to move yet")),
-            "panics" => panic!("it cannot be read"),
+        match state.text.split_once(' ').unwrap_or((&state.text, "")) {
+            ("stays", "") => return Err(Failure::new("it is not to move yet")),
+            ("stays", why) => return Err(Failure::new(why)),
+            ("panics", _) => panic!("it cannot be read"),
             _ => {}
         }
         state.count += 100;
