@@ -358,7 +358,7 @@ fn dies_after(steps: usize, count: usize, home: usize, dies: usize) -> bool {
             true => pair.deliver(1),
             false => {
                 pair.now = pair.now + Duration::from_millis(1);
-                pair.feed(home, Input::Timeout);
+                (0..2).for_each(|node| pair.feed(node, Input::Timeout));
             }
         }
         left -= 1;
