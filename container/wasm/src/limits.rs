@@ -15,10 +15,14 @@ pub const STACK_BYTES_MAX: usize = 512 << 10;
 pub const TABLE_ELEMENTS_MAX: usize = 20_000;
 /// Core modules of a unit, and instances of them: a module of Rust becomes three.
 pub const PARTS_MAX: u32 = 64;
-/// Components within the component of a unit: each exported interface has one, for its types.
-pub const COMPONENTS_MAX: u32 = 16;
+/// Components within the component of a unit: each exported interface has one, for its types. A
+/// unit of JavaScript has 24, most of them for the types of the placeholders of WASI.
+pub const COMPONENTS_MAX: u32 = 32;
 /// Instances of those, and of interfaces.
 pub const COMPONENT_INSTANCES_MAX: u32 = 64;
+/// Memories of an instance, which have no more bytes together than one may have. The placeholders
+/// of WASI in a unit of JavaScript have two empty ones.
+pub const MEMORIES_MAX: u32 = 3;
 /// Bytes of the code of one function: a compiler takes more than twice as long for twice as much.
 pub const FUNCTION_BYTES_MAX: usize = 256 << 10;
 /// Instances that run at once; a further delivery waits.

@@ -1,40 +1,83 @@
 //! What a component may be made of. It is looked at before it is compiled: the compiler follows
 //! each instance of each component, of which a file of 500 bytes can name a billion.
+//!
+//! So instances are counted as the compiler meets them: each instance of a component brings along
+//! all that this component makes. Which one that is must be plain from its number; so components
+//! are neither imported, exported nor taken from elsewhere.
 
 use crate::component::invalid;
 use crate::limits::{COMPONENT_INSTANCES_MAX, COMPONENTS_MAX, FUNCTION_BYTES_MAX, PARTS_MAX};
-use wasmparser::{Parser, Payload};
+use wasmparser::{
+    BinaryReaderError, ComponentAlias, ComponentExternalKind, ComponentInstance,
+    ComponentOuterAliasKind, ComponentTypeRef, Encoding, Parser, Payload,
+};
+
+/// What an instance of a component makes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Made {
+    core_instances: u32,
+    instances: u32,
+}
+
+/// A component or module that is being read.
+#[derive(Debug)]
+struct Scope {
+    is_component: bool,
+    made: Made,
+    /// What instances of the components within it make, by their numbers.
+    components: Vec<Made>,
+}
 
 /// Why it is made of too much.
 pub(crate) fn check_parts(component: &[u8]) -> Result<(), String> {
-    let (mut modules, mut components, mut core_instances, mut instances) = (0, 0, 0, 0);
-    // Components and modules around what is read.
-    let mut depth = 0_u32;
+    let (mut modules, mut components) = (0, 0);
+    // Each is within the one before it.
+    let mut scopes: Vec<Scope> = Vec::new();
+    let read = |error: BinaryReaderError| invalid(error.to_string());
     for payload in Parser::new(0).parse_all(component) {
-        match payload.map_err(|error| invalid(error.to_string()))? {
-            Payload::Version { .. } => depth += 1,
-            Payload::End(_) => depth = depth.saturating_sub(1),
-            // What gives an interface its types is one, and has neither.
-            Payload::ModuleSection { .. }
-            | Payload::ComponentSection { .. }
-            | Payload::InstanceSection(_)
-            | Payload::ComponentInstanceSection(_)
-                if depth > 1 =>
-            {
-                return Err("it has a component within it that is made of others, as no unit of \
-                            `cargo xtask unit` has: build it so"
-                    .to_owned());
+        let payload = payload.map_err(read)?;
+        if names_a_component(&payload).map_err(read)? {
+            return Err(
+                "it has a component that another one gives it, as no unit of `cargo xtask \
+                        unit` has: build it so"
+                    .to_owned(),
+            );
+        }
+        match payload {
+            Payload::Version { encoding, .. } => {
+                let is_component = encoding == Encoding::Component;
+                scopes.push(Scope { is_component, made: Made::default(), components: Vec::new() });
+            }
+            Payload::End(_) => {
+                let ended = scopes.pop();
+                if let (Some(ended), Some(around)) = (ended, scopes.last_mut())
+                    && ended.is_component
+                {
+                    around.components.push(ended.made);
+                }
             }
             Payload::ModuleSection { .. } => add(&mut modules, 1, "modules", PARTS_MAX)?,
             Payload::ComponentSection { .. } => {
                 add(&mut components, 1, "components", COMPONENTS_MAX)?;
             }
             Payload::InstanceSection(section) => {
-                add(&mut core_instances, section.count(), "instances of modules", PARTS_MAX)?;
+                let Some(scope) = scopes.last_mut() else { continue };
+                scope.made.add(Made { core_instances: section.count(), instances: 0 })?;
             }
             Payload::ComponentInstanceSection(section) => {
-                let what = "instances of components";
-                add(&mut instances, section.count(), what, COMPONENT_INSTANCES_MAX)?;
+                let Some(scope) = scopes.last_mut() else { continue };
+                for instance in section {
+                    scope.made.add(Made { core_instances: 0, instances: 1 })?;
+                    if let ComponentInstance::Instantiate { component_index, .. } =
+                        instance.map_err(read)?
+                    {
+                        // The compiler refuses one that is not there.
+                        let number = component_index as usize;
+                        scope
+                            .made
+                            .add(scope.components.get(number).copied().unwrap_or_default())?;
+                    }
+                }
             }
             Payload::CodeSectionEntry(body) => {
                 let (size, max) = (body.range().len(), FUNCTION_BYTES_MAX);
@@ -49,6 +92,44 @@ pub(crate) fn check_parts(component: &[u8]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+impl Made {
+    fn add(&mut self, more: Made) -> Result<(), String> {
+        let Made { core_instances, instances } = more;
+        add(&mut self.core_instances, core_instances, "instances of modules", PARTS_MAX)?;
+        let what = "instances of components";
+        add(&mut self.instances, instances, what, COMPONENT_INSTANCES_MAX)
+    }
+}
+
+/// True if components get another number by this than that of their place in the file.
+fn names_a_component(payload: &Payload<'_>) -> Result<bool, BinaryReaderError> {
+    match payload {
+        Payload::ComponentImportSection(imports) => any(imports.clone().into_iter(), |import| {
+            matches!(import.ty, ComponentTypeRef::Component(_))
+        }),
+        Payload::ComponentExportSection(exports) => any(exports.clone().into_iter(), |export| {
+            export.kind == ComponentExternalKind::Component
+        }),
+        Payload::ComponentAliasSection(aliases) => any(aliases.clone().into_iter(), |alias| {
+            let (exported, outer) =
+                (ComponentExternalKind::Component, ComponentOuterAliasKind::Component);
+            match alias {
+                ComponentAlias::InstanceExport { kind, .. } => kind == exported,
+                ComponentAlias::Outer { kind, .. } => kind == outer,
+                ComponentAlias::CoreInstanceExport { .. } => false,
+            }
+        }),
+        _ => Ok(false),
+    }
+}
+
+fn any<T>(
+    mut section: impl Iterator<Item = Result<T, BinaryReaderError>>,
+    is_such: impl Fn(T) -> bool,
+) -> Result<bool, BinaryReaderError> {
+    section.try_fold(false, |found, item| Ok(found || is_such(item?)))
 }
 
 fn add(sum: &mut u32, more: u32, what: &str, max: u32) -> Result<(), String> {

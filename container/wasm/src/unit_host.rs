@@ -4,7 +4,7 @@
 use crate::clock::Clock;
 use crate::component::compiled;
 use crate::instance::Shared;
-use crate::limits::{INSTANCES_MAX, PARTS_MAX, STACK_BYTES_MAX, TABLE_ELEMENTS_MAX};
+use crate::limits::{INSTANCES_MAX, MEMORIES_MAX, PARTS_MAX, STACK_BYTES_MAX, TABLE_ELEMENTS_MAX};
 use crate::node_side::NodeSide;
 use crate::slots::Slots;
 use crate::uploaded::{Unit, check_permissions};
@@ -63,10 +63,10 @@ fn config(limits: &UnitLimits) -> Config {
     let mut pool = PoolingAllocationConfig::default();
     pool.total_component_instances(INSTANCES_MAX)
         .total_core_instances(INSTANCES_MAX * PARTS_MAX)
-        .total_memories(INSTANCES_MAX)
+        .total_memories(INSTANCES_MAX * MEMORIES_MAX)
         .total_tables(INSTANCES_MAX * 4)
         .max_core_instances_per_component(PARTS_MAX)
-        .max_memories_per_component(1)
+        .max_memories_per_component(MEMORIES_MAX)
         .max_tables_per_component(4)
         .max_component_instance_size(PART_BYTES_MAX)
         .max_core_instance_size(PART_BYTES_MAX)
