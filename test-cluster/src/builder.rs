@@ -45,6 +45,12 @@ impl Builder {
         self
     }
 
+    /// Both nodes have the service of this unit as well.
+    pub fn unit(mut self, service: LinkedSbb) -> Self {
+        self.services.push(service);
+        self
+    }
+
     /// Both nodes are configured with this row of a table, or with this profile of a profile table.
     ///
     /// # Panics

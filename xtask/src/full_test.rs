@@ -18,14 +18,17 @@ use crate::system_programs;
 /// Shown by `cargo xtask test --help`.
 pub const HELP: &str = "\
 Steps:
-  system programs  sipp, baresip, chromium, chromedriver, for the end-to-end step. A missing one
-                   is installed by apt-get where that may be (root on Debian). Else, with CI=true,
-                   the step fails and names it; without, it says what is missing and the tests
-                   get RESILEE_SKIP_SIPP=1, RESILEE_SKIP_BARESIP=1, RESILEE_SKIP_CHROMIUM=1 or
-                   RESILEE_SKIP_CHROMEDRIVER=1, and leave out what needs it. Set by hand, outside
-                   CI, such a variable leaves a program out though it is there.
+  system programs  node and npm for the crates step; sipp, baresip, chromium, chromedriver, ip and
+                   iptables for the end-to-end step. A missing one is installed by apt-get where
+                   that may be (root on Debian). Else, with CI=true, the step fails and names it;
+                   without, it says what is missing, and what needs it is left out: the tests
+                   of units in JavaScript, or those that get RESILEE_SKIP_SIPP=1,
+                   RESILEE_SKIP_BARESIP=1, RESILEE_SKIP_CHROMIUM=1 or RESILEE_SKIP_CHROMEDRIVER=1.
+                   Set by hand, outside CI, such a variable leaves a program out though it is
+                   there; RESILEE_SKIP_NPM=1 those of JavaScript.
   crates           cargo test of every crate but `resilee-examples`, in the dev profile; then
-                   what `cargo xtask new-service` writes is compiled.
+                   what `cargo xtask new-service` writes is compiled. Services in JavaScript are
+                   built of what npm fetches.
   seeds            the simulator's fixed range of seeds and sim/seeds.txt, in the release profile;
                    then each planted fault, which it must find.
   end-to-end       release binaries, then the tests of `resilee-examples` (examples/tests/*.rs) one
@@ -78,14 +81,18 @@ fn run_steps(root: &Path, only: &[TestStep], mode: Mode, tally: &mut Tally) -> R
     let wanted = |step| only.is_empty() || only.contains(&step);
     let mut steps = Steps::new();
     let mut skipped = Vec::new();
-    if wanted(TestStep::EndToEnd) {
-        skipped = steps.run("system programs", || system_programs::provide(mode))?;
+    if wanted(TestStep::Crates) || wanted(TestStep::EndToEnd) {
+        skipped = steps.run("system programs", || system_programs::provide(wanted, mode))?;
     }
     if wanted(TestStep::Crates) {
         steps.run("crates", || {
             let arguments =
                 ["test", "--workspace", "--exclude", "resilee-examples", "--no-fail-fast"];
-            run_tests(cargo(root, &arguments), mode, tally)
+            let mut tests = cargo(root, &arguments);
+            if skipped.iter().any(|program| ["node", "npm"].contains(program)) {
+                tests.args(WITHOUT_JAVASCRIPT);
+            }
+            run_tests(tests, mode, tally)
         })?;
         steps.run("new service", || new_service(root, mode))?;
     }
@@ -128,6 +135,9 @@ fn new_service(root: &Path, mode: Mode) -> Result<()> {
     check.env("CARGO_TARGET_DIR", root.join("target"));
     run_command(check, mode)
 }
+
+/// The module of all tests that build a service in JavaScript.
+const WITHOUT_JAVASCRIPT: [&str; 3] = ["--", "--skip", "javascript::"];
 
 /// How the workspace's dependencies are built.
 const AS_IN_THIS_WORKSPACE: [&str; 3] = [

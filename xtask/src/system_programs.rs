@@ -1,4 +1,4 @@
-//! The programs of the system that the tests need, and how a missing one is met.
+//! The programs of the system that the tests of a step need, and how a missing one is met.
 //!
 //! | missing, and …                | then                                                  |
 //! |-------------------------------|-------------------------------------------------------|
@@ -17,36 +17,44 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::command::{Mode, run as run_command};
+use crate::full_test::TestStep;
 
-/// One program: its name on the search path and the Debian package that brings it.
+/// One program: its name on the search path, the Debian package that brings it, and the step whose
+/// tests need it.
 struct Program {
     name: &'static str,
     package: &'static str,
+    step: TestStep,
 }
 
-const PROGRAMS: [Program; 6] = [
-    Program { name: "sipp", package: "sip-tester" },
-    Program { name: "baresip", package: "baresip" },
-    Program { name: "chromium", package: "chromium" },
-    Program { name: "chromedriver", package: "chromium-driver" },
-    Program { name: "ip", package: "iproute2" },
-    Program { name: "iptables", package: "iptables" },
+const PROGRAMS: [Program; 8] = [
+    // Services in JavaScript.
+    Program { name: "node", package: "nodejs", step: TestStep::Crates },
+    Program { name: "npm", package: "npm", step: TestStep::Crates },
+    Program { name: "sipp", package: "sip-tester", step: TestStep::EndToEnd },
+    Program { name: "baresip", package: "baresip", step: TestStep::EndToEnd },
+    Program { name: "chromium", package: "chromium", step: TestStep::EndToEnd },
+    Program { name: "chromedriver", package: "chromium-driver", step: TestStep::EndToEnd },
+    Program { name: "ip", package: "iproute2", step: TestStep::EndToEnd },
+    Program { name: "iptables", package: "iptables", step: TestStep::EndToEnd },
 ];
 
-/// Provides the programs; returns the names of those whose tests must be left out.
-pub fn provide(mode: Mode) -> Result<Vec<&'static str>> {
-    let left_out: Vec<_> = PROGRAMS.iter().filter(|program| is_left_out(program)).collect();
-    let mut missing = missing_programs();
+/// Provides the programs of the steps that are run; returns the names of those whose tests must be
+/// left out.
+pub fn provide(is_run: impl Fn(TestStep) -> bool, mode: Mode) -> Result<Vec<&'static str>> {
+    let needed: Vec<_> = PROGRAMS.iter().filter(|program| is_run(program.step)).collect();
+    let left_out: Vec<_> = needed.iter().copied().filter(|program| is_left_out(program)).collect();
+    let mut missing = missing_of(&needed);
     if !missing.is_empty() && may_install() {
         if let Err(error) = install(&missing, mode) {
             println!("apt-get did not install them: {error:#}");
         }
         missing = match mode {
-            Mode::Run => missing_programs(),
+            Mode::Run => missing_of(&needed),
             Mode::Print => Vec::new(),
         };
     }
-    decide(&names(&missing), &names(&left_out), Place::of_this_run())
+    decide(&needed, &names(&missing), &names(&left_out), Place::of_this_run())
 }
 
 /// The variable that tells the tests to leave a program out.
@@ -74,6 +82,7 @@ impl Place {
 
 /// Failure or loud lines, from what is missing and what was left out by hand.
 fn decide(
+    needed: &[&'static Program],
     missing: &[&'static str],
     left_out: &[&'static str],
     place: Place,
@@ -87,7 +96,7 @@ fn decide(
         }
     }
     let mut skipped = Vec::new();
-    for program in &PROGRAMS {
+    for program in needed {
         let reason = if left_out.contains(&program.name) {
             "is left out by hand"
         } else if missing.contains(&program.name) {
@@ -115,11 +124,11 @@ fn is_left_out(program: &Program) -> bool {
     env::var_os(skip_variable(program.name)).is_some_and(|value| value == "1")
 }
 
-fn missing_programs() -> Vec<&'static Program> {
+fn missing_of(needed: &[&'static Program]) -> Vec<&'static Program> {
     let path = env::var_os("PATH").unwrap_or_default();
     let is_there =
         |name: &str| env::split_paths(&path).any(|folder| is_program(&folder.join(name)));
-    PROGRAMS.iter().filter(|program| !is_there(program.name)).collect()
+    needed.iter().copied().filter(|program| !is_there(program.name)).collect()
 }
 
 fn is_program(path: &Path) -> bool {
@@ -154,26 +163,37 @@ fn apt_get(arguments: &[&str]) -> Command {
 mod tests {
     use super::*;
 
+    fn decide_of_all(
+        missing: &[&'static str],
+        left_out: &[&'static str],
+        place: Place,
+    ) -> Result<Vec<&'static str>> {
+        decide(&PROGRAMS.iter().collect::<Vec<_>>(), missing, left_out, place)
+    }
+
     #[test]
     fn with_everything_there_nothing_is_skipped() {
-        assert_eq!(decide(&[], &[], Place::Ci).unwrap(), Vec::<&str>::new());
-        assert_eq!(decide(&[], &[], Place::Desk).unwrap(), Vec::<&str>::new());
+        assert_eq!(decide_of_all(&[], &[], Place::Ci).unwrap(), Vec::<&str>::new());
+        assert_eq!(decide_of_all(&[], &[], Place::Desk).unwrap(), Vec::<&str>::new());
     }
 
     #[test]
     fn a_missing_program_fails_ci_by_name() {
-        let error = decide(&["baresip"], &[], Place::Ci).unwrap_err();
+        let error = decide_of_all(&["baresip"], &[], Place::Ci).unwrap_err();
         assert!(error.to_string().contains("baresip"), "{error}");
     }
 
     #[test]
     fn a_missing_program_is_skipped_at_the_desk() {
-        assert_eq!(decide(&["baresip"], &["sipp"], Place::Desk).unwrap(), ["sipp", "baresip"]);
+        assert_eq!(
+            decide_of_all(&["baresip"], &["sipp"], Place::Desk).unwrap(),
+            ["sipp", "baresip"]
+        );
     }
 
     #[test]
     fn nothing_is_left_out_by_hand_in_ci() {
-        let error = decide(&[], &["chromium"], Place::Ci).unwrap_err();
+        let error = decide_of_all(&[], &["chromium"], Place::Ci).unwrap_err();
         assert!(error.to_string().contains("RESILEE_SKIP_CHROMIUM"), "{error}");
     }
 

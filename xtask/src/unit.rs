@@ -1,5 +1,8 @@
 //! `cargo xtask unit`: builds a service as a deployable unit, a file that is uploaded to a cluster
-//! while it runs. What makes a unit of a crate is `resilee_guest::export!` in it.
+//! while it runs. What makes a unit of a crate is `resilee_guest::export!` in it; a service in
+//! JavaScript is built in `javascript.rs`.
+
+mod javascript;
 
 use std::fs;
 use std::io::ErrorKind;
@@ -14,13 +17,16 @@ use crate::command::cargo;
 
 /// Shown by `cargo xtask unit --help`.
 pub const HELP: &str = "\
-A package of this workspace, or the folder of a project that `cargo xtask new-service` wrote:
+A package of this workspace, the folder of a project that `cargo xtask new-service` wrote, or the
+folder of a service in JavaScript, which has a package.json and a package-lock.json:
 
     cargo xtask unit call-guard
     cargo xtask unit ~/call-filter
+    cargo xtask unit examples/office-hours
 
-Rust's target wasm32-unknown-unknown is installed by rustup if it is missing. What the file may do,
-and what keeps a node from taking it, is in docs/units.md.";
+Rust's target wasm32-unknown-unknown is installed by rustup if it is missing. JavaScript needs
+Node.js 18 and npm 7 or later; npm fetches what the lock file names. What the file may do, and what
+keeps a node from taking it, is in docs/units.md.";
 
 /// What Rust builds units for: WebAssembly, and no operating system.
 const TARGET: &str = "wasm32-unknown-unknown";
@@ -30,7 +36,7 @@ const INTERFACE: &[u8] = b"component-type:";
 /// What is built, and where it goes.
 #[derive(Args)]
 pub struct Options {
-    /// A package of this workspace, or a folder with a Cargo.toml
+    /// A package of this workspace, or a folder with a Cargo.toml or a package.json
     #[arg(value_name = "PACKAGE|FOLDER")]
     what: String,
     /// Features of the package
@@ -43,13 +49,32 @@ pub struct Options {
 
 /// Builds the unit.
 pub fn run(root: &Path, options: &Options) -> Result<()> {
-    install_target()?;
     let folder = Path::new(&options.what);
-    let is_folder = folder.join("Cargo.toml").is_file();
-    let mut build = cargo(if is_folder { folder } else { root }, &["rustc", "--lib", "--release"]);
+    let is_rust = folder.join("Cargo.toml").is_file();
+    let (bytes, place) = match !is_rust && folder.join(javascript::MANIFEST).is_file() {
+        true => {
+            let features = options.features.as_ref();
+            ensure!(features.is_none(), "--features are of packages in Rust: leave them out");
+            javascript::build(root, folder)?
+        }
+        false => build(root, options, is_rust.then_some(folder))?,
+    };
+    let into = options.out.as_ref().unwrap_or(&place);
+    let folder = into.parent().context("a file is in a folder")?;
+    let written = fs::create_dir_all(folder).and_then(|()| fs::write(into, &bytes));
+    written.with_context(|| format!("cannot write {}", into.display()))?;
+    println!("{} has {} kB", into.display(), bytes.len().div_ceil(1024));
+    Ok(())
+}
+
+/// Builds the unit of a package, of this workspace or of a folder's; its bytes, and where they go
+/// unless somebody says otherwise.
+fn build(root: &Path, options: &Options, folder: Option<&Path>) -> Result<(Vec<u8>, PathBuf)> {
+    install_target()?;
+    let mut build = cargo(folder.unwrap_or(root), &["rustc", "--lib", "--release"]);
     build.args(["--crate-type", "cdylib", "--target", TARGET]);
     build.arg("--message-format=json-render-diagnostics");
-    if !is_folder {
+    if folder.is_none() {
         build.args(["--package", &options.what]);
     }
     build.args(options.features.iter().flat_map(|features| ["--features", features]));
@@ -67,15 +92,7 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
          resilee_guest::export!(MyService);` into its lib.rs",
         options.what
     );
-    let into = match &options.out {
-        Some(path) => path.clone(),
-        None => default_place(&built)?,
-    };
-    let folder = into.parent().context("a file is in a folder")?;
-    let written = fs::create_dir_all(folder).and_then(|()| fs::write(&into, &bytes));
-    written.with_context(|| format!("cannot write {}", into.display()))?;
-    println!("{} has {} kB", into.display(), bytes.len().div_ceil(1024));
-    Ok(())
+    Ok((bytes, default_place(&built)?))
 }
 
 /// `target/units/NAME.wasm` for `target/wasm32-unknown-unknown/release/NAME.wasm`.
