@@ -38,13 +38,13 @@ const INTERFACE: &[u8] = b"component-type:";
 pub struct Options {
     /// A package of this workspace, or a folder with a Cargo.toml or a package.json
     #[arg(value_name = "PACKAGE|FOLDER")]
-    what: String,
+    pub what: String,
     /// Features of the package
     #[arg(long, value_name = "FEATURES")]
-    features: Option<String>,
+    pub features: Option<String>,
     /// The file to write [default: target/units/PACKAGE.wasm of the workspace that has it]
     #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
+    pub out: Option<PathBuf>,
 }
 
 /// Builds the unit.

@@ -73,9 +73,8 @@ pub(crate) fn check_parts(component: &[u8]) -> Result<(), String> {
                     {
                         // The compiler refuses one that is not there.
                         let number = component_index as usize;
-                        scope
-                            .made
-                            .add(scope.components.get(number).copied().unwrap_or_default())?;
+                        let child = scope.components.get(number).copied().unwrap_or_default();
+                        scope.made.add(child)?;
                     }
                 }
             }

@@ -109,7 +109,7 @@ function refuseCall(cx, callee, { otherwise }) {
 function onClosed(cx) {
   const { callee, closes } = cx.state;
   const minutes = Math.round((cx.now - closes) / MINUTE);
-  console.log(`${callee} closed ${minutes} minutes ago: the call is ended`);
+  console.log(`${callee} closed ${minutes} min ago: the call is ended`);
   cx.count("calls_ended");
   hangUp(cx);
   cx.detach();

@@ -41,6 +41,18 @@ const INTERFACE: &str = "container/guest/wit";
 /// Made by npm of the package of that name.
 const COMPONENTIZE: &str = "node_modules/componentize-qjs/bin/componentize-qjs";
 
+/// What is componentized. componentize-qjs does not look whether there is what a unit exports.
+const ENTRY: &str = "node_modules/.unit.js";
+
+fn entry_of(main: &str) -> String {
+    let wrong = format!("{main} exports no service: write `export const unit = service(...)`");
+    format!(
+        "import * as main from \"../{main}\";\n\
+         if (typeof main.unit?.deliver !== \"function\") throw new Error({wrong:?});\n\
+         export const unit = main.unit;\n"
+    )
+}
+
 /// Builds the unit of a folder; its bytes, and where they go unless somebody says otherwise.
 pub fn build(root: &Path, folder: &Path) -> Result<(Vec<u8>, PathBuf)> {
     let shown = folder.display();
@@ -65,10 +77,12 @@ pub fn build(root: &Path, folder: &Path) -> Result<(Vec<u8>, PathBuf)> {
          `npm install` there",
         root.join("container/guest-js").display()
     );
-    let out = folder.join("node_modules/.unit.wasm");
+    let (entry, out) = (folder.join(ENTRY), folder.join("node_modules/.unit.wasm"));
+    fs::write(&entry, entry_of(&manifest.main))
+        .with_context(|| format!("cannot write {}", entry.display()))?;
     let mut node = Command::new("node");
     node.arg(&made).args(["--opt-size", "--sync", "--stub-wasi", "--module-root", "."]);
-    node.args(["--js", &manifest.main, "--output"]).arg(&out);
+    node.args(["--js", ENTRY, "--output"]).arg(&out);
     node.arg("--wit").arg(root.join(INTERFACE));
     run(node.current_dir(&folder), "the service does not build")?;
     let bytes = fs::read(&out).with_context(|| format!("cannot read {}", out.display()))?;
