@@ -2,15 +2,16 @@
 //!
 //! This file is the command line. What each task does is in the file of its name: [`lint`],
 //! [`tidy`], [`full_test`], [`new_service`], [`mod@unit`], [`mod@bench`], [`bench_slee`],
-//! [`bench_sip`], [`bench_registrations`], [`soak`]; `bench` and `soak` share [`pair`] (the
-//! processes under load), [`phones`] and [`own_network`], all that measure [`figures`], two of
-//! them [`valgrind`]. The rest are [`steps`], [`command`] (child processes), [`system_programs`],
-//! [`libtest_tally`] and [`deny`]. Nothing here is part of Resilee itself.
+//! [`bench_sip`], [`bench_registrations`], [`bench_units`], [`soak`]; `bench` and `soak` share
+//! [`pair`] (the processes under load), [`phones`] and [`own_network`], all that measure
+//! [`figures`], two of them [`valgrind`]. The rest are [`steps`], [`command`] (child processes),
+//! [`system_programs`], [`libtest_tally`] and [`deny`]. Nothing here is part of Resilee itself.
 
 mod bench;
 mod bench_registrations;
 mod bench_sip;
 mod bench_slee;
+mod bench_units;
 mod command;
 mod deny;
 mod figures;
@@ -90,6 +91,9 @@ enum Task {
     /// Measure a million registered phones at one node; appends to bench/registrations.csv
     #[command(after_long_help = bench_registrations::HELP)]
     BenchRegistrations(bench_registrations::Options),
+    /// Measure a delivery of a linked service and of units; appends to bench/units.csv
+    #[command(after_long_help = bench_units::HELP)]
+    BenchUnits(bench_units::Options),
     /// Break parts of the pair under calls and check every bill; appends to bench/failover.csv
     #[command(after_long_help = soak::HELP)]
     Soak(soak::Options),
@@ -125,6 +129,7 @@ fn main() -> ExitCode {
         Task::BenchSlee(options) => bench_slee::run(&root, &options),
         Task::BenchSip(options) => bench_sip::run(&root, &options),
         Task::BenchRegistrations(options) => bench_registrations::run(&root, &options),
+        Task::BenchUnits(options) => bench_units::run(&root, &options),
         Task::Soak(options) => soak::run(&root, &options),
     };
     match outcome {
