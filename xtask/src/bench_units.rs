@@ -22,7 +22,8 @@ same answer. It looks a profile up, sets a timer and an attribute, counts, and w
   CPU µs per delivery  of the thread, the best of five batches: an instance of its own included
   slowest              by the clock
   compile              CPU of all threads, and the clock, for the node to take the file
-  memory               proportional set size that the compiled unit takes
+  memory               proportional set size that is more once the unit is compiled: its code,
+                       and what the compiler's allocator keeps
 
 Rows go to bench/units.csv.";
 
