@@ -8,7 +8,7 @@ const UNITS_AT_ONCE = 4096;
 function bytesAsText(bytes) {
   let text = "";
   for (let at = 0; at < bytes.length; at += UNITS_AT_ONCE) {
-    text += String.fromCharCode(...bytes.subarray(at, at + UNITS_AT_ONCE));
+    text += String.fromCharCode.apply(null, bytes.subarray(at, at + UNITS_AT_ONCE));
   }
   return text;
 }
@@ -32,8 +32,14 @@ class Decoder {
   encoding = "utf-8";
 
   decode(bytes = new Uint8Array()) {
-    return decodeURIComponent(escape(bytesAsText(bytes)));
+    return textOf(bytes);
   }
+}
+
+/** The text of bytes; nearly all have one byte for each character. */
+export function textOf(bytes) {
+  const text = bytesAsText(bytes);
+  return /[\x80-\xff]/.test(text) ? decodeURIComponent(escape(text)) : text;
 }
 
 globalThis.TextEncoder ??= Encoder;
