@@ -7,13 +7,15 @@ mod replicas;
 mod router;
 mod run;
 mod views;
+mod wake_ups;
 
 pub use lateness::Lateness;
 pub use output_commit::OutputCommit;
 pub use replicas::check_replicas;
 pub use router::Router;
+pub use wake_ups::WakeUps;
 
-use crate::plan::Ending;
+use crate::plan::{Ending, Plan};
 use crate::world::World;
 use resilee_call_billing::{BILLS, Bill};
 use resilee_core::Core;
@@ -64,12 +66,15 @@ struct Call {
 #[derive(Debug)]
 pub struct Calls {
     calls: Vec<Call>,
+    /// Those that a service makes, in a run of them.
+    pub wake_ups: Option<WakeUps>,
 }
 
 impl Calls {
     /// No call yet.
-    pub fn new(pairs: usize) -> Self {
-        Calls { calls: vec![Call::default(); pairs] }
+    pub fn new(plan: &Plan) -> Self {
+        let wake_ups = plan.wakes().map(|waking| WakeUps::new(waking, plan.pairs));
+        Calls { calls: vec![Call::default(); plan.pairs], wake_ups }
     }
 
     /// True if both phones of the pair have answered, or have had it answered.

@@ -16,12 +16,15 @@ pub mod planted;
 mod story;
 mod trace;
 mod village;
+mod waker;
+mod waking;
 mod witness;
 mod world;
 
 pub use checks::Violation;
 pub use plan::{Cut, Ending, Fault, Plan, Process, When};
 pub use trace::Trace;
+pub use waking::{Waking, Woken};
 
 use story::Story;
 

@@ -2,7 +2,7 @@
 //! failures, `replay` shows one seed step by step.
 
 use clap::{Parser, Subcommand};
-use resilee_sim::{Ending, Fault, Plan, Process, Report, Violation, When, play, play_plan};
+use resilee_sim::{Ending, Fault, Plan, Process, Report, Violation, Waking, When, play, play_plan};
 use resilee_test_kit::flows::FLOWS;
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
@@ -21,6 +21,8 @@ const CHECKED_SEEDS: std::ops::Range<u64> = 0..5_000;
 const CHECKED_EVERY: NonZeroUsize = NonZeroUsize::new(8).expect("not zero");
 /// A flow with more steps waits for a timer; most of them are heartbeats.
 const STEPS_OF_A_FLOW_MAX: u64 = 2_500;
+/// A call of a service with more steps waits for a timer.
+const LONG_WAKE_UP: u64 = 1_000;
 /// Where steps are left out, so many times as many are in such a flow.
 const COARSER_IN_A_LONG_FLOW: usize = 10;
 /// Seeds of a sweep that are played before their failures are told.
@@ -59,6 +61,12 @@ enum Command {
     },
     /// Kills and stops each process at each step of the plain call.
     Steps,
+    /// Plays the calls that a service makes, with either node killed at each step.
+    WakeUps {
+        /// Only each so many steps; ten times as many if nobody says anything for long.
+        #[arg(long, default_value = "1")]
+        every: NonZeroUsize,
+    },
     /// Plays the call flows, or one of them, with the owner killed at each step.
     Flows {
         /// Which; all without it.
@@ -80,6 +88,7 @@ fn main() -> ExitCode {
         Command::Sweep { minutes, seeds, from } => sweep(minutes, seeds, from),
         Command::Replay { seed } => replay(seed),
         Command::Steps => steps(),
+        Command::WakeUps { every } => wake_ups(every),
         Command::Flows { name, step, every } => flows(name.as_deref(), step, every),
         #[cfg(feature = "planted-faults")]
         Command::Planted => planted(),
@@ -100,6 +109,8 @@ fn check() -> bool {
     let mut tally = Tally::default();
     tally.add(&seeds, play_all(&seeds, twice_if_hundredth));
     tally.add_plans("a fault at every step of the plain call", &plans_of_steps());
+    let wake_ups = plans_of_wake_ups(CHECKED_EVERY);
+    tally.add_plans(&kills_in_wake_ups(CHECKED_EVERY), &wake_ups);
     let flows = plans_of_flows(None, CHECKED_EVERY);
     tally.add_plans(&kills_in_flows(CHECKED_EVERY), &flows);
     tally.print(started.elapsed());
@@ -119,6 +130,12 @@ fn twice_if_hundredth(seed: &u64) -> Report {
 fn steps() -> bool {
     let mut tally = Tally::default();
     tally.add_plans("a fault at every step of the plain call", &plans_of_steps());
+    tally.failed == 0
+}
+
+fn wake_ups(every: NonZeroUsize) -> bool {
+    let mut tally = Tally::default();
+    tally.add_plans(&kills_in_wake_ups(every), &plans_of_wake_ups(every));
     tally.failed == 0
 }
 
@@ -188,6 +205,34 @@ fn plans_of_steps() -> Vec<Plan> {
     plans
 }
 
+fn kills_in_wake_ups(every: NonZeroUsize) -> String {
+    match every.get() {
+        1 => "a kill at every step of a call of a service".to_owned(),
+        every => format!("a kill at each {every} steps of a call of a service"),
+    }
+}
+
+/// Each call of a service plain, and with either node killed at each step; of `every` so many one
+/// is taken, and fewer of a call that waits for long.
+fn plans_of_wake_ups(every: NonZeroUsize) -> Vec<Plan> {
+    let mut plans = Vec::new();
+    for (number, waking) in Waking::all().enumerate() {
+        plans.push(Plan::waking(waking, Vec::new()));
+        let steps = play_plan(Plan::waking(waking, Vec::new()), false).steps_of_calls;
+        let every = match steps {
+            ..LONG_WAKE_UP => every.get(),
+            _ => every.get().saturating_mul(COARSER_IN_A_LONG_FLOW),
+        };
+        for node in [0, 1] {
+            let kill = Fault::Kill { process: Process::Node(node), restart_ms: None };
+            // Not the same ones of all.
+            let steps = (0..=steps).skip((number + node) % every).step_by(every);
+            plans.extend(steps.map(|at| Plan::waking(waking, vec![(When::Step(at), kill)])));
+        }
+    }
+    plans
+}
+
 /// The same between phones over TCP, whose connections end with the balancer: it lives.
 fn plans_over_tcp(ending: Ending) -> Vec<Plan> {
     let plan = |faults| Plan { over_tcp: 0b11, ..Plan::plain(ending, faults) };
@@ -232,7 +277,11 @@ impl Tally {
             failed += 1;
             let over_tcp = if plan.over_tcp == 0 { "" } else { " over TCP" };
             let flow = plan.flow.unwrap_or_default();
-            println!("{flow} {:?}{over_tcp}, {:?}: {violation}", plan.ending, plan.faults);
+            let how = plan.wakes().map_or_else(
+                || format!("{flow} {:?}{over_tcp}", plan.ending),
+                |waking| format!("{waking:?}"),
+            );
+            println!("{how}, {:?}: {violation}", plan.faults);
         }
         let played = plans.len();
         println!("{what}: {played} runs, {failed} failed");

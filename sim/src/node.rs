@@ -5,6 +5,7 @@ use crate::family::Family;
 use crate::host::{Host, TALK_MS};
 use crate::local_clock::LocalClock;
 use crate::village::{Village, Villager};
+use crate::waker::{PATIENCE, Patience, Waker};
 use crate::witness::Witness;
 use resilee_call_billing::{CallBilling, TARIFFS, Tariff};
 use resilee_call_control::{CallControl, OPEN_CALLS, POLICY};
@@ -25,7 +26,7 @@ pub const DOMAIN: &str = "example.test";
 pub const PASSWORD: &str = "secret";
 
 /// Services of every node.
-pub const SERVICES: [LinkedSbb; 8] = [
+pub const SERVICES: [LinkedSbb; 9] = [
     LinkedSbb::of::<CallControl>(),
     LinkedSbb::of::<CallBilling>(),
     LinkedSbb::of::<Registrar>(),
@@ -34,6 +35,7 @@ pub const SERVICES: [LinkedSbb; 8] = [
     LinkedSbb::of::<Villager>(),
     LinkedSbb::of::<Village>(),
     LinkedSbb::of::<Host>(),
+    LinkedSbb::of::<Waker>(),
 ];
 
 /// SIP timers of the simulated world: a fifth of the real ones, so that a story is short.
@@ -85,6 +87,8 @@ pub struct Cluster {
     pub open_calls: bool,
     /// A service ends calls so long after the answer.
     pub host_talk_ms: Option<u64>,
+    /// When the service hangs up that makes calls.
+    pub patience: Option<Patience>,
     /// What the nodes do wrong on purpose.
     #[cfg_attr(
         not(feature = "planted-faults"),
@@ -182,6 +186,9 @@ fn configured_tables(cluster: &Cluster) -> Tables {
     let mut tables = Tables::default();
     if let Some(talk_ms) = &cluster.host_talk_ms {
         tables.put(TALK_MS.0, TALK_MS.1, encode(talk_ms).expect("plain data"));
+    }
+    if let Some(patience) = &cluster.patience {
+        tables.put(PATIENCE.0, PATIENCE.1, encode(patience).expect("plain data"));
     }
     if cluster.open_calls {
         tables.put(POLICY, OPEN_CALLS, encode(&true).expect("plain data"));

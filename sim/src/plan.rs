@@ -1,5 +1,6 @@
 //! What a seed plans: how bad the network is, who talks how long, who hangs up, who dies when.
 
+use crate::waking::{Waking, Woken};
 use resilee_balancer::Algorithm;
 use resilee_membership::Planted;
 use resilee_test_kit::{NetworkConfig, Random};
@@ -187,6 +188,8 @@ pub struct Plan {
     pub planted: Planted,
     /// The call flow that is played instead of the pairs' calls.
     pub flow: Option<&'static str>,
+    /// A service would make calls instead of the pairs; see [`Plan::wakes`].
+    pub waking: Option<Waking>,
 }
 
 /// A call of the story takes fewer steps than this; a kill is planned within them.
@@ -195,6 +198,8 @@ const STEPS_OF_A_CALL: u64 = 700;
 const SERVICE_ENDS_PERMILLE: u32 = 200;
 /// Seeds with phones over TCP, of those in which the balancer lives.
 const TCP_PERMILLE: u32 = 300;
+/// Seeds in which a service makes the calls, of those that it can be told of.
+const WAKING_PERMILLE: u32 = 40;
 /// Seeds in which an older store goes on.
 const OLD_STORE_PERMILLE: u32 = 25;
 
@@ -217,7 +222,13 @@ impl Plan {
             over_tcp: 0,
             planted: Planted::NONE,
             flow: None,
+            waking: None,
         }
+    }
+
+    /// A call of a service in a perfect network, for a kill at each of its steps.
+    pub fn waking(waking: Waking, faults: Vec<(When, Fault)>) -> Plan {
+        Plan { waking: Some(waking), ..Plan::plain(Ending::Callee, faults) }
     }
 
     /// A call flow in a perfect network, for a kill at each of its steps.
@@ -261,6 +272,7 @@ impl Plan {
             over_tcp: 0,
             planted: Planted::NONE,
             flow: None,
+            waking: None,
         };
         // Drawn apart, so that all other seeds stay as they are.
         let mut random = Random::of(seed, "old store");
@@ -271,7 +283,20 @@ impl Plan {
         if random.chance(TCP_PERMILLE) {
             plan.over_tcp = random.between(1, 63) as u8;
         }
+        let mut random = Random::of(seed, "waking");
+        if random.chance(WAKING_PERMILLE) {
+            let woken = Woken::ALL[random.between(0, Woken::ALL.len() as u64 - 1) as usize];
+            plan.waking = Some(Waking { woken, in_cluster: random.chance(500) });
+        }
         plan
+    }
+
+    /// How a service makes calls instead of the pairs. Where a node goes on with an older store, or
+    /// stores nothing any more, it makes none: their records may be at no node that lives.
+    pub fn wakes(&self) -> Option<Waking> {
+        let takes_store =
+            |fault: &Fault| matches!(fault, Fault::OldStore { .. } | Fault::StoreFails { .. });
+        self.waking.filter(|_| !self.faults.iter().any(|(_, fault)| takes_store(fault)))
     }
 
     /// Whether this phone, or any, is connected over TCP. With the balancer die the connections of

@@ -2,6 +2,7 @@
 //! dies in the middle, somebody hangs up, everything comes to rest.
 
 mod flow;
+mod waking;
 
 use crate::checks::{Calls, Violation, check_consistency, check_replicas};
 use crate::node::DOMAIN;
@@ -45,7 +46,7 @@ impl Story {
         let world = World::new(&plan, verbose);
         let faults = plan.faults.iter().copied().collect();
         Story {
-            calls: Calls::new(plan.pairs),
+            calls: Calls::new(&plan),
             plan,
             world,
             faults,
@@ -72,6 +73,9 @@ impl Story {
         })?;
         if let Some(flow) = self.plan.flow {
             return self.play_flow(flow);
+        }
+        if let Some(waking) = self.plan.wakes() {
+            return self.play_waking(waking);
         }
         self.call_at_step = Some(self.world.steps);
         for pair in 0..self.plan.pairs {
@@ -159,6 +163,9 @@ impl Story {
         // The phones of a flow only register; then its parties take their places.
         if self.plan.flow.is_some() {
             self.world.events.clear();
+        }
+        if let Some(waking) = self.plan.wakes() {
+            return self.react_to_waking(waking);
         }
         for (phone, event) in std::mem::take(&mut self.world.events) {
             self.calls.note(&self.world, phone, &event, self.plan.ending)?;

@@ -37,7 +37,7 @@ use resilee_sip_tcp::TcpInput;
 use resilee_test_kit::flows::Policy;
 use resilee_test_kit::sipp::{SippInput, SippParty};
 use resilee_test_kit::{Network, Packet, Phone, PhoneCommand, PhoneEvent, PhoneInput, Random};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 pub use streams::STREAM_US_MAX;
@@ -59,6 +59,8 @@ pub struct World {
     pub parties: Vec<SippParty>,
     /// When each phone wants to be woken.
     phones_due: Vec<Option<Timestamp>>,
+    /// Those that hear nothing.
+    switched_off: BTreeSet<usize>,
     /// What phones said since it was last read.
     pub events: Vec<(usize, PhoneEvent)>,
     /// Watches what leaves the nodes.
@@ -145,6 +147,7 @@ impl World {
             nodes: [node(0), node(1)],
             phones_due: phones.iter().map(Phone::poll_timeout).collect(),
             phones,
+            switched_off: BTreeSet::new(),
             parties: Vec::new(),
             events: Vec::new(),
             watch: OutputCommit::default(),
@@ -158,6 +161,7 @@ impl World {
             votes: 0,
             voted: [0; 2],
             cluster: Cluster {
+                patience: plan.wakes().map(|waking| waking.patience(plan)),
                 host_talk_ms: (plan.ending == Ending::Service).then_some(plan.talk_ms),
                 key: Key::from_file_bytes(&[b'k'; 32]).expect("32 bytes are enough"),
                 seed: plan.seed,

@@ -3,11 +3,21 @@
 use super::{World, address, balancer_address};
 use crate::node::{DOMAIN, PASSWORD, timers};
 use crate::plan::Plan;
+use crate::waking::Waking;
 use resilee_sip_proto::TimerConfig;
 use resilee_test_kit::{AnswerPolicy, Packet, PhoneConfig, PhoneInput, PhoneOutput};
 
 impl World {
+    /// From now on nothing gets to it.
+    pub fn switch_off(&mut self, phone: usize) {
+        self.switched_off.insert(phone);
+    }
+
     pub(super) fn feed_phone(&mut self, phone: usize, input: PhoneInput) {
+        let is_message = matches!(input, PhoneInput::Datagram { .. });
+        if is_message && self.switched_off.contains(&phone) {
+            return;
+        }
         self.phones[phone].handle_input(self.now, input);
         while let Some(output) = self.phones[phone].poll_output() {
             match output {
@@ -39,7 +49,7 @@ pub(super) fn phone(plan: &Plan, index: usize, user: &str) -> PhoneConfig {
         proxy: balancer_address(),
         register_expires_s: 600,
         ring_ms: plan.ring_ms,
-        answer: AnswerPolicy::Answer,
+        answer: plan.wakes().map_or(AnswerPolicy::Answer, Waking::policy),
         seed: plan.seed,
         timers: TimerConfig { reliable: plan.is_over_tcp(Some(index)), ..timers() },
         rtp: None,

@@ -2,7 +2,7 @@
 
 use super::World;
 use crate::checks::Violation;
-use crate::{family, village, witness};
+use crate::{family, village, waker, witness};
 use resilee_core::StoreBatch;
 use resilee_core::management::Notice;
 use resilee_membership::{Packet, open};
@@ -119,7 +119,9 @@ impl World {
         // comes back.
         let village = if self.old_store.is_none() { village::NAME } else { witness::NAME };
         if let Notice::Trace { cell, tracer, text, .. } = notice
-            && [witness::NAME, family::NAME, village].iter().any(|name| tracer.starts_with(name))
+            && [witness::NAME, family::NAME, village, waker::NAME]
+                .iter()
+                .any(|name| tracer.starts_with(name))
         {
             let detail = format!("{cell}: {text}");
             self.note(Err(Violation::new("events and timers come once", detail)));

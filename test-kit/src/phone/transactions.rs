@@ -163,9 +163,10 @@ impl Transactions {
     pub(super) fn on_ack(&mut self, now: Timestamp, ack: &Message<'_>) -> bool {
         let Some(server) = self.servers.get_mut(&server_key(ack)) else { return false };
         let ServerMachine::Invite(it) = &mut server.machine else { return false };
-        !it.on_ack(now, &self.timers, ack.bytes())
-            .iter()
-            .any(|output| matches!(output, TransactionOutput::ToUser(_)))
+        let outputs = it.on_ack(now, &self.timers, ack.bytes());
+        // Over TCP it is over with that, and no timer comes.
+        self.forget_terminated();
+        !outputs.iter().any(|output| matches!(output, TransactionOutput::ToUser(_)))
     }
 
     /// Begins a transaction for a new request; false if there are too many.
