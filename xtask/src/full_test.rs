@@ -177,13 +177,15 @@ const SOAK: [&str; 15] = [
 ];
 
 /// What the end-to-end tests start.
-const RELEASE_BINARIES: [&str; 12] = [
+const RELEASE_BINARIES: [&str; 14] = [
     "build",
     "--release",
     "-p",
     "resilee-node",
     "-p",
     "resilee-balancer",
+    "-p",
+    "wake-up-call",
     "-p",
     "resilee-examples",
     "-p",

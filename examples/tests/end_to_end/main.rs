@@ -6,8 +6,8 @@
 //! The binaries are those beside the test, so they are built first:
 //!
 //! ```text
-//! cargo build --release --bins --examples \
-//!     -p resilee-node -p resilee-balancer -p resilee-examples -p call-screening
+//! cargo build --release --bins --examples -p resilee-node -p resilee-balancer \
+//!     -p resilee-examples -p call-screening -p wake-up-call
 //! cargo test --release -p resilee-examples -- --test-threads=1
 //! ```
 //!
@@ -31,4 +31,5 @@ mod sipp_load;
 mod support;
 mod units;
 mod upgrades;
+mod wake_up_call;
 mod web_hooks;

@@ -68,6 +68,8 @@ enum Program {
     Resilee,
     /// An example with services of its own.
     Example(&'static str),
+    /// A package with services of its own, as `templates/service` is one.
+    Package(&'static str),
 }
 
 impl Cluster {
@@ -94,6 +96,13 @@ impl Cluster {
     #[track_caller]
     pub fn start_example(example: &'static str, more: [String; 2]) -> Self {
         Cluster::start_all(&[], Calls::Digest, Link::Plain, Program::Example(example), more)
+    }
+
+    /// Nodes that are the program of a package.
+    #[track_caller]
+    pub fn start_package(package: &'static str, users: &[String]) -> Self {
+        let program = Program::Package(package);
+        Cluster::start_all(users, Calls::Digest, Link::Plain, program, Default::default())
     }
 
     #[track_caller]
@@ -227,14 +236,13 @@ impl Cluster {
     #[track_caller]
     pub fn start_node(&mut self, server: usize) {
         let name = SERVERS[server - 1];
-        let mut command = match self.program {
-            Program::Resilee => Command::new(binary("resilee")),
-            Program::Example(name) => Command::new(binary(&format!("examples/{name}"))),
+        let (program, arguments): (_, &[&str]) = match self.program {
+            Program::Resilee => (binary("resilee"), &["node", "--config"]),
+            Program::Example(name) => (binary(&format!("examples/{name}")), &["--config"]),
+            Program::Package(name) => (binary(name), &[]),
         };
-        if matches!(self.program, Program::Resilee) {
-            command.arg("node");
-        }
-        command.arg("--config").arg(format!("{name}.toml"));
+        let mut command = Command::new(program);
+        command.args(arguments).arg(format!("{name}.toml"));
         self.nodes[server - 1] = Some(Process::start(name, self.folder.path(), &mut command));
     }
 

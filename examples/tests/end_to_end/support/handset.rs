@@ -3,7 +3,7 @@
 //! What a phone decides is the test kit's. It has no media: that is the softphones' test.
 
 use super::cluster::{DOMAIN, password};
-use super::condition::{SOON, wait_for};
+use super::condition::{SOON, wait_for, wait_until};
 use super::line::{Line, Transport};
 use resilee_sbb::Timestamp;
 use resilee_sip_proto::TimerConfig;
@@ -64,7 +64,17 @@ impl Handset {
         Handset::start_on(Line::open(transport, proxy, LOOK_EVERY), user, proxy)
     }
 
+    /// A phone that rings until its user answers.
+    pub fn start_ringing(user: &str, proxy: SocketAddr) -> Self {
+        let line = Line::open(Transport::Udp, proxy, LOOK_EVERY);
+        Handset::start_with(line, user, proxy, AnswerPolicy::Manual)
+    }
+
     fn start_on(line: Line, user: &str, proxy: SocketAddr) -> Self {
+        Handset::start_with(line, user, proxy, AnswerPolicy::Answer)
+    }
+
+    fn start_with(line: Line, user: &str, proxy: SocketAddr, answer: AnswerPolicy) -> Self {
         let is_reliable = matches!(line, Line::Tcp(_));
         let now = now();
         let config = PhoneConfig {
@@ -75,7 +85,7 @@ impl Handset {
             proxy,
             register_expires_s: 300,
             ring_ms: RING_MS,
-            answer: AnswerPolicy::Answer,
+            answer,
             seed: now.as_micros(),
             timers: TimerConfig { reliable: is_reliable, ..TimerConfig::default() },
             rtp: None,
@@ -114,6 +124,38 @@ impl Handset {
                 _ => None,
             })
         })
+    }
+
+    /// Waits until somebody calls, for so long.
+    #[track_caller]
+    pub fn wait_for_call(&self, within: Duration) {
+        let is_called = || {
+            let shown = self.shown();
+            shown.events.iter().any(|event| matches!(event, PhoneEvent::IncomingCall { .. }))
+        };
+        wait_until(&format!("{} is called", self.user), within, is_called);
+    }
+
+    /// Answers the call that rings, and waits for the ACK.
+    #[track_caller]
+    pub fn answer(&self) {
+        self.press(PhoneCommand::Answer);
+        self.wait_for_ack();
+    }
+
+    /// Waits until a call that it has answered is acknowledged.
+    #[track_caller]
+    pub fn wait_for_ack(&self) {
+        self.wait_for("in a call", |shown| {
+            shown.call.as_ref().filter(|call| call.is_acked && call.answered_at.is_some()).map(drop)
+        });
+    }
+
+    /// How often somebody has called since it was dialled last.
+    pub fn times_called(&self) -> usize {
+        let shown = self.shown();
+        let calls = |event: &&PhoneEvent| matches!(event, PhoneEvent::IncomingCall { .. });
+        shown.events.iter().filter(calls).count()
     }
 
     /// Hangs up and waits for the 200 to the BYE.

@@ -10,6 +10,9 @@ use std::time::Duration;
 /// How long one answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
+/// The cohort of the shared tables, and of the root entities of the cluster.
+const TABLES: &str = "0000000000000000";
+
 /// Bills that are asked for at once.
 const BILLS_PER_PAGE: usize = 200;
 
@@ -40,6 +43,8 @@ pub struct Node {
     pub name: String,
     /// Whether it is in the view.
     pub member: bool,
+    /// The cohorts that it owns.
+    pub cohort_ids: Vec<String>,
 }
 
 /// The balancer in [`Nodes`].
@@ -155,6 +160,14 @@ impl Rest {
     /// The cluster as the node sees it; `None` while the node does not answer.
     pub fn nodes(&self) -> Option<Nodes> {
         self.get("nodes").ok()
+    }
+
+    /// The name of the node that has the shared tables and the root entities of the cluster.
+    #[track_caller]
+    pub fn owner_of_tables(&self) -> String {
+        let nodes = self.nodes().expect("the node answers").nodes.into_iter();
+        let mut owners = nodes.filter(|node| node.cohort_ids.iter().any(|id| id == TABLES));
+        owners.next().expect("somebody owns the tables").name
     }
 
     /// True if the node says of itself that it serves.
