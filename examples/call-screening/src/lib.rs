@@ -6,7 +6,8 @@
 //! | [`CallScreening2`] 2.0 | the same, more numbers | how many calls were refused |
 //!
 //! Two versions are two services, each a unit of its own: the second one is deployed beside the
-//! first and replaces it while calls run. A call stays with the version that began it.
+//! first and replaces it while calls run. A call stays with the version that began it, until an
+//! operator migrates it.
 
 mod first;
 mod screened_call;

@@ -5,10 +5,11 @@
 //! cluster: a call that is refused fires [`CallRefused`], and the selector gives this event to the
 //! entity of one name, wherever that is.
 
+use crate::first::CallScreening;
 use crate::screened_call::ScreenedCall;
 use resilee_sbb::{
     ActivityId, Context, Deployment, Descriptor, Event, EventPayload, Failure, InitialEvent,
-    Permission, Sbb, TimerFired, TimerId, TraceLevel,
+    Permission, Sbb, TimerFired, TimerId, TraceLevel, decode,
 };
 use resilee_sip_api::{Answered, Ended, Invite, REFUSED_ALIAS, Rejected};
 use serde::{Deserialize, Serialize};
@@ -44,7 +45,7 @@ pub struct CallScreening2 {
 }
 
 impl Sbb for CallScreening2 {
-    const STATE_VERSION: u32 = 1;
+    const STATE_VERSION: u32 = 2;
 
     fn descriptor() -> Descriptor {
         Descriptor {
@@ -57,6 +58,7 @@ impl Sbb for CallScreening2 {
             attribute_aliases: &[REFUSED_ALIAS],
             deployment: Deployment {
                 permissions: &[Permission::Command("Respond")],
+                migrates_from: &["call-screening"],
                 ..Deployment::ALONE
             },
             ..Descriptor::named("call-screening-2")
@@ -68,6 +70,12 @@ impl Sbb for CallScreening2 {
             Some(_) => InitialEvent::by().custom_name(COUNT),
             None => InitialEvent::by_activity_context(),
         })
+    }
+
+    /// A call that the first version began, when an operator migrates it.
+    fn migrate(_: u32, bytes: &[u8]) -> Result<Self, Failure> {
+        let CallScreening { call } = decode(bytes)?;
+        Ok(CallScreening2 { call, ..CallScreening2::default() })
     }
 
     fn on_event(&mut self, cx: &mut Context<'_>, event: &Event) -> Result<(), Failure> {

@@ -1,6 +1,7 @@
 //! A service that was uploaded is upgraded and rolled back while 50 calls a second come, and the
 //! server that has them is killed right after: no call fails, and each has one bill, whichever
-//! version it began with. And both servers die while both versions have a call.
+//! version it began with. Both servers die while both versions have a call. And calls of the old
+//! version are migrated to the new one, which goes on with them when their server is killed.
 
 use crate::support::cluster::{Calls, Cluster, DOMAIN, SERVERS};
 use crate::support::condition::{SOON, wait_until};
@@ -38,6 +39,19 @@ fn both_have_calls(cluster: &Cluster, new: &str, old: &str) {
         rest.wait_for_service(name, |it| it.state == state && it.entities_in_cluster > 0)
     });
     println!("{new:?}, {old:?}");
+}
+
+/// A version says it when a call is over, at whichever server.
+#[track_caller]
+fn says_how_long_they_talked(cluster: &Cluster, version: &str, caller: &str) {
+    let says = format!("sip:{caller}@{DOMAIN} talked for ");
+    let tracer = format!("tracer=\"{version}\"");
+    wait_until(&format!("{version} says how long {caller} talked"), SOON, || {
+        let logs = SERVERS.map(|name| cluster.folder().join(format!("{name}.log")));
+        let texts = logs.map(|log| fs::read_to_string(log).unwrap_or_default());
+        let is_it = |line: &str| line.contains(&says) && line.contains(&tracer);
+        texts.iter().any(|text| text.lines().any(is_it))
+    });
 }
 
 #[test]
@@ -111,16 +125,46 @@ fn both_versions_go_on_in_their_calls_when_both_servers_died() {
     for (version, caller, call_id) in [(FIRST, "alice", with_first), (SECOND, "carol", with_second)]
     {
         cluster.rest(1).wait_for_bill(&call_id);
-        let says = format!("sip:{caller}@{DOMAIN} talked for ");
-        let tracer = format!("tracer=\"{version}\"");
-        wait_until(&format!("{version} says how long {caller} talked"), SOON, || {
-            let logs = SERVERS.map(|name| cluster.folder().join(format!("{name}.log")));
-            let texts = logs.map(|log| fs::read_to_string(log).unwrap_or_default());
-            let is_it = |line: &str| line.contains(&says) && line.contains(&tracer);
-            texts.iter().any(|text| text.lines().any(is_it))
-        });
+        says_how_long_they_talked(&cluster, version, caller);
     }
     cluster.rest(1).wait_for_no_calls();
     assert_eq!(cluster.rest(1).bills().len(), 2, "two calls, two bills");
     cluster.rest(1).wait_for_service(FIRST, |it| it.state == "inactive");
+}
+
+#[test]
+fn calls_of_the_old_version_are_migrated_and_go_on_when_their_server_is_killed() {
+    let users = ["alice", "bob", "carol", "dave"];
+    let mut cluster = Cluster::start(&users.map(str::to_owned), Calls::Digest);
+    let phones = users.map(|user| Handset::start(user, cluster.sip()));
+    phones.iter().for_each(Handset::register);
+    let [alice, bob, carol, dave] = &phones;
+    let [first, second] = versions(cluster.folder());
+    order(&cluster, 1, &["deploy", &first, "--yes", "--activate"]);
+    let calls = [alice.call("bob"), carol.call("dave")];
+    order(&cluster, 2, &["deploy", &second, "--yes", "--replace", FIRST]);
+    for call_id in &calls {
+        cluster.rest(2).wait_for_talk(call_id, TALK_S);
+    }
+
+    let answer = order(&cluster, 2, &["service", "migrate", "--to", SECOND, "--from", FIRST]);
+    println!("{answer}");
+    cluster.kill_node(1);
+    let rest = cluster.rest(2);
+    rest.wait_for_members(&SERVERS[1..], SOON);
+    rest.wait_for_service(FIRST, |it| it.state == "inactive" && it.entities_in_cluster == 0);
+    rest.wait_for_service(SECOND, |it| it.state == "active" && it.entities_in_cluster == 2);
+    order(&cluster, 2, &["undeploy", FIRST]);
+
+    assert!(phones.iter().all(Handset::is_talking), "a call was cut");
+    for (caller, callee, name, call_id) in
+        [(alice, bob, "alice", &calls[0]), (carol, dave, "carol", &calls[1])]
+    {
+        caller.hang_up();
+        callee.wait_for_hang_up(true);
+        cluster.rest(2).wait_for_bill(call_id);
+        says_how_long_they_talked(&cluster, SECOND, name);
+    }
+    cluster.rest(2).wait_for_no_calls();
+    assert_eq!(cluster.rest(2).bills().len(), 2, "two calls, two bills");
 }

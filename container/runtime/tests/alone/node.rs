@@ -8,7 +8,7 @@ use resilee_sbb::{ActivityId, EventPayload, Failure, LinkedSbb, Tables, Timestam
 use resilee_sip_proto::TimerConfig;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,8 +91,15 @@ impl ResourceAdaptor for Talk {
     }
 }
 
+/// A node listens on both, UDP and TCP.
 pub fn free_address() -> SocketAddr {
-    UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    loop {
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = udp.local_addr().unwrap();
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 pub async fn start(
