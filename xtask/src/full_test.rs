@@ -116,8 +116,9 @@ fn run_steps(root: &Path, only: &[TestStep], mode: Mode, tally: &mut Tally) -> R
     Ok((steps, skipped))
 }
 
-/// What `cargo xtask new-service` writes is a project that compiles, with its tests. That they pass
-/// is seen where they come from: `templates/service` is a crate of this workspace.
+/// What `cargo xtask new-service` writes is a project that compiles, with its tests, and as a unit.
+/// That the tests pass is seen where they come from: `templates/service` is a crate of this
+/// workspace.
 fn new_service(root: &Path, mode: Mode) -> Result<()> {
     let folder = root.join("target/tmp/new-service");
     if mode == Mode::Run && folder.exists() {
@@ -128,23 +129,17 @@ fn new_service(root: &Path, mode: Mode) -> Result<()> {
     run_command(written, mode)?;
     // What it is made of was fetched for this workspace, and much of it was checked by `lint`.
     let mut check = cargo(root, &["check", "--tests", "--offline"]);
-    for setting in AS_IN_THIS_WORKSPACE {
-        check.args(["--config", setting]);
-    }
     check.arg("--manifest-path").arg(folder.join("Cargo.toml"));
     check.env("CARGO_TARGET_DIR", root.join("target"));
-    run_command(check, mode)
+    run_command(check, mode)?;
+    let mut unit = Command::new(std::env::current_exe()?);
+    unit.arg("unit").arg(&folder).arg("--out").arg(folder.join("call-filter.wasm"));
+    unit.env("CARGO_TARGET_DIR", root.join("target"));
+    run_command(unit, mode)
 }
 
 /// The module of all tests that build a service in JavaScript.
 const WITHOUT_JAVASCRIPT: [&str; 3] = ["--", "--skip", "javascript::"];
-
-/// How the workspace's dependencies are built.
-const AS_IN_THIS_WORKSPACE: [&str; 3] = [
-    "profile.dev.debug='line-tables-only'",
-    "profile.dev.package.'*'.debug=false",
-    "profile.dev.package.'*'.opt-level=1",
-];
 
 /// Two short runs, without a judgement of times: the machine may be anything.
 fn soak(root: &Path, mode: Mode) -> Result<()> {

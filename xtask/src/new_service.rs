@@ -85,8 +85,10 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     write("Cargo.toml", manifest.as_bytes())?;
     // The versions with which this checkout is tested.
     write("Cargo.lock", &fs::read(root.join("Cargo.lock"))?)?;
-    write(".gitignore", b"/target\n/data\n/cluster.key\n")?;
-    write("cluster.key", format!("{}\n", random_key()?).as_bytes())?;
+    write(".gitignore", b"/target\n/data\n/cluster.key\n/admin.token\n")?;
+    for secret in ["cluster.key", "admin.token"] {
+        write(secret, format!("{}\n", random_key()?).as_bytes())?;
+    }
     for (path, text) in FILES {
         write(path, renamed(text, &options.name).as_bytes())?;
     }
@@ -143,7 +145,11 @@ fn manifest(name: &str, root: &Path, workspace: &Table, git: Option<&str>) -> Re
         });
     }
     let text = lines.join("\n").replace("[lints]\nworkspace = true\n\n", "");
-    Ok(format!("{}\n\n[workspace]\n", renamed(&text, name)))
+    // Without it each dependency is built with all that a debugger could ask: that takes long.
+    let profile = workspace["profile"].get("dev").context("the workspace has no profile.dev")?;
+    let profile: Table = [("dev".to_owned(), profile.clone())].into_iter().collect();
+    let profile: Table = [("profile".to_owned(), Value::Table(profile))].into_iter().collect();
+    Ok(format!("{}\n\n[workspace]\n\n{profile}", renamed(&text, name)))
 }
 
 /// A dependency of the workspace, as a project outside declares it.
@@ -158,11 +164,11 @@ fn written_out(dependency: &Value, root: &Path, git: Option<&str>) -> Value {
     Value::Table([(key.to_owned(), Value::String(value))].into_iter().collect())
 }
 
-/// A cluster key: 32 random bytes, in hexadecimal digits.
+/// A secret: 32 random bytes, in hexadecimal digits.
 fn random_key() -> Result<String> {
     let mut bytes = [0; 32];
     let read = fs::File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes));
-    read.context("cannot read /dev/urandom, for the cluster key")?;
+    read.context("cannot read /dev/urandom, for a secret")?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
@@ -194,6 +200,11 @@ mod tests {
         let sbb = table["dependencies"]["resilee-sbb"]["path"].as_str().unwrap();
         assert!(Path::new(sbb).join("Cargo.toml").is_file(), "{sbb}");
         assert!(!manifest.contains(".workspace") && !manifest.contains("[lints]"), "{manifest}");
+        let workspace: Table = fs::read_to_string(crate::workspace_root().join("Cargo.toml"))
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert_eq!(table["profile"]["dev"], workspace["profile"]["dev"]);
         let git = of_this_workspace(Some("https://example.com/resilee.git"));
         let url = "resilee-node = { git = \"https://example.com/resilee.git\" }";
         assert!(git.contains(url), "{git}");

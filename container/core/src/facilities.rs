@@ -67,11 +67,15 @@ impl Core {
                 self.raise(now, &raise);
             }
             Effect::ClearAlarms(which) => {
-                // Its entities may have raised them while they were another service's.
-                let before = self.services[awaiting.service].deployment.migrates_from;
-                for service in before.iter().copied().chain([service]) {
-                    self.clear_service_alarms(service, &which);
+                // Its entities may have raised them while they were those of the service that it
+                // replaces, if an operator says that it does.
+                let place = awaiting.service;
+                for before in self.services[place].deployment.migrates_from {
+                    if self.life_cycles.replaces(place, before) {
+                        self.clear_service_alarms(before, &which);
+                    }
                 }
+                self.clear_service_alarms(service, &which);
             }
             Effect::Usage(update) => {
                 self.usage.update(service, update);

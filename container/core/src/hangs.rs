@@ -118,6 +118,11 @@ impl Core {
         }
     }
 
+    /// Threads that hang now.
+    pub(crate) fn hanging_threads(&self) -> usize {
+        self.hangs.threads
+    }
+
     /// So many threads hang now.
     pub(crate) fn on_hanging(&mut self, now: Timestamp, threads: usize) {
         self.hangs.threads = threads;

@@ -160,11 +160,11 @@ impl Core {
         let service = cell.entities.get(&entity).map(|entity| entity.service.clone());
         cell.remove_entities(&doomed);
         self.forget_retries_of(id, &doomed);
-        if let Some(service) = service {
-            self.resume_what_is_left_of(id, &service);
-        }
         if let Some(cell) = self.cells.get_mut(&id).filter(|_| root != entity) {
             Self::reclaim(cell, root);
+        }
+        if let Some(service) = service {
+            self.resume_what_is_left_of(id, &service);
         }
     }
 }

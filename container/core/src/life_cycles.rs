@@ -120,6 +120,12 @@ impl LifeCycles {
         self.entrances.iter().any(replaces)
     }
 
+    /// True if the service in this place takes what the old one took until it was deactivated.
+    pub fn replaces(&self, place: usize, old: &str) -> bool {
+        let entrance = self.entrances.get(place);
+        entrance.is_some_and(|entrance| entrance.instead_of.iter().any(|it| it == old))
+    }
+
     /// What is deployed here has changed.
     pub fn look_again(&mut self) {
         self.looks_again = true;
@@ -181,6 +187,14 @@ impl Core {
     /// True if an operator wants a service of this name active, deployed here or not.
     pub(crate) fn is_wanted_active(&self, service: &str) -> bool {
         self.wanted(SERVICES, service).is_some_and(|wanted| wanted.active)
+    }
+
+    /// True if a service is active: as an operator wants it, or as it begins.
+    pub(crate) fn is_active(&self, service: &str) -> bool {
+        match self.deployed().find(|it| it.name == service) {
+            Some(deployed) => self.is_wanted(deployed),
+            None => self.is_wanted_active(service),
+        }
     }
 
     /// Since when an operator wants it active.

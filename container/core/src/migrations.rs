@@ -15,6 +15,8 @@
 //! |                                            | (`migrated_trees.rs`)                           |
 //! | one of them stays                          | it is counted with its reason; an alarm says so |
 //! |                                            | after all cells were looked at                  |
+//! | the new one fails again and again, or too  | nothing moves for [`AGAIN_AFTER`]               |
+//! | much hangs                                 |                                                 |
 //! | some have stayed, or may be still to come  | all cells are looked at again after             |
 //! |                                            | [`AGAIN_AFTER`]                                 |
 //! | this run has adopted a view                | they are looked at from the first one on        |
@@ -154,10 +156,28 @@ impl Core {
         }
     }
 
-    /// The service that takes the entities of this one, if that was ordered.
+    /// The service that takes the entities of this one, if that was ordered and holds still.
     pub(crate) fn migrates_to(&self, from: &str) -> Option<&str> {
         let order = self.migrations.orders.get(from)?;
-        Some(order.row.to.as_str())
+        let to = order.row.to.as_str();
+        let goes_on = order.pass != Pass::Stopped && self.is_active(to) && !self.is_active(from);
+        goes_on.then_some(to)
+    }
+
+    /// In so many cells a tree may move at once: code that hangs may be in all of them, and beside
+    /// what hangs already that must not be what a node is handed over for. Alone it is tried.
+    fn migrated_at_once(&self) -> usize {
+        let hang = self.hanging_threads();
+        let spare = self.config.limits.hung_handlers_max.saturating_sub(1 + hang);
+        spare.max(usize::from(hang == 0)).min(MIGRATED_AT_ONCE_MAX)
+    }
+
+    /// True if the service that takes entities of this one fails so often that it begins nothing
+    /// new: what is well with the old one stays there meanwhile.
+    fn takes_none_now(&self, from: &str) -> bool {
+        let to = self.migrates_to(from);
+        let new = to.and_then(|to| self.deployed().find(|service| service.name == to));
+        new.is_none_or(|new| self.failures.refuses(new)) || self.migrated_at_once() == 0
     }
 
     /// One step through the cells.
@@ -183,8 +203,14 @@ impl Core {
     }
 
     fn migrate_some_of(&mut self, now: Timestamp, from: &str) {
+        let waits = self.takes_none_now(from);
+        let at_once = self.migrated_at_once();
         let Some(order) = self.migrations.orders.get_mut(from) else { return };
         match order.pass {
+            Pass::Behind(_) | Pass::At(_) if waits => {
+                order.pass = Pass::At(now + AGAIN_AFTER);
+                return;
+            }
             Pass::At(at) if at <= now => order.begin_pass(),
             Pass::Ends if self.migrations.under_way.is_empty() => {
                 return self.end_pass(now, from);
@@ -192,8 +218,6 @@ impl Core {
             _ => {}
         }
         let Pass::Behind(behind) = order.pass else { return };
-        let at_once = self.config.limits.hung_handlers_max.saturating_sub(1);
-        let at_once = at_once.clamp(1, MIGRATED_AT_ONCE_MAX);
         let room = at_once.saturating_sub(self.migrations.under_way.len());
         let (mut last, mut looked_at, mut found) = (behind, 0, Vec::new());
         let mut cells =
@@ -218,12 +242,14 @@ impl Core {
 
     /// All cells were looked at, and no tree moves.
     fn end_pass(&mut self, now: Timestamp, from: &str) {
+        // What is out, or waits for a row, may bear one.
+        let is_under_way = self.is_under_way(from);
         let Some(order) = self.migrations.orders.get_mut(from) else { return };
         let has_stayed = order.stayed.iter().max_by_key(|(_, count)| **count);
         let text = has_stayed.map(|(reason, _)| {
             format!("entities of {from} stay with it and do not move to {}: {reason}", order.row.to)
         });
-        let is_left = order.is_left || text.is_some();
+        let is_left = order.is_left || is_under_way || text.is_some();
         order.pass = if is_left { Pass::At(now + AGAIN_AFTER) } else { Pass::Over };
         order.stayed_before = Some(std::mem::take(&mut order.stayed));
         let before = std::mem::replace(&mut order.alarm, text.clone());

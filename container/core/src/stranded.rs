@@ -147,6 +147,7 @@ impl Core {
             self.cells.get(&id).and_then(|cell| self.orphan(cell.head.cell_key())).is_some();
         let adoption = if waits { Adoption::Takeover } else { Adoption::Stranded };
         self.wake(now, id, adoption, number);
+        self.migrate_from_the_first_cell(now);
     }
 
     /// Lets a cell hear what came while nobody had it.

@@ -24,7 +24,7 @@
 //!
 //! So a node that lacks a unit owns none of its entities. Two versions of a service are two
 //! services, whose names differ: an upgrade is that of `life_cycles.rs`, and what the old one began
-//! stays with it.
+//! stays with it, unless an operator migrates it (`migrations.rs`).
 
 use crate::core::Core;
 use crate::deployed::place_of;

@@ -179,7 +179,8 @@ fn description(unit: &Value) -> String {
         ("profiles of", ctl::cell(&unit["profile_tables"])),
         ("shares", ctl::cell(&unit["shares"])),
         ("needs", ctl::cell(&unit["needs"])),
-        ("may take", ctl::cell(&unit["migrates_from"])),
+        // A node of an earlier build does not say it.
+        ("may take", unit.get("migrates_from").map(ctl::cell).unwrap_or_default()),
         ("counts", ctl::cell(&json!(usage))),
     ];
     let lines = facts.iter().filter(|(_, value)| !value.is_empty());

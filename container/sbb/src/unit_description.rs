@@ -20,6 +20,8 @@ pub const UNIT_SBBS_MAX: usize = 64;
 pub const UNIT_DESCRIPTION_BYTES_MAX: usize = 64 << 10;
 /// Permissions of an SBB.
 pub const UNIT_PERMISSIONS_MAX: usize = 64;
+/// Services whose entities an SBB may take.
+pub const UNIT_MIGRATES_FROM_MAX: usize = 16;
 /// Bytes of the name, vendor or version of an SBB, of each text of a permission, and of the name
 /// of an event type, relation, alias, parameter, profile table or attribute.
 pub const UNIT_NAME_BYTES_MAX: usize = 128;
@@ -213,6 +215,12 @@ impl SbbDescription {
             return Err(format!(
                 "{name} has a name of {} bytes, {UNIT_NAME_BYTES_MAX} allowed: {start:?}…",
                 long.len()
+            ));
+        }
+        let (count, max) = (self.migrates_from.len(), UNIT_MIGRATES_FROM_MAX);
+        if count > max || self.migrates_from.iter().any(String::is_empty) {
+            return Err(format!(
+                "{name} takes entities of {count} services, of which each has a name, {max} allowed"
             ));
         }
         let (count, max) = (self.permissions.len(), UNIT_PERMISSIONS_MAX);

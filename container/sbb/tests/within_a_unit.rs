@@ -229,6 +229,10 @@ fn permitted(permissions: Vec<Permission>) -> Deployment {
     Deployment { permissions: permissions.leak(), ..Deployment::ALONE }
 }
 
+fn taking(services: Vec<&'static str>) -> Deployment {
+    Deployment { migrates_from: services.leak(), ..Deployment::ALONE }
+}
+
 impl<const N: usize> Sbb for Wordy<N> {
     const STATE_VERSION: u32 = 1;
 
@@ -245,6 +249,9 @@ impl<const N: usize> Sbb for Wordy<N> {
             5 => table(1_025, 1, 1),
             6 => table(1, 129, 1),
             7 => table(1, 1, 129),
+            9 => taking(vec!["a"; 16]),
+            10 => taking(vec!["a"; 17]),
+            11 => taking(vec![""]),
             _ => Deployment::ALONE,
         };
         Descriptor { deployment, attribute_aliases, ..Descriptor::named("wordy") }
@@ -261,12 +268,15 @@ fn read<const N: usize>() -> Result<UnitDescription, String> {
 
 #[test]
 fn texts_and_permissions_of_a_description_have_bounds() {
-    assert!(read::<0>().is_ok() && read::<4>().is_ok());
+    assert!(read::<0>().is_ok() && read::<4>().is_ok() && read::<9>().is_ok());
     let refused = |read: Result<UnitDescription, String>| read.expect_err("refused");
     assert_eq!(refused(read::<1>()), "wordy has 65 permissions, 64 allowed");
     for reason in [read::<2>(), read::<3>(), read::<6>(), read::<7>()].map(refused) {
         assert!(reason.starts_with("wordy has a name of 129 bytes, 128 allowed"), "{reason}");
     }
+    let text = "wordy takes entities of 17 services, of which each has a name, 16 allowed";
+    assert_eq!(refused(read::<10>()), text);
+    assert_eq!(refused(read::<11>()), text.replace("17", "1"));
     assert_eq!(refused(read::<5>()), "1025 bytes tell what x is about, 1024 allowed");
 }
 

@@ -18,7 +18,6 @@
 //! | any      | BYE again                   | 200                                   |             |
 //! | any      | INVITE of the phone         | 488: the session is as it was offered |             |
 //! | calling  | nobody lived for a while    | CANCEL; no phone is rung again        | Rejected 503|
-//! | up       | others went on without it   | BYE                                   | Ended       |
 //!
 //! Timer C (§16.8) is a proxy's; here it keeps a service that waits for ever from having a phone
 //! ring for ever. It runs from each 1xx but 100 anew, and anew at a survivor. When it is over the
@@ -235,21 +234,16 @@ impl OwnCall {
 
     /// Goes on at the survivor. After a while in which nobody had it no phone is rung again, and
     /// the service is told: who was to be reached then may be gone, or asleep. Of a call that is
-    /// up the service knows when it ends it, unless others went on without both.
+    /// up the service knows when it ends it.
     pub(crate) fn resume(&mut self, step: &mut Step<'_>, adoption: Adoption) {
         self.byes.iter_mut().for_each(|bye| bye.resume(step));
         if adoption == Adoption::Takeover {
             return self.invites.iter_mut().for_each(|invite| invite.resume(step));
         }
         self.invites.iter_mut().for_each(|invite| invite.resume_silently(step));
-        if self.rejected.is_some() || self.ended.is_some() {
-            return;
-        }
-        if self.answered.is_none() {
+        if self.rejected.is_none() && self.ended.is_none() && self.answered.is_none() {
             self.cancel_pending(step);
             self.reject(step, GIVEN_UP);
-        } else if adoption == Adoption::Stranded {
-            self.hang_up_all(step, EndCause::Bye);
         }
     }
 

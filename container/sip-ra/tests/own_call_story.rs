@@ -640,24 +640,17 @@ fn a_call_that_was_given_up_before_the_outage_is_cancelled_behind_it() {
     assert_ends(node, &["sip.rejected"]);
 }
 
+/// Also from a store that others may have gone on without: the phone may talk still.
 #[test]
 fn a_call_that_is_up_after_an_outage_is_its_services_to_end() {
-    let (mut node, _) = talking();
-    let turn = after_an_outage(&mut node, false);
-    assert_eq!((turn.sent.len(), turn.types().len()), (0, 0));
-    let bye = hang_up(&mut node).our_bye(BOB);
-    assert_eq!(after_an_outage(&mut node, false).only(BOB), bye);
-    assert_ends(node, &["sip.answered", "sip.ended"]);
-}
-
-#[test]
-fn a_call_that_others_went_on_without_is_hung_up() {
-    let (mut node, _) = talking();
-    let turn = after_an_outage(&mut node, true);
-    let bye = turn.our_bye(BOB);
-    assert_eq!(turn.event::<Ended>().by, Side::Server);
-    node.receive(BOB, bob_answers(&bye, 481));
-    assert_ends(node, &["sip.answered", "sip.ended"]);
+    for is_old_store in [false, true] {
+        let (mut node, _) = talking();
+        let turn = after_an_outage(&mut node, is_old_store);
+        assert_eq!((turn.sent.len(), turn.types().len()), (0, 0));
+        let bye = hang_up(&mut node).our_bye(BOB);
+        assert_eq!(after_an_outage(&mut node, is_old_store).only(BOB), bye);
+        assert_ends(node, &["sip.answered", "sip.ended"]);
+    }
 }
 
 fn after_an_outage(node: &mut Node, is_old_store: bool) -> Turn {

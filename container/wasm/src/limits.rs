@@ -25,5 +25,13 @@ pub const COMPONENT_INSTANCES_MAX: u32 = 64;
 pub const MEMORIES_MAX: u32 = 3;
 /// Bytes of the code of one function: a compiler takes more than twice as long for twice as much.
 pub const FUNCTION_BYTES_MAX: usize = 256 << 10;
+/// Functions of all modules of a unit: QuickJS has some thousands.
+pub const FUNCTIONS_MAX: u32 = 32_768;
+/// Locals of all functions of a unit. A file of megabytes could declare a billion, each of which
+/// the compiler looks at.
+pub const LOCALS_MAX: u32 = 1 << 20;
+/// Functions that are passed between a unit and its node, or between its parts: for each the
+/// compiler makes code of its own.
+pub const CANONICALS_MAX: u32 = 1_024;
 /// Instances that run at once; a further delivery waits.
 pub const INSTANCES_MAX: u32 = 64;

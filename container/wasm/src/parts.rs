@@ -6,7 +6,10 @@
 //! are neither imported, exported nor taken from elsewhere.
 
 use crate::component::invalid;
-use crate::limits::{COMPONENT_INSTANCES_MAX, COMPONENTS_MAX, FUNCTION_BYTES_MAX, PARTS_MAX};
+use crate::limits::{
+    CANONICALS_MAX, COMPONENT_INSTANCES_MAX, COMPONENTS_MAX, FUNCTION_BYTES_MAX, FUNCTIONS_MAX,
+    LOCALS_MAX, PARTS_MAX,
+};
 use wasmparser::{
     BinaryReaderError, ComponentAlias, ComponentExternalKind, ComponentInstance,
     ComponentOuterAliasKind, ComponentTypeRef, Encoding, Parser, Payload,
@@ -17,6 +20,7 @@ use wasmparser::{
 struct Made {
     core_instances: u32,
     instances: u32,
+    canonicals: u32,
 }
 
 /// A component or module that is being read.
@@ -30,7 +34,7 @@ struct Scope {
 
 /// Why it is made of too much.
 pub(crate) fn check_parts(component: &[u8]) -> Result<(), String> {
-    let (mut modules, mut components) = (0, 0);
+    let (mut modules, mut components, mut functions, mut locals) = (0, 0, 0, 0);
     // Each is within the one before it.
     let mut scopes: Vec<Scope> = Vec::new();
     let read = |error: BinaryReaderError| invalid(error.to_string());
@@ -62,12 +66,13 @@ pub(crate) fn check_parts(component: &[u8]) -> Result<(), String> {
             }
             Payload::InstanceSection(section) => {
                 let Some(scope) = scopes.last_mut() else { continue };
-                scope.made.add(Made { core_instances: section.count(), instances: 0 })?;
+                let core_instances = section.count();
+                scope.made.add(Made { core_instances, ..Made::default() })?;
             }
             Payload::ComponentInstanceSection(section) => {
                 let Some(scope) = scopes.last_mut() else { continue };
                 for instance in section {
-                    scope.made.add(Made { core_instances: 0, instances: 1 })?;
+                    scope.made.add(Made { instances: 1, ..Made::default() })?;
                     if let ComponentInstance::Instantiate { component_index, .. } =
                         instance.map_err(read)?
                     {
@@ -78,7 +83,17 @@ pub(crate) fn check_parts(component: &[u8]) -> Result<(), String> {
                     }
                 }
             }
+            Payload::ComponentCanonicalSection(section) => {
+                let Some(scope) = scopes.last_mut() else { continue };
+                let canonicals = section.count();
+                scope.made.add(Made { canonicals, ..Made::default() })?;
+            }
             Payload::CodeSectionEntry(body) => {
+                add(&mut functions, 1, "functions", FUNCTIONS_MAX)?;
+                for declared in body.get_locals_reader().map_err(read)? {
+                    let (count, _) = declared.map_err(read)?;
+                    add(&mut locals, count, "locals", LOCALS_MAX)?;
+                }
                 let (size, max) = (body.range().len(), FUNCTION_BYTES_MAX);
                 if size > max {
                     return Err(format!(
@@ -95,10 +110,11 @@ pub(crate) fn check_parts(component: &[u8]) -> Result<(), String> {
 
 impl Made {
     fn add(&mut self, more: Made) -> Result<(), String> {
-        let Made { core_instances, instances } = more;
+        let Made { core_instances, instances, canonicals } = more;
         add(&mut self.core_instances, core_instances, "instances of modules", PARTS_MAX)?;
         let what = "instances of components";
-        add(&mut self.instances, instances, what, COMPONENT_INSTANCES_MAX)
+        add(&mut self.instances, instances, what, COMPONENT_INSTANCES_MAX)?;
+        add(&mut self.canonicals, canonicals, "functions of its interfaces", CANONICALS_MAX)
     }
 }
 

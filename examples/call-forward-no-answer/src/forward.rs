@@ -2,8 +2,8 @@
 
 use crate::forwards::{FORWARDS, Forward};
 use resilee_sbb::{
-    Context, Deployment, Descriptor, Event, EventPayload, Failure, Sbb, TimerFired, TimerId,
-    TraceLevel, UsageParameter,
+    Context, Deployment, Descriptor, Event, EventPayload, Failure, Permission, Sbb, TimerFired,
+    TimerId, TraceLevel, UsageParameter,
 };
 use resilee_sip_api::{
     Answered, Diversion, DiversionReason, Invite, REGISTRATIONS, Registrations, Rejected,
@@ -39,7 +39,11 @@ impl Sbb for CallForward {
             initial_events: &[Invite::TYPE],
             events: &[Answered::TYPE, Rejected::TYPE],
             usage: USAGE,
-            deployment: Deployment { profile_tables: &[&FORWARDS], ..Deployment::ALONE },
+            deployment: Deployment {
+                profile_tables: &[&FORWARDS],
+                permissions: &[Permission::Command("Redirect"), Permission::Read(REGISTRATIONS)],
+                ..Deployment::ALONE
+            },
             ..Descriptor::named("call-forward-no-answer")
         }
     }

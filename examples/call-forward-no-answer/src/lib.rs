@@ -18,3 +18,6 @@ mod forwards;
 
 pub use forward::CallForward;
 pub use forwards::{FORWARDS, Forward};
+
+#[cfg(target_arch = "wasm32")]
+resilee_guest::export!(CallForward);

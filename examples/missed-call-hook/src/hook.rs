@@ -8,10 +8,10 @@
 
 use crate::hooks::{HOOKS, Hook};
 use crate::missed_call::{Invited, MissedCall, Reason};
-use resilee_http_api::{Call, FailureReason, HttpFailed, HttpResponse, call};
+use resilee_http_api::{ADAPTOR, Call, FailureReason, HttpFailed, HttpResponse, call};
 use resilee_sbb::{
-    ActivityEnd, ActivityId, Context, Deployment, Descriptor, Event, EventPayload, Failure, Sbb,
-    Severity, TimerFired, TimerId, UsageParameter,
+    ActivityEnd, ActivityId, Context, Deployment, Descriptor, Event, EventPayload, Failure,
+    Permission, Sbb, Severity, TimerFired, TimerId, UsageParameter,
 };
 use resilee_sip_api::{Answered, Invite, Progress, Rejected};
 use serde::{Deserialize, Serialize};
@@ -78,7 +78,11 @@ impl Sbb for MissedCallHook {
                 ActivityEnd::TYPE,
             ],
             usage: USAGE,
-            deployment: Deployment { profile_tables: &[&HOOKS], ..Deployment::ALONE },
+            deployment: Deployment {
+                profile_tables: &[&HOOKS],
+                permissions: &[Permission::Start { adaptor: ADAPTOR, to: "" }],
+                ..Deployment::ALONE
+            },
             ..Descriptor::named("missed-call-hook")
         }
     }

@@ -19,3 +19,6 @@ mod missed_call;
 pub use hook::{MissedCallHook, POSTS_MAX};
 pub use hooks::{HOOKS, Hook};
 pub use missed_call::{MissedCall, Reason};
+
+#[cfg(target_arch = "wasm32")]
+resilee_guest::export!(MissedCallHook);

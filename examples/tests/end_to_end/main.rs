@@ -20,6 +20,7 @@
 mod baresip_call;
 mod call_screening;
 mod chromium;
+mod examples_as_units;
 mod faults;
 mod flows;
 mod management;

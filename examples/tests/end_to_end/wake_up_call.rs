@@ -1,9 +1,11 @@
-//! The example `wake-up-call`, at two servers: the one that calls is killed while one phone rings
-//! and another one has answered, and the other server finishes both calls.
+//! The example `wake-up-call`, at two servers, linked into them and uploaded: the one that calls is
+//! killed while one phone rings and another one has answered, and the other server finishes both
+//! calls.
 
-use crate::support::cluster::{Cluster, SERVERS};
+use crate::support::cluster::{Calls, Cluster, SERVERS};
 use crate::support::condition::SOON;
 use crate::support::handset::Handset;
+use crate::support::units::deploy;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A time that is booked is a whole minute; one that begins sooner than this may be too early.
@@ -17,10 +19,25 @@ fn next_minute() -> (String, Duration) {
     (number, Duration::from_secs(minute * 60) - now)
 }
 
+fn users() -> [String; 2] {
+    ["alice".to_owned(), "bob".to_owned()]
+}
+
 #[test]
 fn a_phone_that_is_called_when_the_server_dies_is_called_once_and_hung_up_by_the_other_server() {
-    let users = ["alice".to_owned(), "bob".to_owned()];
-    let mut cluster = Cluster::start_package("wake-up-call", &users);
+    the_other_server_finishes_both_calls(Cluster::start_package("wake-up-call", &users()));
+}
+
+#[test]
+fn the_same_by_a_service_that_was_uploaded() {
+    let cluster = Cluster::start(&users(), Calls::Digest);
+    deploy(&cluster, "wake-up", "wake-up-call", &["--features", "wake-up"]);
+    deploy(&cluster, "booking-desk", "wake-up-call", &[]);
+    the_other_server_finishes_both_calls(cluster);
+}
+
+#[track_caller]
+fn the_other_server_finishes_both_calls(mut cluster: Cluster) {
     let alice = Handset::start_ringing("alice", cluster.sip());
     let bob = Handset::start("bob", cluster.sip());
     alice.register();

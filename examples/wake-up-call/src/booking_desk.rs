@@ -2,10 +2,11 @@
 //! phone by refusing the call.
 
 use crate::UNIT;
-use crate::clocks::CLOCKS;
 use crate::wake_up::WakeUp;
-use resilee_sbb::{ActivityId, Context, Deployment, Descriptor, Event, EventPayload, Failure, Sbb};
-use resilee_sip_api::{Invite, REFUSED_ALIAS, refuse, refuse_on};
+use resilee_sbb::{
+    ActivityId, Context, Deployment, Descriptor, Event, EventPayload, Failure, Permission, Sbb,
+};
+use resilee_sip_api::{ACCOUNTS, Invite, REFUSED_ALIAS, refuse, refuse_on};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -58,7 +59,7 @@ impl Sbb for BookingDesk {
             deployment: Deployment {
                 unit: UNIT,
                 needs: &[WakeUp::NAME],
-                profile_tables: &[&CLOCKS],
+                permissions: &[Permission::Command("Respond"), Permission::Read(ACCOUNTS)],
                 ..Deployment::ALONE
             },
             ..Descriptor::named("booking-desk")

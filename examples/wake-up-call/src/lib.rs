@@ -30,3 +30,9 @@ pub use wake_up::{AGAIN_AFTER, HANG_UP_AFTER, RINGS_FOR, TRIES, WakeUp};
 
 /// The deployable unit of both services.
 const UNIT: &str = "wake-up-call";
+
+#[cfg(all(target_arch = "wasm32", not(feature = "wake-up")))]
+resilee_guest::export!(BookingDesk);
+
+#[cfg(all(target_arch = "wasm32", feature = "wake-up"))]
+resilee_guest::export!(WakeUp);

@@ -15,10 +15,10 @@
 
 use crate::UNIT;
 use crate::booking_desk::{Booked, BookingWanted};
-use crate::clocks::Clock;
+use crate::clocks::{CLOCKS, Clock};
 use resilee_sbb::{
     ActivityEnd, ActivityId, Context, Deployment, Descriptor, Event, EventPayload, Failure,
-    InitialEvent, Sbb, TimerFired, TimerId, TraceLevel, UsageParameter,
+    InitialEvent, Permission, Sbb, TimerFired, TimerId, TraceLevel, UsageParameter,
 };
 use resilee_sip_api::{
     Answered, Contact, Ended, NO_AUDIO, PhoneCall, REGISTRATIONS, Registrations, Rejected,
@@ -76,7 +76,16 @@ impl Sbb for WakeUp {
             selects_initial_events: true,
             events: &[Answered::TYPE, Rejected::TYPE, Ended::TYPE, ActivityEnd::TYPE],
             usage: USAGE,
-            deployment: Deployment { unit: UNIT, ..Deployment::ALONE },
+            deployment: Deployment {
+                unit: UNIT,
+                profile_tables: &[&CLOCKS],
+                permissions: &[
+                    Permission::Start { adaptor: "sip", to: "" },
+                    Permission::Command("HangUp"),
+                    Permission::Read(REGISTRATIONS),
+                ],
+                ..Deployment::ALONE
+            },
             ..Descriptor::named(WakeUp::NAME)
         }
     }

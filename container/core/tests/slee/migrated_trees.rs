@@ -140,6 +140,24 @@ fn the_new_service_clears_an_alarm_that_the_old_one_raised() {
     assert!(!is_raised(&pair));
 }
 
+/// It says that it may take those of `keeper`, too, which nobody has ordered.
+#[test]
+fn alarms_of_a_service_that_it_does_not_replace_are_not_the_new_ones_to_clear() {
+    let mut pair = up();
+    on("keeper", "full", |_, cx| {
+        cx.raise_alarm("full", "room", Severity::Minor, "the room is full");
+        Ok(())
+    });
+    on("omega", "clear", |_, cx| {
+        cx.clear_all_alarms();
+        Ok(())
+    });
+    pair.say(0, "c1 start; fire keep 1 full");
+    want(&mut pair, &["omega"], &["alpha"]);
+    pair.say(0, "c1 start; fire begin 2 clear");
+    assert!(pair.status(0).alarms.iter().any(|it| it.alarm_type == "full"));
+}
+
 #[test]
 fn a_selector_of_the_new_service_finds_the_root_entity_by_its_convergence_name() {
     let mut pair = up();

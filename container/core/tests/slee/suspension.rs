@@ -1,6 +1,7 @@
 //! Event contexts (chapter 8.7): an event whose delivery is suspended, and goes on.
 
 use crate::container::Container;
+use crate::entity_trees::with_child;
 use crate::script::{fail, note, on};
 use resilee_core::management::Changed;
 use resilee_sbb::{ActivityId, Context, Failure};
@@ -252,4 +253,22 @@ fn what_an_entity_has_suspended_goes_on_once_a_roll_back_has_removed_it() {
     assert_eq!(container.entities("fragile"), [0; 0]);
     let told = "fragile3 exception: as it was told";
     assert_eq!(container.trace()[1..], [told, "alpha1 behind", "beta2 behind"]);
+}
+
+/// Its root goes with it, since nothing of the tree is attached any more.
+#[test]
+fn what_a_child_has_suspended_goes_on_once_an_operator_has_removed_it() {
+    let mut container = with_child("left");
+    on("left", "hold", |_, cx| cx.suspend_event(Duration::from_secs(10)));
+    on("alpha", "leave", |_, cx| {
+        cx.detach();
+        Ok(())
+    });
+    container.fire("tick", "create");
+    container.fire("tick", "leave");
+    container.fire("tick", "hold");
+    container.trace();
+    assert_eq!(container.remove("e3"), Some(Changed::Done));
+    assert_eq!(container.entities("alpha"), [0; 0]);
+    assert_eq!(container.trace(), ["beta2 hold"]);
 }

@@ -155,7 +155,7 @@ pub(super) fn limits(
 }
 
 /// What the file says of uploaded units, checked. Less memory than the least has no program of
-/// Rust.
+/// Rust; and a unit is stopped long before the shortest deadline of a delivery is over.
 ///
 /// # Errors
 /// A number out of its range.
@@ -163,7 +163,7 @@ pub(super) fn unit_limits(
     source: &Source<'_>,
     file: &file::Limits,
 ) -> Result<UnitLimits, ConfigError> {
-    let time_ms = Limits { range: 10..=1_000, default: UNIT_TIME_MAX.as_millis() as u64 };
+    let time_ms = Limits { range: 10..=500, default: UNIT_TIME_MAX.as_millis() as u64 };
     let memory = Limits { range: 2 << 20..=256 << 20, default: UNIT_MEMORY_BYTES_MAX };
     let calls = Limits { range: 1..=4_096, default: UNIT_HOST_CALLS_MAX };
     let (time, bytes) = (&file.unit_time_ms, &file.unit_memory_bytes_max);

@@ -128,6 +128,25 @@ fn a_component_of_too_many_parts_is_refused() {
     assert_eq!(error, "it has 65 instances of modules or more, 64 allowed: build it smaller");
 }
 
+/// Few bytes of each are much work for a compiler.
+#[test]
+fn functions_and_locals_and_what_is_passed_by_an_interface_are_counted() {
+    let module = |functions: &str, count: usize| {
+        refused(&wat::parse_str(format!("(module {})", functions.repeat(count))).expect("a module"))
+    };
+    let error = module("(func)", 32_769);
+    assert_eq!(error, "it has 32769 functions or more, 32768 allowed: build it smaller");
+    let locals = format!("(func (local {}))", "i32 ".repeat(40_000));
+    let error = module(&locals, 27);
+    assert_eq!(error, "it has 1080000 locals or more, 1048576 allowed: build it smaller");
+    let passed = "(core func (canon lower (func $f)))".repeat(1_025);
+    let text = format!("(component (import \"f\" (func $f)) {passed})");
+    let error = refused(&wat::parse_str(text).expect("a component"));
+    let expected =
+        "it has 1025 functions of its interfaces or more, 1024 allowed: build it smaller";
+    assert_eq!(error, expected);
+}
+
 #[test]
 fn a_function_that_is_too_large_is_refused() {
     let module = format!("(module (func {}))", "nop ".repeat(FUNCTION_BYTES_MAX));

@@ -25,3 +25,11 @@ pub fn order(cluster: &Cluster, server: usize, words: &[&str]) -> String {
     let words = [words, &TOKEN].concat();
     cluster.ctl(server, &words).unwrap_or_else(|error| panic!("{words:?}: {error}"))
 }
+
+/// Builds the service and has it deployed and activated, as an operator would.
+#[track_caller]
+pub fn deploy(cluster: &Cluster, name: &str, package: &str, features: &[&str]) {
+    let file = unit(cluster.folder(), name, package, features);
+    let file = file.to_str().expect("a name as text");
+    println!("{}", order(cluster, 1, &["deploy", file, "--yes", "--activate"]));
+}
