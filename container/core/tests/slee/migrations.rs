@@ -3,13 +3,13 @@
 //! is in `migrated_trees.rs`.
 
 use crate::pair::Pair;
-use crate::script::{self, on, take_trace};
+use crate::script::{self, fail, on, selects, take_trace};
 use crate::toy::{HOLDER, OMEGA, PICKER, SERVICES};
 use crate::units::{self, upload};
 use crate::upgrades::want;
 use resilee_core::management::{Changed, MigrationStatus, ServiceState, TableChange};
 use resilee_core::{Input, MIGRATED_AT_ONCE_MAX};
-use resilee_sbb::{Deliver, LinkedSbb, Tables, Task};
+use resilee_sbb::{Deliver, InitialEvent, LinkedSbb, Tables, Task};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -285,6 +285,41 @@ fn a_new_service_whose_code_does_not_return_takes_nothing_more_and_the_old_one_s
     take_trace();
     pair.say(0, "c0x0 fire tick 1 on");
     assert_eq!(take_trace(), ["alpha1 on"], "nothing is quarantined");
+}
+
+/// Of two trees of one call the second one would be next.
+#[test]
+fn what_hung_once_is_not_tried_with_the_next_tree_of_its_call() {
+    let mut pair = up();
+    for call in 0..MIGRATED_AT_ONCE_MAX {
+        for activity in [1, 2] {
+            pair.say(0, &format!("c{call} start; fire begin {activity} x"));
+        }
+    }
+    pair.hangs = migrates;
+    replace(&mut pair, "alpha", "omega");
+    pair.pass_ms(50_000);
+    assert_eq!(pair.nodes[0].hanging, MIGRATED_AT_ONCE_MAX);
+    assert_eq!(entities(&pair, 1), vec!["alpha"; 2 * MIGRATED_AT_ONCE_MAX]);
+}
+
+/// What is well with the old one is not given to it meanwhile.
+#[test]
+fn nothing_moves_to_a_service_that_fails_again_and_again() {
+    let mut pair = up();
+    for service in ["chooser", "picker"] {
+        selects(service, |_, _| Ok(InitialEvent::by().cell()));
+    }
+    pair.say(0, "c1 start; fire choose 1 one");
+    want(&mut pair, &["picker"], &["chooser"]);
+    on("picker", "bad", |_, _| fail());
+    (2..5).for_each(|call| pair.say(0, &format!("c{call} start; fire choose 1 bad")));
+    assert_eq!(pair.change(0, order("chooser", Some("picker"))), Some(Changed::Done));
+    let of_first = |pair: &Pair| entities(pair, 0).first().cloned();
+    pair.pass_ms(20_000);
+    assert_eq!(of_first(&pair).as_deref(), Some("chooser"));
+    pair.pass_ms(80_000);
+    assert_eq!(of_first(&pair).as_deref(), Some("picker"), "it has not failed for a minute");
 }
 
 #[test]

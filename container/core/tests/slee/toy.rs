@@ -202,7 +202,11 @@ const SBBS: [Descriptor; 18] = [
         initial_events: &[Choose::TYPE],
         selects_initial_events: true,
         events: TICKS,
-        deployment: Deployment { migrates_from: &["chooser"], ..WAITING },
+        deployment: Deployment {
+            migrates_from: &["chooser"],
+            on_repeated_failures: FailurePolicy::RefuseNew,
+            ..WAITING
+        },
         ..Descriptor::named("picker")
     },
     Descriptor {
