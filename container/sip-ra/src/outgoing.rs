@@ -81,6 +81,8 @@ impl Outgoing {
         let routes = request.values(HeaderName::Route).into_iter();
         let ours = routes.take_while(|route| step.element.is_our_route(route, call_id));
         edit.pop_routes(ours.count());
+        // RFC 3261 §19.1.1: it has no headers.
+        edit.request_uri(without_headers(request.request_uri().unwrap_or_default()));
         finish(step, request, 0, edit, (to, breadth_of(request)))
     }
 

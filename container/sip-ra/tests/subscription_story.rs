@@ -96,6 +96,18 @@ fn nobody_else_notifies_and_nothing_goes_where_its_sender_wants() {
     node.receive(BOB, elsewhere).only(ALICE);
 }
 
+/// RFC 3261 §19.1.1: a phone may take them from a Contact.
+#[test]
+fn headers_of_a_request_uri_are_left_out() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, subscribe()).only(BOB);
+    let with_headers = format!("{ALICE_CONTACT}?Subject=x");
+    let notify = notify(&at_bob, 1).replace(ALICE_CONTACT, &with_headers);
+    assert!(notify.contains(&with_headers));
+    let at_alice = node.receive(BOB, notify).only(ALICE);
+    assert_eq!(parse(&at_alice).request_uri(), Some(ALICE_CONTACT));
+}
+
 /// What was answered is kept for who did not get the answer, and not in the way of what follows.
 #[test]
 fn a_busy_subscription_is_served_on() {

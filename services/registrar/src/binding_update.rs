@@ -102,9 +102,18 @@ pub(crate) fn update(
     Ok(Registrations { contacts, nonces: row.nonces.clone() })
 }
 
-/// The stored contact that `new` replaces: of the same URI, else of the same phone.
+/// The stored contact that `new` replaces: of the same URI, unless both say that they are different
+/// phones, or different ways to one (RFC 5626 §6); else of the same phone. Two phones in two homes
+/// may well have the same private address.
 fn known(stored: &[Contact], new: &Contact) -> Option<usize> {
-    let same_uri = stored.iter().position(|known| known.uri == new.uri);
+    let is_other = |known: &Contact| {
+        let ways = known.way().zip(new.way());
+        ways.is_some_and(|((phone, way), (new_phone, new_way))| {
+            phone != new_phone || way.zip(new_way).is_some_and(|(way, new_way)| way != new_way)
+        })
+    };
+    let is_same_uri = |known: &Contact| known.uri == new.uri && !is_other(known);
+    let same_uri = stored.iter().position(is_same_uri);
     let is_same_phone = |known: &Contact| {
         let is_set_with_it = known.call_id == new.call_id && known.cseq == new.cseq;
         let is_same_way = match new.way() {

@@ -112,6 +112,46 @@ fn each_way_to_a_phone_is_a_contact_of_its_own() {
     assert_eq!(contacts[1].reg_id, Some(2));
 }
 
+/// Over TCP a phone may write the same Contact for each of its connections (RFC 5626 §6).
+#[test]
+fn two_ways_to_a_phone_may_have_one_uri() {
+    let mut world = World::new();
+    for (call_id, way) in [("first", 1), ("second", 2), ("third", 1)] {
+        restarted(&mut world, call_id, &[by_way(DESK, way, BEFORE)]);
+    }
+    let ways = |world: &World| {
+        let contacts = world.row().map(|row| row.contacts).unwrap_or_default();
+        contacts.into_iter().map(|contact| (contact.call_id, contact.reg_id)).collect::<Vec<_>>()
+    };
+    let both = [("third".to_owned(), Some(1)), ("second".to_owned(), Some(2))];
+    assert_eq!((ways(&world), world.uris()), (both.to_vec(), vec![BEFORE.into(), BEFORE.into()]));
+    let off = Binding { expires_s: Some(0), ..by_way(DESK, 2, BEFORE) };
+    restarted(&mut world, "fourth", &[off]);
+    assert_eq!(ways(&world), both[..1]);
+}
+
+/// Each in a home of its own, behind a NAT.
+#[test]
+fn two_phones_may_have_one_private_address() {
+    let mut world = World::new();
+    let private = "sip:alice@192.168.1.10:5060";
+    for (call_id, phone) in [("first", "<urn:uuid:1>"), ("second", "<urn:uuid:2>")] {
+        restarted(&mut world, call_id, &[of(phone, private)]);
+    }
+    let phones: Vec<_> = world.row().unwrap().contacts.into_iter().map(|it| it.instance).collect();
+    assert_eq!(phones, [Some("<urn:uuid:1>".to_owned()), Some("<urn:uuid:2>".to_owned())]);
+}
+
+/// An earlier program of it said nothing of itself.
+#[test]
+fn a_phone_that_begins_to_say_which_it_is_is_not_two() {
+    let mut world = World::new();
+    restarted(&mut world, "first", &[contact(BEFORE)]);
+    restarted(&mut world, "second", &[of(DESK, BEFORE)]);
+    restarted(&mut world, "third", &[by_way(DESK, 1, BEFORE)]);
+    assert_eq!(world.uris(), [BEFORE]);
+}
+
 #[test]
 fn two_contacts_that_a_phone_registers_at_once_are_two() {
     let mut world = World::new();
