@@ -119,11 +119,14 @@ fn what_was_left_over_is_removed_by_the_node_that_does_not_own_it() {
         list.expect("a list")
     };
     // The entity before the activity, which takes all entities with it.
-    for (kind, one, mark) in [("entities", "entity", "/e"), ("activities", "activity", "/a")] {
-        let service: &[&str] = if one == "entity" { &["--service", "call-billing"] } else { &[] };
-        let list = cluster.ctl(2, &[&["housekeeping", kind], service].concat()).expect("a list");
-        let id = list.split_whitespace().find(|word| word.contains(mark)).expect("the call's");
+    let kinds = [("entities", "SBB entity", "/e"), ("activities", "activity", "/a")];
+    let found = kinds.map(|(kind, one, mark)| {
+        let list = listed(2, kind);
         assert!(list.contains("server1"), "{list}");
+        let id = list.split_whitespace().find(|word| word.contains(mark)).expect("the call's");
+        (kind, one, id.to_owned())
+    });
+    for (kind, one, id) in &found {
         let answer = order(&cluster, 2, &["housekeeping", "remove", id]);
         assert_eq!(answer, format!("{one} {id} is removed\n"));
         for server in [1, 2] {
