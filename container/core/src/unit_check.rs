@@ -86,11 +86,10 @@ impl Core {
             ));
         }
         let was_one = self.tables.get(LEFT_TABLES, name).is_some();
-        let is_profile = |(key, row): (&str, &[u8])| {
-            Profile::from_row(row)
-                .is_ok_and(|profile| was_one || table.check(key, &profile).is_ok())
-        };
-        match self.tables.len(name) == 0 || self.tables.rows(name).any(is_profile) {
+        let is_profile = |(_, row): (&str, &[u8])| Profile::from_row(row).is_ok();
+        let are_profiles =
+            self.has_profiles_of(table) || was_one && self.tables.rows(name).any(is_profile);
+        match self.tables.len(name) == 0 || are_profiles {
             true => Ok(()),
             false => Err(format!(
                 "it declares the profile table {name}, under whose name there are rows that are no \

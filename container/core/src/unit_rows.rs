@@ -21,7 +21,7 @@ use crate::commit::RowChange;
 use crate::core::Core;
 use crate::migrations::{MIGRATIONS, taken_back};
 use crate::store::Restored;
-use resilee_sbb::{PROFILE_TABLES_MAX, Profile, Tables, Timestamp, decode, encode};
+use resilee_sbb::{PROFILE_TABLES_MAX, Profile, ProfileTable, Tables, Timestamp, decode, encode};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::collections::BTreeMap;
@@ -219,11 +219,7 @@ impl Core {
         let of_service = here.into_iter().find(|it| it.name == service);
         let declared = of_service.into_iter().flat_map(|it| it.deployment.profile_tables);
         let left = declared.filter(|table| {
-            let is_profile = |(key, row): (&str, &[u8])| {
-                Profile::from_row(row).is_ok_and(|profile| table.check(key, &profile).is_ok())
-            };
-            self.tables.get(LEFT_TABLES, table.name).is_none()
-                && self.tables.rows(table.name).any(is_profile)
+            self.tables.get(LEFT_TABLES, table.name).is_none() && self.has_profiles_of(table)
         });
         let row = encode(&service).expect("plain data can be encoded");
         let room = LEFT_TABLES_MAX.saturating_sub(kept);
@@ -231,6 +227,13 @@ impl Core {
             left.take(room).map(|table| put(LEFT_TABLES, table.name.to_owned(), row.clone())),
         );
         changes
+    }
+
+    /// True if a row under the name of a table is a profile of its schema.
+    pub(crate) fn has_profiles_of(&self, table: &ProfileTable) -> bool {
+        self.tables.rows(table.name).any(|(key, row)| {
+            Profile::from_row(row).is_ok_and(|profile| table.check(key, &profile).is_ok())
+        })
     }
 
     pub(crate) fn unit_rows(&self) -> impl Iterator<Item = (&str, Row)> {

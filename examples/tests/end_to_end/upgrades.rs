@@ -87,15 +87,22 @@ fn no_call_of_a_load_is_lost_or_billed_twice_when_a_service_is_upgraded_and_roll
     println!("{moved} calls taken over in mid-call; {first:?}, {second:?}");
 }
 
-#[test]
-fn both_versions_go_on_in_their_calls_when_both_servers_died() {
+/// A cluster whose active service is the first version; four phones; and the second version's file.
+#[track_caller]
+fn with_first_version() -> (Cluster, [Handset; 4], String) {
     let users = ["alice", "bob", "carol", "dave"];
-    let mut cluster = Cluster::start(&users.map(str::to_owned), Calls::Digest);
+    let cluster = Cluster::start(&users.map(str::to_owned), Calls::Digest);
     let phones = users.map(|user| Handset::start(user, cluster.sip()));
     phones.iter().for_each(Handset::register);
-    let [alice, bob, carol, dave] = &phones;
     let [first, second] = versions(cluster.folder());
     order(&cluster, 1, &["deploy", &first, "--yes", "--activate"]);
+    (cluster, phones, second)
+}
+
+#[test]
+fn both_versions_go_on_in_their_calls_when_both_servers_died() {
+    let (mut cluster, phones, second) = with_first_version();
+    let [alice, bob, carol, dave] = &phones;
     let with_first = alice.call("bob");
     order(&cluster, 1, &["deploy", &second, "--yes", "--replace", FIRST]);
     let with_second = carol.call("dave");
@@ -134,13 +141,8 @@ fn both_versions_go_on_in_their_calls_when_both_servers_died() {
 
 #[test]
 fn calls_of_the_old_version_are_migrated_and_go_on_when_their_server_is_killed() {
-    let users = ["alice", "bob", "carol", "dave"];
-    let mut cluster = Cluster::start(&users.map(str::to_owned), Calls::Digest);
-    let phones = users.map(|user| Handset::start(user, cluster.sip()));
-    phones.iter().for_each(Handset::register);
+    let (mut cluster, phones, second) = with_first_version();
     let [alice, bob, carol, dave] = &phones;
-    let [first, second] = versions(cluster.folder());
-    order(&cluster, 1, &["deploy", &first, "--yes", "--activate"]);
     let calls = [alice.call("bob"), carol.call("dave")];
     order(&cluster, 2, &["deploy", &second, "--yes", "--replace", FIRST]);
     for call_id in &calls {
