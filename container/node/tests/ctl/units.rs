@@ -1,17 +1,12 @@
 //! `resilee ctl deploy`, `units` and `undeploy` at a node with a compiler that knows a few names.
 
-use resilee_node::{Console, CtlError, Node, ServiceOrder, Token, UnitOrder, service, unit};
+use crate::house::House;
+use resilee_node::{Console, CtlError, Node, ServiceOrder, UnitOrder, service, unit};
 use resilee_sbb::{Context, Deployment, Descriptor, Event, Failure, LinkedSbb, Sbb, UnitCompiler};
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::path::PathBuf;
+use std::ops::Deref;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tempfile::TempDir;
-
-/// Nothing here takes so long unless it hangs.
-const DEADLINE: Duration = Duration::from_secs(60);
 
 macro_rules! service {
     ($name:ident, $text:literal, $from:expr) => {
@@ -49,58 +44,25 @@ impl UnitCompiler for Linker {
     }
 }
 
-/// A node alone, which runs until the tests end.
-struct House {
-    folder: TempDir,
-    admin: String,
+/// The house of all tests here, with the units in files.
+struct Owner(House);
+
+impl Deref for Owner {
+    type Target = House;
+
+    fn deref(&self) -> &House {
+        &self.0
+    }
 }
 
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
-impl House {
-    fn start() -> House {
-        let folder = tempfile::tempdir().unwrap();
-        let sip = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let admin = free();
-        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-        write("cluster.key", "0123456789abcdef0123456789abcdef\n");
-        write("token", "s3cret\n");
+impl Owner {
+    fn start() -> Owner {
+        let house = House::start(Node::builder().compiler(Arc::new(Linker)), "");
+        let write = |name: &str, text: &str| fs::write(house.file(name), text).unwrap();
         write("one.wasm", "linked:screening");
         write("two.wasm", "linked:screening-2");
         write("wrong.wasm", "#!/bin/sh");
-        let config = format!(
-            "[node]\nname = \"alone\"\ndata_dir = \"data\"\n[sip]\nlisten = \"{sip}\"\n\
-             [cluster]\nkey_file = \"cluster.key\"\n\
-             [admin]\nlisten = \"{admin}\"\ntoken_file = \"token\"\n"
-        );
-        write("node.toml", &config);
-        let file = folder.path().join("node.toml");
-        std::thread::spawn(move || {
-            Node::builder().compiler(Arc::new(Linker)).config(file).run().expect("it runs");
-        });
-        let house = House { folder, admin: admin.to_string() };
-        let since = Instant::now();
-        while service(&house.admin, &ServiceOrder::List).is_err() || !house.is_member() {
-            assert!(since.elapsed() < DEADLINE, "it does not start");
-            // sleep: asks again until the node is a member, or the deadline ends it.
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        house
-    }
-
-    fn is_member(&self) -> bool {
-        let slee = resilee_node::slee(&self.admin, &resilee_node::SleeOrder::Status);
-        slee.is_ok_and(|text| text.contains("running"))
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn token(&self) -> Token {
-        Token { token_file: self.file("token") }
+        Owner(house)
     }
 
     fn deploy(&self, file: &str) -> UnitOrder {
@@ -146,7 +108,7 @@ fn line<'a>(text: &'a str, begins: &str) -> Option<&'a str> {
 
 #[test]
 fn a_unit_is_deployed_activated_replaced_and_removed() {
-    let house = House::start();
+    let house = Owner::start();
     let told = house.done(&house.deploy("one.wasm"), None);
     assert!(told.contains("service      screening 3\nvendor       Test\n"), "{told}");
     assert!(told.contains("screening is uploaded\ncompiled by alone\n"), "{told}");
@@ -195,7 +157,7 @@ fn a_unit_is_deployed_activated_replaced_and_removed() {
 
 #[test]
 fn a_unit_that_was_uploaded_and_not_activated_is_activated_by_the_same_order() {
-    let house = House::start();
+    let house = Owner::start();
     house.done(&house.deploy("one.wasm"), None);
     let mut order = house.deploy("one.wasm");
     let UnitOrder::Deploy { activate, .. } = &mut order else { unreachable!() };
@@ -208,7 +170,7 @@ fn a_unit_that_was_uploaded_and_not_activated_is_activated_by_the_same_order() {
 
 #[test]
 fn nothing_is_deployed_that_nobody_confirms_or_that_is_no_unit() {
-    let house = House::start();
+    let house = Owner::start();
     let mut order = house.deploy("one.wasm");
     let UnitOrder::Deploy { yes, .. } = &mut order else { unreachable!() };
     *yes = false;
