@@ -7,6 +7,7 @@
 //! | 101-199 passed on                 | `Progress`              | per status                  |
 //! | first 2xx passed on               | `Answered`              | per call                    |
 //! | failure sent to the caller        | `Rejected`              | per call                    |
+//! | 2xx that is not passed on         | none (`late_answer.rs`) |                             |
 //! | BYE of the last open dialog over  | `Ended`, at its arrival | per call                    |
 //!
 //! A retransmission changes none of it and is no commit. Not here: requests within the dialogs
@@ -368,6 +369,9 @@ impl Call {
             (Some(InviteNews::Answered(flow)), Some(response)) => {
                 self.on_answer(step, flow, response);
             }
+            (Some(InviteNews::AnsweredLate(flow)), Some(response)) => {
+                self.on_late_answer(step, flow, response);
+            }
             (Some(InviteNews::Failed(status)), _) => self.on_failure(step, status),
             _ => {}
         }
@@ -408,7 +412,7 @@ impl Call {
     }
 
     /// A response with a To tag begins a dialog, or confirms an early one; true if it did.
-    fn learn_dialog(
+    pub(crate) fn learn_dialog(
         &mut self,
         step: &mut Step<'_>,
         flow: Flow,

@@ -36,6 +36,10 @@ pub(crate) struct Dialog {
     /// tag. Earlier versions did not keep it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) answers: Option<u32>,
+    /// Its 2xx came when the caller was told of none any more: this server has acknowledged and
+    /// ended it (`late_answer.rs`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_ours_to_ack: bool,
 }
 
 /// A BYE that was answered 401 or 407.
@@ -69,7 +73,15 @@ pub(crate) struct Bye {
 impl Dialog {
     /// A dialog with this callee.
     pub(crate) fn new(callee: Leg, state: DialogState) -> Self {
-        Dialog { callee, state, bye: None, is_acked: false, challenged: None, answers: None }
+        Dialog {
+            callee,
+            state,
+            bye: None,
+            is_acked: false,
+            challenged: None,
+            answers: None,
+            is_ours_to_ack: false,
+        }
     }
 
     /// This BYE was challenged; `next` is the first one that is still under way. True if that

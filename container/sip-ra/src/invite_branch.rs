@@ -6,6 +6,11 @@
 //! | Proceeding          | it is sent, once                           |
 //! | finally answered    | nothing                                    |
 //!
+//! While a CANCEL waits, the INVITE goes on being repeated: §9.1 has the CANCEL wait for a
+//! provisional response, and nothing but a response stops timer A (§17.1.1.2). A phone whose 180
+//! was lost says it again only to an INVITE that comes again: without one it would ring on, and
+//! hear of no CANCEL.
+//!
 //! A service that redirects the call *gives up* the targets that are pending (`redirection.rs`):
 //! they are cancelled, and nobody hears what they say but an answer.
 

@@ -60,6 +60,7 @@ mod farewell;
 mod in_dialog;
 mod incoming;
 mod invite_branch;
+mod late_answer;
 mod leg;
 mod loops;
 mod nonce;

@@ -34,7 +34,7 @@ use crate::incoming::Incoming;
 use crate::invite_branch::{Branch, Outcome};
 use crate::leg::Leg;
 use crate::own_invite::{self, ALLOW, INVITE_CSEQ, MARK};
-use crate::own_request::{Direction, OwnMethod, OwnRequest};
+use crate::own_request::{self, Direction, OwnMethod, OwnRequest};
 use crate::response::is_for_user;
 use crate::step::Step;
 use resilee_core::Adoption;
@@ -275,7 +275,7 @@ impl OwnCall {
                 && (dialog.answers.is_none() || dialog.answers == answers)
         };
         if let Some(dialog) = self.dialogs.iter().find(|dialog| is_it(dialog)) {
-            let ack = own_invite::ack(step, &self.call_id, &self.server, dialog);
+            let ack = own_request::ack(step, &self.way_to(dialog), INVITE_CSEQ);
             return step.send(dialog.callee.flow, ack);
         }
         if self.dialogs.len() >= DIALOGS_MAX {
@@ -284,7 +284,7 @@ impl OwnCall {
         let phone = Leg::of_own_call(step.element, response, flow);
         let mut dialog = Dialog::new(phone, DialogState::Confirmed);
         dialog.answers = answers;
-        step.send(flow, own_invite::ack(step, &self.call_id, &self.server, &dialog));
+        step.send(flow, own_request::ack(step, &self.way_to(&dialog), INVITE_CSEQ));
         step.changed();
         self.dialogs.push(dialog);
         if self.answered.is_some() || self.rejected.is_some() {
@@ -349,26 +349,33 @@ impl OwnCall {
         is_one: impl Fn(&Dialog) -> bool,
     ) {
         let bye = Bye { at: step.now(), by: Side::Server, cause };
-        for dialog in &mut self.dialogs {
+        for index in 0..self.dialogs.len() {
+            let dialog = &mut self.dialogs[index];
             if dialog.state != DialogState::Confirmed || !is_one(dialog) {
                 continue;
             }
             dialog.end(bye);
-            let way = Direction {
-                call_id: &self.call_id,
-                dialog_tag: &dialog.callee.tag,
-                from: &self.server,
-                to: &dialog.callee,
-                receiver: Side::Callee,
-                flow: dialog.callee.flow,
-                target: dialog.callee.target.as_deref(),
-                is_earlier: false,
-                mark: MARK,
-                index: dialog.answers.unwrap_or_default(),
-            };
-            self.byes.push(OwnRequest::send(step, &way, OwnMethod::Bye));
+            let way = self.way_to(&self.dialogs[index]);
+            let request = OwnRequest::send(step, &way, OwnMethod::Bye);
+            self.byes.push(request);
         }
         self.end_if_no_dialog_is_open(step, bye);
+    }
+
+    /// From this server to the phone of a dialog.
+    fn way_to<'a>(&'a self, dialog: &'a Dialog) -> Direction<'a> {
+        Direction {
+            call_id: &self.call_id,
+            dialog_tag: &dialog.callee.tag,
+            from: &self.server,
+            to: &dialog.callee,
+            receiver: Side::Callee,
+            flow: dialog.callee.flow,
+            target: dialog.callee.target.as_deref(),
+            is_earlier: false,
+            mark: MARK,
+            index: dialog.answers.unwrap_or_default(),
+        }
     }
 
     fn end_if_no_dialog_is_open(&mut self, step: &mut Step<'_>, bye: Bye) {

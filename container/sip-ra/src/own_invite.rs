@@ -1,5 +1,4 @@
-//! The INVITE of a call of our own (RFC 3261 §13.2.1), the ACK of its answer, and by what its
-//! messages find its cell.
+//! The INVITE of a call of our own (RFC 3261 §13.2.1), and by what its messages find its cell.
 //!
 //! No client has begun the call, so its Call-ID is ours to give: it names the cell, signed. In a
 //! cell a number is given to one activity only, so no two calls have the same. The balancer leads
@@ -13,9 +12,8 @@
 //! | phone that forwards it (a spiral)             |                                              |
 
 use crate::advertised;
-use crate::dialog::Dialog;
 use crate::element::Element;
-use crate::leg::{Leg, routed};
+use crate::leg::routed;
 use crate::outgoing::Outgoing;
 use crate::step::Step;
 use resilee_membership::Flow;
@@ -147,22 +145,6 @@ pub(crate) fn invite(
     let bytes =
         build::request_of_lines("INVITE", &uri, &borrowed(&headers), wanted.offer.as_bytes());
     Outgoing { via_branch, bytes }
-}
-
-/// The ACK of the 2xx that made this dialog (RFC 3261 §13.2.2.4): the same each time. The INVITE
-/// had the offer, so it has no body.
-pub(crate) fn ack(step: &Step<'_>, call_id: &str, server: &Leg, dialog: &Dialog) -> Vec<u8> {
-    let phone = &dialog.callee;
-    let index = dialog.answers.unwrap_or_default();
-    let via_branch = branch(step, call_id, &format!("ACK {}", phone.tag), index);
-    let target = phone.target.clone().unwrap_or_else(|| format!("sip:{}", phone.flow.remote));
-    let (uri, routes) = phone.route(without_headers(&target));
-    let mut headers = lines(step, &phone.flow, &via_branch, routes);
-    headers.push(("From", format!("<{}>;tag={}", server.uri, server.tag)));
-    headers.push(("To", format!("<{}>;tag={}", phone.uri, phone.tag)));
-    headers.push(("Call-ID", call_id.to_owned()));
-    headers.push(("CSeq", format!("{INVITE_CSEQ} ACK")));
-    build::plain_request("ACK", &uri, &borrowed(&headers))
 }
 
 /// The headers that tell the way.

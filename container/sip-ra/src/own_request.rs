@@ -5,6 +5,9 @@
 //! |------------------|------------------------------------------|-----------------------------|
 //! | OPTIONS, a probe | last seen of the end in whose name it is | leaves the peer's next free |
 //! | BYE              | that, and [`BYE_CSEQ_STEP`]              | above all that was not seen |
+//! | ACK of a 2xx     | that of the INVITE                       | RFC 3261 §13.2.2.4          |
+//!
+//! The ACK has no transaction: it goes again when the 2xx comes again.
 //!
 //! Requests that changed nothing were no commit, so a number from the store may be behind, by half
 //! of that at most (`leg.rs`).
@@ -111,7 +114,8 @@ impl OwnRequest {
     /// Sends it.
     pub(crate) fn send(step: &mut Step<'_>, way: &Direction<'_>, method: OwnMethod) -> Self {
         let via_branch = branch(step, way, method);
-        let request = request(step, way, method, &via_branch);
+        let named = (method.name(), method.cseq(way.from.cseq));
+        let request = request(step, way, named, &via_branch);
         let (client, outputs) = ClientNonInvite::start(step.now(), step.timers(), request);
         step.send_all(way.flow, &outputs);
         step.changed();
@@ -259,20 +263,35 @@ impl OwnMethod {
 fn branch(step: &Step<'_>, way: &Direction<'_>, method: OwnMethod) -> String {
     let (tag, place, now) = (&way.to.tag, way.flow.remote, step.now().as_micros());
     let received = format!("{} to {tag} at {place} {now}", method.name());
+    signed(step, way, &received, method.cseq(way.from.cseq))
+}
+
+fn signed(step: &Step<'_>, way: &Direction<'_>, received: &str, cseq_number: u32) -> String {
     let identity = BranchIdentity {
-        received_branch: &received,
+        received_branch: received,
         received_sent_by: "",
         call_id: way.call_id,
-        cseq_number: method.cseq(way.from.cseq),
+        cseq_number,
         target: way.index,
         attempt: 0,
     };
     step.element.branches.branch(step.cohort(), &identity, way.mark.as_bytes())
 }
 
-fn request(step: &Step<'_>, way: &Direction<'_>, method: OwnMethod, via_branch: &str) -> Vec<u8> {
+/// The ACK of the 2xx that made this dialog, and that answers the INVITE of this CSeq number: the
+/// same each time, at a survivor too. The INVITE had the offer, so it has no body.
+pub(crate) fn ack(step: &Step<'_>, way: &Direction<'_>, invite_cseq: u32) -> Vec<u8> {
+    let via_branch = signed(step, way, &format!("ACK {}", way.to.tag), invite_cseq);
+    request(step, way, ("ACK", invite_cseq), &via_branch)
+}
+
+fn request(
+    step: &Step<'_>,
+    way: &Direction<'_>,
+    (name, cseq): (&str, u32),
+    via_branch: &str,
+) -> Vec<u8> {
     let (from, to) = (way.from, way.to);
-    let name = method.name();
     let uri = way.target.map_or_else(|| format!("sip:{}", way.flow.remote), str::to_owned);
     let (uri, routes) = to.route(without_headers(&uri));
     let mut headers = vec![
@@ -283,7 +302,7 @@ fn request(step: &Step<'_>, way: &Direction<'_>, method: OwnMethod, via_branch: 
     headers.push(("From", format!("<{}>;tag={}", from.uri, from.tag)));
     headers.push(("To", format!("<{}>;tag={}", to.uri, to.tag)));
     headers.push(("Call-ID", way.call_id.to_owned()));
-    headers.push(("CSeq", format!("{} {name}", method.cseq(from.cseq))));
+    headers.push(("CSeq", format!("{cseq} {name}")));
     if let Some(contact) = &from.target {
         headers.push(("Contact", format!("<{}>", without_headers(contact))));
     }

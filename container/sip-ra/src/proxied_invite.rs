@@ -16,6 +16,7 @@
 //! | Proceeding | CANCEL                   | 200; targets cancelled          |          |
 //! | Proceeding | failure by a service     | sent; targets cancelled         | Failed   |
 //! | Accepted   | 2xx of a target          | passed on                       | Answered |
+//! | any other  | 2xx of a target          | nothing: `late_answer.rs`       | Late     |
 //! | any        | INVITE again             | the last response again         |          |
 //!
 //! A CANCEL goes to a target once it has answered with a provisional response (§9.1). A CANCEL
@@ -72,6 +73,9 @@ pub(crate) enum InviteNews {
     Progress(Flow),
     /// A 2xx of the target at this flow was passed on; also each time it is repeated.
     Answered(Flow),
+    /// The target at this flow has said 2xx, also each time that it is repeated, and it was not
+    /// passed on: the sender has had its final response.
+    AnsweredLate(Flow),
     /// The final failure of this status was sent to the sender.
     Failed(u16),
 }
@@ -330,13 +334,16 @@ impl ProxiedInvite {
             self.server.state(),
             ServerInviteState::Proceeding | ServerInviteState::Accepted
         );
+        if !has_room {
+            return Some(InviteNews::AnsweredLate(flow));
+        }
         let mut edit = Edit::new(response);
         strip_assertions(response, &mut edit);
         session_timer::amend(self.session.as_ref(), response, edit.pop_via());
         self.send_response(step, status, edit.finish());
         self.forget_messages();
         self.cancel_pending(step);
-        has_room.then_some(InviteNews::Answered(flow))
+        Some(InviteNews::Answered(flow))
     }
 
     /// The failure is kept by the backup before its ACK leaves: the target won't repeat it.
