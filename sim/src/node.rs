@@ -48,6 +48,7 @@ pub const CALLS: CallLimits = CallLimits {
     ask_after: Some(Duration::from_millis(700)),
     session_expires_s: Some(90),
     longest: Some(Duration::from_secs(120)),
+    longest_ringing: Some(Duration::from_secs(120)),
 };
 
 /// A node, alive or dead.

@@ -97,11 +97,14 @@ fn when_calls_are_looked_after_is_read_and_0_switches_it_off() {
     let seconds = std::time::Duration::from_secs;
     let calls = parse(GOOD).unwrap().calls;
     assert_eq!((calls.ask_after, calls.longest), (Some(seconds(900)), Some(seconds(43_200))));
-    assert_eq!(calls.session_expires_s, Some(1_800));
-    let more = "[calls]\nask_after_s = 60\nsession_expires_s = 90\nmax_s = 0\n";
+    assert_eq!((calls.session_expires_s, calls.longest_ringing), (Some(1_800), Some(seconds(600))));
+    let more =
+        "[calls]\nask_after_s = 60\nsession_expires_s = 90\nmax_s = 0\nringing_max_s = 180\n";
     let calls = parse(&format!("{GOOD}{more}")).unwrap().calls;
     assert_eq!((calls.ask_after, calls.longest), (Some(seconds(60)), None));
-    assert_eq!(calls.session_expires_s, Some(90));
+    assert_eq!((calls.session_expires_s, calls.longest_ringing), (Some(90), Some(seconds(180))));
+    let calls = parse(&format!("{GOOD}[calls]\nringing_max_s = 0\n")).unwrap().calls;
+    assert_eq!(calls.longest_ringing, None);
 }
 
 #[test]
@@ -241,6 +244,13 @@ const BAD: &[(&str, &str, usize, &str, &str)] = &[
     ("_s = 6", "_s = 6\n[timers]\nt1_ms = 1", 26, "timers.t1_ms", "from 10"),
     ("_s = 6", "_s = 6\n[heartbeat]\nmissed = 1", 26, "heartbeat.missed", "from 2 to 100"),
     ("_s = 6", "_s = 6\n[calls]\nmax_s = 59", 26, "calls.max_s", "59: 0 or a number from 60"),
+    (
+        "_s = 6",
+        "_s = 6\n[calls]\nringing_max_s = 179",
+        26,
+        "calls.ringing_max_s",
+        "179: 0 or a number from 180 to 86400",
+    ),
     ("_s = 6", "_s = 6\n[policy]\nopen = true", 26, "policy.open", "unknown field `open`"),
 ];
 

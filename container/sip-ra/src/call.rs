@@ -63,6 +63,9 @@ pub(crate) struct Call {
     progressed: Vec<u16>,
     /// Without a command of a service by then, the INVITE fails.
     decide_by: Option<Timestamp>,
+    /// Without an answer by then, it has rung too long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ringing_until: Option<Timestamp>,
     /// Requests of our own within its dialogs.
     #[serde(default)]
     pub(crate) own_requests: Vec<OwnRequest>,
@@ -150,6 +153,7 @@ impl Call {
             },
             progressed: Vec::new(),
             decide_by: Some(decision_deadline(step)),
+            ringing_until: None,
             own_requests: Vec::new(),
             seen_at: step.now(),
             spent_nonce,
@@ -207,6 +211,7 @@ impl Call {
         let destinations = destinations(targets, self.caller.flow)?;
         self.forward(step, targets, &destinations, None)?;
         self.decide_by = None;
+        self.begin_ringing(step);
         Ok(())
     }
 
@@ -279,6 +284,7 @@ impl Call {
             let news = self.invite.fail(step, 500, "", &[]);
             self.on_invite_news(step, news, None);
         }
+        self.on_ringing_timeout(step);
         self.spent_nonce.take_if(|spent| spent.until <= step.now());
         let news = self.invite.on_timeout(step);
         self.on_invite_news(step, news, None);
@@ -328,7 +334,7 @@ impl Call {
         let spent = self.spent_nonce.iter().map(|spent| spent.until);
         let invite = self.invite.next_timeout().into_iter();
         let challenged = self.dialogs.iter().filter_map(Dialog::challenged_due);
-        let own = own.chain(self.supervision.next()).chain(challenged);
+        let own = own.chain(self.supervision.next()).chain(challenged).chain(self.ringing_until);
         invite.chain(spent).chain(own).chain(self.decide_by).chain(reinvites).chain(requests).min()
     }
 
@@ -356,7 +362,7 @@ impl Call {
         self.supervision = Supervision::default();
     }
 
-    fn on_invite_news(
+    pub(crate) fn on_invite_news(
         &mut self,
         step: &mut Step<'_>,
         news: Option<InviteNews>,
@@ -389,7 +395,7 @@ impl Call {
 
     fn on_answer(&mut self, step: &mut Step<'_>, flow: Flow, response: &Message<'_>) {
         let is_new = self.learn_dialog(step, flow, response, DialogState::Confirmed);
-        self.decide_by = None;
+        (self.decide_by, self.ringing_until) = (None, None);
         if self.facts.answered.is_none() {
             let event = Answered { at: step.now(), node: step.endpoint.node().to_owned() };
             step.fire(&event);
@@ -402,7 +408,7 @@ impl Call {
     }
 
     fn on_failure(&mut self, step: &mut Step<'_>, status: u16) {
-        self.decide_by = None;
+        (self.decide_by, self.ringing_until) = (None, None);
         if self.facts.rejected.is_none() {
             let event = Rejected { status, at: step.now() };
             step.fire(&event);

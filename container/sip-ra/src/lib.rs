@@ -78,6 +78,7 @@ mod redirection;
 mod refusal;
 mod removal;
 mod response;
+mod ringing;
 mod route;
 mod scanners;
 mod secret;

@@ -8,6 +8,7 @@
 //! | calling  | 300-699, a challenge too;   | kept; 6xx: the others are cancelled   |             |
 //! |          | timer B, C: silence (408)   |                                       |             |
 //! | calling  | the last target has failed  |                                       | Rejected    |
+//! | calling  | it rings for too long       | CANCEL (`ringing.rs`)                 | Rejected 408|
 //! | calling  | a service hangs up          | CANCEL (§9.1)                         | Rejected 487|
 //! | up       | BYE of the phone            | 200                                   | Ended       |
 //! | up       | a service hangs up; it      | BYE (§15.1.1)                         | Ended       |
@@ -36,6 +37,7 @@ use crate::leg::Leg;
 use crate::own_invite::{self, ALLOW, INVITE_CSEQ, MARK};
 use crate::own_request::{self, Direction, OwnMethod, OwnRequest};
 use crate::response::is_for_user;
+use crate::ringing::ringing_deadline;
 use crate::step::Step;
 use resilee_core::Adoption;
 use resilee_membership::{Flow, Transport};
@@ -48,6 +50,9 @@ use std::time::Duration;
 
 /// What a service hears of a call that was not answered when all nodes died.
 const GIVEN_UP: u16 = 503;
+
+/// And of one that nobody has answered for too long.
+const RUNG_TOO_LONG: u16 = 408;
 
 /// The call.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -66,6 +71,9 @@ pub(crate) struct OwnCall {
     answered: Option<Answered>,
     rejected: Option<Rejected>,
     ended: Option<Ended>,
+    /// Without an answer by then, it has rung too long. Calls of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ringing_until: Option<Timestamp>,
     /// It has lasted too long then.
     longest_until: Option<Timestamp>,
     /// Over, but the phone may repeat its BYE until then.
@@ -101,6 +109,7 @@ impl OwnCall {
             answered: None,
             rejected: None,
             ended: None,
+            ringing_until: ringing_deadline(step),
             longest_until: None,
             lingers_until: None,
         })
@@ -227,6 +236,10 @@ impl OwnCall {
         for bye in &mut self.byes {
             bye.on_timeout(step);
         }
+        if self.ringing_until.is_some_and(|until| until <= now) {
+            self.cancel_pending(step);
+            self.reject(step, RUNG_TOO_LONG);
+        }
         if self.longest_until.is_some_and(|until| until <= now) {
             self.hang_up_all(step, EndCause::MaxDuration);
         }
@@ -251,7 +264,8 @@ impl OwnCall {
     pub(crate) fn next_timeout(&self) -> Option<Timestamp> {
         let invites = self.invites.iter().filter_map(Branch::next_timeout);
         let byes = self.byes.iter().filter_map(OwnRequest::next_timeout);
-        invites.chain(byes).chain(self.longest_until).chain(self.lingers_until).min()
+        let moments = [self.ringing_until, self.longest_until, self.lingers_until];
+        invites.chain(byes).chain(moments.into_iter().flatten()).min()
     }
 
     fn on_progress(&mut self, step: &mut Step<'_>, index: usize, status: u16) {
@@ -293,6 +307,7 @@ impl OwnCall {
         let event = Answered { at: step.now(), node: step.endpoint.node().to_owned() };
         step.fire(&event);
         self.answered = Some(event);
+        self.ringing_until = None;
         self.longest_until = step.element.calls.longest.map(|longest| step.now() + longest);
         self.cancel_pending(step);
     }
@@ -328,6 +343,7 @@ impl OwnCall {
         step.fire(&event);
         step.changed();
         self.rejected = Some(event);
+        self.ringing_until = None;
     }
 
     fn cancel_pending(&mut self, step: &mut Step<'_>) {

@@ -9,6 +9,7 @@
 //! | Proceeding | 6xx of a target          | kept; the others cancelled      |          |
 //! | Proceeding | 300-599 of a target      | kept                            |          |
 //! | Proceeding | timer B, C: silence      | kept as 408; after C a CANCEL   |          |
+//! | Proceeding | it rings for too long    | 408; targets cancelled          | Failed   |
 //! | Proceeding | the last target failed   | the best failure passed on      | Failed   |
 //! | Proceeding | 1xx, failure of one that | nothing: the call goes on       |          |
 //! |            | a service has given up   | without it                      |          |
@@ -197,6 +198,11 @@ impl ProxiedInvite {
         let tag = Some(self.local_tag.as_str());
         let response = build::response(&request, status, reason, tag, headers, &[]);
         self.conclude(step, status, response)
+    }
+
+    /// Nobody has answered for too long: 408, or what the sender's CANCEL asks for.
+    pub(crate) fn give_up(&mut self, step: &mut Step<'_>) -> Option<InviteNews> {
+        self.fail(step, if self.is_cancelled { 487 } else { 408 }, "", &[])
     }
 
     /// The INVITE came again.

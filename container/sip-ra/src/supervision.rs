@@ -41,15 +41,19 @@ pub struct CallLimits {
     pub session_expires_s: Option<u32>,
     /// After so long it is ended.
     pub longest: Option<Duration>,
+    /// So long it may ring, since it was first sent on. Less than timer C, which is 3 minutes,
+    /// would break RFC 3261 §16.6 step 11.
+    pub longest_ringing: Option<Duration>,
 }
 
 impl Default for CallLimits {
-    /// Asked after 15 minutes; refreshed each half hour; ended after 12 hours.
+    /// Asked after 15 minutes, refreshed each half hour, ended after 12 hours; 10 minutes to ring.
     fn default() -> Self {
         CallLimits {
             ask_after: Some(Duration::from_secs(900)),
             session_expires_s: Some(1_800),
             longest: Some(Duration::from_secs(43_200)),
+            longest_ringing: Some(Duration::from_secs(600)),
         }
     }
 }

@@ -12,8 +12,12 @@ use std::time::Duration;
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// No flow answers questions of the server's own.
-pub(super) const CALLS: CallLimits =
-    CallLimits { ask_after: None, session_expires_s: Some(600), longest: None };
+pub(super) const CALLS: CallLimits = CallLimits {
+    ask_after: None,
+    session_expires_s: Some(600),
+    longest: None,
+    longest_ringing: None,
+};
 
 /// The flow of this name.
 pub(super) fn find(name: &str) -> &'static Flow {

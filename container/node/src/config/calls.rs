@@ -12,6 +12,8 @@ const ASK_AFTER_S: RangeInclusive<u32> = 60..=86_400;
 /// RFC 4028 §4 forbids less.
 const SESSION_EXPIRES_S: RangeInclusive<u32> = 90..=86_400;
 const MAX_S: RangeInclusive<u32> = 60..=604_800;
+/// RFC 3261 §16.6 step 11: timer C is 3 minutes or more.
+const RINGING_MAX_S: RangeInclusive<u32> = 180..=86_400;
 
 /// What the file says, checked.
 ///
@@ -25,6 +27,7 @@ pub(super) fn limits(source: &Source<'_>, file: &file::Calls) -> Result<CallLimi
         within(source, &format!("calls.{key}"), value, range)
     };
     let (ask_after, longest) = (default.ask_after.map(seconds), default.longest.map(seconds));
+    let longest_ringing = default.longest_ringing.map(seconds);
     let duration = |seconds: u32| Duration::from_secs(u64::from(seconds));
     let session_expires_s = read(
         "session_expires_s",
@@ -36,6 +39,13 @@ pub(super) fn limits(source: &Source<'_>, file: &file::Calls) -> Result<CallLimi
         ask_after: read("ask_after_s", &file.ask_after_s, ASK_AFTER_S, ask_after)?.map(duration),
         session_expires_s,
         longest: read("max_s", &file.max_s, MAX_S, longest)?.map(duration),
+        longest_ringing: read(
+            "ringing_max_s",
+            &file.ringing_max_s,
+            RINGING_MAX_S,
+            longest_ringing,
+        )?
+        .map(duration),
     })
 }
 

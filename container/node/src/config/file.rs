@@ -126,6 +126,7 @@ pub(super) struct Calls {
     pub ask_after_s: Option<Spanned<u32>>,
     pub session_expires_s: Option<Spanned<u32>>,
     pub max_s: Option<Spanned<u32>>,
+    pub ringing_max_s: Option<Spanned<u32>>,
 }
 
 #[derive(Default, Deserialize)]

@@ -1,0 +1,41 @@
+//! How long a call may ring. Timer C does not say: each provisional response starts it anew (RFC
+//! 3261 §16.7 step 2), so a phone that says 180 each minute would keep the call for ever, and
+//! nobody would be billed for it.
+//!
+//! | a call                               | longer than [`CallLimits::longest_ringing`]     |
+//! |--------------------------------------|-------------------------------------------------|
+//! | rings                                | 408 to its caller, CANCEL to its targets        |
+//! |                                      | (RFC 3261 §16.8)                                |
+//! | the same, and its caller has sent a  | 487, and the same                               |
+//! | CANCEL that no target has answered   |                                                 |
+//! | was redirected meanwhile             | the same: it began with the first targets       |
+//!
+//! The moment is in the replicated state: a survivor goes on with it, and acts at once if it has
+//! passed. Calls of earlier versions have none. What rings within a call that is up ends with that.
+//! Calls of our own have the same (`own_call.rs`).
+//!
+//! [`CallLimits::longest_ringing`]: crate::CallLimits::longest_ringing
+
+use crate::call::Call;
+use crate::step::Step;
+use resilee_sbb::Timestamp;
+
+/// Until when something may ring that begins now.
+pub(crate) fn ringing_deadline(step: &Step<'_>) -> Option<Timestamp> {
+    step.element.calls.longest_ringing.map(|longest| step.now() + longest)
+}
+
+impl Call {
+    /// It was sent on for the first time, unless that was refused.
+    pub(crate) fn begin_ringing(&mut self, step: &Step<'_>) {
+        self.ringing_until = ringing_deadline(step).filter(|_| self.invite.is_pending());
+    }
+
+    /// Ends what has rung too long.
+    pub(crate) fn on_ringing_timeout(&mut self, step: &mut Step<'_>) {
+        if self.ringing_until.take_if(|until| *until <= step.now()).is_some() {
+            let news = self.invite.give_up(step);
+            self.on_invite_news(step, news, None);
+        }
+    }
+}
