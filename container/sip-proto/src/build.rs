@@ -86,17 +86,23 @@ pub fn request_of_lines(method: &str, uri: &str, headers: &[(&str, &str)], body:
 
 /// The ACK of a 300-699 response (RFC 3261 §17.1.1.3); `invite` as we sent it.
 pub fn ack_for_failure(invite: &Message<'_>, response: &Message<'_>) -> Vec<u8> {
-    follow_up(invite, Method::Ack, response.header(HeaderName::To))
+    follow_up(invite, Method::Ack, response.header(HeaderName::To), None)
 }
 
-/// The CANCEL of an INVITE as we sent it (RFC 3261 §9.1).
-pub fn cancel(invite: &Message<'_>) -> Vec<u8> {
-    follow_up(invite, Method::Cancel, invite.header(HeaderName::To))
+/// The CANCEL of an INVITE as we sent it (RFC 3261 §9.1); `reason` is the value of its Reason, if
+/// it has one (RFC 3326).
+pub fn cancel(invite: &Message<'_>, reason: Option<&str>) -> Vec<u8> {
+    follow_up(invite, Method::Cancel, invite.header(HeaderName::To), reason)
 }
 
 /// A request of the INVITE's own transaction: same Request-URI, top Via, Routes, From, Call-ID
 /// and CSeq number.
-fn follow_up(invite: &Message<'_>, method: Method, to: Option<Cow<'_, str>>) -> Vec<u8> {
+fn follow_up(
+    invite: &Message<'_>,
+    method: Method,
+    to: Option<Cow<'_, str>>,
+    reason: Option<&str>,
+) -> Vec<u8> {
     let text = |name| invite.header(name).unwrap_or_default();
     let mut headers = Headers::default();
     headers.push(headers::Via::new(invite.top_via().text()).into());
@@ -109,6 +115,9 @@ fn follow_up(invite: &Message<'_>, method: Method, to: Option<Cow<'_, str>>) -> 
     headers.push(headers::CallId::new(invite.call_id()).into());
     let (seq, _) = invite.cseq();
     headers.push(rsip::typed::CSeq { seq, method }.into());
+    if let Some(reason) = reason {
+        headers.push(Header::Other("Reason".to_owned(), reason.to_owned()));
+    }
     request(method, invite.request_uri().unwrap_or_default(), &headers, &[])
 }
 

@@ -37,6 +37,9 @@ pub(crate) struct Branch {
     pub(crate) cancel: Option<ClientNonInvite>,
     /// To be cancelled with its first provisional response.
     is_cancel_wanted: bool,
+    /// What the CANCEL that is wanted gives as its Reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cancel_reason: Option<String>,
     /// A service wants the call to go on without it.
     #[serde(default, skip_serializing_if = "Not::not")]
     pub(crate) is_given_up: bool,
@@ -63,6 +66,7 @@ impl Branch {
             client,
             cancel: None,
             is_cancel_wanted: false,
+            cancel_reason: None,
             is_given_up: false,
             outcome: Outcome::Pending,
         }
@@ -81,18 +85,23 @@ impl Branch {
     /// Sends the CANCEL that waited for a provisional response.
     pub(crate) fn cancel_if_wanted(&mut self, step: &mut Step<'_>) {
         if self.is_cancel_wanted {
-            self.cancel(step);
+            self.cancel(step, None);
         }
     }
 
     /// RFC 3261 §9.1: no CANCEL before a provisional response, none after a final one.
-    pub(crate) fn cancel(&mut self, step: &mut Step<'_>) {
+    pub(crate) fn cancel(&mut self, step: &mut Step<'_>, reason: Option<&str>) {
+        let reason = self.cancel_reason.take().or_else(|| reason.map(str::to_owned));
         match self.client.state() {
-            ClientInviteState::Calling => self.is_cancel_wanted = true,
+            ClientInviteState::Calling => {
+                self.is_cancel_wanted = true;
+                self.cancel_reason = reason;
+            }
             ClientInviteState::Proceeding if self.cancel.is_none() => {
                 let Ok(invite) = Message::parse(self.client.request()) else { return };
+                let cancel = build::cancel(&invite, reason.as_deref());
                 let (now, timers) = (step.now(), step.timers());
-                let (cancel, outputs) = ClientNonInvite::start(now, timers, build::cancel(&invite));
+                let (cancel, outputs) = ClientNonInvite::start(now, timers, cancel);
                 step.send_all(self.flow, &outputs);
                 self.cancel = Some(cancel);
                 self.client.on_cancel_sent(now, timers);
@@ -107,7 +116,7 @@ impl Branch {
         step.send_all(self.flow, &outputs);
         if outputs.contains(&TransactionOutput::Timeout) {
             if !self.client.is_terminated() {
-                self.cancel(step);
+                self.cancel(step, None);
             } else if self.is_pending() {
                 self.outcome = Outcome::Failed(Failure::no_answer());
             }

@@ -50,6 +50,7 @@ mod beside_call;
 mod best_response;
 mod breadth;
 mod call;
+mod cancel_reason;
 mod claims;
 mod client;
 mod dialog;

@@ -30,6 +30,7 @@
 
 use crate::best_response::{Failure as Refused, best};
 use crate::call::{DIALOGS_MAX, destinations};
+use crate::cancel_reason::{self, COMPLETED_ELSEWHERE};
 use crate::dialog::{Bye, Dialog, DialogState};
 use crate::incoming::Incoming;
 use crate::invite_branch::{Branch, Outcome};
@@ -134,7 +135,7 @@ impl OwnCall {
         if self.answered.is_some() {
             self.hang_up_all(step, EndCause::Bye);
         } else {
-            self.cancel_pending(step);
+            self.cancel_pending(step, None);
             self.reject(step, 487);
         }
         Ok(())
@@ -237,7 +238,7 @@ impl OwnCall {
             bye.on_timeout(step);
         }
         if self.ringing_until.is_some_and(|until| until <= now) {
-            self.cancel_pending(step);
+            self.cancel_pending(step, None);
             self.reject(step, RUNG_TOO_LONG);
         }
         if self.longest_until.is_some_and(|until| until <= now) {
@@ -255,7 +256,7 @@ impl OwnCall {
         }
         self.invites.iter_mut().for_each(|invite| invite.resume_silently(step));
         if self.rejected.is_none() && self.ended.is_none() && self.answered.is_none() {
-            self.cancel_pending(step);
+            self.cancel_pending(step, None);
             self.reject(step, GIVEN_UP);
         }
     }
@@ -309,7 +310,7 @@ impl OwnCall {
         self.answered = Some(event);
         self.ringing_until = None;
         self.longest_until = step.element.calls.longest.map(|longest| step.now() + longest);
-        self.cancel_pending(step);
+        self.cancel_pending(step, Some(COMPLETED_ELSEWHERE));
     }
 
     fn on_failure(&mut self, step: &mut Step<'_>, index: usize, status: u16) {
@@ -318,7 +319,7 @@ impl OwnCall {
         // The phone has its ACK then, and says it no more.
         step.changed();
         if self.invites[index].refuses_for_all() {
-            self.cancel_pending(step);
+            self.cancel_pending(step, Some(&cancel_reason::of_refusal(status)));
         }
         self.settle(step);
     }
@@ -346,10 +347,10 @@ impl OwnCall {
         self.ringing_until = None;
     }
 
-    fn cancel_pending(&mut self, step: &mut Step<'_>) {
+    fn cancel_pending(&mut self, step: &mut Step<'_>, reason: Option<&str>) {
         step.changed();
         for invite in self.invites.iter_mut().filter(|invite| invite.is_pending()) {
-            invite.cancel(step);
+            invite.cancel(step, reason);
         }
     }
 

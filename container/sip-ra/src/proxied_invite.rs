@@ -28,6 +28,7 @@
 
 use crate::asserted_identity::strip_assertions;
 use crate::best_response::{Failure, best};
+use crate::cancel_reason::{self, COMPLETED_ELSEWHERE};
 use crate::incoming::{Incoming, TransactionKey};
 use crate::invite_branch::{Branch, Outcome};
 use crate::outgoing::Outgoing;
@@ -183,7 +184,7 @@ impl ProxiedInvite {
     pub(crate) fn give_up_targets(&mut self, step: &mut Step<'_>) {
         step.changed();
         self.branches.iter_mut().for_each(|branch| branch.is_given_up = true);
-        self.cancel_pending(step);
+        self.cancel_pending(step, None);
     }
 
     /// Answers it with a failure of our own.
@@ -235,7 +236,7 @@ impl ProxiedInvite {
         if self.has_no_targets() {
             return self.fail(step, 487, "", &[]);
         }
-        self.cancel_pending(step);
+        self.cancel_pending(step, cancel_reason::of_client(incoming.message).as_deref());
         None
     }
 
@@ -348,7 +349,7 @@ impl ProxiedInvite {
         session_timer::amend(self.session.as_ref(), response, edit.pop_via());
         self.send_response(step, status, edit.finish());
         self.forget_messages();
-        self.cancel_pending(step);
+        self.cancel_pending(step, Some(COMPLETED_ELSEWHERE));
         Some(InviteNews::Answered(flow))
     }
 
@@ -369,7 +370,7 @@ impl ProxiedInvite {
         }
         step.changed();
         if ends_all {
-            self.cancel_pending(step);
+            self.cancel_pending(step, Some(&cancel_reason::of_refusal(status)));
         }
         self.settle(step)
     }
@@ -402,14 +403,14 @@ impl ProxiedInvite {
         }
         self.send_response(step, status, response);
         self.forget_messages();
-        self.cancel_pending(step);
+        self.cancel_pending(step, None);
         step.changed();
         Some(InviteNews::Failed(status))
     }
 
-    fn cancel_pending(&mut self, step: &mut Step<'_>) {
+    fn cancel_pending(&mut self, step: &mut Step<'_>, reason: Option<&str>) {
         for branch in self.branches.iter_mut().filter(|branch| branch.is_pending()) {
-            branch.cancel(step);
+            branch.cancel(step, reason);
         }
     }
 

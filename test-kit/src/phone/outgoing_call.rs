@@ -78,7 +78,7 @@ impl Phone {
             return;
         }
         let invite = Message::parse(&invite).expect("a phone builds messages that can be read");
-        let cancel = build::cancel(&invite);
+        let cancel = build::cancel(&invite, None);
         self.transactions.on_cancel_sent(now, number);
         let steps = self.transactions.start_client(now, Purpose::Cancel, destination, cancel);
         self.perform(now, steps);

@@ -104,12 +104,23 @@ fn the_ack_of_a_failure_is_hop_by_hop_rfc_3261_17_1_1_3() {
 fn a_cancel_matches_its_invite_rfc_3261_9_1() {
     let invite = sent_invite();
     let invite = Message::parse(&invite).unwrap();
-    let cancel = build::cancel(&invite);
+    let cancel = build::cancel(&invite, None);
     let cancel = Message::parse(&cancel).unwrap();
     assert_eq!(cancel.cseq(), (314_159, "CANCEL"));
     assert_eq!(cancel.request_uri(), invite.request_uri());
     assert_eq!(cancel.values(HeaderName::Via), [invite.top_via().text()]);
     assert_eq!(cancel.to_tag(), None);
+    assert_eq!(cancel.values(HeaderName::Route), invite.values(HeaderName::Route));
+    assert_eq!(cancel.header_named("Reason"), None);
+}
+
+#[test]
+fn a_cancel_says_why_in_one_line_rfc_3326() {
+    let invite = sent_invite();
+    let invite = Message::parse(&invite).unwrap();
+    let cancel = build::cancel(&invite, Some("SIP;cause=200\r\nRoute: <sip:evil>"));
+    let cancel = Message::parse(&cancel).unwrap();
+    assert!(cancel.header_named("Reason").unwrap().starts_with("SIP;cause=200"));
     assert_eq!(cancel.values(HeaderName::Route), invite.values(HeaderName::Route));
 }
 

@@ -89,7 +89,7 @@ fn exercise(bytes: &[u8]) {
     let ack = build::ack_for_failure(&message, &response);
     if message.is_request() {
         assert_eq!(Message::parse(&ack).unwrap().call_id(), message.call_id());
-        Message::parse(&build::cancel(&message)).unwrap();
+        Message::parse(&build::cancel(&message, None)).unwrap();
     }
 }
 
