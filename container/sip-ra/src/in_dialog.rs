@@ -32,7 +32,6 @@ use crate::party::contact_uri;
 use crate::proxied_invite::{InviteNews, ProxiedInvite};
 use crate::proxied_request::{ProxiedRequest, RequestNews};
 use crate::refusal::Refusal;
-use crate::session_timer;
 use crate::step::Step;
 use resilee_membership::Flow;
 use resilee_sbb::Timestamp;
@@ -346,7 +345,8 @@ impl Call {
             Purpose::Refresh(refresh) => {
                 if matches!(news, RequestNews::Completed(200..=299)) {
                     self.apply(&refresh, response);
-                    let session_s = response.and_then(|it| session_timer::agreed_s(None, it));
+                    let proxied = &self.requests[index].proxied;
+                    let session_s = response.and_then(|it| proxied.session_s(it));
                     self.refresh_if_up(step, session_s);
                     step.changed();
                 }

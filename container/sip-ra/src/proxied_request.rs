@@ -4,7 +4,8 @@
 //! | input                         | what happens                         | news      |
 //! |-------------------------------|--------------------------------------|-----------|
 //! | 1xx of a target, not 100      | passed on                            |           |
-//! | 2xx of a target               | passed on                            | Completed |
+//! | 2xx of a target               | passed on; that of an UPDATE may get | Completed |
+//! |                               | a session timer (`session_timer.rs`) |           |
 //! | 300-699 of a target           | kept                                 |           |
 //! | timer F: a target is silent   |                                      |           |
 //! | the last target failed        | the best failure passed on           | Completed |
@@ -14,15 +15,17 @@
 //! RFC 4320 §4.2 forbids a 408 here: the sender's own timer F fires at the same time.
 //! What the outcome means for a call is in `in_dialog.rs`.
 
+use crate::asserted_identity::strip_assertions;
 use crate::best_response::{Failure, best};
 use crate::incoming::{Incoming, TransactionKey};
 use crate::outgoing::Outgoing;
 use crate::response::{has_next_via, is_for_user, without_our_via};
+use crate::session_timer::{self, Offer};
 use crate::step::Step;
 use resilee_membership::Flow;
 use resilee_sbb::Timestamp;
 use resilee_sip_proto::transaction::ServerNonInviteState;
-use resilee_sip_proto::{ClientNonInvite, Message, ServerNonInvite, TransactionOutput};
+use resilee_sip_proto::{ClientNonInvite, Edit, Message, ServerNonInvite, TransactionOutput};
 use serde::{Deserialize, Serialize};
 
 /// A request that we are proxying, or answering ourselves.
@@ -38,6 +41,9 @@ pub(crate) struct ProxiedRequest {
     branches: Vec<Branch>,
     /// No target answered: the sender has given up too.
     is_abandoned: bool,
+    /// The session timer that an UPDATE went on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    session: Option<Offer>,
 }
 
 /// One target of the request.
@@ -71,6 +77,7 @@ impl ProxiedRequest {
             server: ServerNonInvite::start(step.now(), step.timers()),
             branches: Vec::new(),
             is_abandoned: false,
+            session: Offer::of(step.element, incoming.message),
         }
     }
 
@@ -89,6 +96,11 @@ impl ProxiedRequest {
     /// It was sent to no target yet.
     pub(crate) fn has_no_targets(&self) -> bool {
         self.branches.is_empty()
+    }
+
+    /// How long the session lasts by the 2xx of an UPDATE, in seconds; `None`: without end.
+    pub(crate) fn session_s(&self, answer: &Message<'_>) -> Option<u32> {
+        session_timer::agreed_s(self.session.as_ref(), answer)
     }
 
     /// All transactions are over.
@@ -137,15 +149,20 @@ impl ProxiedRequest {
         if !is_for_user(&outputs) || !self.is_pending() {
             return (true, None);
         }
-        let response = without_our_via(response);
         let news = match status {
             100 => None,
             101..=199 => {
-                self.respond(step, status, response);
+                self.respond(step, status, without_our_via(response));
                 None
             }
-            200..=299 => Some(self.complete(step, status, response)),
+            200..=299 => {
+                let mut edit = Edit::new(response);
+                strip_assertions(response, &mut edit);
+                session_timer::amend(self.session.as_ref(), response, edit.pop_via());
+                Some(self.complete(step, status, edit.finish()))
+            }
             _ => {
+                let response = without_our_via(response);
                 self.fail_branch(via_branch, Failure { status, response });
                 self.settle(step)
             }

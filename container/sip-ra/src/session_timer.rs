@@ -8,8 +8,9 @@
 //! |                                         | raised to that, with a Min-SE that says so       |
 //! | any other INVITE, UPDATE                | goes on as it is                                 |
 //! | 2xx with one                            | goes on as it is: the session lasts so long      |
-//! | 2xx of an INVITE without one, whose     | is added: the sender refreshes the session       |
-//! | sender knows session timers             | (`Require: timer`)                               |
+//! | 2xx without one of an INVITE or UPDATE  | is added: the sender refreshes the session       |
+//! | that had one, or got it, and whose      | (`Require: timer`; §8.2)                         |
+//! | sender knows session timers             |                                                  |
 //! | any other 2xx                           | none: the session has no end                     |
 
 use crate::element::Element;

@@ -272,6 +272,54 @@ fn a_refresh_by_update_or_invite_prolongs_it_also_for_the_survivor() {
     }
 }
 
+/// RFC 4028 §8.2: who has asked for a session timer hears that the refreshes are up to it, also by
+/// the 2xx of an UPDATE, if the other end knows of none.
+#[test]
+fn the_2xx_of_an_update_says_that_its_sender_refreshes_also_at_a_survivor() {
+    for (dies_before, dies_behind) in [(false, false), (true, false), (false, true)] {
+        let (mut node, dialog) = session();
+        node.wait(5 * MINUTE_MS);
+        let headers = "Session-Expires: 700\r\nSupported: timer\r\nContact:";
+        let update = dialog.by_bob("UPDATE", 1).replacen("Contact:", headers, 1);
+        let at_alice = node.receive(BOB, &update).only(ALICE);
+        if dies_before {
+            node.take_over();
+            assert_eq!(node.receive(BOB, &update).only(ALICE), at_alice);
+        }
+        let plain = answer(&at_alice, 200, "", ALICE_CONTACT);
+        let mut agreed = node.receive(ALICE, plain).only(BOB);
+        if dies_behind {
+            node.take_over();
+            agreed = node.receive(BOB, &update).only(BOB);
+        }
+        assert_eq!(session_expires(&agreed).as_deref(), Some("700;refresher=uac"));
+        assert_eq!(header(&agreed, "Require").as_deref(), Some("timer"));
+        assert!(node.wait(700_000 - 1).to(BOB).is_empty());
+        assert_eq!(node.wait(1).lines(BOB), ["OPTIONS"], "so long the session lasts");
+    }
+}
+
+#[test]
+fn the_2xx_of_an_update_goes_on_as_it_is_where_its_sender_or_its_receiver_has_decided() {
+    let of_bob = "Session-Expires: 700\r\nContact:";
+    let of_alice = "Require: timer\r\nSession-Expires: 300;refresher=uas\r\nContact:";
+    let supported = "Supported: timer\r\nContact:";
+    let both = format!("Supported: timer\r\n{of_bob}");
+    for (asks, answers, expected) in [
+        (of_bob, "Contact:", None),
+        (supported, "Contact:", None),
+        (&both, of_alice, Some("300;refresher=uas")),
+    ] {
+        let (mut node, dialog) = session();
+        let update = dialog.by_bob("UPDATE", 1).replacen("Contact:", asks, 1);
+        let at_alice = node.receive(BOB, update).only(ALICE);
+        let answer = String::from_utf8(answer(&at_alice, 200, "", ALICE_CONTACT)).expect("text");
+        let agreed = node.receive(ALICE, answer.replacen("Contact:", answers, 1)).only(BOB);
+        assert_eq!(session_expires(&agreed).as_deref(), expected);
+        assert_eq!(header(&agreed, "Require").is_some(), expected.is_some());
+    }
+}
+
 #[test]
 fn a_refresh_that_is_refused_prolongs_nothing() {
     let (mut node, dialog) = session();
