@@ -39,7 +39,9 @@ pub fn scan(bytes: &[u8]) -> Option<RoutingKey<'_>> {
     let found = find_headers(bytes, line_end + 1, method.is_some())?;
     let (top_via_sent_by, top_via_branch) = read_via(found.via?)?;
     let cohort = if method.is_some() {
-        parse_route_cohort_bytes(found.route.unwrap_or(request_uri))
+        let of_route = found.route.and_then(parse_route_cohort_bytes);
+        // A strict router has moved our Route into the Request-URI (RFC 3261 §16.4).
+        of_route.or_else(|| parse_route_cohort_bytes(request_uri))
     } else {
         parse_branch_bytes(top_via_branch).map(|branch| branch.cohort)
     };
@@ -224,6 +226,16 @@ mod tests {
         );
         let key = scan(text.as_bytes()).unwrap();
         assert_eq!((key.cohort, key.top_via_branch), (Some(0xabc), &b""[..]));
+    }
+
+    #[test]
+    fn a_request_of_a_strict_router_is_keyed_by_its_uri() {
+        let token = KEY.route_token(0xabc, "c1");
+        let text = format!(
+            "BYE sip:lb;lr;c={token} SIP/2.0\r\nVia: SIP/2.0/UDP a\r\n\
+             Route: <sip:bob@192.0.2.4;ob>\r\ni: c1\r\nCSeq: 1 BYE\r\n\r\n"
+        );
+        assert_eq!(scan(text.as_bytes()).unwrap().cohort, Some(0xabc));
     }
 
     #[test]

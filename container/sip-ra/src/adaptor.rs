@@ -24,6 +24,7 @@ use crate::scanners::{SCANNERS_DEFAULT, Scanners};
 use crate::secret::Secret;
 use crate::spiral;
 use crate::step::Step;
+use crate::strict_route::put_right;
 use crate::supervision::CallLimits;
 use resilee_core::{Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdaptor, Route};
 #[cfg(feature = "planted-faults")]
@@ -289,6 +290,8 @@ impl ResourceAdaptor for SipRa {
         }
         let bytes = amended(&received, &ingress.flow);
         let Ok(message) = Message::parse(&bytes) else { return };
+        let right = put_right(&self.element, &message);
+        let message = right.as_deref().and_then(|it| Message::parse(it).ok()).unwrap_or(message);
         self.on_request(endpoint, &Incoming { message: &message, flow: ingress.flow });
     }
 

@@ -10,6 +10,7 @@
 //! |-----------------------|------------------------------------------------------|
 //! | `adaptor.rs`          | which activity a message is for                      |
 //! | `route.rs`            | which cell a message is for                          |
+//! | `strict_route.rs`     | what comes from strict routers, and goes to them     |
 //! | `refusal.rs`          | which requests are answered without a cell           |
 //! | `call.rs`             | what happened to a call, and what services hear of it|
 //! | `in_dialog.rs`        | requests within a call, and when it ends             |
@@ -87,6 +88,7 @@ mod session_timer;
 mod source_network;
 mod spiral;
 mod step;
+mod strict_route;
 mod supervision;
 mod trying;
 

@@ -32,14 +32,13 @@ use crate::incoming::amended;
 use crate::leg::leaves_room;
 use crate::response::without_our_via;
 use crate::step::Step;
+use crate::strict_route::{put_right, take_off_ours};
 use resilee_core::{Egress, Ingress, PassedOn};
 use resilee_membership::{Flow, Transport};
 use resilee_sbb::{CohortId, Timestamp, encode};
 use resilee_sip_api::EndCause;
 use resilee_sip_proto::build::MAX_FORWARDS;
-use resilee_sip_proto::{
-    BranchIdentity, Edit, HeaderName, Message, Via, parse_branch, without_headers,
-};
+use resilee_sip_proto::{BranchIdentity, Edit, HeaderName, Message, Via, parse_branch};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -58,6 +57,8 @@ pub(crate) fn pass_on(element: &Element, cohort: CohortId, ingress: &Ingress) ->
     let received = Message::parse(&ingress.bytes).ok().filter(Message::is_request)?;
     let bytes = amended(&received, &ingress.flow);
     let request = Message::parse(&bytes).ok()?;
+    let right = put_right(element, &request);
+    let request = right.as_deref().and_then(|it| Message::parse(it).ok()).unwrap_or(request);
     let between = Ends::of_call(element, &request)?;
     if !between.is_sent_from(ingress.flow.remote) || !leaves_room(request.cseq().0) {
         return None;
@@ -73,10 +74,7 @@ pub(crate) fn pass_on(element: &Element, cohort: CohortId, ingress: &Ingress) ->
     }
     let branch = branch(element, cohort, &request, request.top_via())?;
     let mut edit = Edit::new(&request);
-    edit.request_uri(without_headers(request.request_uri().unwrap_or_default()));
-    let routes = request.values(HeaderName::Route).into_iter();
-    let ours = routes.take_while(|route| element.is_our_route(route, request.call_id()));
-    edit.pop_routes(ours.count());
+    take_off_ours(element, &request, &mut edit);
     edit.max_forwards(request.max_forwards().map_or(MAX_FORWARDS, |hops| hops.saturating_sub(1)));
     edit.max_breadth(breadth_of(&request));
     strip_credentials(&element.secret, &request, &mut edit);

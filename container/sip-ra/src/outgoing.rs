@@ -14,6 +14,7 @@ use crate::leg::{Leg, is_same_place, routed};
 use crate::session_timer::Offer;
 use crate::spiral;
 use crate::step::Step;
+use crate::strict_route::take_off_ours;
 use resilee_membership::Flow;
 use resilee_sip_api::Target;
 use resilee_sip_proto::branch::ROUTE_PARAMETER;
@@ -77,12 +78,7 @@ impl Outgoing {
         to: &Flow,
     ) -> Outgoing {
         let mut edit = Edit::new(request);
-        let call_id = request.call_id();
-        let routes = request.values(HeaderName::Route).into_iter();
-        let ours = routes.take_while(|route| step.element.is_our_route(route, call_id));
-        edit.pop_routes(ours.count());
-        // RFC 3261 §19.1.1: it has no headers.
-        edit.request_uri(without_headers(request.request_uri().unwrap_or_default()));
+        take_off_ours(step.element, request, &mut edit);
         finish(step, request, 0, edit, (to, breadth_of(request)))
     }
 

@@ -25,6 +25,7 @@ use crate::own_invite;
 use crate::password_guard::PasswordGuard;
 use crate::refusal::{answer_malformed, fault};
 use crate::source_network::SourceNetwork;
+use crate::strict_route::put_right;
 use resilee_core::{Ingress, Route, Scope};
 use resilee_sbb::{CohortId, Timestamp};
 use resilee_sip_proto::{
@@ -50,6 +51,8 @@ pub(crate) fn route(
             };
         }
     };
+    let right = put_right(element, &message);
+    let message = right.as_deref().and_then(|it| Message::parse(it).ok()).unwrap_or(message);
     match message.method() {
         None => route_response(element, &message),
         Some(_) if element.scanners.have_sent(&message) => Route::Drop("request of a scanner"),

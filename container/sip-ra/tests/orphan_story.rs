@@ -4,7 +4,8 @@
 mod harness;
 
 use harness::phone::{
-    ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, Dialog, answer, answered_call, bob_answers, invite,
+    ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, Dialog, answer, answered_call, bob_answers,
+    by_strict_router, invite,
 };
 use harness::{Node, Policy, parse};
 use resilee_sip_api::{Ended, Side};
@@ -75,6 +76,46 @@ fn headers_in_a_request_uri_go_no_further() {
     let bye = dialog.by_alice("BYE", 2).replace(";ob SIP", ";ob?Route=%3Csip:x%3E SIP");
     let at_bob = node.pass_on(ALICE, bye).expect("an end").only(BOB);
     assert_eq!(parse(&at_bob).request_uri(), Some(BOB_CONTACT));
+}
+
+/// RFC 3261 §16.4.
+#[test]
+fn a_strict_router_is_put_right() {
+    let (mut had_it, mut node, dialog) = lost_call();
+    for method in ["BYE", "ACK", "INFO"] {
+        let strict = by_strict_router(&dialog.by_alice(method, 2));
+        let passed = node.pass_on(ALICE, &strict).expect("an end of the call");
+        assert_eq!(passed.missed.is_some(), method == "BYE");
+        let at_bob = passed.only(BOB);
+        assert_eq!(parse(&at_bob).request_uri(), Some(BOB_CONTACT));
+        assert!(parse(&at_bob).values(HeaderName::Route).is_empty());
+        assert!(node.pass_on(MALLORY, &strict).is_none());
+        let there = had_it.receive(ALICE, strict).only(BOB);
+        assert_eq!(parse(&there).request_uri(), Some(BOB_CONTACT), "where the call is");
+        assert!(parse(&there).values(HeaderName::Route).is_empty());
+    }
+}
+
+/// §16.6 step 6.
+#[test]
+fn what_goes_to_a_strict_router_names_it_in_the_request_uri() {
+    let (_, mut node, dialog) = lost_call();
+    let bye = dialog.by_alice("BYE", 2).replacen("From:", "Route: <sip:192.0.2.20>\r\nFrom:", 1);
+    let at_bob = node.pass_on(ALICE, bye).expect("an end").only(BOB);
+    assert_eq!(parse(&at_bob).request_uri(), Some("sip:192.0.2.20"));
+    assert_eq!(parse(&at_bob).values(HeaderName::Route), [format!("<{BOB_CONTACT}>")]);
+}
+
+/// Nobody but us has said that it is where requests of this call come by.
+#[test]
+fn a_request_uri_that_we_did_not_sign_is_not_put_right() {
+    let (_, mut node, dialog) = lost_call();
+    let strict = by_strict_router(&dialog.by_alice("BYE", 2));
+    for (ours, other) in [(";lr", ""), ("call-1", "call-2"), (";c=", ";c=0"), (";c=", ";d=")] {
+        assert!(node.pass_on(ALICE, strict.replace(ours, other)).is_none(), "{other}");
+    }
+    let without_target = strict.replacen("Route: <", "X: <", 1);
+    assert!(node.pass_on(ALICE, without_target).is_none());
 }
 
 #[test]

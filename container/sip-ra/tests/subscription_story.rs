@@ -3,7 +3,9 @@
 
 mod harness;
 
-use harness::phone::{ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, answer, bob_answers, request};
+use harness::phone::{
+    ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, answer, bob_answers, by_strict_router, request,
+};
 use harness::{BALANCER, Node, Policy, parse};
 use resilee_sip_proto::HeaderName;
 
@@ -83,6 +85,39 @@ fn a_refer_outside_a_call_begins_a_dialog_whose_notify_comes_back_by_another_nod
     assert_eq!(other.receive(MALLORY, notify(2)).lines(MALLORY), ["403"]);
     other.wait(60_000);
     assert_eq!(other.living_activities(), 0);
+}
+
+/// RFC 3261 §16.4: Bob's proxy is of RFC 2543. It may have a Route of its own behind ours.
+#[test]
+fn what_a_strict_router_sends_within_a_subscription_is_put_right() {
+    let at_bob = Node::for_bob().receive(ALICE, subscribe()).only(BOB);
+    let further = "Route: <sip:192.0.2.11;lr>\r\nFrom:";
+    for (routes, left) in [("From:", &[][..]), (further, &["<sip:192.0.2.11;lr>"])] {
+        let mut node = Node::new(Policy::Say(Vec::new()));
+        let strict = by_strict_router(&notify(&at_bob, 1).replacen("From:", routes, 1));
+        assert!(parse(&strict).request_uri().expect("a URI").contains(";c="));
+        let at_alice = node.receive(BOB, &strict).only(ALICE);
+        assert_eq!(parse(&at_alice).request_uri(), Some(ALICE_CONTACT));
+        assert_eq!(parse(&at_alice).values(HeaderName::Route), left);
+        assert_eq!(node.receive(BOB, &strict).sent.len(), 0, "a retransmission");
+        node.take_over();
+        let ok = answer(&at_alice, 200, "", ALICE_CONTACT);
+        assert_eq!(node.receive(ALICE, ok).lines(BOB), ["200"]);
+        assert_eq!(node.receive(MALLORY, strict.replace("fy1", "fy2")).lines(MALLORY), ["403"]);
+    }
+}
+
+/// RFC 3261 §16.6 step 6: the same the other way round.
+#[test]
+fn what_goes_to_a_strict_router_names_it_in_the_request_uri() {
+    let at_bob = Node::for_bob().receive(ALICE, subscribe()).only(BOB);
+    let (strict, loose) = ("<sip:192.0.2.10:40000;x=y>", "<sip:192.0.2.11;lr>");
+    let further = format!("Route: {strict}, {loose}\r\nFrom:");
+    let notify = notify(&at_bob, 1).replacen("From:", &further, 1);
+    let at_alice = Node::for_bob().receive(BOB, notify).only(ALICE);
+    assert_eq!(parse(&at_alice).request_uri(), Some("sip:192.0.2.10:40000;x=y"));
+    let target = format!("<{ALICE_CONTACT}>");
+    assert_eq!(parse(&at_alice).values(HeaderName::Route), [loose, &target]);
 }
 
 #[test]

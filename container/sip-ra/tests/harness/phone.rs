@@ -2,7 +2,7 @@
 //! Via and Contact is not the one that her messages come from.
 
 use super::{BALANCER, Node, parse};
-use resilee_sip_proto::{HeaderName, Message, build, name_addr};
+use resilee_sip_proto::{Edit, HeaderName, Message, build, name_addr};
 
 pub const ALICE: &str = "192.0.2.10:40000";
 pub const BOB: &str = "192.0.2.20:5060";
@@ -138,6 +138,21 @@ impl Dialog {
             self.route
         )
     }
+}
+
+/// A request within a dialog as a strict router sends it on (RFC 3261 §16.4): its first Route is
+/// the Request-URI, which is the last of the Routes.
+pub fn by_strict_router(request: &str) -> String {
+    let message = parse(request);
+    let uri = message.request_uri().expect("a URI");
+    let mut routes = message.values(HeaderName::Route);
+    let first = routes.remove(0).into_owned();
+    let last = format!("<{uri}>");
+    let routes: Vec<_> = routes.iter().map(AsRef::as_ref).chain([last.as_str()]).collect();
+    let mut edit = Edit::new(&message);
+    edit.request_uri(name_addr(&first).expect("an address").uri).remove("Route");
+    edit.push_route(&routes.join(", "));
+    String::from_utf8(edit.finish()).expect("text")
 }
 
 /// Branch of the top Via.
