@@ -11,8 +11,9 @@
 //! | anything else                                            | a new one                       |
 //!
 //! Contact URIs are compared as text: a phone repeats its own, and a spelling that differs only
-//! makes it ring twice, unless it names its instance. A lower CSeq is refused only within its
-//! Call-ID and contact, as the RFC has it. Not here: flow tokens and `ob` of RFC 5626. The answer
+//! makes it ring twice, unless it names its instance. A CSeq that is not higher is refused only
+//! within its Call-ID and contact, as the RFC has it: a phone that has lost count, and is at
+//! another address, sets that. Not here: flow tokens and `ob` of RFC 5626. The answer
 //! does not say `outbound`, so phones do not count on them.
 
 use resilee_sbb::Timestamp;
@@ -49,7 +50,7 @@ pub(crate) enum Refusal {
     BadRequest(&'static str),
     /// 423: shorter than [`EXPIRES_MIN_S`].
     IntervalTooBrief,
-    /// 500: older than what is stored (step 7).
+    /// 500: not newer than what is stored (step 7).
     OutOfOrder,
     /// 403: more than [`CONTACTS_MAX`], or [`CONTACTS_BYTES_MAX`].
     TooManyContacts,
@@ -65,8 +66,9 @@ pub(crate) fn update(
     register: &Register,
     now: Timestamp,
 ) -> Result<Registrations, Refusal> {
-    let mut contacts = row.contacts.clone();
-    contacts.retain(|contact| contact.expires_at > now);
+    let live = row.contacts.iter().filter(|contact| contact.expires_at > now);
+    let stored: Vec<_> = live.cloned().collect();
+    let mut contacts = stored.clone();
     if register.wildcard {
         remove_all(&mut contacts, register)?;
     }
@@ -85,11 +87,11 @@ pub(crate) fn update(
             reg_id: instance.and(binding.reg_id),
             path: path.to_vec(),
         };
-        let known = known(&contacts, &contact);
-        if known.is_some_and(|at| is_older(register, &contacts[at])) {
+        let before = known(&stored, &contact, |_| false);
+        if before.is_some_and(|at| !is_newer(register, &stored[at])) {
             return Err(Refusal::OutOfOrder);
         }
-        match (known, lifetime_s) {
+        match (known(&contacts, &contact, |it| is_set_by(register, it)), lifetime_s) {
             (Some(at), 0) => drop(contacts.remove(at)),
             (None, 0) => {}
             (Some(at), _) => contacts[at] = contact,
@@ -102,10 +104,27 @@ pub(crate) fn update(
     Ok(Registrations { contacts, nonces: row.nonces.clone() })
 }
 
+/// What `register` gets when it comes again, while the row says what became of it before: it
+/// changes nothing, whatever its contacts are by now.
+pub(crate) fn check_again(
+    row: &Registrations,
+    register: &Register,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let names = |contact: &Contact| register.bindings.iter().any(|it| it.uri == contact.uri);
+    let mut before = row.clone();
+    before.contacts.retain(|contact| !(is_set_by(register, contact) && names(contact)));
+    update(&before, register, now).map(drop)
+}
+
 /// The stored contact that `new` replaces: of the same URI, unless both say that they are different
-/// phones, or different ways to one (RFC 5626 §6); else of the same phone. Two phones in two homes
-/// may well have the same private address.
-fn known(stored: &[Contact], new: &Contact) -> Option<usize> {
+/// phones, or different ways to one (RFC 5626 §6); else of the same phone, unless both were set
+/// together. Two phones in two homes may well have the same private address.
+fn known(
+    stored: &[Contact],
+    new: &Contact,
+    is_set_with_it: impl Fn(&Contact) -> bool,
+) -> Option<usize> {
     let is_other = |known: &Contact| {
         let ways = known.way().zip(new.way());
         ways.is_some_and(|((phone, way), (new_phone, new_way))| {
@@ -115,12 +134,11 @@ fn known(stored: &[Contact], new: &Contact) -> Option<usize> {
     let is_same_uri = |known: &Contact| known.uri == new.uri && !is_other(known);
     let same_uri = stored.iter().position(is_same_uri);
     let is_same_phone = |known: &Contact| {
-        let is_set_with_it = known.call_id == new.call_id && known.cseq == new.cseq;
         let is_same_way = match new.way() {
             Some(_) => known.way() == new.way(),
             None => known.way().is_none() && has_connected_again(known, new),
         };
-        is_same_way && !is_set_with_it
+        is_same_way && !is_set_with_it(known)
     };
     same_uri.or_else(|| stored.iter().position(is_same_phone))
 }
@@ -177,16 +195,20 @@ fn remove_all(contacts: &mut Vec<Contact>, register: &Register) -> Result<(), Re
     if register.expires_s != Some(0) || !register.bindings.is_empty() {
         return Err(Refusal::BadRequest("Contact * Needs Expires 0 And No Other Contact"));
     }
-    if contacts.iter().any(|contact| is_older(register, contact)) {
+    if contacts.iter().any(|contact| !is_newer(register, contact)) {
         return Err(Refusal::OutOfOrder);
     }
     contacts.clear();
     Ok(())
 }
 
-/// True if `register` was sent before the one that set `contact`.
-fn is_older(register: &Register, contact: &Contact) -> bool {
-    contact.call_id == register.call_id && contact.cseq > register.cseq
+/// False if `register` was not sent after the one that set `contact`, or has its CSeq.
+fn is_newer(register: &Register, contact: &Contact) -> bool {
+    contact.call_id != register.call_id || contact.cseq < register.cseq
+}
+
+fn is_set_by(register: &Register, contact: &Contact) -> bool {
+    contact.call_id == register.call_id && contact.cseq == register.cseq
 }
 
 /// How long `binding` is to last; 0 removes it.

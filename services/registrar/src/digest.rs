@@ -67,7 +67,8 @@ pub(crate) enum Recurrence {
     New,
     /// The very REGISTER that set one of the contacts, or that used the nonce last, again: a
     /// client that got no answer. Digest does not cover the contacts, so this one must not change
-    /// any.
+    /// any. One with the same CSeq and a nonce count that was never used is no retransmission: it
+    /// is of a phone that has lost count, as it was started again.
     Retransmission,
     /// Another REGISTER with a nonce count that was used.
     Replay,
@@ -84,9 +85,9 @@ pub(crate) fn recurrence(
     let has_set = row.contacts.iter().any(|contact| is_it(&contact.call_id, contact.cseq));
     let is_last = used.is_some_and(|used| used.count == count && used.cseq == register.cseq);
     match used {
-        _ if has_set || is_last => Recurrence::Retransmission,
-        Some(_) => Recurrence::Replay,
         None => Recurrence::New,
+        Some(_) if has_set || is_last => Recurrence::Retransmission,
+        Some(_) => Recurrence::Replay,
     }
 }
 

@@ -9,7 +9,8 @@
 //! |      | no contact of it is where this comes from  |                           |
 //! | 4    | the address of record is another user's    | 403                       |
 //! | 6, 7 | syntax, or a limit on lengths              | 400                       |
-//! | 6, 7 | CSeq lower than stored                     | 500                       |
+//! | 6, 7 | CSeq not higher than that of the same      | 500                       |
+//! |      | Call-ID which has set the contact          |                           |
 //! | 3    | too many nonces in use                     | 503                       |
 //! | 7    | expires too soon; too many contacts        | 423; 403                  |
 //! | 8    | nothing                                    | 200 with all contacts     |
@@ -20,13 +21,14 @@
 //!
 //! Each proven nonce count is noted in the row, also if the REGISTER only asks or is refused, and
 //! stays there when the contacts are gone: digest does not cover the contacts, so whoever
-//! overhears any REGISTER could make another of it. Limit: one that is refused with 403 for
+//! overhears any REGISTER could make another of it. One that comes again changes nothing, and gets
+//! what it got before. Limit: one that is refused with 403 for
 //! another user's address is not noted.
 //!
 //! Each contact keeps the Path that its REGISTER came by, and the 200 repeats that of this one
 //! (RFC 3327 §5.3).
 
-use crate::binding_update::{CALL_ID_BYTES_MAX, EXPIRES_MIN_S, Refusal, update};
+use crate::binding_update::{CALL_ID_BYTES_MAX, EXPIRES_MIN_S, Refusal, check_again, update};
 use crate::digest::{Authenticity, NONCE_MEMORY, Recurrence, authenticate, recurrence, remember};
 use resilee_sbb::{
     Context, Deployment, Descriptor, Event, EventPayload, Failure, Permission, Sbb, Timestamp,
@@ -118,7 +120,10 @@ fn on_register(cx: &mut Context<'_>, register: &Register) -> Result<SipCommand, 
     let row: Option<Registrations> = cx.row(REGISTRATIONS, address)?;
     let mut row = row.unwrap_or_default();
     match recurrence(&row, register, (&nonce, count)) {
-        Recurrence::Retransmission => return Ok(accept(cx.now(), &row, &register.path)),
+        Recurrence::Retransmission => {
+            let again = check_again(&row, register, cx.now());
+            return Ok(again.map_or_else(refuse, |()| accept(cx.now(), &row, &register.path)));
+        }
         Recurrence::Replay => {
             trace(cx, register, "nonce count used before");
             return Ok(challenge(true));

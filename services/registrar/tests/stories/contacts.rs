@@ -94,9 +94,64 @@ fn a_register_that_was_overtaken_changes_nothing() {
     late.credentials.as_mut().unwrap().nonce = "nonce-0".to_owned();
     resign(&mut late);
     assert_eq!(status(&world.send(&late)), 500);
+    assert_eq!(status(&world.send(&late)), 500, "a retransmission gets the same");
     let star = Register { wildcard: true, expires_s: Some(0), bindings: Vec::new(), ..late };
-    assert_eq!(status(&world.send(&star)), 200, "a retransmission, and no star of before");
+    assert_eq!(status(&world.send(&star)), 500, "another one, and no star of before");
     assert_eq!(world.uris(), [DESK]);
+}
+
+/// A REGISTER of a phone that was started again, and has kept its Call-ID and begun to count anew.
+fn rebooted(world: &mut World, bindings: &[Binding]) -> Register {
+    let first = world.row().expect("registered").contacts[0].cseq;
+    let mut register = Register { cseq: first, ..world.register(bindings) };
+    register.credentials.as_mut().expect("credentials").nonce = "nonce-of-now".to_owned();
+    resign(&mut register);
+    register
+}
+
+/// RFC 3261 §10.3 step 7: to the contact that has its CSeq it changes nothing, and it must not hear
+/// that it had.
+#[test]
+fn a_rebooted_phone_that_counts_from_one_again_hears_that_nothing_has_changed() {
+    let mut world = World::new();
+    world.registered(&[DESK]);
+    world.pass(1_000);
+    let again = rebooted(&mut world, &[contact(DESK)]);
+    assert_eq!(status(&world.send(&again)), 500);
+    let off = Register { expires_s: Some(0), ..rebooted(&mut world, &[contact(DESK)]) };
+    assert_eq!(status(&world.send(&off)), 500);
+    let star = Register { wildcard: true, expires_s: Some(0), ..rebooted(&mut world, &[]) };
+    assert_eq!(status(&world.send(&star)), 500);
+    let query = rebooted(&mut world, &[]);
+    assert_eq!(world.send(&query), ok(&[&format!("<{DESK}>;expires=2600")]));
+}
+
+/// Step 7 again: a CSeq is compared with that of its contact, and this one has none.
+#[test]
+fn a_rebooted_phone_at_another_address_is_registered_there() {
+    let mut world = World::new();
+    world.registered(&[DESK]);
+    let moved = rebooted(&mut world, &[contact(MOBILE)]);
+    let both = [DESK, MOBILE].map(|uri| format!("<{uri}>;expires=3600"));
+    assert_eq!(world.send(&moved), ok(&[&both[0], &both[1]]));
+    let writes = world.writes;
+    assert_eq!(world.send(&moved), ok(&[&both[0], &both[1]]), "a retransmission");
+    assert_eq!((world.writes, world.uris()), (writes, vec![DESK.into(), MOBILE.into()]));
+}
+
+/// Its answer was lost: it must not take a refusal for a success.
+#[test]
+fn a_refused_register_that_comes_again_is_refused_again() {
+    let mut world = World::new();
+    let short = Register { expires_s: Some(1), ..world.register(&[contact(DESK)]) };
+    let answer = world.send(&short);
+    assert_eq!((status(&answer), world.send(&short)), (423, answer));
+    world.registered(&[DESK]);
+    for number in 1..CONTACTS_MAX {
+        world.registered(&[&format!("sip:{number}@192.0.2.1")]);
+    }
+    let more = world.register(&[contact(MOBILE)]);
+    assert_eq!((status(&world.send(&more)), status(&world.send(&more))), (403, 403));
 }
 
 #[test]

@@ -172,6 +172,25 @@ fn an_overtaken_register_does_not_bring_the_old_address_of_a_phone_back() {
     assert_eq!(world.uris(), [AFTER]);
 }
 
+/// It was started again, and has kept its Call-ID and not its CSeq: where it is now it would ring
+/// beside where it was, and later be called where it is no more.
+#[test]
+fn a_phone_that_says_which_it_is_and_has_lost_count_is_refused_also_when_it_asks_again() {
+    let mut world = World::new();
+    let first = world.register(&[of(DESK, BEFORE)]);
+    assert_eq!(status(&world.send(&first)), 200);
+    let mut again = Register { cseq: first.cseq, ..world.register(&[of(DESK, AFTER)]) };
+    again.credentials.as_mut().unwrap().nonce = "nonce-2".to_owned();
+    crate::harness::sign(again.credentials.as_mut().unwrap(), &crate::harness::account("alice"));
+    for _ in 0..2 {
+        assert_eq!(status(&world.send(&again)), 500);
+        assert_eq!(world.uris(), [BEFORE]);
+    }
+    let counted_on = world.register(&[of(DESK, AFTER)]);
+    assert_eq!(status(&world.send(&counted_on)), 200);
+    assert_eq!(world.uris(), [AFTER]);
+}
+
 #[test]
 fn an_instance_that_would_break_our_own_header_is_passed_over() {
     let mut world = World::new();
