@@ -149,6 +149,10 @@ pub struct Binding {
 pub struct Register {
     /// To header: whose contacts are registered.
     pub to: Party,
+    /// Host of the Request-URI, in lower case and as in an address of record: whose registrar is
+    /// asked (RFC 3261 §10.2). Empty if an older node took it, or if it is no SIP URI.
+    #[serde(default)]
+    pub domain: String,
     /// Call-ID header.
     pub call_id: String,
     /// CSeq number.

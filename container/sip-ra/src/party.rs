@@ -41,6 +41,7 @@ pub(crate) fn register(incoming: &Incoming<'_>, authorization: Authorization) ->
     let contacts = message.values(HeaderName::Contact);
     Register {
         to: party_of(message, HeaderName::To),
+        domain: domain(message.request_uri().unwrap_or_default()),
         call_id: message.call_id().to_owned(),
         cseq: message.cseq().0,
         bindings: contacts.iter().filter_map(|contact| binding(contact)).collect(),
@@ -86,6 +87,12 @@ fn party(display: &str, uri: &str) -> Party {
     Party { display: display.to_owned(), uri: uri.to_owned(), user, address_of_record: address }
 }
 
+/// The host of a SIP URI as an address of record has it.
+fn domain(uri: &str) -> String {
+    let host = SipUri::parse(uri).map(|uri| SipUri { user: None, ..uri }.address_of_record());
+    host.as_deref().and_then(|host| host.split_once(':')).map_or("", |(_, host)| host).to_owned()
+}
+
 fn binding(contact: &str) -> Option<Binding> {
     let contact = name_addr(contact).filter(|contact| contact.uri != "*")?;
     Some(Binding {
@@ -129,6 +136,18 @@ mod tests {
         let phone = binding(phone).unwrap();
         let instance = phone.instance.as_deref();
         assert_eq!((instance, phone.reg_id), (Some("<urn:uuid:0C67446E>"), Some(1)));
+    }
+
+    #[test]
+    fn a_domain_is_written_as_in_an_address_of_record() {
+        for (uri, expected) in [
+            ("sip:Example.Test:5070;transport=tcp", "example.test"),
+            ("sip:alice@example.test", "example.test"),
+            ("sip:[2001:DB8::1]:5060", "[2001:db8::1]"),
+            ("tel:+49", ""),
+        ] {
+            assert_eq!(domain(uri), expected, "{uri}");
+        }
     }
 
     #[test]

@@ -24,6 +24,7 @@ fn a_register_is_answered_with_what_the_registrar_says() {
     let turn = node.receive(ALICE, register(contact));
     let event: Register = turn.event();
     assert_eq!(event.to.address_of_record, "sip:alice@example.test");
+    assert_eq!(event.domain, "example.test", "of the Request-URI");
     assert_eq!((event.source.as_str(), event.cseq, event.expires_s), (ALICE, 7, Some(90)));
     assert_eq!((event.bindings[0].q_thousandths, event.bindings[0].expires_s), (500, Some(60)));
     let ok = turn.only(ALICE);

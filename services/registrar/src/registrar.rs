@@ -3,6 +3,10 @@
 //!
 //! | step | what is wrong                              | answer                    |
 //! |------|--------------------------------------------|---------------------------|
+//! | 1, 5 | no account is of the domain of the address | 404                       |
+//! |      | of record                                  |                           |
+//! | 1, 5 | the Request-URI names another domain that  | 404                       |
+//! |      | an account is of                           |                           |
 //! | 3    | no credentials, wrong secret, unknown user | challenge                 |
 //! | 3    | nonce too old, or its count was used       | challenge, stale          |
 //! | 3    | others try out the account's password, and | 503, whatever the secret  |
@@ -15,9 +19,11 @@
 //! | 7    | expires too soon; too many contacts        | 423; 403                  |
 //! | 8    | nothing                                    | 200 with all contacts     |
 //!
-//! Steps 1 and 2 (domain, Require) are the resource adaptor's; step 5 (unknown address) is
-//! step 4 here, since an address of record exists if its account does. Realm is the host of the
-//! address of record.
+//! Step 2 (Require) is the resource adaptor's; the rest of step 5 (unknown address) is step 4 here,
+//! since an address of record exists if its account does. Realm is the host of the address of
+//! record. The domains that are served are those of accounts: by what names and addresses phones
+//! find this server nobody tells it, so a Request-URI may also name an address, or a host that no
+//! account is of.
 //!
 //! Each proven nonce count is noted in the row, also if the REGISTER only asks or is refused, and
 //! stays there when the contacts are gone: digest does not cover the contacts, so whoever
@@ -39,6 +45,7 @@ use resilee_sip_api::{
     SipCommand,
 };
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Characters of a client's own text in a trace line.
@@ -89,6 +96,10 @@ fn on_register(cx: &mut Context<'_>, register: &Register) -> Result<SipCommand, 
     let user = credentials.map_or(&register.to.user, |credentials| &credentials.username);
     let account: Option<Account> = cx.profile(ACCOUNTS, &Account::key(user, realm))?;
     let algorithms = account.as_ref().map(Account::algorithms).unwrap_or_default();
+    if (account.is_none() && !is_served(cx, realm)?) || names_other_domain(cx, register, realm)? {
+        trace(cx, register, "no account of that domain can be registered there");
+        return Ok(respond(404, "Domain Not Served", Vec::new()));
+    }
     let challenge = |stale| SipCommand::Challenge {
         realm: realm.to_owned(),
         stale,
@@ -137,6 +148,19 @@ fn on_register(cx: &mut Context<'_>, register: &Register) -> Result<SipCommand, 
     let updated = update(&row, register, cx.now());
     cx.put_row(REGISTRATIONS, address, updated.as_ref().unwrap_or(&row))?;
     Ok(updated.map_or_else(refuse, |updated| accept(cx.now(), &updated, &register.path)))
+}
+
+/// Whether any account is of this domain.
+fn is_served(cx: &Context<'_>, domain: &str) -> Result<bool, Failure> {
+    Ok(!domain.is_empty() && cx.find_profiles(ACCOUNTS, "realm", domain)?.next().is_some())
+}
+
+/// Whether the Request-URI names a domain that is served and is not that of the address of record.
+/// An address may be a realm as well, and is this server's: what it asks for is what To says.
+fn names_other_domain(cx: &Context<'_>, register: &Register, realm: &str) -> Result<bool, Failure> {
+    let domain = register.domain.as_str();
+    let is_address = domain.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    Ok(domain != realm && !is_address && is_served(cx, domain)?)
 }
 
 /// How long nobody else may say that it is the account of this `address`, if it is barred. A phone

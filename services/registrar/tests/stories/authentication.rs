@@ -242,3 +242,42 @@ fn used_nonces_are_counted_and_forgotten_when_they_are_too_old() {
     assert_eq!(register(&mut world, NONCES_MAX), 200);
     assert_eq!(world.row().unwrap().nonces.len(), 1);
 }
+
+/// RFC 3261 §10.3 step 1, §21.4.5. A domain is served if an account is of it.
+#[test]
+fn a_domain_that_no_account_is_of_is_not_served() {
+    let mut world = World::new();
+    let mut register = world.register(&[contact(PHONE)]);
+    register.to.address_of_record = "sip:alice@example.org".to_owned();
+    for domain in ["example.org", "example.com", "192.0.2.100", ""] {
+        let domain = domain.to_owned();
+        let asked = Register { credentials: None, domain: domain.clone(), ..register.clone() };
+        assert_eq!(status(&world.send(&asked)), 404, "{domain}");
+        assert_eq!(status(&world.send(&Register { domain, ..register.clone() })), 404);
+    }
+    assert_eq!(world.writes, 0);
+    assert!(world.traces[0].contains("of that domain"), "{}", world.traces[0]);
+}
+
+/// RFC 3261 §10.3 step 5: the address of record is not one of the domain that is asked.
+#[test]
+fn another_domain_that_is_served_registers_none_of_this_one() {
+    let mut world = World::new();
+    world.put_account(&Account::with_password("carol", "example.org", "secret"));
+    let register = world.register(&[contact(PHONE)]);
+    let domain = "example.org".to_owned();
+    assert_eq!(status(&world.send(&Register { domain, ..register.clone() })), 404);
+    assert_eq!(status(&world.send(&register)), 200);
+}
+
+/// Phones are told an address, or a host name, where this server is: it does not know these.
+#[test]
+fn a_phone_may_ask_for_its_domain_by_the_servers_address_or_name() {
+    let mut world = World::new();
+    world.put_account(&Account::with_password("carol", "198.51.100.1", "secret"));
+    for domain in ["198.51.100.1", "[2001:db8::1]", "10.0.0.1", "sip.example.net", ""] {
+        let register = world.register(&[contact(PHONE)]);
+        let asked = Register { domain: domain.to_owned(), ..register };
+        assert_eq!(status(&world.send(&asked)), 200, "{domain}");
+    }
+}

@@ -82,6 +82,7 @@ impl World {
                 address_of_record: ALICE.to_owned(),
                 ..Party::default()
             },
+            domain: "example.com".to_owned(),
             call_id: "phone-1".to_owned(),
             cseq: self.cseq,
             bindings: bindings.to_vec(),
