@@ -9,6 +9,7 @@
 //! cluster's key: nobody outside can aim for a collision, and a collision only costs a relay.
 
 use resilee_sbb::CohortId;
+use resilee_sip_proto::RoutingKey;
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -34,6 +35,14 @@ impl Affinity {
         let mut hasher = DefaultHasher::new();
         self.secret.hash(&mut hasher);
         call_id.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// The same for a request, its repeats and its responses.
+    pub(crate) fn hash_of_request(&self, key: &RoutingKey<'_>) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.secret.hash(&mut hasher);
+        (key.top_via_branch, key.top_via_sent_by, key.cseq_number).hash(&mut hasher);
         hasher.finish()
     }
 

@@ -4,6 +4,7 @@
 //! |-----------------------------------------------|------------------------------------------|
 //! | client: CRLF CRLF                             | the client: CRLF (RFC 5626 §4.4.1)       |
 //! | client: other white space                     | nowhere, not counted                     |
+//! | client: begins something while none serves    | the client: 503 (`unavailable.rs`)       |
 //! | client: names a cohort that the view knows    | the cohort's owner                       |
 //! | client: a response without such a cohort      | dropped                                  |
 //! | client: REGISTER                              | the owner of the shared tables           |
@@ -25,24 +26,35 @@
 //! inherits that one. A node that is ahead of the seat is believed: whoever sends by a view has
 //! stored it as decided, and the seat learns it from the next heartbeat.
 //!
+//! | file          | what                                                   |
+//! |---------------|--------------------------------------------------------|
+//! | this one      | the type; what comes from clients                      |
+//! | `nodes.rs`    | what comes from nodes, and the seat                    |
+//! | `standing.rs` | what each node is, and so who gets a new call          |
+//!
 //! Not here: sockets, clocks, files, and anything about transactions or dialogs.
+
+mod nodes;
+mod standing;
 
 use crate::affinity::Affinity;
 use crate::boundary::{
-    Algorithm, BalancerConfig, BalancerInput, BalancerNotice, BalancerOutput, Removed,
+    BalancerConfig, BalancerInput, BalancerNotice, BalancerOutput, DropReason, Server,
 };
-use crate::drop_reason::DropReason;
-use crate::recent::RecentDatagrams;
+use crate::new_calls::NewCalls;
+use crate::node_state::NodeState;
+use crate::unavailable::{Answer, Unavailable};
 use resilee_membership::{
-    Control, EnvelopeError, Flow, Key, NodeName, Packet, Planted, PlantedFault, SIP_BYTES_MAX,
-    Seat, SeatConfig, SeatInput, SeatOutput, SeatProcess, View, VoterId, VoterState, open,
-    seal_control, seal_sip,
+    Flow, Key, NodeName, Planted, SIP_BYTES_MAX, Seat, SeatConfig, SeatInput, SeatProcess, View,
+    VoterState, seal_sip,
 };
 use resilee_sbb::{CohortId, Timestamp};
 use resilee_sip_proto::message::is_keepalive;
 use resilee_sip_proto::routing_key::{RoutingKey, scan};
 use resilee_sip_tcp::{Drops, TcpDrop};
+use standing::Standing;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// So long no member must have been heard before a node may start from cold.
 const COLD_START_MS: u64 = 3_000;
@@ -62,12 +74,14 @@ pub struct Balancer {
     /// The view by which datagrams are sent and taken; the seat's, once announced.
     view: View,
     affinity: Affinity,
-    /// What each server got last.
-    recent: Vec<RecentDatagrams>,
-    /// Servers whose address refused and that were not heard since.
-    refused: Vec<bool>,
-    /// Counts the new calls, for the turns.
-    turns: u64,
+    /// What is known of each server.
+    standings: Vec<Standing>,
+    new_calls: NewCalls,
+    unavailable: Unavailable,
+    /// What the last notice said of that.
+    noticed_hopeless: bool,
+    /// The moment of the last input.
+    now: Timestamp,
     drops: Drops<DropReason>,
     /// What is known of the drops of TCP clients.
     tcp_drops: Drops<TcpDrop>,
@@ -93,14 +107,19 @@ impl Balancer {
             cold_start_ms: COLD_START_MS,
         };
         let seat = Seat::new(now, seat, stored);
+        let affinity = Affinity::new(key.derive("balancer affinity"));
+        let standing =
+            |server: &Server| Standing::new(affinity.hash(server.name.as_str().as_bytes()));
         Balancer {
             view: seat.view().clone(),
             seat,
-            affinity: Affinity::new(key.derive("balancer affinity")),
+            standings: config.servers.iter().map(standing).collect(),
+            new_calls: NewCalls::default(),
+            unavailable: Unavailable::new(now, key.derive("balancer answers")),
+            noticed_hopeless: false,
+            now,
+            affinity,
             key,
-            recent: config.servers.iter().map(|_| RecentDatagrams::default()).collect(),
-            refused: vec![false; config.servers.len()],
-            turns: 0,
             drops: Drops::default(),
             tcp_drops: Drops::default(),
             process: (SeatProcess::default(), false),
@@ -135,10 +154,11 @@ impl Balancer {
     /// # Panics
     /// If `input` names a server that is not configured.
     pub fn handle_input(&mut self, now: Timestamp, input: BalancerInput<'_>) {
+        self.notice_own_pause(now);
         match input {
             BalancerInput::FromClient { flow, bytes } => self.on_client(now, flow, bytes),
             BalancerInput::FromNode { server, bytes } => self.on_node(now, server, bytes),
-            BalancerInput::Refused { server } => self.on_refused(server),
+            BalancerInput::Refused { server } => self.on_refused(now, server),
             BalancerInput::Persisted(number) => self.feed_seat(now, SeatInput::Persisted(number)),
             BalancerInput::Timeout => {
                 self.tell_of_process();
@@ -164,7 +184,15 @@ impl Balancer {
 
     /// The server is heard, hears the balancer, and its address does not refuse.
     pub fn is_alive(&self, server: usize) -> bool {
-        self.seat.is_alive(&self.config.servers[server].name) && !self.refused[server]
+        self.seat.is_alive(&self.config.servers[server].name) && !self.standings[server].refused
+    }
+
+    /// What a server is to the balancer.
+    ///
+    /// # Panics
+    /// If it is not configured.
+    pub fn state(&self, server: usize) -> NodeState {
+        self.standings[server].state
     }
 
     /// When a server's heartbeat was heard last.
@@ -187,7 +215,17 @@ impl Balancer {
             }
             return;
         }
-        match self.route(bytes) {
+        if self.unavailable.is_hopeless(now) {
+            match self.unavailable.answer(now, flow, bytes) {
+                Answer::Send(flow, bytes) => {
+                    return self.outputs.push_back(BalancerOutput::ToClient { flow, bytes });
+                }
+                Answer::TooMany => return self.drop(DropReason::TooManyAnswers),
+                Answer::Heard => return,
+                Answer::AsEver => {}
+            }
+        }
+        match self.route(now, bytes) {
             Route::Server(server) => self.forward(now, server, flow, bytes.to_vec()),
             Route::Drop(reason) => self.drop(reason),
         }
@@ -195,11 +233,11 @@ impl Balancer {
 
     fn forward(&mut self, now: Timestamp, server: usize, flow: Flow, bytes: Vec<u8>) {
         let sealed = seal_sip(&self.key, self.view.number, &flow, &bytes);
-        self.recent[server].push(now, flow, bytes);
+        self.standings[server].recent.push(now, flow, bytes);
         self.outputs.push_back(BalancerOutput::ToNode { server, bytes: sealed });
     }
 
-    fn route(&mut self, bytes: &[u8]) -> Route {
+    fn route(&mut self, now: Timestamp, bytes: &[u8]) -> Route {
         if bytes.len() > SIP_BYTES_MAX {
             return Route::Drop(DropReason::TooLong);
         }
@@ -214,7 +252,9 @@ impl Balancer {
             Some("REGISTER") => self.owner(CohortId::TABLES),
             _ => self.route_by_call(&key),
         };
-        server.map_or(Route::Drop(DropReason::NoMember), Route::Server)
+        let Some(server) = server else { return Route::Drop(DropReason::NoMember) };
+        self.await_answer(now, server, &key);
+        Route::Server(server)
     }
 
     fn route_by_call(&mut self, key: &RoutingKey<'_>) -> Option<usize> {
@@ -226,29 +266,8 @@ impl Balancer {
         let server = self.choose(call)?;
         let run = self.view.member(&self.config.servers[server].name)?;
         self.affinity.remember(call, run.cohort());
+        self.standings[server].data_plane.handle_new_call();
         Some(server)
-    }
-
-    /// The member for a new call: the algorithm's choice among those that live and stay, else
-    /// among those that live, else among all.
-    fn choose(&mut self, call: u64) -> Option<usize> {
-        let name = |server: &usize| &self.config.servers[*server].name;
-        let members = (0..self.config.servers.len())
-            .filter(|server| self.view.member(name(server)).is_some())
-            .collect::<Vec<_>>();
-        let living: Vec<usize> = members.iter().copied().filter(|s| self.is_alive(*s)).collect();
-        let staying = living.iter().copied().filter(|s| !self.seat.is_draining(name(s))).collect();
-        let fit = [staying, living, members].into_iter().find(|servers| !servers.is_empty())?;
-        let count = u64::try_from(fit.len()).unwrap_or(u64::MAX);
-        let position = match self.config.algorithm {
-            Algorithm::FirstAlive => 0,
-            Algorithm::CallId => call % count,
-            Algorithm::RoundRobin => {
-                self.turns += 1;
-                (self.turns - 1) % count
-            }
-        };
-        fit.get(usize::try_from(position).unwrap_or(0)).copied()
     }
 
     fn owner(&self, cohort: CohortId) -> Option<usize> {
@@ -259,98 +278,6 @@ impl Balancer {
         self.config.servers.iter().position(|server| server.name == *node)
     }
 
-    // From nodes.
-
-    fn on_node(&mut self, now: Timestamp, server: usize, bytes: &[u8]) {
-        let key = self.key.clone();
-        match open(&key, bytes) {
-            Ok(Packet::Control(control)) => self.on_control(now, server, control),
-            Ok(Packet::Sip { view, flow, bytes }) => {
-                self.on_sip(now, server, (view, flow, bytes));
-            }
-            Err(EnvelopeError::WrongMac) => self.drop(DropReason::WrongKey),
-            Err(_) => self.drop(DropReason::NoEnvelope),
-        }
-    }
-
-    fn on_control(&mut self, now: Timestamp, server: usize, control: Control) {
-        let name = &self.config.servers[server].name;
-        if !matches!(&control.from, VoterId::Run(run) if run.node == *name) {
-            self.drop(DropReason::WrongSender);
-            return;
-        }
-        self.refused[server] = false;
-        self.recent[server].handle_heard(now);
-        self.feed_seat(now, SeatInput::Control(control));
-    }
-
-    fn on_sip(&mut self, now: Timestamp, server: usize, (view, flow, bytes): (u64, Flow, &[u8])) {
-        let name = self.config.servers[server].name.clone();
-        if view < self.view.number && !self.planted.is(PlantedFault::TakeOldView) {
-            self.drop(DropReason::OldView);
-            self.seat.tell_view(name);
-            self.drain_seat(now);
-        } else if view == self.view.number && self.view.member(&name).is_none() {
-            self.drop(DropReason::NotMember);
-        } else {
-            let bytes = bytes.to_vec();
-            self.outputs.push_back(BalancerOutput::ToClient { flow, bytes });
-        }
-    }
-
-    fn on_refused(&mut self, server: usize) {
-        if !std::mem::replace(&mut self.refused[server], true) {
-            let node = self.config.servers[server].name.clone();
-            self.notice(BalancerNotice::Refused { node });
-        }
-    }
-
-    // The seat.
-
-    fn feed_seat(&mut self, now: Timestamp, input: SeatInput) {
-        self.seat.handle_input(now, input);
-        self.drain_seat(now);
-    }
-
-    fn drain_seat(&mut self, now: Timestamp) {
-        while let Some(output) = self.seat.poll_output() {
-            match output {
-                SeatOutput::Send { to, control } => {
-                    let Some(server) = self.server(&to) else { continue };
-                    let bytes = seal_control(&self.key, &control);
-                    self.outputs.push_back(BalancerOutput::ToNode { server, bytes });
-                }
-                SeatOutput::Persist { number, state } => {
-                    self.outputs.push_back(BalancerOutput::Persist { number, state });
-                }
-                SeatOutput::Adopt(view) => self.on_view(now, view),
-                SeatOutput::Notice(notice) => self.notice(BalancerNotice::Seat(notice)),
-            }
-        }
-    }
-
-    fn on_view(&mut self, now: Timestamp, view: View) {
-        let before = std::mem::replace(&mut self.view, view);
-        let gone = before.members.into_iter().filter(|run| !self.view.contains(run));
-        let mut removed = Vec::new();
-        let mut unread = Vec::new();
-        for run in gone {
-            let silent_for = self.seat.heard_at(&run.node).map(|at| now.since(at));
-            if let Some(server) = self.server(&run.node) {
-                unread.extend(self.recent[server].take());
-            }
-            removed.push(Removed { run, silent_for });
-        }
-        let mut resent = 0;
-        for datagram in unread {
-            if let Route::Server(heir) = self.route(&datagram.bytes) {
-                self.forward(now, heir, datagram.flow, datagram.bytes);
-                resent += 1;
-            }
-        }
-        self.notice(BalancerNotice::View { view: self.view.clone(), removed, resent });
-    }
-
     /// With the next heartbeat; a flood of what is dropped makes no more work than that.
     fn tell_of_process(&mut self) {
         let (process, is_behind) = &mut self.process;
@@ -359,6 +286,16 @@ impl Balancer {
             let of_tcp = self.tcp_drops.iter().map(|(reason, count)| (reason.to_string(), count));
             process.dropped = datagrams.chain(of_tcp).collect();
             self.seat.describe(process.clone());
+        }
+    }
+
+    /// A longer gap between inputs is a time in which the balancer itself did not run.
+    fn notice_own_pause(&mut self, now: Timestamp) {
+        let pause = now.since(self.now);
+        self.now = now;
+        if pause > Duration::from_millis(2 * self.config.heartbeat_ms) {
+            self.unavailable.handle_own_pause(pause);
+            self.standings.iter_mut().for_each(|it| it.data_plane.forget_awaited());
         }
     }
 

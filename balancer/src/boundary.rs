@@ -1,12 +1,22 @@
 //! What goes into a balancer and what comes out of it.
 //!
+//! | enum               | says                                  | file                      |
+//! |--------------------|---------------------------------------|---------------------------|
+//! | [`BalancerInput`]  | everything that can happen to it      | here                      |
+//! | [`BalancerOutput`] | everything that it wants done         | here                      |
+//! | [`BalancerNotice`] | what it tells people, in the log      | `boundary/notice.rs`      |
+//! | [`DropReason`]     | why a datagram went no further        | `boundary/drop_reason.rs` |
+//!
 //! What it does in between is not here (`balancer.rs`).
 
-use crate::drop_reason::DropReason;
-use resilee_membership::{Flow, NodeName, RunId, SeatNotice, View, VoterState};
-use std::fmt;
+mod drop_reason;
+mod notice;
+
+pub use drop_reason::DropReason;
+pub use notice::{BalancerNotice, Removed};
+
+use resilee_membership::{Flow, NodeName, VoterState};
 use std::net::SocketAddr;
-use std::time::Duration;
 
 /// Which member gets a new call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,10 +24,21 @@ pub enum Algorithm {
     /// The first server in the configuration that lives.
     #[default]
     FirstAlive,
-    /// By a hash of the Call-ID.
+    /// By a hash of the Call-ID: a server that dies or comes moves no other server's calls.
     CallId,
-    /// Each in turn.
+    /// Each in turn, by its weight.
     RoundRobin,
+}
+
+impl Algorithm {
+    /// As in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Algorithm::FirstAlive => "first-alive",
+            Algorithm::CallId => "call-id",
+            Algorithm::RoundRobin => "round-robin",
+        }
+    }
 }
 
 /// A node, as configured.
@@ -27,6 +48,36 @@ pub struct Server {
     pub name: NodeName,
     /// Where it receives from the balancer.
     pub address: SocketAddr,
+    /// Its share of new calls beside the others', from 1 to 100; not used by
+    /// [`Algorithm::FirstAlive`].
+    pub weight: u32,
+}
+
+/// What a server must be like to get new calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HealthConfig {
+    /// So long after it joined, in seconds, its share grows to the whole; 0: it has it at once.
+    pub ramp_up_s: u64,
+    /// So far back its requests and responses count, in seconds.
+    pub window_s: u64,
+    /// More of its requests without any response, in per cent, and it fails; 100: never.
+    pub no_response_max_percent: u64,
+    /// More 5xx among its final responses, in per cent, and it fails; 100: never.
+    pub server_error_max_percent: u64,
+    /// Fewer requests, or responses, in the window say nothing.
+    pub requests_min: u64,
+}
+
+impl Default for HealthConfig {
+    fn default() -> Self {
+        HealthConfig {
+            ramp_up_s: 10,
+            window_s: 10,
+            no_response_max_percent: 50,
+            server_error_max_percent: 50,
+            requests_min: 20,
+        }
+    }
 }
 
 /// What a balancer is told at its start.
@@ -42,6 +93,8 @@ pub struct BalancerConfig {
     pub heartbeat_ms: u64,
     /// So many missed in a row are a loss.
     pub missed: u32,
+    /// Who is fit for new calls.
+    pub health: HealthConfig,
 }
 
 /// Everything that can happen to a balancer.
@@ -99,65 +152,4 @@ pub enum BalancerOutput {
     },
     /// For the log.
     Notice(BalancerNotice),
-}
-
-/// What a person may want to know.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BalancerNotice {
-    /// A new view holds.
-    View {
-        /// The view.
-        view: View,
-        /// The runs that are not in it any more.
-        removed: Vec<Removed>,
-        /// So many datagrams were sent again.
-        resent: usize,
-    },
-    /// The seat noticed something.
-    Seat(SeatNotice),
-    /// Nobody listens at a node's address.
-    Refused {
-        /// The node.
-        node: NodeName,
-    },
-    /// Datagrams were dropped; told at the first, the tenth, the hundredth and so on.
-    Dropped {
-        /// Why.
-        reason: DropReason,
-        /// How many until now.
-        count: u64,
-    },
-}
-
-/// A run that a view left out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Removed {
-    /// The run.
-    pub run: RunId,
-    /// Time from its node's last heartbeat until the view that leaves it out.
-    pub silent_for: Option<Duration>,
-}
-
-impl fmt::Display for BalancerNotice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BalancerNotice::View { view, removed, resent } => {
-                let members: Vec<String> = view.members.iter().map(RunId::to_string).collect();
-                write!(f, "view {}: {}", view.number, members.join(", "))?;
-                for Removed { run, silent_for } in removed {
-                    write!(f, "; without {run}")?;
-                    if let Some(time) = silent_for {
-                        write!(f, ", last heard {} ms ago", time.as_millis())?;
-                    }
-                }
-                if *resent > 0 {
-                    write!(f, "; {resent} datagrams sent again")?;
-                }
-                Ok(())
-            }
-            BalancerNotice::Seat(notice) => notice.fmt(f),
-            BalancerNotice::Refused { node } => write!(f, "nobody listens at {node}'s address"),
-            BalancerNotice::Dropped { reason, count } => write!(f, "dropped {count}: {reason}"),
-        }
-    }
 }

@@ -3,12 +3,13 @@
 //! Not here: what it shares with a node's file (`resilee-config`), reading the files that it
 //! names and binding its addresses (`shell`).
 
+mod health;
 mod tcp;
 
 use crate::boundary::{Algorithm, BalancerConfig, Server};
 use resilee_config::{
-    ConfigError, INTERVAL_MS, Located, MISSED, OneOrMany, OwnAddresses, Place, Protocol, Source,
-    T1_MS,
+    ConfigError, INTERVAL_MS, Limits, Located, MISSED, OneOrMany, OwnAddresses, Place, Protocol,
+    Source, T1_MS,
 };
 use resilee_membership::NodeName;
 use resilee_sip_proto::TimerConfig;
@@ -20,6 +21,10 @@ use toml::Spanned;
 
 /// Most addresses to listen on, and most servers.
 const ENTRIES_MAX: usize = 16;
+
+/// A server's part of new calls. 0 is refused: a server that is to get none is ordered to drain,
+/// so that it hands its calls over, too.
+const WEIGHT: Limits<u32> = Limits { range: 1..=100, default: 1 };
 
 /// Where the voter state is, unless the file says something else.
 const STATE_FILE: &str = "balancer.state";
@@ -61,6 +66,8 @@ struct File {
     #[serde(default)]
     heartbeat: Heartbeat,
     #[serde(default)]
+    health: health::Health,
+    #[serde(default)]
     tcp: tcp::Limits,
     #[serde(default)]
     timers: Timers,
@@ -71,6 +78,7 @@ struct File {
 struct ServerEntry {
     name: Spanned<String>,
     address: Spanned<String>,
+    weight: Option<Spanned<u32>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -128,6 +136,7 @@ impl Config {
                     &INTERVAL_MS,
                 )?,
                 missed: source.within("heartbeat.missed", heartbeat.missed.as_ref(), &MISSED)?,
+                health: health::read(&source, &file.health)?,
             },
             listen_places,
             tcp_listen,
@@ -213,7 +222,8 @@ fn servers(
             return Err(place.error(format!("{address} is there twice: each has its own")));
         }
         own.check_foreign(Protocol::Udp, address, &place)?;
-        servers.push(Server { name, address });
+        let weight = source.within("server.weight", entry.weight.as_ref(), &WEIGHT)?;
+        servers.push(Server { name, address, weight });
         places.push(place);
     }
     Ok((servers, places))

@@ -9,16 +9,21 @@ mod affinity;
 mod balancer;
 mod boundary;
 mod config;
-mod drop_reason;
+mod data_plane;
+mod new_calls;
+mod node_state;
 mod recent;
 mod restarts;
 mod shell;
+mod unavailable;
 
 pub use balancer::Balancer;
 pub use boundary::{
-    Algorithm, BalancerConfig, BalancerInput, BalancerNotice, BalancerOutput, Removed, Server,
+    Algorithm, BalancerConfig, BalancerInput, BalancerNotice, BalancerOutput, DropReason,
+    HealthConfig, Removed, Server,
 };
 pub use config::Config;
-pub use drop_reason::DropReason;
+pub use data_plane::Failing;
+pub use node_state::NodeState;
 pub use resilee_config::ConfigError;
 pub use shell::{Addresses, RunError, check, keep_sockets, run, run_from_file};

@@ -4,7 +4,7 @@
 use crate::node::Node;
 use crate::web::{Connection, WebHost};
 use resilee_balancer::{
-    Algorithm, Balancer, BalancerConfig, BalancerInput, BalancerOutput, Server,
+    Algorithm, Balancer, BalancerConfig, BalancerInput, BalancerOutput, HealthConfig, Server,
 };
 use resilee_core::management::{Changed, Notice, TableChange};
 use resilee_core::{Core, Input, Output, Peer};
@@ -90,13 +90,14 @@ impl TestCluster {
     ) -> Self {
         let now = Timestamp::from_millis(1_700_000_000_000);
         let nodes = [Node::new(0), Node::new(1)];
-        let server = |node: &Node| Server { name: node.name.clone(), address: node.sip };
+        let server = |node: &Node| Server { name: node.name.clone(), address: node.sip, weight: 1 };
         let config = BalancerConfig {
             listen: vec![BALANCER],
             servers: nodes.iter().map(server).collect(),
             algorithm: Algorithm::FirstAlive,
             heartbeat_ms: HEARTBEAT_MS,
             missed: MISSED,
+            health: HealthConfig { ramp_up_s: 0, ..HealthConfig::default() },
         };
         let mut cluster = TestCluster {
             now,

@@ -271,14 +271,15 @@ async fn save(shared: Shared, file: StateFile, number: u64, state: VoterState) {
 
 fn log(notice: &BalancerNotice) {
     match notice {
-        BalancerNotice::View { .. } | BalancerNotice::Seat(SeatNotice::NodeBack { .. }) => {
-            tracing::info!("{notice}");
-        }
-        BalancerNotice::Seat(SeatNotice::Conflict { .. } | SeatNotice::Forgetful { .. }) => {
-            tracing::error!("{notice}");
-        }
+        BalancerNotice::View { .. }
+        | BalancerNotice::Seat(SeatNotice::NodeBack { .. })
+        | BalancerNotice::State { why: None, .. }
+        | BalancerNotice::Unavailable { hopeless: false, .. } => tracing::info!("{notice}"),
+        BalancerNotice::Seat(SeatNotice::Conflict { .. } | SeatNotice::Forgetful { .. })
+        | BalancerNotice::Unavailable { hopeless: true, .. } => tracing::error!("{notice}"),
         BalancerNotice::Seat(SeatNotice::NodeLost { .. })
         | BalancerNotice::Refused { .. }
+        | BalancerNotice::State { why: Some(_), .. }
         | BalancerNotice::Dropped { .. } => tracing::warn!("{notice}"),
     }
 }

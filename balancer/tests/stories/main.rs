@@ -1,6 +1,9 @@
 //! What the balancer does, as stories in virtual time.
 
+mod data_plane;
+mod new_calls;
 mod stage;
+mod unavailable;
 
 use resilee_balancer::{Algorithm, BalancerInput, BalancerNotice, DropReason};
 use resilee_membership::{ControlBody, Key, SeatNotice, Verdict, View, seal_control};

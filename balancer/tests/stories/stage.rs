@@ -2,7 +2,8 @@
 //! once unless told otherwise.
 
 use resilee_balancer::{
-    Algorithm, Balancer, BalancerConfig, BalancerInput, BalancerNotice, BalancerOutput, Server,
+    Algorithm, Balancer, BalancerConfig, BalancerInput, BalancerNotice, BalancerOutput,
+    HealthConfig, Server,
 };
 use resilee_membership::{
     Control, ControlBody, Flow, Key, Packet, RunId, Transport, View, VoterId, VoterState, open,
@@ -23,6 +24,10 @@ pub struct Stage {
     pub notices: Vec<BalancerNotice>,
     /// The node that says that it leaves.
     pub draining: Option<usize>,
+    /// No node is heard.
+    pub cut: bool,
+    /// Which run of each node speaks.
+    pub incarnations: [u64; 2],
     config: BalancerConfig,
     sequence: u64,
 }
@@ -70,14 +75,25 @@ pub fn response(branch: &str) -> String {
 impl Stage {
     /// A balancer that knows no view.
     pub fn empty(algorithm: Algorithm) -> Self {
-        let server = |name: &str, at| Server { name: name.parse().unwrap(), address: address(at) };
-        let config = BalancerConfig {
+        Stage::empty_with(algorithm, |_| ())
+    }
+
+    /// The same with a configuration that is changed.
+    pub fn empty_with(algorithm: Algorithm, change: impl FnOnce(&mut BalancerConfig)) -> Self {
+        let server = |name: &str, at| Server {
+            name: name.parse().unwrap(),
+            address: address(at),
+            weight: 1,
+        };
+        let mut config = BalancerConfig {
             listen: vec![address("198.51.100.1:5060")],
             servers: vec![server("one", "10.0.0.1:1"), server("two", "10.0.0.2:1")],
             algorithm,
             heartbeat_ms: 50,
             missed: 6,
+            health: HealthConfig::default(),
         };
+        change(&mut config);
         let now = Timestamp::from_millis(1_000_000);
         let key = Key::from_file_bytes(&[b'k'; 32]).unwrap();
         let balancer = Balancer::new(now, config.clone(), key.clone(), None);
@@ -90,6 +106,8 @@ impl Stage {
             unsaved: None,
             notices: Vec::new(),
             draining: None,
+            cut: false,
+            incarnations: [1, 1],
             config,
             sequence: 0,
         }
@@ -97,7 +115,12 @@ impl Stage {
 
     /// A balancer in a view of both nodes, the first of which owns the shared tables.
     pub fn pair(algorithm: Algorithm) -> Self {
-        let mut stage = Stage::empty(algorithm);
+        Stage::pair_with(algorithm, |_| ())
+    }
+
+    /// The same with a configuration that is changed.
+    pub fn pair_with(algorithm: Algorithm, change: impl FnOnce(&mut BalancerConfig)) -> Self {
+        let mut stage = Stage::empty_with(algorithm, change);
         let (one, two) = (run(0, 1), run(1, 1));
         stage.tell(View::default().next(vec![one.clone(), two], &one));
         stage.run(200);
@@ -117,6 +140,14 @@ impl Stage {
     pub fn take_over(&mut self) -> Vec<Sent> {
         let two = run(1, 1);
         self.tell(self.view.next(vec![two.clone()], &two))
+    }
+
+    /// The first node joins again, as another run.
+    pub fn come_back(&mut self) {
+        self.incarnations[0] += 1;
+        let (one, two) = (run(0, self.incarnations[0]), run(1, 1));
+        self.tell(self.view.next(vec![one, two.clone()], &two));
+        self.run(100);
     }
 
     pub fn control(&mut self, server: usize, from: RunId, body: ControlBody) -> Vec<Sent> {
@@ -152,7 +183,7 @@ impl Stage {
                 else {
                     continue;
                 };
-                if silent != Some(server) {
+                if silent != Some(server) && !self.cut {
                     self.heartbeat(server, sequence);
                 }
             }
@@ -175,7 +206,7 @@ impl Stage {
             ready: true,
             seat: None,
         };
-        self.control(server, run(server, 1), body);
+        self.control(server, run(server, self.incarnations[server]), body);
     }
 
     /// The balancer is killed once the state is stored, and starts again.

@@ -117,6 +117,22 @@ pub enum TcpDrop {
     NotKept,
 }
 
+impl TcpDrop {
+    /// Its name for programs, which stays.
+    pub fn name(self) -> &'static str {
+        match self {
+            TcpDrop::TooManyConnections => "tcp_too_many_connections",
+            TcpDrop::TooManyOfSource => "tcp_too_many_of_source",
+            TcpDrop::Unreadable => "tcp_unreadable",
+            TcpDrop::TooSlow => "tcp_too_slow",
+            TcpDrop::Idle => "tcp_idle",
+            TcpDrop::Unreachable => "tcp_unreachable",
+            TcpDrop::NotRead => "tcp_not_read",
+            TcpDrop::NotKept => "tcp_not_kept",
+        }
+    }
+}
+
 impl fmt::Display for TcpDrop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -5,7 +5,9 @@
 use super::streams::Streams;
 use super::{Action, World, balancer_address, balancer_socket};
 use crate::node::Node;
-use resilee_balancer::{Balancer, BalancerConfig, BalancerInput, BalancerOutput, Server};
+use resilee_balancer::{
+    Balancer, BalancerConfig, BalancerInput, BalancerOutput, HealthConfig, Server,
+};
 use resilee_membership::{Flow, Transport};
 use resilee_sbb::Timestamp;
 use resilee_sip_tcp::TcpInput;
@@ -21,6 +23,8 @@ impl World {
             algorithm: self.algorithm,
             heartbeat_ms: 50,
             missed: 6,
+            // Whoever joined serves at once: stories choose their node by the algorithm.
+            health: HealthConfig { ramp_up_s: 0, ..HealthConfig::default() },
         };
         let (key, stored) = (self.cluster.key.clone(), self.seat_state.clone());
         self.balancer = Some(Balancer::new(self.now, config, key, stored));
@@ -84,5 +88,5 @@ impl World {
 }
 
 fn server(node: &Node) -> Server {
-    Server { name: node.name.clone(), address: node.sip }
+    Server { name: node.name.clone(), address: node.sip, weight: 1 }
 }

@@ -1,0 +1,95 @@
+//! What a balancer tells people. In which words and how loud is all that a log needs to know.
+
+use super::DropReason;
+use crate::data_plane::Failing;
+use crate::node_state::NodeState;
+use resilee_membership::{NodeName, RunId, SeatNotice, View};
+use std::fmt;
+use std::time::Duration;
+
+/// What a person may want to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BalancerNotice {
+    /// A new view holds.
+    View {
+        /// The view.
+        view: View,
+        /// The runs that are not in it any more.
+        removed: Vec<Removed>,
+        /// So many datagrams were sent again.
+        resent: usize,
+    },
+    /// The seat noticed something.
+    Seat(SeatNotice),
+    /// Nobody listens at a node's address.
+    Refused {
+        /// The node.
+        node: NodeName,
+    },
+    /// A node is another thing to the balancer than before.
+    State {
+        /// The node.
+        node: NodeName,
+        /// What it is now.
+        state: NodeState,
+        /// If it fails: why.
+        why: Option<Failing>,
+    },
+    /// No node serves, and clients are told so from now on; or a node serves again.
+    Unavailable {
+        /// None serves.
+        hopeless: bool,
+        /// How many requests were answered until now.
+        answers: u64,
+    },
+    /// Datagrams were dropped; told at the first, the tenth, the hundredth and so on.
+    Dropped {
+        /// Why.
+        reason: DropReason,
+        /// How many until now.
+        count: u64,
+    },
+}
+
+/// A run that a view left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Removed {
+    /// The run.
+    pub run: RunId,
+    /// Time from its node's last heartbeat until the view that leaves it out.
+    pub silent_for: Option<Duration>,
+}
+
+impl fmt::Display for BalancerNotice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BalancerNotice::View { view, removed, resent } => {
+                let members: Vec<String> = view.members.iter().map(RunId::to_string).collect();
+                write!(f, "view {}: {}", view.number, members.join(", "))?;
+                for Removed { run, silent_for } in removed {
+                    write!(f, "; without {run}")?;
+                    if let Some(time) = silent_for {
+                        write!(f, ", last heard {} ms ago", time.as_millis())?;
+                    }
+                }
+                if *resent > 0 {
+                    write!(f, "; {resent} datagrams sent again")?;
+                }
+                Ok(())
+            }
+            BalancerNotice::Seat(notice) => notice.fmt(f),
+            BalancerNotice::Refused { node } => write!(f, "nobody listens at {node}'s address"),
+            BalancerNotice::State { node, state, why: Some(why) } => {
+                write!(f, "{node} is {state}: {why}; new calls go elsewhere if they can")
+            }
+            BalancerNotice::State { node, state, why: None } => write!(f, "{node} is {state}"),
+            BalancerNotice::Unavailable { hopeless: true, .. } => {
+                f.write_str("no node serves: new requests get 503 with Retry-After")
+            }
+            BalancerNotice::Unavailable { hopeless: false, answers } => {
+                write!(f, "a node serves again; {answers} requests got 503 until now")
+            }
+            BalancerNotice::Dropped { reason, count } => write!(f, "dropped {count}: {reason}"),
+        }
+    }
+}
