@@ -31,10 +31,12 @@
 //! | this one      | the type; what comes from clients                      |
 //! | `nodes.rs`    | what comes from nodes, and the seat                    |
 //! | `standing.rs` | what each node is, and so who gets a new call          |
+//! | `reporting.rs`| what it tells of itself, and a new configuration       |
 //!
 //! Not here: sockets, clocks, files, and anything about transactions or dialogs.
 
 mod nodes;
+mod reporting;
 mod standing;
 
 use crate::affinity::Affinity;
@@ -43,6 +45,7 @@ use crate::boundary::{
 };
 use crate::new_calls::NewCalls;
 use crate::node_state::NodeState;
+use crate::status::Reloads;
 use crate::unavailable::{Answer, Unavailable};
 use resilee_membership::{
     Flow, Key, NodeName, Planted, SIP_BYTES_MAX, Seat, SeatConfig, SeatInput, SeatProcess, View,
@@ -82,6 +85,8 @@ pub struct Balancer {
     noticed_hopeless: bool,
     /// The moment of the last input.
     now: Timestamp,
+    started_at: Timestamp,
+    reloads: Reloads,
     drops: Drops<DropReason>,
     /// What is known of the drops of TCP clients.
     tcp_drops: Drops<TcpDrop>,
@@ -118,6 +123,8 @@ impl Balancer {
             unavailable: Unavailable::new(now, key.derive("balancer answers")),
             noticed_hopeless: false,
             now,
+            started_at: now,
+            reloads: Reloads::default(),
             affinity,
             key,
             drops: Drops::default(),
@@ -152,7 +159,8 @@ impl Balancer {
     /// Takes in what happened.
     ///
     /// # Panics
-    /// If `input` names a server that is not configured.
+    /// If `input` names a server that is not configured, or a configuration that was read again
+    /// changes what is read at the start only.
     pub fn handle_input(&mut self, now: Timestamp, input: BalancerInput<'_>) {
         self.notice_own_pause(now);
         match input {
@@ -160,6 +168,8 @@ impl Balancer {
             BalancerInput::FromNode { server, bytes } => self.on_node(now, server, bytes),
             BalancerInput::Refused { server } => self.on_refused(now, server),
             BalancerInput::Persisted(number) => self.feed_seat(now, SeatInput::Persisted(number)),
+            BalancerInput::Reloaded(config) => self.on_reloaded(config),
+            BalancerInput::ReloadRefused(why) => self.on_reload_refused(why),
             BalancerInput::Timeout => {
                 self.tell_of_process();
                 self.feed_seat(now, SeatInput::Timeout);
@@ -233,6 +243,7 @@ impl Balancer {
 
     fn forward(&mut self, now: Timestamp, server: usize, flow: Flow, bytes: Vec<u8>) {
         let sealed = seal_sip(&self.key, self.view.number, &flow, &bytes);
+        self.standings[server].requests += u64::from(!bytes.starts_with(b"SIP/"));
         self.standings[server].recent.push(now, flow, bytes);
         self.outputs.push_back(BalancerOutput::ToNode { server, bytes: sealed });
     }
@@ -266,7 +277,7 @@ impl Balancer {
         let server = self.choose(call)?;
         let run = self.view.member(&self.config.servers[server].name)?;
         self.affinity.remember(call, run.cohort());
-        self.standings[server].data_plane.handle_new_call();
+        self.standings[server].handle_new_call();
         Some(server)
     }
 
@@ -276,17 +287,6 @@ impl Balancer {
 
     fn server(&self, node: &NodeName) -> Option<usize> {
         self.config.servers.iter().position(|server| server.name == *node)
-    }
-
-    /// With the next heartbeat; a flood of what is dropped makes no more work than that.
-    fn tell_of_process(&mut self) {
-        let (process, is_behind) = &mut self.process;
-        if std::mem::take(is_behind) {
-            let datagrams = self.drops.iter().map(|(reason, count)| (reason.to_string(), count));
-            let of_tcp = self.tcp_drops.iter().map(|(reason, count)| (reason.to_string(), count));
-            process.dropped = datagrams.chain(of_tcp).collect();
-            self.seat.describe(process.clone());
-        }
     }
 
     /// A longer gap between inputs is a time in which the balancer itself did not run.

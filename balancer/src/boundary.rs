@@ -121,6 +121,10 @@ pub enum BalancerInput<'a> {
     },
     /// The voter state of that number is stored.
     Persisted(u64),
+    /// The configuration was read again, and only what may change at run time is another.
+    Reloaded(&'a BalancerConfig),
+    /// The configuration was read again, and is refused for this reason.
+    ReloadRefused(&'a str),
     /// The moment of `poll_timeout` has come.
     Timeout,
 }

@@ -4,6 +4,8 @@
 //! names and binding its addresses (`shell`).
 
 mod health;
+mod metrics;
+mod start_only;
 mod tcp;
 
 use crate::boundary::{Algorithm, BalancerConfig, Server};
@@ -51,6 +53,10 @@ pub struct Config {
     pub key_file: Located<PathBuf>,
     /// Where the voter state is kept.
     pub state_file: Located<PathBuf>,
+    /// Where metrics are asked for; none: nowhere.
+    pub metrics_listen: Option<Located<SocketAddr>>,
+    /// What cannot change while it runs.
+    start_only: start_only::StartOnly,
 }
 
 #[derive(Deserialize)]
@@ -67,6 +73,8 @@ struct File {
     heartbeat: Heartbeat,
     #[serde(default)]
     health: health::Health,
+    #[serde(default)]
+    metrics: metrics::Metrics,
     #[serde(default)]
     tcp: tcp::Limits,
     #[serde(default)]
@@ -110,6 +118,7 @@ impl Config {
                 own.take(Protocol::Tcp, *address, place.clone())?;
             }
         }
+        let metrics_listen = metrics::listen(&source, &file.metrics, &mut own)?;
         let count = file.server.get_ref().len();
         if count == 0 || count > ENTRIES_MAX {
             let what = format!("{count} entries: from 1 to {ENTRIES_MAX} are expected");
@@ -125,7 +134,7 @@ impl Config {
         let state_file = source.file_or("state_file", file.state_file.as_ref(), STATE_FILE);
         check_state_file(&state_file, &key_file, path)?;
         let heartbeat = &file.heartbeat;
-        Ok(Config {
+        let mut config = Config {
             balancer: BalancerConfig {
                 listen,
                 servers,
@@ -150,7 +159,11 @@ impl Config {
             nodes_listen,
             key_file,
             state_file,
-        })
+            metrics_listen,
+            start_only: Vec::new(),
+        };
+        config.start_only = start_only::collect(&source, &file, &config);
+        Ok(config)
     }
 }
 

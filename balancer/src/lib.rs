@@ -10,11 +10,13 @@ mod balancer;
 mod boundary;
 mod config;
 mod data_plane;
+mod file_watch;
 mod new_calls;
 mod node_state;
 mod recent;
 mod restarts;
 mod shell;
+mod status;
 mod unavailable;
 
 pub use balancer::Balancer;
@@ -27,3 +29,4 @@ pub use data_plane::Failing;
 pub use node_state::NodeState;
 pub use resilee_config::ConfigError;
 pub use shell::{Addresses, RunError, check, keep_sockets, run, run_from_file};
+pub use status::{Reloads, ServerStatus, Status, ViewStatus};

@@ -1,7 +1,7 @@
 //! `balancer.toml`: what is accepted, and what an operator reads when it is not. All of it goes
 //! through the program itself, as `resilee-balancer --config FILE --check`.
 
-use resilee_balancer::{Algorithm, Config};
+use resilee_balancer::{Algorithm, Config, HealthConfig};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -122,6 +122,32 @@ const BAD: &[(&str, &str, usize, &str, &str)] = &[
     ("interval_ms = 20", "mised = 2", 16, "heartbeat.mised", "`missed`"),
     ("= 20", "= 20\n[timers]\nt1_ms = 1", 18, "timers.t1_ms", "from 10 to 5000"),
     ("= 20", "= 20\n[timers]\nt2_ms = 1", 18, "timers.t2_ms", "`t1_ms`"),
+    ("5082\"", "5082\"\nweight = 0", 14, "server.weight", "0: a number from 1 to 100"),
+    ("5082\"", "5082\"\nweight = 101", 14, "server.weight", "from 1 to 100"),
+    ("= 20", "= 20\n[health]\nwindow_s = 0", 18, "health.window_s", "from 1 to 3600"),
+    ("= 20", "= 20\n[health]\nramp_up_s = 3601", 18, "health.ramp_up_s", "from 0 to 3600"),
+    (
+        "= 20",
+        "= 20\n[health]\nserver_error_max_percent = 101",
+        18,
+        "health.server_error_max_percent",
+        "from 1 to 100",
+    ),
+    ("= 20", "= 20\n[health]\nminimum = 1", 18, "health.minimum", "`requests_min`"),
+    (
+        "= 20",
+        "= 20\n[metrics]\nlisten = \"0.0.0.0:9160\"",
+        18,
+        "metrics.listen",
+        "beyond_loopback = true",
+    ),
+    (
+        "= 20",
+        "= 20\n[metrics]\nlisten = \"127.0.0.1:5060\"",
+        18,
+        "metrics.listen",
+        "this is listen (127.0.0.1:5060 in line 2) already",
+    ),
     ("[heartbeat]", "[heartbeat", 15, "heartbeat", "(at: [heartbeat)"),
     ("key_file", "state_file = \"cluster.key\"\nkey_file", 4, "state_file", "is the key file"),
     ("key_file", "state_file = \"balancer.toml\"\nkey_file", 4, "state_file", "is this file"),
@@ -183,5 +209,65 @@ fn tcp_has_addresses_and_limits_of_its_own() {
     ] {
         let error = parse(line, table).unwrap_err().to_string();
         assert!(error.contains(key) && error.contains(what), "{error}");
+    }
+}
+
+#[test]
+fn health_weights_and_metrics_are_read_and_have_defaults() {
+    let parse = |text: &str| Config::parse(Path::new("balancer.toml"), text).unwrap();
+    let config = parse(GOOD);
+    assert_eq!((config.balancer.servers[0].weight, config.balancer.health.ramp_up_s), (1, 10));
+    assert!(config.metrics_listen.is_none());
+    let text = GOOD.replace("5082\"", "5082\"\nweight = 7");
+    let config = parse(&format!(
+        "{text}[health]\nramp_up_s = 0\nwindow_s = 5\nno_response_max_percent = 20\n\
+         server_error_max_percent = 30\nrequests_min = 3\n\
+         [metrics]\nlisten = \"0.0.0.0:9160\"\nbeyond_loopback = true\n"
+    ));
+    let health = HealthConfig {
+        ramp_up_s: 0,
+        window_s: 5,
+        no_response_max_percent: 20,
+        server_error_max_percent: 30,
+        requests_min: 3,
+    };
+    assert_eq!((config.balancer.servers[1].weight, config.balancer.health), (7, health));
+    assert_eq!(config.metrics_listen.unwrap().value, "0.0.0.0:9160".parse().unwrap());
+}
+
+/// What is another thing when the file is read again, and where the error stands; none: it is
+/// taken.
+const AGAIN: &[(&str, &str, Option<&str>)] = &[
+    ("round-robin", "call-id", None),
+    ("5082\"", "5082\"\nweight = 3", None),
+    ("= 20", "= 30\nmissed = 3\n[health]\nwindow_s = 3", None),
+    ("\"127.0.0.1:5060\"", "[\"127.0.0.1:5060\"]", None),
+    ("127.0.0.1:5060", "127.0.0.1:5070", Some(":2: listen: changed, and its socket")),
+    ("listen =", "tcp_listen = []\nlisten =", Some(":2: tcp_listen: ")),
+    ("nodes_listen = \"127.0.0.1:5061\"", "", Some("nodes_listen: ")),
+    ("cluster.key", "other.key", Some(":4: key_file: ")),
+    ("key_file", "state_file = \"other\"\nkey_file", Some(":4: state_file: ")),
+    ("server2", "server3", Some(":7: server: changed, and which servers there are is fixed")),
+    ("5082", "5083", Some(":7: server: ")),
+    ("= 20", "= 20\n[tcp]\nidle_s = 60", Some("tcp: changed")),
+    ("= 20", "= 20\n[timers]\nt1_ms = 400", Some(":18: timers.t1_ms: ")),
+    ("= 20", "= 20\n[metrics]\nlisten = \"127.0.0.1:9160\"", Some(":18: metrics.listen: ")),
+];
+
+#[test]
+fn a_file_that_is_read_again_may_change_what_is_no_socket_and_no_voter() {
+    let running = Config::parse(Path::new("balancer.toml"), GOOD).unwrap();
+    for (before, after, error) in AGAIN {
+        let text = GOOD.replacen(before, after, 1);
+        assert_ne!(text, GOOD, "{before}");
+        let new = Config::parse(Path::new("balancer.toml"), &text).unwrap();
+        let said = running.check_reload(&new).map_err(|error| error.to_string());
+        match (error, said) {
+            (None, Ok(())) => {}
+            (Some(error), Err(said)) => {
+                assert!(said.contains(error) && said.contains("restart the balancer"), "{said}");
+            }
+            (_, said) => panic!("{after}: {said:?}"),
+        }
     }
 }

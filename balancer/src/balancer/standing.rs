@@ -46,6 +46,12 @@ pub(super) struct Standing {
     pub(super) data_plane: DataPlane,
     /// What it got last.
     pub(super) recent: RecentDatagrams,
+    /// New calls since the start.
+    pub(super) new_calls: u64,
+    /// Requests that it got since the start.
+    pub(super) requests: u64,
+    /// Responses that it sent since the start, by class.
+    pub(super) responses: [u64; 6],
 }
 
 impl Standing {
@@ -59,7 +65,21 @@ impl Standing {
             failing: None,
             data_plane: DataPlane::default(),
             recent: RecentDatagrams::default(),
+            new_calls: 0,
+            requests: 0,
+            responses: [0; 6],
         }
+    }
+
+    /// It got a new call.
+    pub(super) fn handle_new_call(&mut self) {
+        self.new_calls += 1;
+        self.data_plane.handle_new_call();
+    }
+
+    /// Why it fails, if it does.
+    pub(super) fn why_failing(&self) -> Option<Failing> {
+        self.failing.map(|(_, why)| why)
     }
 
     /// Its share of its weight, and whether that grows.
@@ -178,6 +198,10 @@ impl Balancer {
     /// What a node says to a client counts for the node, if it is a response.
     pub(super) fn note_response(&mut self, server: usize, bytes: &[u8]) {
         let Some(status) = status(bytes) else { return };
+        let class = usize::from(status / 100).checked_sub(1);
+        if let Some(count) = class.and_then(|it| self.standings[server].responses.get_mut(it)) {
+            *count += 1;
+        }
         let Some(key) = scan(bytes) else { return };
         let request = self.affinity.hash_of_request(&key);
         self.standings[server].data_plane.handle_response(request, status);

@@ -42,6 +42,16 @@ pub enum BalancerNotice {
         /// How many requests were answered until now.
         answers: u64,
     },
+    /// The configuration was read again and holds.
+    Reloaded {
+        /// The keys and tables that differ from before.
+        changed: Vec<&'static str>,
+    },
+    /// The configuration was read again and refused: the one before stays.
+    ReloadRefused {
+        /// What is wrong, with file, line and key.
+        why: String,
+    },
     /// Datagrams were dropped; told at the first, the tenth, the hundredth and so on.
     Dropped {
         /// Why.
@@ -88,6 +98,15 @@ impl fmt::Display for BalancerNotice {
             }
             BalancerNotice::Unavailable { hopeless: false, answers } => {
                 write!(f, "a node serves again; {answers} requests got 503 until now")
+            }
+            BalancerNotice::Reloaded { changed } if changed.is_empty() => {
+                f.write_str("the configuration was read again and says the same")
+            }
+            BalancerNotice::Reloaded { changed } => {
+                write!(f, "the configuration was read again; changed: {}", changed.join(", "))
+            }
+            BalancerNotice::ReloadRefused { why } => {
+                write!(f, "the configuration was read again and refused, the old one stays: {why}")
             }
             BalancerNotice::Dropped { reason, count } => write!(f, "dropped {count}: {reason}"),
         }

@@ -18,6 +18,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode, ExitStatus};
 use std::time::{Duration, Instant};
 use tokio::process::Child;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// The first file descriptor that is passed, by the protocol of systemd.
 const FIRST_FD: RawFd = 3;
@@ -41,15 +42,19 @@ pub fn keep_sockets(path: &Path, worker: impl Fn() -> Command) -> anyhow::Result
 
 async fn keep(sockets: &Sockets, worker: impl Fn() -> Command) -> anyhow::Result<ExitCode> {
     let mut stop = std::pin::pin!(super::told_to_stop()?);
+    let mut hang_up = signal(SignalKind::hangup())?;
     let mut restarts = Restarts::default();
     for count in 0_u64.. {
         let started = Instant::now();
         let mut child = start(worker(), sockets.passed()?, count)?;
         let pid = child.id().context("it was not waited for yet")?;
         tracing::info!("the worker is process {pid}; its sockets are kept");
-        let status = tokio::select! {
-            status = child.wait() => status.context("cannot wait for the worker")?,
-            () = &mut stop => return end(child, pid).await,
+        let status = loop {
+            tokio::select! {
+                status = child.wait() => break status.context("cannot wait for the worker")?,
+                () = &mut stop => return end(child, pid).await,
+                Some(()) = hang_up.recv() => pass_on(pid, Signal::SIGHUP)?,
+            }
         };
         let lived = started.elapsed();
         let how = if status.code().is_some_and(|code| code != 0) { End::Error } else { End::Other };
@@ -88,11 +93,16 @@ fn start(mut command: Command, sockets: Vec<OwnedFd>, count: u64) -> anyhow::Res
     command.spawn().with_context(|| format!("cannot start {}", program.display()))
 }
 
+fn pass_on(pid: u32, order: Signal) -> anyhow::Result<()> {
+    let pid = Pid::from_raw(i32::try_from(pid).context("a process id has 31 bits")?);
+    // It may have ended just now; then it cannot be signalled, and whoever waits for it hears that.
+    let _ = kill(pid, order);
+    Ok(())
+}
+
 /// Passes the order to end on, and waits.
 async fn end(mut child: Child, pid: u32) -> anyhow::Result<ExitCode> {
-    let pid = Pid::from_raw(i32::try_from(pid).context("a process id has 31 bits")?);
-    // It may have ended just now; then it cannot be signalled, and the wait below is short.
-    let _ = kill(pid, Signal::SIGTERM);
+    pass_on(pid, Signal::SIGTERM)?;
     match tokio::time::timeout(END_WITHIN, child.wait()).await {
         Ok(status) => Ok(exit_code(status.context("cannot wait for the worker")?)),
         Err(_) => {

@@ -10,6 +10,8 @@ mod clock;
 mod descriptors;
 mod inherited;
 mod keeper;
+mod metrics;
+mod reload;
 mod sockets;
 mod state_file;
 mod worker;
@@ -24,7 +26,7 @@ use sockets::Sockets;
 use state_file::StateFile;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -69,6 +71,8 @@ pub struct Addresses {
     pub tcp: Vec<SocketAddr>,
     /// For the nodes, one for each.
     pub nodes: Vec<SocketAddr>,
+    /// For metrics.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// All that is read before anything runs.
@@ -141,21 +145,31 @@ async fn run_with(
     ready: impl FnOnce(&Addresses),
     stop: impl Future<Output = ()>,
 ) -> Result<(), RunError> {
+    // Before it is read: what is written meanwhile is read again.
+    let stamp = reload::stamp(path);
+    let hang_up = signal(SignalKind::hangup())?;
     let Loaded { config, key, state_file, .. } = load(path)?;
     let _lock = state_file.lock()?;
     // Read under the lock: before that another process may have voted.
     let stored = state_file.load()?;
     let passed = inherited.count();
     let sockets = Sockets::open(&config, &mut inherited)?;
-    let addresses = sockets.addresses()?;
+    let metrics = metrics::open(&config)?;
+    let addresses = Addresses {
+        metrics: metrics.as_ref().map(TcpListener::local_addr).transpose()?,
+        ..sockets.addresses()?
+    };
     let view = stored.as_ref().map_or(0, |state| state.highest.number);
     for (key, addresses) in [
         ("listen", &addresses.clients),
         ("tcp_listen", &addresses.tcp),
         ("nodes_listen", &addresses.nodes),
+        ("metrics.listen", &Vec::from_iter(addresses.metrics)),
     ] {
         let texts: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
-        tracing::info!("{key}: {}", texts.join(", "));
+        if !texts.is_empty() || key != "metrics.listen" {
+            tracing::info!("{key}: {}", texts.join(", "));
+        }
     }
     if passed > 0 {
         tracing::info!(
@@ -168,11 +182,13 @@ async fn run_with(
     tracing::info!("ready; the last view known is {view}");
     ready(&addresses);
     let clock = clock::Clock::start();
-    let mut balancer = Balancer::new(clock.now(), config.balancer, key, stored);
+    let mut balancer = Balancer::new(clock.now(), config.balancer.clone(), key, stored);
     let restarts = inherited.restarts.unwrap_or(0);
     balancer.describe(SeatProcess { sockets_kept: passed > 0, restarts, ..SeatProcess::default() });
     let tcp = (descriptors::limited(config.tcp_limits), config.timers);
-    worker::Worker::new(clock, balancer, sockets, state_file).run(tcp, stop).await;
+    let reloading = reload::Reloading::new(path, config, hang_up, stamp);
+    let worker = worker::Worker::new(clock, balancer, sockets, state_file);
+    worker.run(tcp, metrics, reloading, stop).await;
     tracing::info!("stopped");
     Ok(())
 }

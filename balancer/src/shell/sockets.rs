@@ -76,6 +76,7 @@ impl Sockets {
             clients: self.clients.iter().map(|(address, _)| *address).collect(),
             tcp: self.tcp.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?,
             nodes: self.nodes.iter().map(UdpSocket::local_addr).collect::<io::Result<_>>()?,
+            metrics: None,
         })
     }
 

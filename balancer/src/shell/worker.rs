@@ -3,6 +3,8 @@
 //! All tasks run on one thread and share the worker; none holds it across an `await`.
 
 use super::clock::Clock;
+use super::metrics;
+use super::reload::Reloading;
 use super::sockets::Sockets;
 use super::state_file::StateFile;
 use crate::balancer::Balancer;
@@ -14,10 +16,11 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::UdpSocket;
+use tokio::sync::watch;
 use tokio::task::LocalSet;
 
 /// Most datagrams read from one socket before the others get their turn.
@@ -67,7 +70,13 @@ impl Worker {
         }
     }
 
-    pub(super) async fn run(self, tcp: (TcpLimits, TimerConfig), stop: impl Future<Output = ()>) {
+    pub(super) async fn run(
+        self,
+        tcp: (TcpLimits, TimerConfig),
+        metrics: Option<TcpListener>,
+        reloading: Reloading,
+        stop: impl Future<Output = ()>,
+    ) {
         let tasks = LocalSet::new();
         let receivers =
             self.sockets.client_receivers().and_then(|c| Ok((c, self.sockets.node_receivers()?)));
@@ -83,6 +92,10 @@ impl Worker {
             tasks.spawn_local(receive_from_node(shared.clone(), server, socket));
         }
         tasks.spawn_local(keep_time(shared.clone()));
+        if let Some(listener) = metrics {
+            tasks.spawn_local(serve_metrics(shared.clone(), listener));
+        }
+        tasks.spawn_local(reload(shared.clone(), reloading));
         tasks.spawn_local(serve_tcp(shared, tcp));
         tasks.run_until(stop).await;
     }
@@ -207,6 +220,34 @@ async fn keep_time(shared: Shared) {
     }
 }
 
+/// Puts a copy of the status where the server finds it.
+async fn serve_metrics(shared: Shared, listener: TcpListener) {
+    let status = |shared: &Shared| {
+        let worker = shared.borrow();
+        worker.balancer.status(worker.clock.now())
+    };
+    let (put, latest) = watch::channel(status(&shared));
+    tokio::task::spawn_local(async move {
+        let Err(error) = metrics::serve(listener, latest).await else { return };
+        tracing::error!("metrics are not served: {error}");
+    });
+    loop {
+        tokio::time::sleep(metrics::COPY_EACH).await;
+        if put.send(status(&shared)).is_err() {
+            return;
+        }
+    }
+}
+
+async fn reload(shared: Shared, mut reloading: Reloading) {
+    loop {
+        match reloading.next().await {
+            Ok(config) => handle(&shared, BalancerInput::Reloaded(&config.balancer)),
+            Err(why) => handle(&shared, BalancerInput::ReloadRefused(&why)),
+        }
+    }
+}
+
 async fn serve_tcp(shared: Shared, (limits, timers): (TcpLimits, TimerConfig)) {
     let listeners = shared.borrow().sockets.tcp_listeners();
     let started = listeners.and_then(|it| TcpFront::start(it, limits, timers));
@@ -274,12 +315,14 @@ fn log(notice: &BalancerNotice) {
         BalancerNotice::View { .. }
         | BalancerNotice::Seat(SeatNotice::NodeBack { .. })
         | BalancerNotice::State { why: None, .. }
+        | BalancerNotice::Reloaded { .. }
         | BalancerNotice::Unavailable { hopeless: false, .. } => tracing::info!("{notice}"),
         BalancerNotice::Seat(SeatNotice::Conflict { .. } | SeatNotice::Forgetful { .. })
         | BalancerNotice::Unavailable { hopeless: true, .. } => tracing::error!("{notice}"),
         BalancerNotice::Seat(SeatNotice::NodeLost { .. })
         | BalancerNotice::Refused { .. }
         | BalancerNotice::State { why: Some(_), .. }
+        | BalancerNotice::ReloadRefused { .. }
         | BalancerNotice::Dropped { .. } => tracing::warn!("{notice}"),
     }
 }

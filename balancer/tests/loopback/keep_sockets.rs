@@ -18,29 +18,29 @@ const BALANCER: &str = env!("CARGO_BIN_EXE_resilee-balancer");
 const REQUESTS: usize = 40;
 
 /// A running program with its log; killed when dropped.
-struct Program<'a> {
+pub struct Program<'a> {
     child: Child,
     files: &'a Files,
 }
 
 impl<'a> Program<'a> {
-    fn start(files: &'a Files, command: &mut Command) -> Self {
+    pub fn start(files: &'a Files, command: &mut Command) -> Self {
         let log = File::options().create(true).append(true).open(files.path("log")).unwrap();
         let child = command.env("NO_COLOR", "1").stderr(log).spawn().unwrap();
         Program { child, files }
     }
 
-    fn keeping(files: &'a Files) -> Self {
+    pub fn keeping(files: &'a Files) -> Self {
         let mut command = Command::new(BALANCER);
         Self::start(files, command.args(["--keep-sockets", "--config"]).arg(files.config()))
     }
 
-    fn log(&self) -> String {
+    pub fn log(&self) -> String {
         fs::read_to_string(self.files.path("log")).unwrap()
     }
 
     /// The first word after the last `mark` of the log, without punctuation.
-    fn last_after(&self, mark: &str) -> String {
+    pub fn last_after(&self, mark: &str) -> String {
         wait_for(mark, || {
             let log = self.log();
             let (_, rest) = log.rsplit_once(mark)?;
@@ -57,7 +57,7 @@ impl<'a> Program<'a> {
         Pid::from_raw(self.last_after("the worker is process ").parse().unwrap())
     }
 
-    fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
         kill(pid, signal).unwrap();
     }
@@ -79,7 +79,7 @@ impl Drop for Program<'_> {
 }
 
 #[track_caller]
-fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
         if let Some(found) = found() {

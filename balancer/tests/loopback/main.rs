@@ -7,6 +7,7 @@
 )]
 
 mod keep_sockets;
+mod reload;
 mod stage;
 
 use resilee_balancer::{Addresses, RunError};

@@ -28,7 +28,7 @@ pub struct Stage {
     pub cut: bool,
     /// Which run of each node speaks.
     pub incarnations: [u64; 2],
-    config: BalancerConfig,
+    pub config: BalancerConfig,
     sequence: u64,
 }
 

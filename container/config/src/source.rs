@@ -50,6 +50,11 @@ impl Source<'_> {
         Place { file: self.path.to_owned(), line, key: key.to_owned() }
     }
 
+    /// The place of `key` where it is not in the file.
+    pub fn absent(&self, key: &str) -> Place {
+        Place { file: self.path.to_owned(), line: None, key: key.to_owned() }
+    }
+
     /// An error at a place.
     pub fn error(&self, key: &str, span: Range<usize>, what: impl Into<String>) -> ConfigError {
         self.place(key, span).error(what)
@@ -67,9 +72,9 @@ impl Source<'_> {
         path: Option<&Spanned<PathBuf>>,
         default: &str,
     ) -> Located<PathBuf> {
-        path.map(|path| self.file(key, path)).unwrap_or_else(|| {
-            let place = Place { file: self.path.to_owned(), line: None, key: key.to_owned() };
-            Located { value: self.folder().join(default), place }
+        path.map(|path| self.file(key, path)).unwrap_or_else(|| Located {
+            value: self.folder().join(default),
+            place: self.absent(key),
         })
     }
 

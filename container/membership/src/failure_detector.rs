@@ -58,9 +58,8 @@ pub struct FailureDetector {
 impl FailureDetector {
     /// A detector that starts to judge at `now`.
     pub fn new(now: Timestamp, heartbeat_ms: u64, missed: u32) -> Self {
-        let window = Duration::from_millis(heartbeat_ms.saturating_mul(u64::from(missed)));
         FailureDetector {
-            window,
+            window: window(heartbeat_ms, missed),
             since: now,
             heard_at: None,
             echoed_at: None,
@@ -70,6 +69,11 @@ impl FailureDetector {
             echo: now.as_millis(),
             sent_sequence: now.as_millis(),
         }
+    }
+
+    /// Judges by this from now on.
+    pub fn set_window(&mut self, heartbeat_ms: u64, missed: u32) {
+        self.window = window(heartbeat_ms, missed);
     }
 
     /// The sequence of the next heartbeat to send.
@@ -142,6 +146,10 @@ impl FailureDetector {
     pub fn echoed_at(&self) -> Option<Timestamp> {
         self.echoed_at
     }
+}
+
+fn window(heartbeat_ms: u64, missed: u32) -> Duration {
+    Duration::from_millis(heartbeat_ms.saturating_mul(u64::from(missed)))
 }
 
 #[cfg(test)]

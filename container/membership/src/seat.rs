@@ -260,6 +260,15 @@ impl Seat {
         self.nodes.get(node).and_then(|node| node.detector.heard_at())
     }
 
+    /// Beats so often from now on, and misses others after so many of theirs.
+    pub fn set_heartbeat(&mut self, heartbeat_ms: u64, missed: u32) {
+        (self.config.heartbeat_ms, self.config.missed) = (heartbeat_ms, missed);
+        for node in self.nodes.values_mut() {
+            node.detector.set_window(heartbeat_ms, missed);
+        }
+        self.heartbeat_at = self.heartbeat_at.min(self.now + Duration::from_millis(heartbeat_ms));
+    }
+
     /// What heartbeats say of this process from now on; how long it runs is put in.
     pub fn describe(&mut self, process: SeatProcess) {
         self.process.0 = process;
