@@ -2,6 +2,7 @@
 //!
 //! | datagram                                      | goes to                                  |
 //! |-----------------------------------------------|------------------------------------------|
+//! | client: what `protection.rs` refuses          | nowhere                                  |
 //! | client: CRLF CRLF                             | the client: CRLF (RFC 5626 §4.4.1)       |
 //! | client: other white space                     | nowhere, not counted                     |
 //! | client: begins something while none serves    | the client: 503 (`unavailable.rs`)       |
@@ -45,6 +46,7 @@ use crate::boundary::{
 };
 use crate::new_calls::NewCalls;
 use crate::node_state::NodeState;
+use crate::protection::{Protection, Source};
 use crate::status::Reloads;
 use crate::unavailable::{Answer, Unavailable};
 use resilee_membership::{
@@ -76,6 +78,7 @@ pub struct Balancer {
     seat: Seat,
     /// The view by which datagrams are sent and taken; the seat's, once announced.
     view: View,
+    protection: Protection,
     affinity: Affinity,
     /// What is known of each server.
     standings: Vec<Standing>,
@@ -125,6 +128,10 @@ impl Balancer {
             now,
             started_at: now,
             reloads: Reloads::default(),
+            protection: Protection::new(
+                key.derive("balancer protection"),
+                config.protection.clone(),
+            ),
             affinity,
             key,
             drops: Drops::default(),
@@ -218,6 +225,10 @@ impl Balancer {
     // From clients.
 
     fn on_client(&mut self, now: Timestamp, flow: Flow, bytes: &[u8]) {
+        let source = self.protection.source(flow.remote.ip());
+        if let Err(reason) = self.protection.admit(now, source, bytes) {
+            return self.drop_of_client(now, &flow, source, reason);
+        }
         if is_keepalive(bytes) {
             if bytes == b"\r\n\r\n" {
                 let bytes = b"\r\n".to_vec();
@@ -237,7 +248,14 @@ impl Balancer {
         }
         match self.route(now, bytes) {
             Route::Server(server) => self.forward(now, server, flow, bytes.to_vec()),
-            Route::Drop(reason) => self.drop(reason),
+            Route::Drop(reason) => self.drop_of_client(now, &flow, source, reason),
+        }
+    }
+
+    fn drop_of_client(&mut self, now: Timestamp, flow: &Flow, source: Source, reason: DropReason) {
+        self.drop(reason);
+        if let Some(count) = self.protection.handle_drop(now, source, reason) {
+            self.notice(BalancerNotice::Banned { client: flow.remote.ip(), reason, count });
         }
     }
 
@@ -252,7 +270,10 @@ impl Balancer {
         if bytes.len() > SIP_BYTES_MAX {
             return Route::Drop(DropReason::TooLong);
         }
-        let Some(key) = scan(bytes) else { return Route::Drop(DropReason::NotSip) };
+        let key = match scan(bytes) {
+            Ok(key) => key,
+            Err(why) => return Route::Drop(why.into()),
+        };
         if let Some(server) = key.cohort.and_then(|cohort| self.owner(CohortId(cohort))) {
             return Route::Server(server);
         }

@@ -15,6 +15,7 @@ mod notice;
 pub use drop_reason::DropReason;
 pub use notice::{BalancerNotice, Removed};
 
+use crate::protection::ProtectionConfig;
 use resilee_membership::{Flow, NodeName, VoterState};
 use std::net::SocketAddr;
 
@@ -95,6 +96,8 @@ pub struct BalancerConfig {
     pub missed: u32,
     /// Who is fit for new calls.
     pub health: HealthConfig,
+    /// What is let pass of clients.
+    pub protection: ProtectionConfig,
 }
 
 /// Everything that can happen to a balancer.

@@ -5,6 +5,7 @@
 
 mod health;
 mod metrics;
+mod protection;
 mod start_only;
 mod tcp;
 
@@ -78,6 +79,8 @@ struct File {
     #[serde(default)]
     tcp: tcp::Limits,
     #[serde(default)]
+    protection: protection::Table,
+    #[serde(default)]
     timers: Timers,
 }
 
@@ -146,6 +149,7 @@ impl Config {
                 )?,
                 missed: source.within("heartbeat.missed", heartbeat.missed.as_ref(), &MISSED)?,
                 health: health::read(&source, &file.health)?,
+                protection: protection::read(&source, &file.protection)?,
             },
             listen_places,
             tcp_listen,

@@ -13,6 +13,7 @@ mod data_plane;
 mod file_watch;
 mod new_calls;
 mod node_state;
+mod protection;
 mod recent;
 mod restarts;
 mod shell;
@@ -27,6 +28,9 @@ pub use boundary::{
 pub use config::Config;
 pub use data_plane::Failing;
 pub use node_state::NodeState;
+pub use protection::{
+    BANS_MAX, KNOWN_MAX, Prefix, PrefixError, ProtectionConfig, SCANNERS_DEFAULT, SOURCES_MAX,
+};
 pub use resilee_config::ConfigError;
 pub use shell::{Addresses, RunError, check, keep_sockets, run, run_from_file};
 pub use status::{Reloads, ServerStatus, Status, ViewStatus};

@@ -4,7 +4,8 @@
 use crate::node::Node;
 use crate::web::{Connection, WebHost};
 use resilee_balancer::{
-    Algorithm, Balancer, BalancerConfig, BalancerInput, BalancerOutput, HealthConfig, Server,
+    Algorithm, Balancer, BalancerConfig, BalancerInput, BalancerOutput, HealthConfig,
+    ProtectionConfig, Server,
 };
 use resilee_core::management::{Changed, Notice, TableChange};
 use resilee_core::{Core, Input, Output, Peer};
@@ -98,6 +99,7 @@ impl TestCluster {
             heartbeat_ms: HEARTBEAT_MS,
             missed: MISSED,
             health: HealthConfig { ramp_up_s: 0, ..HealthConfig::default() },
+            protection: ProtectionConfig::default(),
         };
         let mut cluster = TestCluster {
             now,

@@ -42,6 +42,7 @@ impl Balancer {
             self.drop(DropReason::NotMember);
         } else {
             self.note_response(server, bytes);
+            self.protection.handle_sent(now, flow.remote.ip(), bytes);
             let bytes = bytes.to_vec();
             self.outputs.push_back(BalancerOutput::ToClient { flow, bytes });
         }

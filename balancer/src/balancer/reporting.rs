@@ -79,6 +79,7 @@ impl Balancer {
         );
         let changed = changed(&self.config, config);
         self.config = config.clone();
+        self.protection.configure(config.protection.clone());
         self.seat.set_heartbeat(config.heartbeat_ms, config.missed);
         self.reloads.accepted += 1;
         self.reloads.refusal = None;
@@ -104,6 +105,7 @@ fn changed(old: &BalancerConfig, new: &BalancerConfig) -> Vec<&'static str> {
         ("[[server]] weight", weights(old) != weights(new)),
         ("[heartbeat]", beats(old) != beats(new)),
         ("[health]", old.health != new.health),
+        ("[protection]", old.protection != new.protection),
     ];
     keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }

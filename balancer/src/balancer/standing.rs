@@ -202,7 +202,7 @@ impl Balancer {
         if let Some(count) = class.and_then(|it| self.standings[server].responses.get_mut(it)) {
             *count += 1;
         }
-        let Some(key) = scan(bytes) else { return };
+        let Ok(key) = scan(bytes) else { return };
         let request = self.affinity.hash_of_request(&key);
         self.standings[server].data_plane.handle_response(request, status);
     }

@@ -1,14 +1,35 @@
 //! Why a datagram goes no further.
 
+use resilee_sip_proto::routing_key::Unroutable;
 use std::fmt;
 
 /// Why a datagram was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DropReason {
-    /// From a client: not a SIP message that can be routed.
+    /// From a client: its first line is neither a SIP request's nor a response's.
     NotSip,
-    /// From a client: too long for an envelope.
+    /// From a client: it ends within a header, before it says enough to be routed.
+    Truncated,
+    /// From a client: no Via, or one that cannot be read.
+    NoVia,
+    /// From a client: no Call-ID.
+    NoCallId,
+    /// From a client: no CSeq.
+    NoCseq,
+    /// From a client: longer than `message_bytes_max`, or too long for an envelope.
     TooLong,
+    /// From a client: start line and headers are longer than `header_bytes_max`.
+    HeadersTooLong,
+    /// From a client: more header lines than `headers_max`.
+    TooManyHeaders,
+    /// From a client: a request whose User-Agent begins as one of `scanners`.
+    Scanner,
+    /// From a client: its source sends more than `rate_per_s` and `burst` allow.
+    TooFast,
+    /// From a client: its source is banned for a while, after too many violations.
+    Banned,
+    /// From a client: its address is in `deny`.
+    Denied,
     /// From a client: no view has members yet.
     NoMember,
     /// From a client: no node serves, and too many others were just told so.
@@ -29,9 +50,19 @@ pub enum DropReason {
 
 impl DropReason {
     /// All of them, in their order.
-    pub const ALL: [DropReason; 10] = [
+    pub const ALL: [DropReason; 20] = [
         DropReason::NotSip,
+        DropReason::Truncated,
+        DropReason::NoVia,
+        DropReason::NoCallId,
+        DropReason::NoCseq,
         DropReason::TooLong,
+        DropReason::HeadersTooLong,
+        DropReason::TooManyHeaders,
+        DropReason::Scanner,
+        DropReason::TooFast,
+        DropReason::Banned,
+        DropReason::Denied,
         DropReason::NoMember,
         DropReason::TooManyAnswers,
         DropReason::StrayResponse,
@@ -46,7 +77,17 @@ impl DropReason {
     pub fn name(self) -> &'static str {
         match self {
             DropReason::NotSip => "not_sip",
+            DropReason::Truncated => "truncated",
+            DropReason::NoVia => "no_via",
+            DropReason::NoCallId => "no_call_id",
+            DropReason::NoCseq => "no_cseq",
             DropReason::TooLong => "too_long",
+            DropReason::HeadersTooLong => "headers_too_long",
+            DropReason::TooManyHeaders => "too_many_headers",
+            DropReason::Scanner => "scanner",
+            DropReason::TooFast => "too_fast",
+            DropReason::Banned => "banned",
+            DropReason::Denied => "denied",
             DropReason::NoMember => "no_member",
             DropReason::TooManyAnswers => "too_many_answers",
             DropReason::StrayResponse => "stray_response",
@@ -57,13 +98,62 @@ impl DropReason {
             DropReason::NotMember => "not_member",
         }
     }
+
+    /// What no phone sends, and what counts towards a ban.
+    pub(crate) fn is_violation(self) -> bool {
+        match self {
+            DropReason::NotSip
+            | DropReason::Truncated
+            | DropReason::NoVia
+            | DropReason::NoCallId
+            | DropReason::NoCseq
+            | DropReason::TooLong
+            | DropReason::HeadersTooLong
+            | DropReason::TooManyHeaders
+            | DropReason::Scanner => true,
+            DropReason::TooFast
+            | DropReason::Banned
+            | DropReason::Denied
+            | DropReason::NoMember
+            | DropReason::TooManyAnswers
+            | DropReason::StrayResponse
+            | DropReason::NoEnvelope
+            | DropReason::WrongKey
+            | DropReason::WrongSender
+            | DropReason::OldView
+            | DropReason::NotMember => false,
+        }
+    }
+}
+
+impl From<Unroutable> for DropReason {
+    fn from(why: Unroutable) -> Self {
+        match why {
+            Unroutable::StartLine => DropReason::NotSip,
+            Unroutable::TooLong => DropReason::TooLong,
+            Unroutable::Truncated => DropReason::Truncated,
+            Unroutable::Via => DropReason::NoVia,
+            Unroutable::CallId => DropReason::NoCallId,
+            Unroutable::Cseq => DropReason::NoCseq,
+        }
+    }
 }
 
 impl fmt::Display for DropReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             DropReason::NotSip => "from a client, no SIP message",
+            DropReason::Truncated => "from a client, ends within a header",
+            DropReason::NoVia => "from a client, no Via that can be read",
+            DropReason::NoCallId => "from a client, no Call-ID",
+            DropReason::NoCseq => "from a client, no CSeq",
             DropReason::TooLong => "from a client, too long",
+            DropReason::HeadersTooLong => "from a client, headers too long",
+            DropReason::TooManyHeaders => "from a client, too many headers",
+            DropReason::Scanner => "from a client, request of a scanner",
+            DropReason::TooFast => "from a client, above its rate",
+            DropReason::Banned => "from a client, banned for a while",
+            DropReason::Denied => "from a client, in the list deny",
             DropReason::NoMember => "from a client, while no node serves",
             DropReason::TooManyAnswers => {
                 "from a client, while no node serves and too many others are told so"

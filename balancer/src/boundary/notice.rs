@@ -5,6 +5,7 @@ use crate::data_plane::Failing;
 use crate::node_state::NodeState;
 use resilee_membership::{NodeName, RunId, SeatNotice, View};
 use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// What a person may want to know.
@@ -59,6 +60,15 @@ pub enum BalancerNotice {
         /// How many until now.
         count: u64,
     },
+    /// A client is banned for a while; told at the first, the tenth, the hundredth and so on.
+    Banned {
+        /// Its address; of IPv6 its whole /64 is banned.
+        client: IpAddr,
+        /// What it did at last.
+        reason: DropReason,
+        /// How many bans there were until now.
+        count: u64,
+    },
 }
 
 /// A run that a view left out.
@@ -109,6 +119,9 @@ impl fmt::Display for BalancerNotice {
                 write!(f, "the configuration was read again and refused, the old one stays: {why}")
             }
             BalancerNotice::Dropped { reason, count } => write!(f, "dropped {count}: {reason}"),
+            BalancerNotice::Banned { client, reason, count } => {
+                write!(f, "banned {client}, ban {count}; its last message: {reason}")
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 //! | keys                                                    | at run time                       |
 //! |---------------------------------------------------------|-----------------------------------|
 //! | `algorithm`, `[[server]] weight`                        | for new calls from then on        |
-//! | `[heartbeat]`, `[health]`                               | from then on                      |
+//! | `[heartbeat]`, `[health]`, `[protection]`               | from then on; bans stay           |
 //! | `listen`, `tcp_listen`, `nodes_listen`, `[metrics]`     | refused: sockets are open         |
 //! | `[[server]]`: which there are, their names, addresses   | refused: they vote with the seat  |
 //! | `key_file`, `state_file`, `[tcp]`, `[timers]`           | refused: in use since the start   |

@@ -323,6 +323,7 @@ fn log(notice: &BalancerNotice) {
         | BalancerNotice::Refused { .. }
         | BalancerNotice::State { why: Some(_), .. }
         | BalancerNotice::ReloadRefused { .. }
+        | BalancerNotice::Banned { .. }
         | BalancerNotice::Dropped { .. } => tracing::warn!("{notice}"),
     }
 }

@@ -31,6 +31,16 @@ fn another_algorithm_and_other_weights_hold_for_new_calls_and_for_no_others() {
 }
 
 #[test]
+fn other_limits_of_clients_hold_at_once() {
+    let mut stage = Stage::pair(Algorithm::FirstAlive);
+    reload(&mut stage, |config| (config.protection.rate_per_s, config.protection.burst) = (1, 2));
+    let options = request("OPTIONS", "c", None);
+    let served = (0..5).filter(|_| stage.server_of(&options).is_some()).count();
+    assert_eq!(served, 2);
+    assert!(stage.notices.contains(&BalancerNotice::Reloaded { changed: vec!["[protection]"] }));
+}
+
+#[test]
 fn another_heartbeat_is_kept_from_then_on_in_both_directions() {
     let mut stage = Stage::pair(Algorithm::FirstAlive);
     reload(&mut stage, |config| (config.heartbeat_ms, config.missed) = (500, 3));

@@ -3,7 +3,7 @@
 
 use resilee_balancer::{
     Algorithm, Balancer, BalancerConfig, BalancerInput, BalancerNotice, BalancerOutput,
-    HealthConfig, Server,
+    HealthConfig, ProtectionConfig, Server,
 };
 use resilee_membership::{
     Control, ControlBody, Flow, Key, Packet, RunId, Transport, View, VoterId, VoterState, open,
@@ -92,6 +92,7 @@ impl Stage {
             heartbeat_ms: 50,
             missed: 6,
             health: HealthConfig::default(),
+            protection: ProtectionConfig::default(),
         };
         change(&mut config);
         let now = Timestamp::from_millis(1_000_000);

@@ -27,17 +27,39 @@ pub struct RoutingKey<'a> {
     pub cohort: Option<u64>,
 }
 
-/// Reads the routing key; `None` if the bytes are no SIP message that can be routed.
-pub fn scan(bytes: &[u8]) -> Option<RoutingKey<'_>> {
-    let skipped = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n'))?;
-    let bytes = &bytes[skipped..];
+/// Why a message has no routing key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unroutable {
+    /// Nothing but line ends, or a first line that is neither a request's nor a response's.
+    StartLine,
+    /// More than [`MESSAGE_BYTES_MAX`].
+    TooLong,
+    /// It ends within a header, before it says enough.
+    Truncated,
+    /// No Via, or one whose top entry cannot be read (RFC 3261 §20.42).
+    Via,
+    /// No Call-ID, or an empty one (§20.8).
+    CallId,
+    /// No CSeq (§20.16).
+    Cseq,
+}
+
+/// Reads the routing key.
+///
+/// # Errors
+/// Why the bytes are no SIP message that can be routed.
+pub fn scan(bytes: &[u8]) -> Result<RoutingKey<'_>, Unroutable> {
+    let skipped = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n'));
+    let bytes = &bytes[skipped.ok_or(Unroutable::StartLine)?..];
     if bytes.len() > MESSAGE_BYTES_MAX {
-        return None;
+        return Err(Unroutable::TooLong);
     }
-    let line_end = memchr::memchr(b'\n', bytes)?;
-    let (method, request_uri) = read_start_line(&bytes[..line_end])?;
-    let found = find_headers(bytes, line_end + 1, method.is_some())?;
-    let (top_via_sent_by, top_via_branch) = read_via(found.via?)?;
+    let line_end = memchr::memchr(b'\n', bytes).ok_or(Unroutable::StartLine)?;
+    let start_line = read_start_line(&bytes[..line_end]);
+    let (method, request_uri) = start_line.ok_or(Unroutable::StartLine)?;
+    let found = find_headers(bytes, line_end + 1, method.is_some()).ok_or(Unroutable::Truncated)?;
+    let top_via = found.via.and_then(read_via);
+    let (top_via_sent_by, top_via_branch) = top_via.ok_or(Unroutable::Via)?;
     let cohort = if method.is_some() {
         let of_route = found.route.and_then(parse_route_cohort_bytes);
         // A strict router has moved our Route into the Request-URI (RFC 3261 §16.4).
@@ -45,11 +67,12 @@ pub fn scan(bytes: &[u8]) -> Option<RoutingKey<'_>> {
     } else {
         parse_branch_bytes(top_via_branch).map(|branch| branch.cohort)
     };
-    Some(RoutingKey {
+    let call_id = found.call_id.filter(|call_id| !call_id.is_empty());
+    Ok(RoutingKey {
         is_request: method.is_some(),
         method,
-        call_id: found.call_id.filter(|call_id| !call_id.is_empty())?,
-        cseq_number: read_cseq_number(found.cseq?),
+        call_id: call_id.ok_or(Unroutable::CallId)?,
+        cseq_number: read_cseq_number(found.cseq.ok_or(Unroutable::Cseq)?),
         top_via_branch,
         top_via_sent_by,
         cohort,
@@ -84,7 +107,12 @@ fn read_start_line(line: &[u8]) -> Option<(Option<&str>, &[u8])> {
     if method.is_empty() || !method.iter().all(|byte| is_token(*byte)) {
         return None;
     }
+    let line = line.trim_ascii_end();
     let uri_end = memchr::memrchr(b' ', line)?.max(space + 1);
+    // Any version: the node answers those that it does not speak.
+    if !line[uri_end..].trim_ascii_start().get(..4)?.eq_ignore_ascii_case(b"SIP/") {
+        return None;
+    }
     Some((Some(std::str::from_utf8(method).ok()?), &line[space + 1..uri_end]))
 }
 
@@ -255,17 +283,23 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_routed_has_no_key() {
-        for text in [
-            "",
-            "\r\n\r\n",
-            "INVITE",
-            "INVITE sip:a SIP/2.0\r\n",
-            "INVITE sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nCall-ID: b\r\n\r\nCSeq: 1 INVITE\r\n",
-            "INVITE sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nCSeq: 1 INVITE\r\n\r\n",
-            "SIP/2.0 200 OK\r\nVia: SIP/2.0 a\r\nCall-ID: b\r\nCSeq: 1 INVITE\r\n\r\n",
+    fn what_cannot_be_routed_has_no_key_and_a_reason() {
+        use Unroutable::*;
+        for (text, reason) in [
+            ("", StartLine),
+            ("\r\n\r\n", StartLine),
+            ("INVITE", StartLine),
+            ("GET / HTTP/1.1\r\n\r\n", StartLine),
+            ("INVITE sip:a SIP/9.9\r\n\r\n", Via),
+            ("\x01\x02 sip:a SIP/2.0\r\n\r\n", StartLine),
+            ("INVITE sip:a SIP/2.0\r\n", Truncated),
+            ("INVITE sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nCall-ID: b\r\n\r\nCSeq: 1 A\r\n", Cseq),
+            ("INVITE sip:a SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nCSeq: 1 INVITE\r\n\r\n", CallId),
+            ("SIP/2.0 200 OK\r\nVia: SIP/2.0 a\r\nCall-ID: b\r\nCSeq: 1 INVITE\r\n\r\n", Via),
         ] {
-            assert_eq!(scan(text.as_bytes()), None, "{text}");
+            assert_eq!(scan(text.as_bytes()), Err(reason), "{text}");
         }
+        let long = "x".repeat(MESSAGE_BYTES_MAX + 1);
+        assert_eq!(scan(long.as_bytes()), Err(TooLong));
     }
 }

@@ -6,7 +6,7 @@ use super::streams::Streams;
 use super::{Action, World, balancer_address, balancer_socket};
 use crate::node::Node;
 use resilee_balancer::{
-    Balancer, BalancerConfig, BalancerInput, BalancerOutput, HealthConfig, Server,
+    Balancer, BalancerConfig, BalancerInput, BalancerOutput, HealthConfig, ProtectionConfig, Server,
 };
 use resilee_membership::{Flow, Transport};
 use resilee_sbb::Timestamp;
@@ -25,6 +25,7 @@ impl World {
             missed: 6,
             // Whoever joined serves at once: stories choose their node by the algorithm.
             health: HealthConfig { ramp_up_s: 0, ..HealthConfig::default() },
+            protection: ProtectionConfig::default(),
         };
         let (key, stored) = (self.cluster.key.clone(), self.seat_state.clone());
         self.balancer = Some(Balancer::new(self.now, config, key, stored));

@@ -28,7 +28,7 @@ fn all_messages_are_there() {
 fn four_messages_do_not_get_past_the_balancer() {
     let cut = ["baddn", "ipv6-bug-abnf-3-colons", "ipv6-correct-abnf-2-colons"];
     for (name, bytes) in all("rfc4475").into_iter().chain(all("rfc5118")) {
-        let key = routing_key::scan(&bytes);
+        let key = routing_key::scan(&bytes).ok();
         let is_stopped = name == "insuf" || cut.contains(&name.as_str());
         assert_eq!(key.is_none(), is_stopped, "{name}");
         let (Some(key), Ok(message)) = (key, Message::parse(&bytes)) else { continue };

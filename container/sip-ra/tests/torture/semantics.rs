@@ -23,7 +23,7 @@ fn badbranch() {
 #[test]
 fn insuf() {
     let bytes = vector("insuf");
-    assert_eq!(routing_key::scan(&bytes), None);
+    assert_eq!(routing_key::scan(&bytes), Err(routing_key::Unroutable::CallId));
     let expected = "SIP/2.0 400 Bad Request: no From\r\n\
         Via: SIP/2.0/UDP 192.0.2.95;branch=z9hG4bKkdj.insuf;received=192.0.2.10\r\n\
         CSeq: 193942 INVITE\r\nContent-Length: 0\r\n\r\n";
