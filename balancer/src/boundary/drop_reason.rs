@@ -181,4 +181,12 @@ mod tests {
         assert!(names.iter().all(is_plain), "{names:?}");
         assert!(DropReason::ALL.is_sorted());
     }
+
+    #[test]
+    fn each_name_is_explained_in_the_documents() {
+        let page = include_str!("../../../docs/balancer.md");
+        for reason in DropReason::ALL {
+            assert!(page.contains(&format!("`{}`", reason.name())), "{}", reason.name());
+        }
+    }
 }
