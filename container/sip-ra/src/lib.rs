@@ -69,6 +69,7 @@ mod nonce;
 mod orphan;
 mod outgoing;
 mod own_call;
+mod own_call_life;
 mod own_invite;
 mod own_request;
 mod party;

@@ -11,6 +11,7 @@
 //! | calling  | it rings for too long       | CANCEL (`ringing.rs`)                 | Rejected 408|
 //! | calling  | a service hangs up          | CANCEL (§9.1)                         | Rejected 487|
 //! | up       | BYE of the phone            | 200                                   | Ended       |
+//! | up       | the phone is gone           | BYE (`own_call_life.rs`)              | Ended       |
 //! | up       | a service hangs up; it      | BYE (§15.1.1)                         | Ended       |
 //! |          | lasts too long              |                                       |             |
 //! | any      | 2xx of the same phone again | ACK again                             |             |
@@ -35,6 +36,7 @@ use crate::dialog::{Bye, Dialog, DialogState};
 use crate::incoming::Incoming;
 use crate::invite_branch::{Branch, Outcome};
 use crate::leg::Leg;
+use crate::own_call_life::Life;
 use crate::own_invite::{self, ALLOW, INVITE_CSEQ, MARK};
 use crate::own_request::{self, Direction, OwnMethod, OwnRequest};
 use crate::response::is_for_user;
@@ -60,11 +62,11 @@ const RUNG_TOO_LONG: u16 = 408;
 pub(crate) struct OwnCall {
     pub(crate) call_id: String,
     /// This end.
-    server: Leg,
+    pub(crate) server: Leg,
     /// The INVITEs, one for each target.
     invites: Vec<Branch>,
     /// One per To tag that answered finally.
-    dialogs: Vec<Dialog>,
+    pub(crate) dialogs: Vec<Dialog>,
     /// Those that this server has hung up.
     byes: Vec<OwnRequest>,
     /// Statuses that a `Progress` was fired for.
@@ -72,6 +74,9 @@ pub(crate) struct OwnCall {
     answered: Option<Answered>,
     rejected: Option<Rejected>,
     ended: Option<Ended>,
+    /// Whether its phone is there.
+    #[serde(default)]
+    pub(crate) life: Life,
     /// Without an answer by then, it has rung too long. Calls of earlier versions have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ringing_until: Option<Timestamp>,
@@ -110,10 +115,21 @@ impl OwnCall {
             answered: None,
             rejected: None,
             ended: None,
+            life: Life::default(),
             ringing_until: ringing_deadline(step),
             longest_until: None,
             lingers_until: None,
         })
+    }
+
+    /// Answered, and not over.
+    pub(crate) fn is_up(&self) -> bool {
+        self.answered.is_some() && self.ended.is_none()
+    }
+
+    /// When it was answered; the earliest time there is if it was not.
+    pub(crate) fn answered_at(&self) -> Timestamp {
+        self.answered.as_ref().map(|answered| answered.at).unwrap_or_default()
     }
 
     /// Over, and nothing is left to be repeated.
@@ -133,7 +149,8 @@ impl OwnCall {
             return Err(Failure::new("the call is over"));
         }
         if self.answered.is_some() {
-            self.hang_up_all(step, EndCause::Bye);
+            let now = step.now();
+            self.hang_up_all(step, now, EndCause::Bye);
         } else {
             self.cancel_pending(step, None);
             self.reject(step, 487);
@@ -146,6 +163,9 @@ impl OwnCall {
         // RFC 3261 §8.1.3.3.
         if response.values(HeaderName::Via).len() != 1 {
             return false;
+        }
+        if self.on_answer_to_question(step, response) {
+            return true;
         }
         if let Some(bye) = self.byes.iter_mut().find(|bye| bye.matches(response)) {
             bye.on_response(step, response);
@@ -195,6 +215,9 @@ impl OwnCall {
         if is_there && dialog.callee.note_connection(incoming.flow) {
             step.changed();
         }
+        if is_there && is_up {
+            self.life.note(step.now());
+        }
         let (status, headers): (_, &[_]) = match incoming.method() {
             "ACK" => return true,
             _ if !is_there => (403, &[]),
@@ -237,21 +260,24 @@ impl OwnCall {
         for bye in &mut self.byes {
             bye.on_timeout(step);
         }
+        self.on_question_timeout(step);
         if self.ringing_until.is_some_and(|until| until <= now) {
             self.cancel_pending(step, None);
             self.reject(step, RUNG_TOO_LONG);
         }
         if self.longest_until.is_some_and(|until| until <= now) {
-            self.hang_up_all(step, EndCause::MaxDuration);
+            self.hang_up_all(step, now, EndCause::MaxDuration);
         }
+        self.on_life_timeout(step);
     }
 
     /// Goes on at the survivor. After a while in which nobody had it no phone is rung again, and
-    /// the service is told: who was to be reached then may be gone, or asleep. Of a call that is
-    /// up the service knows when it ends it.
+    /// the service is told: who was to be reached then may be gone, or asleep. A phone that was up
+    /// is asked whether it still is.
     pub(crate) fn resume(&mut self, step: &mut Step<'_>, adoption: Adoption) {
         self.byes.iter_mut().for_each(|bye| bye.resume(step));
         if adoption == Adoption::Takeover {
+            self.resume_life(step);
             return self.invites.iter_mut().for_each(|invite| invite.resume(step));
         }
         self.invites.iter_mut().for_each(|invite| invite.resume_silently(step));
@@ -259,6 +285,7 @@ impl OwnCall {
             self.cancel_pending(step, None);
             self.reject(step, GIVEN_UP);
         }
+        self.ask_for_life(step);
     }
 
     /// When [`Self::on_timeout`] is next due.
@@ -266,7 +293,7 @@ impl OwnCall {
         let invites = self.invites.iter().filter_map(Branch::next_timeout);
         let byes = self.byes.iter().filter_map(OwnRequest::next_timeout);
         let moments = [self.ringing_until, self.longest_until, self.lingers_until];
-        invites.chain(byes).chain(moments.into_iter().flatten()).min()
+        invites.chain(byes).chain(moments.into_iter().flatten()).chain(self.life.next()).min()
     }
 
     fn on_progress(&mut self, step: &mut Step<'_>, index: usize, status: u16) {
@@ -303,12 +330,14 @@ impl OwnCall {
         step.changed();
         self.dialogs.push(dialog);
         if self.answered.is_some() || self.rejected.is_some() {
-            return self.hang_up_where(step, EndCause::Bye, |dialog| is_it(dialog));
+            let bye = our_bye(step.now(), EndCause::Bye);
+            return self.hang_up_where(step, bye, is_it);
         }
         let event = Answered { at: step.now(), node: step.endpoint.node().to_owned() };
         step.fire(&event);
         self.answered = Some(event);
         self.ringing_until = None;
+        self.begin_life(step);
         self.longest_until = step.element.calls.longest.map(|longest| step.now() + longest);
         self.cancel_pending(step, Some(COMPLETED_ELSEWHERE));
     }
@@ -354,18 +383,21 @@ impl OwnCall {
         }
     }
 
-    fn hang_up_all(&mut self, step: &mut Step<'_>, cause: EndCause) {
-        self.hang_up_where(step, cause, |_| true);
+    /// BYE in the dialog that is up; the call is over since that moment.
+    pub(crate) fn hang_up_all(&mut self, step: &mut Step<'_>, at: Timestamp, cause: EndCause) {
+        self.hang_up_where(step, our_bye(at, cause), |_| true);
+    }
+
+    /// The phone has said that it is gone.
+    pub(crate) fn end_without_bye(&mut self, step: &mut Step<'_>, at: Timestamp) {
+        let bye = our_bye(at, EndCause::LastProofOfLife);
+        let open = self.dialogs.iter_mut().filter(|it| it.state == DialogState::Confirmed);
+        open.for_each(|dialog| dialog.end(bye));
+        self.end_if_no_dialog_is_open(step, bye);
     }
 
     /// BYE in each of these dialogs that is up.
-    fn hang_up_where(
-        &mut self,
-        step: &mut Step<'_>,
-        cause: EndCause,
-        is_one: impl Fn(&Dialog) -> bool,
-    ) {
-        let bye = Bye { at: step.now(), by: Side::Server, cause };
+    fn hang_up_where(&mut self, step: &mut Step<'_>, bye: Bye, is_one: impl Fn(&Dialog) -> bool) {
         for index in 0..self.dialogs.len() {
             let dialog = &mut self.dialogs[index];
             if dialog.state != DialogState::Confirmed || !is_one(dialog) {
@@ -380,7 +412,7 @@ impl OwnCall {
     }
 
     /// From this server to the phone of a dialog.
-    fn way_to<'a>(&'a self, dialog: &'a Dialog) -> Direction<'a> {
+    pub(crate) fn way_to<'a>(&'a self, dialog: &'a Dialog) -> Direction<'a> {
         Direction {
             call_id: &self.call_id,
             dialog_tag: &dialog.callee.tag,
@@ -406,8 +438,14 @@ impl OwnCall {
         step.fire(&event);
         self.ended = Some(event);
         self.longest_until = None;
+        self.life = Life::default();
         self.lingers_until = Some(step.now() + Duration::from_millis(step.timers().long_ms()));
     }
+}
+
+/// This server has hung up.
+fn our_bye(at: Timestamp, cause: EndCause) -> Bye {
+    Bye { at, by: Side::Server, cause }
 }
 
 /// From whichever of the balancer's addresses a client is reached.

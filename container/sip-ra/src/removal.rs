@@ -2,7 +2,8 @@
 //!
 //! | order             | unanswered request | a call that rings | a call that is up     |
 //! |-------------------|--------------------|-------------------|-----------------------|
-//! | query of liveness | nothing            | nothing           | `proof_of_life.rs`    |
+//! | query of liveness | nothing            | nothing           | `proof_of_life.rs`,   |
+//! |                   |                    |                   | `own_call_life.rs`    |
 //! | hanging up        | 480                | 480 and CANCEL    | BYE to both ends, and |
 //! |                   |                    |                   | services hear its end |
 //! | removal           | 503                | the same          | the same              |
@@ -18,7 +19,8 @@ impl Activity {
     pub(crate) fn query_liveness(&mut self, step: &mut Step<'_>) {
         match self {
             Activity::Call(call) if !call.is_unanswered() => call.ask_for_life(step),
-            Activity::Call(_) | Activity::Exchange(_) | Activity::OwnCall(_) => {}
+            Activity::OwnCall(call) => call.ask_for_life(step),
+            Activity::Call(_) | Activity::Exchange(_) => {}
         }
     }
 

@@ -1,0 +1,181 @@
+//! Is the phone of a call of our own still there? It may have lost power or network, or have sent
+//! its BYE while no node lived. So it is asked with an OPTIONS within the dialog, as the ends of
+//! other calls are (`proof_of_life.rs`); here the other end is this server, so what the phone says
+//! or sends is proof enough.
+//!
+//! | what is noticed                               | what happens                              |
+//! |-----------------------------------------------|-------------------------------------------|
+//! | nothing of the phone for                      | it is asked                               |
+//! | [`CallLimits::ask_after`]                     |                                           |
+//! | no node lived for a while; an operator asks   | it is asked; who does not know the call   |
+//! |                                               | is gone                                   |
+//! | it answers 481 or 408                         | its BYE may be on its way: it is asked    |
+//! |                                               | again when nobody would repeat that       |
+//! | the same to that question                     | over since its last proof of life         |
+//! | it does not answer, nor has it sent anything  | BYE; over since its last proof of life    |
+//! | anything else                                 | it lives, and that is a proof of life     |
+//!
+//! A phone whose Allow has no OPTIONS is not asked. The questions are numbered on from our INVITE
+//! (RFC 3261 §12.2.1.1): in this dialog all our requests are our own. All of it is in the
+//! replicated state; what is no commit (what the phone sends within the dialog) is not known
+//! elsewhere.
+//!
+//! Not here: a session timer (RFC 4028). Our INVITE offers none: to refresh the session we would
+//! have to make offers for the service, and to be told what the questions tell already.
+//!
+//! [`CallLimits::ask_after`]: crate::CallLimits::ask_after
+
+use crate::dialog::DialogState;
+use crate::own_call::OwnCall;
+use crate::own_request::{Outcome, OwnMethod, OwnRequest};
+use crate::step::Step;
+use resilee_sbb::Timestamp;
+use resilee_sip_api::EndCause;
+use resilee_sip_proto::Message;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// When the phone is asked, and what was heard of it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Life {
+    /// The phone was there then.
+    seen_at: Timestamp,
+    /// It is asked; none in calls of earlier versions until another node takes them over.
+    ask_at: Option<Timestamp>,
+    /// Who does not know the call has it ended by that: it was asked before, or no BYE can be on
+    /// its way.
+    counts_at_once: bool,
+    /// The last question.
+    question: Option<OwnRequest>,
+}
+
+impl Life {
+    /// It has something to do then.
+    pub(crate) fn next(&self) -> Option<Timestamp> {
+        let question = self.question.as_ref().and_then(OwnRequest::next_timeout);
+        question.into_iter().chain(self.ask_at).min()
+    }
+
+    /// The phone has said something.
+    pub(crate) fn note(&mut self, now: Timestamp) {
+        self.seen_at = now;
+    }
+}
+
+impl OwnCall {
+    /// It is up from now on.
+    pub(crate) fn begin_life(&mut self, step: &Step<'_>) {
+        let ask_after = step.element.calls.ask_after;
+        let ask_at = ask_after.map(|after| step.now() + after);
+        self.life = Life { seen_at: step.now(), ask_at, ..Life::default() };
+    }
+
+    /// An operator asks, or nobody had the call for a while: who does not know it is gone.
+    pub(crate) fn ask_for_life(&mut self, step: &mut Step<'_>) {
+        self.life.counts_at_once = true;
+        self.ask(step);
+    }
+
+    /// Goes on at the survivor, which may be of a later version than who had it.
+    pub(crate) fn resume_life(&mut self, step: &mut Step<'_>) {
+        if let Some(question) = &mut self.life.question {
+            question.resume(step);
+        }
+        if self.phone().is_some() && self.life.ask_at.is_none() {
+            let ask_after = step.element.calls.ask_after;
+            self.life.ask_at = ask_after.map(|after| step.now() + after);
+        }
+    }
+
+    /// A response to the last question; false if it is to something else.
+    pub(crate) fn on_answer_to_question(
+        &mut self,
+        step: &mut Step<'_>,
+        response: &Message<'_>,
+    ) -> bool {
+        let Some(question) = self.life.question.as_mut().filter(|it| it.matches(response)) else {
+            return false;
+        };
+        if question.on_response(step, response) {
+            self.on_outcome(step);
+        }
+        true
+    }
+
+    /// Repeats the last question, or learns that it is not answered.
+    pub(crate) fn on_question_timeout(&mut self, step: &mut Step<'_>) {
+        let question = self.life.question.as_mut();
+        if question.is_some_and(|question| question.on_timeout(step)) {
+            self.on_outcome(step);
+        }
+        self.life.question.take_if(|question| question.is_terminated());
+    }
+
+    /// Asks, if that is due.
+    pub(crate) fn on_life_timeout(&mut self, step: &mut Step<'_>) {
+        if self.life.ask_at.is_some_and(|at| at <= step.now()) {
+            self.ask_if_silent(step);
+        }
+    }
+
+    fn ask_if_silent(&mut self, step: &mut Step<'_>) {
+        step.changed();
+        let ask_after = step.element.calls.ask_after;
+        let silent_until = ask_after.map(|after| self.last_proof_of_life() + after);
+        if !self.life.counts_at_once && silent_until.is_some_and(|until| until > step.now()) {
+            self.life.ask_at = silent_until;
+            return;
+        }
+        self.ask(step);
+    }
+
+    fn ask(&mut self, step: &mut Step<'_>) {
+        let Some(index) = self.phone() else { return };
+        step.changed();
+        let answered_after = Duration::from_millis(step.timers().long_ms());
+        let ask_after = step.element.calls.ask_after;
+        self.life.ask_at = ask_after.map(|after| step.now() + after.max(answered_after));
+        if !self.dialogs[index].callee.takes_options {
+            self.life.counts_at_once = false;
+            return;
+        }
+        self.server.cseq = self.server.cseq.saturating_add(1);
+        let way = self.way_to(&self.dialogs[index]);
+        self.life.question = Some(OwnRequest::send(step, &way, OwnMethod::Probe));
+    }
+
+    fn on_outcome(&mut self, step: &mut Step<'_>) {
+        let Some(question) = self.life.question.as_ref() else { return };
+        let (outcome, sent_at) = (question.outcome, question.sent_at);
+        step.changed();
+        let counts_at_once = std::mem::take(&mut self.life.counts_at_once);
+        match outcome {
+            Outcome::Answered(408 | 481) if counts_at_once => {
+                let at = self.last_proof_of_life();
+                self.end_without_bye(step, at);
+            }
+            Outcome::Answered(408 | 481) => {
+                let repeated = Duration::from_millis(step.timers().long_ms());
+                self.life.counts_at_once = true;
+                self.life.ask_at = Some(step.now() + repeated);
+            }
+            Outcome::Silent if self.life.seen_at <= sent_at => {
+                let at = self.last_proof_of_life();
+                self.hang_up_all(step, at, EndCause::LastProofOfLife);
+            }
+            Outcome::Answered(_) => self.life.note(step.now()),
+            Outcome::Silent | Outcome::Pending => {}
+        }
+    }
+
+    fn last_proof_of_life(&self) -> Timestamp {
+        self.life.seen_at.max(self.answered_at())
+    }
+
+    /// The dialog that is up; others were ended as soon as they had begun.
+    fn phone(&self) -> Option<usize> {
+        let is_up = self.is_up();
+        let up = self.dialogs.iter().position(|it| it.state == DialogState::Confirmed);
+        up.filter(|_| is_up)
+    }
+}

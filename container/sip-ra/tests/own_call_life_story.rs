@@ -1,0 +1,247 @@
+//! The phone of a call of the server's own loses power, or hangs up while no server lives. Also at
+//! the node that takes over.
+
+mod harness;
+
+use harness::phone::{BOB, BOB_CONTACT, bob_answers};
+use harness::{Node, Policy, Turn, parse};
+use resilee_sbb::Timestamp;
+use resilee_sip_api::{EndCause, Ended, NO_AUDIO, PhoneCall, Side, SipCommand, Target};
+use resilee_sip_proto::{HeaderName, name_addr};
+use std::time::Duration;
+
+const MINUTE_MS: u64 = 60_000;
+
+/// As long as anybody repeats anything, and behind it.
+const LONG: u64 = 70_000;
+
+/// Bob is called, and has answered.
+struct Talk {
+    node: Node,
+    invite: String,
+    answered_at: Timestamp,
+}
+
+fn talking() -> Talk {
+    talking_with("")
+}
+
+/// He has answered with these headers.
+fn talking_with(headers: &str) -> Talk {
+    let mut node = Node::new(Policy::Say(Vec::new()));
+    let wanted = PhoneCall {
+        from: "sip:wake-up@example.test".to_owned(),
+        display: String::new(),
+        to: "sip:bob@example.test".to_owned(),
+        targets: vec![Target {
+            uri: BOB_CONTACT.to_owned(),
+            destination: BOB.to_owned(),
+            ..Target::default()
+        }],
+        offer: NO_AUDIO.to_owned(),
+    };
+    let invite = node.call(&wanted).unwrap().only(BOB);
+    let ok = String::from_utf8(bob_answers(&invite, 200)).unwrap();
+    let ok = ok.replacen("Contact:", &format!("{headers}Contact:"), 1);
+    assert_eq!(node.receive(BOB, ok).lines(BOB), ["ACK"]);
+    let answered_at = node.now;
+    Talk { node, invite, answered_at }
+}
+
+/// A request of Bob within the dialog.
+fn by_bob(invite: &str, method: &str, cseq: u32) -> String {
+    let invite = parse(invite);
+    let contact = invite.header(HeaderName::Contact).unwrap();
+    let uri = name_addr(&contact).unwrap().uri.to_owned();
+    format!(
+        "{method} {uri} SIP/2.0\r\n\
+         Via: SIP/2.0/UDP 192.0.2.20:5060;rport;branch=z9hG4bK{method}{cseq}\r\n\
+         From: <sip:bob@example.test>;tag=b\r\n\
+         To: <sip:wake-up@example.test>;tag={}\r\nCall-ID: {}\r\nCSeq: {cseq} {method}\r\n\
+         Max-Forwards: 70\r\nContact: <{BOB_CONTACT}>\r\nContent-Length: 0\r\n\r\n",
+        invite.from_tag().unwrap(),
+        invite.call_id()
+    )
+}
+
+/// The one OPTIONS that he has got.
+#[track_caller]
+fn question(turn: &Turn) -> String {
+    let asked = turn.only(BOB);
+    assert!(asked.starts_with(&format!("OPTIONS {BOB_CONTACT} SIP/2.0\r\n")), "{asked}");
+    asked
+}
+
+/// It is over since the last proof of life, and nothing is left of it.
+#[track_caller]
+fn assert_is_gone_since(mut node: Node, turn: &Turn, last_proof: Timestamp) {
+    let ended: Ended = turn.event();
+    let expected = (last_proof, Side::Server, EndCause::LastProofOfLife);
+    assert_eq!((ended.at, ended.by, ended.cause), expected);
+    node.wait(LONG);
+    assert_eq!(node.living_activities(), 0);
+    assert_eq!(node.history(), ["sip.answered", "sip.ended"]);
+}
+
+fn after_an_outage(node: &mut Node, is_old_store: bool) -> Turn {
+    node.now = node.now + Duration::from_secs(600);
+    match is_old_store {
+        true => node.take_over_from_an_old_store(),
+        false => node.cold_start(),
+    }
+}
+
+#[test]
+fn a_phone_that_is_silent_for_15_minutes_is_asked_and_asked_again() {
+    let Talk { mut node, invite, .. } = talking();
+    for cseq in [2, 3, 4] {
+        assert_eq!(node.wait(15 * MINUTE_MS - 1).sent.len(), 0);
+        let asked = question(&node.wait(1));
+        let message = parse(&asked);
+        assert_eq!(message.cseq(), (cseq, "OPTIONS"));
+        assert_eq!(message.from_tag(), parse(&invite).from_tag());
+        assert_eq!(message.to_tag().unwrap(), "b");
+        node.receive(BOB, bob_answers(&asked, if cseq == 3 { 501 } else { 200 }));
+    }
+    let bye = node.command(&SipCommand::HangUp).expect("it is up").our_bye(BOB);
+    assert!(parse(&bye).cseq().0 > 4);
+}
+
+#[test]
+fn a_phone_that_lost_power_ends_the_call_at_its_last_proof_of_life() {
+    for dies in [false, true] {
+        let Talk { mut node, answered_at, .. } = talking();
+        let asked = question(&node.wait(15 * MINUTE_MS));
+        if dies {
+            assert_eq!(node.take_over().only(BOB), asked);
+        }
+        let turn = node.wait(33_000);
+        assert_eq!(turn.lines(BOB).last().map(String::as_str), Some("BYE"));
+        assert_is_gone_since(node, &turn, answered_at);
+    }
+}
+
+/// It may have hung up just now.
+#[test]
+fn a_phone_that_does_not_know_the_call_is_asked_again_before_it_is_gone() {
+    for (status, dies) in [(481, false), (408, false), (481, true)] {
+        let Talk { mut node, answered_at, .. } = talking();
+        let asked = question(&node.wait(15 * MINUTE_MS));
+        assert_eq!(node.receive(BOB, bob_answers(&asked, status)).types(), [""; 0]);
+        if dies {
+            node.take_over();
+        }
+        assert_eq!(node.wait(31_900).sent.len(), 0);
+        let again = question(&node.wait(100));
+        let turn = node.receive(BOB, bob_answers(&again, status));
+        assert_eq!(turn.sent.len(), 0, "he has no such dialog");
+        assert_is_gone_since(node, &turn, answered_at);
+    }
+}
+
+#[test]
+fn its_bye_that_was_on_its_way_ends_the_call_as_always() {
+    let Talk { mut node, invite, .. } = talking();
+    let asked = question(&node.wait(15 * MINUTE_MS));
+    node.receive(BOB, bob_answers(&asked, 481));
+    node.wait(1_000);
+    let ended: Ended = node.receive(BOB, by_bob(&invite, "BYE", 1)).event();
+    assert_eq!((ended.at, ended.by, ended.cause), (node.now, Side::Callee, EndCause::Bye));
+    assert_eq!(node.wait(60 * MINUTE_MS).sent.len(), 0, "nobody is asked any more");
+    assert_eq!(node.living_activities(), 0);
+}
+
+/// A second question counts at once; the third is a first one again.
+#[test]
+fn a_phone_that_knows_the_call_again_is_given_time_again() {
+    let Talk { mut node, .. } = talking();
+    let asked = question(&node.wait(15 * MINUTE_MS));
+    node.receive(BOB, bob_answers(&asked, 481));
+    let asked = question(&node.wait(32_000));
+    node.receive(BOB, bob_answers(&asked, 200));
+    let asked = question(&node.wait(15 * MINUTE_MS));
+    assert_eq!(node.receive(BOB, bob_answers(&asked, 481)).types(), [""; 0]);
+}
+
+#[test]
+fn what_the_phone_sends_puts_the_question_off_and_is_a_proof_of_life() {
+    let Talk { mut node, invite, .. } = talking();
+    node.wait(10 * MINUTE_MS);
+    assert_eq!(node.receive(BOB, by_bob(&invite, "OPTIONS", 1)).lines(BOB), ["200"]);
+    let proof = node.now;
+    assert_eq!(node.wait(15 * MINUTE_MS - 1).sent.len(), 0);
+    question(&node.wait(1));
+    let turn = node.wait(33_000);
+    assert_is_gone_since(node, &turn, proof);
+}
+
+/// The question or its answer is lost each time.
+#[test]
+fn a_phone_that_says_something_while_it_is_asked_lives() {
+    let Talk { mut node, invite, .. } = talking();
+    question(&node.wait(15 * MINUTE_MS));
+    node.wait(1_000);
+    node.receive(BOB, by_bob(&invite, "OPTIONS", 1));
+    assert_eq!(node.wait(40_000).types(), [""; 0]);
+    assert!(node.command(&SipCommand::HangUp).is_ok());
+}
+
+#[test]
+fn a_phone_that_takes_no_options_is_not_asked() {
+    let Talk { mut node, .. } = talking_with("Allow: INVITE, ACK, BYE\r\n");
+    assert_eq!(node.wait(60 * MINUTE_MS).sent.len(), 0);
+    assert_eq!(after_an_outage(&mut node, false).sent.len(), 0);
+    assert_eq!(node.wait(60 * MINUTE_MS).types(), [""; 0]);
+}
+
+/// Its BYE may have come while nobody lived.
+#[test]
+fn after_an_outage_a_phone_that_does_not_know_the_call_has_hung_up() {
+    for is_old_store in [false, true] {
+        let Talk { mut node, answered_at, .. } = talking();
+        let asked = question(&after_an_outage(&mut node, is_old_store));
+        let turn = node.receive(BOB, bob_answers(&asked, 481));
+        assert_eq!(turn.sent.len(), 0);
+        assert_is_gone_since(node, &turn, answered_at);
+    }
+}
+
+#[test]
+fn after_an_outage_a_phone_that_says_nothing_is_gone() {
+    let Talk { mut node, answered_at, .. } = talking();
+    question(&after_an_outage(&mut node, false));
+    let turn = node.wait(33_000);
+    assert_eq!(turn.lines(BOB).last().map(String::as_str), Some("BYE"));
+    assert_is_gone_since(node, &turn, answered_at);
+}
+
+#[test]
+fn after_an_outage_a_phone_that_lives_talks_on() {
+    let Talk { mut node, .. } = talking();
+    let asked = question(&after_an_outage(&mut node, false));
+    node.receive(BOB, bob_answers(&asked, 200));
+    assert_eq!(node.wait(15 * MINUTE_MS - 1).types(), [""; 0]);
+    assert!(node.command(&SipCommand::HangUp).is_ok());
+}
+
+#[test]
+fn an_operator_asks_the_phone() {
+    let Talk { mut node, answered_at, .. } = talking();
+    node.wait(MINUTE_MS);
+    let asked = question(&node.query_liveness());
+    let turn = node.receive(BOB, bob_answers(&asked, 481));
+    assert_is_gone_since(node, &turn, answered_at);
+}
+
+/// Its state says nothing of any questions.
+#[test]
+fn a_call_of_an_earlier_version_is_asked_once_another_node_has_it() {
+    let Talk { mut node, .. } = talking();
+    let state = node.held_state();
+    let name = b"life";
+    let at = state.windows(name.len()).position(|it| it == name).expect("it is named");
+    state[at..at + name.len()].copy_from_slice(b"none");
+    node.take_over();
+    assert_eq!(node.wait(15 * MINUTE_MS - 1).sent.len(), 0);
+    question(&node.wait(1));
+}
