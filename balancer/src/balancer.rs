@@ -236,7 +236,7 @@ impl Balancer {
             }
             return;
         }
-        if self.unavailable.is_hopeless(now) {
+        if self.unavailable.is_hopeless(now) && !self.is_known(bytes) {
             match self.unavailable.answer(now, flow, bytes) {
                 Answer::Send(flow, bytes) => {
                     return self.outputs.push_back(BalancerOutput::ToClient { flow, bytes });
@@ -257,6 +257,12 @@ impl Balancer {
         if let Some(count) = self.protection.handle_drop(now, source, reason) {
             self.notice(BalancerNotice::Banned { client: flow.remote.ip(), reason, count });
         }
+    }
+
+    /// It is of a call that a node was told of, and may have in its store.
+    fn is_known(&self, bytes: &[u8]) -> bool {
+        let call = scan(bytes).map(|key| self.affinity.hash(key.call_id));
+        call.is_ok_and(|call| self.affinity.cohort(call).is_some())
     }
 
     fn forward(&mut self, now: Timestamp, server: usize, flow: Flow, bytes: Vec<u8>) {

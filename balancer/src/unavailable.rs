@@ -7,9 +7,10 @@
 //! | shorter                        | as ever: clients repeat       | as ever                    |
 //!
 //! A takeover is much shorter, and so is a restart of both nodes that goes well: clients repeat
-//! what they have sent, and need not hear of it. A request within a call and a CANCEL belong to
-//! something that a node may hold in its store: when it comes back within the 32 s for which
-//! clients repeat themselves it hears them. A response is never answered.
+//! what they have sent, and need not hear of it. A request within a call, a CANCEL, and one whose
+//! Call-ID a node was told of (`affinity.rs`; `balancer.rs` asks first) belong to something that a
+//! node may hold in its store: when it comes back within the 32 s for which clients repeat
+//! themselves it hears them. A response is never answered.
 //!
 //! A retransmission gets the same answer, tag and all (RFC 3261 §8.2.7). One request gets one
 //! datagram, which is hardly longer, and at most [`ANSWERS_PER_S_MAX`] go out: no reflector.

@@ -42,7 +42,8 @@ pub fn write(folder: &Path) -> Result<()> {
 fn balancer() -> String {
     let mut text = format!(
         "listen = \"{SIP}\"\nnodes_listen = \"{}:5061\"\nkey_file = \"cluster.key\"\n\
-         algorithm = \"first-alive\"\n\n[heartbeat]\ninterval_ms = 50\nmissed = 6\n",
+         algorithm = \"first-alive\"\n\n[heartbeat]\ninterval_ms = 50\nmissed = 6\n\
+         [health]\nramp_up_s = 0\n",
         ADDRESSES[0]
     );
     for server in [1, 2] {

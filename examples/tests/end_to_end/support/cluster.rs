@@ -387,7 +387,8 @@ impl Plan {
         let Plan { sip, nodes_listen, node_sip, .. } = self;
         let mut text = format!(
             "listen = {}\nnodes_listen = \"{nodes_listen}\"\nkey_file = \"cluster.key\"\n\
-             algorithm = \"first-alive\"\n\n[heartbeat]\ninterval_ms = 50\nmissed = 6\n",
+             algorithm = \"first-alive\"\n\n[heartbeat]\ninterval_ms = 50\nmissed = 6\n\
+             [health]\nramp_up_s = 0\n",
             both_versions(*sip)
         );
         for (name, address) in SERVERS.iter().zip(node_sip) {
