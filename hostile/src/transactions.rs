@@ -2,7 +2,7 @@
 //! and read back between two steps, as at a takeover.
 //!
 //! The first byte says which machine and which transport; then each byte is a step, and the low
-//! bits of it what kind: a response or request, time, a resumption, an error of the transport.
+//! bits of it what kind: a response or request, time, a resumption.
 
 use crate::alone::START;
 use resilee_sbb::{Timestamp, decode, encode};
@@ -89,17 +89,11 @@ impl Machine {
                 *now = *now + Duration::from_millis(u64::from(step >> 3) * 700);
                 self.on_timeout(*now, timers)
             }
-            6 => match self {
+            _ => match self {
                 Machine::ClientInvite(it) => it.resume(*now, timers),
                 Machine::ClientNonInvite(it) => it.resume(*now, timers),
                 Machine::ServerInvite(it) => it.resume(*now, timers),
                 Machine::ServerNonInvite(it) => it.resume(*now, timers),
-            },
-            _ => match self {
-                Machine::ClientInvite(it) => it.on_transport_error(),
-                Machine::ClientNonInvite(it) => it.on_transport_error(),
-                Machine::ServerInvite(it) => it.on_transport_error(),
-                Machine::ServerNonInvite(it) => it.on_transport_error(),
             },
         }
     }

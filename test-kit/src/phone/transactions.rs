@@ -266,9 +266,7 @@ impl Client {
             TransactionOutput::ToUser(bytes) => {
                 Some(Step::Response { purpose: self.purpose, bytes })
             }
-            TransactionOutput::Timeout | TransactionOutput::TransportError => {
-                Some(Step::Timeout { purpose: self.purpose, is_over })
-            }
+            TransactionOutput::Timeout => Some(Step::Timeout { purpose: self.purpose, is_over }),
             TransactionOutput::Terminated => None,
         };
         outputs.into_iter().filter_map(step).collect()
@@ -283,9 +281,7 @@ impl Server {
             }
             TransactionOutput::Timeout => Some(Step::NoAck),
             // Requests are given to the phone by whoever found them new.
-            TransactionOutput::ToUser(_)
-            | TransactionOutput::TransportError
-            | TransactionOutput::Terminated => None,
+            TransactionOutput::ToUser(_) | TransactionOutput::Terminated => None,
         };
         outputs.into_iter().filter_map(step).collect()
     }

@@ -14,7 +14,6 @@
 //! | Completed           | 300-699 again       | ACK again                    | same       |
 //! | Accepted            | 2xx again           | to the user                  | same       |
 //! | Completed, Accepted | timer D, timer M    |                              | Terminated |
-//! | Calling, Completed  | transport error     | error to the user            | Terminated |
 //! | Calling             | resume              | resend; A and B start anew   | same       |
 //! | Calling             | silent resume       | start C                      | Proceeding |
 //! | Proceeding          | resume              | C starts anew                | same       |
@@ -130,17 +129,6 @@ impl ClientInvite {
         if self.state == Proceeding && !self.is_cancelled {
             self.is_cancelled = true;
             self.state_timer = after(now, cfg.long_ms());
-        }
-    }
-
-    /// The transport could not send.
-    pub fn on_transport_error(&mut self) -> Outputs {
-        match self.state {
-            Calling | Completed => {
-                self.enter(Terminated, None);
-                vec![TransactionOutput::TransportError, TransactionOutput::Terminated]
-            }
-            Proceeding | Accepted | Terminated => Vec::new(),
         }
     }
 
@@ -380,16 +368,6 @@ mod tests {
         let (mut call, _) = ClientInvite::start(at(0), &tcp(), invite());
         let outputs = call.on_response(at(1), &tcp(), &response(486), 486);
         assert_eq!(told(&outputs), ["send ACK", "user 486", "terminated"]);
-    }
-
-    #[test]
-    fn s17_1_4_a_transport_error_ends_calling_and_completed() {
-        for mut call in [calling(), after_response(486)] {
-            assert_eq!(told(&call.on_transport_error()), ["transport error", "terminated"]);
-        }
-        for mut call in [after_response(180), after_response(200)] {
-            assert!(call.on_transport_error().is_empty() && !call.is_terminated());
-        }
     }
 
     #[test]

@@ -6,7 +6,6 @@
 //! | Trying             | timer E             | resend; E doubles up to T2         | same       |
 //! | Proceeding         | timer E             | resend; E is T2                    | same       |
 //! | Trying, Proceeding | timer F             | timeout to the user                | Terminated |
-//! | Trying, Proceeding | transport error     | error to the user                  | Terminated |
 //! | Trying, Proceeding | 1xx                 | to the user                        | Proceeding |
 //! | Trying, Proceeding | 200-699             | to the user; start K               | Completed  |
 //! | Completed          | any response        |                                    | same       |
@@ -109,17 +108,6 @@ impl ClientNonInvite {
             return vec![TransactionOutput::Send(self.request.clone())];
         }
         Vec::new()
-    }
-
-    /// The transport could not send.
-    pub fn on_transport_error(&mut self) -> Outputs {
-        match self.state {
-            Trying | Proceeding => {
-                self.enter(Terminated, None);
-                vec![TransactionOutput::TransportError, TransactionOutput::Terminated]
-            }
-            Completed | Terminated => Vec::new(),
-        }
     }
 
     /// Goes on at another node.
@@ -229,14 +217,6 @@ mod tests {
         assert_eq!(request.next_timeout(), Some(at(32_000)));
         let outputs = request.on_response(at(1), &tcp(), &response(481), 481);
         assert_eq!(told(&outputs), ["user 481", "terminated"]);
-    }
-
-    #[test]
-    fn s17_1_4_a_transport_error_ends_trying_and_proceeding() {
-        for mut request in [trying(), after_response(100)] {
-            assert_eq!(told(&request.on_transport_error()), ["transport error", "terminated"]);
-        }
-        assert!(after_response(200).on_transport_error().is_empty());
     }
 
     #[test]

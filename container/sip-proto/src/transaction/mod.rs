@@ -3,6 +3,12 @@
 //! Bytes and `now` go in, [`TransactionOutput`]s come out. All state is plain data, so that a
 //! transaction can be replicated in any state and go on at another node with `resume`. Not here:
 //! matching messages to transactions (§17.1.3, §17.2.3), sockets, the transaction user.
+//!
+//! There is no transport error (§17.1.4, §17.2.4) either: nobody could tell of one. The sockets
+//! are the balancer's, UDP says nothing of a client that is gone, and a TCP client is made to look
+//! like one over UDP (`container/sip-tcp`): it may connect again while its message is repeated.
+//! So a client that cannot be reached is one that does not answer, and timers B, F and H end what
+//! waits for it.
 
 mod client_invite;
 mod client_non_invite;
@@ -30,8 +36,6 @@ pub enum TransactionOutput {
     /// No answer in time: timer B, F, H, or C (which leaves the transaction alive, see
     /// [`ClientInvite`]).
     Timeout,
-    /// The transport could not send.
-    TransportError,
     /// The transaction is over and can be forgotten.
     Terminated,
 }

@@ -17,14 +17,12 @@
 //! | Accepted              | INVITE again        |                              | same       |
 //! | Accepted              | 2xx from the user   | send                         | same       |
 //! | Accepted              | ACK                 | to the user                  | same       |
-//! | all but Confirmed     | transport error     | error to the user            | same       |
 //! | Proceeding            | resume              | the last 1xx again           | same       |
 //! | Completed             | resume              | the response; G, H anew      | same       |
 //! | Confirmed, Accepted   | resume              | I, L anew                    | same       |
 //!
-//! RFC 6026 §8 keeps the transaction after a transport error: the peer's next retransmission may
-//! find the transport well again. The 100 Trying is the user's to send; a 2xx is repeated by
-//! whoever made it (the callee, or the user itself), never by a timer here.
+//! The 100 Trying is the user's to send; a 2xx is repeated by whoever made it (the callee, or the
+//! user itself), never by a timer here.
 
 use super::{Outputs, TimerConfig, TransactionOutput, after, earliest, is_due};
 use resilee_sbb::Timestamp;
@@ -151,14 +149,6 @@ impl ServerInvite {
             return self.send_last();
         }
         Vec::new()
-    }
-
-    /// The transport could not send.
-    pub fn on_transport_error(&mut self) -> Outputs {
-        match self.state {
-            Proceeding | Completed | Accepted => vec![TransactionOutput::TransportError],
-            Confirmed | Terminated => Vec::new(),
-        }
     }
 
     /// Goes on at another node. The dead node may not have sent its last response.
@@ -305,15 +295,6 @@ mod tests {
         assert_eq!(told(&call.on_request(&invite())), ["send 407"]);
         assert_eq!(told(&call.resume(at(9_000), &udp())), ["send 407"]);
         assert_eq!(call.next_timeout(), Some(at(41_000)));
-    }
-
-    #[test]
-    fn rfc6026_s8_a_transport_error_is_told_and_ends_nothing() {
-        for mut call in [proceeding(), after_response(200), after_response(486)] {
-            assert_eq!(told(&call.on_transport_error()), ["transport error"]);
-            assert!(!call.is_terminated());
-        }
-        assert!(confirmed().on_transport_error().is_empty());
     }
 
     #[test]

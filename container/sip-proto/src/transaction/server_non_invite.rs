@@ -9,7 +9,6 @@
 //! | Proceeding, Completed | request again         | the last response again   | same       |
 //! | Completed             | response from user    |                           | same       |
 //! | Completed             | timer J               |                           | Terminated |
-//! | Proceeding, Completed | transport error       | error to the user         | Terminated |
 //! | Proceeding            | resume                | the last response again   | same       |
 //! | Completed             | resume                | the last response; J anew | same       |
 //!
@@ -89,17 +88,6 @@ impl ServerNonInvite {
         }
         self.terminate();
         vec![TransactionOutput::Terminated]
-    }
-
-    /// The transport could not send.
-    pub fn on_transport_error(&mut self) -> Outputs {
-        match self.state {
-            Proceeding | Completed => {
-                self.terminate();
-                vec![TransactionOutput::TransportError, TransactionOutput::Terminated]
-            }
-            Trying | Terminated => Vec::new(),
-        }
     }
 
     /// Goes on at another node. The dead node may not have sent its last response.
@@ -205,14 +193,6 @@ mod tests {
         let mut request = ServerNonInvite::start(at(0), &tcp());
         let outputs = request.respond(at(1), &tcp(), 200, response(200));
         assert_eq!(told(&outputs), ["send 200", "terminated"]);
-    }
-
-    #[test]
-    fn s17_2_4_a_transport_error_ends_proceeding_and_completed() {
-        for mut request in [after_response(100), after_response(200)] {
-            assert_eq!(told(&request.on_transport_error()), ["transport error", "terminated"]);
-        }
-        assert!(trying().on_transport_error().is_empty());
     }
 
     #[test]

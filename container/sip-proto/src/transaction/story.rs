@@ -42,7 +42,6 @@ fn tell(output: &TransactionOutput) -> String {
         TransactionOutput::Send(bytes) => format!("send {}", first_word(bytes)),
         TransactionOutput::ToUser(bytes) => format!("user {}", first_word(bytes)),
         TransactionOutput::Timeout => "timeout".to_owned(),
-        TransactionOutput::TransportError => "transport error".to_owned(),
         TransactionOutput::Terminated => "terminated".to_owned(),
     }
 }
