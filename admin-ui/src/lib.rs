@@ -50,7 +50,8 @@
 //!
 //! An error is `{"error": what is wrong, "help": what to do}` with a fitting status. Anything
 //! but GET and HEAD needs `Authorization: Bearer TOKEN`: 401 without it, 403 with a wrong one or
-//! if the node has none. An order that the node cannot carry out now gets 409.
+//! if the node has none. An order that the node cannot carry out now gets 409; if it may be carried
+//! out in a moment, the error has `"code": "not_yet"` besides.
 
 mod amount;
 mod api;
@@ -73,6 +74,7 @@ use actix_web::dev::Service as _;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{App, HttpServer, web};
 use futures_util::future::BoxFuture;
+pub use problem::NOT_YET;
 use resilee_core::management::{Answer, Query};
 use std::net::TcpListener;
 use std::sync::Arc;

@@ -17,12 +17,22 @@ pub struct Problem {
     pub what: String,
     /// What the reader can do.
     pub help: String,
+    /// What kind of problem it is, if a script does something about it.
+    pub code: Option<&'static str>,
 }
+
+/// The same request may be fulfilled in a moment: ask again.
+pub const NOT_YET: &str = "not_yet";
 
 impl Problem {
     /// A problem with this status.
     pub fn new(status: StatusCode, what: impl Into<String>, help: impl Into<String>) -> Self {
-        Problem { status, what: what.into(), help: help.into() }
+        Problem { status, what: what.into(), help: help.into(), code: None }
+    }
+
+    /// The same, of a kind that scripts know.
+    pub fn with_code(self, code: &'static str) -> Self {
+        Problem { code: Some(code), ..self }
     }
 
     /// A query or path that cannot be understood.
@@ -47,8 +57,11 @@ impl Problem {
         struct Body<'a> {
             error: &'a str,
             help: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            code: Option<&'static str>,
         }
-        HttpResponse::build(self.status).json(Body { error: &self.what, help: &self.help })
+        let Problem { status, what, help, code } = self;
+        HttpResponse::build(*status).json(Body { error: what, help, code: *code })
     }
 
     /// The problem as a page. It asks the node for nothing.

@@ -6,7 +6,7 @@ use crate::Ask;
 use crate::bill_book::BillBook;
 use crate::cluster::Cluster;
 use crate::live_call::LiveCalls;
-use crate::problem::Problem;
+use crate::problem::{NOT_YET, Problem};
 use actix_web::http::StatusCode;
 use resilee_call_billing::BILLS;
 use resilee_core::StoredRecord;
@@ -159,6 +159,10 @@ impl System {
             Ok(Answer::Changed(Changed::Refused(reason))) => {
                 let help = "nothing was changed; /rest explains what may be sent";
                 Err(Problem::new(StatusCode::CONFLICT, reason, help))
+            }
+            Ok(Answer::Changed(Changed::NotYet(reason))) => {
+                let help = "nothing was changed; ask again in a moment";
+                Err(Problem::new(StatusCode::CONFLICT, reason, help).with_code(NOT_YET))
             }
             Ok(Answer::Changed(Changed::Unknown(reason))) => Err(unknown(reason)),
             Ok(Answer::Unavailable(reason)) => Err(Problem::unavailable(reason)),

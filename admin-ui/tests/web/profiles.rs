@@ -129,7 +129,18 @@ async fn a_change_that_may_be_made_is_a_504_and_one_that_is_not_a_409() {
         let (site, _) = site(node);
         let answer = order_by(&site, Method::PUT, "/api/v1/profiles/tariffs/+49", TARIFF).await;
         assert_eq!(answer.status, status, "{}", answer.body);
+        answer.hides("code");
     }
+}
+
+#[actix_web::test]
+async fn a_change_that_may_be_made_in_a_moment_says_so_to_scripts() {
+    let mut node = FakeNode::new();
+    node.changed = Some(Changed::NotYet("server2 is busy".to_owned()));
+    let (site, _) = site(node);
+    let answer = order_by(&site, Method::PUT, "/api/v1/profiles/tariffs/+49", TARIFF).await;
+    assert_eq!(answer.status, 409, "{}", answer.body);
+    answer.shows(r#""error":"server2 is busy""#).shows(r#""code":"not_yet""#);
 }
 
 #[actix_web::test]

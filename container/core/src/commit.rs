@@ -208,6 +208,18 @@ pub(crate) struct Entity {
     /// Event types that it does not get, by activity.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub masks: BTreeMap<u32, BTreeSet<String>>,
+    /// The service that a root entity has left for its own, if it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<Box<Left>>,
+}
+
+/// A service that trees move from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Left {
+    /// Its name.
+    pub service: String,
+    /// It has begun nothing since then.
+    pub inactive_since: Timestamp,
 }
 
 /// Whose child an entity is.

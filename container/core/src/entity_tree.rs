@@ -121,6 +121,7 @@ impl Cell {
                 priority,
                 convergence_name,
                 masks: Default::default(),
+                left: None,
             };
             self.entities.insert(number, Box::new(entity));
             turn.touched.extend([Part::Head, Part::Entity(number)]);

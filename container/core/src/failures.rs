@@ -101,7 +101,7 @@ impl Core {
                 "{name} is deactivated since it failed again and again: activate it once it is \
                  repaired"
             ),
-            Changed::Refused(why) | Changed::Unknown(why) => {
+            Changed::Refused(why) | Changed::NotYet(why) | Changed::Unknown(why) => {
                 format!("{name} fails again and again, and could not be deactivated: {why}")
             }
         };

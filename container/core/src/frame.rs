@@ -72,6 +72,10 @@ pub(crate) struct AnsweredChange {
     pub token: u64,
     /// What became of it, encoded.
     pub changed: ByteBuf,
+    /// It was refused, and may be made in a moment. Who does not know this field takes it for
+    /// refused.
+    #[serde(default, skip_serializing_if = "crate::commit::is_false")]
+    pub not_yet: bool,
 }
 
 /// A question about the usage figures of a service, or its answer.

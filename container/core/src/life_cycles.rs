@@ -30,7 +30,7 @@ use crate::adaptor_life_cycles::ADAPTORS;
 use crate::cell::Cell;
 use crate::commit::{Change, Part, Retry, RowChange};
 use crate::core::Core;
-use crate::management::{ServiceState, SleeState};
+use crate::management::{Changed, ServiceState, SleeState};
 use crate::migrations::MIGRATIONS;
 use crate::tracers::TRACE_LEVELS;
 use resilee_sbb::{Begins, CellId, Descriptor, Severity, Timestamp, decode, encode};
@@ -202,6 +202,11 @@ impl Core {
         self.wanted(SERVICES, service).filter(|wanted| wanted.active).map(|wanted| wanted.since)
     }
 
+    /// Since when an operator wants it inactive.
+    pub(crate) fn inactive_since(&self, service: &str) -> Option<Timestamp> {
+        self.wanted(SERVICES, service).filter(|wanted| !wanted.active).map(|wanted| wanted.since)
+    }
+
     /// True if an operator wants the service active, or nobody has said anything else.
     pub(crate) fn is_wanted(&self, service: &Descriptor) -> bool {
         let begins = service.deployment.begins == Begins::Active;
@@ -247,28 +252,31 @@ impl Core {
     /// here, if it is known: it may have failed to be.
     ///
     /// # Errors
-    /// A service that is not known, or whose dependencies would be broken.
+    /// A service that is not known, whose dependencies would be broken, or that a member has not
+    /// compiled yet.
     pub(crate) fn services_changed(
         &self,
         now: Timestamp,
         activate: &[String],
         deactivate: &[String],
-    ) -> Result<Vec<RowChange>, String> {
+    ) -> Result<Vec<RowChange>, Changed> {
         let undeployed: BTreeSet<_> =
             deactivate.iter().filter(|name| self.is_known_undeployed(name)).cloned().collect();
         let deployed = deactivate.iter().filter(|name| !undeployed.contains(*name));
         let (activate, mut deactivate) = (self.named(activate)?, self.named(deployed)?);
         deactivate.extend(undeployed.clone());
         if activate.is_empty() && deactivate.is_empty() {
-            return Err("no service is named: name one to activate or to deactivate".to_owned());
+            let text = "no service is named: name one to activate or to deactivate";
+            return Err(Changed::Refused(text.to_owned()));
         }
         if let Some(both) = activate.intersection(&deactivate).next() {
-            return Err(format!("{both} is to be activated and deactivated: name it once"));
+            let text = format!("{both} is to be activated and deactivated: name it once");
+            return Err(Changed::Refused(text));
         }
         let active = self.active_then(&activate, &deactivate)?;
         let mut begin = active.iter().filter(|name| activate.contains(**name));
         if let Some(reason) = begin.find_map(|name| self.lacks_unit(name)) {
-            return Err(reason);
+            return Err(Changed::NotYet(reason));
         }
         let changed = self.deployed().filter_map(|service| {
             let is_active = active.contains(service.name);

@@ -9,6 +9,8 @@
 //! | service hung                                    |                                          |
 //! | has an activity that the new service serves, or | it stays, so that no activity is served  |
 //! | a convergence name that an entity of it has     | twice                                    |
+//! | the same, but these came from the old service,  | it moves: the old service served the     |
+//! | which has begun nothing since                   | activity with each of them, too          |
 //! | has events that are tried again, which the new  | it stays until that is through           |
 //! | service does not do                             |                                          |
 //! | is answered by a roll back, or is another one   | it stays                                 |
@@ -21,7 +23,7 @@
 //! that were the old SBBs' own.
 
 use crate::cell::{Cell, CellInput};
-use crate::commit::{Entity, Part, Retry};
+use crate::commit::{Entity, Left, Part, Retry};
 use crate::core::Core;
 use crate::deployed::place_of;
 use crate::entity_tree::descriptor_of;
@@ -86,12 +88,16 @@ impl Core {
         if let Some(hung) = [from, to].into_iter().find(|it| cell.head.quarantined.contains(*it)) {
             return Err(format!("a handler of {hung} hung in its call"));
         }
+        let left = self.left(from);
+        let serves = |other: &u32| {
+            let is_its = cell.entities.get(other).is_some_and(|it| it.service == to);
+            is_its && !cell.has_left(*other, left.as_ref())
+        };
         if cell.tree(root).flat_map(|number| cell.attachments(number)).any(|activity| {
             let attached = cell.activities.get(&activity).map(|it| &it.attached);
-            let mut others = attached.into_iter().flatten().filter_map(|it| cell.entities.get(it));
-            others.any(|other| other.service == to)
+            attached.into_iter().flatten().any(serves)
                 || cell.is_tied_to(to, activity)
-                || cell.kept_for(to, activity).next().is_some()
+                || cell.kept_for(to, activity).any(|it| !cell.has_left(it, left.as_ref()))
         }) {
             return Err(format!("{to} serves the same activity already"));
         }
@@ -111,6 +117,12 @@ impl Core {
             true => Ok(new),
             false => Err(format!("an event of it is tried again, which {to} does not do")),
         }
+    }
+
+    /// A service that trees move from, as what has left it remembers it.
+    fn left(&self, service: &str) -> Option<Left> {
+        let inactive_since = self.inactive_since(service)?;
+        Some(Left { service: service.to_owned(), inactive_since })
     }
 
     /// True if it is the delivery of a migration; the service that the tree would leave.
@@ -198,6 +210,7 @@ impl Core {
         let kept: BTreeMap<u32, Retry> = kept.collect();
         let sbbs = self.sbbs_of(cell, from, awaiting.service, root);
         kept.iter().for_each(|(number, retry)| self.hand_retry_over(now, id, *number, retry, to));
+        let left = self.left(from);
         let Some(cell) = self.cells.get_mut(&id) else { return };
         let Some(turn) = cell.turn.as_mut() else { return };
         for EntityState { number, state, .. } in states {
@@ -205,6 +218,9 @@ impl Core {
                 (entity.service, entity.state) = (to.to_owned(), state);
                 turn.touched.insert(Part::Entity(number));
             }
+        }
+        if let Some(entity) = cell.entities.get_mut(&root) {
+            entity.left = left.map(Box::new);
         }
         let is_last = cell.next_root(from, 0).is_none();
         cell.rename_in_suspended(from, to, is_last);
@@ -249,6 +265,12 @@ impl Cell {
         let mut behind = self.entities.range(behind.saturating_add(1)..);
         let is_root = |it: &Entity| it.service == service && it.child.is_none();
         behind.find(|(_, entity)| is_root(entity)).map(|(number, _)| *number)
+    }
+
+    /// True if the tree of an entity has left this service, and since that began nothing more.
+    fn has_left(&self, entity: u32, service: Option<&Left>) -> bool {
+        let root = self.entities.get(&self.root_of(entity));
+        service.is_some() && root.and_then(|it| it.left.as_deref()) == service
     }
 
     /// Suspended events know services by name.

@@ -21,7 +21,9 @@
 //! |                                            | [`AGAIN_AFTER`]                                 |
 //! | this run has adopted a view                | they are looked at from the first one on        |
 //! | none of the old one is left                | that is all: it is inactive (`life_cycles.rs`)  |
-//! | code of the new one does not return        | the order is taken back (`hangs.rs`)            |
+//! | code of the new one does not return        | nothing moves here any more, and the order is   |
+//! |                                            | taken back (`hangs.rs`): it is asked for each   |
+//! |                                            | [`AGAIN_AFTER`] until it is                     |
 //!
 //! Calls go on meanwhile: [`MIGRATED_AT_ONCE_MAX`] trees move at once, and cells are looked at in
 //! steps.
@@ -104,8 +106,8 @@ enum Pass {
     At(Timestamp),
     /// Nothing is left.
     Over,
-    /// It must not go on.
-    Stopped,
+    /// It must not go on. That it is taken back is asked again then.
+    Stopped(Timestamp),
 }
 
 impl Order {
@@ -116,7 +118,7 @@ impl Order {
     }
 
     fn begin_pass(&mut self) {
-        if self.pass == Pass::Stopped {
+        if matches!(self.pass, Pass::Stopped(_)) {
             return;
         }
         (self.pass, self.is_left) = (Pass::Behind(None), false);
@@ -160,7 +162,8 @@ impl Core {
     pub(crate) fn migrates_to(&self, from: &str) -> Option<&str> {
         let order = self.migrations.orders.get(from)?;
         let to = order.row.to.as_str();
-        let goes_on = order.pass != Pass::Stopped && self.is_active(to) && !self.is_active(from);
+        let is_stopped = matches!(order.pass, Pass::Stopped(_));
+        let goes_on = !is_stopped && self.is_active(to) && !self.is_active(from);
         goes_on.then_some(to)
     }
 
@@ -195,8 +198,8 @@ impl Core {
         services.iter().for_each(|from| self.migrate_some_of(now, from));
         let next = self.migrations.orders.values().filter_map(|order| match order.pass {
             Pass::Behind(_) | Pass::Ends => Some(now + STEP),
-            Pass::At(at) => Some(at),
-            Pass::Over | Pass::Stopped => None,
+            Pass::At(at) | Pass::Stopped(at) => Some(at),
+            Pass::Over => None,
         });
         let next = next.min();
         self.timers.set(Due::Migrate, next);
@@ -212,6 +215,7 @@ impl Core {
                 return;
             }
             Pass::At(at) if at <= now => order.begin_pass(),
+            Pass::Stopped(at) if at <= now => return self.stop_migrating(now, from),
             Pass::Ends if self.migrations.under_way.is_empty() => {
                 return self.end_pass(now, from);
             }
@@ -282,8 +286,9 @@ impl Core {
     /// Code of the service that takes entities of this one does not return: no further tree moves.
     pub(crate) fn stop_migrating(&mut self, now: Timestamp, from: &str) {
         let Some(order) = self.migrations.orders.get_mut(from) else { return };
-        order.pass = Pass::Stopped;
+        order.pass = Pass::Stopped(now + AGAIN_AFTER);
         self.change_by_itself(now, TableChange::Migrate { from: from.to_owned(), to: None });
+        self.go_on_migrating(now);
     }
 
     /// The rows after which entities of a service move to another one, or do not any more.

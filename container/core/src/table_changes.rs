@@ -196,14 +196,18 @@ impl Core {
 
     /// The owner has answered.
     pub(crate) fn on_changes_answered(&mut self, from: &RunId, answered: Vec<AnsweredChange>) {
-        for AnsweredChange { token, changed } in answered {
+        for AnsweredChange { token, changed, not_yet } in answered {
             let asked = |it: &Waiting| {
                 it.by.is_none() && it.token == token && it.stage == Stage::Asked(from.clone())
             };
             let Some(at) = self.changes.waiting.iter().position(asked) else { continue };
             let waiting = self.changes.waiting.remove(at);
             let unreadable = |_| Changed::Unknown("the owner's answer cannot be read".to_owned());
-            self.answer_change(&waiting, decode(&changed).unwrap_or_else(unreadable));
+            let changed = match decode(&changed).unwrap_or_else(unreadable) {
+                Changed::Refused(reason) if not_yet => Changed::NotYet(reason),
+                changed => changed,
+            };
+            self.answer_change(&waiting, changed);
         }
     }
 
@@ -259,7 +263,7 @@ impl Core {
             } else if !self.rests(CohortId::TABLES) && !self.is_behind_turn(&waiting.change) {
                 match self.make_change(now, &waiting.change) {
                     Ok(commit) => waiting.stage = Stage::Made(commit),
-                    Err(reason) => return Some(Changed::Refused(reason)),
+                    Err(changed) => return Some(changed),
                 }
             }
         }
@@ -359,7 +363,7 @@ impl Core {
     }
 
     /// Checks a change and commits its rows; the commit that it depends on.
-    fn make_change(&mut self, now: Timestamp, change: &TableChange) -> Result<u64, String> {
+    fn make_change(&mut self, now: Timestamp, change: &TableChange) -> Result<u64, Changed> {
         let rows = match change {
             TableChange::PutProfile { table, name, profile } => {
                 self.profile_put(table, name, profile.clone())?
@@ -442,9 +446,13 @@ impl Core {
         let link = self.links.get(&run.node).filter(|link| link.run.as_ref() == Some(run));
         // Without a link the node has asked nobody, and asks again when there is one.
         if link.is_some_and(|link| link.up) {
+            let (not_yet, changed) = match changed {
+                Changed::NotYet(reason) => (true, &Changed::Refused(reason.clone())),
+                changed => (false, changed),
+            };
             let changed = ByteBuf::from(encode(changed).expect("plain data can be encoded"));
             let words = self.changes.words.entry(run.node.clone()).or_default();
-            words.answered.push(AnsweredChange { token, changed });
+            words.answered.push(AnsweredChange { token, changed, not_yet });
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::store::Restored;
 use resilee_sbb::{PROFILE_TABLES_MAX, Profile, ProfileTable, Tables, Timestamp, decode, encode};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Units by their id.
 pub(crate) const UNITS: &str = "slee.units";
@@ -274,19 +274,37 @@ impl Core {
     /// True if calls depend on any of these services, now or the next ones. Cells are looked at
     /// once, and if nothing else says so.
     pub(crate) fn needs_any_of(&self, services: &[String]) -> bool {
-        let depends = |cell: &Cell| services.iter().any(|service| cell.depends_on(service));
+        let depends =
+            |cell: &Cell| cell.services().any(|it| services.iter().any(|service| service == it));
         services.iter().any(|service| self.is_wanted_active(service))
             || services.iter().any(|service| self.is_under_way(service))
             || !services.is_empty() && self.cells.values().any(depends)
     }
+
+    /// Those of these services that calls depend on, now or the next ones. Cells are looked at once
+    /// for all of them.
+    pub(crate) fn needed_of(&self, services: BTreeSet<String>) -> BTreeSet<String> {
+        let is_needed = |it: &String| self.is_wanted_active(it) || self.is_under_way(it);
+        let (mut needed, mut others): (BTreeSet<_>, BTreeSet<_>) =
+            services.into_iter().partition(is_needed);
+        for cell in self.cells.values() {
+            if others.is_empty() {
+                break;
+            }
+            needed.extend(cell.services().filter_map(|service| others.take(service)));
+        }
+        needed
+    }
 }
 
 impl Cell {
-    /// True if it has entities of a service, or one of its activities has a root entity of it in
-    /// another cell, or is to have one.
-    fn depends_on(&self, service: &str) -> bool {
-        self.entities.values().any(|entity| entity.service == service)
-            || self.roots_to_come(service) > 0
-            || self.ties.values().any(|tie| tie.root.service == service)
+    /// Services that it has entities of, or that one of its activities has a root entity of in
+    /// another cell, or is to have one; some of them again and again.
+    fn services(&self) -> impl Iterator<Item = &str> {
+        let entities = self.entities.values().map(|entity| entity.service.as_str());
+        let to_come = self.retries.iter().filter(|(number, _)| !self.entities.contains_key(number));
+        let to_come = to_come.map(|(_, retry)| retry.service.as_str());
+        let elsewhere = self.ties.values().map(|tie| tie.root.service.as_str());
+        entities.chain(to_come).chain(elsewhere)
     }
 }

@@ -189,18 +189,19 @@ impl Core {
 
     /// Deploys what waits and nothing is in the way of, and says what is in the way of the others.
     fn deploy_waiting(&mut self, now: Timestamp) {
+        let needed = self.needed_of_what_comes();
         loop {
-            let waiting = self.units_that_wait();
+            let waiting = self.units_that_wait(&needed);
             let next = waiting.into_iter().find(|(.., sbb)| self.obstacle(sbb).is_none());
             let Some((unit, before, sbb)) = next else { break };
-            if self.awaits_a_needed_one() {
+            if self.awaits_one_of(&needed) {
                 break;
             }
             self.clear_alarm(SOURCE, &before);
             let service = self.deploy(now, sbb);
             self.units.stages.insert(unit, Stage::Deployed(service));
         }
-        for (unit, before, sbb) in self.units_that_wait() {
+        for (unit, before, sbb) in self.units_that_wait(&needed) {
             let Some((severity, text)) = self.obstacle(&sbb) else { continue };
             if text != before {
                 self.clear_alarm(SOURCE, &before);
@@ -210,28 +211,40 @@ impl Core {
         }
     }
 
+    /// Services that calls depend on, of units that wait or are being compiled. Who is alone is
+    /// first in any case: no call is looked at for it.
+    fn needed_of_what_comes(&self) -> BTreeSet<String> {
+        let comes = |id: &str| {
+            matches!(self.units.stages.get(id), Some(Stage::Compiling | Stage::Waits(..)))
+        };
+        let coming = self.unit_rows().filter(|(id, _)| comes(id)).map(|(_, row)| row.service);
+        let coming: Vec<_> = coming.collect();
+        match coming.len() > 1 && self.units.waiting().next().is_some() {
+            true => self.needed_of(coming.into_iter().collect()),
+            false => BTreeSet::new(),
+        }
+    }
+
     /// Somebody who joins compiles one that calls depend on: it is first, whoever else takes its
     /// name.
-    fn awaits_a_needed_one(&self) -> bool {
+    fn awaits_one_of(&self, needed: &BTreeSet<String>) -> bool {
         self.unit_rows().any(|(id, row)| {
-            matches!(self.units.stages.get(id), Some(Stage::Compiling)) && self.needs_unit(&row)
+            matches!(self.units.stages.get(id), Some(Stage::Compiling))
+                && needed.contains(&row.service)
         })
     }
 
     /// With their alarms. Those that calls depend on are first, and then as they were uploaded: of
     /// two that take the same name all nodes refuse the same one, whenever they start.
-    fn units_that_wait(&self) -> Vec<(String, String, LinkedSbb)> {
+    fn units_that_wait(&self, needed: &BTreeSet<String>) -> Vec<(String, String, LinkedSbb)> {
         let waiting = self.unit_rows().filter_map(|(id, row)| match self.units.stages.get(id) {
             Some(Stage::Waits(sbb, alarm)) => Some((row, id.to_owned(), alarm.clone(), *sbb)),
             _ => None,
         });
         let mut waiting: Vec<_> = waiting.collect();
-        // Whoever is alone is first: no call is looked at for it.
-        if waiting.len() > 1 {
-            waiting.sort_by_cached_key(|(row, id, ..)| {
-                (!self.needs_unit(row), row.put_at, id.clone())
-            });
-        }
+        waiting.sort_by_cached_key(|(row, id, ..)| {
+            (!needed.contains(&row.service), row.put_at, id.clone())
+        });
         waiting.into_iter().map(|(_, id, alarm, sbb)| (id, alarm, sbb)).collect()
     }
 

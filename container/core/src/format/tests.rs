@@ -152,6 +152,7 @@ fn what_the_first_format_stored_is_read() {
         priority: None,
         convergence_name: None,
         masks: Default::default(),
+        left: None,
     };
     assert_read(KEPT, "entity", &entity);
     assert_timer_is_read();
@@ -248,7 +249,7 @@ fn changes_of_shared_tables_and_what_is_wanted_of_services_are_read() {
     assert_read(KEPT, "changed.done", &Changed::Done);
     assert_read(KEPT, "changed.refused", &Changed::Refused("why".to_owned()));
     let asked = vec![AskedChange { token: 1, until: TIME, change: bytes("change") }];
-    let answered = vec![AnsweredChange { token: 2, changed: bytes("changed") }];
+    let answered = vec![AnsweredChange { token: 2, changed: bytes("changed"), not_yet: false }];
     assert_read(KEPT, "frame.changes", &Frame { asked, answered, ..frame() });
     let instead_of = vec!["old".to_owned()];
     assert_read(KEPT, "wanted", &Wanted { active: true, since: TIME, instead_of });

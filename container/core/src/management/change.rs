@@ -102,6 +102,14 @@ pub enum Changed {
     Done,
     /// It is not made; why, and what to do instead.
     Refused(String),
+    /// It is not made yet, and may be in a moment, if it is asked again; what it waits for.
+    NotYet(String),
     /// It may be made, or not; what to do.
     Unknown(String),
+}
+
+impl From<String> for Changed {
+    fn from(reason: String) -> Self {
+        Changed::Refused(reason)
+    }
 }

@@ -373,6 +373,21 @@ impl Pair {
         }
     }
 
+    /// Lets time pass until a handler of this one hangs: that it is told so is on its way.
+    pub fn until_handler_hangs(&mut self, node: usize) {
+        let before = self.nodes[node].hanging;
+        for _ in 0..60_000 {
+            self.tick();
+            while self.is_busy() {
+                if self.nodes[node].hanging > before {
+                    return;
+                }
+                self.deliver(1);
+            }
+        }
+        panic!("no handler hangs");
+    }
+
     /// Lets time pass until this one has just become a member: what that set off is on its way.
     pub fn until_just_a_member(&mut self, node: usize) {
         for _ in 0..10_000 {

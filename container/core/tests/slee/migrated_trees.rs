@@ -1,11 +1,14 @@
 //! What moves with an entity tree from a service to the one that replaced it, and which trees stay.
 
-use crate::migrations::{entities, migration, new, replace, up};
+use crate::migrations::{entities, migration, new, order, replace, up};
 use crate::pair::Pair;
 use crate::script::{self, State, fail, note, on, selects, take_trace};
 use crate::toy::{Tick, Tock};
 use crate::upgrades::want;
-use resilee_sbb::{ActivityId, Context, EventPayload, Failure, InitialEvent, Severity, TimerId};
+use resilee_core::management::Changed;
+use resilee_sbb::{
+    ActivityId, Context, EventPayload, Failure, InitialEvent, Severity, Task, TimerId,
+};
 use std::time::Duration;
 
 type Handler = fn(&mut State, &mut Context<'_>) -> Result<(), Failure>;
@@ -284,6 +287,79 @@ fn a_tree_stays_where_the_new_service_serves_the_same_activity() {
     want(&mut pair, &["omega"], &[]);
     pair.say(0, "c1 start; fire begin 1 begin");
     assert_eq!(take_trace(), ["alpha1 begin", "omega2 begin"]);
+    replace(&mut pair, "alpha", "omega");
+    assert_eq!(reason(&pair, "alpha"), "omega serves the same activity already");
+}
+
+/// `c1` has two trees of `keeper`, both of which serve its first activity; the first one is to get
+/// an event of it again. They are ordered to move to `holder`.
+fn two_trees_on_one_activity(pair: &mut Pair) {
+    on("keeper", "join", |_, cx| cx.attach(cx.entity(), ActivityId { number: 1, ..cx.activity() }));
+    on("keeper", "hard", |me, _| if me.count == 2 { fail() } else { Ok(()) });
+    pair.say(0, "c1 start; fire keep 1 begin; start; fire keep 2 join; fire keep 2 more");
+    pair.say(0, "c1 fire tick 1 hard");
+    assert_eq!(entities(pair, 0), ["keeper", "keeper"]);
+    replace(pair, "keeper", "holder");
+}
+
+/// The old service served it twice as well.
+#[test]
+fn trees_of_the_old_service_that_serve_one_activity_all_move() {
+    let mut pair = up();
+    two_trees_on_one_activity(&mut pair);
+    assert_eq!(entities(&pair, 1), ["holder", "holder"]);
+    assert_eq!(migration(&pair, 0, "keeper").expect("ordered").stayed, 0);
+    pair.pass_ms(2_000);
+    take_trace();
+    pair.say(0, "c1 fire tick 1 on");
+    assert_eq!(take_trace(), ["holder1 on", "holder2 on"]);
+}
+
+#[test]
+fn the_second_tree_of_an_activity_moves_when_the_node_has_died_at_which_the_first_one_did() {
+    let mut pair = up();
+    pair.hangs = |it| matches!(it.task, Task::Migrate { .. }) && it.entity.number == 2;
+    two_trees_on_one_activity(&mut pair);
+    assert_eq!(entities(&pair, 1), ["holder", "keeper"]);
+    pair.kill(0);
+    pair.hangs = |_| false;
+    pair.until_member_of(1, 1);
+    pair.pass_ms(200);
+    assert_eq!(entities(&pair, 1), ["holder", "holder"]);
+    // So that nothing waits to be tried again.
+    pair.pass_ms(2_000);
+}
+
+/// Of what stayed before: one that moved is no obstacle to it.
+#[test]
+fn the_second_tree_of_an_activity_moves_by_an_order_that_is_given_again() {
+    let mut pair = after_set(|_, _| Ok(()));
+    on("alpha", "join", |me, cx| {
+        me.text = "stays".to_owned();
+        cx.attach(cx.entity(), ActivityId { number: 1, ..cx.activity() })
+    });
+    on("alpha", "go", |me, _| {
+        me.text.clear();
+        Ok(())
+    });
+    pair.say(0, "c1 start; fire begin 2 join");
+    replace(&mut pair, "alpha", "omega");
+    assert_eq!(entities(&pair, 0), ["omega", "alpha"]);
+    pair.say(0, "c1 fire tick 2 go");
+    assert_eq!(pair.change(1, order("alpha", Some("omega"))), Some(Changed::Done));
+    pair.pass_ms(100);
+    assert_eq!(entities(&pair, 0), ["omega", "omega"]);
+}
+
+/// They came by an order before; since then the old service was the active one.
+#[test]
+fn a_tree_stays_where_the_new_service_serves_the_same_activity_with_what_has_moved_before() {
+    let mut pair = after_set(|_, _| Ok(()));
+    replace(&mut pair, "alpha", "omega");
+    want(&mut pair, &["alpha"], &["omega"]);
+    on("alpha", "join", |_, cx| cx.attach(cx.entity(), ActivityId { number: 1, ..cx.activity() }));
+    pair.say(0, "c1 start; fire begin 2 join");
+    assert_eq!(entities(&pair, 0), ["omega", "alpha"]);
     replace(&mut pair, "alpha", "omega");
     assert_eq!(reason(&pair, "alpha"), "omega serves the same activity already");
 }

@@ -303,6 +303,24 @@ fn what_hung_once_is_not_tried_with_the_next_tree_of_its_call() {
     assert_eq!(entities(&pair, 1), vec!["alpha"; 2 * MIGRATED_AT_ONCE_MAX]);
 }
 
+/// Too much else waits at its node just then.
+#[test]
+fn that_an_order_is_taken_back_is_asked_again_until_it_is() {
+    let mut pair = up();
+    let node = 1 - pair.tables_owner();
+    calls(&mut pair, node, 1);
+    pair.hangs = migrates;
+    replace(&mut pair, "alpha", "omega");
+    pair.until_handler_hangs(node);
+    let others = pair.ask_all(node, vec![order("chooser", None); 256]);
+    pair.pass_ms(1_000);
+    assert_eq!(pair.answers(node, others), vec![Some(Changed::Done); 256]);
+    assert!(migration(&pair, node, "alpha").is_some(), "it is ordered still");
+    pair.pass_ms(30_000);
+    assert!([0, 1].iter().all(|node| migration(&pair, *node, "alpha").is_none()));
+    assert_eq!((pair.nodes[node].hanging, entities(&pair, node)), (1, vec!["alpha".into()]));
+}
+
 /// What is well with the old one is not given to it meanwhile.
 #[test]
 fn nothing_moves_to_a_service_that_fails_again_and_again() {

@@ -108,11 +108,11 @@ fn a_service_is_active_only_once_each_member_has_compiled_it() {
     let mut pair = without_them().whole();
     pair.slow_compilers = [false, true];
     upload(&mut pair, 0, "alpha", ALPHA);
-    let reason = refused(&mut pair, activate("alpha"));
-    assert_eq!(
-        reason,
-        "server2 has not compiled alpha yet: try again in a moment, or look at its alarms"
-    );
+    let text = "server2 has not compiled alpha yet: try again in a moment, or look at its alarms";
+    for node in [0, 1] {
+        let answer = pair.change(node, activate("alpha"));
+        assert_eq!(answer, Some(Changed::NotYet(text.to_owned())), "asked at {node}");
+    }
     pair.slow_compilers = [false; 2];
     pair.compile();
     pair.settle();
