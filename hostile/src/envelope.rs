@@ -2,7 +2,9 @@
 //! cluster's key and writes nonsense.
 
 use crate::alone::{Alone, START, address, flow, key};
-use resilee_balancer::{Algorithm, Balancer, BalancerConfig, BalancerInput, Server};
+use resilee_balancer::{
+    Algorithm, Balancer, BalancerConfig, BalancerInput, HealthConfig, ProtectionConfig, Server,
+};
 use resilee_core::Input;
 use resilee_membership::{Packet, open};
 use std::time::Duration;
@@ -32,6 +34,7 @@ fn balancer(datagram: &[u8]) {
     let server = |name: &str, sip: &str| Server {
         name: name.parse().expect("a name"),
         address: address(sip),
+        weight: 1,
     };
     let config = BalancerConfig {
         listen: vec![address("198.51.100.1:5060")],
@@ -39,6 +42,8 @@ fn balancer(datagram: &[u8]) {
         algorithm: Algorithm::FirstAlive,
         heartbeat_ms: 50,
         missed: 6,
+        health: HealthConfig::default(),
+        protection: ProtectionConfig::default(),
     };
     let mut balancer = Balancer::new(START, config, key(), None);
     let flow = flow("192.0.2.10:40000");
