@@ -39,8 +39,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// Most sources whose rate and violations are remembered. Beyond it goes what is worth least; see
-/// [`SourceState::worth`].
+/// Most sources whose rate and violations are remembered. Beyond it those go first that are
+/// furthest from a limit (`protection/source_state.rs`).
 pub const SOURCES_MAX: usize = 65_536;
 
 /// Most sources that are banned at once. Beyond it nobody else is banned; no ban is given up.
