@@ -87,7 +87,9 @@ pub(crate) fn invalid(text: String) -> String {
     if is_cut_short(&text) {
         return "the file is cut short: upload it again".to_owned();
     }
-    match text.contains("exceeds the limit") {
+    // What the engine reserves room for, and what it compiles, it counts in words of its own.
+    let is_too_much = ["exceeds the limit", "pooling allocator"].iter().any(|it| text.contains(it));
+    match is_too_much {
         true => format!("it needs more than a node gives a unit ({})", detail(text)),
         false => format!("it is no valid WebAssembly: build the unit again ({})", detail(text)),
     }

@@ -11,7 +11,9 @@ pub const DESCRIBE_TIME_MAX: Duration = Duration::from_secs(1);
 pub const COPIED_BYTES_MAX: usize = 4 << 20;
 /// Bytes of the stack of a unit's code.
 pub const STACK_BYTES_MAX: usize = 512 << 10;
-/// Elements of the tables of functions of an instance.
+/// Tables of functions of an instance: each module of a compiler has one.
+pub const TABLES_MAX: u32 = 4;
+/// Elements of one of them.
 pub const TABLE_ELEMENTS_MAX: usize = 20_000;
 /// Core modules of a unit, and instances of them: a module of Rust becomes three.
 pub const PARTS_MAX: u32 = 64;

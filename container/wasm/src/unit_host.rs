@@ -4,7 +4,9 @@
 use crate::clock::Clock;
 use crate::component::compiled;
 use crate::instance::Shared;
-use crate::limits::{INSTANCES_MAX, MEMORIES_MAX, PARTS_MAX, STACK_BYTES_MAX, TABLE_ELEMENTS_MAX};
+use crate::limits::{
+    INSTANCES_MAX, MEMORIES_MAX, PARTS_MAX, STACK_BYTES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
+};
 use crate::node_side::NodeSide;
 use crate::slots::Slots;
 use crate::uploaded::{Unit, check_permissions};
@@ -64,10 +66,10 @@ fn config(limits: &UnitLimits) -> Config {
     pool.total_component_instances(INSTANCES_MAX)
         .total_core_instances(INSTANCES_MAX * PARTS_MAX)
         .total_memories(INSTANCES_MAX * MEMORIES_MAX)
-        .total_tables(INSTANCES_MAX * 4)
+        .total_tables(INSTANCES_MAX * TABLES_MAX)
         .max_core_instances_per_component(PARTS_MAX)
         .max_memories_per_component(MEMORIES_MAX)
-        .max_tables_per_component(4)
+        .max_tables_per_component(TABLES_MAX)
         .max_component_instance_size(PART_BYTES_MAX)
         .max_core_instance_size(PART_BYTES_MAX)
         .max_memory_size(limits.memory_bytes_max)

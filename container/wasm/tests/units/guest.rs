@@ -1,9 +1,9 @@
 //! Units written by hand, which do what no honest one does.
 
 use resilee_sbb::{
-    ActivityId, CellId, CohortId, Context, Deliver, Deployment, Descriptor, EntityState, Event,
-    Failure, LinkedSbb, Outcome, Permission, Sbb, StateBytes, UnitCompiler, UnitDescription,
-    UnitLimits, encode,
+    ActivityId, CellId, CohortId, Context, Deliver, Deployment, Descriptor, Effect, EntityState,
+    Event, Failure, LinkedSbb, Outcome, Permission, Sbb, StateBytes, TraceLevel, UnitCompiler,
+    UnitDescription, UnitLimits, encode,
 };
 use resilee_wasm::UnitHost;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,10 @@ pub struct Guest {
     pub version: &'static str,
     /// What it imports besides.
     pub import: &'static str,
+    /// Modules and instances that it has besides.
+    pub modules: String,
+    /// What the module of its code has besides.
+    pub parts: String,
 }
 
 /// What it says that it is.
@@ -61,8 +65,14 @@ pub fn deliver() -> Deliver {
     Deliver::first("guest", event)
 }
 
+/// A line that a unit writes.
+pub fn line(text: &str) -> Effect {
+    let (tracer, text) = ("guest".to_owned(), text.to_owned());
+    Effect::Trace { tracer, level: TraceLevel::Info, text }
+}
+
 /// What an honest unit answers, with these effects.
-pub fn delivered(effects: Vec<resilee_sbb::Effect>) -> Outcome {
+pub fn delivered(effects: Vec<Effect>) -> Outcome {
     let state = StateBytes { version: 1, bytes: encode(&Honest).expect("plain") };
     let entities = vec![EntityState { number: 1, born: None, state }];
     Outcome::Delivered { entities, removed: Vec::new(), effects }
@@ -79,6 +89,8 @@ impl Default for Guest {
             pages: 0,
             version: "0.1.0",
             import: "",
+            modules: String::new(),
+            parts: String::new(),
         }
     }
 }
@@ -87,6 +99,13 @@ impl Guest {
     /// One that does this before it answers.
     pub fn that(deliver: &str) -> Self {
         Guest { deliver: deliver.to_owned(), ..Guest::default() }
+    }
+
+    /// It has this effect kept so often before: that is where its answer is.
+    pub fn keeps(&mut self, effect: &Effect, times: usize) {
+        self.answer = encode(effect).expect("plain");
+        let call = "(call $keep (i32.load (i32.const 16)) (i32.load (i32.const 20)))";
+        self.deliver = format!("{}{}", call.repeat(times), self.deliver);
     }
 
     /// One that answers this.
@@ -123,6 +142,7 @@ impl Guest {
 
     fn text(&self) -> String {
         let Guest { description, answer, describe, deliver, version, import, .. } = self;
+        let Guest { modules, parts, .. } = self;
         let behind = DATA + description.len();
         let end = behind + answer.len();
         let pages = end.div_ceil(65_536) + 1 + self.pages;
@@ -139,6 +159,7 @@ impl Guest {
     (export "keep" (func (param "effect" (list u8))))
     (export "has-profile-table" (func (param "table" string) (result bool)))))
   {import}
+  {modules}
   (core module $libc
     (memory (export "memory") {pages})
     (global $free (mut i32) (i32.const {free}))
@@ -160,6 +181,7 @@ impl Guest {
     (import "libc" "memory" (memory 0))
     (import "host" "keep" (func $keep (param i32 i32)))
     (import "host" "ask" (func $ask (param i32 i32) (result i32)))
+    {parts}
     (func $deeper (param i32) (result i32)
       (i32.add (call $deeper (i32.add (local.get 0) (i32.const 1))) (i32.const 1)))
     (func (export "describe") (result i32) {describe} (i32.const 0))

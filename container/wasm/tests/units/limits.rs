@@ -1,10 +1,9 @@
 //! What stops a unit in a delivery: the delivery rolls back, and the next one works.
 
-use crate::guest::{Guest, deliver, delivered, host};
+use crate::guest::{Guest, deliver, delivered, host, line};
 use resilee_sbb::{
     Attribute, AttributeKind, Context, Deployment, Descriptor, Effect, EntityState, Event, Failure,
-    LinkedSbb, Outcome, ProfileTable, Sbb, StateBytes, TraceLevel, UnitCompiler, UnitDescription,
-    UnitLimits, encode,
+    LinkedSbb, Outcome, ProfileTable, Sbb, StateBytes, UnitCompiler, UnitDescription, UnitLimits,
 };
 use serde::{Deserialize, Serialize};
 
@@ -31,18 +30,6 @@ impl Sbb for Curious {
     fn on_event(&mut self, _: &mut Context<'_>, _: &Event) -> Result<(), Failure> {
         Ok(())
     }
-}
-
-fn line(text: &str) -> Effect {
-    let (tracer, text) = ("guest".to_owned(), text.to_owned());
-    Effect::Trace { tracer, level: TraceLevel::Info, text }
-}
-
-/// Instructions that have these effects kept: they are where its answer is.
-fn keeping(guest: &mut Guest, effect: &Effect, times: usize) {
-    guest.answer = encode(effect).expect("plain");
-    let call = "(call $keep (i32.load (i32.const 16)) (i32.load (i32.const 20)))";
-    guest.deliver = format!("{}{}", call.repeat(times), guest.deliver);
 }
 
 #[test]
@@ -110,7 +97,7 @@ fn a_unit_that_traps_is_stopped() {
 #[test]
 fn a_unit_that_floods_the_trace_is_stopped_and_its_lines_stay() {
     let mut guest = Guest::default();
-    keeping(&mut guest, &line("hello"), 257);
+    guest.keeps(&line("hello"), 257);
     let Outcome::RolledBack { reason, effects } = guest.outcome() else { panic!("no roll back") };
     assert_eq!(reason, "it wrote more than 256 lines and alarms");
     assert_eq!(effects, vec![line("hello"); 256]);
@@ -119,7 +106,7 @@ fn a_unit_that_floods_the_trace_is_stopped_and_its_lines_stay() {
 #[test]
 fn lines_before_a_trap_stay() {
     let mut guest = Guest::that("unreachable");
-    keeping(&mut guest, &line("hello"), 1);
+    guest.keeps(&line("hello"), 1);
     let Outcome::RolledBack { effects, .. } = guest.outcome() else { panic!("no roll back") };
     assert_eq!(effects, [line("hello")]);
 }
@@ -127,9 +114,9 @@ fn lines_before_a_trap_stay() {
 #[test]
 fn what_does_not_stay_is_not_kept() {
     let mut guest = Guest::default();
-    keeping(&mut guest, &Effect::StartActivity { activity: 2 }, 1);
+    guest.keeps(&Effect::StartActivity { activity: 2 }, 1);
     assert_eq!(guest.reason(), "it wrote a line or alarm that is none");
-    keeping(&mut guest, &line(&"x".repeat(5_000)), 1);
+    guest.keeps(&line(&"x".repeat(5_000)), 1);
     assert_eq!(guest.reason(), "it wrote a line or alarm that is none");
 }
 

@@ -1,7 +1,9 @@
 //! Units that are uploaded: what is refused, what stops one, and what is believed of its answer.
 
 mod answers;
+mod beside_calls;
 mod files;
 mod guest;
 mod limits;
 mod migrations;
+mod room;
