@@ -1,13 +1,15 @@
 //! Development tasks: what a person and continuous integration run, and nothing else.
 //!
 //! This file is the command line. What each task does is in the file of its name: [`lint`],
-//! [`tidy`], [`full_test`], [`new_service`], [`mod@unit`], [`mod@bench`], [`bench_slee`],
-//! [`bench_sip`], [`bench_registrations`], [`bench_units`], [`soak`]; `bench` and `soak` share
-//! [`pair`] (the processes under load), [`phones`] and [`own_network`], all that measure
-//! [`figures`], two of them [`valgrind`]. The rest are [`steps`], [`command`] (child processes),
-//! [`system_programs`], [`libtest_tally`] and [`deny`]. Nothing here is part of Resilee itself.
+//! [`tidy`], [`full_test`], [`new_service`], [`mod@unit`], [`mod@bench`], [`bench_balancer`],
+//! [`bench_slee`], [`bench_sip`], [`bench_registrations`], [`bench_units`], [`soak`]; those with
+//! calls share [`pair`] (the processes under load), [`phones`] and [`own_network`], all that
+//! measure [`figures`], two of them [`valgrind`]. The rest are [`steps`], [`command`] (child
+//! processes), [`system_programs`], [`libtest_tally`] and [`deny`]. Nothing here is part of Resilee
+//! itself.
 
 mod bench;
+mod bench_balancer;
 mod bench_registrations;
 mod bench_sip;
 mod bench_slee;
@@ -82,6 +84,10 @@ enum Task {
     /// Measure the pair under calls: CPU, memory, delays; appends to bench/load.csv
     #[command(after_long_help = bench::HELP)]
     Bench(bench::Options),
+    /// Measure the balancer, beside a bare forwarder and flooded; appends to bench/forward.csv
+    /// and bench/flood.csv
+    #[command(after_long_help = bench_balancer::HELP)]
+    BenchBalancer(bench_balancer::Options),
     /// Measure the container alone: CPU per event, memory, takeover; appends to bench/slee.csv
     #[command(after_long_help = bench_slee::HELP)]
     BenchSlee(bench_slee::Options),
@@ -126,6 +132,7 @@ fn main() -> ExitCode {
         Task::Unit(options) => unit::run(&root, &options),
         Task::Sweep { minutes, dry_run } => full_test::sweep(&root, minutes, dry_run.mode()),
         Task::Bench(options) => bench::run(&root, &options),
+        Task::BenchBalancer(options) => bench_balancer::run(&root, &options),
         Task::BenchSlee(options) => bench_slee::run(&root, &options),
         Task::BenchSip(options) => bench_sip::run(&root, &options),
         Task::BenchRegistrations(options) => bench_registrations::run(&root, &options),

@@ -107,13 +107,18 @@ impl Call {
 impl Phones {
     /// Registers all users, and starts callees and caller.
     pub fn start(root: &Path, folder: &Path, load: Load) -> Result<Self> {
+        Phones::start_behind(root, folder, load, SIP)
+    }
+
+    /// The same, of phones that send to `proxy`.
+    pub fn start_behind(root: &Path, folder: &Path, load: Load, proxy: &str) -> Result<Self> {
         let scenarios = root.join(SCENARIOS);
-        register(&scenarios, folder)?;
+        register(&scenarios, folder, proxy)?;
         let calls = load.calls().to_string();
         let (rate, talk) = (load.rate.to_string(), load.talk_ms.to_string());
         let callee = sipp(&scenarios, folder, "callee", CALLEE_PORT, &[])?;
         let options =
-            [SIP, "-inf", "users.csv", "-m", &calls, "-r", &rate, "-d", &talk, "-l", &calls];
+            [proxy, "-inf", "users.csv", "-m", &calls, "-r", &rate, "-d", &talk, "-l", &calls];
         let caller = sipp(&scenarios, folder, "caller", CALLER_PORT, &options)?;
         Ok(Phones { folder: folder.to_owned(), callee, caller })
     }
@@ -178,7 +183,7 @@ fn read_calls(text: &str) -> Result<BTreeMap<String, Call>> {
 }
 
 /// All phones are one SIPp, at the port where the callees will be.
-fn register(scenarios: &Path, folder: &Path) -> Result<()> {
+fn register(scenarios: &Path, folder: &Path, proxy: &str) -> Result<()> {
     let mut file = String::from("SEQUENTIAL\n");
     for number in 1..=USERS {
         let (user, password) = user(number);
@@ -186,7 +191,7 @@ fn register(scenarios: &Path, folder: &Path) -> Result<()> {
     }
     fs::write(folder.join("users.csv"), file)?;
     let count = USERS.to_string();
-    let options = [SIP, "-inf", "users.csv", "-m", &count, "-r", "200", "-timeout", "25s"];
+    let options = [proxy, "-inf", "users.csv", "-m", &count, "-r", "200", "-timeout", "25s"];
     let mut sipp = sipp(scenarios, folder, "register", CALLEE_PORT, &options)?;
     let status = sipp.wait(REGISTER_MAX)?;
     ensure!(status.success(), "registration: SIPp ended with {status}");

@@ -47,7 +47,12 @@ pub struct Pair {
 impl Pair {
     /// Starts all three in `folder`, and waits until every call is held twice.
     pub fn start(binaries: &Path, folder: &Path) -> Result<Self> {
-        property_files::write(folder)?;
+        Pair::start_with(binaries, folder, "")
+    }
+
+    /// The same, with these tables more in the balancer's property file.
+    pub fn start_with(binaries: &Path, folder: &Path, tables: &str) -> Result<Self> {
+        property_files::write(folder, tables)?;
         let mut pair = Pair {
             folder: folder.to_owned(),
             binaries: binaries.to_owned(),

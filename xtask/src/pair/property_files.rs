@@ -28,11 +28,11 @@ pub fn user(number: u32) -> (String, String) {
     (format!("desk{number}"), format!("desk{number}-secret"))
 }
 
-/// Writes all of them into `folder`.
-pub fn write(folder: &Path) -> Result<()> {
+/// Writes all of them into `folder`; the balancer's ends with `tables`.
+pub fn write(folder: &Path, tables: &str) -> Result<()> {
     fs::write(folder.join("cluster.key"), KEY)?;
     fs::write(folder.join("admin.token"), TOKEN)?;
-    fs::write(folder.join("balancer.toml"), balancer())?;
+    fs::write(folder.join("balancer.toml"), format!("{}\n{tables}", balancer()))?;
     for server in [1, 2] {
         fs::write(folder.join(format!("{}.toml", NAMES[server])), node(server))?;
     }
