@@ -36,8 +36,10 @@ impl Advertised {
         self.addresses().find(|own| own.is_ipv4() == is_v4).unwrap_or(self.first)
     }
 
+    /// Whether it is one of them, also as IPv6 writes an IPv4 address (RFC 4291 §2.5.5.2).
     pub(crate) fn has(&self, address: SocketAddr) -> bool {
-        self.addresses().any(|own| own == address)
+        let place = |it: SocketAddr| (it.ip().to_canonical(), it.port());
+        self.addresses().any(|own| place(own) == place(address))
     }
 }
 

@@ -174,15 +174,15 @@ impl Exchange {
         Ok(())
     }
 
-    /// The request again; false if it is another one.
+    /// The request again, or its CANCEL; false if it is another one.
     pub(crate) fn on_known_request(
         &mut self,
         step: &mut Step<'_>,
         incoming: &Incoming<'_>,
     ) -> bool {
-        let is_known = self.proxied.matches(incoming.message);
+        let is_known = self.proxied.matches(incoming);
         if is_known {
-            self.proxied.on_repeated(step, incoming.message);
+            self.proxied.on_repeated(step, incoming);
         }
         is_known
     }

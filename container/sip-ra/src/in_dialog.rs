@@ -168,9 +168,9 @@ impl Call {
         incoming: &Incoming<'_>,
     ) -> bool {
         let message = incoming.message;
-        let found = self.requests.iter_mut().find(|request| request.proxied.matches(message));
+        let found = self.requests.iter_mut().find(|request| request.proxied.matches(incoming));
         if let Some(request) = found {
-            request.proxied.on_repeated(step, message);
+            request.proxied.on_repeated(step, incoming);
             return true;
         }
         let found = self.reinvites.iter_mut().find(|reinvite| reinvite.invite.matches(incoming));

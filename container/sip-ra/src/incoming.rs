@@ -79,10 +79,18 @@ impl TransactionKey {
 
     /// Whether a request belongs to this transaction; ACK and CANCEL belong to their INVITE's.
     pub(crate) fn matches(&self, request: &Message<'_>) -> bool {
+        self.method == transaction_method(request) && self.is_of_same_branch(request)
+    }
+
+    /// Whether a CANCEL is of this transaction, whatever its method (RFC 3261 §9.2).
+    pub(crate) fn is_cancelled_by(&self, cancel: &Message<'_>) -> bool {
+        cancel.method() == Some("CANCEL") && self.is_of_same_branch(cancel)
+    }
+
+    fn is_of_same_branch(&self, request: &Message<'_>) -> bool {
         let via = request.top_via();
         self.branch == via.branch().unwrap_or_default()
             && self.sent_by.eq_ignore_ascii_case(via.sent_by())
-            && self.method == transaction_method(request)
             && self.call_id == request.call_id()
             && self.cseq_number == request.cseq().0
     }

@@ -19,6 +19,7 @@
 //! |          | one that was cancelled      |                                       |             |
 //! | any      | BYE again                   | 200                                   |             |
 //! | any      | INVITE of the phone         | 488: the session is as it was offered |             |
+//! | any      | its CSeq number is too low  | 500 (§12.2.2)                         |             |
 //! | calling  | nobody lived for a while    | CANCEL; no phone is rung again        | Rejected 503|
 //!
 //! Timer C (§16.8) is a proxy's; here it keeps a service that waits for ever from having a phone
@@ -212,8 +213,14 @@ impl OwnCall {
         let dialog = &mut self.dialogs[index];
         let is_up = dialog.state == DialogState::Confirmed;
         let is_there = dialog.callee.is_at(incoming.flow.remote.ip());
-        if is_there && dialog.callee.note_connection(incoming.flow) {
-            step.changed();
+        // RFC 3261 §12.2.2. An ACK has the number of our INVITE, which is of another sequence.
+        let cseq_number = Some(request.cseq().0).filter(|_| incoming.method() != "ACK");
+        let is_late = cseq_number.is_some_and(|number| number < dialog.callee.cseq);
+        if is_there {
+            let is_far_ahead = cseq_number.is_some_and(|it| dialog.callee.note_cseq(it));
+            if dialog.callee.note_connection(incoming.flow) || is_far_ahead {
+                step.changed();
+            }
         }
         if is_there && is_up {
             self.life.note(step.now());
@@ -221,6 +228,7 @@ impl OwnCall {
         let (status, headers): (_, &[_]) = match incoming.method() {
             "ACK" => return true,
             _ if !is_there => (403, &[]),
+            _ if is_late => (500, &[]),
             "BYE" => {
                 if is_up {
                     let bye = Bye { at: step.now(), by: Side::Callee, cause: EndCause::Bye };

@@ -11,6 +11,7 @@
 //! | the last target failed        | the best failure passed on           | Completed |
 //! | all targets were silent       | nothing is sent, and it is forgotten | TimedOut  |
 //! | request again                 | the last response again              |           |
+//! | its CANCEL                    | answered 200; nothing else           |           |
 //!
 //! RFC 4320 §4.2 forbids a 408 here: the sender's own timer F fires at the same time.
 //! What the outcome means for a call is in `in_dialog.rs`.
@@ -25,7 +26,9 @@ use crate::step::Step;
 use resilee_membership::Flow;
 use resilee_sbb::Timestamp;
 use resilee_sip_proto::transaction::ServerNonInviteState;
-use resilee_sip_proto::{ClientNonInvite, Edit, Message, ServerNonInvite, TransactionOutput};
+use resilee_sip_proto::{
+    ClientNonInvite, Edit, Message, ServerNonInvite, TransactionOutput, build,
+};
 use serde::{Deserialize, Serialize};
 
 /// A request that we are proxying, or answering ourselves.
@@ -81,9 +84,13 @@ impl ProxiedRequest {
         }
     }
 
-    /// Whether the request is this one again.
-    pub(crate) fn matches(&self, request: &Message<'_>) -> bool {
-        self.key.matches(request)
+    /// Whether the request is this one again, or its CANCEL; who could write one without having
+    /// sent the request finds none (RFC 3261 §22.1).
+    pub(crate) fn matches(&self, incoming: &Incoming<'_>) -> bool {
+        let [of_request, source] = [&self.reply_to, &incoming.flow].map(|it| it.remote.ip());
+        self.key.matches(incoming.message)
+            || (self.key.is_cancelled_by(incoming.message)
+                && of_request.to_canonical() == source.to_canonical())
     }
 
     /// No final response was sent.
@@ -124,9 +131,15 @@ impl ProxiedRequest {
         step.send_all(self.reply_to, &outputs);
     }
 
-    /// The request came again.
-    pub(crate) fn on_repeated(&mut self, step: &mut Step<'_>, request: &Message<'_>) {
-        let outputs = self.server.on_request(request.bytes());
+    /// The request came again, or its CANCEL, which has no effect on it (RFC 3261 §9.2): it can be
+    /// answered at once.
+    pub(crate) fn on_repeated(&mut self, step: &mut Step<'_>, incoming: &Incoming<'_>) {
+        if incoming.method() == "CANCEL" {
+            let tag = step.element.local_tag(incoming.message);
+            let ok = build::response(incoming.message, 200, "", Some(&tag), &[], &[]);
+            return step.send(incoming.reply_to(), ok);
+        }
+        let outputs = self.server.on_request(incoming.message.bytes());
         step.send_all(self.reply_to, &outputs);
     }
 

@@ -134,3 +134,45 @@ fn a_register_is_never_proxied() {
         vec![Target { uri: BOB_CONTACT.into(), destination: BOB.into(), ..Target::default() }];
     assert!(node.command(&SipCommand::Proxy { targets }).is_err());
 }
+
+/// RFC 3261 §9.2: it matches the request, has no effect on it, and is answered 200.
+#[test]
+fn a_cancel_of_a_request_that_is_no_invite_is_accepted_and_changes_nothing() {
+    for method in ["MESSAGE", "OPTIONS", "SUBSCRIBE", "REFER", "PUBLISH"] {
+        let request = request(method, "sip:bob@example.test", "");
+        let cancel =
+            request.replacen(method, "CANCEL", 1).replace(&format!("7 {method}"), "7 CANCEL");
+        let mut node = Node::for_bob();
+        assert_eq!(node.receive(ALICE, &cancel).lines(ALICE), ["481"], "{method}: before it");
+        let at_bob = node.receive(ALICE, &request).only(BOB);
+        let strangers = node.receive(BOB, &cancel);
+        assert_eq!(strangers.lines(BOB), ["481"], "{method}: not from where it came");
+        let other = cancel.replace("z9hG4bKrequest", "z9hG4bKother");
+        assert_eq!(node.receive(ALICE, other).lines(ALICE), ["481"], "{method}: of another one");
+        for dies in [false, true] {
+            if dies {
+                node.take_over();
+            }
+            let turn = node.receive(ALICE, &cancel);
+            turn.assert_changes_nothing();
+            assert_eq!((turn.lines(ALICE), turn.sent.len()), (vec!["200".to_owned()], 1));
+            assert_eq!(parse(&turn.only(ALICE)).cseq(), (7, "CANCEL"));
+        }
+        let answered = node.receive(BOB, bob_answers(&at_bob, 200));
+        assert_eq!(answered.lines(ALICE), ["200"], "{method}");
+        assert_eq!(node.receive(ALICE, &cancel).lines(ALICE), ["200"], "{method}: answered");
+        node.wait(60_000);
+        assert_eq!(node.living_activities(), 0);
+        assert_eq!(node.receive(ALICE, &cancel).lines(ALICE), ["481"], "{method}: over");
+    }
+}
+
+/// Its answer is not kept, and its transaction is over with it.
+#[test]
+fn a_cancel_of_a_register_finds_no_transaction() {
+    let mut node = saying(200, &[]);
+    assert_eq!(node.receive(ALICE, register("")).lines(ALICE), ["200"]);
+    let cancel = register("").replace("REGISTER", "CANCEL");
+    let turn = node.receive(ALICE, cancel);
+    assert_eq!((turn.lines(ALICE), turn.types().len()), (vec!["481".to_owned()], 0));
+}

@@ -54,6 +54,24 @@ fn a_reinvite_is_cancelled() {
     assert_eq!(node.history(), ["sip.invite", "sip.answered"]);
 }
 
+/// RFC 3261 §9.2.
+#[test]
+fn a_cancel_of_a_request_within_a_call_that_is_no_invite_changes_nothing() {
+    for method in ["INFO", "UPDATE", "BYE"] {
+        let mut node = Node::for_bob();
+        let dialog = answered_call(&mut node);
+        let at_bob = node.receive(ALICE, dialog.by_alice(method, 2)).only(BOB);
+        let branch = format!("z9hG4bK{method}2");
+        let cancel = dialog.by_alice("CANCEL", 2).replace("z9hG4bKCANCEL2", &branch);
+        assert_eq!(node.receive(BOB, &cancel).lines(BOB), ["481"], "{method}");
+        let turn = node.receive(ALICE, &cancel);
+        turn.assert_changes_nothing();
+        assert_eq!((turn.lines(ALICE), turn.sent.len()), (vec!["200".to_owned()], 1), "{method}");
+        assert_eq!(node.receive(BOB, bob_answers(&at_bob, 200)).lines(ALICE), ["200"]);
+        assert_eq!(node.count("sip.ended"), usize::from(method == "BYE"));
+    }
+}
+
 #[test]
 fn an_update_of_the_callee_refreshes_where_it_is() {
     let mut node = Node::for_bob();

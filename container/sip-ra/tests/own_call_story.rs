@@ -395,6 +395,31 @@ fn what_the_phone_asks_within_the_dialog_is_answered_without_changing_it() {
     assert_eq!(node.receive(BOB, by_bob(&invite, "OPTIONS", 9)).lines(BOB), ["481"]);
 }
 
+/// RFC 3261 §12.2.2.
+#[test]
+fn a_request_of_the_phone_that_comes_out_of_order_is_refused() {
+    for dies in [false, true] {
+        let (mut node, invite) = talking();
+        assert_eq!(node.receive(BOB, by_bob(&invite, "OPTIONS", 5)).lines(BOB), ["200"]);
+        for method in ["OPTIONS", "INFO", "BYE"] {
+            let turn = node.receive(BOB, by_bob(&invite, method, 4));
+            assert_eq!(turn.lines(BOB), ["500"], "{method}");
+            turn.assert_changes_nothing();
+        }
+        assert_eq!(node.receive(BOB, by_bob(&invite, "OPTIONS", 5)).lines(BOB), ["200"], "again");
+        // An ACK has the number of the INVITE; and nobody else counts for him.
+        assert!(node.receive(BOB, by_bob(&invite, "ACK", 1)).sent.is_empty());
+        assert_eq!(node.receive(ALICE, by_bob(&invite, "OPTIONS", 50)).lines(ALICE), ["403"]);
+        if dies {
+            node.take_over();
+        }
+        let turn = node.receive(BOB, by_bob(&invite, "BYE", 6));
+        assert_eq!((turn.lines(BOB), turn.types()), (vec!["200".to_owned()], vec!["sip.ended"]));
+        assert_eq!(node.receive(BOB, by_bob(&invite, "BYE", 6)).lines(BOB), ["200"], "again");
+        assert_ends(node, &["sip.answered", "sip.ended"]);
+    }
+}
+
 #[test]
 fn responses_that_are_not_to_its_requests_change_nothing() {
     let (mut node, invite) = calling();

@@ -60,6 +60,8 @@ fn a_contact_that_no_call_can_be_sent_to_is_not_bound() {
         ("\"open <sip:alice@192.0.2.10>", "Bad Contact"),
         ("<sip:alice@198.51.100.1:5060>", "Contact Is This Server"),
         ("<sip:alice@198.51.100.1>", "Contact Is This Server"),
+        ("<sip:alice@[::ffff:198.51.100.1]:5060>", "Contact Is This Server"),
+        ("<sip:alice@[::FFFF:c633:6401]>", "Contact Is This Server"),
         ("<sip:alice@192.0.2.10>, <mailto:a@b>", "Contact Is No SIP URI"),
     ] {
         assert_eq!(refusal(ALICE, contact), format!("400 {why}"), "{contact}");
@@ -74,6 +76,20 @@ fn a_register_with_many_contacts_or_from_this_server_itself_is_refused() {
     let turn = node.receive(ALICE, register(&many[..16].join(",")));
     assert_eq!(turn.event::<Register>().bindings.len(), 16);
     assert_eq!(refusal(BALANCER, "<sip:alice@192.0.2.10>"), "403 Source Is This Server");
+}
+
+/// RFC 4291 §2.5.5.2: it is the same IPv4 address, as a program with one socket for both writes it.
+#[test]
+fn our_ipv4_address_is_ours_also_as_ipv6_writes_it() {
+    let mapped = "[::ffff:198.51.100.1]";
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    let at_bob = at_bob.replacen(&format!(" {BALANCER};"), &format!(" {mapped}:5060;"), 1);
+    let ok = node.receive(BOB, bob_answers(&at_bob, 200));
+    assert_eq!((ok.lines(ALICE), ok.dropped), (vec!["200".to_owned()], None));
+    let elsewhere = at_bob.replacen(mapped, "[::ffff:198.51.100.2]", 1);
+    let dropped = node.receive(BOB, bob_answers(&elsewhere, 200)).dropped;
+    assert_eq!(dropped, Some("response for another element"));
 }
 
 #[test]
