@@ -23,6 +23,7 @@ use crate::own_request::OwnRequest;
 use crate::party::{self, Authorization};
 use crate::proof_of_life;
 use crate::proxied_invite::{InviteNews, ProxiedInvite};
+use crate::refer::{Part, Subscription};
 use crate::refusal::has_sound_tags;
 use crate::step::Step;
 use crate::supervision::Supervision;
@@ -79,6 +80,9 @@ pub(crate) struct Call {
     /// When it is looked after that nobody ends.
     #[serde(default)]
     pub(crate) supervision: Supervision,
+    /// What REFERs within its dialogs have made, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) subscriptions: Vec<Subscription>,
     /// The number of its activity if it is a spiral of another call, else 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) spiral: u32,
@@ -114,7 +118,7 @@ impl SpentNonce {
 }
 
 /// What happened, as it was told to services.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Facts {
     set_up_at: Timestamp,
     answered: Option<Answered>,
@@ -145,12 +149,7 @@ impl Call {
             invite: ProxiedInvite::wait(step, incoming),
             reinvites: Vec::new(),
             requests: Vec::new(),
-            facts: Facts {
-                set_up_at: event.set_up_at,
-                answered: None,
-                rejected: None,
-                ended: None,
-            },
+            facts: Facts { set_up_at: event.set_up_at, ..Facts::default() },
             progressed: Vec::new(),
             decide_by: Some(decision_deadline(step)),
             ringing_until: None,
@@ -158,6 +157,7 @@ impl Call {
             seen_at: step.now(),
             spent_nonce,
             supervision: Supervision::default(),
+            subscriptions: Vec::new(),
             spiral: 0,
         };
         step.fire(&event);
@@ -189,13 +189,27 @@ impl Call {
         self.facts.answered.is_some() && self.facts.ended.is_none()
     }
 
+    /// When it failed or ended.
+    pub(crate) fn over_since(&self) -> Option<Timestamp> {
+        let rejected = self.facts.rejected.as_ref().map(|rejected| rejected.at);
+        self.facts.ended.as_ref().map(|ended| ended.at).or(rejected)
+    }
+
     /// Over, and nothing is left to be repeated or to be remembered.
     pub(crate) fn is_over(&self) -> bool {
+        self.subscriptions.is_empty()
+            && self.is_over_but_for_subscriptions()
+            && self.requests.iter().all(|request| request.proxied.is_terminated())
+    }
+
+    /// The same, but for what follows a REFER (`refer.rs`).
+    pub(crate) fn is_over_but_for_subscriptions(&self) -> bool {
+        let is_late = |it: &InDialogRequest| it.part.as_ref().is_some_and(Part::may_come_late);
         self.spent_nonce.is_none()
-            && (self.facts.rejected.is_some() || self.facts.ended.is_some())
+            && self.over_since().is_some()
             && self.invite.is_terminated()
             && self.reinvites.iter().all(|reinvite| reinvite.invite.is_terminated())
-            && self.requests.iter().all(|request| request.proxied.is_terminated())
+            && self.requests.iter().all(|it| it.proxied.is_terminated() || is_late(it))
             && self.own_requests.iter().all(OwnRequest::is_terminated)
             && !self.supervision.waits_for_ack()
     }
@@ -280,6 +294,7 @@ impl Call {
 
     /// Fires the timers that are due.
     pub(crate) fn on_timeout(&mut self, step: &mut Step<'_>) {
+        let was_over = self.is_over_but_for_subscriptions();
         if self.decide_by.is_some_and(|at| at <= step.now()) {
             let news = self.invite.fail(step, 500, "", &[]);
             self.on_invite_news(step, news, None);
@@ -293,6 +308,7 @@ impl Call {
         self.on_in_dialog_timeout(step);
         self.on_own_timeout(step);
         self.on_supervision_timeout(step);
+        self.on_subscription_timeout(step, was_over);
     }
 
     /// Goes on at the survivor; after a while in which nobody had it, asks what has happened.
@@ -335,6 +351,7 @@ impl Call {
         let invite = self.invite.next_timeout().into_iter();
         let challenged = self.dialogs.iter().filter_map(Dialog::challenged_due);
         let own = own.chain(self.supervision.next()).chain(challenged).chain(self.ringing_until);
+        let own = own.chain(self.next_subscription_end());
         invite.chain(spent).chain(own).chain(self.decide_by).chain(reinvites).chain(requests).min()
     }
 

@@ -10,6 +10,7 @@
 //! | BYE, early   | it; its final response | answered meanwhile: over since then; else nothing  |
 //! | INVITE       | it; its final response | 2xx: both ends' remote targets are refreshed       |
 //! | UPDATE       | its 2xx                | 2xx: both ends' remote targets are refreshed       |
+//! | REFER        | its 2xx                | 2xx: NOTIFYs follow, also after a BYE (`refer.rs`) |
 //! | other        | none                   | forwarded                                          |
 //!
 //! Whoever sent a BYE has hung up, whatever the answer (§15.1.1); that is why a refused one ends
@@ -31,6 +32,7 @@ use crate::outgoing::Outgoing;
 use crate::party::contact_uri;
 use crate::proxied_invite::{InviteNews, ProxiedInvite};
 use crate::proxied_request::{ProxiedRequest, RequestNews};
+use crate::refer::Part;
 use crate::refusal::Refusal;
 use crate::step::Step;
 use resilee_membership::Flow;
@@ -60,6 +62,9 @@ pub(crate) struct Reinvite {
 pub(crate) struct InDialogRequest {
     pub(crate) proxied: ProxiedRequest,
     purpose: Purpose,
+    /// What it is to a subscription.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) part: Option<Part>,
 }
 
 /// What the outcome of a request means for the call.
@@ -106,8 +111,10 @@ impl Call {
     ) -> bool {
         let Some(way) = self.way(incoming.message) else { return false };
         let is_genuine = self.is_genuine(&way, incoming);
+        let part = self.part(step, &way, incoming);
+        let is_too_late = self.is_too_late(part.as_ref());
         if incoming.method() == "ACK" {
-            if is_genuine {
+            if is_genuine && !is_too_late {
                 self.note(step, &way, incoming);
                 self.forward_ack(step, incoming, &way);
                 self.on_acked(step, way.dialog);
@@ -115,8 +122,12 @@ impl Call {
             return true;
         }
         let may_go_on = is_genuine && self.is_in_own_name(&way, incoming.message);
-        if !may_go_on || !self.has_room_for(incoming.method()) {
-            let refusal = Refusal::new(if may_go_on { 503 } else { 403 });
+        let refusal = match may_go_on {
+            false => Some(403),
+            true if is_too_late => Some(481),
+            true => (!self.has_room_for(incoming.method())).then_some(503),
+        };
+        if let Some(refusal) = refusal.map(Refusal::new) {
             let answer = refusal.answer(step.element, incoming);
             step.send(answer.flow, answer.bytes);
             return true;
@@ -146,7 +157,7 @@ impl Call {
         };
         let mut proxied = ProxiedRequest::start(step, incoming);
         proxied.forward(step, outgoing, flow);
-        self.requests.push(InDialogRequest { proxied, purpose });
+        self.requests.push(InDialogRequest { proxied, purpose, part });
         true
     }
 
@@ -329,6 +340,9 @@ impl Call {
         response: Option<&Message<'_>>,
     ) {
         let Some(news) = news else { return };
+        if let Some(part) = self.requests[index].part.clone() {
+            self.on_part_news(step, &part, news, response);
+        }
         match self.requests[index].purpose.clone() {
             Purpose::End { dialog_tag, bye, elsewhere } => {
                 let status = match news {

@@ -14,6 +14,7 @@
 //! | `refusal.rs`          | which requests are answered without a cell           |
 //! | `call.rs`             | what happened to a call, and what services hear of it|
 //! | `in_dialog.rs`        | requests within a call, and when it ends             |
+//! | `refer.rs`            | what of a call outlives it: NOTIFYs of a REFER       |
 //! | `leg.rs`              | where an end of a call is, and what comes from it    |
 //! | `supervision.rs`      | when a call ends that nobody hangs up                |
 //! | `session_timer.rs`    | what Session-Expires says (RFC 4028)                 |
@@ -78,6 +79,7 @@ mod proof_of_life;
 mod proxied_invite;
 mod proxied_request;
 mod redirection;
+mod refer;
 mod refusal;
 mod removal;
 mod response;
