@@ -105,6 +105,8 @@ pub enum CtlError {
         status: u16,
         /// What the node says.
         text: String,
+        /// What kind of problem it is, if the node names one: `code` of its answer.
+        code: Option<String>,
     },
 }
 
@@ -259,7 +261,8 @@ fn read(
         return Ok(answer);
     }
     let text = format!("{}; {}", cell(&answer["error"]), cell(&answer["help"]));
-    Err(CtlError::Refused { url: url.to_owned(), status: status.as_u16(), text })
+    let (url, code) = (url.to_owned(), answer["code"].as_str().map(str::to_owned));
+    Err(CtlError::Refused { url, status: status.as_u16(), text, code })
 }
 
 /// What was given as one segment of a path, or a value of a query.

@@ -175,7 +175,8 @@ mod tests {
         let given = [given("per_minute=0.25"), given("note=")];
         let expected = json!({ "prefix": "", "per_minute": "0.25" });
         assert_eq!(merged(Ok(known), &given).expect("it is there"), expected);
-        let none = CtlError::Refused { url: String::new(), status: 404, text: String::new() };
+        let (url, text) = (String::new(), String::new());
+        let none = CtlError::Refused { url, status: 404, text, code: None };
         assert_eq!(
             merged(Err(none), &given[..1]).expect("a new one"),
             json!({"per_minute": "0.25"})

@@ -4,6 +4,7 @@
 use crate::cluster_ctl::Token;
 use crate::ctl::{self, CtlError};
 use crate::service_ctl;
+use resilee_admin_ui::NOT_YET;
 use resilee_core::UNIT_BYTES_MAX;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -224,8 +225,8 @@ fn compiled(
 fn activated(admin: &str, token: &str, body: &Value, until: Instant) -> Result<Value, CtlError> {
     loop {
         match ctl::post(admin, "services", token, body) {
-            Err(CtlError::Refused { status: 409, text, .. })
-                if text.contains("has not compiled") && Instant::now() < until =>
+            Err(CtlError::Refused { code: Some(code), .. })
+                if code == NOT_YET && Instant::now() < until =>
             {
                 std::thread::sleep(ASK_EVERY);
             }

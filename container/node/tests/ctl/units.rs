@@ -1,9 +1,11 @@
 //! `resilee ctl deploy`, `units` and `undeploy` at a node with a compiler that knows a few names.
 
 use crate::house::House;
-use resilee_node::{Console, CtlError, Node, ServiceOrder, UnitOrder, service, unit};
+use crate::scripted::ScriptedNode;
+use resilee_node::{Console, CtlError, Node, ServiceOrder, Token, UnitOrder, service, unit};
 use resilee_sbb::{Context, Deployment, Descriptor, Event, Failure, LinkedSbb, Sbb, UnitCompiler};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::fs;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -72,12 +74,7 @@ impl Owner {
 
     /// Carries it out for somebody who types this, or for nobody.
     fn order(&self, order: &UnitOrder, typed: Option<&str>) -> (String, Result<(), CtlError>) {
-        let mut output = Vec::new();
-        let mut input = typed.unwrap_or_default().as_bytes();
-        let is_terminal = typed.is_some();
-        let mut console = Console { input: &mut input, output: &mut output, is_terminal };
-        let done = unit(&self.admin, order, &mut console);
-        (String::from_utf8(output).unwrap(), done)
+        give(&self.admin, order, typed)
     }
 
     #[track_caller]
@@ -99,6 +96,16 @@ impl Owner {
     fn services(&self) -> String {
         service(&self.admin, &ServiceOrder::List).unwrap()
     }
+}
+
+/// Gives an order to the node at `admin`: what is told, and what comes of it.
+fn give(admin: &str, order: &UnitOrder, typed: Option<&str>) -> (String, Result<(), CtlError>) {
+    let mut output = Vec::new();
+    let mut input = typed.unwrap_or_default().as_bytes();
+    let is_terminal = typed.is_some();
+    let mut console = Console { input: &mut input, output: &mut output, is_terminal };
+    let done = unit(admin, order, &mut console);
+    (String::from_utf8(output).unwrap(), done)
 }
 
 /// The last line that begins with this word.
@@ -191,4 +198,39 @@ fn nothing_is_deployed_that_nobody_confirms_or_that_is_no_unit() {
     large.set_len((16 << 20) + 1).unwrap();
     let large = house.refused(&house.deploy("large.wasm"));
     assert!(large.contains("16777217 bytes, a unit has 16777216 at most"), "{large}");
+}
+
+/// Deploys and activates a unit at a node that refuses to activate it once, with this body.
+fn refused_once(refusal: Value) -> (Result<(), CtlError>, Vec<String>) {
+    let folder = tempfile::tempdir().unwrap();
+    let [file, token_file] = ["one.wasm", "token"].map(|name| folder.path().join(name));
+    fs::write(&file, "a unit").unwrap();
+    fs::write(&token_file, "s3cret").unwrap();
+    let described = json!({ "unit": { "id": "01", "service": "screening" } });
+    let listed = json!({ "units": [{ "id": "01", "nodes": ["alone"], "missing": [] }] });
+    let active = json!({ "services": [{ "name": "screening", "state": "active" }] });
+    let bodies = [described, json!({}), listed].map(|body| (200, body));
+    let node = ScriptedNode::start(bodies.into_iter().chain([(409, refusal), (200, active)]));
+    let (replace, token) = (Vec::new(), Token { token_file });
+    let order = UnitOrder::Deploy { file, activate: true, replace, yes: true, token };
+    let (_, done) = give(&node.admin, &order, None);
+    (done, node.asked())
+}
+
+#[test]
+fn what_a_node_does_not_do_yet_is_asked_for_again_whatever_it_says_besides() {
+    let refusal = json!({ "error": "un instant", "help": "patience", "code": "not_yet" });
+    let (done, asked) = refused_once(refusal);
+    done.expect("the second time it is done");
+    assert_eq!(asked.last().map(String::as_str), Some("post /api/v1/services"), "{asked:?}");
+    assert_eq!(asked.len(), 5, "{asked:?}");
+}
+
+#[test]
+fn what_a_node_refuses_for_good_is_not_asked_for_again_whatever_it_says_besides() {
+    let refusal = json!({ "error": "server2 has not compiled it, and never will", "help": "" });
+    let (done, asked) = refused_once(refusal);
+    let error = done.expect_err("it is refused").to_string();
+    assert!(error.contains("409") && error.contains("never will"), "{error}");
+    assert_eq!(asked.len(), 4, "{asked:?}");
 }
