@@ -5,7 +5,8 @@
 //!
 //! | the proposal                                                        | answer       |
 //! |---------------------------------------------------------------------|--------------|
-//! | is the highest view, or the one voted for and not yet superseded    | granted      |
+//! | is the highest view                                                 | granted      |
+//! | is the one voted for, not yet superseded, and follows the highest   | granted      |
 //! | has a number up to the highest view's                               | `Stale`      |
 //! | has a number up to that of a vote for another view                  | `Voted`      |
 //! | comes to a voter that has no memory, and was not told by all others | `Forgetful`  |
@@ -22,8 +23,9 @@
 //!
 //! **A grant may decide.** A proposer votes for its own view before it asks. With up to three
 //! voters its vote and this one are a majority, so the voter takes the view as its highest with
-//! the grant: nothing can get lost between the vote and the news of it. With more voters it is
-//! locked until it learns a higher view.
+//! the grant: nothing can get lost between the vote and the news of it. That holds, too, if it is
+//! about to propose the same view itself: from then on it can't take its own vote back. With more
+//! voters it is locked until it learns a higher view.
 //!
 //! **A voter without a memory** (a first start, or a store and its vote that are both gone: it
 //! cannot tell) may have voted for a view that it does not know, and must not help to decide
@@ -44,6 +46,7 @@ use crate::control::Verdict;
 use crate::planted::{Planted, PlantedFault};
 use crate::{RunId, View};
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 
 /// What a voter remembers for ever. It is stored whole before an answer leaves.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,16 +154,19 @@ impl VoterState {
         proposal: Proposal<'_>,
         circumstances: Circumstances,
     ) -> Result<Grant, Refusal> {
-        if self.has_granted(proposal.view) {
+        let decides = majority(circumstances.voters) <= 2;
+        if *proposal.view == self.highest || (!decides && self.has_voted(proposal.view)) {
             return Ok(Grant::Again);
         }
         let again = circumstances.planted.is(PlantedFault::VoteTwice)
             && proposal.view.number == self.highest.number;
-        if !again {
+        if self.has_voted(proposal.view) {
+            self.check_base(proposal.base)?;
+        } else if !again {
             self.check(proposal, circumstances)?;
         }
         self.vote = Some(proposal.view.clone());
-        if majority(circumstances.voters) <= 2 {
+        if decides {
             self.highest = proposal.view.clone();
         }
         Ok(Grant::New)
@@ -195,9 +201,16 @@ impl VoterState {
         higher
     }
 
-    fn has_granted(&self, view: &View) -> bool {
-        let voted = self.vote.as_ref() == Some(view) && view.number > self.highest.number;
-        voted || *view == self.highest
+    fn has_voted(&self, view: &View) -> bool {
+        self.vote.as_ref() == Some(view) && view.number > self.highest.number
+    }
+
+    fn check_base(&self, base: u64) -> Result<(), Refusal> {
+        match base.cmp(&self.highest.number) {
+            Ordering::Greater => Err(Refusal::Behind),
+            Ordering::Equal => Ok(()),
+            Ordering::Less => Err(Refusal::Stale),
+        }
     }
 
     fn check(&self, proposal: Proposal<'_>, on: Circumstances) -> Result<(), Refusal> {
@@ -211,12 +224,7 @@ impl VoterState {
         if self.forgetful {
             return Err(Refusal::Forgetful);
         }
-        if base > self.highest.number {
-            return Err(Refusal::Behind);
-        }
-        if base < self.highest.number {
-            return Err(Refusal::Stale);
-        }
+        self.check_base(base)?;
         if !self.is_well_formed(proposer, view) {
             return Err(Refusal::Malformed);
         }
@@ -375,6 +383,33 @@ mod tests {
         let mut cold = voter.highest.next(vec![run("b", 2)], &run("b", 2));
         cold.cohorts.remove(&a.cohort());
         assert_eq!(ask(&mut voter, &run("b", 2), &cold, COLD), Err(Refusal::Malformed));
+    }
+
+    #[test]
+    fn an_own_vote_that_another_asks_for_makes_that_view_the_highest() {
+        let (mut voter, a, b) = voter();
+        let before = voter.clone();
+        let alone = voter.highest.next(vec![b.clone()], &b);
+        voter.vote_for_own(alone.clone());
+        assert_eq!(ask(&mut voter, &b, &alone, PAIR), Ok(Grant::New));
+        assert_eq!(ask(&mut voter, &b, &alone, PAIR), Ok(Grant::Again));
+        voter.take_back(&alone, before.vote);
+        assert_eq!(voter.highest, alone, "it may be decided");
+        let for_a = View { number: 4, ..before.highest.next(vec![a.clone()], &a) };
+        let late = Proposal { proposer: &a, base: 2, view: &for_a };
+        assert_eq!(voter.handle_proposal(late, PAIR), Err(Refusal::Stale));
+    }
+
+    #[test]
+    fn an_own_vote_is_granted_by_the_base_that_holds_only() {
+        let (mut voter, _, b) = voter();
+        let alone = voter.highest.next(vec![b.clone()], &b);
+        voter.vote_for_own(alone.clone());
+        for (base, refusal) in [(1, Refusal::Stale), (3, Refusal::Behind)] {
+            let proposal = Proposal { proposer: &b, base, view: &alone };
+            assert_eq!(voter.handle_proposal(proposal, PAIR), Err(refusal));
+        }
+        assert_eq!(voter.highest.number, 2);
     }
 
     #[test]

@@ -114,9 +114,11 @@ impl Member {
     /// the seat, others could decide nothing before it is back.
     ///
     /// A vote may be taken back because no message has named it, and none of what is stored counts
-    /// before others are asked. A start may still find it, if that comes before the next write, or
-    /// in the older one of two copies: then it binds as before. Its number is not used again by
-    /// this run (`proposed`), so a stored vote is never taken for a later one of that number.
+    /// before others are asked. (If another asked for the same view, it became the highest, and
+    /// this run asks for nothing any more: `drop_outdated_proposal`.) A start may still find it,
+    /// if that comes before the next write, or in the older one of two copies: then it binds as
+    /// before. Its number is not used again by this run (`proposed`), so a stored vote is never
+    /// taken for a later one of that number.
     fn take_back_vote(&mut self) {
         let Some(Asking { view, before, .. }) = self.asking.take() else { return };
         // With more voters two copies of the state, with votes for two views of one number, could

@@ -120,6 +120,26 @@ fn nobody_adopts_anything_when_everything_is_cut() {
 }
 
 #[test]
+fn the_same_view_that_two_wanted_is_not_taken_back_by_one() {
+    let mut world = pair();
+    world.set_cut(0, 1, true);
+    let wants = |world: &World| world.trace.iter().any(|line| line.contains("b#2 proposes 3"));
+    // Both are about to ask for the view without the first one: it votes, and cannot ask yet.
+    world.slow_ms[0] = 100;
+    assert!(world.run_until(500, wants).is_some(), "{:#?}", world.trace);
+    world.set_cut(1, SEAT, true);
+    world.drain(0);
+    world.run(50);
+    world.stay(0);
+    world.set_cut(0, 1, false);
+    assert!(world.run_until(1_000, |world| world.is_alone(1)).is_some(), "{:#?}", world.trace);
+    world.set_cut(1, 0, true);
+    world.set_cut(0, 1, true);
+    world.run(2_000);
+    assert!(!world.is_alone(0), "{:#?}", world.trace);
+}
+
+#[test]
 fn a_draining_node_hands_everything_to_the_other() {
     let mut world = pair();
     world.drain(0);

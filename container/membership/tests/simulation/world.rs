@@ -194,6 +194,10 @@ impl World {
         self.feed(place, MemberInput::Drain);
     }
 
+    pub fn stay(&mut self, place: usize) {
+        self.feed(place, MemberInput::Stay);
+    }
+
     /// All cohorts of a node go to the other one.
     pub fn hand_over(&mut self, place: usize) {
         let Some(view) = self.member_view(place) else { return };
