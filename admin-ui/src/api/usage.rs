@@ -1,5 +1,5 @@
 //! `GET /api/v1/services/{name}/usage`: what a service counted and measured on this node; with
-//! `of=cluster` on all nodes together. `POST …/usage/reset` lets the figures of this node begin at
+//! `of=cluster` on all nodes together. `POST …/usage/reset` lets the figures of all nodes begin at
 //! zero.
 
 use super::obey;
@@ -18,10 +18,8 @@ struct Usage<'a> {
     node: &'a str,
     /// Nodes whose figures these are.
     nodes: Vec<&'a str>,
-    /// Members that did not answer: their figures are not in it.
-    missing: Vec<&'a str>,
     service: &'a str,
-    /// When the figures were all zero; of several nodes, the earliest.
+    /// When the figures of all nodes were zero.
     since: String,
     /// Changes that were meant for sets beyond the limit.
     refused: u64,
@@ -65,18 +63,17 @@ pub async fn usage(
         }
     };
     if !of_cluster {
-        let (nodes, missing) = (vec![own], Vec::new());
-        return Ok(answer(Usage { nodes, missing, ..empty(now, own, service) }, usage));
+        let nodes = vec![own];
+        return Ok(answer(Usage { nodes, ..empty(now, own, service) }, usage));
     }
     let sum = system.usage_sum(service).await?;
     let nodes = sum.nodes.iter().map(|node| node.as_str()).collect();
-    let missing = sum.missing.iter().map(|node| node.as_str()).collect();
-    Ok(answer(Usage { nodes, missing, ..empty(now, own, service) }, &sum.usage))
+    Ok(answer(Usage { nodes, ..empty(now, own, service) }, &sum.usage))
 }
 
 fn empty<'a>(now: String, node: &'a str, service: &'a str) -> Usage<'a> {
-    let (nodes, missing, usage) = (Vec::new(), Vec::new(), Vec::new());
-    Usage { now, node, nodes, missing, service, since: String::new(), refused: 0, usage }
+    let (nodes, usage) = (Vec::new(), Vec::new());
+    Usage { now, node, nodes, service, since: String::new(), refused: 0, usage }
 }
 
 fn answer<'a>(head: Usage<'a>, usage: &'a UsageStatus) -> HttpResponse {

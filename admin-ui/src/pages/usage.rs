@@ -63,8 +63,6 @@ fn table<'u>(
 struct UsagePage<'a> {
     frame: Frame<'a>,
     usage: ServiceUsage<'a>,
-    /// Members whose figures are not in it; empty: none.
-    missing: String,
 }
 
 /// The sum of all nodes.
@@ -77,7 +75,6 @@ pub async fn page(
     html(&UsagePage {
         frame: Frame::new("Usage", "services", "watch=frame", &snapshot),
         usage: table(snapshot.status.now, &sum.service, listed(&sum.nodes), &sum.usage),
-        missing: listed(&sum.missing),
     })
 }
 

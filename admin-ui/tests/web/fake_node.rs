@@ -254,22 +254,16 @@ impl FakeNode {
         Answer::Accepted
     }
 
-    /// The figures of this node, as if the other one had none, or had not answered.
+    /// The figures of this node, as if the other one had none.
     fn usage_sum(&self, service: &str) -> Answer {
         let known = self.status.services.iter().find(|known| known.name == service);
         let Some(usage) = known.and_then(|known| known.usage.clone()) else {
             return Answer::Refused(format!("{service} declares no usage parameters"));
         };
         let others = self.status.peers.iter().filter(|peer| peer.name != "balancer");
-        let (told, missing): (Vec<_>, Vec<_>) = others.partition(|peer| peer.linked);
-        let name = |peer: &PeerStatus| peer.name.parse().expect("a name");
-        let nodes = [self.status.run.node.clone()].into_iter().chain(told.into_iter().map(name));
-        Answer::UsageSum(Box::new(UsageSum {
-            service: service.to_owned(),
-            usage,
-            nodes: nodes.collect(),
-            missing: missing.into_iter().map(name).collect(),
-        }))
+        let others = others.map(|peer| peer.name.parse().expect("a name"));
+        let nodes = [self.status.run.node.clone()].into_iter().chain(others).collect();
+        Answer::UsageSum(Box::new(UsageSum { service: service.to_owned(), usage, nodes }))
     }
 
     fn find_leftovers(&self, search: &Search) -> Answer {

@@ -6,16 +6,23 @@
 //! | the container          | its source and text       | an operator                            |
 //! | a condition that lasts | its source and text       | the container, when it is over         |
 //!
-//! Raised again it is counted, and keeps its severity and text. Alarms belong to the node where
-//! they are raised: they are told to the others, but a takeover does not bring them along. What a
-//! call itself waits for is raised anew by whoever owns it (`retry.rs`).
+//! Raised again it is counted, and keeps its severity and text. All that is raised at a node is
+//! told to the others, to be shown there.
+//!
+//! What a service raised is no fact about a node: it is part of a commit (`noted.rs`), and outlives
+//! its node. Once that is no member, whoever owns the shared tables has it among its own. What the
+//! container raised is about the node, and ends with it; what a call itself waits for is raised
+//! anew by whoever owns it (`retry.rs`).
 
+use crate::commit::RowChange;
 use crate::core::Core;
 use crate::io::Output;
 use crate::management::{Alarm, Notice};
-use resilee_membership::NodeName;
-use resilee_sbb::{Cleared, Severity, Timestamp, cut};
-use std::collections::BTreeMap;
+use crate::noted::AlarmChange;
+use resilee_membership::{NodeName, RunId};
+use resilee_sbb::{Cleared, CohortId, Severity, Timestamp, cut, decode, encode};
+use serde_bytes::ByteBuf;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// As many alarms a node can be told to have at most: they are told in one frame.
@@ -32,6 +39,10 @@ const CONDITIONS_MIN: usize = 32;
 const ALARM_BYTES_MAX: usize = 2_048;
 /// Other nodes are told of changes this often.
 const TELL_EVERY: Duration = Duration::from_millis(500);
+/// Runs whose alarms are kept: a view has as many members at most, and the dead ones are emptied.
+const RUNS_MAX: usize = 64;
+/// Table of the rows in which alarms of services are stored.
+pub(crate) const TABLE: &str = "slee.alarms";
 
 /// What makes an alarm the same as another one: source, type, and instance or text.
 type Key = (String, String, String);
@@ -73,6 +84,11 @@ pub(crate) struct Alarms {
     /// Number of the last one.
     last_id: u64,
     of_peers: BTreeMap<NodeName, Vec<Alarm>>,
+    /// What services raised at other runs, by [`Alarm::id`].
+    of_runs: BTreeMap<RunId, BTreeMap<u64, Alarm>>,
+    /// Alarms of services that changed since the last commit: own ones, and cleared ones of others.
+    changed: BTreeSet<u64>,
+    cleared: Vec<AlarmChange>,
     /// The other nodes know an older table; when they were told last.
     untold: bool,
     told_at: Timestamp,
@@ -86,6 +102,9 @@ impl Alarms {
             raised: BTreeMap::new(),
             last_id: 0,
             of_peers: BTreeMap::new(),
+            of_runs: BTreeMap::new(),
+            changed: BTreeSet::new(),
+            cleared: Vec::new(),
             untold: false,
             told_at: Timestamp::ZERO,
         }
@@ -100,6 +119,7 @@ impl Alarms {
         if let Some(alarm) = self.raised.get_mut(&key) {
             alarm.count += 1;
             alarm.last_at = now;
+            self.changed.extend(alarm.is_of_a_service().then_some(alarm.id));
             return Raised::Again;
         }
         if !self.has_room(source, of_service, lasting) {
@@ -119,6 +139,7 @@ impl Alarms {
             count: 1,
             lasting,
         };
+        self.changed.extend(alarm.is_of_a_service().then_some(alarm.id));
         self.raised.insert(key, alarm.clone());
         Raised::New(alarm)
     }
@@ -144,7 +165,7 @@ impl Alarms {
         cleared
     }
 
-    /// Clears alarms of a service; those that were raised.
+    /// Clears alarms of a service, wherever they were raised; those that were raised here.
     pub fn clear_of_service(&mut self, service: &str, which: &Cleared) -> Vec<Alarm> {
         let meant = |alarm: &Alarm| {
             alarm.is_of_service(service)
@@ -159,6 +180,11 @@ impl Alarms {
         let cleared: Vec<_> =
             self.raised.extract_if(.., |_, alarm| meant(alarm)).map(|(_, alarm)| alarm).collect();
         self.untold |= !cleared.is_empty();
+        self.changed.extend(cleared.iter().map(|alarm| alarm.id));
+        for (run, alarms) in &mut self.of_runs {
+            let others = alarms.extract_if(.., |_, alarm| meant(alarm));
+            self.cleared.extend(others.map(|(_, alarm)| AlarmChange::cleared(run, &alarm)));
+        }
         cleared
     }
 
@@ -183,7 +209,111 @@ impl Alarms {
         let alarm = self.clearable(id)?.clone();
         self.raised.retain(|_, raised| raised.id != id);
         self.untold = true;
+        self.changed.extend(alarm.is_of_a_service().then_some(id));
         Ok(alarm)
+    }
+
+    /// True if a commit is to say something of alarms.
+    pub fn has_changes(&self) -> bool {
+        !self.changed.is_empty() || !self.cleared.is_empty()
+    }
+
+    /// What became of alarms of services since the last commit.
+    pub fn take_changes(&mut self) -> Vec<AlarmChange> {
+        let changed = std::mem::take(&mut self.changed).into_iter().map(|id| {
+            let alarm = self.raised.values().find(|alarm| alarm.id == id).cloned();
+            AlarmChange { of: None, id, alarm, count: u64::MAX }
+        });
+        changed.chain(std::mem::take(&mut self.cleared)).collect()
+    }
+
+    /// What became of an alarm of another run; true if that is news. Untrusted.
+    pub fn apply(&mut self, of: &RunId, change: &AlarmChange) -> bool {
+        let AlarmChange { id, alarm, count, .. } = change;
+        if self.of_runs.len() >= RUNS_MAX && !self.of_runs.contains_key(of) {
+            return false;
+        }
+        let known = self.of_runs.entry(of.clone()).or_default();
+        match alarm {
+            Some(alarm) if known.len() < ALARMS_END || known.contains_key(id) => {
+                known.insert(*id, alarm.clone());
+                true
+            }
+            None if known.get(id).is_some_and(|alarm| alarm.count <= *count) => {
+                known.remove(id).is_some()
+            }
+            _ => false,
+        }
+    }
+
+    /// Another member has cleared an alarm that a service raised here. Untrusted.
+    pub fn clear_for_another(&mut self, change: &AlarmChange) -> Option<Alarm> {
+        let meant = |alarm: &Alarm| {
+            alarm.id == change.id && alarm.is_of_a_service() && alarm.count <= change.count
+        };
+        let cleared = self.raised.extract_if(.., |_, alarm| meant(alarm)).next()?.1;
+        self.changed.remove(&cleared.id);
+        self.untold = true;
+        Some(cleared)
+    }
+
+    /// Takes over what services raised at a run that is no member any more; how many there was no
+    /// room for.
+    pub fn inherit(&mut self, from: &RunId) -> usize {
+        let mut lost = 0;
+        for alarm in self.of_runs.remove(from).unwrap_or_default().into_values() {
+            self.cleared.push(AlarmChange::cleared(from, &alarm));
+            self.untold = true;
+            let about = Some((alarm.alarm_type.as_str(), alarm.instance.as_str()));
+            let key = key(&alarm.source, about, "");
+            if let Some(own) = self.raised.get_mut(&key) {
+                own.count = own.count.saturating_add(alarm.count);
+                own.raised_at = own.raised_at.min(alarm.raised_at);
+                own.last_at = own.last_at.max(alarm.last_at);
+                self.changed.insert(own.id);
+            } else if self.raised.len() < self.max - ALARMS_OF_CONTAINER_MIN {
+                // Also beyond the service's own limit: a takeover loses nothing to that.
+                self.last_id += 1;
+                let id = self.last_id;
+                self.changed.insert(id);
+                self.raised.insert(key, Alarm { id, ..alarm });
+            } else {
+                lost += 1;
+            }
+        }
+        lost
+    }
+
+    /// Runs at which services have raised alarms, besides this one.
+    pub fn runs(&self) -> impl Iterator<Item = &RunId> {
+        self.of_runs.keys()
+    }
+
+    /// Rows of all alarms of services.
+    pub fn rows(&self, me: &RunId) -> impl Iterator<Item = RowChange> {
+        let own = self.raised.values().filter(|alarm| alarm.is_of_a_service());
+        let own = own.map(|alarm| row_of(me, alarm.id, Some(alarm)));
+        let others = self.of_runs.iter().flat_map(|(run, alarms)| {
+            alarms.iter().map(|(id, alarm)| row_of(run, *id, Some(alarm))) //
+        });
+        own.chain(others)
+    }
+
+    /// Takes one of [`Alarms::rows`]; one that cannot be read is left out.
+    pub fn read_row(&mut self, row: Option<&[u8]>) {
+        if let Some(Ok((run, alarm))) = row.map(decode::<(RunId, Alarm)>) {
+            let change = AlarmChange { of: None, id: alarm.id, alarm: Some(alarm), count: 0 };
+            self.apply(&run, &change);
+        }
+    }
+
+    /// Drops what services have raised, also here: a snapshot is to say what it was.
+    pub fn forget_of_services(&mut self) {
+        self.raised.retain(|_, alarm| !alarm.is_of_a_service());
+        self.of_runs.clear();
+        self.changed.clear();
+        self.cleared.clear();
+        self.untold = true;
     }
 
     /// A node must be told all that is raised here.
@@ -226,9 +356,28 @@ fn key(source: &str, about: Option<(&str, &str)>, text: &str) -> Key {
 }
 
 impl Alarm {
-    fn is_of_service(&self, service: &str) -> bool {
-        self.source == service && !self.alarm_type.is_empty()
+    /// True if a service raised it, and not the container.
+    fn is_of_a_service(&self) -> bool {
+        !self.alarm_type.is_empty()
     }
+
+    fn is_of_service(&self, service: &str) -> bool {
+        self.source == service && self.is_of_a_service()
+    }
+}
+
+impl AlarmChange {
+    /// One of another run is cleared.
+    fn cleared(of: &RunId, alarm: &Alarm) -> Self {
+        AlarmChange { of: Some(of.clone()), id: alarm.id, alarm: None, count: alarm.count }
+    }
+}
+
+/// The row of an alarm at a run; removed if there is none.
+pub(crate) fn row_of(of: &RunId, id: u64, alarm: Option<&Alarm>) -> RowChange {
+    let encoded = |alarm| encode(&(of, alarm)).expect("plain data can be encoded");
+    let row = alarm.map(|alarm| ByteBuf::from(encoded(alarm)));
+    RowChange { table: TABLE.to_owned(), key: format!("{of}/{id}"), row }
 }
 
 impl Core {
@@ -270,6 +419,20 @@ impl Core {
             }
             Raised::Again => {}
             Raised::TooMany => self.count_drop("alarm beyond the number that may be raised"),
+        }
+    }
+
+    /// What services raised at runs that are no members any more is here from now on, if the shared
+    /// tables are.
+    pub(crate) fn inherit_alarms(&mut self) {
+        if self.view.owner(CohortId::TABLES) != Some(&self.config.me) {
+            return;
+        }
+        let gone = self.alarms.runs().filter(|run| !self.view.contains(run));
+        for run in gone.cloned().collect::<Vec<_>>() {
+            for _ in 0..self.alarms.inherit(&run) {
+                self.count_drop("alarm beyond the number that may be raised");
+            }
         }
     }
 

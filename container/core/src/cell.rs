@@ -315,6 +315,7 @@ impl Commit {
             rows: Vec::new(),
             records: Vec::new(),
             egress: Vec::new(),
+            noted: None,
         }
     }
 

@@ -19,7 +19,7 @@ use crate::commit::{Activity, Entity, Retry};
 use crate::event_router::Turn;
 use crate::limits::Limits;
 use crate::ties::RootName;
-use resilee_sbb::{CLUSTER_NAMES, Effect, EntityState, Event};
+use resilee_sbb::{CLUSTER_NAMES, Effect, EntityState, Event, UsageUpdate};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a part, or an entry of one, takes besides its contents.
@@ -70,8 +70,8 @@ impl Cell {
         let before = self.turn.as_ref().map_or(0, |turn| turn.written());
         (written > 0 && before + written > turn_max).then(|| {
             format!(
-                "more than {turn_max} bytes of rows, records and messages are written in one turn: \
-                 limits.turn_bytes_max"
+                "more than {turn_max} bytes of rows, records, messages and usage are written in one \
+                 turn: limits.turn_bytes_max"
             )
         })
     }
@@ -162,7 +162,8 @@ impl Turn {
         });
         let records = self.records.iter().map(|record| record.record.len());
         let messages = self.egress.iter().map(|egress| egress.bytes.len());
-        rows.chain(records).chain(messages).sum()
+        let usage = self.usage.iter().map(|(_, update)| of_usage(update));
+        rows.chain(records).chain(messages).chain(usage).sum()
     }
 }
 
@@ -173,8 +174,13 @@ fn written_by(effect: &Effect) -> usize {
         Effect::Record { record, .. } => record.len(),
         Effect::Command { payload, .. } | Effect::FireAtName { payload, .. } => payload.len(),
         Effect::StartActivityOf { command, .. } => command.len(),
+        Effect::Usage(update) => of_usage(update),
         _ => 0,
     }
+}
+
+fn of_usage(update: &UsageUpdate) -> usize {
+    update.set.len() + update.parameter.len() + PART_BYTES
 }
 
 /// True if a later effect sets the same timer or mask.

@@ -4,6 +4,7 @@
 //! When a commit's effects may leave is not here (`gate.rs`), nor how it travels (`link.rs`).
 
 use crate::adaptors::{AdaptorId, CellKey};
+use crate::noted::Noted;
 use crate::resource_adaptor::{Egress, Scope};
 use crate::ties::RootName;
 #[cfg(doc)]
@@ -35,6 +36,9 @@ pub(crate) struct Commit {
     /// Messages to send; performed again by the survivor unless they are known to be done.
     #[serde(default)]
     pub egress: Vec<Egress>,
+    /// What services counted, and alarms that they raised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noted: Option<Box<Noted>>,
 }
 
 /// One part of a cell: what is replicated and stored as a whole.
@@ -253,17 +257,21 @@ impl Commit {
     /// True if it says only how far a snapshot is: all commits up to its number are in it, or went
     /// before it.
     pub fn is_mark(&self) -> bool {
-        self.records.is_empty() && self.changes_nothing()
+        !self.adds() && self.changes_nothing()
     }
 
-    /// True if it only adds records: it leaves the cell that they are about alone, so it may come
-    /// from another node than the cell's owner.
-    pub fn is_only_records(&self) -> bool {
-        !self.records.is_empty() && self.changes_nothing()
+    /// True if it only adds records, or what is noted: it leaves its cell alone, so it may come from
+    /// another node than the cell's owner.
+    pub fn leaves_its_cell(&self) -> bool {
+        self.adds() && self.changes_nothing()
+    }
+
+    fn adds(&self) -> bool {
+        !self.records.is_empty() || self.noted.is_some()
     }
 
     fn changes_nothing(&self) -> bool {
-        let Commit { number: _, cell: _, changes, over, rows, records: _, egress } = self;
+        let Commit { number: _, cell: _, records: _, noted: _, changes, over, rows, egress } = self;
         changes.is_empty() && rows.is_empty() && egress.is_empty() && !over
     }
 }

@@ -126,6 +126,7 @@ impl Core {
         for RowChange { table, key, row } in &turn.rows {
             self.write_row(table, key, row.as_deref().map(Vec::as_slice));
         }
+        let noted = self.note(turn.usage);
         let Some(cell) = self.cells.get_mut(&id) else { return };
         let mut parts = turn.touched;
         if !cell.committed && !parts.is_empty() {
@@ -134,7 +135,8 @@ impl Core {
         let known = cell.committed;
         let changes = if over { Vec::new() } else { changes(cell, parts.iter().copied()) };
         let over = over && known;
-        if changes.is_empty() && !over && turn.rows.is_empty() && turn.records.is_empty() {
+        let adds = !turn.rows.is_empty() || !turn.records.is_empty() || noted.is_some();
+        if changes.is_empty() && !over && !adds {
             // Rows outlive the cells that wrote them: what speaks of rows waits for all of them.
             let last = match cell.head.scope {
                 Scope::Tables if self.planted.is(PlantedFault::AnswerRowsAtOnce) => 0,
@@ -153,10 +155,10 @@ impl Core {
         }
         cell.last_commit = number;
         cell.changed_at = self.clock.now();
-        cell.committed = true;
-        let (rows, records) = (turn.rows, turn.records);
-        let egress = turn.egress;
-        let commit = Commit { number, cell: id, changes, over, rows, records, egress };
+        // What is only counted tells nobody of the cell.
+        cell.committed |= !changes.is_empty() || !turn.rows.is_empty();
+        let Turn { rows, records, egress, .. } = turn;
+        let commit = Commit { number, cell: id, changes, over, rows, records, egress, noted };
         if over {
             let parts: Vec<_> = cell.parts().into_iter().chain(parts).collect();
             self.remove_stored(id, &parts);
@@ -346,12 +348,13 @@ impl Core {
     pub(crate) fn flush_store(&mut self) {
         let covered = self.writes.under_way.back().map_or(self.writes.stored_commit, |b| b.1);
         let uncovered = self.gate.last_commit() > covered && self.is_member();
-        if !self.writes.ops.is_empty() || uncovered {
+        if !self.writes.ops.is_empty() || uncovered || self.usage.has_unstored() {
             self.emit_batch();
         }
     }
 
     pub(crate) fn emit_batch(&mut self) {
+        self.store_usage();
         if self.writes.failed {
             self.writes.ops.clear();
             return;

@@ -333,7 +333,6 @@ impl Core {
             Input::Timeout => self.on_timeout(now),
             Input::Command(command) => self.on_command(now, command),
             Input::Change { token, change } => self.on_change(now, token, change),
-            Input::WantUsage { token, service } => self.on_usage_wanted(now, token, service),
             Input::Drain => self.on_drain(),
         }
         let now = self.clock.now();
@@ -348,7 +347,7 @@ impl Core {
         self.advance_changes(now);
         self.advance_units(now);
         self.note_joiners_without_units();
-        self.advance_usage_sums(now);
+        self.commit_alarms();
         self.look_for_undeployed(now);
         self.begin_next_turns(now);
         self.end_drain();

@@ -37,7 +37,9 @@ use crate::resource_adaptor::Egress;
 use crate::ties::RootName;
 use crate::words::Word;
 use resilee_membership::{Planted, PlantedFault};
-use resilee_sbb::{ActivityEnd, DeliveryId, Descriptor, Event, EventPayload, TimerFired};
+use resilee_sbb::{
+    ActivityEnd, DeliveryId, Descriptor, Event, EventPayload, TimerFired, UsageUpdate,
+};
 use std::collections::{BTreeSet, VecDeque};
 
 /// The running turn of a cell.
@@ -69,6 +71,8 @@ pub(crate) struct Turn {
     pub read_up_to: u64,
     /// Records for journals.
     pub records: Vec<Record>,
+    /// What services counted and measured.
+    pub usage: Vec<(&'static str, UsageUpdate)>,
     /// Activities whose end is still to be delivered.
     pub ended: VecDeque<u32>,
     /// Activities whose suspended event goes on.

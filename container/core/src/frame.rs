@@ -43,9 +43,6 @@ pub(crate) struct Frame {
     /// What became of changes that the reader asked for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answered: Vec<AnsweredChange>,
-    /// Questions about usage, and answers.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub usage: Vec<UsageWord>,
     /// What cells of the writer say to cells of the reader: encoded [`crate::words::Word`]s.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub words: Vec<ByteBuf>,
@@ -76,19 +73,6 @@ pub(crate) struct AnsweredChange {
     /// refused.
     #[serde(default, skip_serializing_if = "crate::commit::is_false")]
     pub not_yet: bool,
-}
-
-/// A question about the usage figures of a service, or its answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct UsageWord {
-    /// Of the question; comes back with the answer.
-    pub token: u64,
-    /// The service that is asked about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub asks: Option<String>,
-    /// Its figures, encoded; empty: there are none, or too many to be told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tells: Option<ByteBuf>,
 }
 
 /// What is applied in order, once.

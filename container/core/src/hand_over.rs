@@ -53,7 +53,7 @@ impl Core {
             Command::Force => self.check_force(),
             Command::ForgetOrphans => self.check_forget_orphans(),
             Command::ClearAlarm { id } => self.alarms.clearable(*id).map(|_| ()),
-            Command::ResetUsage { service } => self.check_counts(service),
+            Command::ResetUsage { service } => self.check_reset(service),
         }
     }
 

@@ -51,8 +51,8 @@ pub enum Observed {
         egress: Vec<Egress>,
         /// True if the cell is over with it.
         over: bool,
-        /// True if it changed nothing of that cell: it brought records about it.
-        only_records: bool,
+        /// True if it changed nothing of that cell: it brought records, or what was counted.
+        leaves_cell: bool,
         /// True if it changes rows of shared tables.
         rows: bool,
     },

@@ -3,7 +3,7 @@
 //! A reader who knows these two enums knows what a node does. There is no socket, clock, actor or
 //! store here; the runtime's shell and the simulator feed and drain the same values.
 
-use crate::management::{Changed, Command, Notice, TableChange, UsageSum};
+use crate::management::{Changed, Command, Notice, TableChange};
 use crate::resource_adaptor::{Egress, Ingress};
 use crate::store::StoreBatch;
 use crate::store::StoredRecord;
@@ -143,14 +143,6 @@ pub enum Input {
         /// The change.
         change: TableChange,
     },
-    /// An operator wants a service's usage figures of the whole cluster; answered by
-    /// [`Output::UsageSum`] within a second.
-    WantUsage {
-        /// Comes back with the answer; another one for each question of a run.
-        token: u64,
-        /// Name of the service.
-        service: String,
-    },
 }
 
 /// What became of a delivery whose answer is overdue.
@@ -251,13 +243,6 @@ pub enum Output {
         token: u64,
         /// What became of it.
         changed: Changed,
-    },
-    /// The answer to [`Input::WantUsage`].
-    UsageSum {
-        /// Which question.
-        token: u64,
-        /// The sum; or why there is none.
-        sum: Result<Box<UsageSum>, String>,
     },
     /// This run was voted out, or could not join. Build a new core with a new incarnation.
     Rejoin,

@@ -68,7 +68,7 @@ pub struct Limits {
     /// Bytes of states, attributes and kept events of one cell: a delivery that makes it larger
     /// rolls back. With what its turn writes beside it has to fit into a frame of the link.
     pub cell_bytes_max: usize,
-    /// Bytes of rows, records and messages that one turn commits; the same.
+    /// Bytes of rows, records, messages and usage that one turn commits; the same.
     pub turn_bytes_max: usize,
     /// What one delivery may make of its tree and its cell.
     pub delivery: DeliveryLimits,

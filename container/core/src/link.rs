@@ -346,7 +346,6 @@ impl Link {
             done,
             sent_at: None,
             asked: Vec::new(),
-            usage: Vec::new(),
             answered: Vec::new(),
             words: Vec::new(),
             extras: self.next_extras(),

@@ -22,7 +22,7 @@ impl Core {
         update: Update,
     ) -> Result<(), CodecError> {
         match update {
-            Update::Commit(commit) => self.apply_commit(from, commit),
+            Update::Commit(commit) => self.apply_commit(now, from, commit),
             Update::Cell { id, parts } => {
                 let commit = Commit { changes: parts, ..Commit::empty(0, id) };
                 check_readable(&commit.changes)?;
@@ -53,13 +53,18 @@ impl Core {
         }
     }
 
-    fn apply_commit(&mut self, from: &RunId, commit: Commit) -> Result<(), CodecError> {
+    fn apply_commit(
+        &mut self,
+        now: Timestamp,
+        from: &RunId,
+        commit: Commit,
+    ) -> Result<(), CodecError> {
         if commit.is_mark() {
             self.applied.insert(from.clone(), commit.number);
             return Ok(());
         }
-        let only_records = commit.is_only_records();
-        if !only_records {
+        let leaves_cell = commit.leaves_its_cell();
+        if !leaves_cell {
             // It acts by a view that gives it the cell, and that this node is about to adopt.
             self.let_go(commit.cell);
             self.stranded.forget(commit.cell);
@@ -73,6 +78,9 @@ impl Core {
         for record in &commit.records {
             self.journal(commit.cell, record.clone());
         }
+        if let Some(noted) = &commit.noted {
+            self.apply_noted(now, from, noted);
+        }
         if commit.over {
             self.forget_replica(commit.cell);
         }
@@ -82,7 +90,7 @@ impl Core {
             cell: commit.cell,
             egress: commit.egress.clone(),
             over: commit.over,
-            only_records,
+            leaves_cell,
             rows: !commit.rows.is_empty(),
         });
         if !commit.egress.is_empty() {

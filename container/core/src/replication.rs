@@ -44,7 +44,6 @@ impl Core {
         let run = link.run.clone();
         self.note_link(now, peer, false);
         self.forget_change_words(peer);
-        self.usage.sums.forget(peer);
         self.words.forget(peer);
         if let Some(run) = run {
             self.units.forget(&run);
@@ -106,7 +105,6 @@ impl Core {
         }
         self.on_changes_asked(&frame.from, std::mem::take(&mut frame.asked));
         self.on_changes_answered(&frame.from, std::mem::take(&mut frame.answered));
-        self.on_usage_words(&frame.from, std::mem::take(&mut frame.usage));
         let words = std::mem::take(&mut frame.words);
         let joined = self.joining.as_ref().is_some_and(|joining| joining.member == frame.from);
         if let Some(sent_at) = frame.sent_at.filter(|_| joined) {
@@ -386,8 +384,7 @@ impl Core {
         if !self.may_speak() {
             return;
         }
-        let listeners = self.changes.listeners().chain(self.usage.sums.listeners());
-        let listeners = listeners.chain(self.words.listeners());
+        let listeners = self.changes.listeners().chain(self.words.listeners());
         for peer in listeners.cloned().collect::<Vec<_>>() {
             self.links.get_mut(&peer).into_iter().for_each(|link| link.speak());
         }
@@ -398,10 +395,8 @@ impl Core {
             while let Some(mut frame) = link.poll_frame(&self.config.me, view, done) {
                 frame.sent_at = sent_at.filter(|_| joins);
                 (frame.asked, frame.answered) = self.changes.take_words(&link.peer);
-                frame.usage = self.usage.sums.take_words(&link.peer);
                 frame.words = self.words.take(&link.peer);
-                let more = self.words.listeners().chain(self.usage.sums.listeners());
-                let mut more = more.chain(self.changes.listeners());
+                let mut more = self.words.listeners().chain(self.changes.listeners());
                 if more.any(|peer| *peer == link.peer) {
                     link.speak();
                 }

@@ -36,6 +36,9 @@ impl Core {
 
     /// Puts a row (`Some`), removes a configured one (`Some`, empty), or undoes both (`None`).
     pub(crate) fn write_row(&mut self, table: &str, key: &str, row: Option<&[u8]>) {
+        if self.read_facility_row(table, key, row) {
+            return;
+        }
         write(&mut self.tables, &self.configured, table, key, row);
         let place = (table.to_owned(), key.to_owned());
         let is_configured = self.configured.get(table, key).is_some();
@@ -59,7 +62,7 @@ impl Core {
         self.configured.get(table, key).is_some() && !self.written_over.contains(&place)
     }
 
-    /// All that was written, for a snapshot.
+    /// All that was written, for a snapshot, and what the facilities keep in the same way.
     pub(crate) fn snapshot_rows(&self) -> Vec<RowChange> {
         let names: Vec<_> = self.tables.names().map(str::to_owned).collect();
         let rows = names.iter().flat_map(|table| {
@@ -77,7 +80,7 @@ impl Core {
             key: key.clone(),
             row: Some(ByteBuf::new()),
         });
-        rows.chain(removed).collect()
+        rows.chain(removed).chain(self.facility_rows()).collect()
     }
 
     /// Drops all that was written.
@@ -86,6 +89,7 @@ impl Core {
         self.tables = with_profiles(&self.configured, &self.services);
         self.note_all_life_cycles();
         self.note_trace_levels();
+        self.forget_facilities();
     }
 }
 

@@ -91,7 +91,7 @@ impl Core {
             entities: self.cells_of(true).map(of_service).sum(),
             delivered: counters.delivered,
             rolled_back: counters.rolled_back,
-            usage: self.usage.status(service.name),
+            usage: self.usage.status(&self.config.me.node, service.name),
         }
     }
 

@@ -221,10 +221,9 @@ impl Core {
         }
     }
 
-    /// When the next change, or question about usage, has waited too long.
+    /// When the next change has waited too long.
     pub(crate) fn next_change_end(&self) -> Option<Timestamp> {
-        let changes = self.changes.waiting.iter().map(|waiting| waiting.until);
-        changes.chain(self.usage.sums.next_end()).min()
+        self.changes.waiting.iter().map(|waiting| waiting.until).min()
     }
 
     /// Goes on with each change as far as it can.

@@ -129,6 +129,7 @@ impl Core {
         }
         self.fall_back();
         self.take_over(now, &old);
+        self.inherit_alarms();
         self.note_gap(now, &old);
         self.end_hand_over(now);
         self.note_hangs(now);

@@ -38,7 +38,7 @@ impl Core {
     pub(crate) fn check_update(&self, view: u64, update: &Update) -> Result<(), &'static str> {
         let cell = match update {
             // A rejoiner offers records of cells that others own by now.
-            Update::Commit(commit) if commit.is_only_records() => return Ok(()),
+            Update::Commit(commit) if commit.leaves_its_cell() => return Ok(()),
             Update::Commit(commit) => commit.cell,
             Update::Cell { id, .. } => *id,
             // What is owned here already is left as it is.

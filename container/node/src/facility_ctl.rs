@@ -16,11 +16,11 @@ pub enum FacilityOrder {
     Usage {
         /// Name of the service.
         service: String,
-        /// Of all nodes together.
+        /// Of all nodes together, also those that are gone.
         #[arg(long)]
         cluster: bool,
     },
-    /// Lets the usage figures of a service on the asked node begin at zero.
+    /// Lets the usage figures of a service begin at zero, at all nodes.
     ResetUsage {
         /// Name of the service.
         service: String,
@@ -88,12 +88,8 @@ fn usage(answer: &Value) -> String {
     let refused = answer["refused"].as_u64().filter(|refused| *refused > 0);
     let refused =
         refused.map(|refused| format!("{refused} changes were for sets beyond the limit\n"));
-    let missing = Some(ctl::cell(&answer["missing"])).filter(|missing| !missing.is_empty());
-    let missing = missing.map(|nodes| format!("{nodes} did not answer: not in these figures\n"));
     let head = format!("{service} on {nodes}, from zero at {since}\n");
-    head + &missing.unwrap_or_default()
-        + &ctl::table(&USAGE, rows(answer, "usage"))
-        + &refused.unwrap_or_default()
+    head + &ctl::table(&USAGE, rows(answer, "usage")) + &refused.unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -103,7 +99,7 @@ mod tests {
     #[test]
     fn usage_is_a_table_with_a_row_for_each_parameter_of_each_set() {
         let answer = json!({
-            "service": "call-billing", "nodes": ["server1", "server3"], "missing": ["server2"],
+            "service": "call-billing", "nodes": ["server1", "server3"],
             "since": "2026-05-01", "refused": 2,
             "usage": [
                 { "set": "", "parameter": "bills", "kind": "counter", "value": 3 },
@@ -112,7 +108,6 @@ mod tests {
             ],
         });
         let text = "call-billing on server1, server3, from zero at 2026-05-01\n\
-                    server2 did not answer: not in these figures\n\
                     parameter  set   value  count  min  mean  p50  p95  p99  max\n\
                     bills            3      -      -    -     -    -    -    -\n\
                     talk_s     gold  -      3      1    2.5   2    4    4    4\n\

@@ -15,7 +15,7 @@ use actix::fut::WrapFuture;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message};
 use actix::{ResponseFuture, SpawnHandle};
 use resilee_cluster::ClusterHandle;
-use resilee_core::management::{Answer, Changed, Query, TableChange, UsageSum};
+use resilee_core::management::{Answer, Changed, Query, TableChange};
 use resilee_core::{Fate, Input, Output};
 use resilee_sbb::Timestamp;
 use std::collections::BTreeMap;
@@ -62,12 +62,11 @@ pub(crate) struct Pace {
     store_refused: Option<u64>,
 }
 
-/// Changes, and sums of usage, that the core was asked for in this run.
+/// Changes that the core was asked for in this run.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     next_token: u64,
     asked: BTreeMap<u64, oneshot::Sender<Changed>>,
-    sums: BTreeMap<u64, oneshot::Sender<Result<Box<UsageSum>, String>>>,
 }
 
 /// Inputs for the core.
@@ -185,7 +184,10 @@ impl Handler<Ask> for Slee {
             }
             Query::Change(change) => return self.change(change, context),
             Query::DescribeUnit { bytes } => return self.describe_unit(bytes, context),
-            Query::UsageSum { service } => return self.usage_sum(service, context),
+            Query::UsageSum { service } => match fresh.core.usage_sum(&service) {
+                Ok(sum) => Answer::UsageSum(Box::new(sum)),
+                Err(reason) => Answer::Refused(reason),
+            },
             Query::Records { journal, from, limit } => {
                 let limit = limit.min(ANSWER_ITEMS_MAX);
                 let records = self.store.handle().read(journal, from, limit);
@@ -220,26 +222,6 @@ impl Slee {
                 Changed::Unknown(reason.to_owned())
             };
             Answer::Changed(answered.await.unwrap_or_else(|_| over()))
-        })
-    }
-
-    /// Asks the core for a sum; it answers in any case, unless its run ends before that.
-    fn usage_sum(
-        &mut self,
-        service: String,
-        context: &mut Context<Self>,
-    ) -> ResponseFuture<Answer> {
-        let token = self.changes.next_token;
-        self.changes.next_token += 1;
-        let (answer, answered) = oneshot::channel();
-        self.changes.sums.insert(token, answer);
-        self.feed(Input::WantUsage { token, service }, context);
-        Box::pin(async move {
-            match answered.await {
-                Ok(Ok(sum)) => Answer::UsageSum(sum),
-                Ok(Err(reason)) => Answer::Refused(reason),
-                Err(_) => Answer::Unavailable("the node starts a new run".to_owned()),
-            }
         })
     }
 
@@ -327,12 +309,6 @@ impl Slee {
                     let _ = asked.send(changed);
                 }
             }
-            Output::UsageSum { token, sum } => {
-                if let Some(asked) = self.changes.sums.remove(&token) {
-                    // As above.
-                    let _ = asked.send(sum);
-                }
-            }
             Output::Rejoin => self.rejoin(context),
             Output::Drained => {
                 if let Some(drained) = self.drained.take() {
@@ -406,7 +382,6 @@ impl Slee {
         self.workers.forget();
         self.log.forget_calls();
         self.changes.asked.clear();
-        self.changes.sums.clear();
         let links = self.fresh.take().and_then(|fresh| fresh.links);
         let restored = self.store.handle().restore();
         let factory = self.factory.clone();

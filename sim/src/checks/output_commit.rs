@@ -116,7 +116,7 @@ impl OutputCommit {
         (view, proposing): (&View, Option<&View>),
     ) -> Result<(), Violation> {
         for what in observed {
-            if let Observed::Applied { from, cell, only_records: false, .. } = &what {
+            if let Observed::Applied { from, cell, leaves_cell: false, .. } = &what {
                 self.check_applied(id, from, *cell)?;
             }
             if let Observed::Applied { from, number, .. } = &what {

@@ -228,10 +228,10 @@ impl Run {
     /// It applied something of another run, or a snapshot of it, or dropped all it had.
     pub fn applied(&mut self, what: Observed, snapshot_of: impl Fn(&RunId) -> u64) {
         match what {
-            Observed::Applied { from, number, cell, egress, over, only_records, rows } => {
+            Observed::Applied { from, number, cell, egress, over, leaves_cell, rows } => {
                 match over {
                     true => drop(self.knows.remove(&cell)),
-                    false if only_records => {}
+                    false if leaves_cell => {}
                     false => drop(self.knows.insert(cell)),
                 }
                 self.note_unstored(cell, rows);

@@ -71,7 +71,7 @@ impl World {
             // No operator asks for changes here.
             // Nobody uploads units here.
             Output::Compile { .. } | Output::ForgetUnit { .. } => {}
-            Output::Changed { .. } | Output::UsageSum { .. } => {}
+            Output::Changed { .. } => {}
             Output::Notice(notice) => {
                 let name = self.nodes[node].name.clone();
                 self.trace.add(self.now, "NOTICE", &[], || format!("{name}: {notice:?}"));

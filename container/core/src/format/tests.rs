@@ -10,16 +10,18 @@ use crate::frame::{AnsweredChange, AskedChange, Extra, Frame, FrameError, Update
 use crate::life_cycles::Wanted;
 use crate::management::{AdaptorOrder, Alarm, Changed, TableChange};
 use crate::migrations::MigrationRow;
+use crate::noted::{AlarmChange, Counted, Noted, UsageReset};
 use crate::orphans::{Gap, Orphan};
 use crate::resource_adaptor::{Egress, Ingress, Scope};
 use crate::store::{Progress, StoreOp, StoredRecord, Tree};
 use crate::ties::{Channel, Opens, Post, Posted, RootName, Tie};
 use crate::timer_facility::{ArmedTimer, Course};
+use crate::usage::Usage;
 use crate::words::{Say, Word};
 use resilee_membership::{Flow, RunId, Transport};
 use resilee_sbb::{
     ActivityId, AttributeValue, CellId, CohortId, Event, PreserveMissed, Profile, StateBytes,
-    TimerId, Timestamp, encode,
+    TimerId, Timestamp, UsageUpdate, UsageValue, encode,
 };
 use resilee_test_kit::kept_records::{assert_read, bytes_of, line};
 use serde::Serialize;
@@ -70,6 +72,7 @@ fn commit() -> Commit {
         rows: vec![row(Some(bytes("row"))), row(None)],
         records: vec![Record { journal: "bills".to_owned(), record: b"bill".to_vec() }],
         egress: vec![Egress::new(flow(), b"BYE".to_vec())],
+        noted: None,
     }
 }
 
@@ -93,7 +96,6 @@ fn frame() -> Frame {
         done: 8,
         sent_at: Some(TIME),
         asked: Vec::new(),
-        usage: Vec::new(),
         answered: Vec::new(),
         words: Vec::new(),
         extras: vec![
@@ -337,6 +339,90 @@ fn suspended_events_are_read() {
     let root = RootName { service: "counter".to_owned(), name: "n3:all".to_owned() };
     let named = Suspended { named: [root].into(), ..suspended };
     assert_read(KEPT, "activity.suspended.named", &activity(&named));
+}
+
+/// What services count and raise: in commits, and in rows of snapshots and stores.
+#[test]
+fn what_services_count_and_raise_is_read() {
+    let alarm = || Alarm {
+        id: 5,
+        source: "gateway-watch".to_owned(),
+        alarm_type: "gateway_down".to_owned(),
+        instance: "gw1".to_owned(),
+        text: "it refuses calls".to_owned(),
+        raised_at: TIME,
+        count: 2,
+        ..Alarm::default()
+    };
+    let update = |value| UsageUpdate {
+        set: "gold".to_owned(),
+        parameter: "talk_s".to_owned(),
+        value, //
+    };
+    let counted = Counted {
+        service: "call-billing".to_owned(),
+        resets: 1,
+        since: Some(TIME),
+        updates: vec![update(UsageValue::Count(-1)), update(UsageValue::Sample(7))],
+    };
+    let raised = AlarmChange { of: None, id: 5, alarm: Some(alarm()), count: u64::MAX };
+    let cleared = AlarmChange { of: Some(run()), id: 6, alarm: None, count: 3 };
+    let reset = UsageReset { service: "call-billing".to_owned(), number: 2, at: TIME };
+    let noted = Noted {
+        usage: vec![counted],
+        resets: vec![reset],
+        alarms: vec![raised, cleared], //
+    };
+    let commit = Commit { noted: Some(Box::new(noted)), ..Commit::empty(7, CELL) };
+    assert_read(KEPT, "update.noted", &Update::Commit(commit));
+    assert_read(KEPT, "row.alarm", &(run(), alarm()));
+    let mut usage = Usage::default();
+    let node = run().node;
+    let mut row = |value| {
+        usage.apply(
+            TIME,
+            &node,
+            &Counted {
+                service: "s".to_owned(),
+                resets: 0,
+                since: Some(TIME),
+                updates: vec![UsageUpdate { parameter: format!("{value:?}"), ..update(value) }],
+            },
+        );
+    };
+    row(UsageValue::Count(3));
+    row(UsageValue::Sample(77));
+    let rows: Vec<_> = usage.rows().collect();
+    for (number, row) in rows.iter().enumerate() {
+        assert_read(KEPT, &format!("row.usage.{number}"), row);
+    }
+    let mut read = Usage::default();
+    rows.iter().for_each(|row| read.read_row(&row.key, row.row.as_deref().map(Vec::as_slice)));
+    assert_eq!(read.rows().collect::<Vec<_>>(), rows);
+}
+
+#[test]
+fn a_commit_that_notes_nothing_has_no_byte_of_it_and_one_that_counts_has_few() {
+    let plain = encode(&commit()).expect("plain data");
+    assert!(!plain.windows(5).any(|bytes| bytes == b"noted"));
+    let update = |parameter: &str, value| UsageUpdate {
+        set: String::new(),
+        parameter: parameter.to_owned(),
+        value, //
+    };
+    let counted = Counted {
+        service: "call-billing".to_owned(),
+        resets: 0,
+        since: None,
+        updates: vec![
+            update("bills", UsageValue::Count(1)),
+            update("talk_s", UsageValue::Sample(180)),
+        ],
+    };
+    let noted = Some(Box::new(Noted { usage: vec![counted], ..Noted::default() }));
+    let bill = encode(&Commit { noted, ..commit() }).expect("plain data");
+    let more = bill.len() - plain.len();
+    assert!(more <= 140, "a bill is counted in {more} bytes");
 }
 
 #[test]

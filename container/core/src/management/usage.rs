@@ -51,11 +51,8 @@ pub struct SampleStatus {
 pub struct UsageSum {
     /// Its name.
     pub service: String,
-    /// The sum, since the earliest moment at which one of the nodes was at zero. Percentiles are
-    /// those of all values together.
+    /// The sum. Percentiles are those of all values together.
     pub usage: UsageStatus,
-    /// Nodes whose figures are in it.
+    /// This node, and all that have counted something, also those that are gone.
     pub nodes: Vec<NodeName>,
-    /// Members whose figures are not: they did not answer.
-    pub missing: Vec<NodeName>,
 }

@@ -4,7 +4,7 @@ use crate::house::House;
 use crate::pair::Pair;
 use resilee_core::ALARMS_PER_SERVICE_MAX;
 use resilee_core::Input;
-use resilee_core::management::{Alarm, Command};
+use resilee_core::management::{Alarm, Command, Notice};
 use resilee_sbb::Severity;
 
 fn house() -> House {
@@ -133,20 +133,178 @@ fn one_alarm_more_than_a_service_may_have_is_counted() {
     assert_eq!(dropped["alarm beyond the number that may be raised"], 1);
 }
 
-#[test]
-fn alarms_are_seen_at_the_other_node_and_stay_behind_with_their_own() {
+/// Type and instance of the alarms that services have raised at a node.
+fn of_services(pair: &Pair, node: usize) -> Vec<(String, String)> {
+    let alarms = pair.status(node).alarms.into_iter();
+    let of_service = alarms.filter(|alarm| !alarm.alarm_type.is_empty());
+    of_service.map(|alarm| (alarm.alarm_type, alarm.instance)).collect()
+}
+
+/// A call at the first node has raised an alarm.
+fn raised() -> Pair {
     let mut pair = Pair::up();
     pair.say(0, "c1 begin");
     pair.say(0, "c1 say raise:full:disk");
+    pair
+}
+
+#[test]
+fn alarms_are_seen_at_the_other_node() {
+    let mut pair = raised();
     pair.pass_ms(1_000);
     let seen = &pair.status(1).peer_alarms["server1"];
     assert_eq!((seen[0].alarm_type.as_str(), seen[0].severity), ("full", Severity::Minor));
+}
+
+#[test]
+fn the_survivor_has_what_services_raised_at_the_dead_node() {
+    let mut pair = raised();
+    let before = pair.status(0).alarms.remove(0);
     pair.kill(0);
-    pair.pass_ms(2_000);
-    let status = pair.status(1);
-    assert!(status.peer_alarms.is_empty(), "its node is gone");
-    let own = status.alarms.iter().any(|alarm| alarm.source == "worker");
-    assert!(!own, "a takeover does not bring it along");
+    pair.until_member_of(1, 1);
+    assert_eq!(of_services(&pair, 1), pairs(&[("full", "disk")]));
+    let alarms = pair.status(1).alarms;
+    let after = alarms.iter().find(|alarm| alarm.source == "worker").expect("it is there");
+    assert_eq!((after.raised_at, &after.text), (before.raised_at, &before.text));
+    assert!(pair.status(1).peer_alarms.is_empty(), "its node is gone");
     pair.say(1, "c1 say raise:full:disk");
-    assert!(pair.status(1).alarms.iter().any(|alarm| alarm.source == "worker"));
+    let alarms = pair.status(1).alarms;
+    let again = alarms.iter().find(|alarm| alarm.source == "worker").expect("it is there");
+    assert_eq!(again.count, 2, "it is the same alarm");
+}
+
+#[test]
+fn an_alarm_is_at_the_survivor_or_was_never_told_at_whichever_step_its_node_dies() {
+    let mut outcomes = std::collections::BTreeSet::new();
+    for steps in 0..6 {
+        let mut pair = Pair::up();
+        pair.say(0, "c1 begin");
+        pair.begin_to_say(0, "c1 say raise:full:disk");
+        pair.deliver(steps);
+        pair.kill(0);
+        pair.until_member_of(1, 1);
+        outcomes.insert(of_services(&pair, 1).len());
+    }
+    assert_eq!(outcomes.into_iter().collect::<Vec<_>>(), [0, 1], "lost, and held");
+}
+
+#[test]
+fn an_alarm_of_a_delivery_that_rolled_back_is_at_the_survivor_and_its_roll_back_is_not() {
+    let mut pair = Pair::up();
+    pair.say(0, "c1 begin");
+    pair.say(0, "c1 say raise:full:disk!");
+    let about_it = pair.status(0).alarms.into_iter().filter(|alarm| alarm.source == "worker");
+    assert_eq!(about_it.count(), 2, "its own, and the container's about the roll back");
+    pair.kill(0);
+    pair.until_member_of(1, 1);
+    let about_it = pair.status(1).alarms.into_iter().filter(|alarm| alarm.source == "worker");
+    let types: Vec<_> = about_it.map(|alarm| alarm.alarm_type).collect();
+    assert_eq!(types, ["full"], "what the container saw there ends with the node");
+}
+
+#[test]
+fn a_service_clears_after_a_takeover_what_it_raised_before() {
+    let mut pair = raised();
+    pair.say(0, "c1 say raise:slow:disk");
+    pair.kill(0);
+    pair.until_member_of(1, 1);
+    pair.say(1, "c1 say clear:full:disk");
+    assert_eq!(of_services(&pair, 1), pairs(&[("slow", "disk")]));
+    pair.start(0);
+    pair.until_whole();
+    pair.kill(1);
+    pair.until_member_of(0, 1);
+    assert_eq!(of_services(&pair, 0), pairs(&[("slow", "disk")]), "the joiner was given it");
+}
+
+#[test]
+fn a_service_clears_what_it_raised_at_the_other_node() {
+    let mut pair = raised();
+    pair.say(1, "c2 begin");
+    pair.say(1, "c2 say clear:all");
+    assert!(of_services(&pair, 0).is_empty());
+    let told = pair.nodes[0].notices.iter();
+    let told = told.filter(|it| matches!(it, Notice::AlarmCleared(text) if text == "full of disk"));
+    assert_eq!(told.count(), 1);
+    pair.kill(0);
+    pair.until_member_of(1, 1);
+    assert!(of_services(&pair, 1).is_empty(), "it does not come back");
+}
+
+#[test]
+fn an_alarm_that_is_raised_again_while_another_node_clears_it_stays_at_both() {
+    let mut pair = raised();
+    pair.say(1, "c2 begin");
+    pair.begin_to_say(1, "c2 say clear:all");
+    pair.begin_to_say(0, "c1 say raise:full:disk");
+    pair.settle();
+    assert_eq!(of_services(&pair, 0), pairs(&[("full", "disk")]));
+    pair.kill(0);
+    pair.until_member_of(1, 1);
+    assert_eq!(of_services(&pair, 1), pairs(&[("full", "disk")]));
+}
+
+#[test]
+fn an_operator_clears_after_a_takeover() {
+    let mut pair = raised();
+    pair.kill(0);
+    pair.until_member_of(1, 1);
+    let alarms = pair.status(1).alarms.into_iter();
+    let id = alarms.filter(|alarm| alarm.source == "worker").map(|alarm| alarm.id).next();
+    let command = Command::ClearAlarm { id: id.expect("it is there") };
+    pair.feed(1, Input::Command(command));
+    pair.settle();
+    assert!(of_services(&pair, 1).is_empty());
+    pair.start(0);
+    pair.until_whole();
+    pair.kill(1);
+    pair.until_member_of(0, 1);
+    assert!(of_services(&pair, 0).is_empty(), "it does not come back");
+}
+
+#[test]
+fn what_an_operator_clears_does_not_come_back_with_a_takeover() {
+    let mut pair = raised();
+    let id = pair.status(0).alarms[0].id;
+    pair.feed(0, Input::Command(Command::ClearAlarm { id }));
+    pair.settle();
+    pair.kill(0);
+    pair.until_member_of(1, 1);
+    assert!(of_services(&pair, 1).is_empty());
+}
+
+#[test]
+fn the_same_alarm_of_both_nodes_is_one_at_the_survivor() {
+    let mut pair = raised();
+    pair.say(1, "c2 begin");
+    pair.say(1, "c2 say raise:full:disk");
+    pair.kill(0);
+    pair.until_member_of(1, 1);
+    let alarms = pair.status(1).alarms.into_iter();
+    let counts: Vec<_> =
+        alarms.filter(|alarm| alarm.source == "worker").map(|alarm| alarm.count).collect();
+    assert_eq!(counts, [2]);
+}
+
+#[test]
+fn when_both_nodes_die_the_stores_have_the_alarms_of_services() {
+    let mut pair = raised();
+    pair.kill(0);
+    pair.kill(1);
+    pair.start(0);
+    pair.start(1);
+    pair.until_whole();
+    let all: Vec<_> = [0, 1].into_iter().flat_map(|node| of_services(&pair, node)).collect();
+    assert_eq!(all, pairs(&[("full", "disk")]), "once");
+}
+
+#[test]
+fn a_node_alone_that_starts_again_has_the_alarms_of_its_store() {
+    let mut pair = raised();
+    pair.kill(1);
+    pair.until_member_of(0, 1);
+    pair.kill(0);
+    pair.start(0);
+    pair.until_member_of(0, 1);
+    assert_eq!(of_services(&pair, 0), pairs(&[("full", "disk")]));
 }

@@ -126,35 +126,209 @@ fn an_operator_lets_the_figures_of_a_service_begin_at_zero() {
     }
 }
 
-#[test]
-fn each_node_counts_what_it_did_also_after_a_takeover() {
+/// What a node tells of the cluster.
+fn sum(pair: &Pair, node: usize) -> UsageSum {
+    pair.nodes[node].core.as_ref().expect("it lives").usage_sum("worker").expect("it counts")
+}
+
+/// The counter of the default set, in the whole cluster.
+fn words_of_cluster(pair: &Pair, node: usize) -> i64 {
+    set(&sum(pair, node).usage, "").expect("the default set").counters["words"]
+}
+
+/// A call at the first node has counted two words.
+fn counted() -> Pair {
     let mut pair = Pair::up();
     pair.say(0, "c1 begin");
     pair.say(0, "c1 say count:2");
-    pair.kill(0);
-    pair.pass_ms(2_000);
-    pair.say(1, "c1 say count:5");
-    let counted = set(&of(pair.status(1)), "").expect("the default set").counters["words"];
-    assert_eq!(counted, 5);
-}
-
-/// Both nodes of a pair have a call: each has counted 2 words, and measured something.
-fn counted() -> Pair {
-    let mut pair = Pair::up();
-    for (node, call) in [(0, "c1"), (1, "c2")] {
-        pair.say(node, &format!("{call} begin"));
-        pair.say(node, &format!("{call} say in:gold"));
-        pair.say(node, &format!("{call} say in:gold"));
-    }
     pair
 }
 
-/// What a node tells of the cluster when all has arrived.
-fn sum(pair: &mut Pair, node: usize, service: &str) -> Option<Result<UsageSum, String>> {
-    let service = service.to_owned();
-    pair.feed(node, Input::WantUsage { token: 7, service });
+#[test]
+fn the_survivor_has_what_was_counted_at_the_dead_node() {
+    let mut pair = counted();
+    pair.kill(0);
+    pair.until_member_of(1, 1);
+    assert_eq!(words_of_cluster(&pair, 1), 2);
+    pair.say(1, "c1 say count:5");
+    assert_eq!(words_of_cluster(&pair, 1), 7);
+    let own = set(&of(pair.status(1)), "").expect("the default set").counters["words"];
+    assert_eq!(own, 5, "what it counted itself");
+    let usage = sum(&pair, 1);
+    assert_eq!(names(&usage.nodes), ["server1", "server2"], "also the one that is gone");
+}
+
+#[test]
+fn a_node_that_comes_back_has_all_figures_and_goes_on_counting() {
+    let mut pair = counted();
+    pair.kill(0);
+    pair.until_member_of(1, 1);
+    pair.say(1, "c1 say count:5");
+    pair.start(0);
+    pair.until_whole();
+    assert_eq!([0, 1].map(|node| words_of_cluster(&pair, node)), [7, 7]);
+    pair.say(0, "c2 begin");
+    pair.say(0, "c2 say count:10");
+    assert_eq!([0, 1].map(|node| words_of_cluster(&pair, node)), [17, 17]);
+    let own = set(&of(pair.status(0)), "").expect("the default set").counters["words"];
+    assert_eq!(own, 12, "with what it counted before");
+    pair.kill(1);
+    pair.until_member_of(0, 1);
+    assert_eq!(words_of_cluster(&pair, 0), 17);
+}
+
+#[test]
+fn what_is_counted_after_each_step_of_a_commit_is_counted_by_a_survivor_once_or_not_at_all() {
+    let mut outcomes = std::collections::BTreeSet::new();
+    for steps in 0..6 {
+        let mut pair = counted();
+        pair.begin_to_say(0, "c1 say count:5");
+        pair.deliver(steps);
+        pair.kill(0);
+        pair.until_member_of(1, 1);
+        let survived = words_of_cluster(&pair, 1);
+        assert!([2, 7].contains(&survived), "{survived} after {steps} steps");
+        outcomes.insert(survived);
+        // A client that got no answer says it again: nothing of it is counted twice by the node.
+        pair.say(1, "c1 say count:20");
+        assert_eq!(words_of_cluster(&pair, 1), survived + 20);
+    }
+    assert_eq!(outcomes.into_iter().collect::<Vec<_>>(), [2, 7], "lost, and held");
+}
+
+#[test]
+fn frames_that_come_twice_count_once() {
+    let mut pair = counted();
+    pair.frames = Some(Vec::new());
+    pair.say(0, "c1 say count:5");
+    let frames = pair.frames.take().expect("they were kept");
+    for _ in 0..2 {
+        for bytes in frames.clone() {
+            let peer = "server1".parse().expect("a name");
+            pair.feed(1, Input::Frame { peer, bytes });
+            pair.settle();
+        }
+    }
+    assert!(pair.is_whole(), "the link has not suffered");
+    assert_eq!([0, 1].map(|node| words_of_cluster(&pair, node)), [7, 7]);
+}
+
+#[test]
+fn what_is_counted_while_a_node_joins_is_counted_once() {
+    let mut pair = counted();
+    pair.kill(1);
+    pair.until_member_of(0, 1);
+    pair.start(1);
+    for _ in 0..400 {
+        pair.say(0, "c1 say in:gold");
+        pair.pass_ms(10);
+        if pair.is_whole() {
+            break;
+        }
+    }
+    assert!(pair.is_whole(), "it has joined while calls count");
+    pair.say(0, "c1 say in:gold");
+    let [first, second] = [0, 1].map(|node| sum(&pair, node).usage);
+    assert_eq!(first, second);
+    assert!(set(&second, "gold").is_some_and(|gold| gold.samples["ring_ms"].count > 1));
+}
+
+#[test]
+fn samples_and_what_was_refused_are_the_same_at_the_survivor() {
+    let mut pair = counted();
+    for number in 1..=USAGE_SETS_MAX {
+        pair.say(0, &format!("c1 say in:s{number}"));
+    }
+    let before = sum(&pair, 0).usage;
+    assert_eq!(before.refused, 2, "one set, a counter and a sample");
+    pair.kill(0);
+    pair.until_member_of(1, 1);
+    assert!(sum(&pair, 1).usage == before, "{} sets", before.sets.len());
+}
+
+#[test]
+fn figures_begin_at_zero_at_all_nodes_at_whichever_that_is_said() {
+    for asked in [0, 1] {
+        let mut pair = counted();
+        pair.say(1, "c2 begin");
+        pair.say(1, "c2 say count:3");
+        assert_eq!([0, 1].map(|node| words_of_cluster(&pair, node)), [5, 5]);
+        let service = "worker".to_owned();
+        pair.feed(asked, Input::Command(Command::ResetUsage { service }));
+        pair.settle();
+        assert_eq!([0, 1].map(|node| words_of_cluster(&pair, node)), [0, 0]);
+        pair.say(0, "c1 say count:1");
+        pair.kill(1 - asked);
+        pair.until_member_of(asked, 1);
+        assert_eq!(words_of_cluster(&pair, asked), 1);
+    }
+}
+
+#[test]
+fn what_was_counted_before_a_reset_that_its_node_had_not_heard_of_is_left_out_at_both() {
+    let mut pair = counted();
+    pair.say(1, "c2 begin");
+    pair.begin_to_say(1, "c2 say count:3");
+    // The handler's answer: the commit is on its way.
+    pair.deliver(1);
+    let service = "worker".to_owned();
+    pair.feed(0, Input::Command(Command::ResetUsage { service }));
     pair.settle();
-    pair.nodes[node].sums.remove(&7).map(|sum| sum.map(|sum| *sum))
+    assert_eq!([0, 1].map(|node| words_of_cluster(&pair, node)), [0, 0]);
+    assert_eq!(sum(&pair, 0).usage, sum(&pair, 1).usage);
+}
+
+#[test]
+fn two_resets_at_the_same_time_leave_the_same_at_both() {
+    let mut pair = counted();
+    for node in [0, 1] {
+        let service = "worker".to_owned();
+        pair.feed(node, Input::Command(Command::ResetUsage { service }));
+    }
+    pair.begin_to_say(0, "c1 say count:4");
+    pair.deliver(1);
+    pair.settle();
+    assert_eq!([0, 1].map(|node| words_of_cluster(&pair, node)), [4, 4]);
+    assert_eq!(sum(&pair, 0).usage, sum(&pair, 1).usage);
+}
+
+#[test]
+fn figures_begin_at_zero_also_after_a_takeover() {
+    let mut pair = counted();
+    pair.kill(0);
+    pair.until_member_of(1, 1);
+    let service = "worker".to_owned();
+    pair.feed(1, Input::Command(Command::ResetUsage { service }));
+    pair.settle();
+    assert_eq!(words_of_cluster(&pair, 1), 0);
+    assert_eq!(names(&sum(&pair, 1).nodes), ["server2"]);
+    pair.start(0);
+    pair.until_whole();
+    assert_eq!(words_of_cluster(&pair, 0), 0);
+}
+
+#[test]
+fn when_both_nodes_die_the_stores_have_the_figures() {
+    let mut pair = counted();
+    pair.say(1, "c2 begin");
+    pair.say(1, "c2 say in:gold");
+    let before = sum(&pair, 0);
+    pair.kill(0);
+    pair.kill(1);
+    pair.start(0);
+    pair.start(1);
+    pair.until_whole();
+    assert_eq!([0, 1].map(|node| sum(&pair, node)), [before.clone(), before]);
+}
+
+#[test]
+fn a_node_that_is_no_member_lets_nothing_begin_at_zero() {
+    let mut pair = Pair::new();
+    pair.start(0);
+    let command = Command::ResetUsage { service: "worker".to_owned() };
+    let core = pair.nodes[0].core.as_ref().expect("it lives");
+    let refused = core.check_command(&command).expect_err("it has joined nobody");
+    assert_eq!(refused, "server1 is no member of the view: ask a member");
 }
 
 fn names(nodes: &[resilee_membership::NodeName]) -> Vec<&str> {
@@ -162,58 +336,29 @@ fn names(nodes: &[resilee_membership::NodeName]) -> Vec<&str> {
 }
 
 #[test]
-fn figures_of_all_nodes_are_added_up_when_somebody_asks() {
-    let mut pair = counted();
-    for asked in [0, 1] {
-        let sum = sum(&mut pair, asked, "worker").expect("at once").expect("it counts");
-        assert_eq!((names(&sum.nodes), names(&sum.missing)), (vec!["server1", "server2"], vec![]));
-        let gold = sum.usage.sets.iter().find(|set| set.set == "gold").expect("it was used");
-        assert_eq!((gold.counters["words"], gold.samples["ring_ms"].count), (4, 4));
+fn figures_of_all_nodes_are_added_up() {
+    let mut pair = Pair::up();
+    for (node, call) in [(0, "c1"), (1, "c2")] {
+        pair.say(node, &format!("{call} begin"));
+        pair.say(node, &format!("{call} say in:gold"));
+        pair.say(node, &format!("{call} say in:gold"));
     }
-    let own = pair.status(0).services.into_iter().find_map(|service| service.usage);
-    let own = own.expect("it counts").sets.into_iter().find(|set| set.set == "gold");
-    let own = own.expect("it was used");
+    let own = set(&of(pair.status(0)), "gold").expect("it was used");
     assert_eq!(own.counters["words"], 2, "a node's own stay as they are");
-    let sum = sum(&mut pair, 0, "worker").expect("at once").expect("it counts");
-    let gold = sum.usage.sets.into_iter().find(|set| set.set == "gold").expect("it was used");
     let both = SampleStatus { count: 4, ..own.samples["ring_ms"] };
-    assert_eq!(gold.samples["ring_ms"], both, "both measured the same");
-}
-
-#[test]
-fn a_node_that_does_not_answer_is_named_and_the_others_are_added_up() {
-    let mut pair = counted();
-    pair.feed(0, Input::WantUsage { token: 7, service: "worker".to_owned() });
-    assert!(pair.nodes[0].sums.is_empty(), "it waits");
-    pair.cut(0);
-    let sum = pair.nodes[0].sums.remove(&7).expect("it waits no longer").expect("it counts");
-    assert_eq!((names(&sum.nodes), names(&sum.missing)), (vec!["server1"], vec!["server2"]));
-}
-
-#[test]
-fn a_node_that_takes_too_long_is_waited_for_a_second() {
-    let mut pair = counted();
-    pair.feed(0, Input::WantUsage { token: 7, service: "worker".to_owned() });
-    pair.lose_all();
-    pair.pass_ms(900);
-    assert!(pair.nodes[0].sums.is_empty());
-    pair.pass_ms(200);
-    let sum = pair.nodes[0].sums.remove(&7).expect("it waits no longer").expect("it counts");
-    assert_eq!(names(&sum.missing), ["server2"]);
+    for asked in [0, 1] {
+        let sum = sum(&pair, asked);
+        assert_eq!(names(&sum.nodes), ["server1", "server2"]);
+        let gold = set(&sum.usage, "gold").expect("it was used");
+        assert_eq!(gold.counters["words"], 4);
+        assert_eq!(gold.samples["ring_ms"], both, "both measured the same");
+    }
 }
 
 #[test]
 fn a_sum_of_a_service_that_counts_nothing_is_refused() {
-    let mut pair = Pair::up();
-    let refused = sum(&mut pair, 0, "nobody").expect("at once").expect_err("there is none");
+    let pair = Pair::up();
+    let core = pair.nodes[0].core.as_ref().expect("it lives");
+    let refused = core.usage_sum("nobody").expect_err("there is none");
     assert!(refused.contains("there is no service \"nobody\""), "{refused}");
-}
-
-#[test]
-fn a_node_alone_is_the_whole_cluster() {
-    let mut pair = counted();
-    pair.kill(1);
-    pair.until_member_of(0, 1);
-    let sum = sum(&mut pair, 0, "worker").expect("at once").expect("it counts");
-    assert_eq!((names(&sum.nodes), sum.missing.len()), (vec!["server1"], 0));
 }

@@ -4,7 +4,7 @@
 mod leaks;
 
 use crate::toy::{SERVICES, adaptors};
-use resilee_core::management::{Changed, Notice, Status, TableChange, UsageSum};
+use resilee_core::management::{Changed, Notice, Status, TableChange};
 use resilee_core::{AdaptorId, Fate, Ingress, StoreOp, StoredRecord, Tree, VOTER_KEY};
 use resilee_core::{
     Core, CoreConfig, Input, Limits, Output, PROGRESS_KEY, Peer, Restored, StoreBatch, units_of,
@@ -49,8 +49,6 @@ pub struct Node {
     pub drained: bool,
     /// What became of changes, by their tokens.
     pub changed: BTreeMap<u64, Changed>,
-    /// Sums of usage, by their tokens.
-    pub sums: BTreeMap<u64, Result<Box<UsageSum>, String>>,
 }
 
 /// Both nodes, and what is on its way.
@@ -519,7 +517,6 @@ impl Pair {
                 Output::Changed { token, changed } => {
                     own.changed.insert(token, changed);
                 }
-                Output::UsageSum { token, sum } => drop(own.sums.insert(token, sum)),
                 Output::Rejoin => own.rejoins += 1,
                 Output::Drained => own.drained = true,
                 _ => {}

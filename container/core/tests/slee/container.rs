@@ -5,7 +5,9 @@
 
 use crate::house::House;
 use crate::script;
-use resilee_core::management::{Changed, LeftoverPage, Notice, Removal, Search, TableChange};
+use resilee_core::management::{
+    Changed, Command, LeftoverPage, Notice, Removal, Search, TableChange,
+};
 use resilee_core::{Core, Input, Limits, StoreOp};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -240,6 +242,11 @@ impl Drop for Container {
         }
         // Longer than anything waits here.
         self.pass_seconds(15);
+        // What services raised outlives their calls.
+        for alarm in self.house.core.status(self.house.now).alarms {
+            self.house.feed(Input::Command(Command::ClearAlarm { id: alarm.id }));
+        }
+        self.house.flush();
         let core = &self.house.core;
         let status = core.status(self.house.now);
         let entities: u64 = status.services.iter().map(|service| service.entities).sum();

@@ -3,6 +3,7 @@
 use crate::pair::Pair;
 use crate::script::{self, fail, on, selects};
 use crate::toy::{Begin, SERVICES, Tick, word};
+use resilee_core::management::UsageStatus;
 use resilee_core::{Input, Limits};
 use resilee_sbb::{
     Context, Deliver, DeliveryLimits, Descriptor, Event, EventPayload, Failure, InitialEvent,
@@ -143,26 +144,28 @@ impl Sbb for Meter {
     }
 }
 
-/// Whoever reads the usage of the cluster asks the other node, each time.
+/// A joiner gets all figures at once, and they are as many as there may be.
 #[test]
-fn usage_that_many_ask_for_at_once_fits_into_frames() {
+fn usage_of_many_sets_fits_into_frames() {
     script::clear();
     let mut pair = Pair::of(&[LinkedSbb::of::<Meter>()], Tables::default()).whole();
     pair.say(1, "c1 start; fire begin 1 begin");
     for customer in 0..62 {
         pair.say(1, &format!("c1 fire tick 1 customer-{customer}"));
     }
+    let before = sum_of_meter(&pair, 1);
+    pair.kill(0);
+    pair.until_member_of(1, 1);
     pair.nodes[1].largest_frame = 0;
-    // As the runtime does: several inputs, then all outputs.
-    let local = pair.local(0);
-    for token in 1..60 {
-        let input = Input::WantUsage { token, service: "meter".to_owned() };
-        pair.nodes[0].core.as_mut().expect("it lives").handle_input(local, input);
-    }
-    pair.feed(0, Input::WantUsage { token: 60, service: "meter".to_owned() });
-    pair.settle();
+    pair.start(0);
+    pair.until_whole();
     let frame = pair.nodes[1].largest_frame;
     assert!(frame < FRAME_BYTES_MAX, "a frame of {frame} bytes");
+    assert_eq!(sum_of_meter(&pair, 0), before);
+}
+
+fn sum_of_meter(pair: &Pair, node: usize) -> UsageStatus {
+    pair.nodes[node].core.as_ref().expect("it lives").usage_sum("meter").expect("it counts").usage
 }
 
 /// `attribute_bytes_max` may be so much (`docs/limits.md`), and a piece of a snapshot has 256 rows.
