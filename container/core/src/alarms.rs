@@ -185,6 +185,7 @@ impl Alarms {
             let others = alarms.extract_if(.., |_, alarm| meant(alarm));
             self.cleared.extend(others.map(|(_, alarm)| AlarmChange::cleared(run, &alarm)));
         }
+        self.of_runs.retain(|_, alarms| !alarms.is_empty());
         cleared
     }
 
@@ -234,7 +235,7 @@ impl Alarms {
             return false;
         }
         let known = self.of_runs.entry(of.clone()).or_default();
-        match alarm {
+        let is_news = match alarm {
             Some(alarm) if known.len() < ALARMS_END || known.contains_key(id) => {
                 known.insert(*id, alarm.clone());
                 true
@@ -243,7 +244,9 @@ impl Alarms {
                 known.remove(id).is_some()
             }
             _ => false,
-        }
+        };
+        self.of_runs.retain(|_, alarms| !alarms.is_empty());
+        is_news
     }
 
     /// Another member has cleared an alarm that a service raised here. Untrusted.
@@ -484,6 +487,29 @@ mod tests {
         alarms.clear("store", "full");
         assert_eq!(alarms.take_news(at(3_000)), Some(Vec::new()));
         assert_eq!(alarms.take_news(at(9_000)), None);
+    }
+
+    #[test]
+    fn of_runs_that_are_gone_nothing_is_kept() {
+        let mut alarms = Alarms::new(ALARMS_MAX);
+        let run = |incarnation| RunId { node: "server2".parse().expect("a name"), incarnation };
+        let Raised::New(alarm) =
+            Alarms::new(ALARMS_MAX).raise(at(1), &raise("one", Some(("full", "disk")), ""))
+        else {
+            panic!("it is a new one")
+        };
+        let raised = AlarmChange { of: None, id: 1, alarm: Some(alarm.clone()), count: 0 };
+        for number in 0..2 * RUNS_MAX as u64 {
+            assert!(alarms.apply(&run(number), &raised), "there is room for run {number}");
+            match number % 3 {
+                0 => {
+                    assert!(alarms.apply(&run(number), &AlarmChange::cleared(&run(number), &alarm)))
+                }
+                1 => assert!(alarms.clear_of_service("one", &Cleared::All).len() < 2),
+                _ => assert_eq!(alarms.inherit(&run(number)), 0),
+            }
+            assert_eq!(alarms.runs().count(), 0);
+        }
     }
 
     #[test]

@@ -70,8 +70,8 @@ impl Cell {
         let before = self.turn.as_ref().map_or(0, |turn| turn.written());
         (written > 0 && before + written > turn_max).then(|| {
             format!(
-                "more than {turn_max} bytes of rows, records, messages and usage are written in one \
-                 turn: limits.turn_bytes_max"
+                "more than {turn_max} bytes of rows, records, messages and usage are written in \
+                 one turn: limits.turn_bytes_max"
             )
         })
     }

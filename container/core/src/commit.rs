@@ -260,8 +260,8 @@ impl Commit {
         !self.adds() && self.changes_nothing()
     }
 
-    /// True if it only adds records, or what is noted: it leaves its cell alone, so it may come from
-    /// another node than the cell's owner.
+    /// True if it only adds records, or what is noted: it leaves its cell alone, so it may come
+    /// from another node than the cell's owner.
     pub fn leaves_its_cell(&self) -> bool {
         self.adds() && self.changes_nothing()
     }

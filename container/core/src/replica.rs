@@ -78,7 +78,9 @@ impl Core {
         for record in &commit.records {
             self.journal(commit.cell, record.clone());
         }
-        if let Some(noted) = &commit.noted {
+        if let Some(noted) = &commit.noted
+            && !self.planted.is(PlantedFault::LoseNoted)
+        {
             self.apply_noted(now, from, noted);
         }
         if commit.over {

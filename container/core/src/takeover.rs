@@ -79,7 +79,8 @@ impl Core {
     /// the store, and it ends when all of them are there.
     pub(crate) fn end_drain(&mut self) {
         let alone = self.view.members == [self.config.me.clone()];
-        let flushed = self.writes.ops.is_empty() && self.writes.under_way.is_empty();
+        let given = self.writes.ops.is_empty() && !self.usage.has_unstored();
+        let flushed = given && self.writes.under_way.is_empty();
         if self.draining == Drain::Asked && alone && (flushed || self.writes.failed) {
             self.say_drained();
         }

@@ -57,6 +57,8 @@ planted_faults! {
     LosePart,
     /// Rows of a commit are not applied by the backup.
     LoseRows,
+    /// What a commit counted is not added by the backup.
+    LoseNoted,
     /// A second record of a cell is written.
     RecordTwice,
     /// In a pair a record is seen at once.

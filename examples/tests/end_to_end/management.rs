@@ -3,7 +3,7 @@
 
 use crate::support::browser::Browser;
 use crate::support::cluster::{Calls, Cluster, DOMAIN, SERVERS, password};
-use crate::support::condition::SOON;
+use crate::support::condition::{SOON, wait_until};
 use crate::support::handset::Handset;
 use crate::support::system_program::is_wanted;
 
@@ -187,9 +187,24 @@ fn levels_of_tracers_and_usage_figures_are_those_of_both_nodes() {
     assert_eq!((level(&cluster, 1), level(&cluster, 2)), (Some(true), Some(true)));
     cluster.kill_node(1);
     cluster.rest(2).wait_for_members(&SERVERS[1..], SOON);
+    let of_cluster = |cluster: &Cluster, server: usize| {
+        cluster.ctl(server, &["usage", "call-billing", "--cluster"]).expect("figures")
+    };
+    assert_eq!(of_cluster(&cluster, 2), usage, "what server1 counted is there without it");
     cluster.start_node(1);
     cluster.rest(1).wait_for_members(&SERVERS, SOON);
     assert_eq!(level(&cluster, 1), Some(true));
+    assert_eq!(of_cluster(&cluster, 1), usage);
+    order(&cluster, 2, &["reset-usage", "call-billing"]);
+    let bills = |server: usize| {
+        let usage = of_cluster(&cluster, server);
+        let line = usage.lines().find(|line| line.starts_with("bills")).map(str::to_owned);
+        line.and_then(|line| line.split_whitespace().nth(1).map(str::to_owned))
+    };
+    for server in [1, 2] {
+        let is_zero = || bills(server).as_deref() == Some("0");
+        wait_until("the figures of all nodes begin at zero", SOON, is_zero);
+    }
 }
 
 #[test]
