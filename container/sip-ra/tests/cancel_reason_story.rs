@@ -2,11 +2,12 @@
 
 mod harness;
 
+use harness::own_call::{target, to_bob};
 use harness::phone::{
     ALICE, BOB, BOB_CONTACT, CAROL, CAROL_CONTACT, answer, bob_answers, follow_up, invite,
 };
 use harness::{Node, Policy, parse};
-use resilee_sip_api::{NO_AUDIO, PhoneCall, SipCommand, Target};
+use resilee_sip_api::{PhoneCall, SipCommand, Target};
 
 const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
 
@@ -128,20 +129,10 @@ fn a_phone_that_was_given_up_hears_that_the_call_was_answered_elsewhere() {
 
 #[test]
 fn phones_that_the_server_calls_hear_it_too() {
-    let target = |uri: &str, destination: &str| Target {
-        uri: uri.to_owned(),
-        destination: destination.to_owned(),
-        ..Target::default()
-    };
     for (status, expected) in [(200, ELSEWHERE), (600, "SIP;cause=600;text=\"Busy Everywhere\"")] {
         let mut node = Node::new(Policy::Say(Vec::new()));
-        let wanted = PhoneCall {
-            from: "sip:wake-up@example.test".to_owned(),
-            display: String::new(),
-            to: "sip:bob@example.test".to_owned(),
-            targets: vec![target(BOB_CONTACT, BOB), target(CAROL_CONTACT, CAROL)],
-            offer: NO_AUDIO.to_owned(),
-        };
+        let targets = vec![target(BOB_CONTACT, BOB), target(CAROL_CONTACT, CAROL)];
+        let wanted = PhoneCall { targets, ..to_bob() };
         let turn = node.call(&wanted).unwrap();
         node.receive(CAROL, carol_answers(&turn.only(CAROL), 180));
         let cancel = node.receive(BOB, bob_answers(&turn.only(BOB), status)).only(CAROL);

@@ -4,8 +4,8 @@
 mod harness;
 
 use harness::phone::{
-    self, ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, CAROL, CAROL_CONTACT, Dialog, answer,
-    bob_answers, invite,
+    self, ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, CAROL, CAROL_CONTACT, Dialog, acknowledged_call,
+    answer, bob_answers, invite,
 };
 use harness::{Node, Policy, Turn, parse};
 use resilee_sbb::Timestamp;
@@ -22,10 +22,8 @@ struct Call {
 /// Alice and Bob talk for a minute, then there is no node for ten.
 fn call_before_the_outage() -> Call {
     let mut node = Node::for_bob();
-    let at_bob = node.receive(ALICE, invite()).only(BOB);
-    let dialog = Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 200)).only(ALICE));
+    let dialog = acknowledged_call(&mut node);
     let last_commit_at = node.now;
-    node.receive(ALICE, dialog.by_alice("ACK", 1));
     node.wait(60_000);
     Call { node, dialog, last_commit_at }
 }

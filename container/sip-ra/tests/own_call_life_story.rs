@@ -3,11 +3,12 @@
 
 mod harness;
 
+use harness::own_call::{self, by_bob};
 use harness::phone::{BOB, BOB_CONTACT, bob_answers};
-use harness::{Node, Policy, Turn, parse};
+use harness::{Node, Turn, parse};
 use resilee_sbb::Timestamp;
-use resilee_sip_api::{EndCause, Ended, NO_AUDIO, PhoneCall, Side, SipCommand, Target};
-use resilee_sip_proto::{HeaderName, name_addr};
+use resilee_sip_api::{EndCause, Ended, Side, SipCommand};
+
 use std::time::Duration;
 
 const MINUTE_MS: u64 = 60_000;
@@ -28,40 +29,9 @@ fn talking() -> Talk {
 
 /// He has answered with these headers.
 fn talking_with(headers: &str) -> Talk {
-    let mut node = Node::new(Policy::Say(Vec::new()));
-    let wanted = PhoneCall {
-        from: "sip:wake-up@example.test".to_owned(),
-        display: String::new(),
-        to: "sip:bob@example.test".to_owned(),
-        targets: vec![Target {
-            uri: BOB_CONTACT.to_owned(),
-            destination: BOB.to_owned(),
-            ..Target::default()
-        }],
-        offer: NO_AUDIO.to_owned(),
-    };
-    let invite = node.call(&wanted).unwrap().only(BOB);
-    let ok = String::from_utf8(bob_answers(&invite, 200)).unwrap();
-    let ok = ok.replacen("Contact:", &format!("{headers}Contact:"), 1);
-    assert_eq!(node.receive(BOB, ok).lines(BOB), ["ACK"]);
+    let (node, invite, _) = own_call::talking_with(headers);
     let answered_at = node.now;
     Talk { node, invite, answered_at }
-}
-
-/// A request of Bob within the dialog.
-fn by_bob(invite: &str, method: &str, cseq: u32) -> String {
-    let invite = parse(invite);
-    let contact = invite.header(HeaderName::Contact).unwrap();
-    let uri = name_addr(&contact).unwrap().uri.to_owned();
-    format!(
-        "{method} {uri} SIP/2.0\r\n\
-         Via: SIP/2.0/UDP 192.0.2.20:5060;rport;branch=z9hG4bK{method}{cseq}\r\n\
-         From: <sip:bob@example.test>;tag=b\r\n\
-         To: <sip:wake-up@example.test>;tag={}\r\nCall-ID: {}\r\nCSeq: {cseq} {method}\r\n\
-         Max-Forwards: 70\r\nContact: <{BOB_CONTACT}>\r\nContent-Length: 0\r\n\r\n",
-        invite.from_tag().unwrap(),
-        invite.call_id()
-    )
 }
 
 /// The one OPTIONS that he has got.

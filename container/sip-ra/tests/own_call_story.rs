@@ -2,78 +2,28 @@
 
 mod harness;
 
+use harness::own_call::{by, by_bob, calling, hang_up, our_tag, talking_with, target, to_bob};
 use harness::phone::{ALICE, BOB, BOB_CONTACT, CAROL, CAROL_CONTACT, answer, bob_answers};
 use harness::{BALANCER, Node, Policy, Turn, parse};
 use resilee_sip_api::{
-    Answered, EndCause, Ended, NO_AUDIO, PhoneCall, Progress, Rejected, Side, SipCommand, Target,
+    Answered, EndCause, Ended, NO_AUDIO, PhoneCall, Progress, Rejected, Side, SipCommand,
 };
-use resilee_sip_proto::{HeaderName, Message, name_addr};
+use resilee_sip_proto::{HeaderName, Message};
 use std::time::Duration;
 
 /// As long as anybody repeats anything, and behind it.
 const LONG: u64 = 70_000;
-
-fn target(uri: &str, destination: &str) -> Target {
-    let (uri, destination) = (uri.to_owned(), destination.to_owned());
-    Target { uri, destination, ..Target::default() }
-}
-
-fn to_bob() -> PhoneCall {
-    PhoneCall {
-        from: "sip:wake-up@example.test".to_owned(),
-        display: "Wake-up call".to_owned(),
-        to: "sip:bob@example.test".to_owned(),
-        targets: vec![target(BOB_CONTACT, BOB)],
-        offer: NO_AUDIO.to_owned(),
-    }
-}
 
 fn to_bob_and_carol() -> PhoneCall {
     let targets = vec![target(BOB_CONTACT, BOB), target(CAROL_CONTACT, CAROL)];
     PhoneCall { targets, ..to_bob() }
 }
 
-/// A node without services that take calls, and the INVITE that Bob has got.
-fn calling() -> (Node, String) {
-    let mut node = Node::new(Policy::Say(Vec::new()));
-    let invite = node.call(&to_bob()).unwrap().only(BOB);
-    (node, invite)
-}
-
 /// Bob has answered.
 fn talking() -> (Node, String) {
-    let (mut node, invite) = calling();
-    let turn = node.receive(BOB, bob_answers(&invite, 200));
-    assert_eq!(turn.lines(BOB), ["ACK"]);
+    let (node, invite, turn) = talking_with("");
     turn.event::<Answered>();
     (node, invite)
-}
-
-/// A request of Bob within the dialog that this INVITE began.
-fn by_bob(invite: &str, method: &str, cseq: u32) -> String {
-    by(invite, method, cseq, ("b", &our_tag(invite)))
-}
-
-fn by(invite: &str, method: &str, cseq: u32, (from_tag, to_tag): (&str, &str)) -> String {
-    let invite = parse(invite);
-    let contact = invite.header(HeaderName::Contact).unwrap();
-    let uri = name_addr(&contact).unwrap().uri.to_owned();
-    format!(
-        "{method} {uri} SIP/2.0\r\n\
-         Via: SIP/2.0/UDP 192.0.2.20:5060;rport;branch=z9hG4bK{method}{cseq}\r\n\
-         From: <sip:bob@example.test>;tag={from_tag}\r\n\
-         To: <sip:wake-up@example.test>;tag={to_tag}\r\nCall-ID: {}\r\nCSeq: {cseq} {method}\r\n\
-         Max-Forwards: 70\r\nContact: <{BOB_CONTACT}>\r\nContent-Length: 0\r\n\r\n",
-        invite.call_id()
-    )
-}
-
-fn our_tag(invite: &str) -> String {
-    parse(invite).from_tag().unwrap().into_owned()
-}
-
-fn hang_up(node: &mut Node) -> Turn {
-    node.command(&SipCommand::HangUp).unwrap()
 }
 
 /// In the end nothing is left.

@@ -2,16 +2,14 @@
 
 mod harness;
 
-use harness::phone::{self, ALICE, BOB, Dialog, answer, bob_answers, invite};
+use harness::phone::{self, ALICE, BOB, acknowledged_call, answer, bob_answers, invite};
 use harness::{Node, Policy};
 use resilee_sip_api::{EndCause, Ended, Side};
 
 /// Alice and Bob talk for a minute.
 fn call() -> Node {
     let mut node = Node::for_bob();
-    let at_bob = node.receive(ALICE, invite()).only(BOB);
-    let dialog = Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 200)).only(ALICE));
-    node.receive(ALICE, dialog.by_alice("ACK", 1));
+    acknowledged_call(&mut node);
     node.wait(60_000);
     node
 }

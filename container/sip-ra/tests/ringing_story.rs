@@ -3,12 +3,12 @@
 
 mod harness;
 
+use harness::own_call::calling;
 use harness::phone::{
-    ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, CAROL, CAROL_CONTACT, Dialog, answer, bob_answers,
-    follow_up, invite,
+    ALICE, ALICE_CONTACT, BOB, CAROL, CAROL_CONTACT, Dialog, answer, bob_answers, follow_up, invite,
 };
-use harness::{Node, Policy, Turn};
-use resilee_sip_api::{NO_AUDIO, PhoneCall, Rejected, SipCommand, Target};
+use harness::{Node, Turn};
+use resilee_sip_api::{Rejected, SipCommand, Target};
 
 const MINUTE_MS: u64 = 60_000;
 
@@ -133,15 +133,7 @@ fn a_call_that_was_refused_rings_no_more() {
 #[test]
 fn a_call_of_our_own_that_rings_for_ten_minutes_is_over() {
     for dies in [false, true] {
-        let mut node = Node::new(Policy::Say(Vec::new()));
-        let wanted = PhoneCall {
-            from: "sip:wake-up@example.test".to_owned(),
-            display: String::new(),
-            to: "sip:bob@example.test".to_owned(),
-            targets: to(BOB_CONTACT, BOB),
-            offer: NO_AUDIO.to_owned(),
-        };
-        let at_bob = node.call(&wanted).unwrap().only(BOB);
+        let (mut node, at_bob) = calling();
         node.receive(BOB, bob_answers(&at_bob, 180));
         ring(&mut node, &at_bob, 5);
         if dies {

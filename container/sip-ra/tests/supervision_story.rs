@@ -4,7 +4,8 @@
 mod harness;
 
 use harness::phone::{
-    self, ALICE, ALICE_CONTACT, BOB, Dialog, answer, bob_answers, follow_up, invite,
+    self, ALICE, ALICE_CONTACT, BOB, Dialog, acknowledged_call, answer, bob_answers, follow_up,
+    invite,
 };
 use harness::{Node, Turn, parse};
 use resilee_sbb::Timestamp;
@@ -21,9 +22,7 @@ struct Call {
 
 fn call() -> Call {
     let mut node = Node::for_bob();
-    let at_bob = node.receive(ALICE, invite()).only(BOB);
-    let dialog = Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 200)).only(ALICE));
-    node.receive(ALICE, dialog.by_alice("ACK", 1));
+    let dialog = acknowledged_call(&mut node);
     let answered_at = node.now;
     Call { node, dialog, answered_at }
 }

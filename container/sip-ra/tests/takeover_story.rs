@@ -2,9 +2,10 @@
 
 mod harness;
 
+use harness::own_call::to_bob;
 use harness::phone::{self, ALICE, BOB, Dialog, bob_answers, follow_up, invite};
 use harness::{Node, Policy, Turn};
-use resilee_sip_api::{Ended, NO_AUDIO, PhoneCall, Side, SipCommand, Target};
+use resilee_sip_api::{Ended, PhoneCall, Side, SipCommand};
 use resilee_test_kit::kept_records;
 
 /// Bob's phone and Alice's, as far as they get by answering what they are sent.
@@ -104,11 +105,7 @@ fn a_call_of_our_own_of_the_first_format_goes_on() {
     let file = include_str!("kept_states/own_call.txt");
     for (name, death) in [("calling", 0), ("ringing", 1), ("talking", 2), ("hanging-up", 3)] {
         let mut node = Node::new(Policy::Say(Vec::new()));
-        let (from, to) = ("sip:wake-up@example.test".into(), "sip:bob@example.test".into());
-        let (uri, destination) = (phone::BOB_CONTACT.into(), BOB.into());
-        let targets = vec![Target { uri, destination, ..Target::default() }];
-        let offer = NO_AUDIO.to_owned();
-        let wanted = PhoneCall { from, display: String::new(), to, targets, offer };
+        let wanted = PhoneCall { display: String::new(), ..to_bob() };
         let invite = node.call(&wanted).expect("it can be called").only(BOB);
         let mut bye = String::new();
         for step in 0..=4 {

@@ -3,10 +3,11 @@
 
 mod harness;
 
+use harness::own_call::{target, to_bob};
 use harness::phone::{BOB_CONTACT, answer, invite};
 use harness::{BALANCER, BALANCER_V6, Node, Policy, Turn, parse};
 use resilee_membership::Transport;
-use resilee_sip_api::{Invite, NO_AUDIO, PhoneCall, Rejected, SipCommand, Target};
+use resilee_sip_api::{Invite, PhoneCall, Rejected, SipCommand};
 use resilee_sip_proto::HeaderName;
 
 const ALICE_TCP: &str = "192.0.2.10:40000;transport=tcp";
@@ -149,11 +150,7 @@ fn a_call_of_our_own_goes_by_the_transport_and_ip_version_of_the_phone() {
     ];
     for (bob, via, contact) in ways {
         let mut node = Node::new(Policy::Say(Vec::new()));
-        let (from, to) = ("sip:wake-up@example.test".into(), "sip:bob@example.test".into());
-        let (uri, destination) = (BOB_CONTACT.into(), bob.into());
-        let targets = vec![Target { uri, destination, ..Target::default() }];
-        let offer = NO_AUDIO.to_owned();
-        let wanted = PhoneCall { from, display: String::new(), to, targets, offer };
+        let wanted = PhoneCall { targets: vec![target(BOB_CONTACT, bob)], ..to_bob() };
         let is_sound = |request: &str| {
             let message = parse(request);
             assert!(message.top_via().text().starts_with(&via), "{request}");

@@ -2,6 +2,7 @@
 //! that can be killed. What stands for call control is a [`Policy`].
 #![allow(dead_code, reason = "each test file uses its part of the harness")]
 
+pub mod own_call;
 pub mod phone;
 
 use resilee_core::{Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdaptor, Route};

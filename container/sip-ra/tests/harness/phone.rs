@@ -85,6 +85,13 @@ pub fn answered_call(node: &mut Node) -> Dialog {
     Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 200)).only(ALICE))
 }
 
+/// The same, and she has acknowledged that.
+pub fn acknowledged_call(node: &mut Node) -> Dialog {
+    let dialog = answered_call(node);
+    node.receive(ALICE, dialog.by_alice("ACK", 1));
+    dialog
+}
+
 /// A dialog as it is known after the 2xx that Alice got.
 #[derive(Clone, Debug)]
 pub struct Dialog {
