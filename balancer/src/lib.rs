@@ -28,9 +28,7 @@ pub use boundary::{
 pub use config::Config;
 pub use data_plane::Failing;
 pub use node_state::NodeState;
-pub use protection::{
-    BANS_MAX, KNOWN_MAX, Prefix, PrefixError, ProtectionConfig, SCANNERS_DEFAULT, SOURCES_MAX,
-};
+pub use protection::{BANS_MAX, KNOWN_MAX, Prefix, PrefixError, ProtectionConfig, SOURCES_MAX};
 pub use resilee_config::ConfigError;
 pub use shell::{Addresses, RunError, check, keep_sockets, run, run_from_file};
 pub use status::{Reloads, ServerStatus, Status, ViewStatus};

@@ -32,7 +32,7 @@ use prefixes::Prefixes;
 pub use prefixes::{Prefix, PrefixError};
 use resilee_membership::SIP_BYTES_MAX;
 use resilee_sbb::Timestamp;
-use resilee_sip_proto::Message;
+use resilee_sip_proto::{Message, SCANNERS_DEFAULT};
 use set_table::{KEEP, SetTable};
 use source_state::{Limits, SourceState};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -57,20 +57,6 @@ const KNOWN_AGAIN: Duration = Duration::from_secs(600);
 
 /// Time between two REGISTERs of a banned source that are let pass.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
-
-/// Beginnings of User-Agents that are dropped if nothing else is configured: programs that look
-/// for SIP servers, and try out names and passwords. No phone has such a name.
-pub const SCANNERS_DEFAULT: [&str; 9] = [
-    "friendly-scanner",
-    "friendly-request",
-    "sipvicious",
-    "sip-scan",
-    "sipcli",
-    "pplsip",
-    "sundayddr",
-    "siparmyknife",
-    "VaxSIPUserAgent",
-];
 
 /// What is let pass; table `[protection]` of `balancer.toml`.
 #[derive(Clone, Debug, PartialEq, Eq)]

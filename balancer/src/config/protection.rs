@@ -123,8 +123,9 @@ fn scanners(
 #[cfg(test)]
 mod tests {
     use crate::config::Config;
-    use crate::protection::{ProtectionConfig, SCANNERS_DEFAULT};
+    use crate::protection::ProtectionConfig;
     use resilee_config::ConfigError;
+    use resilee_sip_proto::SCANNERS_DEFAULT;
     use std::path::Path;
     use std::time::Duration;
 

@@ -15,6 +15,7 @@ mod header_name;
 pub mod malformed;
 pub mod message;
 pub mod routing_key;
+mod scanners;
 pub mod text;
 pub mod transaction;
 pub mod uri;
@@ -25,6 +26,7 @@ pub use edit::Edit;
 pub use malformed::Malformed;
 pub use message::{HeaderName, MESSAGE_BYTES_MAX, Message, ParseError, is_keepalive};
 pub use routing_key::RoutingKey;
+pub use scanners::SCANNERS_DEFAULT;
 pub use transaction::{
     ClientInvite, ClientNonInvite, Outputs, ServerInvite, ServerNonInvite, TimerConfig,
     TransactionOutput,

@@ -20,7 +20,7 @@ use crate::own_call::OwnCall;
 use crate::password_guard::PasswordGuard;
 use crate::refusal::{Refusal, has_sound_tags};
 use crate::route::route;
-use crate::scanners::{SCANNERS_DEFAULT, Scanners};
+use crate::scanners::Scanners;
 use crate::secret::Secret;
 use crate::spiral;
 use crate::step::Step;
@@ -31,7 +31,7 @@ use resilee_core::{Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdapto
 use resilee_membership::{Planted, PlantedFault};
 use resilee_sbb::{ActivityId, CellId, CohortId, Failure, Timestamp, decode};
 use resilee_sip_api::{Algorithm, PhoneCall, SipCommand};
-use resilee_sip_proto::{BranchKey, Message, TimerConfig};
+use resilee_sip_proto::{BranchKey, Message, SCANNERS_DEFAULT, TimerConfig};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 

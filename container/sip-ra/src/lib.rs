@@ -97,5 +97,4 @@ mod trying;
 
 pub use adaptor::{SipRa, SipRaConfig};
 pub use advertised::Advertised;
-pub use scanners::SCANNERS_DEFAULT;
 pub use supervision::CallLimits;

@@ -4,18 +4,6 @@
 
 use resilee_sip_proto::{HeaderName, Message};
 
-/// What is dropped if nothing else is configured: parts of names that no phone has.
-pub const SCANNERS_DEFAULT: [&str; 8] = [
-    "friendly-scanner",
-    "friendly-request",
-    "sipvicious",
-    "sip-scan",
-    "sipcli",
-    "pplsip",
-    "sundayddr",
-    "siparmyknife",
-];
-
 /// Parts of a User-Agent, in lower case, by which a scanner is known.
 #[derive(Clone, Debug)]
 pub(crate) struct Scanners(Vec<String>);
@@ -36,6 +24,7 @@ impl Scanners {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use resilee_sip_proto::SCANNERS_DEFAULT;
 
     fn is_scanner(scanners: &Scanners, agent: &str) -> bool {
         let text = format!(
@@ -49,7 +38,7 @@ mod tests {
     #[test]
     fn a_scanner_is_known_by_a_part_of_its_name_and_phones_are_left_alone() {
         let scanners = Scanners::new(SCANNERS_DEFAULT);
-        for agent in ["friendly-scanner", "SIPVicious/0.3", "sipcli/v1.8", "pplsip"] {
+        for agent in ["friendly-scanner", "SIPVicious/0.3", "sipcli/v1.8", "VaxSIPUserAgent/3"] {
             assert!(is_scanner(&scanners, &format!("User-Agent: {agent}\r\n")), "{agent}");
         }
         let phones = ["baresip v3.9.0", "Linphone/5.2", "MicroSIP/3.21", "PJSUA v2.14", "Yealink"];

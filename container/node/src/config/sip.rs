@@ -3,7 +3,7 @@
 use super::file;
 use resilee_config::{ConfigError, Source};
 use resilee_sip_api::{Account, Algorithm};
-use resilee_sip_ra::SCANNERS_DEFAULT;
+use resilee_sip_proto::SCANNERS_DEFAULT;
 use toml::Spanned;
 
 /// Entries of `scanners`; each is looked for in each request.
