@@ -8,7 +8,10 @@
 //! |                   |                    |                   | services hear its end |
 //! | removal           | 503                | the same          | the same              |
 //!
-//! The activity ends right behind a removal: nothing of that is repeated.
+//! The activity ends right behind a removal: nothing of that is repeated. A 2xx that crosses the
+//! CANCEL then finds no call, and nobody can say of whom its ACK would be: the phone repeats it for
+//! 64 T1 and hangs up itself (RFC 3261 §13.3.1.4). Behind hanging up it gets ACK and BYE
+//! (`late_answer.rs`).
 
 use crate::activity::Activity;
 use crate::step::Step;
