@@ -19,30 +19,33 @@ use anyhow::{Result, bail};
 use crate::command::{Mode, run as run_command};
 use crate::full_test::TestStep;
 
-/// One program: its name on the search path, the Debian package that brings it, and the step whose
+/// One program: its name on the search path, the Debian package that brings it, and the steps whose
 /// tests need it.
 struct Program {
     name: &'static str,
     package: &'static str,
-    step: TestStep,
+    steps: &'static [TestStep],
 }
+
+const BOTH: &[TestStep] = &[TestStep::Crates, TestStep::EndToEnd];
+const END_TO_END: &[TestStep] = &[TestStep::EndToEnd];
 
 const PROGRAMS: [Program; 8] = [
     // Services in JavaScript.
-    Program { name: "node", package: "nodejs", step: TestStep::Crates },
-    Program { name: "npm", package: "npm", step: TestStep::Crates },
-    Program { name: "sipp", package: "sip-tester", step: TestStep::EndToEnd },
-    Program { name: "baresip", package: "baresip", step: TestStep::EndToEnd },
-    Program { name: "chromium", package: "chromium", step: TestStep::EndToEnd },
-    Program { name: "chromedriver", package: "chromium-driver", step: TestStep::EndToEnd },
-    Program { name: "ip", package: "iproute2", step: TestStep::EndToEnd },
-    Program { name: "iptables", package: "iptables", step: TestStep::EndToEnd },
+    Program { name: "node", package: "nodejs", steps: BOTH },
+    Program { name: "npm", package: "npm", steps: BOTH },
+    Program { name: "sipp", package: "sip-tester", steps: END_TO_END },
+    Program { name: "baresip", package: "baresip", steps: END_TO_END },
+    Program { name: "chromium", package: "chromium", steps: END_TO_END },
+    Program { name: "chromedriver", package: "chromium-driver", steps: END_TO_END },
+    Program { name: "ip", package: "iproute2", steps: END_TO_END },
+    Program { name: "iptables", package: "iptables", steps: END_TO_END },
 ];
 
 /// Provides the programs of the steps that are run; returns the names of those whose tests must be
 /// left out.
 pub fn provide(is_run: impl Fn(TestStep) -> bool, mode: Mode) -> Result<Vec<&'static str>> {
-    let needed: Vec<_> = PROGRAMS.iter().filter(|program| is_run(program.step)).collect();
+    let needed = needed_by(is_run);
     let left_out: Vec<_> = needed.iter().copied().filter(|program| is_left_out(program)).collect();
     let mut missing = missing_of(&needed);
     if !missing.is_empty() && may_install() {
@@ -55,6 +58,12 @@ pub fn provide(is_run: impl Fn(TestStep) -> bool, mode: Mode) -> Result<Vec<&'st
         };
     }
     decide(&needed, &names(&missing), &names(&left_out), Place::of_this_run())
+}
+
+/// The programs that any of the steps needs which are run.
+fn needed_by(is_run: impl Fn(TestStep) -> bool) -> Vec<&'static Program> {
+    let is_needed = |program: &&Program| program.steps.iter().any(|step| is_run(*step));
+    PROGRAMS.iter().filter(is_needed).collect()
 }
 
 /// The variable that tells the tests to leave a program out.
@@ -195,6 +204,16 @@ mod tests {
     fn nothing_is_left_out_by_hand_in_ci() {
         let error = decide_of_all(&[], &["chromium"], Place::Ci).unwrap_err();
         assert!(error.to_string().contains("RESILEE_SKIP_CHROMIUM"), "{error}");
+    }
+
+    #[test]
+    fn services_in_javascript_are_built_in_both_steps() {
+        for step in [TestStep::Crates, TestStep::EndToEnd] {
+            let needed = names(&needed_by(|run| run == step));
+            assert!(needed.contains(&"node") && needed.contains(&"npm"), "{needed:?}");
+        }
+        assert_eq!(names(&needed_by(|run| run == TestStep::Crates)), ["node", "npm"]);
+        assert!(needed_by(|run| run == TestStep::Seeds).is_empty());
     }
 
     #[test]
