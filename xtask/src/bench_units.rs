@@ -1,5 +1,8 @@
 //! `cargo xtask bench-units`: what a delivery costs of a service that is linked into a node, of a
-//! unit of Rust, and of a unit of JavaScript.
+//! unit of Rust, and of a unit of JavaScript; what an idle entity of each takes; and how long a
+//! unit takes from its upload until it is active.
+
+mod upload;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,9 +11,10 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use serde_json::Value;
 
-use crate::bench::binaries;
+use crate::bench::{binaries, provide_binaries};
 use crate::command::{Mode, cargo, run as run_command};
 use crate::figures::{append_row, load_average, stamp};
+use crate::own_network;
 use crate::unit;
 
 /// Shown by `cargo xtask bench-units --help`.
@@ -24,11 +28,20 @@ same answer. It looks a profile up, sets a timer and an attribute, counts, and w
   compile              CPU of all threads, and the clock, for the node to take the file
   memory               proportional set size that is more once the unit is compiled: its code,
                        and what the compiler's allocator keeps
+  idle entity          proportional set size that is more once N calls are up in a node of this
+                       process, by N: each with its cell, activity context, entity and state
+  upload to active     from the start of `resilee ctl deploy FILE --activate` until both nodes of a
+                       pair without calls list the service as active; then it is removed, and again
 
-Rows go to bench/units.csv.";
+Rows go to bench/units.csv and bench/uploads.csv. Uploads need unshare (util-linux) and ip
+(iproute2) for a network of their own; root, or a system that lets users have namespaces.";
 
 const HEADER: &str = "at,commit,load_average,shape,cpu_ns_per_delivery,slowest_us,file_bytes,\
-compile_ms,compile_cpu_ms,unit_bytes,delivery_bytes,state_bytes";
+compile_ms,compile_cpu_ms,unit_bytes,delivery_bytes,state_bytes,idle_entities,idle_entity_bytes";
+
+/// The shapes that are uploaded, with what `cargo xtask unit` builds for each.
+const UNITS: [(&str, &str); 2] =
+    [("rust", "resilee-bench-units"), ("javascript", "bench/units/javascript")];
 
 /// What is measured.
 #[derive(Args)]
@@ -36,37 +49,53 @@ pub struct Options {
     /// Deliveries of each batch
     #[arg(long, value_name = "N", default_value_t = 2_000)]
     deliveries: u32,
+    /// Idle entities of which the memory is measured; 0: it is not
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    idle: u32,
+    /// Uploads of each unit to a pair; 0: none
+    #[arg(long, value_name = "N", default_value_t = 11)]
+    uploads: u32,
 }
 
-/// Builds the program and the units, and measures.
+/// Builds the programs and the units, and measures.
 pub fn run(root: &Path, options: &Options) -> Result<()> {
+    if own_network::is_inside() {
+        return upload::run(root, options.uploads);
+    }
     run_command(cargo(root, &["build", "--release", "-p", "resilee-bench-units"]), Mode::Run)?;
-    let folder = root.join("target/bench-units");
-    let built = |what: &str, name: &str| -> Result<PathBuf> {
-        let out = folder.join(name);
-        let options =
-            unit::Options { what: what.to_owned(), features: None, out: Some(out.clone()) };
-        unit::run(root, &options)?;
-        Ok(out)
-    };
-    let javascript = root.join("bench/units/javascript");
-    let javascript = javascript.to_str().context("the path of the workspace is no text")?;
-    let shapes = [
-        ("linked", None),
-        ("rust", Some(built("resilee-bench-units", "rust.wasm")?)),
-        ("javascript", Some(built(javascript, "javascript.wasm")?)),
-    ];
-    println!("| | CPU µs per delivery | slowest µs | file kB | compile CPU s | memory kB | load |");
-    println!("|---|---|---|---|---|---|---|");
-    for (shape, unit) in shapes {
-        measure(root, shape, unit.as_deref(), options.deliveries)?;
+    for (shape, what) in UNITS {
+        let what = if root.join(what).is_dir() { root.join(what) } else { what.into() };
+        let what = what.into_os_string().into_string();
+        let what = what.ok().context("the path of the workspace is no text")?;
+        unit::run(
+            root,
+            &unit::Options { what, features: None, out: Some(unit_file(root, shape)) },
+        )?;
+    }
+    println!(
+        "| | CPU µs per delivery | slowest µs | file kB | compile CPU s | memory kB \
+         | idle entity bytes | load |\n|---|---|---|---|---|---|---|---|"
+    );
+    measure(root, "linked", None, options)?;
+    for (shape, _) in UNITS {
+        measure(root, shape, Some(&unit_file(root, shape)), options)?;
+    }
+    if options.uploads > 0 {
+        provide_binaries(root, None)?;
+        own_network::enter()?;
     }
     Ok(())
 }
 
-fn measure(root: &Path, shape: &str, unit: Option<&Path>, deliveries: u32) -> Result<()> {
+/// Where the unit of a shape is built.
+fn unit_file(root: &Path, shape: &str) -> PathBuf {
+    root.join("target/bench-units").join(shape).with_extension("wasm")
+}
+
+fn measure(root: &Path, shape: &str, unit: Option<&Path>, options: &Options) -> Result<()> {
     let mut command = Command::new(binaries(root, None).join("resilee-bench-units"));
-    command.args(["--deliveries", &deliveries.to_string()]);
+    command.args(["--deliveries", &options.deliveries.to_string()]);
+    command.args(["--idle", &options.idle.to_string()]);
     command.args(unit.into_iter().flat_map(|unit| [Path::new("--unit"), unit]));
     let load = load_average();
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
@@ -87,8 +116,12 @@ fn measure(root: &Path, shape: &str, unit: Option<&Path>, deliveries: u32) -> Re
     ] {
         row.push_str(&format!(",{}", number(key)?));
     }
+    // Empty if it was not measured.
+    let idle = line["idle_entity_bytes"].as_u64().map(|bytes| bytes.to_string());
+    let idle = idle.unwrap_or_default();
+    row.push_str(&format!(",{},{idle}", options.idle));
     println!(
-        "| {shape} | {:.1} | {} | {} | {:.2} | {} | {load:.1} |",
+        "| {shape} | {:.1} | {} | {} | {:.2} | {} | {idle} | {load:.1} |",
         number("cpu_ns")? as f64 / 1e3,
         number("slowest_us")?,
         number("file_bytes")?.div_ceil(1_000),

@@ -39,6 +39,13 @@ pub struct CallTimer {
     calls: u32,
 }
 
+impl CallTimer {
+    /// INVITEs that it has seen.
+    pub fn calls(&self) -> u32 {
+        self.calls
+    }
+}
+
 impl Sbb for CallTimer {
     const STATE_VERSION: u32 = 1;
 

@@ -1,5 +1,8 @@
 //! `resilee-bench-units`: computes one delivery again and again, by the service as it is linked
-//! into this program, or by a unit of it. One line of JSON says what that took.
+//! into this program, or by a unit of it; and sets calls up whose entities then do nothing. One
+//! line of JSON says what that took.
+
+mod idle;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use clap::Parser;
@@ -31,10 +34,13 @@ struct CommandLine {
     /// Deliveries of a batch
     #[arg(long)]
     deliveries: u32,
+    /// Entities that do nothing, of which the memory is measured; 0: it is not
+    #[arg(long)]
+    idle: u32,
 }
 
 fn main() -> Result<()> {
-    let CommandLine { unit, deliveries } = CommandLine::parse();
+    let CommandLine { unit, deliveries, idle } = CommandLine::parse();
     // Nothing is stopped here for the sake of whatever else runs on the machine.
     let limits = UnitLimits { time_max: Duration::from_secs(10), ..UnitLimits::default() };
     let host = UnitHost::new(limits).map_err(|error| anyhow!(error))?;
@@ -53,6 +59,10 @@ fn main() -> Result<()> {
         }
     };
     let unit_bytes = resident_bytes()?.saturating_sub(before);
+    let idle_entity_bytes = match idle {
+        0 => None,
+        idle => Some(idle::bytes_per_entity(service, &invite(), idle, resident_bytes)?),
+    };
     let deliver = deliver();
     let outcome = service.invoke(&deliver);
     ensure!(outcome == LinkedSbb::of::<CallTimer>().invoke(&deliver), "they differ: {outcome:?}");
@@ -78,6 +88,7 @@ fn main() -> Result<()> {
         "unit_bytes": unit_bytes,
         "delivery_bytes": deliver.to_unit().len(),
         "state_bytes": state,
+        "idle_entity_bytes": idle_entity_bytes,
     });
     println!("{line}");
     Ok(())
@@ -86,13 +97,23 @@ fn main() -> Result<()> {
 /// An INVITE, as a node with such a service delivers it.
 fn deliver() -> Deliver {
     let cell = CellId { cohort: CohortId(0x1829_1fa1_8997_0195), number: 7 };
+    let event = Event::new(ActivityId { cell, number: 1 }, &invite()).expect("plain data");
+    let mut deliver = Deliver::first("call-timer", event);
+    deliver.now = Timestamp::from_millis(1_800_000_000_000);
+    deliver.tables = Tables::of(&[LinkedSbb::of::<CallTimer>().descriptor()]);
+    let row = encode(&Ringing { seconds: 20 }).expect("plain data");
+    deliver.tables.put(RINGING.name, "sip:bob@resilee.example", row);
+    deliver
+}
+
+fn invite() -> Invite {
     let party = |user: &str| Party {
         display: user.to_owned(),
         uri: format!("sip:{user}@resilee.example"),
         user: user.to_owned(),
         address_of_record: format!("sip:{user}@resilee.example"),
     };
-    let invite = Invite {
+    Invite {
         call_id: "3848276298220188511@192.0.2.10".to_owned(),
         request_uri: "sip:bob@resilee.example".to_owned(),
         callee: party("bob"),
@@ -101,14 +122,7 @@ fn deliver() -> Deliver {
         source: "192.0.2.10:5060".to_owned(),
         credentials: None,
         barred_s: None,
-    };
-    let event = Event::new(ActivityId { cell, number: 1 }, &invite).expect("plain data");
-    let mut deliver = Deliver::first("call-timer", event);
-    deliver.now = Timestamp::from_millis(1_800_000_000_000);
-    deliver.tables = Tables::of(&[LinkedSbb::of::<CallTimer>().descriptor()]);
-    let row = encode(&Ringing { seconds: 20 }).expect("plain data");
-    deliver.tables.put(RINGING.name, "sip:bob@resilee.example", row);
-    deliver
+    }
 }
 
 fn micros(clock: ClockId) -> Result<u64> {

@@ -49,6 +49,15 @@ pub struct Alarm {
     pub text: String,
 }
 
+/// A deployed service, as a server lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    /// `active`, `stopping` or `inactive`.
+    pub state: String,
+}
+
 /// What became of an order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
@@ -61,6 +70,11 @@ pub enum Order {
 #[derive(Deserialize)]
 struct Alarms {
     alarms: Vec<Alarm>,
+}
+
+#[derive(Deserialize)]
+struct Services {
+    services: Vec<Service>,
 }
 
 #[derive(Deserialize)]
@@ -101,6 +115,11 @@ impl Management {
     /// All alarms that the server knows of.
     pub fn alarms(&self) -> Result<Vec<Alarm>> {
         Ok(self.get::<Alarms>("alarms")?.alarms)
+    }
+
+    /// All deployed services.
+    pub fn services(&self) -> Result<Vec<Service>> {
+        Ok(self.get::<Services>("services")?.services)
     }
 
     /// Calls in progress.

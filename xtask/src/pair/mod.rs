@@ -31,6 +31,21 @@ const START_MAX: Duration = Duration::from_secs(60);
 /// How often a condition is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
+/// Waits until something is so; it is looked at so often.
+pub fn wait_until(
+    what: &str,
+    within: Duration,
+    every: Duration,
+    mut is_so: impl FnMut() -> Result<bool>,
+) -> Result<()> {
+    let deadline = Instant::now() + within;
+    while !is_so()? {
+        ensure!(Instant::now() < deadline, "in vain for {} s: {what}", within.as_secs());
+        std::thread::sleep(every);
+    }
+    Ok(())
+}
+
 /// Where server 1 or 2 of a pair in `folder` stores what it has.
 pub fn data_dir(folder: &Path, server: usize) -> PathBuf {
     folder.join(format!("{}.data", NAMES[server]))
@@ -129,20 +144,24 @@ impl Pair {
 
     /// Waits until both servers are members and hold every call twice.
     pub fn wait_until_backed(&mut self, within: Duration) -> Result<()> {
-        let deadline = Instant::now() + within;
-        loop {
-            let backed = (1..=2).all(|server| self.management(server).is_backed());
-            if backed {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                bail!("the servers are no pair within {} s", within.as_secs());
-            }
+        wait_until("the servers are a pair", within, LOOK_EVERY, || {
             for index in 0..3 {
                 self.is_up(index)?;
             }
-            std::thread::sleep(LOOK_EVERY);
-        }
+            Ok((1..=2).all(|server| self.management(server).is_backed()))
+        })
+    }
+
+    /// Has `resilee ctl` give an order to server 1 or 2.
+    pub fn ctl(&self, server: usize, words: &[&str]) -> Result<()> {
+        let mut command = std::process::Command::new(self.binaries.join("resilee"));
+        command.current_dir(&self.folder).arg("ctl").args(words);
+        command.args(["--admin", property_files::ADMIN[server - 1]]);
+        command.args(["--token-file", property_files::TOKEN_FILE]);
+        let output = command.output().context("cannot start resilee ctl")?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "resilee ctl {}: {}", words.join(" "), said.trim());
+        Ok(())
     }
 
     /// What a process wrote.

@@ -21,6 +21,9 @@ pub const ADMIN: [&str; 2] = ["127.0.0.1:8081", "127.0.0.1:8082"];
 /// What writing through management needs.
 pub const TOKEN: &str = "the token of the load tasks";
 
+/// The file that it is in.
+pub const TOKEN_FILE: &str = "admin.token";
+
 const KEY: &str = "the load tasks sign with this and nobody else does\n";
 
 /// Name and password of a user, counted from 1.
@@ -31,8 +34,9 @@ pub fn user(number: u32) -> (String, String) {
 /// Writes all of them into `folder`; the balancer's ends with `tables`.
 pub fn write(folder: &Path, tables: &str) -> Result<()> {
     fs::write(folder.join("cluster.key"), KEY)?;
-    fs::write(folder.join("admin.token"), TOKEN)?;
-    fs::write(folder.join("balancer.toml"), format!("{}\n{tables}", balancer()))?;
+    fs::write(folder.join(TOKEN_FILE), TOKEN)?;
+    fs::write(folder.join("balancer.toml"), format!("{}
+{tables}", balancer()))?;
     for server in [1, 2] {
         fs::write(folder.join(format!("{}.toml", NAMES[server])), node(server))?;
     }
@@ -62,7 +66,7 @@ fn node(server: usize) -> String {
          [sip]\nlisten = \"{address}:5063\"\nbehind_balancer = \"{SIP}\"\n\n\
          [cluster]\nlisten = \"{address}:5065\"\nkey_file = \"cluster.key\"\n\
          peers = [{{ name = \"{peer}\", address = \"{peer_address}:5065\" }}]\n\n\
-         [admin]\nlisten = \"{admin}\"\ntoken_file = \"admin.token\"\n\n\
+         [admin]\nlisten = \"{admin}\"\ntoken_file = \"{TOKEN_FILE}\"\n\n\
          [policy]\nopen_calls = true\n\n\
          [[tariff]]\nprefix = \"\"\ncurrency = \"EUR\"\nconnect_fee = \"0.05\"\n\
          per_minute = \"0.12\"\nincrement_s = 1\n"
