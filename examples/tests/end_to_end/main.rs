@@ -24,6 +24,7 @@ mod examples_as_units;
 mod faults;
 mod flows;
 mod management;
+mod office_hours;
 mod old_store;
 mod over_tcp;
 mod own_service;

@@ -92,6 +92,14 @@ impl Cluster {
         Cluster::start_all(users, calls, Link::Plain, Program::Resilee, [more.clone(), more])
     }
 
+    /// Nodes that wait longer for what an uploaded service computes: these tests run on machines
+    /// that have too much to do.
+    #[track_caller]
+    pub fn start_patient(users: &[String], calls: Calls) -> Self {
+        let more = "\n[limits]\nunit_time_ms = 500\n".to_owned();
+        Cluster::start_all(users, calls, Link::Plain, Program::Resilee, [more.clone(), more])
+    }
+
     /// Without users, and with nodes that are an example; their files have this besides.
     #[track_caller]
     pub fn start_example(example: &'static str, more: [String; 2]) -> Self {

@@ -16,6 +16,9 @@ const TABLES: &str = "0000000000000000";
 /// Bills that are asked for at once.
 const BILLS_PER_PAGE: usize = 200;
 
+/// Sources of alarms about servers, links and disks: a test that kills a server gets some.
+const OF_SERVERS: [&str; 5] = ["balancer", "clock", "cluster", "overload", "store"];
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct Rest {
@@ -178,6 +181,15 @@ impl Rest {
     /// All alarms of the cluster, as far as the node hears of them; none while it does not answer.
     pub fn alarms(&self) -> Vec<Alarm> {
         self.get::<Alarms>("alarms").map(|answer| answer.alarms).unwrap_or_default()
+    }
+
+    /// Nothing is wrong with any service or unit.
+    #[track_caller]
+    pub fn has_no_service_alarm(&self) {
+        let answer = self.get::<Alarms>("alarms").unwrap_or_else(|error| panic!("{error}"));
+        let of_service = |alarm: &Alarm| !OF_SERVERS.contains(&alarm.source.as_str());
+        let alarms: Vec<_> = answer.alarms.into_iter().filter(of_service).collect();
+        assert!(alarms.is_empty(), "{alarms:#?}");
     }
 
     /// A service, once it is as wanted.
