@@ -50,8 +50,8 @@ use crate::protection::{Protection, Source};
 use crate::status::Reloads;
 use crate::unavailable::{Answer, Unavailable};
 use resilee_membership::{
-    Flow, Key, NodeName, Planted, SIP_BYTES_MAX, Seat, SeatConfig, SeatInput, SeatProcess, View,
-    VoterState, seal_sip,
+    Balancers, Flow, Key, NodeName, Planted, SIP_BYTES_MAX, Seat, SeatConfig, SeatInput,
+    SeatProcess, View, VoterState, seal_sip,
 };
 use resilee_sbb::{CohortId, Timestamp};
 use resilee_sip_proto::message::is_keepalive;
@@ -110,6 +110,8 @@ impl Balancer {
     ) -> Self {
         let seat = SeatConfig {
             nodes: config.servers.iter().map(|server| server.name.clone()).collect(),
+            name: None,
+            balancers: Balancers::default(),
             heartbeat_ms: config.heartbeat_ms,
             missed: config.missed,
             cold_start_ms: COLD_START_MS,

@@ -4,8 +4,8 @@ use crate::adaptor::{EventType, Order, TestAdaptor};
 use resilee_core::management::{CellSnapshot, Notice};
 use resilee_core::{Adaptors, Core, CoreConfig, Input, Limits, Output, Peer, Restored};
 use resilee_membership::{
-    Flow, Key, NodeName, Packet, RunId, Seat, SeatConfig, SeatInput, SeatOutput, Transport,
-    Unclean, open, seal_control,
+    Balancers, Flow, Key, NodeName, Packet, RunId, Seat, SeatConfig, SeatInput, SeatOutput,
+    Transport, Unclean, open, seal_control,
 };
 use resilee_sbb::{EventPayload, LinkedSbb, Sbb, Tables, Timestamp, decode, encode};
 use std::collections::VecDeque;
@@ -50,6 +50,8 @@ impl Slee {
         let names = (0..nodes).map(name).collect();
         let config = SeatConfig {
             nodes: names,
+            name: None,
+            balancers: Balancers::default(),
             heartbeat_ms: HEARTBEAT_MS,
             missed: 6,
             cold_start_ms: 3_000,

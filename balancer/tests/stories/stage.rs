@@ -206,6 +206,7 @@ impl Stage {
             draining: self.draining == Some(server),
             ready: true,
             seat: None,
+            confirms: false,
         };
         self.control(server, run(server, self.incarnations[server]), body);
     }

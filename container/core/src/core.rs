@@ -37,8 +37,8 @@ use crate::votes::VoteWrites;
 use crate::wall_clock::WallClockWatch;
 use crate::words::Words;
 use resilee_membership::{
-    Control, ControlBody, Destination, Member, MemberConfig, MemberInput, NodeName, Packet,
-    Planted, RunId, View, VoterId, open,
+    Balancers, Control, ControlBody, Destination, Member, MemberConfig, MemberInput, NodeName,
+    Packet, Planted, RunId, View, VoterId, open,
 };
 use resilee_sbb::{CellId, CohortId, DeliveryId, Descriptor, LinkedSbb, Tables, Timestamp};
 use std::cmp::Ordering;
@@ -205,6 +205,7 @@ impl Core {
             me: config.me.clone(),
             peers: config.peers.iter().map(|peer| peer.name.clone()).collect(),
             seat: config.behind_balancer,
+            balancers: Balancers::default(),
             heartbeat_ms: config.heartbeat_ms,
             missed: config.missed,
             cold_start_ms: config.cold_start_ms,

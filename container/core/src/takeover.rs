@@ -89,6 +89,8 @@ impl Core {
     fn send_control(&mut self, to: &Destination, mut control: Control) {
         let destination = match to {
             Destination::Seat => self.seat_address,
+            // No configuration of a node names balancers yet.
+            Destination::Balancer(_) => None,
             Destination::Node(name) => {
                 let peer = self.config.peers.iter().find(|peer| peer.name == *name);
                 peer.map(|peer| peer.address)

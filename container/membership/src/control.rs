@@ -11,17 +11,19 @@ use std::fmt;
 /// Who speaks: the balancer's vote, or a run of a node.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum VoterId {
-    /// The vote that the balancer holds.
+    /// A balancer without a name, which holds a vote.
     Seat,
+    /// A balancer with a name: it votes while it holds the seat.
+    Balancer(NodeName),
     /// A run of a node. Votes count per node: a new run inherits what its node has voted.
     Run(RunId),
 }
 
 impl VoterId {
-    /// The node, or none for the seat.
+    /// The node, or none for a balancer.
     pub fn node(&self) -> Option<&NodeName> {
         match self {
-            VoterId::Seat => None,
+            VoterId::Seat | VoterId::Balancer(_) => None,
             VoterId::Run(run) => Some(&run.node),
         }
     }
@@ -31,6 +33,7 @@ impl fmt::Display for VoterId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             VoterId::Seat => f.write_str("the seat"),
+            VoterId::Balancer(name) => write!(f, "balancer {name}"),
             VoterId::Run(run) => run.fmt(f),
         }
     }
@@ -86,6 +89,9 @@ pub enum ControlBody {
         /// Of the seat: how its process does.
         #[serde(default)]
         seat: Option<SeatProcess>,
+        /// To a balancer with a name: it may forward, counted from when it sent what is echoed.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        confirms: bool,
     },
     /// Which is the highest view you know?
     AskView,

@@ -4,6 +4,7 @@
 //! Both the container's core and the balancer (which holds a vote, the *seat*) run on this crate.
 //! There is no socket, clock, thread or randomness here; see `ARCHITECTURE.md`.
 
+mod balancers;
 mod control;
 pub mod dual_stack;
 mod envelope;
@@ -16,6 +17,7 @@ mod view;
 mod view_on_wire;
 mod voter;
 
+pub use balancers::Balancers;
 pub use control::{Control, ControlBody, SeatProcess, Verdict, VoterId};
 pub use envelope::{
     DATAGRAM_BYTES_MAX, EnvelopeError, Flow, KEY_BYTES_MIN, Key, KeyError, Packet, SIP_BYTES_MAX,

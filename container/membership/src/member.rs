@@ -27,6 +27,7 @@
 //! | outsider    | a higher view without me is stored  | TellView to all; Adopt       | same   |
 //! | member      | a higher view without me is stored  | TellView to all; VotedOut    | ended  |
 //! | any         | every heartbeat interval            | Heartbeat to all             | same   |
+//! | member      | the seat should move (`seats.rs`)   | Proposing; own vote; Propose | same   |
 //!
 //! An *outsider* is a run that never was a member. A member that drains ends with the notice
 //! Drained instead of VotedOut. A run that learns only of a view that followed its own
@@ -42,6 +43,7 @@ mod noticing;
 mod order;
 mod peer;
 mod proposal;
+mod seats;
 mod sending;
 mod store_at_start;
 
@@ -51,7 +53,7 @@ pub use boundary::{
 pub use peer::PeerLoss;
 pub use store_at_start::StoreAtStart;
 
-use crate::control::{Control, ControlBody, SeatProcess, Verdict, VoterId};
+use crate::control::{Control, ControlBody, Verdict, VoterId};
 use crate::persist_queue::PersistQueue;
 use crate::planted::Planted;
 use crate::voter::{Circumstances, Proposal, VoterState};
@@ -61,6 +63,7 @@ use order::Orders;
 use peer::Peer;
 use proposal::Asking;
 use resilee_sbb::{CohortId, Timestamp};
+use seats::Seats;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
@@ -76,10 +79,8 @@ pub struct Member {
     voter: VoterState,
     persist: PersistQueue<(Destination, ControlBody)>,
     peers: BTreeMap<NodeName, Peer>,
-    /// Judges the seat's heartbeats; without a meaning if there is none.
-    seat: FailureDetector,
-    /// What the seat said last of its process.
-    seat_process: Option<SeatProcess>,
+    /// Judges the heartbeats of balancers; without a meaning if there is none.
+    seats: Seats,
     /// What the last notice said about the seat; none before the first.
     seat_noticed_alive: Option<bool>,
     /// Number of the last view that this run voted for as its own proposal.
@@ -124,10 +125,9 @@ impl Member {
             now,
             view: voter.highest.clone(),
             persist: PersistQueue::new(voter.clone()),
+            seats: Seats::new(now, &config.balancers, &voter.highest, &detector),
             voter,
             peers: config.peers.iter().map(peer).collect(),
-            seat: detector.clone(),
-            seat_process: None,
             seat_noticed_alive: None,
             proposed: 0,
             asking: None,
@@ -210,26 +210,6 @@ impl Member {
         !self.ended && self.view.contains(me) && self.voter.highest.contains(me)
     }
 
-    /// The seat is heard and hears this node; true where there is none.
-    pub fn seat_alive(&self) -> bool {
-        self.hears_seat(self.now)
-    }
-
-    /// Sequence of the seat's last heartbeat that was taken; 0 for none.
-    pub fn seat_sequence(&self) -> u64 {
-        self.seat.heard_sequence()
-    }
-
-    /// When a heartbeat of the seat was heard last.
-    pub fn seat_heard_at(&self) -> Option<Timestamp> {
-        self.seat.heard_at()
-    }
-
-    /// What the seat said last of its process; none if it was not heard.
-    pub fn seat_process(&self) -> Option<&SeatProcess> {
-        self.seat_process.as_ref()
-    }
-
     /// True if a run of a peer counts as lost, or a later one of its node was heard.
     pub fn has_lost(&self, run: &RunId) -> bool {
         self.loss(self.now, run).is_some()
@@ -253,8 +233,11 @@ impl Member {
     fn on_control(&mut self, now: Timestamp, control: Control) {
         let Control { view: number, from, body } = control;
         let to = match &from {
-            VoterId::Seat if self.config.seat => Destination::Seat,
-            VoterId::Seat => return,
+            VoterId::Seat | VoterId::Balancer(_) => match self.balancer(&from) {
+                Some(None) => Destination::Seat,
+                Some(Some(name)) => Destination::Balancer(name),
+                None => return,
+            },
             VoterId::Run(run) => {
                 let Some(peer) = self.peers.get_mut(&run.node) else { return };
                 if !peer.handle_run(now, run) {
@@ -272,8 +255,8 @@ impl Member {
         }
         match body {
             ControlBody::Heartbeat { sequence, echo, hears_seat, draining, seat, .. } => {
-                if from == VoterId::Seat {
-                    self.seat_process = seat;
+                if let Some(balancer) = self.balancer(&from) {
+                    self.seats.handle_process(&balancer, seat);
                 }
                 self.on_heartbeat(now, from, (sequence, echo), (hears_seat, draining));
                 if number < self.view.number {
@@ -283,8 +266,11 @@ impl Member {
             ControlBody::AskView => self.tell_view(to),
             ControlBody::TellView { view, last_commit, store_empty, .. } => {
                 let answer = (view.number, last_commit, store_empty);
-                self.cold.handle_answer(now, from.node().cloned(), answer);
+                if self.votes(&from) {
+                    self.cold.handle_answer(now, from.node().cloned(), answer);
+                }
                 self.learn(&view);
+                self.notice_holder(now);
                 // Stored with whatever comes next: a run that does not get there asks again.
                 self.voter.forgetful &= !self.cold.all_told(self.voters() - 1);
             }
@@ -294,7 +280,7 @@ impl Member {
                 }
             }
             ControlBody::Vote { number, proposer, verdict, highest } => {
-                self.on_vote(from.node().cloned(), (number, proposer), verdict);
+                self.on_vote(&from, (number, proposer), verdict);
                 if highest.number < self.view.number {
                     self.tell_view(to);
                 }
@@ -310,10 +296,12 @@ impl Member {
         (sequence, echo): (u64, u64),
         (hears_seat, draining): (bool, bool),
     ) {
-        let Some(peer) = from.node().and_then(|node| self.peers.get_mut(node)) else {
-            self.seat.handle_heartbeat(now, sequence, echo);
+        if let Some(balancer) = self.balancer(&from) {
+            let detector = self.seats.detector(&balancer);
+            detector.map(|it| it.handle_heartbeat(now, sequence, echo));
             return;
-        };
+        }
+        let Some(peer) = from.node().and_then(|node| self.peers.get_mut(node)) else { return };
         if peer.detector.handle_heartbeat(now, sequence, echo) {
             peer.handle_seat_heard(now, hears_seat);
             peer.draining = draining;
@@ -331,7 +319,14 @@ impl Member {
             burnt: self.asking.as_ref().filter(|a| a.burnt_until.is_some()).map(|a| a.view.number),
         };
         let proposal = Proposal { proposer: &proposer, base, view };
-        let verdict = match self.voter.handle_proposal(proposal, circumstances) {
+        let may_seat = self.config.balancers.may_seat(&self.voter.highest, view);
+        let known = may_seat || *view == self.voter.highest;
+        let answer = if known {
+            self.voter.handle_proposal(proposal, circumstances)
+        } else {
+            Err(crate::Refusal::Malformed)
+        };
+        let verdict = match answer {
             Ok(crate::Grant::New) => {
                 self.drop_outdated_proposal();
                 self.store();
@@ -387,6 +382,7 @@ impl Member {
         if self.ended {
             return;
         }
+        self.notice_holder(now);
         self.notice_seat(now);
         self.notice_peers(now);
         self.notice_solitude(now);
@@ -464,17 +460,12 @@ impl Member {
         if peers == 0 { 1 } else { 1 + peers + usize::from(self.config.seat) }
     }
 
-    fn hears_seat(&self, now: Timestamp) -> bool {
-        !self.config.seat || self.seat.is_alive(now)
-    }
-
-    fn loss(&self, now: Timestamp, run: &RunId) -> Option<PeerLoss> {
-        let peer = self.peers.get(&run.node)?;
-        peer.loss(now, run, self.hears_seat(now))
-    }
-
     fn everyone(&self) -> Vec<Destination> {
-        let seat = self.config.seat.then_some(Destination::Seat);
-        seat.into_iter().chain(self.peers.keys().cloned().map(Destination::Node)).collect()
+        let balancers = self.seats.names().filter(|_| self.config.seat);
+        let balancers = balancers.cloned().map(|name| match name {
+            Some(name) => Destination::Balancer(name),
+            None => Destination::Seat,
+        });
+        balancers.chain(self.peers.keys().cloned().map(Destination::Node)).collect()
     }
 }

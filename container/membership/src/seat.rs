@@ -4,6 +4,7 @@
 //! | input                                    | output                                      |
 //! |------------------------------------------|---------------------------------------------|
 //! | Propose                                  | the rule of `voter.rs`; store; Vote         |
+//! | Propose, and another holds the seat      | Vote: not now                               |
 //! | TellView with a higher view              | store it                                    |
 //! | a message with a higher number           | AskView to its sender                       |
 //! | AskView; a heartbeat with a lower number | TellView to its sender                      |
@@ -17,13 +18,15 @@
 //! Not here: sockets, the state file, what the balancer does with SIP, and when a seat votes that
 //! has no state file (`seat/lost_memory.rs`).
 
+mod lease;
 mod lost_memory;
 
 use crate::control::{Control, ControlBody, SeatProcess, Verdict, VoterId};
 use crate::persist_queue::PersistQueue;
 use crate::planted::Planted;
-use crate::voter::{Circumstances, Grant, Proposal, VoterState};
-use crate::{FailureDetector, Loss, NodeName, RunId, View};
+use crate::voter::{Circumstances, Grant, Proposal, Refusal, VoterState};
+use crate::{Balancers, FailureDetector, Loss, NodeName, RunId, View};
+use lease::Lease;
 use resilee_sbb::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -34,6 +37,10 @@ use std::time::Duration;
 pub struct SeatConfig {
     /// The nodes that vote with it.
     pub nodes: Vec<NodeName>,
+    /// Its name, if it is one of several balancers of which one holds the seat.
+    pub name: Option<NodeName>,
+    /// The names of all of them; none if it has no name.
+    pub balancers: Balancers,
     /// Time between two heartbeats.
     pub heartbeat_ms: u64,
     /// So many heartbeats missed in a row are a loss.
@@ -146,6 +153,8 @@ struct Node {
     draining: bool,
     /// What the last notice said.
     noticed_alive: bool,
+    /// What it confirmed.
+    lease: Lease,
 }
 
 /// The balancer's vote; see the table above.
@@ -187,6 +196,7 @@ impl Seat {
                     told: false,
                     draining: false,
                     noticed_alive: false,
+                    lease: Lease::default(),
                 },
             )
         };
@@ -303,9 +313,12 @@ impl Seat {
         if self.voter.highest.contains(&run) {
             self.member_heard_at = Some(now);
         }
-        if let ControlBody::Heartbeat { sequence, echo, draining, .. } = body
+        if let ControlBody::Heartbeat { sequence, echo, draining, confirms, .. } = body
             && node.detector.handle_heartbeat(now, sequence, echo)
         {
+            if confirms {
+                node.lease.handle_confirmed(echo);
+            }
             node.draining = draining;
             // An echo proves that it has heard this process, and what an earlier one said before.
             // What it knows and has not stored yet, it has not told.
@@ -337,7 +350,12 @@ impl Seat {
         let proposal = Proposal { proposer: &proposer, base, view };
         let forgetful = self.voter.forgetful && !self.all_told(now);
         self.voter.forgetful = forgetful && !self.cannot_contradict(proposal);
-        let verdict = match self.voter.handle_proposal(proposal, circumstances) {
+        let answer = if self.may_answer(view) {
+            self.voter.handle_proposal(proposal, circumstances)
+        } else {
+            Err(Refusal::Standby)
+        };
+        let verdict = match answer {
             Ok(Grant::New) => {
                 self.store();
                 Verdict::Granted
@@ -355,6 +373,14 @@ impl Seat {
         if let Some((to, body)) = self.persist.handle_message((to, body)) {
             self.send(to, body);
         }
+    }
+
+    /// It holds the seat, so its vote counts; what it granted as the holder, it still grants.
+    fn may_answer(&self, view: &View) -> bool {
+        let VoterState { highest, .. } = &self.voter;
+        let balancers = &self.config.balancers;
+        let holds = balancers.holder(highest) == self.config.name.as_ref();
+        *view == *highest || (holds && balancers.may_seat(highest, view))
     }
 
     fn on_persisted(&mut self, number: u64) {
@@ -431,14 +457,17 @@ impl Seat {
         let up_ms = u64::try_from(now.since(since).as_millis()).unwrap_or(u64::MAX);
         for to in self.config.nodes.clone() {
             let Some(node) = self.nodes.get_mut(&to) else { continue };
+            let sequence = node.detector.next_sequence();
+            node.lease.handle_sent(now, sequence);
             let body = ControlBody::Heartbeat {
-                sequence: node.detector.next_sequence(),
+                sequence,
                 echo: node.detector.heard_sequence(),
                 hears_seat: true,
                 sent_at: now,
                 draining: false,
                 ready: true,
                 seat: Some(SeatProcess { up_ms, ..process.clone() }),
+                confirms: false,
             };
             self.send(to, body);
         }
@@ -446,7 +475,8 @@ impl Seat {
 
     fn send(&mut self, to: NodeName, body: ControlBody) {
         let view = self.persist.stored().highest.number;
-        let control = Control { view, from: VoterId::Seat, body };
+        let from = self.config.name.clone().map_or(VoterId::Seat, VoterId::Balancer);
+        let control = Control { view, from, body };
         self.outputs.push_back(SeatOutput::Send { to, control });
     }
 

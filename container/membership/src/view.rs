@@ -99,6 +99,9 @@ pub struct View {
     pub members: Vec<RunId>,
     /// Owner of each cohort that has one.
     pub cohorts: BTreeMap<CohortId, RunId>,
+    /// The balancer that holds the seat, where balancers have names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seat: Option<NodeName>,
 }
 
 impl View {
@@ -124,6 +127,7 @@ impl View {
 
     /// The next view, with `members` and each cohort with its owner where that lives on, else
     /// with `heir`. Each member owns the cohort of its own run; the shared tables have an owner.
+    /// The seat stays where it is.
     ///
     /// # Panics
     /// If `heir` is not among the members.
@@ -141,7 +145,7 @@ impl View {
         for member in &members {
             cohorts.entry(member.cohort()).or_insert_with(|| member.clone());
         }
-        View { number: self.number + 1, members, cohorts }
+        View { number: self.number + 1, members, cohorts, seat: self.seat.clone() }
     }
 
     /// True if a view that follows this one may leave the cohort out, should its owner propose

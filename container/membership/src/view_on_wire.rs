@@ -4,7 +4,7 @@
 //!
 //! Used as `#[serde(with = "view_on_wire")]`. Stores and pages write views as they are.
 
-use crate::{RunId, View};
+use crate::{NodeName, RunId, View};
 use resilee_sbb::CohortId;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -19,6 +19,8 @@ struct Packed {
     members: Vec<RunId>,
     /// The cohorts of each member, in the order of `members`.
     cohorts: Vec<ByteBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    seat: Option<NodeName>,
 }
 
 pub(crate) fn serialize<S: Serializer>(view: &View, serializer: S) -> Result<S::Ok, S::Error> {
@@ -27,11 +29,12 @@ pub(crate) fn serialize<S: Serializer>(view: &View, serializer: S) -> Result<S::
         ByteBuf::from(owned.flat_map(|(cohort, _)| cohort.0.to_be_bytes()).collect::<Vec<u8>>())
     };
     let cohorts = view.members.iter().map(pack).collect();
-    Packed { number: view.number, members: view.members.clone(), cohorts }.serialize(serializer)
+    let View { number, members, seat, .. } = view.clone();
+    Packed { number, members, cohorts, seat }.serialize(serializer)
 }
 
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<View, D::Error> {
-    let Packed { number, members, cohorts: packed } = Packed::deserialize(deserializer)?;
+    let Packed { number, members, cohorts: packed, seat } = Packed::deserialize(deserializer)?;
     if packed.len() != members.len() {
         return Err(D::Error::custom("a view needs the cohorts of each member"));
     }
@@ -45,7 +48,7 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
             cohorts.insert(CohortId(u64::from_be_bytes(*id)), member.clone());
         }
     }
-    Ok(View { number, members, cohorts })
+    Ok(View { number, members, cohorts, seat })
 }
 
 #[cfg(test)]

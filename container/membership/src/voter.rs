@@ -118,6 +118,9 @@ pub enum Refusal {
     /// Neither a member nor a node that may start from cold.
     #[error("the proposer has no right to propose this")]
     Stranger,
+    /// A balancer that does not hold the seat by the view that it knows has no vote.
+    #[error("the balancer does not hold the seat")]
+    Standby,
     /// A cold start while a member lives, or too early to tell.
     #[error("a member may be alive")]
     MembersLive,
@@ -129,7 +132,9 @@ impl Refusal {
         match self {
             Refusal::Stale | Refusal::Voted => Verdict::Never,
             Refusal::Locked | Refusal::Behind | Refusal::MembersLive => Verdict::NotNow,
-            Refusal::Forgetful | Refusal::Malformed | Refusal::Stranger => Verdict::NotNow,
+            Refusal::Forgetful | Refusal::Malformed | Refusal::Stranger | Refusal::Standby => {
+                Verdict::NotNow
+            }
         }
     }
 }

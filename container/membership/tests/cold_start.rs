@@ -3,8 +3,8 @@
 //! One member machine is told by hand what the other node and the seat answer.
 
 use resilee_membership::{
-    Control, ControlBody, Member, MemberConfig, MemberInput, MemberNotice, MemberOutput, RunId,
-    StoreAtStart, Unclean, View, VoterId, VoterState,
+    Balancers, Control, ControlBody, Member, MemberConfig, MemberInput, MemberNotice, MemberOutput,
+    RunId, StoreAtStart, Unclean, View, VoterId, VoterState,
 };
 use resilee_sbb::Timestamp;
 use std::time::Duration;
@@ -56,6 +56,7 @@ impl Start {
             me,
             peers: vec![other.parse().expect("a name")],
             seat: true,
+            balancers: Balancers::default(),
             heartbeat_ms: 50,
             missed: 6,
             cold_start_ms: 3_000,

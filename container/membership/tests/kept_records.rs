@@ -15,7 +15,7 @@ fn run(node: &str, incarnation: u64) -> RunId {
 fn view() -> View {
     let (one, two) = (run("server1", 1_700_000_000_000), run("server2", 1_700_000_000_001));
     let cohorts = [(CohortId::TABLES, one.clone()), (CohortId(1 << 40), two.clone())].into();
-    View { number: 3, members: vec![one, two], cohorts }
+    View { number: 3, members: vec![one, two], cohorts, seat: None }
 }
 
 #[test]
@@ -36,6 +36,7 @@ fn control_messages_of_the_first_format_are_read() {
         draining: true,
         ready: true,
         seat: Some(seat),
+        confirms: false,
     };
     let tell =
         ControlBody::TellView { view: view(), member: true, last_commit: 7, store_empty: false };

@@ -1,8 +1,8 @@
 //! A node whose store and vote are both gone, and what it grants.
 
 use resilee_membership::{
-    Control, ControlBody, Member, MemberConfig, MemberInput, MemberOutput, RunId, StoreAtStart,
-    Unclean, Verdict, View, VoterId,
+    Balancers, Control, ControlBody, Member, MemberConfig, MemberInput, MemberOutput, RunId,
+    StoreAtStart, Unclean, Verdict, View, VoterId,
 };
 use resilee_sbb::Timestamp;
 
@@ -21,6 +21,10 @@ struct Forgetful {
 
 impl Forgetful {
     fn start() -> Self {
+        Forgetful::with(Balancers::default())
+    }
+
+    fn with(balancers: Balancers) -> Self {
         let (a, b) = (run("a", 1), run("b", 1));
         let first = View::default().next(vec![a.clone()], &a);
         let both = first.next(vec![a.clone(), b], &a);
@@ -30,6 +34,7 @@ impl Forgetful {
             me: run("b", 2),
             peers: vec!["a".parse().expect("a name")],
             seat: true,
+            balancers,
             heartbeat_ms: 50,
             missed: 6,
             cold_start_ms: 3_000,
@@ -50,7 +55,7 @@ impl Forgetful {
     }
 
     fn told_by(&mut self, from: VoterId, view: &View) {
-        let member = from != VoterId::Seat;
+        let member = matches!(from, VoterId::Run(_));
         let (view, number) = (view.clone(), view.number);
         let body = ControlBody::TellView { view, member, last_commit: 0, store_empty: false };
         self.hear(from, number, body);
@@ -58,8 +63,13 @@ impl Forgetful {
 
     /// What it answers when `a` asks to go on alone.
     fn verdict(&mut self) -> Verdict {
-        let body = ControlBody::Propose { base: 2, view: self.alone.clone() };
-        self.hear(VoterId::Run(self.a.clone()), 2, body);
+        self.verdict_on(2)
+    }
+
+    /// The same, if that follows the view of this number.
+    fn verdict_on(&mut self, base: u64) -> Verdict {
+        let body = ControlBody::Propose { base, view: self.alone.clone() };
+        self.hear(VoterId::Run(self.a.clone()), base, body);
         let mut verdict = None;
         while let Some(output) = self.member.poll_output() {
             match output {
@@ -97,4 +107,19 @@ fn it_learns_of_the_view_that_its_lost_vote_decided() {
     assert_eq!(b.verdict(), Verdict::NotNow);
     b.told_by(VoterId::Seat, &decided);
     assert_eq!(b.verdict(), Verdict::Never);
+}
+
+#[test]
+fn what_a_former_holder_told_does_not_count_for_the_one_that_votes() {
+    let name = |text: &str| text.parse().expect("a name");
+    let balancer = |text: &str| VoterId::Balancer(name(text));
+    let mut b = Forgetful::with(Balancers::new([name("x"), name("y")]));
+    let by_x = View { seat: Some(name("x")), ..b.both.clone() };
+    let by_y = View { number: 3, seat: Some(name("y")), ..b.both.clone() };
+    b.alone = View { number: 4, seat: Some(name("y")), ..b.alone.clone() };
+    b.told_by(balancer("x"), &by_x);
+    b.told_by(VoterId::Run(b.a.clone()), &by_y);
+    assert_eq!(b.verdict_on(3), Verdict::NotNow);
+    b.told_by(balancer("y"), &by_y);
+    assert_eq!(b.verdict_on(3), Verdict::Granted);
 }

@@ -1,7 +1,7 @@
 //! A node without peers is a cluster of one.
 
 use resilee_membership::{
-    Member, MemberConfig, MemberInput, MemberOutput, RunId, StoreAtStart, Unclean, View,
+    Balancers, Member, MemberConfig, MemberInput, MemberOutput, RunId, StoreAtStart, Unclean, View,
 };
 use resilee_sbb::Timestamp;
 
@@ -11,7 +11,16 @@ fn config(incarnation: u64) -> MemberConfig {
     let me = RunId { node: "alone".parse().expect("a name"), incarnation };
     let (peers, seat) = (Vec::new(), false);
     let unclean = Unclean::Refuse;
-    MemberConfig { me, peers, seat, heartbeat_ms: 50, missed: 6, cold_start_ms: 3_000, unclean }
+    MemberConfig {
+        me,
+        peers,
+        seat,
+        balancers: Balancers::default(),
+        heartbeat_ms: 50,
+        missed: 6,
+        cold_start_ms: 3_000,
+        unclean,
+    }
 }
 
 /// Stores what is to be stored, at once; returns the last view and how the run ended.

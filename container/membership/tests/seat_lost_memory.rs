@@ -1,8 +1,8 @@
 //! A seat without a state file, and what it grants: the rows of `seat/lost_memory.rs`, one by one.
 
 use resilee_membership::{
-    Control, ControlBody, NodeName, RunId, Seat, SeatConfig, SeatInput, SeatNotice, SeatOutput,
-    Verdict, View, VoterId,
+    Balancers, Control, ControlBody, NodeName, RunId, Seat, SeatConfig, SeatInput, SeatNotice,
+    SeatOutput, Verdict, View, VoterId,
 };
 use resilee_sbb::Timestamp;
 use std::time::Duration;
@@ -33,7 +33,14 @@ impl Forgetful {
         let alone = both.next(vec![a.clone()], &a);
         let now = Timestamp::from_millis(1_000_000);
         let nodes = vec![name("a"), name("b")];
-        let config = SeatConfig { nodes, heartbeat_ms: 50, missed: 6, cold_start_ms: 3_000 };
+        let config = SeatConfig {
+            nodes,
+            name: None,
+            balancers: Balancers::default(),
+            heartbeat_ms: 50,
+            missed: 6,
+            cold_start_ms: 3_000,
+        };
         Forgetful {
             seat: Seat::new(now, config, None),
             now,
@@ -91,8 +98,16 @@ impl Forgetful {
     fn heartbeat_by(&mut self, view: u64, from: &str, echo: u64) {
         let (sequence, sent_at) = (self.now.as_millis(), self.now);
         let (hears_seat, draining, ready, seat) = (true, false, true, None);
-        let body =
-            ControlBody::Heartbeat { sequence, echo, hears_seat, sent_at, draining, ready, seat };
+        let body = ControlBody::Heartbeat {
+            sequence,
+            echo,
+            hears_seat,
+            sent_at,
+            draining,
+            ready,
+            seat,
+            confirms: false,
+        };
         self.hear(from, view, body);
     }
 

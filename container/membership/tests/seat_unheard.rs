@@ -1,7 +1,7 @@
 //! What a run says of a seat that it does not hear: once, whether it ever heard it or not.
 
 use resilee_membership::{
-    Control, ControlBody, Destination, Member, MemberConfig, MemberInput, MemberNotice,
+    Balancers, Control, ControlBody, Destination, Member, MemberConfig, MemberInput, MemberNotice,
     MemberOutput, RunId, StoreAtStart, Unclean, VoterId,
 };
 use resilee_sbb::Timestamp;
@@ -15,6 +15,7 @@ fn member() -> Member {
         me: RunId { node: "a".parse().expect("a name"), incarnation: 1 },
         peers: vec!["b".parse().expect("a name")],
         seat: true,
+        balancers: Balancers::default(),
         heartbeat_ms: 50,
         missed: 6,
         cold_start_ms: 3_000,
@@ -33,6 +34,7 @@ fn heartbeat(sequence: u64, echo: u64) -> MemberInput {
         ready: false,
         sent_at: Timestamp::ZERO,
         seat: None,
+        confirms: false,
     };
     MemberInput::Control(Control { view: 0, from: VoterId::Seat, body })
 }

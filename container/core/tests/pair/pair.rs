@@ -10,8 +10,8 @@ use resilee_core::{
     Core, CoreConfig, Input, Limits, Output, PROGRESS_KEY, Peer, Restored, StoreBatch, units_of,
 };
 use resilee_membership::{
-    Flow, Key, Packet, RunId, Seat, SeatConfig, SeatInput, SeatOutput, Transport, Unclean, View,
-    VoterState, open, seal_control, seal_sip,
+    Balancers, Flow, Key, Packet, RunId, Seat, SeatConfig, SeatInput, SeatOutput, Transport,
+    Unclean, View, VoterState, open, seal_control, seal_sip,
 };
 use resilee_sbb::{CellId, CohortId, Deliver, LinkedSbb, Tables, Timestamp, decode};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -100,7 +100,14 @@ fn address(node: usize) -> SocketAddr {
 /// A seat that has stored nothing.
 fn seat(now: Timestamp) -> Seat {
     let nodes = [0, 1].map(|node| name(node).parse().expect("a name")).to_vec();
-    let config = SeatConfig { nodes, heartbeat_ms: 50, missed: 6, cold_start_ms: 3_000 };
+    let config = SeatConfig {
+        nodes,
+        name: None,
+        balancers: Balancers::default(),
+        heartbeat_ms: 50,
+        missed: 6,
+        cold_start_ms: 3_000,
+    };
     Seat::new(now, config, None)
 }
 

@@ -95,6 +95,7 @@ fn heartbeat(sequence: u64) -> Vec<u8> {
         draining: false,
         ready: true,
         seat: None,
+        confirms: false,
     };
     seal_control(&key(), &Control { view: 1, from: VoterId::Seat, body })
 }

@@ -3,8 +3,8 @@
 use crate::toy::{SERVICES, adaptors};
 use resilee_core::{Core, CoreConfig, Input, Output, Peer, Restored};
 use resilee_membership::{
-    Control, Flow, Key, NodeName, Packet, RunId, Seat, SeatConfig, SeatInput, SeatOutput,
-    Transport, Unclean, open, seal_control, seal_sip,
+    Balancers, Control, Flow, Key, NodeName, Packet, RunId, Seat, SeatConfig, SeatInput,
+    SeatOutput, Transport, Unclean, open, seal_control, seal_sip,
 };
 use resilee_sbb::{Tables, Timestamp};
 use std::collections::VecDeque;
@@ -74,7 +74,14 @@ impl Pair {
     pub fn new() -> Pair {
         let now = Timestamp::from_millis(1_700_000_000_000);
         let nodes = vec![name(0), name(1)];
-        let seat = SeatConfig { nodes, heartbeat_ms: 50, missed: 6, cold_start_ms: 3_000 };
+        let seat = SeatConfig {
+            nodes,
+            name: None,
+            balancers: Balancers::default(),
+            heartbeat_ms: 50,
+            missed: 6,
+            cold_start_ms: 3_000,
+        };
         let mut pair = Pair {
             now,
             nodes: [Some(core(now, 0)), Some(core(now, 1))],

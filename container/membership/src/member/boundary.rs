@@ -3,7 +3,7 @@
 //! What it does in between is not here (`member.rs`).
 
 use super::peer::PeerLoss;
-use crate::{Control, NodeName, RunId, View, VoterState};
+use crate::{Balancers, Control, NodeName, RunId, View, VoterState};
 use resilee_sbb::{CohortId, Timestamp};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,6 +19,9 @@ pub struct MemberConfig {
     pub peers: Vec<NodeName>,
     /// A balancer holds a vote.
     pub seat: bool,
+    /// The names of the balancers of which one holds that vote; none: it has no name. With names
+    /// a cluster has two nodes at most (`voter.rs`, *a grant may decide*).
+    pub balancers: Balancers,
     /// Time between two heartbeats to each peer and to the seat.
     pub heartbeat_ms: u64,
     /// So many heartbeats missed in a row are a loss.
@@ -59,8 +62,10 @@ impl FromStr for Unclean {
 /// Where a control message goes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Destination {
-    /// The balancer, at the address its last heartbeat came from.
+    /// The balancer without a name, at the address its last heartbeat came from.
     Seat,
+    /// A balancer with a name.
+    Balancer(NodeName),
     /// A peer.
     Node(NodeName),
 }

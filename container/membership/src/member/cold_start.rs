@@ -3,7 +3,8 @@
 //! | highest view     | the others                            | this run may propose itself     |
 //! |------------------|---------------------------------------|---------------------------------|
 //! | any              | a member spoke within `cold_start_ms` | no: it joins                    |
-//! | any              | the seat (if there is one) is silent  | no                              |
+//! | any              | the seat (if there is one) is silent, | no                              |
+//! |                  | and should not move (`seats.rs`)      |                                 |
 //! | 0                | all others (peers and seat) say 0     | at once, if first               |
 //! | 0                | not all answer                        | after `cold_start_ms`, if first |
 //! | not 0, not in it |                                       | no                              |
@@ -109,6 +110,11 @@ impl ColdStart {
         (number, last_commit, store_empty): (u64, u64, bool),
     ) {
         self.answers.insert(from, Answer { at: now, number, last_commit, store_empty });
+    }
+
+    /// Another balancer holds the seat: it has not answered yet.
+    pub(super) fn handle_other_seat(&mut self) {
+        self.answers.remove(&None);
     }
 
     /// We did not run for so long, so we could not hear anybody.

@@ -13,15 +13,14 @@ impl Member {
         let pause = now.since(self.now);
         if pause > Duration::from_millis(2 * self.config.heartbeat_ms) {
             self.peers.values_mut().for_each(|peer| peer.handle_own_pause(pause));
-            self.seat.handle_own_pause(pause);
+            self.seats.handle_own_pause(pause);
             self.cold.handle_own_pause(pause);
         }
     }
 
     pub(super) fn notice_seat(&mut self, now: Timestamp) {
         let alive = self.hears_seat(now);
-        // A run that begins has not lost the seat before it had the time to hear it.
-        let judged = alive || self.seat.loss(now).is_some();
+        let judged = alive || self.has_lost_seat(now);
         if self.config.seat && judged && self.seat_noticed_alive != Some(alive) {
             self.seat_noticed_alive = Some(alive);
             // The others may hear it a moment later than we do: their time counts from ours.

@@ -95,7 +95,7 @@ impl Member {
 
     /// Keeps the time since when no other voter is heard.
     pub(super) fn notice_solitude(&mut self, now: Timestamp) {
-        let seat = self.config.seat && self.seat.is_alive(now);
+        let seat = self.config.seat && self.hears_seat(now);
         let heard = seat || self.peers.values().any(|peer| peer.detector.is_alive(now));
         self.orders.alone_since = if heard { None } else { self.orders.alone_since.or(Some(now)) };
     }
@@ -119,8 +119,10 @@ impl Member {
         self.orders.force || (self.does_without_votes(now) && known && self.cold.is_quiet(now))
     }
 
-    /// The number of a view that is not decided by a majority.
-    pub(super) fn forced(&self, view: View) -> View {
-        View { number: view.number + FORCED_STEP * u64::from(1 + self.rank()), ..view }
+    /// A view that is not decided by a majority: its number, and the seat at a balancer that is
+    /// heard.
+    pub(super) fn forced(&self, now: Timestamp, view: View) -> View {
+        let number = view.number + FORCED_STEP * u64::from(1 + self.rank());
+        View { number, seat: self.heard_heir(now).or(view.seat), ..view }
     }
 }

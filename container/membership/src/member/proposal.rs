@@ -2,6 +2,7 @@
 //!
 //! | this run is | it wants                                 | condition                   |
 //! |-------------|------------------------------------------|-----------------------------|
+//! | a member    | the seat at another balancer             | `seats.rs`                  |
 //! | a member    | the members without the lost ones        | it hears the seat           |
 //! | a member    | and with the runs that are ready to join | they live and hear the seat |
 //! | a member    | when draining: the others without itself | another one is left         |
@@ -21,17 +22,26 @@
 //! | forced   | own vote is stored                  | the view is decided              | none   |
 //! | asking   | never granted by too many           |                                  | burnt  |
 //! | burnt    | 100 ms times this rank passed       | as from none, next number        | voted  |
+//! | asking   | a peer never grants it, and the     |                                  |        |
+//! |          | seat should move (`seats.rs`)       | after that time: the same view   |        |
+//! |          |                                     | by the next number               | asking |
 //! | any      | a view that is as high is learned   |                                  | none   |
 //!
 //! A run never gives up a number it has asked for: if what it wanted is over, it stops asking
 //! (unless the view has a joiner: gates wait for the outcome), and asks for the same view before
 //! it asks for another. So a grant that got lost on its way is never contradicted.
 //!
+//! Where the seat may move it does not stop: an open vote would be in the way of the next move.
+//!
+//! The seat's holder may die when two nodes have asked for two views of one number: then neither
+//! can be decided or given up. Each goes on with the next number, and the same view: if the dead
+//! holder has granted it, nothing else follows.
+//!
 //! Not here: the voting rule (`voter.rs`) and adopting what is decided (`member.rs`).
 
 use super::cold_start::Candidate;
 use super::{Member, MemberNotice, MemberOutput};
-use crate::control::{ControlBody, Verdict};
+use crate::control::{ControlBody, Verdict, VoterId};
 use crate::planted::PlantedFault;
 use crate::voter::majority;
 use crate::{COHORTS_MAX, NodeName, RunId, View};
@@ -42,6 +52,10 @@ use std::time::Duration;
 /// A number that can't be decided any more is followed by the next one after this time, once for
 /// each node of lower rank, so that two nodes do not burn numbers together for ever.
 const BURNT_RETRY: Duration = Duration::from_millis(100);
+
+/// The same view is asked for by the next number so many times before the time between them grows
+/// no more: 25.6 s.
+const AGAIN_SLOWER_MAX: u32 = 8;
 
 /// A view that this run asks votes for.
 #[derive(Debug)]
@@ -59,6 +73,10 @@ pub(super) struct Asking {
     forced: bool,
     /// Others were asked for it: it may be granted from now on.
     asked: bool,
+    /// When the same may be asked by the next number.
+    again_at: Option<Timestamp>,
+    /// So often it was.
+    again: u32,
     /// The vote that this one follows.
     before: Option<View>,
 }
@@ -69,7 +87,7 @@ impl Member {
         let wanted = self.wanted(now);
         let forced = self.asking.as_ref().is_some_and(|asking| asking.forced);
         if let Some(view) = wanted.clone().filter(|_| !forced && self.does_without_votes(now)) {
-            self.start_proposal(now, self.forced(view));
+            self.start_proposal(now, self.forced(now, view));
             self.asking.iter_mut().for_each(|asking| asking.forced = true);
             return;
         }
@@ -88,12 +106,36 @@ impl Member {
             }
             return;
         }
+        if let Some((view, again)) = self.same_by_next_number(now) {
+            self.start_proposal(now, view);
+            // As good as asked for: the one before it was, and stands by this one alone.
+            let asking = self.asking.iter_mut();
+            asking.for_each(|asking| (asking.asked, asking.again) = (true, again));
+            return;
+        }
+        let Some(asking) = &self.asking else { return };
         let joint = asking.view.members.iter().any(|run| !self.view.contains(run))
             && self.view.contains(&self.config.me);
+        let must_end = joint || (!self.config.balancers.is_empty() && asking.asked);
         let own_vote_stored = self.persist.stored().vote.as_ref() == Some(&asking.view);
-        if own_vote_stored && (joint || wanted.is_some()) && now >= asking.ask_at {
+        if own_vote_stored && (must_end || wanted.is_some()) && now >= asking.ask_at {
             self.ask_for_votes(now);
         }
+    }
+
+    /// A peer refused it for ever, and a holder that is not heard may have granted it. If the peer
+    /// asked for a view without this run, none of both helps before the holder is back: then each
+    /// time takes twice as long.
+    fn same_by_next_number(&mut self, now: Timestamp) -> Option<(View, u32)> {
+        self.seat_heir(now)?;
+        let number = self.voter.next_number().max(self.proposed + 1);
+        let rank = self.rank();
+        let asking = self.asking.as_mut().filter(|it| it.asked && !it.forced)?;
+        let refused = asking.never.iter().any(Option::is_some);
+        let slower = 1 << asking.again.min(AGAIN_SLOWER_MAX);
+        let retry = now + BURNT_RETRY * (rank + slower - 1);
+        let due = refused.then(|| *asking.again_at.get_or_insert(retry))?;
+        (now >= due).then(|| (View { number, ..asking.view.clone() }, asking.again + 1))
     }
 
     /// A link that was down for a moment leaves no proposal behind, which would hold up all that
@@ -138,10 +180,14 @@ impl Member {
 
     pub(super) fn on_vote(
         &mut self,
-        from: Option<NodeName>,
+        from: &VoterId,
         (number, proposer): (u64, RunId),
         verdict: Verdict,
     ) {
+        if !self.votes(from) {
+            return;
+        }
+        let from = from.node().cloned();
         let Some(asking) = &mut self.asking else { return };
         if asking.view.number != number || proposer != self.config.me {
             return;
@@ -180,9 +226,14 @@ impl Member {
         if self.view.number != self.voter.highest.number {
             return None;
         }
+        let heir = self.seat_heir(now);
         if !self.view.contains(me) {
             let may_start = self.may_start_from_cold(now) || self.may_start_unclean(now);
-            return may_start.then(|| self.next_view(vec![me.clone()], me));
+            let view = may_start.then(|| self.next_view(vec![me.clone()], me))?;
+            return Some(View { seat: heir.or(view.seat), ..view });
+        }
+        if let Some(heir) = heir {
+            return Some(self.with_seat_at(heir));
         }
         let (mut members, lost): (Vec<RunId>, Vec<RunId>) =
             self.view.others(me).cloned().partition(|run| self.loss(now, run).is_none());
@@ -226,7 +277,8 @@ impl Member {
             let lives = |cohort: &CohortId| view.members.iter().any(|run| run.cohort() == *cohort);
             view.cohorts.retain(|cohort, _| *cohort == CohortId::TABLES || lives(cohort));
         }
-        View { number: self.voter.next_number().max(self.proposed + 1), ..view }
+        let seat = self.config.balancers.holder(&self.view).cloned().or(view.seat);
+        View { number: self.voter.next_number().max(self.proposed + 1), seat, ..view }
     }
 
     fn may_start_from_cold(&self, now: Timestamp) -> bool {
@@ -236,7 +288,7 @@ impl Member {
             last_commit: self.last_commit,
             store: self.store_at_start,
             others: self.voters() - 1,
-            seat: self.config.seat,
+            seat: self.config.seat && self.seat_heir(now).is_none(),
         };
         let alone = self.config.peers.is_empty();
         !self.draining && (alone || self.cold.may_propose(now, &candidate))
@@ -260,6 +312,8 @@ impl Member {
             burnt_until: None,
             forced: false,
             asked: false,
+            again_at: None,
+            again: 0,
             before,
         });
         self.store();

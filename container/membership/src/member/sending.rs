@@ -29,13 +29,13 @@ impl Member {
         let hears_seat = self.hears_seat(now);
         let ready = self.is_member() && !self.draining;
         for to in self.everyone() {
+            let confirms = matches!(&to, Destination::Balancer(name) if self.confirms(now, name));
             let detector = match &to {
-                Destination::Seat => &mut self.seat,
-                Destination::Node(node) => {
-                    let Some(peer) = self.peers.get_mut(node) else { continue };
-                    &mut peer.detector
-                }
+                Destination::Seat => self.seats.detector(&None),
+                Destination::Balancer(name) => self.seats.detector(&Some(name.clone())),
+                Destination::Node(node) => self.peers.get_mut(node).map(|it| &mut it.detector),
             };
+            let Some(detector) = detector else { continue };
             let body = ControlBody::Heartbeat {
                 sequence: detector.next_sequence(),
                 echo: detector.heard_sequence(),
@@ -44,6 +44,7 @@ impl Member {
                 draining: self.draining,
                 ready,
                 seat: None,
+                confirms,
             };
             self.send_by(self.voter.highest.number, to, body);
         }

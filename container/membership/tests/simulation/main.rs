@@ -5,6 +5,7 @@
 //! asking anybody is alone in that, and its view is the highest decided one. Checked at the end:
 //! once all is healed, both nodes are members again.
 
+mod two_balancers;
 mod world;
 
 use resilee_membership::Unclean;

@@ -1,12 +1,17 @@
-//! A cluster of two nodes and the seat in one process: a lossy network, stores that take their
-//! time, links, kills, pauses and cuts, all from one seed. The checks run after every step.
+//! A cluster of two nodes and the seat, or two balancers, in one process: a lossy network, stores
+//! that take their time, links, kills, pauses and cuts, all from one seed. The checks run after
+//! every step.
 //!
 //! What the nodes do with calls is not here; of snapshots there is only that they take time.
 
+mod balancers;
+
+use balancers::Balancer;
+pub use balancers::Sabotage;
 use resilee_membership::{
-    Control, ControlBody, Destination, Member, MemberConfig, MemberInput, MemberNotice,
-    MemberOutput, NodeName, RunId, Seat, SeatConfig, SeatInput, SeatOutput, StoreAtStart, Unclean,
-    Verdict, View, VoterState,
+    Balancers, Control, ControlBody, Destination, Member, MemberConfig, MemberInput, MemberNotice,
+    MemberOutput, NodeName, RunId, Seat, SeatInput, StoreAtStart, Unclean, Verdict, View,
+    VoterState,
 };
 use resilee_sbb::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
@@ -15,7 +20,9 @@ use std::time::Duration;
 pub const HEARTBEAT_MS: u64 = 50;
 /// Index of the seat among the places; the nodes are 0 and 1.
 pub const SEAT: usize = 2;
-const PLACES: usize = 3;
+/// Index of the second balancer, in a pair of them.
+pub const OTHER: usize = 3;
+const PLACES: usize = 4;
 const PAUSED_INBOX_MAX: usize = 32;
 
 /// Random numbers from a seed (xorshift64*).
@@ -89,8 +96,10 @@ pub struct World {
     pub unclean: Unclean,
     pub trace: Vec<String>,
     nodes: [Node; 2],
-    seat: Option<Seat>,
-    seat_stored: Option<VoterState>,
+    balancers: Vec<Balancer>,
+    names: Balancers,
+    /// What is planted.
+    pub sabotage: Sabotage,
     /// So much longer takes a place's store for each state.
     pub slow_ms: [u64; PLACES],
     /// Counts the lives of each place, so that answers of a dead one's store are not delivered.
@@ -106,11 +115,21 @@ pub struct World {
 }
 
 pub fn name(place: usize) -> NodeName {
-    ["a", "b"][place].parse().expect("a name")
+    ["a", "b", "x", "y"][place].parse().expect("a name")
 }
 
 impl World {
     pub fn new(seed: u64, weather: Weather) -> Self {
+        World::with(seed, weather, Balancers::default())
+    }
+
+    /// With two balancers that have names.
+    pub fn pair(seed: u64, weather: Weather) -> Self {
+        World::with(seed, weather, Balancers::new([name(SEAT), name(OTHER)]))
+    }
+
+    fn with(seed: u64, weather: Weather, names: Balancers) -> Self {
+        let count = names.iter().count().max(1);
         let mut world = World {
             now: Timestamp::from_millis(1_000_000),
             random: Random::new(seed),
@@ -118,8 +137,9 @@ impl World {
             unclean: Unclean::Refuse,
             trace: Vec::new(),
             nodes: Default::default(),
-            seat: None,
-            seat_stored: None,
+            balancers: (0..count).map(|_| Balancer::default()).collect(),
+            names,
+            sabotage: Sabotage::None,
             slow_ms: [0; PLACES],
             lives: [0; PLACES],
             incarnations: 0,
@@ -129,7 +149,7 @@ impl World {
             event_count: 0,
             adopted: BTreeMap::new(),
         };
-        world.start_seat();
+        (SEAT..SEAT + count).for_each(|place| world.start_seat(place));
         world
     }
 
@@ -147,6 +167,7 @@ impl World {
             me: me.clone(),
             peers: vec![name(1 - place)],
             seat: true,
+            balancers: self.names.clone(),
             heartbeat_ms: HEARTBEAT_MS,
             missed: 6,
             cold_start_ms: 3_000,
@@ -215,19 +236,17 @@ impl World {
         self.feed(place, MemberInput::Force);
     }
 
-    pub fn stop_seat(&mut self) {
-        self.lives[SEAT] += 1;
-        self.seat = None;
+    /// What is sent gets lost, and the link does not break.
+    pub fn lose(&mut self, from: usize, to: usize, lose: bool) {
+        self.log(format!("lose {from}->{to}: {lose}"));
+        self.cut[from][to] = lose;
     }
 
-    /// It starts again without its state file. A view that no node knows by then was decided for
-    /// nobody: whoever asked for it has not heard of it, and acts by it only if it still does.
-    pub fn replace_seat(&mut self) {
-        self.seat_stored = None;
-        let stored = self.nodes.iter().filter_map(|node| node.stored.as_ref());
-        let known = stored.map(|state| state.highest.number).max().unwrap_or(0);
-        self.adopted.retain(|number, _| *number <= known);
-        self.restart_seat();
+    pub fn cut_off(&mut self, place: usize, cut: bool) {
+        for other in (0..PLACES).filter(|other| *other != place) {
+            self.set_cut(place, other, cut);
+            self.set_cut(other, place, cut);
+        }
     }
 
     /// All that a node has stored is gone.
@@ -235,15 +254,10 @@ impl World {
         self.nodes[place].stored = None;
     }
 
-    pub fn restart_seat(&mut self) {
-        self.log("restart the seat".into());
-        self.start_seat();
-    }
-
     pub fn set_cut(&mut self, from: usize, to: usize, cut: bool) {
         self.cut[from][to] = cut;
         self.log(format!("cut {from}->{to}: {cut}"));
-        let nodes = from != SEAT && to != SEAT;
+        let nodes = from < SEAT && to < SEAT;
         // A reset is seen now and then; otherwise only the heartbeats tell.
         if nodes && cut && self.random.percent(50) {
             self.break_link();
@@ -269,7 +283,8 @@ impl World {
 
     /// Both nodes and the seat hold one view with both as members.
     pub fn is_whole(&self) -> bool {
-        let views = [self.member_view(0), self.member_view(1), self.seat.as_ref().map(Seat::view)];
+        let seat = self.balancers[0].seat.as_ref();
+        let views = [self.member_view(0), self.member_view(1), seat.map(Seat::view)];
         views.iter().all(|view| view.is_some_and(|v| v.members.len() == 2 && Some(v) == views[0]))
     }
 
@@ -311,8 +326,9 @@ impl World {
     fn step(&mut self, end: Timestamp) -> bool {
         self.connect();
         let timers = [self.node_timeout(0), self.node_timeout(1)];
-        let seat = self.seat.as_ref().map(Seat::poll_timeout);
-        let timer = timers.into_iter().chain([seat]).flatten().min().unwrap_or(Timestamp::MAX);
+        let seats: Vec<_> = (0..self.balancers.len()).map(|it| self.seat_timeout(it)).collect();
+        let timer = timers.iter().chain(&seats).copied().flatten().min();
+        let timer = timer.unwrap_or(Timestamp::MAX);
         let event = self.events.first_key_value().map_or(Timestamp::MAX, |((at, _), _)| *at);
         let next = timer.min(event).max(self.now);
         if next > end {
@@ -329,8 +345,10 @@ impl World {
                     self.feed(place, MemberInput::Timeout);
                 }
             }
-            if seat.is_some_and(|at| at <= next) {
-                self.feed_seat(SeatInput::Timeout);
+            for (balancer, timeout) in seats.into_iter().enumerate() {
+                if timeout.is_some_and(|at| at <= next) {
+                    self.feed_seat(SEAT + balancer, SeatInput::Timeout);
+                }
             }
         }
         self.check();
@@ -345,12 +363,14 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Arrive { from, to, .. } if self.cut[from][to] => {}
-            Event::Arrive { to: SEAT, control, .. } => self.feed_seat(SeatInput::Control(control)),
+            Event::Arrive { to, control, .. } if to >= SEAT => {
+                self.feed_seat(to, SeatInput::Control(control));
+            }
             Event::Arrive { to, control, .. } => self.feed(to, MemberInput::Control(control)),
             Event::Stored { place, life, number, state } if self.lives[place] == life => {
-                if place == SEAT {
-                    self.seat_stored = Some(state);
-                    self.feed_seat(SeatInput::Persisted(number));
+                if place >= SEAT {
+                    self.balancers[place - SEAT].stored = Some(state);
+                    self.feed_seat(place, SeatInput::Persisted(number));
                 } else {
                     self.nodes[place].stored = Some(state);
                     self.feed(place, MemberInput::Persisted(number));
@@ -371,7 +391,10 @@ impl World {
                 self.start(place);
             }
             Event::Crash { .. } if self.weather.crash_after_vote_percent == 0 => {}
-            Event::Crash { place: SEAT, life } if self.lives[SEAT] == life => self.restart_seat(),
+            Event::Crash { place, life } if place >= SEAT && self.lives[place] == life => {
+                self.log(format!("restart {}", name(place)));
+                self.start_seat(place);
+            }
             Event::Crash { place, life } if self.lives[place] == life => self.kill(place),
             Event::Rebuild { .. } | Event::Crash { .. } => {}
         }
@@ -400,6 +423,13 @@ impl World {
                 MemberOutput::Send { to, control } => {
                     let to = match to {
                         Destination::Seat => SEAT,
+                        Destination::Balancer(balancer) => {
+                            if balancer == name(SEAT) {
+                                SEAT
+                            } else {
+                                OTHER
+                            }
+                        }
                         Destination::Node(node) => usize::from(node == name(1)),
                     };
                     self.send(place, to, &control);
@@ -444,33 +474,8 @@ impl World {
         }
     }
 
-    fn start_seat(&mut self) {
-        self.lives[SEAT] += 1;
-        let config = SeatConfig {
-            nodes: vec![name(0), name(1)],
-            heartbeat_ms: HEARTBEAT_MS,
-            missed: 6,
-            cold_start_ms: 3_000,
-        };
-        self.seat = Some(Seat::new(self.now, config, self.seat_stored.clone()));
-    }
-
-    fn feed_seat(&mut self, input: SeatInput) {
-        let Some(seat) = &mut self.seat else { return };
-        seat.handle_input(self.now, input);
-        while let Some(output) = self.seat.as_mut().and_then(Seat::poll_output) {
-            match output {
-                SeatOutput::Send { to, control } => {
-                    self.send(SEAT, usize::from(to == name(1)), &control);
-                }
-                SeatOutput::Persist { number, state } => self.persist(SEAT, number, state),
-                SeatOutput::Adopt(view) => self.decided("the seat adopts", &view),
-                SeatOutput::Notice(notice) => self.log(format!("seat: {notice}")),
-            }
-        }
-    }
-
     fn send(&mut self, from: usize, to: usize, control: &Control) {
+        let control = &self.sabotage.change(from, control);
         let granted = matches!(control.body, ControlBody::Vote { verdict: Verdict::Granted, .. });
         if granted && self.random.percent(self.weather.crash_after_vote_percent) {
             let (life, wait) = (self.lives[from], self.random.below(30));
@@ -539,12 +544,21 @@ impl World {
         if self.unclean == Unclean::Serve {
             return;
         }
-        let highest = self.adopted.last_key_value().map_or(0, |(number, _)| *number);
+        if self.forwarding().len() > 1 {
+            self.fail("two balancers forward");
+        }
         let sole = |place: &usize| self.is_alone(*place) && !self.nodes[*place].joint;
         for place in [0, 1].iter().filter(|place| sole(place)) {
-            let number = self.member_view(*place).map_or(0, |view| view.number);
-            if number != highest {
-                self.fail(&format!("{} acts alone in view {number} of {highest}", name(*place)));
+            let Some(view) = self.member_view(*place) else { continue };
+            // Where only the seat may have moved, it is still alone, in whichever of these views.
+            let differs = |later: &&View| {
+                (&later.members, &later.cohorts) != (&view.members, &view.cohorts)
+                    || self.names.is_empty()
+            };
+            if let Some(later) = self.adopted.range(view.number + 1..).map(|it| it.1).find(differs)
+            {
+                let numbers = format!("view {} of {}", view.number, later.number);
+                self.fail(&format!("{} acts alone in {numbers}", name(*place)));
             }
         }
         if [0, 1].iter().filter(|place| sole(place)).count() > 1 {
@@ -564,5 +578,6 @@ impl World {
 
 fn show(view: &View) -> String {
     let members: Vec<String> = view.members.iter().map(RunId::to_string).collect();
-    format!("{} [{}]", view.number, members.join(", "))
+    let seat = view.seat.as_ref().map_or(String::new(), |name| format!(" by {name}"));
+    format!("{} [{}]{seat}", view.number, members.join(", "))
 }

@@ -1,0 +1,188 @@
+//! The balancers as a node sees them: the one without a name, or the named ones, of which one
+//! holds the seat; and when the seat should move.
+//!
+//! | the seat's move is wanted if                                        |
+//! |---------------------------------------------------------------------|
+//! | the holder is not heard, or does not hear this node                 |
+//! | no peer that is heard says that it hears it; one is heard, if any is configured |
+//! | another balancer is heard, and hears this node: the first by name   |
+//!
+//! The view that moves it differs in nothing else from the one that it follows, so that two nodes
+//! ask for the same.
+//!
+//! Not here: what a node's confirmation is good for (`balancers.rs`).
+
+use super::{Member, PeerLoss};
+use crate::balancers::{Balancers, REST};
+use crate::control::SeatProcess;
+use crate::voter::VoterState;
+use crate::{FailureDetector, NodeName, RunId, View, VoterId};
+use resilee_sbb::Timestamp;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// One balancer.
+#[derive(Debug)]
+struct Heard {
+    detector: FailureDetector,
+    /// What it said last of its process.
+    process: Option<SeatProcess>,
+}
+
+/// All balancers; the key of one without a name is none.
+#[derive(Debug)]
+pub(super) struct Seats {
+    heard: BTreeMap<Option<NodeName>, Heard>,
+    /// Who holds the seat by the highest view that is known.
+    holder: Option<NodeName>,
+    held_since: Timestamp,
+}
+
+impl Seats {
+    pub(super) fn new(
+        now: Timestamp,
+        balancers: &Balancers,
+        highest: &View,
+        detector: &FailureDetector,
+    ) -> Self {
+        let names: Vec<_> = if balancers.is_empty() {
+            vec![None]
+        } else {
+            balancers.iter().cloned().map(Some).collect()
+        };
+        let heard = |name| (name, Heard { detector: detector.clone(), process: None });
+        Seats {
+            heard: names.into_iter().map(heard).collect(),
+            holder: balancers.holder(highest).cloned(),
+            held_since: now,
+        }
+    }
+
+    pub(super) fn handle_process(&mut self, of: &Option<NodeName>, process: Option<SeatProcess>) {
+        self.heard.entry(of.clone()).and_modify(|heard| heard.process = process);
+    }
+
+    pub(super) fn detector(&mut self, of: &Option<NodeName>) -> Option<&mut FailureDetector> {
+        self.heard.get_mut(of).map(|heard| &mut heard.detector)
+    }
+
+    pub(super) fn handle_own_pause(&mut self, pause: Duration) {
+        self.heard.values_mut().for_each(|heard| heard.detector.handle_own_pause(pause));
+    }
+
+    /// Says whether another one holds the seat than before.
+    fn handle_holder(&mut self, now: Timestamp, holder: Option<&NodeName>) -> bool {
+        let moved = self.holder.as_ref() != holder;
+        if moved {
+            (self.holder, self.held_since) = (holder.cloned(), now);
+        }
+        moved
+    }
+
+    /// That one is heard, and hears this node.
+    fn is_alive(&self, now: Timestamp, of: &Option<NodeName>) -> bool {
+        self.heard.get(of).is_some_and(|heard| heard.detector.is_alive(now))
+    }
+
+    /// The holder had the time to be heard, and is not; so is one that no configuration names.
+    fn has_lost_holder(&self, now: Timestamp) -> bool {
+        self.heard.get(&self.holder).is_none_or(|heard| heard.detector.loss(now).is_some())
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &Option<NodeName>> {
+        self.heard.keys()
+    }
+}
+
+impl Member {
+    /// The seat's holder is heard and hears this node; true where there is none.
+    pub fn seat_alive(&self) -> bool {
+        self.hears_seat(self.now)
+    }
+
+    /// Sequence of the last heartbeat of the seat's holder that was taken; 0 for none.
+    pub fn seat_sequence(&self) -> u64 {
+        let holder = self.seats.heard.get(&self.seats.holder);
+        holder.map_or(0, |heard| heard.detector.heard_sequence())
+    }
+
+    /// When a heartbeat of the seat's holder was heard last.
+    pub fn seat_heard_at(&self) -> Option<Timestamp> {
+        self.seats.heard.get(&self.seats.holder).and_then(|heard| heard.detector.heard_at())
+    }
+
+    /// What the seat's holder said last of its process; none if it was not heard.
+    pub fn seat_process(&self) -> Option<&SeatProcess> {
+        self.seats.heard.get(&self.seats.holder).and_then(|heard| heard.process.as_ref())
+    }
+
+    /// The key of a balancer that this configuration knows.
+    pub(super) fn balancer(&self, from: &VoterId) -> Option<Option<NodeName>> {
+        let name = match from {
+            VoterId::Seat => None,
+            VoterId::Balancer(name) => Some(name.clone()),
+            VoterId::Run(_) => return None,
+        };
+        (self.config.seat && self.seats.heard.contains_key(&name)).then_some(name)
+    }
+
+    /// Its vote counts for what follows the highest view: a node's, and the holder's.
+    pub(super) fn votes(&self, from: &VoterId) -> bool {
+        from.node().is_some() || *from == self.config.balancers.voter(&self.voter.highest)
+    }
+
+    /// Whatever a former holder has told says nothing of the one that votes now.
+    pub(super) fn notice_holder(&mut self, now: Timestamp) {
+        let holder = self.config.balancers.holder(&self.voter.highest);
+        if self.seats.handle_holder(now, holder) {
+            self.cold.handle_other_seat();
+            self.peers.values_mut().for_each(|peer| peer.handle_seat_back(now));
+        }
+    }
+
+    pub(super) fn hears_seat(&self, now: Timestamp) -> bool {
+        !self.config.seat || self.seats.is_alive(now, &self.seats.holder)
+    }
+
+    /// A run that begins has not lost the seat before it had the time to hear it.
+    pub(super) fn has_lost_seat(&self, now: Timestamp) -> bool {
+        self.config.seat && self.seats.has_lost_holder(now)
+    }
+
+    pub(super) fn loss(&self, now: Timestamp, run: &RunId) -> Option<PeerLoss> {
+        let peer = self.peers.get(&run.node)?;
+        peer.loss(now, run, self.hears_seat(now))
+    }
+
+    /// What a heartbeat says to this balancer: it may forward (see `balancers.rs`).
+    pub(super) fn confirms(&self, now: Timestamp, name: &NodeName) -> bool {
+        let VoterState { highest, forgetful, .. } = &self.voter;
+        let rested = now.since(self.seats.held_since) >= REST;
+        let knows = !forgetful || highest.contains(&self.config.me);
+        rested && knows && self.config.balancers.holds(name, &self.voter)
+    }
+
+    /// Who should hold the seat instead of who holds it.
+    pub(super) fn seat_heir(&self, now: Timestamp) -> Option<NodeName> {
+        let hears = |peer: &super::Peer| peer.hears_seat();
+        let mut heard = self.peers.values().filter(|peer| peer.detector.is_alive(now)).peekable();
+        let alone = heard.peek().is_none() && !self.peers.is_empty();
+        if alone || heard.any(hears) { None } else { self.heard_heir(now) }
+    }
+
+    /// Another balancer, if the holder is not heard and that one is.
+    pub(super) fn heard_heir(&self, now: Timestamp) -> Option<NodeName> {
+        let Seats { holder, .. } = &self.seats;
+        if self.config.balancers.is_empty() || !self.has_lost_seat(now) {
+            return None;
+        }
+        let mut others = self.config.balancers.iter().filter(|name| Some(*name) != holder.as_ref());
+        others.find(|name| self.seats.is_alive(now, &Some((*name).clone()))).cloned()
+    }
+
+    /// The view with the seat at that balancer, and nothing else changed.
+    pub(super) fn with_seat_at(&self, heir: NodeName) -> View {
+        let number = self.voter.next_number().max(self.proposed + 1);
+        View { number, seat: Some(heir), ..self.view.clone() }
+    }
+}
