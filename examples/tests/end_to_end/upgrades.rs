@@ -84,6 +84,7 @@ fn no_call_of_a_load_is_lost_or_billed_twice_when_a_service_is_upgraded_and_roll
     let first = rest.wait_for_service(FIRST, |it| it.entities_in_cluster == 0);
     let second = rest.wait_for_service(SECOND, replaced);
     assert_eq!(first.state, "active");
+    rest.has_no_service_alarm();
     println!("{moved} calls taken over in mid-call; {first:?}, {second:?}");
 }
 
@@ -137,6 +138,7 @@ fn both_versions_go_on_in_their_calls_when_both_servers_died() {
     cluster.rest(1).wait_for_no_calls();
     assert_eq!(cluster.rest(1).bills().len(), 2, "two calls, two bills");
     cluster.rest(1).wait_for_service(FIRST, |it| it.state == "inactive");
+    [1, 2].iter().for_each(|server| cluster.rest(*server).has_no_service_alarm());
 }
 
 #[test]
@@ -169,4 +171,5 @@ fn calls_of_the_old_version_are_migrated_and_go_on_when_their_server_is_killed()
     }
     cluster.rest(2).wait_for_no_calls();
     assert_eq!(cluster.rest(2).bills().len(), 2, "two calls, two bills");
+    cluster.rest(2).has_no_service_alarm();
 }

@@ -35,8 +35,14 @@ pub fn user(number: u32) -> (String, String) {
 pub fn write(folder: &Path, tables: &str) -> Result<()> {
     fs::write(folder.join("cluster.key"), KEY)?;
     fs::write(folder.join(TOKEN_FILE), TOKEN)?;
-    fs::write(folder.join("balancer.toml"), format!("{}
-{tables}", balancer()))?;
+    fs::write(
+        folder.join("balancer.toml"),
+        format!(
+            "{}
+{tables}",
+            balancer()
+        ),
+    )?;
     for server in [1, 2] {
         fs::write(folder.join(format!("{}.toml", NAMES[server])), node(server))?;
     }
