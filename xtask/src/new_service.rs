@@ -146,8 +146,13 @@ fn manifest(name: &str, root: &Path, workspace: &Table, git: Option<&str>) -> Re
     }
     let text = lines.join("\n").replace("[lints]\nworkspace = true\n\n", "");
     // Without it each dependency is built with all that a debugger could ask: that takes long.
-    let profile = workspace["profile"].get("dev").context("the workspace has no profile.dev")?;
-    let profile: Table = [("dev".to_owned(), profile.clone())].into_iter().collect();
+    let mut dev =
+        workspace["profile"].get("dev").context("the workspace has no profile.dev")?.clone();
+    // To optimize what compiles units doubles the first build, and its tests compile none.
+    if let Some(packages) = dev.get_mut("package").and_then(Value::as_table_mut) {
+        packages.retain(|package, _| package == "*");
+    }
+    let profile: Table = [("dev".to_owned(), dev)].into_iter().collect();
     let profile: Table = [("profile".to_owned(), Value::Table(profile))].into_iter().collect();
     Ok(format!("{}\n\n[workspace]\n\n{profile}", renamed(&text, name)))
 }
@@ -204,7 +209,10 @@ mod tests {
             .unwrap()
             .parse()
             .unwrap();
-        assert_eq!(table["profile"]["dev"], workspace["profile"]["dev"]);
+        let (dev, of_workspace) = (&table["profile"]["dev"], &workspace["profile"]["dev"]);
+        assert_eq!(dev["debug"], of_workspace["debug"]);
+        assert_eq!(dev["package"].as_table().map(Table::len), Some(1), "no package is optimized");
+        assert_eq!(dev["package"]["*"], of_workspace["package"]["*"]);
         let git = of_this_workspace(Some("https://example.com/resilee.git"));
         let url = "resilee-node = { git = \"https://example.com/resilee.git\" }";
         assert!(git.contains(url), "{git}");

@@ -274,8 +274,7 @@ impl Alarms {
                 own.raised_at = own.raised_at.min(alarm.raised_at);
                 own.last_at = own.last_at.max(alarm.last_at);
                 self.changed.insert(own.id);
-            } else if self.raised.len() < self.max - ALARMS_OF_CONTAINER_MIN {
-                // Also beyond the service's own limit: a takeover loses nothing to that.
+            } else if self.has_room(&alarm.source, true, false) {
                 self.last_id += 1;
                 let id = self.last_id;
                 self.changed.insert(id);
@@ -510,6 +509,22 @@ mod tests {
             }
             assert_eq!(alarms.runs().count(), 0);
         }
+    }
+
+    #[test]
+    fn what_is_taken_over_leaves_room_to_other_services() {
+        let mut alarms = Alarms::new(ALARMS_MAX);
+        let run = RunId { node: "server2".parse().expect("a name"), incarnation: 1 };
+        for number in 0..=ALARMS_PER_SERVICE_MAX as u64 {
+            let instance = number.to_string();
+            let mut other = Alarms::new(ALARMS_MAX);
+            let raised = other.raise(at(1), &raise("one", Some(("full", &instance)), ""));
+            let Raised::New(alarm) = raised else { panic!("it is a new one") };
+            let change = AlarmChange { of: None, id: number, alarm: Some(alarm), count: 0 };
+            assert!(alarms.apply(&run, &change));
+        }
+        assert_eq!(alarms.inherit(&run), 1, "as many as a service may raise, and no more");
+        assert_eq!(alarms.raised().len(), ALARMS_PER_SERVICE_MAX);
     }
 
     #[test]

@@ -14,6 +14,7 @@
 //! |                                          | end: who removed the service could not see it   |
 //! | what it counted and measured here        | forgotten: the next service of its name begins  |
 //! |                                          | at zero, with what that declares                |
+//! | alarms that it raised                    | cleared, at all nodes                           |
 //!
 //! An operator may undeploy none that has entities (`unit_rows.rs`); but whoever decides that knows
 //! of other nodes' turns only when they are committed.
@@ -21,7 +22,7 @@
 use crate::cell::CellInput;
 use crate::core::Core;
 use crate::event_router::{Awaiting, Turn};
-use resilee_sbb::{CellId, Descriptor, Severity, Timestamp};
+use resilee_sbb::{CellId, Cleared, Descriptor, Severity, Timestamp};
 
 /// In the place of a service that was undeployed.
 const UNDEPLOYED: &str = "";
@@ -86,6 +87,8 @@ impl Core {
         let deployed = self.services.iter().map(|it| it.name).filter(|it| *it != UNDEPLOYED);
         self.tracers.remove(name, deployed);
         self.usage.remove(name);
+        // Nobody else would: it outlives all its calls, and each node.
+        self.clear_service_alarms(name, &Cleared::All);
         self.note_all_life_cycles();
         self.life_cycles.look_again();
         let mine = self.cells.values().filter(|cell| cell.live && cell.has_any_of(name));

@@ -344,7 +344,9 @@ impl Call {
 
     /// When [`Self::on_timeout`] is next due.
     pub(crate) fn next_timeout(&self) -> Option<Timestamp> {
-        let reinvites = self.reinvites.iter().filter_map(|it| it.invite.next_timeout());
+        let reinvites = self.reinvites.iter().flat_map(|it| {
+            it.ringing_until.into_iter().chain(it.invite.next_timeout()) //
+        });
         let requests = self.requests.iter().filter_map(|it| it.proxied.next_timeout());
         let own = self.own_requests.iter().filter_map(OwnRequest::next_timeout);
         let spent = self.spent_nonce.iter().map(|spent| spent.until);

@@ -34,6 +34,7 @@ use crate::proxied_invite::{InviteNews, ProxiedInvite};
 use crate::proxied_request::{ProxiedRequest, RequestNews};
 use crate::refer::Part;
 use crate::refusal::Refusal;
+use crate::ringing::ringing_deadline;
 use crate::step::Step;
 use resilee_membership::Flow;
 use resilee_sbb::Timestamp;
@@ -55,6 +56,9 @@ pub(crate) struct Reinvite {
     pub(crate) invite: ProxiedInvite,
     /// What its first 2xx changes.
     refresh: Option<Refresh>,
+    /// As the call's own (`ringing.rs`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ringing_until: Option<Timestamp>,
 }
 
 /// Another request within a dialog.
@@ -147,7 +151,8 @@ impl Call {
             let mut invite = ProxiedInvite::start(step, incoming);
             invite.forward(step, outgoing, flow);
             let refresh = Some(self.refresh(&way, incoming));
-            self.reinvites.push(Reinvite { invite, refresh });
+            let ringing_until = ringing_deadline(step);
+            self.reinvites.push(Reinvite { invite, refresh, ringing_until });
             return true;
         }
         let purpose = match incoming.method() {
@@ -238,6 +243,9 @@ impl Call {
         }
         for reinvite in &mut self.reinvites {
             reinvite.invite.on_timeout(step);
+            if reinvite.ringing_until.take_if(|until| *until <= step.now()).is_some() {
+                reinvite.invite.give_up(step);
+            }
         }
         self.requests.retain(|request| !request.proxied.is_terminated());
         self.reinvites.retain(|reinvite| !reinvite.invite.is_terminated());

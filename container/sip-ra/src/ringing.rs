@@ -11,8 +11,9 @@
 //! | was redirected meanwhile             | the same: it began with the first targets       |
 //!
 //! The moment is in the replicated state: a survivor goes on with it, and acts at once if it has
-//! passed. Calls of earlier versions have none. What rings within a call that is up ends with that.
-//! Calls of our own have the same (`own_call.rs`).
+//! passed. Calls of earlier versions have none. A re-INVITE has the same, or one that is never
+//! answered would keep its call also behind the BYE (`in_dialog.rs`); so have calls of our own
+//! (`own_call.rs`).
 //!
 //! [`CallLimits::longest_ringing`]: crate::CallLimits::longest_ringing
 

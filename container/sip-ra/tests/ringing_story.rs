@@ -5,7 +5,8 @@ mod harness;
 
 use harness::own_call::calling;
 use harness::phone::{
-    ALICE, ALICE_CONTACT, BOB, CAROL, CAROL_CONTACT, Dialog, answer, bob_answers, follow_up, invite,
+    ALICE, ALICE_CONTACT, BOB, CAROL, CAROL_CONTACT, Dialog, acknowledged_call, answer,
+    bob_answers, follow_up, invite,
 };
 use harness::{Node, Turn};
 use resilee_sip_api::{Rejected, SipCommand, Target};
@@ -152,5 +153,31 @@ fn a_call_of_our_own_that_rings_for_ten_minutes_is_over() {
         node.wait(LONG);
         assert_eq!(node.living_activities(), 0);
         assert_eq!(node.history(), ["sip.progress", "sip.rejected"]);
+    }
+}
+
+/// Alice asks for video, and hangs up while Bob thinks about it. His phone would have to refuse
+/// what she asked (RFC 3261 §15.1.2); this one says 183 each minute.
+#[test]
+fn a_re_invite_that_nobody_answers_does_not_keep_a_call_that_is_over() {
+    for dies in [false, true] {
+        let mut node = Node::for_bob();
+        let dialog = acknowledged_call(&mut node);
+        let at_bob = node.receive(ALICE, dialog.by_alice("INVITE", 2)).only(BOB);
+        node.receive(BOB, bob_answers(&at_bob, 183));
+        let bye = node.receive(ALICE, dialog.by_alice("BYE", 3)).only(BOB);
+        node.receive(BOB, bob_answers(&bye, 200));
+        for minute in 1..10 {
+            node.wait(MINUTE_MS);
+            node.receive(BOB, bob_answers(&at_bob, 183));
+            if dies && minute == 5 {
+                node.take_over();
+            }
+        }
+        let turn = node.wait(MINUTE_MS);
+        assert_eq!(turn.lines(ALICE).first().map(String::as_str), Some("408"));
+        assert_eq!(turn.lines(BOB).first().map(String::as_str), Some("CANCEL"));
+        node.wait(LONG);
+        assert_eq!(node.living_activities(), 0);
     }
 }

@@ -2,13 +2,13 @@
 //! have decided it.
 
 use crate::pair::Pair;
-use crate::script;
+use crate::script::{self, on};
 use crate::toy::SERVICES;
 use crate::units::{ALPHA, BETA, refused, remove, upload, without_them};
 use crate::upgrades::want;
 use resilee_core::Input;
 use resilee_core::management::Changed;
-use resilee_sbb::{Deliver, Tables};
+use resilee_sbb::{Deliver, Severity, Tables};
 
 fn is_of(deliver: &Deliver, service: &str) -> bool {
     deliver.service == service
@@ -156,4 +156,29 @@ fn a_service_without_a_name_is_none() {
     assert_eq!(pair.change(0, named), Some(Changed::Done));
     let reason = refused(&mut pair, crate::units::whole(&alpha, "", ALPHA.len() as u64));
     assert_eq!(reason, "its service has no name: give it one");
+}
+
+/// Nobody else would clear it: it outlives all calls and each node.
+#[test]
+fn an_alarm_of_a_service_ends_when_its_unit_is_removed() {
+    let mut pair = without_them().whole();
+    on("alpha", "fills", |_, cx| {
+        cx.raise_alarm("full", "room", Severity::Minor, "the room is full");
+        Ok(())
+    });
+    let alpha = upload(&mut pair, 0, "alpha", ALPHA);
+    want(&mut pair, &["alpha"], &[]);
+    pair.say(0, "c1 start; fire begin 1 fills");
+    pair.say(0, "c1 over");
+    let is_raised = |pair: &Pair, node: usize| {
+        pair.status(node).alarms.iter().any(|alarm| alarm.alarm_type == "full")
+    };
+    assert!(is_raised(&pair, 0));
+    want(&mut pair, &[], &["alpha"]);
+    assert_eq!(pair.change(1, remove(&alpha)), Some(Changed::Done));
+    pair.pass_ms(1_000);
+    assert!(!is_raised(&pair, 0), "at who raised it");
+    pair.kill(0);
+    pair.until_member_of(1, 1);
+    assert!(!is_raised(&pair, 1), "and it does not come back");
 }
