@@ -58,6 +58,10 @@ struct Call {
     /// A BYE of one of its phones was answered with a 2xx.
     hung_up: bool,
     rang: bool,
+    /// When its INVITE was sent again.
+    repeats: Vec<Timestamp>,
+    /// Its caller gave up for want of luck, and its callee may learn of that late.
+    unlucky: bool,
     up: [Option<Timestamp>; 2],
     over: [Option<Timestamp>; 2],
 }
@@ -124,6 +128,12 @@ impl Calls {
             }
             PhoneEvent::CallFailed(_) | PhoneEvent::HangUpFailed(_)
                 if world.watch.is_lost(&call.call_id) => {}
+            PhoneEvent::Retransmitted { what } if what == "INVITE" => call.repeats.push(world.now),
+            PhoneEvent::CallFailed(408) if world.lost_by_chance(&call.call_id, &call.repeats) => {
+                call.unlucky = true;
+                call.over = [Some(world.now); 2];
+            }
+            PhoneEvent::CallFailed(_) | PhoneEvent::HangUpFailed(_) if call.unlucky => {}
             // Nobody lived for too long: the phone gave up.
             PhoneEvent::CallFailed(408) if world.power_cut => call.over = [Some(world.now); 2],
             PhoneEvent::HangUpFailed(408) if world.power_cut => call.over[side] = Some(world.now),
@@ -179,7 +189,9 @@ impl Calls {
                 .into_iter()
                 .map(|(_, record)| decode(record).expect("billing wrote it"))
                 .collect();
-            for call in self.calls.iter().filter(|call| !world.watch.is_lost(&call.call_id)) {
+            // Of one whose caller gave up unluckily the callee alone says how long it was.
+            let judged = |call: &&Call| !call.unlucky && !world.watch.is_lost(&call.call_id);
+            for call in self.calls.iter().filter(judged) {
                 let of_call: Vec<_> =
                     bills.iter().filter(|bill| bill.call_id == call.call_id).collect();
                 let call_id = call.call_id.clone();
@@ -202,8 +214,9 @@ impl Calls {
                     }
                 }
             }
-            // While nobody lived its caller may have given up, and the callee answers all the same.
-            let answered = |call: &Call| match world.power_cut {
+            // Its caller may have given up, while nobody lived or unluckily, and the callee answers
+            // all the same.
+            let answered = |call: &Call| match world.power_cut || call.unlucky {
                 true => call.up.iter().any(Option::is_some),
                 false => call.up[0].is_some(),
             };

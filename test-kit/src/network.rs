@@ -6,13 +6,16 @@
 
 use crate::random::Random;
 use resilee_sbb::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// Most packets in flight; a further one is lost and counted as such.
 pub const PACKETS_MAX: usize = 65_536;
+
+/// Most packets of [`Network::lost_by_chance`].
+pub const LOST_MAX: usize = 256;
 
 /// How bad a network is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +83,8 @@ pub struct Network {
     /// Directions in which nothing gets through.
     cuts: BTreeSet<(SocketAddr, SocketAddr)>,
     counters: NetworkCounters,
+    /// The last ones that were lost by chance, with when they were sent.
+    lost: VecDeque<(Timestamp, Packet)>,
 }
 
 impl Network {
@@ -93,6 +98,7 @@ impl Network {
             last_arrival: BTreeMap::new(),
             cuts: BTreeSet::new(),
             counters: NetworkCounters::default(),
+            lost: VecDeque::new(),
         }
     }
 
@@ -106,6 +112,8 @@ impl Network {
             self.counters.cut += 1;
         } else if is_lost {
             self.counters.lost += 1;
+            self.lost.truncate(LOST_MAX - 1);
+            self.lost.push_front((now, packet));
         } else {
             if is_doubled {
                 self.counters.duplicated += 1;
@@ -152,6 +160,11 @@ impl Network {
     /// Packets in flight.
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()
+    }
+
+    /// The packets that were lost by chance last, the newest first, with when they were sent.
+    pub fn lost_by_chance(&self) -> impl Iterator<Item = (Timestamp, &Packet)> {
+        self.lost.iter().map(|(at, packet)| (*at, packet))
     }
 
     /// What happened so far.

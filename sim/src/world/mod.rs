@@ -11,6 +11,7 @@
 //! What is done in it, and what is checked, is in `story.rs` and `checks.rs`.
 
 mod action;
+mod bad_luck;
 mod balancer;
 mod faults;
 mod flows;
