@@ -182,8 +182,6 @@ pub const FLOWS: &[Flow] = &[
         "the callee answers 302, and the caller calls there"),
     flow!("transferred", Open, [Caller, Caller], caller callee third:
         "the caller refers the callee to a third phone, within the call"),
-    flow!("transferred-late", Open, [Caller, Caller], caller callee third:
-        "the caller refers the callee, hangs up, and hears long after what became of it"),
     flow!("forked-answer", Open, [Caller], caller callee contact:
         "two phones of the callee ring; one answers, the other is cancelled"),
     flow!("forked-one-busy", Open, [Caller], caller callee contact:
