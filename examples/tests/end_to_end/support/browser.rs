@@ -85,12 +85,6 @@ impl Browser {
         self.driver.run(&script);
     }
 
-    /// Chooses a file in a field for files.
-    #[track_caller]
-    pub fn choose_file(&self, selector: &str, file: &Path) {
-        self.driver.type_into(selector, file.to_str().expect("a name as text"));
-    }
-
     /// Presses a button.
     #[track_caller]
     pub fn click(&self, selector: &str) {
