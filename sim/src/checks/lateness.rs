@@ -52,6 +52,11 @@ impl Lateness {
         self.troubles.push((now, now + Duration::from_millis(for_ms) + SETTLE, late));
     }
 
+    /// Whether something was wrong at that moment.
+    pub fn is_troubled(&self, moment: Timestamp) -> bool {
+        self.troubles.iter().any(|(from, to, _)| (*from..=*to).contains(&moment))
+    }
+
     /// How late what a phone did at a moment may be.
     pub fn at(&self, moment: Timestamp) -> Duration {
         // What was said shortly before may have been lost with who heard it.

@@ -1,5 +1,5 @@
 //! Bad luck: a phone repeats its INVITE six times and gives up. If a fault took the first ones and
-//! chance the last ones, nobody is to blame, and the call may fail.
+//! chance all that were left, no cluster could have answered, and the call may fail.
 //!
 //! Chance is what the network lost by its seed; what was lost on a link that is cut, or with a
 //! process, is a fault, which a cluster has to make good.
@@ -17,7 +17,7 @@ const REPEATS_LOST: usize = 2;
 
 impl World {
     /// Whether an INVITE that was repeated at these times, and never answered, was lost by chance
-    /// each of the last times that could have been answered.
+    /// each of the last times that could have been answered, and before that sent in a fault only.
     pub fn lost_by_chance(&self, call_id: &str, repeats: &[Timestamp]) -> bool {
         let has = |bytes: &[u8], text: &str| {
             !text.is_empty() && bytes.windows(text.len()).any(|part| part == text.as_bytes())
@@ -29,8 +29,10 @@ impl World {
                     && has(&packet.bytes, call_id)
             })
         };
-        let in_time = repeats.iter().rev().filter(|at| self.now.since(**at) >= ANSWERED_WITHIN);
-        let last: Vec<_> = in_time.take(REPEATS_LOST).collect();
-        last.len() == REPEATS_LOST && last.into_iter().all(is_lost)
+        let mut in_time = repeats.iter().rev().filter(|at| self.now.since(**at) >= ANSWERED_WITHIN);
+        let last: Vec<_> = in_time.by_ref().take(REPEATS_LOST).collect();
+        last.len() == REPEATS_LOST
+            && last.into_iter().all(is_lost)
+            && in_time.all(|at| self.lateness.is_troubled(*at))
     }
 }
