@@ -1,0 +1,81 @@
+//! Tests of the table of alarms alone; those with nodes are in `tests/facilities`.
+
+use super::*;
+use crate::limits::ALARMS_MAX;
+
+fn at(millis: u64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+fn raise<'a>(source: &'a str, about: Option<(&'a str, &'a str)>, text: &'a str) -> Raise<'a> {
+    let (of_service, severity) = (about.is_some(), Severity::Minor);
+    Raise { source, about, of_service, severity, text, lasting: false }
+}
+
+#[test]
+fn other_nodes_are_told_of_each_change_but_not_of_each_count() {
+    let mut alarms = Alarms::new(ALARMS_MAX);
+    assert_eq!(alarms.take_news(at(1_000)), None);
+    alarms.raise(at(1_000), &raise("store", None, "full"));
+    assert_eq!(alarms.take_news(at(1_000)).map(|told| told.len()), Some(1));
+    alarms.raise(at(1_100), &raise("store", None, "full"));
+    assert_eq!(alarms.take_news(at(1_100)), None, "not so soon again");
+    assert_eq!(alarms.take_news(at(1_500)).map(|told| told[0].count), Some(2));
+    alarms.clear("store", "full");
+    assert_eq!(alarms.take_news(at(3_000)), Some(Vec::new()));
+    assert_eq!(alarms.take_news(at(9_000)), None);
+}
+
+#[test]
+fn of_runs_that_are_gone_nothing_is_kept() {
+    let mut alarms = Alarms::new(ALARMS_MAX);
+    let run = |incarnation| RunId { node: "server2".parse().expect("a name"), incarnation };
+    let Raised::New(alarm) =
+        Alarms::new(ALARMS_MAX).raise(at(1), &raise("one", Some(("full", "disk")), ""))
+    else {
+        panic!("it is a new one")
+    };
+    let raised = AlarmChange { of: None, id: 1, alarm: Some(alarm.clone()), count: 0 };
+    for number in 0..2 * RUNS_MAX as u64 {
+        assert!(alarms.apply(&run(number), &raised), "there is room for run {number}");
+        match number % 3 {
+            0 => {
+                assert!(alarms.apply(&run(number), &AlarmChange::cleared(&run(number), &alarm)))
+            }
+            1 => assert!(alarms.clear_of_service("one", &Cleared::All).len() < 2),
+            _ => assert_eq!(alarms.inherit(&run(number)), 0),
+        }
+        assert_eq!(alarms.runs().count(), 0);
+    }
+}
+
+#[test]
+fn what_is_taken_over_leaves_room_to_other_services() {
+    let mut alarms = Alarms::new(ALARMS_MAX);
+    let run = RunId { node: "server2".parse().expect("a name"), incarnation: 1 };
+    for number in 0..=ALARMS_PER_SERVICE_MAX as u64 {
+        let instance = number.to_string();
+        let mut other = Alarms::new(ALARMS_MAX);
+        let raised = other.raise(at(1), &raise("one", Some(("full", &instance)), ""));
+        let Raised::New(alarm) = raised else { panic!("it is a new one") };
+        let change = AlarmChange { of: None, id: number, alarm: Some(alarm), count: 0 };
+        assert!(alarms.apply(&run, &change));
+    }
+    assert_eq!(alarms.inherit(&run), 1, "as many as a service may raise, and no more");
+    assert_eq!(alarms.raised().len(), ALARMS_PER_SERVICE_MAX);
+}
+
+#[test]
+fn services_leave_room_to_each_other_and_to_the_container() {
+    let mut alarms = Alarms::new(ALARMS_MAX);
+    let instances: Vec<_> = (0..ALARMS_MAX).map(|number| number.to_string()).collect();
+    for service in ["one", "two", "three", "four"] {
+        for instance in &instances {
+            alarms.raise(at(1), &raise(service, Some(("full", instance)), ""));
+        }
+    }
+    let of = |service| alarms.raised().iter().filter(|it| it.is_of_service(service)).count();
+    assert_eq!(of("two"), ALARMS_PER_SERVICE_MAX);
+    assert_eq!(alarms.raised().len(), ALARMS_MAX - ALARMS_OF_CONTAINER_MIN);
+    assert!(matches!(alarms.raise(at(1), &raise("store", None, "full")), Raised::New(_)));
+}
