@@ -214,6 +214,8 @@ fn sipp(
     command.args(["-trace_stat", "-fd", "1", "-stf", &format!("{name}.stat.csv")]);
     command.args(["-trace_logs", "-log_file", &format!("{name}.calls")]);
     command.args(["-trace_err", "-error_file", &format!("{name}.errors")]);
+    // Else SIPp signs for the address it sends to, which a forwarder in between may have.
+    command.args(["-auth_uri", SIP]);
     // A phone does not give a call up because something comes late or twice; SIPp would.
     command.args(["-default_behaviors", "all,-abortunexp"]);
     command.args(options);
