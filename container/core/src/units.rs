@@ -314,7 +314,10 @@ impl Core {
             };
             let peers = self.units.at_peers.iter().filter(|(_, units)| units.contains(id));
             let here = is_here.then(|| self.config.me.node.to_string());
-            let nodes = peers.map(|(run, _)| run.node.to_string()).chain(here).collect();
+            let mut nodes: Vec<_> =
+                peers.map(|(run, _)| run.node.to_string()).chain(here).collect();
+            // All nodes show them in one order.
+            nodes.sort();
             UnitStatus {
                 id: id.to_owned(),
                 service: row.service,

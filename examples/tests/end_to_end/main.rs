@@ -32,6 +32,7 @@ mod restart;
 mod sipp_load;
 mod support;
 mod units;
+mod units_page;
 mod upgrades;
 mod wake_up_call;
 mod web_hooks;

@@ -75,9 +75,7 @@ fn a_unit_is_deployed_at_both_nodes_and_serves_once_it_is_active() {
     for node in [0, 1] {
         let state = pair.status(node).services.into_iter().find(|it| it.name == "alpha");
         assert_eq!(state.expect("deployed").state, ServiceState::Inactive);
-        let mut nodes = unit(&pair, node, &unit_id).nodes;
-        nodes.sort();
-        assert_eq!(nodes, ["server1", "server2"]);
+        assert_eq!(unit(&pair, node, &unit_id).nodes, ["server1", "server2"]);
     }
     pair.say(0, "c2 start; fire begin 1 uploaded");
     assert_eq!(take_trace(), [""; 0]);

@@ -2,7 +2,9 @@
 
 use super::condition::{SOON, wait_for};
 use super::web_driver::WebDriver;
+use std::cell::RefCell;
 use std::env;
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -67,8 +69,13 @@ impl Browser {
     /// The text of an element, once it is there and one that will do.
     #[track_caller]
     pub fn wait_for_text(&self, selector: &str, will_do: impl Fn(&str) -> bool) -> String {
-        wait_for(&format!("{selector} has the right text"), SOON, || {
-            self.driver.text(selector).filter(|text| will_do(text))
+        let seen = RefCell::new(None);
+        let what =
+            fmt::from_fn(|f| write!(f, "{selector} has the right text, not {:?}", seen.borrow()));
+        wait_for(what, SOON, || {
+            let text = self.driver.text(selector);
+            seen.replace(text.clone());
+            text.filter(|text| will_do(text))
         })
     }
 
@@ -83,6 +90,12 @@ impl Browser {
     pub fn fill(&self, selector: &str, text: &str) {
         let script = format!("document.querySelector({selector:?}).value = {text:?}");
         self.driver.run(&script);
+    }
+
+    /// Chooses a file in a field for files.
+    #[track_caller]
+    pub fn choose_file(&self, selector: &str, file: &Path) {
+        self.driver.type_into(selector, file.to_str().expect("a name as text"));
     }
 
     /// Presses a button.

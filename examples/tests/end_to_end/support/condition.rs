@@ -1,5 +1,6 @@
 //! Waiting for what a test wants to see, instead of for time to pass.
 
+use std::fmt;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Looks until there is something; that, or a failed test that names `what`.
 #[track_caller]
-pub fn wait_for<T>(what: &str, within: Duration, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn wait_for<T>(
+    what: impl fmt::Display,
+    within: Duration,
+    mut look: impl FnMut() -> Option<T>,
+) -> T {
     let deadline = Instant::now() + within;
     loop {
         if let Some(found) = look() {

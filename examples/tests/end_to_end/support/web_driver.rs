@@ -66,11 +66,24 @@ impl WebDriver {
     /// The text of the first element that a CSS selector finds, as it is shown; `None` while
     /// there is none, or if it went away meanwhile.
     pub fn text(&self, selector: &str) -> Option<String> {
-        let asked = json!({ "using": "css selector", "value": selector });
-        let found = self.post(&self.address("element"), &asked).ok()?;
-        let element = found[ELEMENT].as_str()?.to_owned();
+        let element = self.find(selector).ok()?;
         let text = self.get(&self.address(&format!("element/{element}/text"))).ok()?;
         text.as_str().map(str::to_owned)
+    }
+
+    /// Types into an element; what is typed into a field for files is the path of one.
+    #[track_caller]
+    pub fn type_into(&self, selector: &str, text: &str) {
+        let typed = self.find(selector).and_then(|element| {
+            self.post(&self.address(&format!("element/{element}/value")), &json!({ "text": text }))
+        });
+        typed.unwrap_or_else(|error| panic!("{selector}: {error}"));
+    }
+
+    fn find(&self, selector: &str) -> Result<String, String> {
+        let asked = json!({ "using": "css selector", "value": selector });
+        let found = self.post(&self.address("element"), &asked)?;
+        found[ELEMENT].as_str().map(str::to_owned).ok_or_else(|| format!("no element: {found}"))
     }
 
     /// What a script in the page returns.
