@@ -86,6 +86,11 @@ impl Calls {
         self.calls[pair].up.iter().all(Option::is_some)
     }
 
+    /// How many failed by bad luck alone.
+    pub fn unlucky(&self) -> u64 {
+        self.calls.iter().filter(|call| call.unlucky).count() as u64
+    }
+
     /// True the first time that the pair's call rings.
     pub fn rings_first(&mut self, pair: usize) -> bool {
         !std::mem::replace(&mut self.calls[pair].rang, true)

@@ -41,6 +41,8 @@ pub struct Report {
     pub steps_of_calls: u64,
     /// Hash of the whole trace: equal for equal seeds.
     pub fingerprint: u64,
+    /// Calls that failed since chance lost all INVITEs that could have been answered.
+    pub unlucky: u64,
     /// The rule that was broken first, if any.
     pub violation: Option<Violation>,
     /// The trace, if it was asked for.
@@ -56,7 +58,7 @@ pub fn play(seed: u64, verbose: bool) -> Report {
 pub fn play_plan(plan: Plan, verbose: bool) -> Report {
     let mut story = Story::new(plan.clone(), verbose);
     let violation = story.run().err();
-    let steps_of_calls = story.steps_of_calls();
+    let (steps_of_calls, unlucky) = (story.steps_of_calls(), story.unlucky_calls());
     let (steps, trace) = story.into_trace();
     Report {
         seed: plan.seed,
@@ -64,6 +66,7 @@ pub fn play_plan(plan: Plan, verbose: bool) -> Report {
         steps,
         steps_of_calls,
         fingerprint: trace.fingerprint(),
+        unlucky,
         violation,
         lines: trace.into_lines(),
     }

@@ -114,7 +114,7 @@ fn check() -> bool {
     let flows = plans_of_flows(None, CHECKED_EVERY);
     tally.add_plans(&kills_in_flows(CHECKED_EVERY), &flows);
     tally.print(started.elapsed());
-    tally.failed == 0
+    tally.is_good()
 }
 
 /// Plays a seed; each hundredth one again, which must give the same trace.
@@ -130,13 +130,13 @@ fn twice_if_hundredth(seed: &u64) -> Report {
 fn steps() -> bool {
     let mut tally = Tally::default();
     tally.add_plans("a fault at every step of the plain call", &plans_of_steps());
-    tally.failed == 0
+    tally.is_good()
 }
 
 fn wake_ups(every: NonZeroUsize) -> bool {
     let mut tally = Tally::default();
     tally.add_plans(&kills_in_wake_ups(every), &plans_of_wake_ups(every));
-    tally.failed == 0
+    tally.is_good()
 }
 
 #[expect(clippy::disallowed_methods, reason = "how fast the simulator is, not what it decides")]
@@ -150,7 +150,7 @@ fn flows(name: Option<&str>, step: Option<u64>, every: NonZeroUsize) -> bool {
     let mut tally = Tally::default();
     tally.add_plans(&kills_in_flows(every), &plans_of_flows(name, every));
     tally.print(started.elapsed());
-    tally.failed == 0
+    tally.is_good()
 }
 
 /// The node that is preferred for new calls.
@@ -242,20 +242,38 @@ fn plans_over_tcp(ending: Ending) -> Vec<Plan> {
     faults.map(|(at, fault)| plan(vec![(When::Step(at), fault)])).collect()
 }
 
+/// Of so many runs one may have a call that is lost by chance alone. It takes a network that loses
+/// 5 %, a fault of seconds, and both of the INVITEs that are left lost: 1 was seen in 24,000.
+const PLAYED_PER_UNLUCKY: u64 = 5_000;
+
 /// What was played so far.
 #[derive(Default)]
 struct Tally {
     played: u64,
     failed: u64,
+    unlucky: u64,
     steps: u64,
 }
 
 impl Tally {
+    /// Nothing failed, and no more is laid to bad luck than bad luck brings.
+    fn is_good(&self) -> bool {
+        self.failed == 0 && self.unlucky <= self.unlucky_max()
+    }
+
+    fn unlucky_max(&self) -> u64 {
+        self.played.div_ceil(PLAYED_PER_UNLUCKY)
+    }
+
     /// Seeds that were played; no report: it panicked.
     fn add(&mut self, seeds: &[u64], reports: Vec<Option<Report>>) {
         for (seed, report) in seeds.iter().zip(reports) {
             self.played += 1;
             self.steps += report.as_ref().map_or(0, |report| report.steps);
+            if let Some(report) = report.as_ref().filter(|report| report.unlucky > 0) {
+                self.unlucky += report.unlucky;
+                println!("seed {seed}: chance lost all INVITEs of a call that could be answered");
+            }
             if report.is_none() {
                 println!("seed {seed}: nothing panics: it does");
             }
@@ -269,6 +287,7 @@ impl Tally {
             plans.iter().zip(play_all(plans, |plan| play_plan(plan.clone(), false)))
         {
             self.steps += report.as_ref().map_or(0, |report| report.steps);
+            self.unlucky += report.as_ref().map_or(0, |report| report.unlucky);
             let violation = match report {
                 Some(Report { violation: None, .. }) => continue,
                 Some(Report { violation: Some(violation), .. }) => violation.to_string(),
@@ -290,10 +309,11 @@ impl Tally {
     }
 
     fn print(&self, took: Duration) {
-        let Tally { played, failed, steps } = self;
+        let Tally { played, failed, unlucky, steps } = self;
         let seconds = took.as_secs_f64();
         let rate = *played as f64 / seconds;
         println!("{played} seeds, {steps} steps in {seconds:.1} s: {rate:.0} seeds per second");
+        println!("calls lost by chance alone: {unlucky}; at most {} may be", self.unlucky_max());
         println!("{} passed, {failed} failed", played - failed);
     }
 }
@@ -340,7 +360,7 @@ fn sweep(minutes: u64, seeds: Option<u64>, from: Option<u64>) -> bool {
     }
     println!("from seed {first}:");
     tally.print(started.elapsed());
-    tally.failed == 0
+    tally.is_good()
 }
 
 fn passes(report: &Report) -> bool {

@@ -192,6 +192,11 @@ impl Story {
         self.steps_of_calls
     }
 
+    /// Calls that failed by bad luck alone.
+    pub fn unlucky_calls(&self) -> u64 {
+        self.calls.unlucky()
+    }
+
     /// Steps taken, and the trace.
     pub fn into_trace(self) -> (u64, Trace) {
         (self.world.steps, self.world.trace)
