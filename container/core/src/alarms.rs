@@ -10,18 +10,20 @@
 //! told to the others, to be shown there.
 //!
 //! What a service raised is no fact about a node: it is part of a commit (`noted.rs`), and outlives
-//! its node. Once that is no member, whoever owns the shared tables has it among its own. What the
-//! container raised is about the node, and ends with it; what a call itself waits for is raised
-//! anew by whoever owns it (`retry.rs`).
+//! its node. Once that is no member, whoever owns the shared tables has it among its own
+//! (`of_others.rs`). What the container raised is about the node, and ends with it; what a call
+//! itself waits for is raised anew by whoever owns it (`retry.rs`).
 
-use crate::commit::RowChange;
+mod of_others;
+
+pub(crate) use of_others::{IMPOSSIBLE, TABLE, row_of};
+
 use crate::core::Core;
 use crate::io::Output;
 use crate::management::{Alarm, Notice};
 use crate::noted::AlarmChange;
 use resilee_membership::{NodeName, RunId};
-use resilee_sbb::{Cleared, CohortId, Severity, Timestamp, cut, decode, encode};
-use serde_bytes::ByteBuf;
+use resilee_sbb::{Cleared, CohortId, Severity, Timestamp, cut};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -39,11 +41,6 @@ const CONDITIONS_MIN: usize = 32;
 const ALARM_BYTES_MAX: usize = 2_048;
 /// Other nodes are told of changes this often.
 const TELL_EVERY: Duration = Duration::from_millis(500);
-/// Runs whose alarms are kept: a view has as many members at most, and the dead ones are emptied.
-const RUNS_MAX: usize = 64;
-/// Table of the rows in which alarms of services are stored.
-pub(crate) const TABLE: &str = "slee.alarms";
-
 /// What makes an alarm the same as another one: source, type, and instance or text.
 type Key = (String, String, String);
 
@@ -117,7 +114,7 @@ impl Alarms {
         let key = key(source, about, &text);
         self.untold = true;
         if let Some(alarm) = self.raised.get_mut(&key) {
-            alarm.count += 1;
+            alarm.count = alarm.count.saturating_add(1);
             alarm.last_at = now;
             self.changed.extend(alarm.is_of_a_service().then_some(alarm.id));
             return Raised::Again;
@@ -228,96 +225,6 @@ impl Alarms {
         changed.chain(std::mem::take(&mut self.cleared)).collect()
     }
 
-    /// What became of an alarm of another run; true if that is news. Untrusted.
-    pub fn apply(&mut self, of: &RunId, change: &AlarmChange) -> bool {
-        let AlarmChange { id, alarm, count, .. } = change;
-        if self.of_runs.len() >= RUNS_MAX && !self.of_runs.contains_key(of) {
-            return false;
-        }
-        let known = self.of_runs.entry(of.clone()).or_default();
-        let is_news = match alarm {
-            Some(alarm) if known.len() < ALARMS_END || known.contains_key(id) => {
-                known.insert(*id, alarm.clone());
-                true
-            }
-            None if known.get(id).is_some_and(|alarm| alarm.count <= *count) => {
-                known.remove(id).is_some()
-            }
-            _ => false,
-        };
-        self.of_runs.retain(|_, alarms| !alarms.is_empty());
-        is_news
-    }
-
-    /// Another member has cleared an alarm that a service raised here. Untrusted.
-    pub fn clear_for_another(&mut self, change: &AlarmChange) -> Option<Alarm> {
-        let meant = |alarm: &Alarm| {
-            alarm.id == change.id && alarm.is_of_a_service() && alarm.count <= change.count
-        };
-        let cleared = self.raised.extract_if(.., |_, alarm| meant(alarm)).next()?.1;
-        self.changed.remove(&cleared.id);
-        self.untold = true;
-        Some(cleared)
-    }
-
-    /// Takes over what services raised at a run that is no member any more; how many there was no
-    /// room for.
-    pub fn inherit(&mut self, from: &RunId) -> usize {
-        let mut lost = 0;
-        for alarm in self.of_runs.remove(from).unwrap_or_default().into_values() {
-            self.cleared.push(AlarmChange::cleared(from, &alarm));
-            self.untold = true;
-            let about = Some((alarm.alarm_type.as_str(), alarm.instance.as_str()));
-            let key = key(&alarm.source, about, "");
-            if let Some(own) = self.raised.get_mut(&key) {
-                own.count = own.count.saturating_add(alarm.count);
-                own.raised_at = own.raised_at.min(alarm.raised_at);
-                own.last_at = own.last_at.max(alarm.last_at);
-                self.changed.insert(own.id);
-            } else if self.has_room(&alarm.source, true, false) {
-                self.last_id += 1;
-                let id = self.last_id;
-                self.changed.insert(id);
-                self.raised.insert(key, Alarm { id, ..alarm });
-            } else {
-                lost += 1;
-            }
-        }
-        lost
-    }
-
-    /// Runs at which services have raised alarms, besides this one.
-    pub fn runs(&self) -> impl Iterator<Item = &RunId> {
-        self.of_runs.keys()
-    }
-
-    /// Rows of all alarms of services.
-    pub fn rows(&self, me: &RunId) -> impl Iterator<Item = RowChange> {
-        let own = self.raised.values().filter(|alarm| alarm.is_of_a_service());
-        let own = own.map(|alarm| row_of(me, alarm.id, Some(alarm)));
-        let others = self.of_runs.iter().flat_map(|(run, alarms)| {
-            alarms.iter().map(|(id, alarm)| row_of(run, *id, Some(alarm))) //
-        });
-        own.chain(others)
-    }
-
-    /// Takes one of [`Alarms::rows`]; one that cannot be read is left out.
-    pub fn read_row(&mut self, row: Option<&[u8]>) {
-        if let Some(Ok((run, alarm))) = row.map(decode::<(RunId, Alarm)>) {
-            let change = AlarmChange { of: None, id: alarm.id, alarm: Some(alarm), count: 0 };
-            self.apply(&run, &change);
-        }
-    }
-
-    /// Drops what services have raised, also here: a snapshot is to say what it was.
-    pub fn forget_of_services(&mut self) {
-        self.raised.retain(|_, alarm| !alarm.is_of_a_service());
-        self.of_runs.clear();
-        self.changed.clear();
-        self.cleared.clear();
-        self.untold = true;
-    }
-
     /// A node must be told all that is raised here.
     pub fn tell_again(&mut self) {
         self.untold = true;
@@ -330,20 +237,6 @@ impl Alarms {
             (self.untold, self.told_at) = (false, now);
             self.raised()
         })
-    }
-
-    /// What another node says is raised there; nothing once it is out of reach.
-    pub fn set_peer(&mut self, node: &NodeName, mut alarms: Vec<Alarm>) {
-        alarms.truncate(ALARMS_END);
-        match alarms.is_empty() {
-            true => drop(self.of_peers.remove(node)),
-            false => drop(self.of_peers.insert(node.clone(), alarms)),
-        }
-    }
-
-    /// All alarms of other nodes.
-    pub fn of_peers(&self) -> BTreeMap<String, Vec<Alarm>> {
-        self.of_peers.iter().map(|(node, alarms)| (node.to_string(), alarms.clone())).collect()
     }
 
     /// All raised alarms.
@@ -366,20 +259,6 @@ impl Alarm {
     fn is_of_service(&self, service: &str) -> bool {
         self.source == service && self.is_of_a_service()
     }
-}
-
-impl AlarmChange {
-    /// One of another run is cleared.
-    fn cleared(of: &RunId, alarm: &Alarm) -> Self {
-        AlarmChange { of: Some(of.clone()), id: alarm.id, alarm: None, count: alarm.count }
-    }
-}
-
-/// The row of an alarm at a run; removed if there is none.
-pub(crate) fn row_of(of: &RunId, id: u64, alarm: Option<&Alarm>) -> RowChange {
-    let encoded = |alarm| encode(&(of, alarm)).expect("plain data can be encoded");
-    let row = alarm.map(|alarm| ByteBuf::from(encoded(alarm)));
-    RowChange { table: TABLE.to_owned(), key: format!("{of}/{id}"), row }
 }
 
 impl Core {
@@ -431,10 +310,29 @@ impl Core {
             return;
         }
         let gone = self.alarms.runs().filter(|run| !self.view.contains(run));
-        for run in gone.cloned().collect::<Vec<_>>() {
-            for _ in 0..self.alarms.inherit(&run) {
+        let gone: Vec<_> = gone.cloned().collect();
+        if gone.is_empty() {
+            return;
+        }
+        // One whose unit cannot be compiled here may be deployed elsewhere.
+        let uploaded: BTreeSet<_> = self.unit_rows().map(|(_, row)| row.service).collect();
+        let deployed: BTreeSet<_> = self.deployed().map(|it| it.name).collect();
+        for run in gone {
+            let is_known = |name: &str| uploaded.contains(name) || deployed.contains(name);
+            let inherited = self.alarms.inherit(&run, is_known);
+            for alarm in inherited.ended {
+                self.outputs.push_back(Output::Notice(Notice::AlarmCleared(alarm.text)));
+            }
+            for _ in 0..inherited.lost {
                 self.count_drop("alarm beyond the number that may be raised");
             }
+        }
+    }
+
+    /// What another node says is raised there.
+    pub(crate) fn on_alarms_told(&mut self, node: &NodeName, alarms: Vec<Alarm>) {
+        for _ in 0..self.alarms.set_peer(node, alarms) {
+            self.count_drop(IMPOSSIBLE);
         }
     }
 

@@ -136,7 +136,7 @@ impl Core {
         match up {
             true => self.clear_alarm("cluster", &text),
             false => {
-                self.alarms.set_peer(peer, Vec::new());
+                self.on_alarms_told(peer, Vec::new());
                 self.raise_condition(now, Severity::Major, "cluster", &text);
             }
         }

@@ -12,7 +12,7 @@
 //! |                                          | with an alarm; nothing is tried again           |
 //! | an entity in a cell that is owned here   | removed with its tree, as if it had come to its |
 //! |                                          | end: who removed the service could not see it   |
-//! | what it counted and measured here        | forgotten: the next service of its name begins  |
+//! | what it counted and measured, anywhere   | forgotten: the next service of its name begins  |
 //! |                                          | at zero, with what that declares                |
 //! | alarms that it raised                    | cleared, at all nodes                           |
 //!

@@ -197,6 +197,8 @@ impl Core {
         self.tell_while_handed_over(now);
         let view = self.member.view().clone();
         self.adopt(now, view);
+        // They are its heir's by now, who hears no more of them from here.
+        self.alarms.forget_of_services();
     }
 
     /// The membership has ended, and wakes the core no more.

@@ -12,6 +12,9 @@
 //! all the same, in whatever order it arrives. What was counted before a reset that a node had not
 //! heard of is left out at both; an alarm that was raised again behind a clearing stays at both.
 //!
+//! What a member cannot have said, or there is no room for, is left out and counted; the rest of
+//! its commit is taken.
+//!
 //! Updates of a link are applied once (`link.rs`), so nothing is counted twice. A turn that is lost
 //! with its node has counted nothing.
 
@@ -114,7 +117,8 @@ impl Core {
             // It may have been undeployed since.
             let Some(resets) = self.usage.resets(service) else { continue };
             let since = self.usage.began(service);
-            self.usage.update(&self.config.me.node, service, &update);
+            let counted = self.usage.update(&self.config.me.node, service, &update);
+            self.count_left_out(counted);
             match noted.usage.iter_mut().find(|counted| counted.service == service) {
                 Some(counted) => counted.updates.push(update),
                 None => noted.usage.push(Counted {
@@ -155,21 +159,47 @@ impl Core {
     /// What a commit of another run carries.
     pub(crate) fn apply_noted(&mut self, now: Timestamp, from: &RunId, noted: &Noted) {
         for counted in &noted.usage {
-            self.usage.apply(now, &from.node, counted);
+            self.note_upload_of(&counted.service);
+            let applied = self.usage.apply(now, &from.node, counted);
+            self.count_left_out(applied);
         }
         for reset in &noted.resets {
-            self.usage.apply_reset(reset);
+            self.note_upload_of(&reset.service);
+            let applied = self.usage.apply_reset(reset);
+            self.count_left_out(applied);
         }
         for change in &noted.alarms {
             let of = change.of.as_ref().unwrap_or(from);
-            if *of == self.config.me {
-                if let Some(alarm) = self.alarms.clear_for_another(change) {
-                    self.outputs.push_back(Output::Notice(Notice::AlarmCleared(alarm.text)));
-                    self.store_alarm(of, change);
+            match &change.alarm {
+                // Where an alarm is raised, only its own run knows.
+                Some(_) if of != from => self.count_drop(alarms::IMPOSSIBLE),
+                None if *of == self.config.me => {
+                    if let Some(alarm) = self.alarms.clear_for_another(change) {
+                        self.outputs.push_back(Output::Notice(Notice::AlarmCleared(alarm.text)));
+                        self.store_alarm(of, change);
+                    }
                 }
-            } else if self.alarms.apply(of, change) {
-                self.store_alarm(of, change);
+                _ => match self.alarms.apply(of, change) {
+                    Ok(true) => self.store_alarm(of, change),
+                    Ok(false) => {}
+                    Err(reason) => self.count_drop(reason),
+                },
             }
+        }
+    }
+
+    /// The unit of a removed service may be there again, a moment ago.
+    fn note_upload_of(&mut self, service: &str) {
+        if self.usage.was_removed(service)
+            && self.unit_rows().any(|(_, row)| row.service == service)
+        {
+            self.usage.expect(service);
+        }
+    }
+
+    fn count_left_out(&mut self, outcome: Result<(), &'static str>) {
+        if let Err(reason) = outcome {
+            self.count_drop(reason);
         }
     }
 
@@ -184,11 +214,12 @@ impl Core {
 
     /// Takes a row of [`Core::facility_rows`]; false: it is another one.
     pub(crate) fn read_facility_row(&mut self, table: &str, key: &str, row: Option<&[u8]>) -> bool {
-        match table {
+        let read = match table {
             alarms::TABLE => self.alarms.read_row(row),
             usage::TABLE => self.usage.read_row(key, row),
             _ => return false,
-        }
+        };
+        self.count_left_out(read);
         true
     }
 

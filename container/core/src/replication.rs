@@ -134,7 +134,7 @@ impl Core {
             Extra::Relay(ingress) if view > self.view.number => self.keep_early(ingress),
             Extra::Relay(ingress) => self.on_message(now, ingress, true),
             Extra::Units(units) => self.on_units_told(from, units),
-            Extra::Alarms(alarms) => self.alarms.set_peer(&from.node, alarms),
+            Extra::Alarms(alarms) => self.on_alarms_told(&from.node, alarms),
             Extra::JoinFailed { stream } => self.on_join_failed(&from.node, stream),
             Extra::Join { stream, empty } => {
                 if self.view.contains(from) {

@@ -57,13 +57,14 @@ pub(crate) struct Units {
 
 #[derive(Debug)]
 enum Stage {
-    Compiling,
+    /// The service of this name is in it, as its row says.
+    Compiling(String),
     /// Something is in the way of its service; the alarm that says what.
     Waits(LinkedSbb, String),
     /// The service of this name is deployed.
     Deployed(&'static str),
-    /// The alarm that says why not.
-    Failed(String),
+    /// Its service, and the alarm that says why that is not deployed here.
+    Failed(String, String),
 }
 
 impl Units {
@@ -95,7 +96,7 @@ impl Units {
     pub fn deployed(&self) -> impl Iterator<Item = (&String, &'static str)> {
         self.stages.iter().filter_map(|(id, stage)| match stage {
             Stage::Deployed(service) => Some((id, *service)),
-            Stage::Compiling | Stage::Waits(..) | Stage::Failed(_) => None,
+            Stage::Compiling(_) | Stage::Waits(..) | Stage::Failed(..) => None,
         })
     }
 
@@ -107,7 +108,7 @@ impl Units {
     pub fn waiting(&self) -> impl Iterator<Item = Descriptor> {
         self.stages.values().filter_map(|stage| match stage {
             Stage::Waits(sbb, _) => Some(sbb.descriptor()),
-            Stage::Compiling | Stage::Deployed(_) | Stage::Failed(_) => None,
+            Stage::Compiling(_) | Stage::Deployed(_) | Stage::Failed(..) => None,
         })
     }
 }
@@ -124,12 +125,13 @@ impl Core {
         let new = self.unit_rows().filter(|(id, _)| !self.units.stages.contains_key(*id));
         let mut new: Vec<_> = new
             .filter_map(|(id, row)| {
-                Some((row.put_at, id.to_owned(), assembled(&self.tables, id, &row)?))
+                let bytes = assembled(&self.tables, id, &row)?;
+                Some((row.put_at, id.to_owned(), row.service, bytes))
             })
             .collect();
         new.sort();
-        for (_, unit, bytes) in new {
-            self.units.stages.insert(unit.clone(), Stage::Compiling);
+        for (_, unit, service, bytes) in new {
+            self.units.stages.insert(unit.clone(), Stage::Compiling(service));
             match self.units.of_store.remove(&unit) {
                 Some(sbb) => self.take_compiled(now, &unit, Ok(sbb)),
                 None => self.outputs.push_back(Output::Compile { unit, bytes }),
@@ -140,10 +142,16 @@ impl Core {
         for unit in gone {
             match self.units.stages.remove(&unit) {
                 Some(Stage::Deployed(service)) => self.undeploy_unit(now, service),
-                Some(Stage::Failed(alarm) | Stage::Waits(_, alarm)) => {
+                Some(Stage::Failed(service, alarm)) => {
                     self.clear_alarm(SOURCE, &alarm);
+                    self.forget_usage_of(&service);
                 }
-                Some(Stage::Compiling) | None => {}
+                Some(Stage::Waits(sbb, alarm)) => {
+                    self.clear_alarm(SOURCE, &alarm);
+                    self.forget_usage_of(sbb.descriptor().name);
+                }
+                Some(Stage::Compiling(service)) => self.forget_usage_of(&service),
+                None => {}
             }
             self.outputs.push_back(Output::ForgetUnit { unit });
         }
@@ -160,7 +168,7 @@ impl Core {
         unit: &str,
         compiled: Result<LinkedSbb, String>,
     ) {
-        if matches!(self.units.stages.get(unit), Some(Stage::Compiling)) {
+        if matches!(self.units.stages.get(unit), Some(Stage::Compiling(_))) {
             self.take_compiled(now, unit, compiled);
             self.deploy_waiting(now);
             self.tell_units();
@@ -215,7 +223,7 @@ impl Core {
     /// first in any case: no call is looked at for it.
     fn needed_of_what_comes(&self) -> BTreeSet<String> {
         let comes = |id: &str| {
-            matches!(self.units.stages.get(id), Some(Stage::Compiling | Stage::Waits(..)))
+            matches!(self.units.stages.get(id), Some(Stage::Compiling(_) | Stage::Waits(..)))
         };
         let coming = self.unit_rows().filter(|(id, _)| comes(id)).map(|(_, row)| row.service);
         let coming: Vec<_> = coming.collect();
@@ -229,7 +237,7 @@ impl Core {
     /// name.
     fn awaits_one_of(&self, needed: &BTreeSet<String>) -> bool {
         self.unit_rows().any(|(id, row)| {
-            matches!(self.units.stages.get(id), Some(Stage::Compiling))
+            matches!(self.units.stages.get(id), Some(Stage::Compiling(_)))
                 && needed.contains(&row.service)
         })
     }
@@ -273,7 +281,7 @@ impl Core {
             row.service
         );
         self.raise_condition(now, Severity::Major, SOURCE, &text);
-        Stage::Failed(text)
+        Stage::Failed(row.service.clone(), text)
     }
 
     /// Adds a service, inactive until an operator wants it active.
@@ -304,13 +312,21 @@ impl Core {
         }
     }
 
+    /// A unit is removed that was never deployed here: what the others counted with it goes.
+    fn forget_usage_of(&mut self, service: &str) {
+        // Another one of that name may be.
+        if !self.is_deployed(service) {
+            self.usage.remove(service);
+        }
+    }
+
     /// What operators see of units.
     pub(crate) fn unit_statuses(&self) -> Vec<UnitStatus> {
         let statuses = self.unit_rows().map(|(id, row)| {
             let (is_here, problem) = match self.units.stages.get(id) {
                 Some(Stage::Deployed(_)) => (true, None),
-                Some(Stage::Failed(text) | Stage::Waits(_, text)) => (false, Some(text.clone())),
-                Some(Stage::Compiling) | None => (false, None),
+                Some(Stage::Failed(_, text) | Stage::Waits(_, text)) => (false, Some(text.clone())),
+                Some(Stage::Compiling(_)) | None => (false, None),
             };
             let peers = self.units.at_peers.iter().filter(|(_, units)| units.contains(id));
             let here = is_here.then(|| self.config.me.node.to_string());

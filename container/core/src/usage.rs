@@ -9,22 +9,31 @@
 //! | a node that died          | kept, and it goes on from there when it comes back          |
 //! | a joiner                  | those of the snapshot                                       |
 //! | a store                   | as of its last batch                                        |
-//! | a service that is removed | removed                                                     |
+//! | a service that is removed | removed, also where its unit is still compiled; what comes  |
+//! |                           | late of it is left out until it is uploaded again           |
 //! | a reset service           | zero at all nodes; what was counted before by a node that   |
 //! |                           | had not heard of it is left out                             |
+//! | a reset service that is   | its number is kept, for when it is deployed                 |
+//! | not deployed here         |                                                             |
+//!
+//! What another node says is taken only if a node can have said it, and there is room; what is not
+//! taken is counted by whoever gave it here. How figures are stored is in `rows.rs`.
 
-use crate::commit::RowChange;
+mod rows;
+
+pub(crate) use rows::TABLE;
+
 use crate::core::Core;
 use crate::histogram::Histogram;
 use crate::management::{SampleStatus, UsageSetStatus, UsageStatus, UsageSum};
 use crate::noted::{Counted, UsageReset};
 use resilee_membership::NodeName;
 use resilee_sbb::{
-    Descriptor, Timestamp, USAGE_SET_NAME_MAX, UsageKind, UsageUpdate, UsageValue, decode, encode,
+    Descriptor, NAME_BYTES_MAX, Timestamp, USAGE_SET_NAME_MAX, UsageKind, UsageUpdate, UsageValue,
 };
+use rows::key;
 use serde::{Deserialize, Serialize};
-use serde_bytes::ByteBuf;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Sets of one service, with the default set; what is meant for more is only counted.
 pub const USAGE_SETS_MAX: usize = 64;
@@ -34,18 +43,31 @@ const SERVICES_MAX: usize = 512;
 const PARAMETERS_MAX: usize = 1_024;
 /// Nodes whose figures are kept.
 const NODES_MAX: usize = 64;
-/// Table of the rows in which figures are stored.
-pub(crate) const TABLE: &str = "slee.usage";
-/// Between the parts of a row's key: service, node, set, parameter. A service alone: when it began;
-/// service and node: what was refused.
-const SEPARATOR: char = '\0';
+/// Bytes of a service's name, and of a parameter's with the SBB's before it, in what another node
+/// says.
+const SERVICE_BYTES_MAX: usize = NAME_BYTES_MAX;
+const PARAMETER_BYTES_MAX: usize = 2 * NAME_BYTES_MAX + 1;
+/// Services of removed units of which late figures are left out; then the first is forgotten.
+const REMOVED_MAX: usize = 64;
+/// A reset may be so many ahead of what this node has heard of.
+const RESETS_AHEAD_MAX: u32 = 65_536;
 
+/// Why something of another node, or of the store, is not kept: as it is counted.
+type NotKept = &'static str;
+const TOO_MANY_SERVICES: NotKept = "usage of one service more than are kept";
+const TOO_MANY_NODES: NotKept = "usage of one node more than are kept";
+const TOO_MANY_SETS: NotKept = "usage of one set or parameter more than are kept";
+const IMPOSSIBLE: NotKept = "usage that no node can have counted";
+const REMOVED: NotKept = "usage of a service that was removed";
+const UNREADABLE: NotKept = "row of usage that cannot be read";
 /// The figures of all services.
 #[derive(Debug, Default)]
 pub(crate) struct Usage {
     services: BTreeMap<String, ServiceUsage>,
     /// Keys of rows that the store has otherwise.
     unstored: BTreeSet<String>,
+    /// Services of units that were removed, the last one at the end.
+    removed: VecDeque<String>,
 }
 
 /// The figures of one service.
@@ -117,10 +139,6 @@ impl Figure {
     }
 }
 
-fn key<const N: usize>(parts: [&str; N]) -> String {
-    parts.join(&String::from(SEPARATOR))
-}
-
 impl Usage {
     /// Figures at zero for services that declare any.
     pub fn new(now: Timestamp, services: &[Descriptor]) -> Self {
@@ -135,18 +153,34 @@ impl Usage {
         if declared.is_empty() {
             return;
         }
+        self.expect(service.name);
         let began = Began { since: now, resets: 0 };
         let begins = || ServiceUsage { began, ..ServiceUsage::default() };
         let own = self.services.entry(service.name.to_owned()).or_insert_with(begins);
         own.declared = Some(declared);
     }
 
-    /// A service is not deployed any more.
+    /// True if late figures of a service are left out.
+    pub fn was_removed(&self, service: &str) -> bool {
+        self.removed.iter().any(|removed| removed == service)
+    }
+
+    /// A service may count from now on: it is uploaded, or deployed.
+    pub fn expect(&mut self, service: &str) {
+        self.removed.retain(|removed| removed != service);
+    }
+
+    /// A service is not deployed any more, or is not going to be.
     pub fn remove(&mut self, service: &str) {
         if let Some(gone) = self.services.remove(service) {
             self.unstored.insert(key([service]));
             self.unstored.extend(gone.keys(service));
         }
+        self.expect(service);
+        if self.removed.len() >= REMOVED_MAX {
+            self.removed.pop_front();
+        }
+        self.removed.push_back(service.to_owned());
     }
 
     /// What is kept of a parameter of a service; none if it is not declared.
@@ -171,11 +205,17 @@ impl Usage {
     }
 
     /// Adds what a turn counted at a node.
-    pub fn update(&mut self, node: &NodeName, service: &str, update: &UsageUpdate) {
-        let Some(own) = self.services.get_mut(service) else { return };
-        if own.nodes.len() >= NODES_MAX && !own.nodes.contains_key(node) {
-            return;
-        }
+    ///
+    /// # Errors
+    /// Nothing is added.
+    pub fn update(
+        &mut self,
+        node: &NodeName,
+        service: &str,
+        update: &UsageUpdate,
+    ) -> Result<(), NotKept> {
+        let Some(own) = self.services.get_mut(service) else { return Ok(()) };
+        own.check_room(node)?;
         if own.nodes.is_empty() {
             self.unstored.insert(key([service]));
         }
@@ -185,7 +225,7 @@ impl Usage {
             Some(known) if known.len() < PARAMETERS_MAX || known.contains_key(parameter) => {
                 let zero = || Figure::zero(value.kind());
                 known.entry(parameter.clone()).or_insert_with(zero).add(*value);
-                key([service, node.as_str(), set, parameter])
+                rows::key_of(service, node.as_str(), set, parameter)
             }
             _ => {
                 figures.refused = figures.refused.saturating_add(1);
@@ -193,39 +233,76 @@ impl Usage {
             }
         };
         self.unstored.insert(changed);
+        Ok(())
     }
 
     /// Adds what another node counted. Untrusted.
-    pub fn apply(&mut self, now: Timestamp, node: &NodeName, counted: &Counted) {
+    ///
+    /// # Errors
+    /// Some of it is not added.
+    pub fn apply(
+        &mut self,
+        now: Timestamp,
+        node: &NodeName,
+        counted: &Counted,
+    ) -> Result<(), NotKept> {
         let Counted { service, resets, since, updates } = counted;
-        if self.services.len() >= SERVICES_MAX && !self.services.contains_key(service) {
-            return;
+        if updates.iter().any(|update| update.parameter.len() > PARAMETER_BYTES_MAX) {
+            return Err(IMPOSSIBLE);
         }
-        let own = self.services.entry(service.clone()).or_default();
+        let own = self.of_another(service, *resets)?;
+        own.check_room(node)?;
         if own.began.resets > *resets {
-            return;
+            return Ok(());
         }
         if own.began.resets < *resets {
             let (service, number) = (service.clone(), *resets);
-            self.apply_reset(&UsageReset { service, number, at: now });
+            self.apply_reset(&UsageReset { service, number, at: now })?;
         } else if let Some(since) = *since {
             let own_since = own.began.since;
             own.began.since = if own.nodes.is_empty() { since } else { since.min(own_since) };
             self.unstored.insert(key([service]));
         }
-        updates.iter().for_each(|update| self.update(node, service, update));
+        updates.iter().try_for_each(|update| self.update(node, service, update))
+    }
+
+    /// The figures of a service that another node speaks of, which need not be deployed here.
+    fn of_another(&mut self, service: &str, resets: u32) -> Result<&mut ServiceUsage, NotKept> {
+        let known = self.services.get(service).map(|own| own.began.resets);
+        let ahead = resets.saturating_sub(known.unwrap_or(0));
+        let is_named = (1..=SERVICE_BYTES_MAX).contains(&service.len());
+        if !is_named || service.contains('\0') || ahead > RESETS_AHEAD_MAX {
+            return Err(IMPOSSIBLE);
+        }
+        if self.was_removed(service) {
+            return Err(REMOVED);
+        }
+        if known.is_none() && self.services.len() >= SERVICES_MAX {
+            return Err(TOO_MANY_SERVICES);
+        }
+        Ok(self.services.entry(service.to_owned()).or_default())
     }
 
     /// A service begins at zero again; the order for the other nodes.
     pub fn reset(&mut self, now: Timestamp, service: &str) -> Option<UsageReset> {
         let number = self.resets(service)?.saturating_add(1);
         let reset = UsageReset { service: service.to_owned(), number, at: now };
-        self.apply_reset(&reset);
+        self.reset_to(&reset);
         Some(reset)
     }
 
-    /// The same, by whichever node. Untrusted.
-    pub fn apply_reset(&mut self, reset: &UsageReset) {
+    /// The same, by whichever node; also of a service that is not deployed here, which may be
+    /// later. Untrusted.
+    ///
+    /// # Errors
+    /// It is left out.
+    pub fn apply_reset(&mut self, reset: &UsageReset) -> Result<(), NotKept> {
+        self.of_another(&reset.service, reset.number)?;
+        self.reset_to(reset);
+        Ok(())
+    }
+
+    fn reset_to(&mut self, reset: &UsageReset) {
         let UsageReset { service, number, at } = reset;
         let Some(own) = self.services.get_mut(service) else { return };
         if own.began.resets < *number {
@@ -252,83 +329,10 @@ impl Usage {
         Some((usage, own.nodes.keys().cloned().collect()))
     }
 
-    /// True if the store is to be told something.
-    pub fn has_unstored(&self) -> bool {
-        !self.unstored.is_empty()
-    }
-
-    /// Rows that the store is to be told.
-    pub fn take_unstored(&mut self) -> Vec<RowChange> {
-        let keys = std::mem::take(&mut self.unstored);
-        keys.into_iter().map(|key| self.row(key)).collect()
-    }
-
-    /// All rows.
-    pub fn rows(&self) -> impl Iterator<Item = RowChange> {
-        let keys = self.services.iter().flat_map(|(service, own)| {
-            let began = (!own.is_as_at_start()).then(|| key([service]));
-            own.keys(service).into_iter().chain(began)
-        });
-        keys.map(|key| self.row(key))
-    }
-
-    fn row(&self, key: String) -> RowChange {
-        let row = self.value(&key).map(ByteBuf::from);
-        RowChange { table: TABLE.to_owned(), key, row }
-    }
-
-    fn value(&self, key: &str) -> Option<Vec<u8>> {
-        let parts: Vec<_> = key.splitn(4, SEPARATOR).collect();
-        let own = self.services.get(*parts.first()?)?;
-        let encoded = match parts[..] {
-            [_] if own.is_as_at_start() => return None,
-            [_] => encode(&own.began),
-            [_, node] => encode(&own.figures(node)?.refused),
-            [_, node, set, parameter] => {
-                encode(own.figures(node)?.sets.get(set)?.get(parameter)?) //
-            }
-            _ => return None,
-        };
-        Some(encoded.expect("plain data can be encoded"))
-    }
-
-    /// Takes one of [`Usage::rows`]; one that cannot be read is left out.
-    pub fn read_row(&mut self, key: &str, row: Option<&[u8]>) {
-        let parts: Vec<_> = key.splitn(4, SEPARATOR).collect();
-        let Some(row) = row else { return };
-        let service = parts.first().copied().unwrap_or_default();
-        if self.services.len() >= SERVICES_MAX && !self.services.contains_key(service) {
-            return;
-        }
-        let own = self.services.entry(service.to_owned()).or_default();
-        match parts[..] {
-            [_] => decode(row).into_iter().for_each(|began| own.began = began),
-            [_, node, ref place @ ..] => {
-                let Ok(node) = node.parse::<NodeName>() else { return };
-                if own.nodes.len() >= NODES_MAX && !own.nodes.contains_key(&node) {
-                    return;
-                }
-                let figures = own.nodes.entry(node).or_default();
-                match *place {
-                    [] => decode(row).into_iter().for_each(|refused| figures.refused = refused),
-                    [set, parameter] => {
-                        let (Ok(figure), Some(set)) = (decode(row), figures.set(set)) else {
-                            return;
-                        };
-                        if set.len() < PARAMETERS_MAX {
-                            set.insert(parameter.to_owned(), figure);
-                        }
-                    }
-                    _ => {}
-                }
-            }
-            [] => {}
-        }
-    }
-
     /// Drops what was counted; a snapshot is to say what it was.
     pub fn forget(&mut self) {
         self.services.retain(|_, own| own.declared.is_some());
+        self.removed.clear();
         for own in self.services.values_mut() {
             own.nodes.clear();
             own.began.resets = 0;
@@ -342,25 +346,16 @@ impl ServiceUsage {
         self.nodes.is_empty() && self.began.resets == 0
     }
 
-    fn figures(&self, node: &str) -> Option<&Figures> {
-        self.nodes.iter().find(|(name, _)| name.as_str() == node).map(|(_, figures)| figures)
+    /// There is room for the figures of a node.
+    fn check_room(&self, node: &NodeName) -> Result<(), NotKept> {
+        match self.nodes.len() < NODES_MAX || self.nodes.contains_key(node) {
+            true => Ok(()),
+            false => Err(TOO_MANY_NODES),
+        }
     }
 
-    /// Keys of the rows of all nodes.
-    fn keys(&self, service: &str) -> Vec<String> {
-        let of_node = |(node, figures): (&NodeName, &Figures)| {
-            let node = node.as_str();
-            let refused = (figures.refused > 0).then(|| key([service, node]));
-            let of_set = |(set, figures): (&String, &Set)| {
-                let keys = figures.keys().map(|parameter| key([service, node, set, parameter]));
-                keys.collect::<Vec<_>>()
-            };
-            figures.sets.iter().flat_map(of_set).chain(refused).collect::<Vec<_>>()
-        };
-        self.nodes.iter().flat_map(of_node).collect()
-    }
-
-    /// What is declared, as some nodes counted it.
+    /// What is declared, as some nodes counted it: all sets of each of them, which together are
+    /// [`NODES_MAX`] times [`USAGE_SETS_MAX`] at most.
     fn status<'f>(
         &self,
         declared: &BTreeMap<String, UsageKind>,
@@ -372,10 +367,6 @@ impl ServiceUsage {
         for figures in nodes {
             sum.refused = sum.refused.saturating_add(figures.refused);
             for (name, counted) in &figures.sets {
-                if sum.sets.len() >= USAGE_SETS_MAX && !sum.sets.contains_key(name) {
-                    sum.refused = sum.refused.saturating_add(1);
-                    continue;
-                }
                 let set = sum.sets.entry(name.clone()).or_insert_with(|| zero().collect());
                 for (parameter, figure) in set {
                     counted.get(parameter).into_iter().for_each(|counted| figure.merge(counted));

@@ -1,5 +1,6 @@
 //! Tests of the table of alarms alone; those with nodes are in `tests/facilities`.
 
+use super::of_others::RUNS_MAX;
 use super::*;
 use crate::limits::ALARMS_MAX;
 
@@ -37,16 +38,34 @@ fn of_runs_that_are_gone_nothing_is_kept() {
     };
     let raised = AlarmChange { of: None, id: 1, alarm: Some(alarm.clone()), count: 0 };
     for number in 0..2 * RUNS_MAX as u64 {
-        assert!(alarms.apply(&run(number), &raised), "there is room for run {number}");
+        assert_eq!(alarms.apply(&run(number), &raised), Ok(true), "there is room for {number}");
         match number % 3 {
             0 => {
-                assert!(alarms.apply(&run(number), &AlarmChange::cleared(&run(number), &alarm)))
+                let cleared = AlarmChange::cleared(&run(number), &alarm);
+                assert_eq!(alarms.apply(&run(number), &cleared), Ok(true));
             }
             1 => assert!(alarms.clear_of_service("one", &Cleared::All).len() < 2),
-            _ => assert_eq!(alarms.inherit(&run(number)), 0),
+            _ => assert_eq!(alarms.inherit(&run(number), |_| true).lost, 0),
         }
         assert_eq!(alarms.runs().count(), 0);
     }
+}
+
+/// Another node says how often it was raised.
+#[test]
+fn an_alarm_that_was_raised_as_often_as_can_be_counted_is_raised_again() {
+    let mut alarms = Alarms::new(ALARMS_MAX);
+    let run = RunId { node: "server2".parse().expect("a name"), incarnation: 1 };
+    let about = raise("one", Some(("full", "disk")), "");
+    let Raised::New(alarm) = Alarms::new(ALARMS_MAX).raise(at(1), &about) else {
+        panic!("it is a new one")
+    };
+    let alarm = Some(Alarm { count: u64::MAX, ..alarm });
+    let change = AlarmChange { of: None, id: 1, alarm, count: 0 };
+    assert_eq!(alarms.apply(&run, &change), Ok(true));
+    assert_eq!(alarms.inherit(&run, |_| true).lost, 0);
+    assert_eq!(alarms.raise(at(2), &about), Raised::Again);
+    assert_eq!(alarms.raised()[0].count, u64::MAX);
 }
 
 #[test]
@@ -58,10 +77,15 @@ fn what_is_taken_over_leaves_room_to_other_services() {
         let mut other = Alarms::new(ALARMS_MAX);
         let raised = other.raise(at(1), &raise("one", Some(("full", &instance)), ""));
         let Raised::New(alarm) = raised else { panic!("it is a new one") };
-        let change = AlarmChange { of: None, id: number, alarm: Some(alarm), count: 0 };
-        assert!(alarms.apply(&run, &change));
+        let alarm = Some(Alarm { id: number, ..alarm });
+        let change = AlarmChange { of: None, id: number, alarm, count: 0 };
+        assert_eq!(alarms.apply(&run, &change), Ok(true));
     }
-    assert_eq!(alarms.inherit(&run), 1, "as many as a service may raise, and no more");
+    assert_eq!(
+        alarms.inherit(&run, |_| true).lost,
+        1,
+        "as many as a service may raise, and no more"
+    );
     assert_eq!(alarms.raised().len(), ALARMS_PER_SERVICE_MAX);
 }
 

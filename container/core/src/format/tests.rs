@@ -379,7 +379,7 @@ fn what_services_count_and_raise_is_read() {
     let mut usage = Usage::default();
     let node = run().node;
     let mut row = |value| {
-        usage.apply(
+        let applied = usage.apply(
             TIME,
             &node,
             &Counted {
@@ -389,6 +389,7 @@ fn what_services_count_and_raise_is_read() {
                 updates: vec![UsageUpdate { parameter: format!("{value:?}"), ..update(value) }],
             },
         );
+        assert_eq!(applied, Ok(()));
     };
     row(UsageValue::Count(3));
     row(UsageValue::Sample(77));
@@ -397,7 +398,9 @@ fn what_services_count_and_raise_is_read() {
         assert_read(KEPT, &format!("row.usage.{number}"), row);
     }
     let mut read = Usage::default();
-    rows.iter().for_each(|row| read.read_row(&row.key, row.row.as_deref().map(Vec::as_slice)));
+    for row in &rows {
+        assert_eq!(read.read_row(&row.key, row.row.as_deref().map(Vec::as_slice)), Ok(()));
+    }
     assert_eq!(read.rows().collect::<Vec<_>>(), rows);
 }
 

@@ -2,6 +2,7 @@
 //! each. On one node, and on a pair where a takeover must keep something.
 
 mod alarms;
+mod gone_alarms;
 #[path = "../single_node/house.rs"]
 #[allow(dead_code, reason = "other tests use more of it")]
 mod house;
@@ -11,4 +12,5 @@ mod pair;
 mod timers;
 mod toy;
 mod traces;
+mod units;
 mod usage;

@@ -132,8 +132,20 @@ fn sum(pair: &Pair, node: usize) -> UsageSum {
 }
 
 /// The counter of the default set, in the whole cluster.
-fn words_of_cluster(pair: &Pair, node: usize) -> i64 {
+pub fn words_of_cluster(pair: &Pair, node: usize) -> i64 {
     set(&sum(pair, node).usage, "").expect("the default set").counters["words"]
+}
+
+/// The counter of the default set at a node alone.
+pub fn own_words(pair: &Pair, node: usize) -> i64 {
+    set(&of(pair.status(node)), "").expect("the default set").counters["words"]
+}
+
+/// An operator lets the worker's figures begin at zero.
+pub fn reset(pair: &mut Pair, node: usize) {
+    let service = "worker".to_owned();
+    pair.feed(node, Input::Command(Command::ResetUsage { service }));
+    pair.settle();
 }
 
 /// A call at the first node has counted two words.
@@ -361,4 +373,37 @@ fn a_sum_of_a_service_that_counts_nothing_is_refused() {
     let core = pair.nodes[0].core.as_ref().expect("it lives");
     let refused = core.usage_sum("nobody").expect_err("there is none");
     assert!(refused.contains("there is no service \"nobody\""), "{refused}");
+}
+
+/// It would be mistaken for the end of the name in the key of a row.
+#[test]
+fn a_set_whose_name_has_a_nul_in_it_is_stored_like_any_other() {
+    let mut pair = counted();
+    let names = ["a\0b", "a\u{1}0b", "\0", "\u{1}"];
+    for name in names {
+        pair.say(0, &format!("c1 say in:{name}"));
+    }
+    let before = sum(&pair, 0).usage;
+    assert!(names.iter().all(|name| set(&before, name).is_some()));
+    pair.kill(0);
+    pair.kill(1);
+    pair.start(0);
+    pair.start(1);
+    pair.until_whole();
+    assert_eq!([0, 1].map(|node| sum(&pair, node).usage), [before.clone(), before]);
+}
+
+#[test]
+fn a_sum_has_the_sets_of_all_nodes_though_each_node_has_as_many_as_it_may() {
+    let mut pair = Pair::up();
+    for (node, call) in [(0, "c1"), (1, "c2")] {
+        pair.say(node, &format!("{call} begin"));
+        for number in 1..USAGE_SETS_MAX {
+            pair.say(node, &format!("{call} say in:{call}s{number}"));
+        }
+    }
+    for node in [0, 1] {
+        let sum = sum(&pair, node).usage;
+        assert_eq!((sum.sets.len(), sum.refused), (2 * USAGE_SETS_MAX - 1, 0), "at {node}");
+    }
 }

@@ -1,7 +1,8 @@
 //! Frames as they are on the wire, to write wrong ones: the names are those of the core's types.
 
+use resilee_core::management::Alarm;
 use resilee_membership::RunId;
-use resilee_sbb::{CellId, TimerId, decode, encode};
+use resilee_sbb::{CellId, TimerId, Timestamp, UsageUpdate, decode, encode};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -66,12 +67,14 @@ pub enum Post {
 pub enum Extra {
     Hello,
     Join { stream: u64, empty: bool },
+    Alarms(Vec<Alarm>),
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Update {
     Commit(Commit),
     Cell { id: CellId, parts: Vec<Change> },
+    Rows(Vec<RowChange>),
     SnapshotEnd,
 }
 
@@ -81,6 +84,51 @@ pub struct Commit {
     pub cell: CellId,
     pub changes: Vec<Change>,
     pub over: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noted: Option<Noted>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RowChange {
+    pub table: String,
+    pub key: String,
+    pub row: Option<ByteBuf>,
+}
+
+/// What services counted and raised.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Noted {
+    #[serde(default)]
+    pub usage: Vec<Counted>,
+    #[serde(default)]
+    pub resets: Vec<UsageReset>,
+    #[serde(default)]
+    pub alarms: Vec<AlarmChange>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Counted {
+    pub service: String,
+    #[serde(default)]
+    pub resets: u32,
+    pub updates: Vec<UsageUpdate>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct UsageReset {
+    pub service: String,
+    pub number: u32,
+    pub at: Timestamp,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AlarmChange {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<RunId>,
+    pub id: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarm: Option<Alarm>,
+    pub count: u64,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

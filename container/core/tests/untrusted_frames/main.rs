@@ -3,6 +3,7 @@
 //! are; then the peer dies, and whatever was taken in must not hurt the survivor either.
 
 mod forged;
+mod noted;
 mod pair;
 #[path = "../single_node/toy.rs"]
 #[allow(dead_code, reason = "other tests use the rest of it")]

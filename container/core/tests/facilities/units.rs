@@ -1,0 +1,120 @@
+//! What is kept of services that come and go with deployable units.
+
+use crate::pair::Pair;
+use crate::toy::SERVICES;
+use crate::usage::{own_words, reset, words_of_cluster};
+use resilee_core::management::{Changed, TableChange};
+use resilee_sbb::Tables;
+
+const UNIT: &str = "0000000000000000000000000000000000000000000000000000000000000077";
+const BYTES: &[u8] = b"a component with the worker in it";
+
+/// Two nodes without the worker, which is in a unit; of them the second one compiles nothing.
+fn one_compiles() -> Pair {
+    let mut pair = Pair::of(&SERVICES[1..], Tables::default()).whole();
+    pair.units = [(BYTES.to_vec(), SERVICES[0])].into();
+    pair.slow_compilers = [false, true];
+    upload(&mut pair);
+    pair
+}
+
+fn upload(pair: &mut Pair) {
+    let part = TableChange::PutUnitPart { unit: UNIT.to_owned(), part: 0, bytes: BYTES.to_vec() };
+    let (unit, service) = (UNIT.to_owned(), "worker".to_owned());
+    let whole = TableChange::PutUnit { unit, service, bytes: BYTES.len() as u64 };
+    for change in [part, whole] {
+        assert_eq!(pair.change(0, change), Some(Changed::Done));
+    }
+}
+
+fn activate(pair: &mut Pair) {
+    let (activate, deactivate) = (vec!["worker".to_owned()], Vec::new());
+    let change = TableChange::Services { activate, deactivate };
+    assert_eq!(pair.change(0, change), Some(Changed::Done));
+}
+
+fn deactivate(pair: &mut Pair) {
+    let (activate, deactivate) = (Vec::new(), vec!["worker".to_owned()]);
+    let change = TableChange::Services { activate, deactivate };
+    assert_eq!(pair.change(0, change), Some(Changed::Done));
+}
+
+fn remove(pair: &mut Pair) {
+    let change = TableChange::RemoveUnit { unit: UNIT.to_owned() };
+    assert_eq!(pair.change(0, change), Some(Changed::Done));
+}
+
+fn compile(pair: &mut Pair) {
+    pair.slow_compilers = [false; 2];
+    pair.compile();
+    pair.settle();
+}
+
+/// The first node alone has the unit's service, which has counted two words.
+fn counted_alone() -> Pair {
+    let mut pair = one_compiles();
+    pair.kill(1);
+    // What it has stored it would compile before it starts.
+    pair.nodes[1].lose_files();
+    pair.until_member_of(0, 1);
+    activate(&mut pair);
+    pair.say(0, "c1 begin");
+    pair.say(0, "c1 say count:2");
+    pair.say(0, "c1 end");
+    pair.pass_ms(1_000);
+    deactivate(&mut pair);
+    pair
+}
+
+#[test]
+fn figures_of_a_removed_unit_are_gone_also_where_it_is_still_compiled() {
+    let mut pair = counted_alone();
+    // It is no member before it has compiled what is active; of what is not it may have nothing.
+    pair.slow_compilers = [false, true];
+    pair.start(1);
+    pair.until_whole();
+    assert!(!pair.status(1).services.iter().any(|it| it.name == "worker"), "it compiles");
+    remove(&mut pair);
+    upload(&mut pair);
+    compile(&mut pair);
+    assert_eq!([0, 1].map(|node| words_of_cluster(&pair, node)), [0, 0]);
+    activate(&mut pair);
+    pair.say(0, "c2 begin");
+    pair.say(0, "c2 say count:5");
+    assert_eq!([0, 1].map(|node| words_of_cluster(&pair, node)), [5, 5]);
+}
+
+#[test]
+fn what_a_removed_units_service_still_counted_is_not_among_what_is_counted_after_its_next_upload() {
+    let mut pair = one_compiles();
+    compile(&mut pair);
+    let (owner, other) = (pair.tables_owner(), 1 - pair.tables_owner());
+    pair.say(other, "c1 begin");
+    activate(&mut pair);
+    // It counts before it hears that its service is inactive, and the owner hears of that only when
+    // it has removed the unit.
+    pair.begin_to_say(other, "c1 say count:2");
+    pair.deliver(1);
+    let (activate_none, deactivate) = (Vec::new(), vec!["worker".to_owned()]);
+    pair.ask(owner, TableChange::Services { activate: activate_none, deactivate });
+    pair.deliver(1);
+    assert_eq!(own_words(&pair, other), 2);
+    let removed = pair.ask(owner, TableChange::RemoveUnit { unit: UNIT.to_owned() });
+    pair.settle();
+    assert_eq!(pair.answers(owner, removed..removed + 1), [Some(Changed::Done)]);
+    upload(&mut pair);
+    activate(&mut pair);
+    assert_eq!([0, 1].map(|node| words_of_cluster(&pair, node)), [0, 0]);
+}
+
+#[test]
+fn a_reset_is_known_also_where_the_service_is_deployed_only_later() {
+    let mut pair = one_compiles();
+    reset(&mut pair, 0);
+    compile(&mut pair);
+    activate(&mut pair);
+    pair.say(1, "c1 begin");
+    pair.say(1, "c1 say count:3");
+    assert_eq!(own_words(&pair, 1), 3);
+    assert_eq!([0, 1].map(|node| words_of_cluster(&pair, node)), [3, 3]);
+}
