@@ -1,12 +1,11 @@
 //! `GET /api/v1/alarms`: the alarms of the whole cluster, as far as this node hears of them.
 //! `POST /api/v1/alarms/{id}/clear` clears one that is raised at this node.
 
-use super::obey;
 use crate::moment;
 use crate::problem::{Problem, RestProblem};
 use crate::system::{self, System};
 use actix_web::{HttpResponse, web};
-use resilee_core::management::Command;
+use resilee_core::management::TableChange;
 use resilee_sbb::Severity;
 use serde::Serialize;
 
@@ -60,7 +59,7 @@ pub async fn alarms(system: web::Data<System>) -> Result<HttpResponse, RestProbl
     }))
 }
 
-/// An answer of 200 means that it is done.
+/// An answer of 200 means that it is done, and held: no death of a node brings the alarm back.
 pub async fn clear(
     system: web::Data<System>,
     id: web::Path<String>,
@@ -69,6 +68,6 @@ pub async fn clear(
     let id = id.parse().map_err(|_| {
         Problem::bad_request(format!("{:?} is no id of an alarm", id.as_str()), help)
     })?;
-    obey(&system, Command::ClearAlarm { id }, help).await?;
+    system.change(TableChange::ClearAlarm { id }).await?;
     alarms(system).await
 }

@@ -2,13 +2,12 @@
 //! `of=cluster` on all nodes together. `POST …/usage/reset` lets the figures of all nodes begin at
 //! zero.
 
-use super::obey;
 use crate::moment;
 use crate::pages::query_pairs;
 use crate::problem::{Problem, RestProblem};
 use crate::system::System;
 use actix_web::{HttpRequest, HttpResponse, web};
-use resilee_core::management::{Command, ServiceStatus, UsageStatus};
+use resilee_core::management::{ServiceStatus, TableChange, UsageStatus};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -100,15 +99,14 @@ fn answer<'a>(head: Usage<'a>, usage: &'a UsageStatus) -> HttpResponse {
     })
 }
 
-/// An answer of 200 means that it is done.
+/// An answer of 200 means that it is done, and held: no death of a node brings figures back.
 pub async fn reset(
     system: web::Data<System>,
     name: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, RestProblem> {
     find(&system.status().await?.services, &name)?;
-    let help = "see /api/v1/services for the services of this node";
-    obey(&system, Command::ResetUsage { service: name.clone() }, help).await?;
+    system.change(TableChange::ResetUsage { service: name.clone() }).await?;
     usage(system, name, request).await
 }
 

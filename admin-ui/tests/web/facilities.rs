@@ -4,7 +4,7 @@ use crate::fake_node::{FakeNode, seconds};
 use crate::site::{Page, TOKEN, get, order, request_of};
 use actix_web::http::Method;
 use resilee_admin_ui::Site;
-use resilee_core::management::Alarm;
+use resilee_core::management::{Alarm, Changed};
 use resilee_sbb::Severity;
 use serde_json::json;
 use std::sync::{Arc, Mutex};
@@ -60,6 +60,18 @@ async fn an_alarm_is_cleared_by_an_order() {
     for (id, status) in [("9", 409), ("nine", 400)] {
         let path = format!("/api/v1/alarms/{id}/clear");
         assert_eq!(order_of(with_alarms(), &path, "{}").await.status, status);
+    }
+}
+
+/// What is answered with 200 outlives the node that answers.
+#[actix_web::test]
+async fn an_order_about_alarms_or_figures_that_may_be_lost_is_not_answered_as_done() {
+    for path in ["/api/v1/alarms/1/clear", "/api/v1/services/call-billing/usage/reset"] {
+        let mut node = with_alarms();
+        node.changed = Some(Changed::Unknown("nobody else has it within 3 s".to_owned()));
+        let answer = order_of(node, path, "{}").await;
+        assert_eq!(answer.status, 504, "{path}: {}", answer.body);
+        assert!(answer.body.contains("nobody else has it"), "{}", answer.body);
     }
 }
 

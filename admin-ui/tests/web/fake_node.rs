@@ -235,19 +235,6 @@ impl FakeNode {
                 }
                 self.status.view.number += 1;
             }
-            Command::ClearAlarm { id } => {
-                let before = self.status.alarms.len();
-                self.status.alarms.retain(|alarm| alarm.id != *id || alarm.lasting);
-                if self.status.alarms.len() == before {
-                    return Answer::Refused(format!("no alarm {id} is raised at this node"));
-                }
-            }
-            Command::ResetUsage { service } => {
-                let known = self.status.services.iter_mut().find(|known| known.name == *service);
-                if let Some(known) = known {
-                    known.usage = Some(UsageStatus::default());
-                }
-            }
             Command::Force => self.status.view = self.status.view.next(vec![this.clone()], &this),
             Command::ForgetOrphans => self.status.orphans = 0,
         }

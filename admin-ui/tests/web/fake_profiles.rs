@@ -4,7 +4,7 @@ use crate::fake_node::FakeNode;
 use resilee_call_billing::TARIFF_PROFILES;
 use resilee_core::management::{
     AdaptorOrder, AdaptorState, Answer, Changed, MigrationStatus, ProfileSource, ProfileStatus,
-    ProfileTableStatus, ServiceState, SleeState, TableChange,
+    ProfileTableStatus, ServiceState, SleeState, TableChange, UsageStatus,
 };
 use resilee_sbb::{Profile, ProfileTable, encode};
 use resilee_sip_api::{ACCOUNT_PROFILES, Account};
@@ -80,6 +80,20 @@ impl FakeNode {
                 return Answer::Changed(self.put_unit(unit, service, bytes));
             }
             TableChange::RemoveUnit { unit } => return Answer::Changed(self.remove_unit(&unit)),
+            TableChange::ClearAlarm { id } => {
+                let before = self.status.alarms.len();
+                self.status.alarms.retain(|alarm| alarm.id != id || alarm.lasting);
+                if self.status.alarms.len() == before {
+                    let reason = format!("no alarm {id} is raised at this node");
+                    return Answer::Changed(Changed::Refused(reason));
+                }
+            }
+            TableChange::ResetUsage { service } => {
+                let known = self.status.services.iter_mut().find(|known| known.name == service);
+                if let Some(known) = known {
+                    known.usage = Some(UsageStatus::default());
+                }
+            }
             TableChange::TraceLevel { tracer, level } => {
                 let known = self.status.tracers.iter_mut().find(|known| known.name == tracer);
                 let Some(known) = known else {

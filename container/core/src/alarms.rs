@@ -186,13 +186,15 @@ impl Alarms {
         cleared
     }
 
-    /// The alarm that an operator may clear.
+    /// The alarm that an operator may clear, by [`Alarms::clear_by_id`].
     ///
     /// # Errors
     /// There is none, or it ends with its condition.
     pub fn clearable(&self, id: u64) -> Result<&Alarm, String> {
         let alarm = self.raised.values().find(|alarm| alarm.id == id);
-        let alarm = alarm.ok_or_else(|| format!("no alarm {id} is raised at this node"))?;
+        let alarm = alarm.ok_or_else(|| {
+            format!("no alarm {id} is raised at this node: clear it at the node that has it")
+        })?;
         match alarm.lasting {
             true => Err(format!("alarm {id} ends by itself, when what it speaks of is over")),
             false => Ok(alarm),
@@ -200,15 +202,11 @@ impl Alarms {
     }
 
     /// Clears an alarm for an operator.
-    ///
-    /// # Errors
-    /// There is none, or it ends with its condition.
-    pub fn clear_by_id(&mut self, id: u64) -> Result<Alarm, String> {
-        let alarm = self.clearable(id)?.clone();
-        self.raised.retain(|_, raised| raised.id != id);
-        self.untold = true;
-        self.changed.extend(alarm.is_of_a_service().then_some(id));
-        Ok(alarm)
+    pub fn clear_by_id(&mut self, id: u64) {
+        for (_, alarm) in self.raised.extract_if(.., |_, raised| raised.id == id) {
+            self.untold = true;
+            self.changed.extend(alarm.is_of_a_service().then_some(id));
+        }
     }
 
     /// True if a commit is to say something of alarms.
@@ -252,7 +250,7 @@ fn key(source: &str, about: Option<(&str, &str)>, text: &str) -> Key {
 
 impl Alarm {
     /// True if a service raised it, and not the container.
-    fn is_of_a_service(&self) -> bool {
+    pub(crate) fn is_of_a_service(&self) -> bool {
         !self.alarm_type.is_empty()
     }
 
@@ -348,13 +346,6 @@ impl Core {
         for alarm in self.alarms.clear_of_service(service, which) {
             self.outputs.push_back(Output::Notice(Notice::AlarmCleared(alarm.text)));
         }
-    }
-
-    /// An operator clears one.
-    pub(crate) fn clear_alarm_by_id(&mut self, id: u64) -> Result<(), String> {
-        let alarm = self.alarms.clear_by_id(id)?;
-        self.outputs.push_back(Output::Notice(Notice::AlarmCleared(alarm.text)));
-        Ok(())
     }
 }
 

@@ -17,7 +17,6 @@ use crate::core::Core;
 use crate::event_router::{Audience, Awaiting};
 use crate::io::Output;
 use crate::management::Notice;
-use crate::noted::Noted;
 use crate::timer_facility::ArmedTimer;
 use crate::timers::Due;
 use crate::usage::Usage;
@@ -187,26 +186,6 @@ impl Core {
             true => Ok(()),
             false => Err(format!("{name} declares no usage parameters")),
         }
-    }
-
-    /// That figures can begin at zero.
-    ///
-    /// # Errors
-    /// The service counts nothing, or this node may not say so to the others.
-    pub(crate) fn check_reset(&self, name: &str) -> Result<(), String> {
-        self.check_counts(name)?;
-        match self.is_member() {
-            true => Ok(()),
-            false => Err(format!("{} is no member of the view: ask a member", self.config.me.node)),
-        }
-    }
-
-    /// An operator lets figures begin at zero, at all nodes.
-    pub(crate) fn reset_usage(&mut self, now: Timestamp, name: &str) -> Result<(), String> {
-        self.check_reset(name)?;
-        let resets = self.usage.reset(now, name).into_iter().collect();
-        self.commit_noted(Noted { resets, ..Noted::default() });
-        Ok(())
     }
 }
 

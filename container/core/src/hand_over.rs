@@ -52,8 +52,6 @@ impl Core {
             Command::HandOver { cohort, to } => self.cohorts_to_hand_over(*cohort, to).map(|_| ()),
             Command::Force => self.check_force(),
             Command::ForgetOrphans => self.check_forget_orphans(),
-            Command::ClearAlarm { id } => self.alarms.clearable(*id).map(|_| ()),
-            Command::ResetUsage { service } => self.check_reset(service),
         }
     }
 
@@ -70,8 +68,6 @@ impl Core {
             Command::ForgetOrphans => {
                 self.check_forget_orphans().map(|()| self.forget_orphans(now))
             }
-            Command::ClearAlarm { id } => self.clear_alarm_by_id(id),
-            Command::ResetUsage { service } => self.reset_usage(now, &service),
         };
         if let Err(reason) = done {
             self.outputs.push_back(Output::Notice(Notice::CommandRefused(reason)));

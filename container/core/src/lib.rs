@@ -77,6 +77,7 @@ mod effects;
 mod entity_tree;
 mod event_router;
 mod facilities;
+mod facility_orders;
 mod failures;
 mod finished_cohorts;
 mod format;

@@ -369,16 +369,6 @@ pub enum Command {
     Force,
     /// No store will come that has the calls whose ends wait for one: forget those ends.
     ForgetOrphans,
-    /// Clear an alarm of this node; what a service raised is gone everywhere.
-    ClearAlarm {
-        /// [`Alarm::id`].
-        id: u64,
-    },
-    /// Let the usage figures of a service begin at zero, at all nodes.
-    ResetUsage {
-        /// Its name.
-        service: String,
-    },
 }
 
 /// A profile table.

@@ -17,7 +17,7 @@
 //! are made one after the other, in the order in which they reach the owner.
 //!
 //! The removal of a part of a cell goes the same way, to the owner of that cell
-//! (`housekeeping.rs`).
+//! (`housekeeping.rs`). Orders about alarms and figures need no owner (`facility_orders.rs`).
 //!
 //! What a change may be is not here (`profiles.rs`, `life_cycles.rs`,
 //! `adaptor_life_cycles.rs`, `migrations.rs`).
@@ -125,7 +125,7 @@ impl Core {
     /// An operator of this node wants a change.
     pub(crate) fn on_change(&mut self, now: Timestamp, token: u64, change: TableChange) {
         let me = &self.config.me.node;
-        let refused = if !self.is_member() {
+        let refused = if !self.is_member() && !change.is_of_facilities() {
             Some(format!("{me} is no member of the view: ask a member"))
         } else if self.changes.waiting.len() >= WAITING_MAX {
             Some("too many changes wait: try again in a moment".to_owned())
@@ -169,7 +169,8 @@ impl Core {
             if self.changes.waiting.iter().any(known) {
                 continue;
             }
-            let Ok(change) = decode::<TableChange>(&change) else {
+            let change = decode::<TableChange>(&change).ok();
+            let Some(change) = change.filter(|change| !change.is_of_facilities()) else {
                 let me = &self.config.me.node;
                 let reason = format!(
                     "{me}, which owns what is to be changed, does not know such a change: run \
@@ -246,6 +247,14 @@ impl Core {
     }
 
     fn advance_change(&mut self, now: Timestamp, waiting: &mut Waiting) -> Option<Changed> {
+        if waiting.stage == Stage::New
+            && let Some(outcome) = self.obey(now, &waiting.change)
+        {
+            match outcome {
+                Ok(commit) => waiting.stage = Stage::Made(commit),
+                Err(reason) => return Some(Changed::Refused(reason)),
+            }
+        }
         let cohort = waiting.cohort();
         let owner = self.view.owner(cohort).filter(|_| self.is_member()).cloned();
         if matches!(&waiting.stage, Stage::Asked(run) if owner.as_ref() != Some(run)) {
@@ -387,8 +396,10 @@ impl Core {
                 self.migration_changed(now, from, to.as_deref())?
             }
             TableChange::RemoveUnit { unit } => self.unit_removed(unit)?,
-            // It goes through its cell.
-            TableChange::Remove(_) => Vec::new(),
+            // They go through its cell, and need no owner.
+            TableChange::Remove(_)
+            | TableChange::ClearAlarm { .. }
+            | TableChange::ResetUsage { .. } => Vec::new(),
         };
         if !rows.is_empty() {
             self.commit_table_rows(rows);

@@ -1,11 +1,11 @@
-//! Changes of the shared tables that an operator asks for, and what became of them.
+//! Changes that an operator asks for, of the shared tables above all, and what became of them.
 
 use super::{AdaptorOrder, Removal};
 use resilee_sbb::{Profile, TraceLevel};
 use serde::{Deserialize, Serialize};
 
-/// How an operator wants rows of shared tables, or a cell, to be. Making it twice is as good as
-/// once.
+/// How an operator wants rows of shared tables, a cell, alarms or figures to be. What is asked of
+/// the owner of tables or of a cell may be made twice, which is as good as once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TableChange {
     /// A profile is added or replaced. A secret attribute that is not given stays as it is.
@@ -92,6 +92,16 @@ pub enum TableChange {
         name: String,
         /// What is wanted.
         order: AdaptorOrder,
+    },
+    /// An alarm of the asked node is cleared; what a service raised is gone everywhere.
+    ClearAlarm {
+        /// [`super::Alarm::id`].
+        id: u64,
+    },
+    /// The usage figures of a service begin at zero, at all nodes.
+    ResetUsage {
+        /// Its name.
+        service: String,
     },
 }
 

@@ -4,7 +4,7 @@ use crate::house::House;
 use crate::pair::Pair;
 use resilee_core::ALARMS_PER_SERVICE_MAX;
 use resilee_core::Input;
-use resilee_core::management::{Alarm, Command, Notice};
+use resilee_core::management::{Alarm, Changed, Notice, TableChange};
 use resilee_sbb::Severity;
 
 fn house() -> House {
@@ -15,6 +15,13 @@ fn house() -> House {
 
 fn alarms(house: &House) -> Vec<Alarm> {
     house.core.status(house.now).alarms
+}
+
+/// What an operator is told who clears one.
+fn clear(house: &mut House, id: u64) -> Changed {
+    house.feed(Input::Change { token: 1, change: TableChange::ClearAlarm { id } });
+    house.flush();
+    house.changed.pop().expect("it is answered")
 }
 
 /// Type and instance of all alarms.
@@ -99,12 +106,10 @@ fn an_operator_clears_an_alarm_by_its_number() {
     let mut house = house();
     house.say("c1 say raise:full:disk");
     let id = alarms(&house)[0].id;
-    let command = Command::ClearAlarm { id };
-    assert_eq!(house.core.check_command(&command), Ok(()));
-    house.feed(Input::Command(command.clone()));
+    assert_eq!(clear(&mut house, id), Changed::Done);
     assert!(alarms(&house).is_empty());
-    let refused = house.core.check_command(&command).expect_err("it is gone");
-    assert_eq!(refused, format!("no alarm {id} is raised at this node"));
+    let refused = "is raised at this node: clear it at the node that has it";
+    assert_eq!(clear(&mut house, id), Changed::Refused(format!("no alarm {id} {refused}")));
     house.say("c1 say raise:full:disk");
     assert!(alarms(&house)[0].id > id, "a number is given once");
 }
@@ -115,10 +120,8 @@ fn a_condition_of_the_container_is_not_cleared_by_an_operator() {
     house.fail_store();
     let alarm = alarms(&house).remove(0);
     assert_eq!((alarm.severity, alarm.lasting), (Severity::Critical, true));
-    let command = Command::ClearAlarm { id: alarm.id };
-    let refused = house.core.check_command(&command).expect_err("it lasts");
+    let Changed::Refused(refused) = clear(&mut house, alarm.id) else { panic!("it lasts") };
     assert!(refused.contains("ends by itself"), "{refused}");
-    house.feed(Input::Command(command));
     assert_eq!(alarms(&house).len(), 1);
 }
 
@@ -251,9 +254,8 @@ fn an_operator_clears_after_a_takeover() {
     pair.until_member_of(1, 1);
     let alarms = pair.status(1).alarms.into_iter();
     let id = alarms.filter(|alarm| alarm.source == "worker").map(|alarm| alarm.id).next();
-    let command = Command::ClearAlarm { id: id.expect("it is there") };
-    pair.feed(1, Input::Command(command));
-    pair.settle();
+    let change = TableChange::ClearAlarm { id: id.expect("it is there") };
+    assert_eq!(pair.change(1, change), Some(Changed::Done));
     assert!(of_services(&pair, 1).is_empty());
     pair.start(0);
     pair.until_whole();
@@ -266,8 +268,7 @@ fn an_operator_clears_after_a_takeover() {
 fn what_an_operator_clears_does_not_come_back_with_a_takeover() {
     let mut pair = raised();
     let id = pair.status(0).alarms[0].id;
-    pair.feed(0, Input::Command(Command::ClearAlarm { id }));
-    pair.settle();
+    assert_eq!(pair.change(0, TableChange::ClearAlarm { id }), Some(Changed::Done));
     pair.kill(0);
     pair.until_member_of(1, 1);
     assert!(of_services(&pair, 1).is_empty());

@@ -3,7 +3,7 @@
 use crate::pair::Pair;
 use crate::toy::SERVICES;
 use resilee_core::Input;
-use resilee_core::management::{Command, Notice};
+use resilee_core::management::{Changed, Notice, TableChange};
 
 /// Alarms of the worker in what a node has, and in what it knows of the other one.
 fn of_worker(pair: &Pair, node: usize) -> (usize, usize) {
@@ -25,8 +25,7 @@ fn raised() -> Pair {
 fn clear(pair: &mut Pair, node: usize) {
     let alarms = pair.status(node).alarms;
     let id = alarms.iter().find(|alarm| alarm.source == "worker").expect("it is there").id;
-    pair.feed(node, Input::Command(Command::ClearAlarm { id }));
-    pair.settle();
+    assert_eq!(pair.change(node, TableChange::ClearAlarm { id }), Some(Changed::Done));
 }
 
 #[test]

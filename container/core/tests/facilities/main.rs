@@ -6,6 +6,7 @@ mod gone_alarms;
 #[path = "../single_node/house.rs"]
 #[allow(dead_code, reason = "other tests use more of it")]
 mod house;
+mod orders;
 #[path = "../pair/pair.rs"]
 #[allow(dead_code, reason = "other tests use more of it")]
 mod pair;

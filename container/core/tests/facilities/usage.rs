@@ -3,7 +3,7 @@
 use crate::house::House;
 use crate::pair::Pair;
 use resilee_core::management::{
-    Command, SampleStatus, Status, UsageSetStatus, UsageStatus, UsageSum,
+    Changed, SampleStatus, Status, TableChange, UsageSetStatus, UsageStatus, UsageSum,
 };
 use resilee_core::{Input, USAGE_SETS_MAX};
 
@@ -28,6 +28,19 @@ fn set(usage: &UsageStatus, name: &str) -> Option<UsageSetStatus> {
 
 fn words(house: &House) -> i64 {
     set(&usage(house), "").expect("the default set").counters["words"]
+}
+
+/// Figures of the worker are to begin at zero.
+pub fn zero() -> TableChange {
+    TableChange::ResetUsage { service: "worker".to_owned() }
+}
+
+/// What an operator is told who lets figures begin at zero.
+fn begin_at_zero(house: &mut House, service: &str) -> Changed {
+    let change = TableChange::ResetUsage { service: service.to_owned() };
+    house.feed(Input::Change { token: 1, change });
+    house.flush();
+    house.changed.pop().expect("it is answered")
 }
 
 #[test]
@@ -114,14 +127,11 @@ fn an_operator_lets_the_figures_of_a_service_begin_at_zero() {
     house.say("c1 say count:2");
     house.say("c1 say in:gold");
     house.pass_seconds(3);
-    let command = Command::ResetUsage { service: "worker".to_owned() };
-    assert_eq!(house.core.check_command(&command), Ok(()));
-    house.feed(Input::Command(command));
+    assert_eq!(begin_at_zero(&mut house, "worker"), Changed::Done);
     let usage = usage(&house);
     assert_eq!((words(&house), usage.sets.len(), usage.since), (0, 1, house.now));
     for (name, why) in [("other", "declares no usage"), ("nobody", "no service \"nobody\"")] {
-        let command = Command::ResetUsage { service: name.to_owned() };
-        let refused = house.core.check_command(&command).expect_err(name);
+        let Changed::Refused(refused) = begin_at_zero(&mut house, name) else { panic!("{name}") };
         assert!(refused.contains(why), "{refused}");
     }
 }
@@ -143,9 +153,7 @@ pub fn own_words(pair: &Pair, node: usize) -> i64 {
 
 /// An operator lets the worker's figures begin at zero.
 pub fn reset(pair: &mut Pair, node: usize) {
-    let service = "worker".to_owned();
-    pair.feed(node, Input::Command(Command::ResetUsage { service }));
-    pair.settle();
+    assert_eq!(pair.change(node, zero()), Some(Changed::Done));
 }
 
 /// A call at the first node has counted two words.
@@ -265,9 +273,7 @@ fn figures_begin_at_zero_at_all_nodes_at_whichever_that_is_said() {
         pair.say(1, "c2 begin");
         pair.say(1, "c2 say count:3");
         assert_eq!([0, 1].map(|node| words_of_cluster(&pair, node)), [5, 5]);
-        let service = "worker".to_owned();
-        pair.feed(asked, Input::Command(Command::ResetUsage { service }));
-        pair.settle();
+        reset(&mut pair, asked);
         assert_eq!([0, 1].map(|node| words_of_cluster(&pair, node)), [0, 0]);
         pair.say(0, "c1 say count:1");
         pair.kill(1 - asked);
@@ -283,9 +289,7 @@ fn what_was_counted_before_a_reset_that_its_node_had_not_heard_of_is_left_out_at
     pair.begin_to_say(1, "c2 say count:3");
     // The handler's answer: the commit is on its way.
     pair.deliver(1);
-    let service = "worker".to_owned();
-    pair.feed(0, Input::Command(Command::ResetUsage { service }));
-    pair.settle();
+    reset(&mut pair, 0);
     assert_eq!([0, 1].map(|node| words_of_cluster(&pair, node)), [0, 0]);
     assert_eq!(sum(&pair, 0).usage, sum(&pair, 1).usage);
 }
@@ -294,8 +298,7 @@ fn what_was_counted_before_a_reset_that_its_node_had_not_heard_of_is_left_out_at
 fn two_resets_at_the_same_time_leave_the_same_at_both() {
     let mut pair = counted();
     for node in [0, 1] {
-        let service = "worker".to_owned();
-        pair.feed(node, Input::Command(Command::ResetUsage { service }));
+        pair.ask(node, zero());
     }
     pair.begin_to_say(0, "c1 say count:4");
     pair.deliver(1);
@@ -309,9 +312,7 @@ fn figures_begin_at_zero_also_after_a_takeover() {
     let mut pair = counted();
     pair.kill(0);
     pair.until_member_of(1, 1);
-    let service = "worker".to_owned();
-    pair.feed(1, Input::Command(Command::ResetUsage { service }));
-    pair.settle();
+    reset(&mut pair, 1);
     assert_eq!(words_of_cluster(&pair, 1), 0);
     assert_eq!(names(&sum(&pair, 1).nodes), ["server2"]);
     pair.start(0);
@@ -337,10 +338,8 @@ fn when_both_nodes_die_the_stores_have_the_figures() {
 fn a_node_that_is_no_member_lets_nothing_begin_at_zero() {
     let mut pair = Pair::new();
     pair.start(0);
-    let command = Command::ResetUsage { service: "worker".to_owned() };
-    let core = pair.nodes[0].core.as_ref().expect("it lives");
-    let refused = core.check_command(&command).expect_err("it has joined nobody");
-    assert_eq!(refused, "server1 is no member of the view: ask a member");
+    let refused = "server1 is no member of the view: ask a member".to_owned();
+    assert_eq!(pair.change(0, zero()), Some(Changed::Refused(refused)));
 }
 
 fn names(nodes: &[resilee_membership::NodeName]) -> Vec<&str> {

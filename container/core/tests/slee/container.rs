@@ -5,9 +5,7 @@
 
 use crate::house::House;
 use crate::script;
-use resilee_core::management::{
-    Changed, Command, LeftoverPage, Notice, Removal, Search, TableChange,
-};
+use resilee_core::management::{Changed, LeftoverPage, Notice, Removal, Search, TableChange};
 use resilee_core::{Core, Input, Limits, StoreOp};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -244,7 +242,8 @@ impl Drop for Container {
         self.pass_seconds(15);
         // What services raised outlives their calls.
         for alarm in self.house.core.status(self.house.now).alarms {
-            self.house.feed(Input::Command(Command::ClearAlarm { id: alarm.id }));
+            let change = TableChange::ClearAlarm { id: alarm.id };
+            self.house.feed(Input::Change { token: 2, change });
         }
         self.house.flush();
         let core = &self.house.core;
