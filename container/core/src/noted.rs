@@ -63,7 +63,7 @@ pub(crate) struct Counted {
 pub(crate) struct UsageReset {
     /// Its name.
     pub service: String,
-    /// Counts its resets.
+    /// Counts those that its node had heard of, with this one.
     pub number: u32,
     /// When it was.
     pub at: Timestamp,

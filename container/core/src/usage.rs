@@ -257,7 +257,7 @@ impl Usage {
         }
         if own.began.resets < *resets {
             let (service, number) = (service.clone(), *resets);
-            self.apply_reset(&UsageReset { service, number, at: now })?;
+            self.reset_to(&UsageReset { service, number, at: now });
         } else if let Some(since) = *since {
             let own_since = own.began.since;
             own.began.since = if own.nodes.is_empty() { since } else { since.min(own_since) };
@@ -302,18 +302,19 @@ impl Usage {
         Ok(())
     }
 
+    /// Counts the resets that were heard of, each of them once. Of two that cross each other both are
+    /// counted at both nodes: what was counted between them by who knew only one is left out.
     fn reset_to(&mut self, reset: &UsageReset) {
         let UsageReset { service, number, at } = reset;
         let Some(own) = self.services.get_mut(service) else { return };
-        if own.began.resets < *number {
-            self.unstored.extend(own.keys(service));
-            own.nodes.clear();
-            own.began = Began { since: *at, resets: *number };
-        } else if own.began.resets == *number {
-            // Two operators did it at the same time.
-            own.began.since = own.began.since.max(*at);
-        }
+        self.unstored.extend(own.keys(service));
         self.unstored.insert(key([service]));
+        own.nodes.clear();
+        let Began { since, resets } = own.began;
+        own.began = match *number > resets {
+            true => Began { since: *at, resets: *number },
+            false => Began { since: since.max(*at), resets: resets.saturating_add(1) },
+        };
     }
 
     /// What operators see of a service at one node; nothing if it declares nothing.

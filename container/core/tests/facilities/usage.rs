@@ -307,6 +307,27 @@ fn two_resets_at_the_same_time_leave_the_same_at_both() {
     assert_eq!(sum(&pair, 0).usage, sum(&pair, 1).usage);
 }
 
+/// Whoever was told that it is done sees nothing of what was counted before he asked.
+#[test]
+fn of_two_resets_at_the_same_time_also_the_later_one_leaves_out_what_was_counted_before_it() {
+    let mut pair = counted();
+    pair.begin_to_say(0, "c1 say count:4");
+    pair.deliver(1);
+    let first = pair.ask(0, zero());
+    pair.deliver(1);
+    assert_eq!(words_of_cluster(&pair, 0), 4, "it has heard of one of them");
+    let second = pair.ask(1, zero());
+    pair.settle();
+    let done = [(0, first), (1, second)].map(|(node, token)| pair.answers(node, token..token + 1));
+    assert_eq!(done, [[Some(Changed::Done)], [Some(Changed::Done)]]);
+    assert_eq!([0, 1].map(|node| words_of_cluster(&pair, node)), [0, 0]);
+    assert_eq!(sum(&pair, 0).usage, sum(&pair, 1).usage);
+    pair.say(1, "c2 begin");
+    pair.say(1, "c2 say count:3");
+    pair.say(0, "c1 say count:5");
+    assert_eq!([0, 1].map(|node| words_of_cluster(&pair, node)), [8, 8]);
+}
+
 #[test]
 fn figures_begin_at_zero_also_after_a_takeover() {
     let mut pair = counted();
