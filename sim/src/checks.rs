@@ -2,6 +2,7 @@
 
 mod lateness;
 mod old_store;
+mod orders;
 mod output_commit;
 mod replicas;
 mod router;
@@ -10,6 +11,7 @@ mod views;
 mod wake_ups;
 
 pub use lateness::Lateness;
+pub use orders::{Orders, check_orders};
 pub use output_commit::OutputCommit;
 pub use replicas::check_replicas;
 pub use router::Router;

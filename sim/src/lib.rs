@@ -5,11 +5,13 @@
 //! replayed by its number. What needs real processes (sockets, actors, sled, ractor) is not here
 //! but in `examples/tests`.
 
+mod bell;
 mod checks;
 mod family;
 mod host;
 mod local_clock;
 mod node;
+mod orders;
 mod plan;
 #[cfg(feature = "planted-faults")]
 pub mod planted;
@@ -22,6 +24,7 @@ mod witness;
 mod world;
 
 pub use checks::Violation;
+pub use orders::{Order, Ordered};
 pub use plan::{Cut, Ending, Fault, Plan, Process, When};
 pub use trace::Trace;
 pub use waking::{Waking, Woken};

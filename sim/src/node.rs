@@ -1,6 +1,7 @@
 //! One node of a simulated cluster: the core with its services and adaptor, and its disk. It dies
 //! and starts again; the disk stays.
 
+use crate::bell::Bell;
 use crate::family::Family;
 use crate::host::{Host, TALK_MS};
 use crate::local_clock::LocalClock;
@@ -37,6 +38,9 @@ pub const SERVICES: [LinkedSbb; 9] = [
     LinkedSbb::of::<Host>(),
     LinkedSbb::of::<Waker>(),
 ];
+
+/// Another one, where an operator has orders.
+const BELL: LinkedSbb = LinkedSbb::of::<Bell>();
 
 /// SIP timers of the simulated world: a fifth of the real ones, so that a story is short.
 pub fn timers() -> TimerConfig {
@@ -90,6 +94,8 @@ pub struct Cluster {
     pub host_talk_ms: Option<u64>,
     /// When the service hangs up that makes calls.
     pub patience: Option<Patience>,
+    /// There is a bell.
+    pub has_bell: bool,
     /// What the nodes do wrong on purpose.
     #[cfg_attr(
         not(feature = "planted-faults"),
@@ -142,7 +148,9 @@ impl Node {
         };
         let tables = configured_tables(cluster);
         let adaptors = Adaptors::first("sip", Box::new(adaptor));
-        let mut core = Core::new(now, config, &SERVICES, adaptors, tables, restored);
+        let bell = cluster.has_bell.then_some(BELL);
+        let services: Vec<_> = SERVICES.into_iter().chain(bell).collect();
+        let mut core = Core::new(now, config, &services, adaptors, tables, restored);
         core.watch();
         #[cfg(feature = "planted-faults")]
         core.plant(cluster.planted);
@@ -178,7 +186,8 @@ impl Node {
 
 /// Runs the handler of a delivery, as an actor would.
 pub fn run(deliver: &Deliver) -> Outcome {
-    let service = SERVICES.iter().find(|service| service.descriptor().name == deliver.service);
+    let mut services = SERVICES.iter().chain([&BELL]);
+    let service = services.find(|service| service.descriptor().name == deliver.service);
     let service = service.expect("the core only delivers to services it was given");
     service.invoke(deliver)
 }

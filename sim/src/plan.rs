@@ -1,5 +1,6 @@
 //! What a seed plans: how bad the network is, who talks how long, who hangs up, who dies when.
 
+use crate::orders::Order;
 use crate::waking::{Waking, Woken};
 use resilee_balancer::Algorithm;
 use resilee_membership::Planted;
@@ -190,6 +191,8 @@ pub struct Plan {
     pub flow: Option<&'static str>,
     /// A service would make calls instead of the pairs; see [`Plan::wakes`].
     pub waking: Option<Waking>,
+    /// What an operator would order meanwhile; see [`Plan::orders`].
+    pub ordered: Vec<Order>,
 }
 
 /// A call of the story takes fewer steps than this; a kill is planned within them.
@@ -200,6 +203,8 @@ const SERVICE_ENDS_PERMILLE: u32 = 200;
 const TCP_PERMILLE: u32 = 300;
 /// Seeds in which a service makes the calls, of those that it can be told of.
 const WAKING_PERMILLE: u32 = 40;
+/// Seeds in which an operator has orders, of those in which what he is told must hold.
+const ORDERS_PERMILLE: u32 = 60;
 /// Seeds in which an older store goes on.
 const OLD_STORE_PERMILLE: u32 = 25;
 
@@ -223,6 +228,7 @@ impl Plan {
             planted: Planted::NONE,
             flow: None,
             waking: None,
+            ordered: Vec::new(),
         }
     }
 
@@ -273,6 +279,7 @@ impl Plan {
             planted: Planted::NONE,
             flow: None,
             waking: None,
+            ordered: Vec::new(),
         };
         // Drawn apart, so that all other seeds stay as they are.
         let mut random = Random::of(seed, "old store");
@@ -288,7 +295,30 @@ impl Plan {
             let woken = Woken::ALL[random.between(0, Woken::ALL.len() as u64 - 1) as usize];
             plan.waking = Some(Waking { woken, in_cluster: random.chance(500) });
         }
+        let mut random = Random::of(seed, "orders");
+        if random.chance(ORDERS_PERMILLE) {
+            plan.ordered = Order::some(&mut random);
+        }
         plan
+    }
+
+    /// The operator's orders. Where all that lives may die at once, or stores nothing any more,
+    /// there are none: what was answered may be lost with it.
+    pub fn orders(&self) -> &[Order] {
+        let takes_all = |fault: &Fault| {
+            matches!(
+                fault,
+                Fault::OldStore { .. }
+                    | Fault::StoreFails { .. }
+                    | Fault::KillBoth { .. }
+                    | Fault::LoseStore { .. }
+            )
+        };
+        let is_told = self.flow.is_none() && self.wakes().is_none();
+        match is_told && !self.faults.iter().any(|(_, fault)| takes_all(fault)) {
+            true => &self.ordered,
+            false => &[],
+        }
     }
 
     /// How a service makes calls instead of the pairs. Where a node goes on with an older store, or

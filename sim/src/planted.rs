@@ -3,6 +3,7 @@
 //! A plan that a seed gives finds most faults at once. Some need a fault of their own at the right
 //! moment: [`sharpened`] puts it there.
 
+use crate::orders::{Order, Ordered};
 use crate::plan::{Cut, Fault, Plan, Process, When};
 use crate::{Report, play_plan};
 use resilee_balancer::Algorithm;
@@ -83,6 +84,15 @@ pub fn sharpened(fault: PlantedFault, seed: u64) -> Plan {
             plan.ring_ms = 20;
             let stall = cut(Cut::Frames { to: node }, 250);
             vec![(When::Step(step), stall), (When::Step(few), kill(None))]
+        }
+        AnswerOrdersAtOnce => {
+            // What it was told is on its way when its node dies.
+            plan.waking = None;
+            plan.talk_ms = 2_000;
+            let ordered = if few < 30 { Ordered::Reset } else { Ordered::Clear };
+            plan.ordered = Order::often(node, ordered, 20);
+            plan.network.delay_us = 10_000..=20_000;
+            vec![(When::Step(step), kill(None))]
         }
         ForgetPosts | HearTwice => {
             plan.pairs = 3;

@@ -4,7 +4,7 @@
 mod flow;
 mod waking;
 
-use crate::checks::{Calls, Violation, check_consistency, check_replicas};
+use crate::checks::{Calls, Violation, check_consistency, check_orders, check_replicas};
 use crate::node::DOMAIN;
 use crate::plan::{Ending, Fault, Plan, Process, When};
 use crate::trace::Trace;
@@ -24,6 +24,8 @@ const REST_MS: u64 = 16_000;
 
 /// Replicas are compared after so many steps: it costs more than a step.
 const REPLICAS_EVERY: u64 = 32;
+/// And what orders came to.
+const ORDERS_EVERY: u64 = 16;
 
 /// A run.
 pub struct Story {
@@ -82,6 +84,9 @@ impl Story {
             let to = format!("sip:user{}@{DOMAIN}", pair * 2 + 1);
             self.world.command_after(pair * 2, 20 + pair as u64 * 7, PhoneCommand::Call { to });
         }
+        for order in self.plan.orders() {
+            self.world.order_after(*order);
+        }
         let limit = CALL_MS + self.plan.ring_ms + self.plan.talk_ms;
         self.until(limit, "every call is over", |world, calls| calls.all_over(world))?;
         // What was planned for a step that the calls did not reach happens now.
@@ -107,6 +112,7 @@ impl Story {
         let end = self.world.now + Duration::from_millis(REST_MS);
         self.until(REST_MS * 2, "all comes to rest", |world, _| world.now >= end)?;
         self.world.check_rest()?;
+        check_orders(&self.world)?;
         check_replicas(&self.world)
     }
 
@@ -131,6 +137,9 @@ impl Story {
             }
             self.calls.check_step(&self.world)?;
             check_consistency(&mut self.world)?;
+            if self.world.steps.is_multiple_of(ORDERS_EVERY) {
+                check_orders(&self.world)?;
+            }
             if self.world.steps.is_multiple_of(REPLICAS_EVERY) {
                 check_replicas(&self.world)?;
             }

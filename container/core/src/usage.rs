@@ -302,8 +302,8 @@ impl Usage {
         Ok(())
     }
 
-    /// Counts the resets that were heard of, each of them once. Of two that cross each other both are
-    /// counted at both nodes: what was counted between them by who knew only one is left out.
+    /// Counts the resets that were heard of, each of them once. Of two that cross each other both
+    /// are counted at both nodes: what was counted by who knew only one of them is left out.
     fn reset_to(&mut self, reset: &UsageReset) {
         let UsageReset { service, number, at } = reset;
         let Some(own) = self.services.get_mut(service) else { return };

@@ -59,6 +59,8 @@ planted_faults! {
     LoseRows,
     /// What a commit counted is not added by the backup.
     LoseNoted,
+    /// An operator is told that alarms and figures are gone before the backup knows.
+    AnswerOrdersAtOnce,
     /// A second record of a cell is written.
     RecordTwice,
     /// In a pair a record is seen at once.

@@ -1,5 +1,6 @@
 //! What is on its way in the world: each thing happens at its time.
 
+use crate::orders::Order;
 use crate::plan::{Cut, Process};
 use resilee_core::Input;
 use resilee_membership::VoterState;
@@ -82,4 +83,5 @@ pub(super) enum Action {
         times: u64,
     },
     Force(usize),
+    Order(Order),
 }

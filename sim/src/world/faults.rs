@@ -106,6 +106,7 @@ impl World {
                 self.balancer_life += 1;
             }
             Process::Node(node) => {
+                self.watch_dying(node);
                 self.nodes[node].kill();
                 if let Some(run) = &self.nodes[node].run {
                     self.watch.dies(run);

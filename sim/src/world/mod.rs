@@ -17,14 +17,16 @@ mod faults;
 mod flows;
 mod links;
 mod old_store;
+mod orders;
 mod outputs;
 mod phones;
 mod streams;
 mod watching;
 
-use crate::checks::{Lateness, OutputCommit, Router, Violation};
+use crate::checks::{Lateness, Orders, OutputCommit, Router, Violation};
 use crate::local_clock::LocalClock;
 use crate::node::{CALLS, Cluster, Node};
+use crate::orders::Order;
 use crate::plan::{Ending, Plan, Process};
 use crate::trace::{Trace, describe};
 use action::Action;
@@ -68,6 +70,8 @@ pub struct World {
     pub watch: OutputCommit,
     /// Watches who gets which event.
     pub router: Router,
+    /// What an operator was told.
+    pub orders: Orders,
     /// The rule that was broken first.
     pub violation: Option<Violation>,
     /// How late bills may be.
@@ -153,6 +157,7 @@ impl World {
             events: Vec::new(),
             watch: OutputCommit::default(),
             router: Router::default(),
+            orders: Orders::default(),
             violation: None,
             lateness: Lateness::new(&plan.network, plan.is_over_tcp(None)),
             in_order: plan.network.loss_permille == 0 && plan.network.reorder_permille == 0,
@@ -170,6 +175,7 @@ impl World {
                 users,
                 calls: flow.map_or(CALLS, |_| flows::CALLS),
                 open_calls: flow.is_some_and(|flow| flow.policy == Policy::Open),
+                has_bell: !plan.orders().is_empty(),
                 planted: plan.planted,
             },
             balancer: None,
@@ -215,6 +221,11 @@ impl World {
     /// Starts a process, now or later.
     pub fn start_after(&mut self, process: Process, delay_ms: u64) {
         self.schedule(delay_ms * 1000, Action::Start(process));
+    }
+
+    /// An operator orders something, at its time from now on.
+    pub fn order_after(&mut self, order: Order) {
+        self.schedule(order.at_ms * 1000, Action::Order(order));
     }
 
     /// A user does something, now or later.
@@ -353,6 +364,7 @@ impl World {
             Action::Start(process) => self.start(process),
             Action::KillOther(node) => self.lose(node),
             Action::Force(node) => self.force(node),
+            Action::Order(order) => self.order(order),
             Action::Wake { process, life } => self.wake(process, life),
             Action::Heal(what) => self.heal(what),
             Action::HandOver { node, every_ms, times } => self.hand_over(node, every_ms, times),

@@ -68,10 +68,12 @@ impl World {
                 let input = Input::Records { token, records };
                 self.schedule(200, Action::Input { node, life, input });
             }
-            // No operator asks for changes here.
             // Nobody uploads units here.
             Output::Compile { .. } | Output::ForgetUnit { .. } => {}
-            Output::Changed { .. } => {}
+            Output::Changed { token, changed } => {
+                self.trace.add(self.now, "CHANGED", &[], || format!("{node}: {changed:?}"));
+                self.orders.answered(token, &changed);
+            }
             Output::Notice(notice) => {
                 let name = self.nodes[node].name.clone();
                 self.trace.add(self.now, "NOTICE", &[], || format!("{name}: {notice:?}"));

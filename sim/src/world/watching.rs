@@ -41,6 +41,7 @@ impl World {
         let (Some(run), Some(core)) = (&node.run, node.core.as_mut()) else { return };
         let observed = core.observed();
         self.router.observes(run, &observed);
+        self.orders.observes(run, &observed);
         let outcome = self.watch.observes(run, observed, (core.view(), core.proposing()));
         self.note(outcome);
     }
@@ -48,6 +49,7 @@ impl World {
     /// A node hands an event to a handler.
     pub(super) fn watch_delivery(&mut self, node: usize, deliver: &Deliver, outcome: &Outcome) {
         let Some(run) = self.nodes[node].run.clone() else { return };
+        self.orders.delivers(&run, deliver, outcome);
         let outcome = self.router.delivers(&run, deliver, outcome);
         self.note(outcome);
     }
