@@ -285,11 +285,11 @@ impl Call {
             self.on_invite_news(step, news, Some(response));
             return true;
         }
-        let is_ours = self.on_in_dialog_response(step, response);
-        if is_ours && proof_of_life::is_proof(response.status().unwrap_or_default()) {
-            self.seen_at = step.now();
+        let proven = self.on_in_dialog_response(step, response);
+        if proof_of_life::is_proof(response.status().unwrap_or_default()) {
+            self.seen_at = self.seen_at.max(proven.unwrap_or_default());
         }
-        is_ours
+        proven.is_some()
     }
 
     /// Fires the timers that are due.

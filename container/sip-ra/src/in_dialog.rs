@@ -56,6 +56,9 @@ pub(crate) struct Reinvite {
     pub(crate) invite: ProxiedInvite,
     /// What its first 2xx changes.
     refresh: Option<Refresh>,
+    /// When it came; in calls of earlier versions 0, which proves nothing.
+    #[serde(default)]
+    came_at: Timestamp,
     /// As the call's own (`ringing.rs`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ringing_until: Option<Timestamp>,
@@ -152,7 +155,8 @@ impl Call {
             invite.forward(step, outgoing, flow);
             let refresh = Some(self.refresh(&way, incoming));
             let ringing_until = ringing_deadline(step);
-            self.reinvites.push(Reinvite { invite, refresh, ringing_until });
+            let came_at = step.now();
+            self.reinvites.push(Reinvite { invite, came_at, refresh, ringing_until });
             return true;
         }
         let purpose = match incoming.method() {
@@ -205,17 +209,18 @@ impl Call {
         true
     }
 
-    /// A response to a request within a dialog; false if it is for none.
+    /// A response to a request within a dialog, none if it is for none: up to when it proves that
+    /// both ends are there, if it proves that.
     pub(crate) fn on_in_dialog_response(
         &mut self,
         step: &mut Step<'_>,
         response: &Message<'_>,
-    ) -> bool {
+    ) -> Option<Timestamp> {
         for index in 0..self.requests.len() {
             let (is_ours, news) = self.requests[index].proxied.on_response(step, response);
             if is_ours {
                 self.on_request_news(step, index, news, Some(response));
-                return true;
+                return Some(step.now());
             }
         }
         for index in 0..self.reinvites.len() {
@@ -229,10 +234,11 @@ impl Call {
                 step.changed();
             }
             if is_ours {
-                return true;
+                // It may ring for minutes, and its sender be gone meanwhile.
+                return Some(self.reinvites[index].came_at);
             }
         }
-        false
+        None
     }
 
     /// Fires the timers that are due, and forgets what is over.

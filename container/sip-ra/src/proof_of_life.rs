@@ -24,7 +24,9 @@
 //! alone proves nothing, whatever it sends or says: the other has hung up, and nobody talks. So the
 //! last proof of life is the latest moment at which one has answered what the other one sent, other
 //! than with 481 or 408, or has first acknowledged the answer, and that a commit was made after:
-//! what changes nothing is no commit.
+//! what changes nothing is no commit. An INVITE within the call may ring for minutes, and who has
+//! sent it be gone meanwhile: answers to that prove that both were there when it came. Those to
+//! anything else come within 64 T1, and count when they come.
 
 use crate::call::Call;
 use crate::dialog::{Bye, DialogState};

@@ -1,0 +1,68 @@
+//! What proves that both ends of a call are there: an answer says no more of who is answered than
+//! that it was there when it asked. Each also at the node that takes over.
+
+mod harness;
+
+use harness::Node;
+use harness::phone::{ALICE, BOB, acknowledged_call, bob_answers};
+use resilee_sbb::{EventPayload, Timestamp};
+use resilee_sip_api::Ended;
+
+const MINUTE_MS: u64 = 60_000;
+
+/// Alice sends a re-INVITE a minute after the answer, and loses power; since when.
+fn alice_asks_and_is_gone(node: &mut Node) -> (String, Timestamp) {
+    let dialog = acknowledged_call(node);
+    node.wait(MINUTE_MS);
+    let asked_at = node.now;
+    let at_bob = node.receive(ALICE, dialog.by_alice("INVITE", 2)).only(BOB);
+    (at_bob, asked_at)
+}
+
+/// Bob's phone lives, hers says nothing to anybody: the call ends by itself, and is billed until.
+fn end_of_the_bill(node: &mut Node) -> Timestamp {
+    for _ in 0..3_000 {
+        let turn = node.wait(1_000);
+        for asked in turn.to(BOB).into_iter().filter(|it| it.starts_with("OPTIONS")) {
+            node.receive(BOB, bob_answers(&asked, 200));
+        }
+        if turn.types().contains(&Ended::TYPE) {
+            return turn.event::<Ended>().at;
+        }
+    }
+    panic!("the call never ends");
+}
+
+#[test]
+fn rings_in_answer_to_an_old_request_prove_no_more_than_that_its_sender_was_there_then() {
+    for dies in [false, true] {
+        let mut node = Node::for_bob();
+        let answered_at = node.now;
+        let (at_bob, asked_at) = alice_asks_and_is_gone(&mut node);
+        for _ in 0..9 {
+            node.receive(BOB, bob_answers(&at_bob, 183));
+            node.wait(MINUTE_MS);
+        }
+        if dies {
+            node.take_over();
+        }
+        // What rings changes nothing: a survivor knows of the answer to the call alone.
+        let proven_at = if dies { answered_at } else { asked_at };
+        assert_eq!(end_of_the_bill(&mut node), proven_at);
+    }
+}
+
+#[test]
+fn a_late_answer_to_a_reinvite_proves_no_more_than_that_its_sender_was_there_then() {
+    for dies in [false, true] {
+        let mut node = Node::for_bob();
+        let (at_bob, asked_at) = alice_asks_and_is_gone(&mut node);
+        node.receive(BOB, bob_answers(&at_bob, 180));
+        node.wait(2 * MINUTE_MS);
+        node.receive(BOB, bob_answers(&at_bob, 200));
+        if dies {
+            node.take_over();
+        }
+        assert_eq!(end_of_the_bill(&mut node), asked_at);
+    }
+}
