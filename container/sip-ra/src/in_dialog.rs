@@ -12,6 +12,8 @@
 //! | UPDATE       | its 2xx                | 2xx: both ends' remote targets are refreshed       |
 //! | REFER        | its 2xx                | 2xx: NOTIFYs follow, also after a BYE (`refer.rs`) |
 //! | other        | none                   | forwarded                                          |
+//! | any, if the  | none                   | 481, but for ACK, BYE and what follows a REFER     |
+//! | dialog ended |                        | (`refer.rs`)                                       |
 //!
 //! Whoever sent a BYE has hung up, whatever the answer (§15.1.1); that is why a refused one ends
 //! the dialog, too. Who did not accept it hears of it by a BYE of our own (`farewell.rs`): a sender
@@ -54,11 +56,11 @@ const BYES_MAX: usize = 2 * REQUESTS_MAX;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Reinvite {
     pub(crate) invite: ProxiedInvite,
-    /// What its first 2xx changes.
-    refresh: Option<Refresh>,
     /// When it came; in calls of earlier versions 0, which proves nothing.
     #[serde(default)]
     came_at: Timestamp,
+    /// What its first 2xx changes.
+    refresh: Option<Refresh>,
     /// As the call's own (`ringing.rs`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ringing_until: Option<Timestamp>,
@@ -117,9 +119,12 @@ impl Call {
         incoming: &Incoming<'_>,
     ) -> bool {
         let Some(way) = self.way(incoming.message) else { return false };
-        let is_genuine = self.is_genuine(&way, incoming);
         let part = self.part(step, &way, incoming);
-        let is_too_late = self.is_too_late(part.as_ref());
+        if self.has_no_dialogs_any_more(part.as_ref()) {
+            return false;
+        }
+        let is_genuine = self.is_genuine(&way, incoming);
+        let is_too_late = self.is_too_late(&way, incoming.method(), part.as_ref());
         if incoming.method() == "ACK" {
             if is_genuine && !is_too_late {
                 self.note(step, &way, incoming);

@@ -11,17 +11,21 @@
 //! | or not at all                                      |                                      |
 //! | a NOTIFY or SUBSCRIBE of it is answered 481        | it is over (RFC 6665 §4.1.2.2)       |
 //! | [`KEPT_AFTER_CALL`] after the end of the call      | it is over                           |
-//! | nothing else is left of the call: NOTIFY of whom   | they go on as within the call        |
-//! | was referred, SUBSCRIBE of who has referred        |                                      |
+//! | the dialog has ended: NOTIFY of whom was referred, | they go on as within the call        |
+//! | SUBSCRIBE of who has referred                      |                                      |
+//! | the same: ACK, BYE, while anything of the call may | as within the call                   |
+//! | be repeated                                        |                                      |
 //! | the same: anything else                            | 481: the Route of a call that is     |
 //! |                                                    | over leads nowhere else              |
+//! | the call has failed: all but NOTIFY and SUBSCRIBE  | as if it was not there: it may be of |
+//! |                                                    | the next call                        |
 //! | the same, and no subscription is left              | the call is forgotten                |
 //!
 //! A NOTIFY is of the subscription that its Event names by the CSeq number of the REFER; without
 //! that it is of the first one (RFC 3515 §2.4.6).
 
 use crate::call::Call;
-use crate::dialog::other_end;
+use crate::dialog::{DialogState, other_end};
 use crate::in_dialog::Way;
 use crate::incoming::Incoming;
 use crate::proxied_request::RequestNews;
@@ -120,9 +124,20 @@ impl Call {
         all.find(is_it).map(|it| Part { subscription: it.clone(), role })
     }
 
-    /// Whether nothing but subscriptions is left, and this is of none of them.
-    pub(crate) fn is_too_late(&self, part: Option<&Part>) -> bool {
-        self.is_over_but_for_subscriptions() && !part.is_some_and(Part::may_come_late)
+    /// Whether the call has failed, and this is of none of its subscriptions. Its dialogs ended
+    /// with that (RFC 3261 §12.3): their tags may be those of the next call of its Call-ID.
+    pub(crate) fn has_no_dialogs_any_more(&self, part: Option<&Part>) -> bool {
+        self.is_rejected() && !part.is_some_and(Part::may_come_late)
+    }
+
+    /// Whether nothing but subscriptions is left of the dialog, and this is of none of them. As
+    /// long as what was said may be repeated, a BYE may cross the one that has ended it, and an
+    /// ACK come behind that.
+    pub(crate) fn is_too_late(&self, way: &Way, method: &str, part: Option<&Part>) -> bool {
+        let is_ended = self.dialogs[way.dialog].state == DialogState::Ended;
+        let is_over =
+            self.is_over_but_for_subscriptions() || (is_ended && !matches!(method, "ACK" | "BYE"));
+        is_over && !part.is_some_and(Part::may_come_late)
     }
 
     /// A request that is part of a subscription has its final response, or will never have one.

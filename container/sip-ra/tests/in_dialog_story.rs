@@ -224,3 +224,59 @@ fn a_client_without_rport_is_answered_at_the_port_of_its_via() {
     assert_eq!(turn.lines("192.0.2.10:5060"), ["100"]);
     assert_eq!(phone::top_branch(&turn.only("192.0.2.10:5060")), "z9hG4bKinvite1");
 }
+
+/// RFC 3261 §12.2.2: nobody has that dialog any more. What was sent before may come again, and so
+/// may the ACK of the answer, which a BYE may overtake.
+#[test]
+fn nothing_begins_in_a_dialog_that_a_bye_has_ended_while_its_answer_may_be_repeated() {
+    for dies in [false, true] {
+        let mut node = Node::for_bob();
+        let dialog = answered_call(&mut node);
+        let bye = dialog.by_alice("BYE", 2);
+        let at_bob = node.receive(ALICE, &bye).only(BOB);
+        assert_eq!(node.receive(BOB, bob_answers(&at_bob, 200)).lines(ALICE), ["200"]);
+        if dies {
+            node.take_over();
+        }
+        for method in ["INVITE", "UPDATE", "REFER", "MESSAGE", "INFO", "OPTIONS", "PRACK"] {
+            let turn = node.receive(BOB, dialog.by_bob(method, 3));
+            assert_eq!((turn.lines(BOB), turn.sent.len()), (vec!["481".into()], 1), "{method}");
+            let turn = node.receive(ALICE, dialog.by_alice(method, 3));
+            assert_eq!((turn.lines(ALICE), turn.sent.len()), (vec!["481".into()], 1), "{method}");
+        }
+        assert_eq!(node.receive(ALICE, &bye).lines(ALICE), ["200"], "a retransmission");
+        assert_eq!(node.receive(ALICE, dialog.by_alice("ACK", 1)).lines(BOB), ["ACK"]);
+        node.wait(70_000);
+        assert_eq!((node.living_activities(), node.count("sip.ended")), (0, 1));
+    }
+}
+
+/// Its BYE is answered when the other one's has ended the dialog.
+#[test]
+fn a_bye_that_crosses_the_one_that_ends_the_dialog_is_passed_on() {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    let by_alice = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
+    node.receive(BOB, bob_answers(&by_alice, 200));
+    let by_bob = node.receive(BOB, dialog.by_bob("BYE", 1)).only(ALICE);
+    let turn = node.receive(ALICE, answer(&by_bob, 200, "", ALICE_CONTACT));
+    assert_eq!((turn.lines(BOB), turn.types()), (vec!["200".to_owned()], vec![]));
+}
+
+/// RFC 3261 §12.3: a final failure ends the early dialogs.
+#[test]
+fn nothing_begins_in_an_early_dialog_of_a_call_that_has_failed() {
+    for dies in [false, true] {
+        let mut node = Node::for_bob();
+        let at_bob = node.receive(ALICE, invite()).only(BOB);
+        let dialog = Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 183)).only(ALICE));
+        assert_eq!(node.receive(BOB, bob_answers(&at_bob, 486)).lines(ALICE), ["486"]);
+        if dies {
+            node.take_over();
+        }
+        for method in ["INVITE", "UPDATE", "REFER", "MESSAGE", "INFO", "PRACK", "BYE"] {
+            let turn = node.receive(ALICE, dialog.by_alice(method, 3));
+            assert_eq!((turn.lines(ALICE), turn.sent.len()), (vec!["481".into()], 1), "{method}");
+        }
+    }
+}

@@ -3,7 +3,9 @@
 
 mod harness;
 
-use harness::phone::{ALICE, BOB, Dialog, alice_answers, answered_call, bob_answers, invite_with};
+use harness::phone::{
+    ALICE, BOB, Dialog, alice_answers, answered_call, bob_answers, follow_up, invite, invite_with,
+};
 use harness::{Node, parse};
 use resilee_sip_api::{Ended, Side};
 
@@ -254,4 +256,41 @@ fn a_call_keeps_eight_subscriptions() {
     (3..=10).for_each(|id| passes(&mut node, &of(id), 200));
     node.wait(LONGEST_MS);
     assert_eq!(node.living_activities(), 0);
+}
+
+/// Before Bob answers, Alice refers him, and her call fails; she calls again with the same Call-ID,
+/// and Bob's phone has one To tag for both.
+fn called_again_while_a_subscription_is_left() -> (Node, Dialog) {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    let early = Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 183)).only(ALICE));
+    refer(&mut node, &early, 2);
+    assert_eq!(node.receive(BOB, bob_answers(&at_bob, 486)).lines(ALICE), ["486"]);
+    node.receive(ALICE, follow_up("ACK", 1));
+    node.wait(LONG);
+    let at_bob = node.receive(ALICE, invite_with(3, "")).only(BOB);
+    let dialog = Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 200)).only(ALICE));
+    (node, dialog)
+}
+
+#[test]
+fn a_failed_call_that_a_subscription_keeps_takes_nothing_of_the_next_call() {
+    for dies in [false, true] {
+        let (mut node, dialog) = called_again_while_a_subscription_is_left();
+        if dies {
+            node.take_over();
+        }
+        assert_eq!(node.receive(ALICE, dialog.by_alice("ACK", 3)).lines(BOB), ["ACK"]);
+        let info = node.receive(BOB, dialog.by_bob("INFO", 1)).only(ALICE);
+        assert_eq!(node.receive(ALICE, alice_answers(&info, 200)).lines(BOB), ["200"]);
+        hang_up(&mut node, &dialog, 4);
+    }
+}
+
+#[test]
+fn a_notify_of_a_failed_call_finds_its_subscription_beside_the_next_call() {
+    let (mut node, dialog) = called_again_while_a_subscription_is_left();
+    passes(&mut node, &notify(&dialog, 1, "refer;id=2", "terminated"), 200);
+    node.wait(LONG);
+    assert_eq!(node.living_activities(), 1, "the next call alone");
 }
