@@ -84,6 +84,11 @@ impl<'a> Malformed<'a> {
         self.first(HeaderName::CallId).map_or(Cow::Borrowed(""), unfold)
     }
 
+    /// User-Agent; empty if there is none.
+    pub fn user_agent(&self) -> Cow<'a, str> {
+        self.first(HeaderName::UserAgent).map_or(Cow::Borrowed(""), unfold)
+    }
+
     /// The answer to the request, which came from `source`. The tag is put into the To if that
     /// can be read and has none.
     pub fn response(&self, source: SocketAddr, to_tag: &str) -> Vec<u8> {

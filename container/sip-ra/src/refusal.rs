@@ -8,8 +8,7 @@ use crate::loops::is_loop;
 use crate::session_timer::{self, Offer};
 use resilee_core::{Egress, Ingress};
 use resilee_sip_proto::{
-    HeaderName, Malformed, Message, NameAddr, ParseError, SipUri, build, is_display_name_sound,
-    name_addr, text,
+    HeaderName, Malformed, Message, NameAddr, SipUri, build, is_display_name_sound, name_addr, text,
 };
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -71,17 +70,16 @@ impl Refusal {
     }
 }
 
-/// The answer to what is no message, if it is a request that can be answered.
+/// The answer to a request that is no message.
 pub(crate) fn answer_malformed(
     element: &Element,
     ingress: &Ingress,
-    error: ParseError,
-) -> Option<Egress> {
-    let malformed = Malformed::read(&ingress.bytes, error)?;
+    malformed: &Malformed<'_>,
+) -> Egress {
     let branch = malformed.top_via().branch().unwrap_or_default();
     let tag = element.secret.local_tag(&malformed.call_id(), branch);
     let flow = reply_to(malformed.top_via(), &ingress.flow);
-    Some(Egress::new(flow, malformed.response(ingress.flow.remote, &tag)))
+    Egress::new(flow, malformed.response(ingress.flow.remote, &tag))
 }
 
 /// What is wrong with a request before anything is known of its call (RFC 3261 §16.3).

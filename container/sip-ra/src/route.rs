@@ -29,8 +29,11 @@ use crate::strict_route::put_right;
 use resilee_core::{Ingress, Route, Scope};
 use resilee_sbb::{CohortId, Timestamp};
 use resilee_sip_proto::{
-    HeaderName, Message, ParseError, SipUri, is_keepalive, name_addr, parse_branch,
+    HeaderName, Malformed, Message, ParseError, SipUri, is_keepalive, name_addr, parse_branch,
 };
+
+/// Why a scanner's request is dropped, malformed or not.
+const OF_A_SCANNER: &str = "request of a scanner";
 
 /// Whose a message is.
 pub(crate) fn route(
@@ -44,22 +47,25 @@ pub(crate) fn route(
     }
     let message = match Message::parse(&ingress.bytes) {
         Ok(message) => message,
-        Err(error) => {
-            return match answer_malformed(element, ingress, error) {
-                Some(answer) => Route::Answer(vec![answer]),
-                None => Route::Drop(drop_reason(error)),
-            };
-        }
+        Err(error) => return route_malformed(element, ingress, error),
     };
     let right = put_right(element, &message);
     let message = right.as_deref().and_then(|it| Message::parse(it).ok()).unwrap_or(message);
     match message.method() {
         None => route_response(element, &message),
-        Some(_) if element.scanners.have_sent(&message) => Route::Drop("request of a scanner"),
+        Some(_) if element.scanners.have_sent(&message) => Route::Drop(OF_A_SCANNER),
         Some(_) if is_barred(element, guard, now, ingress, &message) => {
             Route::Drop("request of a network that tries out passwords")
         }
         Some(method) => route_request(element, now, ingress, &message, method),
+    }
+}
+
+fn route_malformed(element: &Element, ingress: &Ingress, error: ParseError) -> Route {
+    match Malformed::read(&ingress.bytes, error) {
+        Some(it) if element.scanners.are(&it.user_agent()) => Route::Drop(OF_A_SCANNER),
+        Some(it) => Route::Answer(vec![answer_malformed(element, ingress, &it)]),
+        None => Route::Drop(drop_reason(error)),
     }
 }
 

@@ -15,7 +15,11 @@ impl Scanners {
 
     /// Whether the request says that it comes from one of them.
     pub(crate) fn have_sent(&self, request: &Message<'_>) -> bool {
-        let Some(agent) = request.header(HeaderName::UserAgent) else { return false };
+        request.header(HeaderName::UserAgent).is_some_and(|agent| self.are(&agent))
+    }
+
+    /// Whether one of them calls itself so.
+    pub(crate) fn are(&self, agent: &str) -> bool {
         let agent = agent.to_ascii_lowercase();
         self.0.iter().any(|part| agent.contains(part))
     }
@@ -38,15 +42,20 @@ mod tests {
     #[test]
     fn a_scanner_is_known_by_a_part_of_its_name_and_phones_are_left_alone() {
         let scanners = Scanners::new(SCANNERS_DEFAULT);
-        for agent in ["friendly-scanner", "SIPVicious/0.3", "sipcli/v1.8", "VaxSIPUserAgent/3"] {
+        for agent in ["friendly-scanner", "SIPVicious/0.3", "sipcli/v1.8", "pplsip"] {
             assert!(is_scanner(&scanners, &format!("User-Agent: {agent}\r\n")), "{agent}");
         }
         let phones = ["baresip v3.9.0", "Linphone/5.2", "MicroSIP/3.21", "PJSUA v2.14", "Yealink"];
-        for agent in phones {
+        // The last one is what all programs call themselves that are made with that library.
+        let names_alike = ["SIPClient/2.0", "sipclient", "Acme SIPClient", "VaxSIPUserAgent/3.1"];
+        for agent in phones.into_iter().chain(names_alike) {
             assert!(!is_scanner(&scanners, &format!("User-Agent: {agent}\r\n")), "{agent}");
         }
         assert!(!is_scanner(&scanners, ""));
-        assert!(!is_scanner(&Scanners::new([""; 0]), "User-Agent: sipcli\r\n"), "none, if told so");
+        assert!(
+            !is_scanner(&Scanners::new([""; 0]), "User-Agent: sipcli/v1.8\r\n"),
+            "none, if told so"
+        );
         assert!(is_scanner(&Scanners::new(["Nmap"]), "User-Agent: nmap NSE\r\n"));
     }
 }

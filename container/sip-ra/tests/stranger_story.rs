@@ -58,6 +58,26 @@ fn a_scanner_is_dropped_before_anything_begins() {
 const EDGE: &str = "192.0.2.99:5060";
 const PATH: &str = "Path: <sip:edge.example.net;lr>, <sip:10.0.0.9:5070;lr>\r\n";
 
+/// What is wrong with it is not told to a scanner either.
+#[test]
+fn a_malformed_request_of_a_scanner_is_dropped_unanswered() {
+    let mut node = Node::for_bob();
+    let scan = request("OPTIONS", "sip:100@example.test", "User-Agent: SIPVicious\r\n");
+    for (from, to) in [
+        ("CSeq: 7 OPTIONS", "CSeq: x OPTIONS"),
+        ("SIP/2.0\r", "SIP/3.0\r"),
+        ("Content-Length: 0", "Content-Length: 9"),
+        ("Max-Forwards: 70\r\n", "T o: <sip:a@b>\r\n"),
+        ("User-Agent: SIP", "Call-ID: 2\r\nUser-Agent:\r\n SIP"),
+    ] {
+        let malformed = scan.replacen(from, to, 1);
+        let turn = node.receive(ALICE, &malformed);
+        assert_eq!((turn.sent.len(), turn.dropped), (0, Some("request of a scanner")), "{to}");
+        let phone = node.receive(ALICE, malformed.replace("SIPVicious", "Linphone"));
+        assert_eq!(phone.sent.len(), 1, "{to}");
+    }
+}
+
 fn registered() -> Policy {
     let headers = vec![("Path".to_owned(), "<sip:edge.example.net;lr>".to_owned())];
     Policy::Say(vec![SipCommand::Respond { status: 200, reason: String::new(), headers }])
