@@ -136,8 +136,7 @@ impl Call {
         spent: &[SpentNonce],
     ) -> Self {
         let mut event = party::invite(step, incoming, authorization);
-        let credentials = event.credentials.as_mut();
-        let spent_nonce = credentials.and_then(|credentials| {
+        let spent_nonce = event.credentials.as_mut().and_then(|credentials| {
             let now_spent = SpentNonce::of(credentials, step.now())?;
             credentials.nonce_fresh = !spent.iter().any(|earlier| earlier.covers(&now_spent));
             credentials.nonce_fresh.then_some(now_spent)
@@ -313,6 +312,7 @@ impl Call {
 
     /// Goes on at the survivor; after a while in which nobody had it, asks what has happened.
     pub(crate) fn resume(&mut self, step: &mut Step<'_>, adoption: Adoption) {
+        self.sift_subscriptions(step);
         self.decide_by = self.decide_by.map(|_| decision_deadline(step));
         self.invite.resume(step);
         self.reinvites.iter_mut().for_each(|reinvite| reinvite.invite.resume(step));

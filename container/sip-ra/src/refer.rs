@@ -21,6 +21,9 @@
 //! |                                                    | the next call                        |
 //! | the same, and no subscription is left              | the call is forgotten                |
 //!
+//! A survivor forgets, and counts, a subscription that cannot be: of no dialog of the call, of the
+//! server's, of the future, or one of more than [`SUBSCRIPTIONS_MAX`].
+//!
 //! A NOTIFY is of the subscription that its Event names by the CSeq number of the REFER; without
 //! that it is of the first one (RFC 3515 §2.4.6).
 
@@ -34,6 +37,7 @@ use resilee_sbb::Timestamp;
 use resilee_sip_api::Side;
 use resilee_sip_proto::{Message, text};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// So long after its end a call is kept for its subscriptions: as long as the phone to which
@@ -200,6 +204,32 @@ impl Call {
         let is_over_now = !was_over && self.is_over_but_for_subscriptions();
         if kept.len() < self.subscriptions.len() || (is_over_now && !kept.is_empty()) {
             self.subscriptions = kept;
+            step.changed();
+        }
+    }
+
+    /// Goes on at the survivor: what cannot be is a lie of the node that kept it, and would keep
+    /// the call for as long as that likes.
+    pub(crate) fn sift_subscriptions(&mut self, step: &mut Step<'_>) {
+        // Clocks of nodes differ, by far less.
+        let latest = step.now() + Duration::from_millis(step.timers().long_ms());
+        let tags: BTreeSet<_> = self.dialogs.iter().map(|it| it.callee.tag.as_str()).collect();
+        let can_be = |it: &Subscription| {
+            it.referrer != Side::Server
+                && it.since <= latest
+                && tags.contains(it.dialog_tag.as_str())
+        };
+        let before = self.subscriptions.len();
+        self.subscriptions.retain(can_be);
+        let beyond = self.subscriptions.len().saturating_sub(SUBSCRIPTIONS_MAX);
+        self.subscriptions.drain(..beyond);
+        let mut lies = before - self.subscriptions.len();
+        for request in &mut self.requests {
+            let lie = request.part.take_if(|part| !can_be(&part.subscription));
+            lies += usize::from(lie.is_some());
+        }
+        for _ in 0..lies {
+            step.endpoint.count_refused("subscription that cannot be");
             step.changed();
         }
     }

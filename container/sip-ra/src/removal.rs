@@ -9,9 +9,14 @@
 //! | removal           | 503                | the same          | the same              |
 //!
 //! The activity ends right behind a removal: nothing of that is repeated. A 2xx that crosses the
-//! CANCEL then finds no call, and nobody can say of whom its ACK would be: the phone repeats it for
-//! 64 T1 and hangs up itself (RFC 3261 §13.3.1.4). Behind hanging up it gets ACK and BYE
-//! (`late_answer.rs`).
+//! CANCEL then finds no call, and gets nothing: the phone repeats it for 64 T1 and hangs up itself
+//! (RFC 3261 §13.3.1.4). Behind hanging up it gets ACK and BYE (`late_answer.rs`).
+//!
+//! ACK and BYE could be made of the 2xx alone. But a 2xx without a call looks the same when the
+//! call is in a store that is away, or that was lost (`orphan.rs`): those phones talk, the caller's
+//! ACK goes on without state, and a 2xx comes again if one was lost. A BYE made of it would end
+//! that call, and nobody would have kept when. To tell the two apart something of a removed call
+//! would have to stay, and a removal is for what must not stay.
 
 use crate::activity::Activity;
 use crate::step::Step;

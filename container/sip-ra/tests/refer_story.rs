@@ -8,6 +8,7 @@ use harness::phone::{
 };
 use harness::{Node, parse};
 use resilee_sip_api::{Ended, Side};
+use resilee_test_kit::kept_records;
 
 const MALLORY: &str = "203.0.113.66:5060";
 
@@ -293,4 +294,104 @@ fn a_notify_of_a_failed_call_finds_its_subscription_beside_the_next_call() {
     passes(&mut node, &notify(&dialog, 1, "refer;id=2", "terminated"), 200);
     node.wait(LONG);
     assert_eq!(node.living_activities(), 1, "the next call alone");
+}
+
+/// States of three moments of a call with a subscription.
+fn moments() -> Vec<(&'static str, Node, Dialog)> {
+    let mut node = Node::for_bob();
+    let dialog = answered_call(&mut node);
+    let at_bob = node.receive(ALICE, with(dialog.by_alice("REFER", 2), REFER)).only(BOB);
+    // A BYE makes a commit while the REFER waits.
+    let (mut referring, beside) = (Node::for_bob(), dialog.clone());
+    answered_call(&mut referring);
+    referring.receive(ALICE, with(beside.by_alice("REFER", 2), REFER));
+    referring.receive(ALICE, beside.by_alice("BYE", 3));
+    node.receive(BOB, bob_answers(&at_bob, 202));
+    let (over, ended) = referred();
+    vec![("referring", referring, beside), ("referred", node, dialog), ("over", over, ended)]
+}
+
+/// What earlier versions committed is adopted for ever; a file has the states of one format.
+#[test]
+fn a_call_with_a_subscription_of_the_first_format_goes_on() {
+    let file = include_str!("kept_states/refer.txt");
+    for (name, mut node, dialog) in moments() {
+        let state = node.held_state();
+        let kept = kept_records::bytes_of(file, name);
+        *state = kept.unwrap_or_else(|| {
+            panic!("not kept yet: add the line\n{}", kept_records::line(name, state))
+        });
+        node.take_over();
+        passes(&mut node, &notify(&dialog, 5, "refer;id=2", "terminated"), 200);
+        node.wait(LONGEST_MS);
+        assert_eq!(node.living_activities(), usize::from(name == "referred"), "{name}");
+    }
+}
+
+/// A state of the file in which these bytes, which are there once, are others.
+fn lie(name: &str, from: &[u8], to: &[u8]) -> Vec<u8> {
+    let state = kept_records::bytes_of(include_str!("kept_states/refer.txt"), name).expect(name);
+    let found: Vec<_> = (0..state.len()).filter(|at| state[*at..].starts_with(from)).collect();
+    assert_eq!(found.len(), 1, "{name}: {from:?}");
+    [&state[..found[0]], to, &state[found[0] + from.len()..]].concat()
+}
+
+/// The call alone goes on, or what is left of it ends.
+#[test]
+fn a_subscription_that_cannot_be_is_not_adopted_and_is_counted() {
+    let moment = b"since\xce\x3b\x9a\xca\x00";
+    let far_future = b"since\xcf\xff\xff\xff\xff\xff\xff\xff\xff";
+    for (from, to) in [
+        (&moment[..], &far_future[..]),
+        (b"tag\xa1b\xa8referrer", b"tag\xa1x\xa8referrer"),
+        (b"referrer\xa6Caller", b"referrer\xa6Server"),
+    ] {
+        for name in ["referring", "over"] {
+            let (_, mut node, dialog) =
+                moments().into_iter().find(|it| it.0 == name).expect("a moment");
+            *node.held_state() = lie(name, from, to);
+            assert_eq!(node.take_over().refused, ["subscription that cannot be"], "{name}");
+            let late = notify(&dialog, 5, "refer;id=2", "active");
+            assert_eq!(node.receive(BOB, late).lines(BOB) == ["481"], name == "over");
+            node.wait(LONG);
+            assert_eq!(node.living_activities(), 0, "{name}");
+        }
+    }
+}
+
+#[test]
+fn of_more_subscriptions_than_a_call_keeps_a_survivor_forgets_the_oldest() {
+    let (_, mut node, dialog) = moments().into_iter().find(|it| it.0 == "over").expect("a moment");
+    let state = node.held_state().clone();
+    let name = b"subscriptions\x91";
+    let at = state.windows(name.len()).position(|it| it == name).expect("one of them") + name.len();
+    let (one, nine) = (&state[at..], &state[..at - 1]);
+    let others = (3..=10).map(|id| {
+        let mut other = one.to_vec();
+        let at = other.windows(4).position(|it| it == b"\xa2id\x02").expect("its id") + 3;
+        other[at] = id;
+        other
+    });
+    let all: Vec<_> = std::iter::once(one.to_vec()).chain(others).collect();
+    *node.held_state() = [nine, &[0x99], &all.concat()].concat();
+    assert_eq!(node.take_over().refused, ["subscription that cannot be"]);
+    let of = |id: u32| notify(&dialog, id, &format!("refer;id={id}"), "active");
+    assert_eq!(node.receive(BOB, of(2)).lines(BOB), ["481"]);
+    (3..=10).for_each(|id| passes(&mut node, &of(id), 200));
+}
+
+/// The core raises an alarm of it, and the call is over.
+#[test]
+fn a_state_whose_subscription_is_no_record_is_refused() {
+    for (name, from, to) in [
+        ("referring", &b"role\xa6Begins"[..], &b"role\xa6Nobody"[..]),
+        ("over", b"referrer\xa6Caller", b"referrer\xa6Nobody"),
+        ("over", b"\xa2id\x02", b"\xa2id\xff"),
+        ("over", b"tag\xa1b\xa8referrer", b"tag\xc2\xa8referrer"),
+        ("over", b"since\xce\x3b\x9a\xca\x00", b"since\xa4long"),
+    ] {
+        let (_, mut node, _) = moments().into_iter().find(|it| it.0 == name).expect("a moment");
+        *node.held_state() = lie(name, from, to);
+        assert!(node.try_to_take_over().is_err(), "{name}: {to:?}");
+    }
 }

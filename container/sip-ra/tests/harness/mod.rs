@@ -221,6 +221,15 @@ impl Node {
         self.adopt(Adoption::Takeover)
     }
 
+    /// The same of a node whose only activity has a state that may be no record.
+    pub fn try_to_take_over(&mut self) -> Result<(), resilee_sbb::Failure> {
+        let state = self.held_state().clone();
+        let activity = *self.held.states.keys().next().expect("an activity");
+        let mut endpoint = Endpoint::new(self.now, "server2", activity.cell, 1);
+        let mut survivor = adaptor(CohortId(0xb), 2);
+        survivor.adopt(&mut endpoint, activity, &state, Adoption::Takeover)
+    }
+
     /// Marshalled state of the only activity, as the backup has it.
     pub fn held_state(&mut self) -> &mut Vec<u8> {
         assert_eq!(self.held.states.len(), 1, "one activity");
