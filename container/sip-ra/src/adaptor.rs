@@ -321,6 +321,12 @@ impl ResourceAdaptor for SipRa {
     }
 
     fn refuse(&mut self, _now: Timestamp, ingress: &Ingress, retry_after_s: u32) -> Vec<Egress> {
+        // It may come here before anybody has looked at it.
+        let Ok(message) = Message::parse(&ingress.bytes) else { return Vec::new() };
+        let wants_answer = message.method().is_some_and(|method| method != "ACK");
+        if !wants_answer || self.element.scanners.have_sent(&message) {
+            return Vec::new();
+        }
         let refusal = Refusal::unavailable(retry_after_s);
         refusal.answer_ingress(&self.element, ingress).into_iter().collect()
     }

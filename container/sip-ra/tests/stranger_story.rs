@@ -6,7 +6,8 @@ mod harness;
 use harness::phone::{
     ALICE, BOB, BOB_CONTACT, Dialog, answer, bob_answers, follow_up, invite, invite_with, request,
 };
-use harness::{Node, Policy, parse};
+use harness::{Node, Policy, flow, parse};
+use resilee_core::{Ingress, ResourceAdaptor};
 use resilee_sip_api::{OtherRequest, Register, SipCommand, Target};
 use resilee_sip_proto::{HeaderName, Message};
 
@@ -57,6 +58,22 @@ fn a_scanner_is_dropped_before_anything_begins() {
 
 const EDGE: &str = "192.0.2.99:5060";
 const PATH: &str = "Path: <sip:edge.example.net;lr>, <sip:10.0.0.9:5070;lr>\r\n";
+
+/// A node that serves nobody looks at nothing of what it refuses.
+#[test]
+fn a_node_that_refuses_all_answers_neither_scanners_nor_what_wants_no_answer() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    let now = node.now;
+    let mut refuse = |message: Vec<u8>| node.ra.refuse(now, &Ingress::new(flow(ALICE), message), 5);
+    let scan = request("OPTIONS", "sip:a@example.test", "User-Agent: friendly-scanner\r\n");
+    let answer = bob_answers(&at_bob, 200);
+    for message in [answer, follow_up("ACK", 1).into(), scan.into(), b"\r\n\r\n".to_vec()] {
+        let text = String::from_utf8_lossy(&message).into_owned();
+        assert_eq!(refuse(message), Vec::new(), "{text}");
+    }
+    assert_eq!(refuse(invite().into()).len(), 1);
+}
 
 /// What is wrong with it is not told to a scanner either.
 #[test]
