@@ -27,6 +27,12 @@
 //! what changes nothing is no commit. An INVITE within the call may ring for minutes, and who has
 //! sent it be gone meanwhile: answers to that prove that both were there when it came. Those to
 //! anything else come within 64 T1, and count when they come.
+//!
+//! What an end says where it has moved to counts as its own. Who has the other end moved there,
+//! when that has lost power, can answer for it: nothing but credentials would tell that from a
+//! phone that has left one network for another, where its old place is as silent; and within a call
+//! none are asked for. An end that lives can hang up where it was; if it does not live, the call
+//! lasts [`CallLimits::longest`](crate::CallLimits::longest) at most.
 
 use crate::call::Call;
 use crate::dialog::{Bye, DialogState};
@@ -142,7 +148,10 @@ impl Call {
                 self.end_without_bye(step, dialog, at);
             }
             Some(Until::Now) => self.end_without_bye(step, dialog, step.now()),
-            None if self.both_live(dialog) => self.seen_at = step.now(),
+            // What an earlier place says, or does not, is no answer of an end.
+            None if self.is_yes(dialog, own) && self.both_live(dialog) => {
+                self.seen_at = step.now();
+            }
             None => {}
         }
     }
@@ -240,6 +249,12 @@ impl Call {
             there.map(word).min().unwrap_or(Word::NotAsked)
         };
         (words(true), words(false))
+    }
+
+    /// An end has just said so where it is.
+    fn is_yes(&self, dialog: usize, own: &OwnRequest) -> bool {
+        self.is_here(dialog, own.receiver, own)
+            && matches!(own.outcome, Outcome::Answered(200..=299))
     }
 
     /// Both have said so where they are: at a place where an end was, by now somebody else may be.

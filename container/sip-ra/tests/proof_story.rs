@@ -4,7 +4,7 @@
 mod harness;
 
 use harness::Node;
-use harness::phone::{ALICE, BOB, acknowledged_call, bob_answers};
+use harness::phone::{ALICE, BOB, acknowledged_call, alice_answers, bob_answers};
 use resilee_sbb::{EventPayload, Timestamp};
 use resilee_sip_api::Ended;
 
@@ -64,5 +64,28 @@ fn a_late_answer_to_a_reinvite_proves_no_more_than_that_its_sender_was_there_the
             node.take_over();
         }
         assert_eq!(end_of_the_bill(&mut node), asked_at);
+    }
+}
+
+/// Her other network is out of reach by then, and her place there says nothing. So that silence
+/// cannot tell her from one who has lost power and was moved by the other end.
+#[test]
+fn who_has_moved_to_another_network_lives_though_nobody_answers_where_she_was() {
+    const ELSEWHERE: &str = "203.0.113.9:1234";
+    for dies in [false, true] {
+        let mut node = Node::for_bob();
+        let dialog = acknowledged_call(&mut node);
+        let at_bob = node.receive(ELSEWHERE, dialog.by_alice("UPDATE", 2)).only(BOB);
+        node.receive(BOB, bob_answers(&at_bob, 200));
+        let asked = node.wait(15 * MINUTE_MS);
+        node.receive(BOB, bob_answers(&asked.only(BOB), 200));
+        node.receive(ELSEWHERE, alice_answers(&asked.only(ELSEWHERE), 200));
+        let proven_at = node.now;
+        assert_eq!(asked.lines(ALICE), ["OPTIONS"]);
+        if dies {
+            node.take_over();
+        }
+        assert!(node.wait(14 * MINUTE_MS).types().is_empty());
+        assert_eq!(end_of_the_bill(&mut node), proven_at);
     }
 }
