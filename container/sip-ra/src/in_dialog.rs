@@ -129,7 +129,10 @@ impl Call {
             if is_genuine && !is_too_late {
                 self.note(step, &way, incoming);
                 self.forward_ack(step, incoming, &way);
-                self.on_acked(step, way.dialog);
+                // An ACK of the callee is of its own re-INVITE: it says nothing of the caller.
+                if way.sender == Side::Caller {
+                    self.on_acked(step, way.dialog);
+                }
             }
             return true;
         }

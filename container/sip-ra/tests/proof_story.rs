@@ -4,7 +4,7 @@
 mod harness;
 
 use harness::Node;
-use harness::phone::{ALICE, BOB, acknowledged_call, alice_answers, bob_answers};
+use harness::phone::{ALICE, BOB, acknowledged_call, alice_answers, answered_call, bob_answers};
 use resilee_sbb::{EventPayload, Timestamp};
 use resilee_sip_api::Ended;
 
@@ -64,6 +64,24 @@ fn a_late_answer_to_a_reinvite_proves_no_more_than_that_its_sender_was_there_the
             node.take_over();
         }
         assert_eq!(end_of_the_bill(&mut node), asked_at);
+    }
+}
+
+/// She has lost power before the answer came, and he acknowledges it in his own name.
+#[test]
+fn an_acknowledgement_of_the_callee_proves_nothing() {
+    for dies in [false, true] {
+        let mut node = Node::for_bob();
+        let dialog = answered_call(&mut node);
+        let answered_at = node.now;
+        node.wait(14 * MINUTE_MS);
+        node.receive(BOB, dialog.by_bob("ACK", 1));
+        // That it came is known to a survivor, too, by what is committed behind it.
+        node.receive(BOB, dialog.by_bob("INVITE", 2));
+        if dies {
+            node.take_over();
+        }
+        assert_eq!(end_of_the_bill(&mut node), answered_at);
     }
 }
 
