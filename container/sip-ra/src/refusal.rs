@@ -238,7 +238,8 @@ fn fault_of_register(
     }
     let mut uris = contacts.iter().map(|contact| name_addr(contact).map(|it| it.uri));
     uris.find_map(|uri| match uri {
-        Some("*") => None,
+        // RFC 3261 §25.1. Whether it may stand there is the registrar's to say.
+        Some("*") if contacts.iter().any(|contact| contact == "*") => None,
         Some(uri) => match SipUri::parse(uri) {
             Some(sip) if !sip.scheme.eq_ignore_ascii_case("sip") => {
                 Some(Refusal::bad_request("Contact Needs TLS"))

@@ -137,6 +137,19 @@ fn a_register_that_requires_what_is_not_there_is_told_so() {
     assert_eq!(parse(&node.receive(EDGE, path).only(EDGE)).status(), Some(200));
 }
 
+/// RFC 3261 §25.1: `*` has no parameters and no brackets. A phone must not think that it is gone.
+#[test]
+fn a_register_whose_star_is_none_is_refused() {
+    for star in ["*;expires=0", "<*>", "\"all\" <*>;expires=0"] {
+        let turn =
+            Node::new(registered()).receive(ALICE, register(&format!("Contact: {star}\r\n")));
+        assert_eq!(turn.lines(ALICE), ["400"], "{star}");
+        assert!(turn.events.is_empty(), "{star}");
+    }
+    let turn = Node::new(registered()).receive(ALICE, register("Contact: *\r\nExpires: 0\r\n"));
+    assert!(turn.event::<Register>().wildcard);
+}
+
 fn by(routes: &[&str]) -> Node {
     let routes = routes.iter().map(|route| (*route).to_owned()).collect();
     let (uri, destination) = (BOB_CONTACT.to_owned(), EDGE.to_owned());
