@@ -14,6 +14,9 @@
 //! | other        | none                   | forwarded                                          |
 //! | any, if the  | none                   | 481, but for ACK, BYE and what follows a REFER     |
 //! | dialog ended |                        | (`refer.rs`)                                       |
+//! | any, early,  | none                   | the same, also for ACK and BYE (§13.2.2.4)         |
+//! | 64 T1 after  |                        |                                                    |
+//! | the answer   |                        |                                                    |
 //!
 //! Whoever sent a BYE has hung up, whatever the answer (§15.1.1); that is why a refused one ends
 //! the dialog, too. Who did not accept it hears of it by a BYE of our own (`farewell.rs`): a sender
@@ -124,7 +127,7 @@ impl Call {
             return false;
         }
         let is_genuine = self.is_genuine(&way, incoming);
-        let is_too_late = self.is_too_late(&way, incoming.method(), part.as_ref());
+        let is_too_late = self.is_too_late(step, &way, incoming.method(), part.as_ref());
         if incoming.method() == "ACK" {
             if is_genuine && !is_too_late {
                 self.note(step, &way, incoming);

@@ -137,10 +137,20 @@ impl Call {
     /// Whether nothing but subscriptions is left of the dialog, and this is of none of them. As
     /// long as what was said may be repeated, a BYE may cross the one that has ended it, and an
     /// ACK come behind that.
-    pub(crate) fn is_too_late(&self, way: &Way, method: &str, part: Option<&Part>) -> bool {
-        let is_ended = self.dialogs[way.dialog].state == DialogState::Ended;
-        let is_over =
-            self.is_over_but_for_subscriptions() || (is_ended && !matches!(method, "ACK" | "BYE"));
+    pub(crate) fn is_too_late(
+        &self,
+        step: &Step<'_>,
+        way: &Way,
+        method: &str,
+        part: Option<&Part>,
+    ) -> bool {
+        let is_dialog_over = match self.dialogs[way.dialog].state {
+            // Another phone has answered, and nobody repeats that (RFC 3261 §13.2.2.4).
+            DialogState::Early => !self.is_unanswered() && self.repeated_until(step) <= step.now(),
+            DialogState::Confirmed => false,
+            DialogState::Ended => !matches!(method, "ACK" | "BYE"),
+        };
+        let is_over = is_dialog_over || self.is_over_but_for_subscriptions();
         is_over && !part.is_some_and(Part::may_come_late)
     }
 

@@ -3,10 +3,10 @@
 mod harness;
 
 use harness::phone::{
-    self, ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, Dialog, answer, answered_call, bob_answers,
-    invite, invite_with,
+    self, ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, CAROL, CAROL_CONTACT, Dialog, answer,
+    answered_call, bob_answers, invite, invite_with,
 };
-use harness::{Node, parse};
+use harness::{Node, Policy, parse};
 use resilee_sbb::Timestamp;
 use resilee_sip_api::{Ended, Side, SipCommand};
 use resilee_sip_proto::HeaderName;
@@ -278,5 +278,34 @@ fn nothing_begins_in_an_early_dialog_of_a_call_that_has_failed() {
             let turn = node.receive(ALICE, dialog.by_alice(method, 3));
             assert_eq!((turn.lines(ALICE), turn.sent.len()), (vec!["481".into()], 1), "{method}");
         }
+    }
+}
+
+/// RFC 3261 §13.2.2.4: who rang and did not answer has no dialog any more, to disturb the call or
+/// to play its caller.
+#[test]
+fn an_early_dialog_is_over_when_nobody_repeats_the_answer_of_another_phone() {
+    for dies in [false, true] {
+        let mut node = Node::new(Policy::ProxyTo(vec![(BOB_CONTACT, BOB), (CAROL_CONTACT, CAROL)]));
+        let turn = node.receive(ALICE, invite());
+        let (at_bob, at_carol) = (turn.only(BOB), turn.only(CAROL));
+        let early = Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 180)).only(ALICE));
+        let ok = node.receive(CAROL, answer(&at_carol, 200, "c", CAROL_CONTACT));
+        let dialog = Dialog::of(&ok.only(ALICE));
+        node.receive(ALICE, dialog.by_alice("ACK", 1));
+        node.receive(BOB, bob_answers(&at_bob, 487));
+        node.wait(31_999);
+        assert_eq!(node.receive(BOB, early.by_bob("INFO", 1)).lines(ALICE), ["INFO"]);
+        node.wait(1);
+        if dies {
+            node.take_over();
+        }
+        for method in ["INVITE", "UPDATE", "INFO", "MESSAGE", "REFER", "BYE"] {
+            let turn = node.receive(BOB, early.by_bob(method, 2));
+            assert_eq!((turn.lines(BOB), turn.sent.len()), (vec!["481".into()], 1), "{method}");
+        }
+        let as_alice = node.receive(BOB, early.by_alice("UPDATE", 9));
+        assert_eq!((as_alice.lines(BOB), as_alice.sent.len()), (vec!["481".to_owned()], 1));
+        assert_eq!(node.receive(ALICE, dialog.by_alice("BYE", 2)).lines(CAROL), ["BYE"]);
     }
 }
