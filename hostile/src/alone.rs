@@ -3,6 +3,7 @@
 
 use resilee_call_billing::CallBilling;
 use resilee_call_control::CallControl;
+use resilee_core::management::Status;
 use resilee_core::{Adaptors, Core, CoreConfig, Input, Limits, Output, Peer, Restored};
 use resilee_membership::{Flow, Key, RunId, Transport, Unclean};
 use resilee_registrar::Registrar;
@@ -78,6 +79,11 @@ impl Alone {
         let mut alone = Alone { core, now: START };
         alone.drain();
         alone
+    }
+
+    /// What operators see.
+    pub fn status(&self) -> Status {
+        self.core.status(self.now)
     }
 
     /// Gives it an input and carries out what comes of it.

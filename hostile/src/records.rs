@@ -9,6 +9,9 @@ use std::time::Duration;
 /// Timeouts of an adopted activity.
 const TIMEOUTS_MAX: usize = 500;
 
+/// Longest text of an alarm that a node can have raised.
+const ALARM_BYTES_MAX: usize = 2_048;
+
 /// It is refused, or gone on with; a frame closes the link with a reason or is taken.
 ///
 /// # Panics
@@ -24,6 +27,11 @@ pub fn records(bytes: &[u8]) {
     node.feed(Input::LinkUp { peer: peer.clone() });
     node.feed(Input::Frame { peer, bytes: bytes.to_vec() });
     node.pass(Duration::from_secs(2));
+    let told = node.status().peer_alarms.into_values().flatten();
+    for alarm in told {
+        let is_bounded = alarm.text.len() <= ALARM_BYTES_MAX && alarm.count > 0;
+        assert!(is_bounded, "an alarm that no node can have raised: {alarm:?}");
+    }
 }
 
 fn adopt(state: &[u8], adoption: Adoption) {
