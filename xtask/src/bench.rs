@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 
-use crate::command::{Mode, cargo, run as run_command};
+use crate::command::build_programs;
 use crate::figures::{append_row, load_average, or_dash, percentile, stamp};
 use crate::own_network;
 use crate::pair::{Pair, Usage};
@@ -87,8 +87,7 @@ pub fn provide_binaries(root: &Path, given: Option<&Path>) -> Result<()> {
     if given.is_some() {
         return Ok(());
     }
-    let arguments = ["build", "--release", "-p", "resilee-node", "-p", "resilee-balancer"];
-    run_command(cargo(root, &arguments), Mode::Run)
+    build_programs(root, &["resilee", "resilee-balancer"])
 }
 
 /// Where the release binaries are.

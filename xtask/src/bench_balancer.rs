@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use crate::bench::binaries;
-use crate::command::{Mode, cargo, run as run_command};
+use crate::command::build_programs;
 use crate::figures::{append_row, load_average, stamp};
 use crate::own_network;
 use crate::pair::{Pair, Process, SIP, Usage};
@@ -75,10 +75,7 @@ pub struct Options {
 pub fn run(root: &Path, options: &Options) -> Result<()> {
     if !own_network::is_inside() {
         if options.binaries.is_none() {
-            let packages = ["-p", "resilee-node", "-p", "resilee-balancer"];
-            let arguments =
-                [&["build", "--release", "-p", "resilee-bench-balancer"], &packages[..]];
-            run_command(cargo(root, &arguments.concat()), Mode::Run)?;
+            build_programs(root, &["resilee", "resilee-balancer", "resilee-bench-balancer"])?;
         }
         return own_network::enter();
     }

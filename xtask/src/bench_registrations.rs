@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::bench::binaries;
-use crate::command::{Mode, cargo, run as run_command};
+use crate::command::build_programs;
 use crate::figures::{append_row, load_average, stamp};
 
 /// Shown by `cargo xtask bench-registrations --help`.
@@ -36,7 +36,7 @@ pub struct Options {
 
 /// Builds the program and measures.
 pub fn run(root: &Path, options: &Options) -> Result<()> {
-    run_command(cargo(root, &["build", "--release", "-p", "resilee-bench"]), Mode::Run)?;
+    build_programs(root, &["resilee-bench-registrations"])?;
     let folder = root.join("target/bench-registrations");
     if folder.exists() {
         std::fs::remove_dir_all(&folder).context("cannot empty target/bench-registrations")?;

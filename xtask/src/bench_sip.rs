@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use clap::Args;
 
 use crate::bench::binaries;
-use crate::command::{Mode, cargo, run as run_command};
+use crate::command::build_programs;
 use crate::figures::{append_row, load_average, stamp};
 use crate::valgrind;
 
@@ -29,7 +29,7 @@ pub struct Options {}
 /// Builds the program and measures.
 pub fn run(root: &Path, _options: &Options) -> Result<()> {
     ensure!(valgrind::is_installed(), "install valgrind: it counts the instructions");
-    run_command(cargo(root, &["build", "--release", "-p", "resilee-bench"]), Mode::Run)?;
+    build_programs(root, &["resilee-bench-sip"])?;
     let program = binaries(root, None).join("resilee-bench-sip");
     println!("| | message | instructions | allocations |\n|---|---|---|---|");
     for message in ["invite", "bye"] {

@@ -11,7 +11,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::bench::binaries;
-use crate::command::{Mode, cargo, run as run_command};
+use crate::command::build_programs;
 use crate::figures::{append_row, load_average, stamp};
 use crate::valgrind;
 
@@ -55,7 +55,7 @@ pub struct Options {
 
 /// Builds the program and measures.
 pub fn run(root: &Path, options: &Options) -> Result<()> {
-    run_command(cargo(root, &["build", "--release", "-p", "resilee-bench"]), Mode::Run)?;
+    build_programs(root, &["resilee-bench"])?;
     let program = binaries(root, None).join("resilee-bench");
     let bench = Bench {
         root,

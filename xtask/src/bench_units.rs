@@ -12,7 +12,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::bench::{binaries, provide_binaries};
-use crate::command::{Mode, cargo, run as run_command};
+use crate::command::build_programs;
 use crate::figures::{append_row, load_average, stamp};
 use crate::own_network;
 use crate::unit;
@@ -62,7 +62,7 @@ pub fn run(root: &Path, options: &Options) -> Result<()> {
     if own_network::is_inside() {
         return upload::run(root, options.uploads);
     }
-    run_command(cargo(root, &["build", "--release", "-p", "resilee-bench-units"]), Mode::Run)?;
+    build_programs(root, &["resilee-bench-units"])?;
     for (shape, what) in UNITS {
         let what = if root.join(what).is_dir() { root.join(what) } else { what.into() };
         let what = what.into_os_string().into_string();

@@ -42,6 +42,16 @@ pub fn cargo(root: &Path, arguments: &[&str]) -> Command {
     command
 }
 
+/// Builds programs in the release profile, as the rest of the workspace is built: with `-p` their
+/// dependencies would have fewer features, and be compiled again for that.
+pub fn build_programs(root: &Path, names: &[&str]) -> Result<()> {
+    let mut command = cargo(root, &["build", "--release", "--workspace"]);
+    for name in names {
+        command.args(["--bin", name]);
+    }
+    run(command, Mode::Run)
+}
+
 /// Runs a command to its end; any exit code but 0 is an error.
 pub fn run(mut command: Command, mode: Mode) -> Result<()> {
     let shown = announce(&command);
