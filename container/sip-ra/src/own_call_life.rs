@@ -141,7 +141,7 @@ impl OwnCall {
         }
         self.server.cseq = self.server.cseq.saturating_add(1);
         let way = self.way_to(&self.dialogs[index]);
-        self.life.question = Some(OwnRequest::send(step, &way, OwnMethod::Probe));
+        self.life.question = Some(OwnRequest::send(step, &way, OwnMethod::OwnProbe));
     }
 
     fn on_outcome(&mut self, step: &mut Step<'_>) {

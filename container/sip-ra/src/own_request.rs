@@ -3,7 +3,10 @@
 //!
 //! | request          | CSeq number                              | why                         |
 //! |------------------|------------------------------------------|-----------------------------|
-//! | OPTIONS, a probe | last seen of the end in whose name it is | leaves the peer's next free |
+//! | OPTIONS, a probe | below the last seen of the end in whose  | leaves the peer's next free |
+//! |                  | name it is; 0 if there is none           | and is no copy of its last  |
+//! | OPTIONS within a | the server's next                        | RFC 3261 §12.2.1.1          |
+//! | call of its own  |                                          |                             |
 //! | BYE              | that, and [`BYE_CSEQ_STEP`]              | above all that was not seen |
 //! | ACK of a 2xx     | that of the INVITE                       | RFC 3261 §13.2.2.4          |
 //!
@@ -54,6 +57,8 @@ pub(crate) enum OwnMethod {
     Probe,
     /// BYE: it is over.
     Bye,
+    /// OPTIONS within a call of the server's own, whose numbers nobody else counts.
+    OwnProbe,
 }
 
 /// The request, until its transaction is over.
@@ -246,14 +251,17 @@ impl Call {
 impl OwnMethod {
     fn name(self) -> &'static str {
         match self {
-            OwnMethod::Probe => "OPTIONS",
+            OwnMethod::Probe | OwnMethod::OwnProbe => "OPTIONS",
             OwnMethod::Bye => "BYE",
         }
     }
 
     fn cseq(self, last_seen: u32) -> u32 {
         match self {
-            OwnMethod::Probe => last_seen,
+            // The next number must stay free for the other end. The last one is a copy to some
+            // phones, which answer nothing; a lower one has to be refused (RFC 3261 §12.2.2).
+            OwnMethod::Probe => last_seen.saturating_sub(1),
+            OwnMethod::OwnProbe => last_seen,
             OwnMethod::Bye => last_seen.saturating_add(BYE_CSEQ_STEP),
         }
     }

@@ -17,7 +17,8 @@
 //! | after the answer (64*T1)  | still repeats it until the ACK (RFC 3261 §13.3.1.4): both are   |
 //! |                           | asked again when that time is over                              |
 //! | anything else             | it lives                                                        |
-//! | both ends 2xx             | it lives, and that is a proof of life                           |
+//! | both ends anything else   | it lives, and that is a proof of life: who chooses what to      |
+//! |                           | answer does not choose how long he is billed                    |
 //! | a BYE, before its answer  | the call ends by the BYE, as always                             |
 //!
 //! An end whose Allow has no OPTIONS is not asked, and that is no sign that it is gone. One end
@@ -65,10 +66,9 @@ enum Until {
 /// What an end has said to the questions of now: of several places, the first of these counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Word {
-    /// A 2xx.
+    /// Another answer than that it is gone: a phone may refuse a question of an old CSeq number
+    /// (RFC 3261 §12.2.2), or questions.
     Yes,
-    /// Another answer than that it is gone.
-    Something,
     /// Nothing yet.
     None,
     /// That it is gone, or nothing for so long that it must be.
@@ -188,7 +188,7 @@ impl Call {
         }
         match self.words_of(dialog, side) {
             (Word::Gone, Word::Gone | Word::NotAsked) => Some(Until::LastProof),
-            (Word::Gone, Word::Yes | Word::Something) => Some(Until::Now),
+            (Word::Gone, Word::Yes) => Some(Until::Now),
             _ => None,
         }
     }
@@ -238,10 +238,9 @@ impl Call {
     /// What an end has said where it is, and where it was before.
     fn words_of(&self, dialog: usize, side: Side) -> (Word, Word) {
         let word = |own: &OwnRequest| match own.outcome {
-            Outcome::Answered(200..=299) => Word::Yes,
             Outcome::Pending => Word::None,
             _ if own.says_gone() => Word::Gone,
-            _ => Word::Something,
+            _ => Word::Yes,
         };
         let words = |here: bool| {
             let probes = self.probes(dialog, side);
@@ -254,7 +253,7 @@ impl Call {
     /// An end has just said so where it is.
     fn is_yes(&self, dialog: usize, own: &OwnRequest) -> bool {
         self.is_here(dialog, own.receiver, own)
-            && matches!(own.outcome, Outcome::Answered(200..=299))
+            && matches!(own.outcome, Outcome::Answered(status) if !is_gone(status))
     }
 
     /// Both have said so where they are: at a place where an end was, by now somebody else may be.

@@ -33,6 +33,24 @@ fn end_of_the_bill(node: &mut Node) -> Timestamp {
     panic!("the call never ends");
 }
 
+/// Some phones refuse a question of an old CSeq number (RFC 3261 §12.2.2), and who could choose an
+/// answer that proves nothing would talk for hours and be billed none.
+#[test]
+fn whoever_is_asked_and_answers_is_billed_until_then_whatever_he_answers() {
+    for (status, dies) in [(405, false), (486, false), (500, false), (500, true)] {
+        let mut node = Node::for_bob();
+        acknowledged_call(&mut node);
+        let asked = node.wait(15 * MINUTE_MS);
+        node.receive(BOB, bob_answers(&asked.only(BOB), 200));
+        node.receive(ALICE, alice_answers(&asked.only(ALICE), status));
+        let proven_at = node.now;
+        if dies {
+            node.take_over();
+        }
+        assert_eq!(end_of_the_bill(&mut node), proven_at, "{status}");
+    }
+}
+
 #[test]
 fn rings_in_answer_to_an_old_request_prove_no_more_than_that_its_sender_was_there_then() {
     for dies in [false, true] {

@@ -205,8 +205,20 @@ impl Phone {
             Some("OPTIONS") if is_in_dialog && !self.is_up(call) => {
                 self.respond(now, request, 481, &[]);
             }
-            Some("OPTIONS") => self.respond(now, request, 200, &[("Allow", ALLOW)]),
+            Some("OPTIONS") => self.on_options(now, call, request),
             _ => self.respond(now, request, 405, &[("Allow", ALLOW)]),
+        }
+    }
+
+    /// Within a dialog a lower number than before is refused (RFC 3261 §12.2.2); the same again
+    /// some phones take for a copy, and say nothing. Before any request there is none to be one of.
+    fn on_options(&mut self, now: Timestamp, call: Option<CallNumber>, request: &Message<'_>) {
+        let call = call.and_then(|number| self.calls.get(&number));
+        let last = call.map_or(0, |call| call.dialog.remote_cseq);
+        match request.cseq().0 {
+            number if number < last => self.respond(now, request, 500, &[]),
+            number if number == last && last > 0 => {}
+            _ => self.respond(now, request, 200, &[("Allow", ALLOW)]),
         }
     }
 

@@ -195,7 +195,7 @@ impl Rest {
     /// A service, once it is as wanted.
     #[track_caller]
     pub fn wait_for_service(&self, name: &str, is_so: impl Fn(&Service) -> bool) -> Service {
-        wait_for(&format!("{name} is as wanted"), SOON, || {
+        wait_for(format!("{name} is as wanted"), SOON, || {
             let services = self.get::<Services>("services").ok()?.services;
             services.into_iter().find(|service| service.name == name && is_so(service))
         })
@@ -216,7 +216,7 @@ impl Rest {
     /// The live call of a Call-ID, once the node shows it in `state`.
     #[track_caller]
     pub fn wait_for_call(&self, call_id: &str, state: &str) -> LiveCall {
-        wait_for(&format!("{call_id} is {state}"), SOON, || {
+        wait_for(format!("{call_id} is {state}"), SOON, || {
             self.calls().into_iter().find(|call| call.call_id == call_id && call.state == state)
         })
     }
@@ -260,7 +260,7 @@ impl Rest {
     /// The bill of a call, once it is there; that there is a second one fails the test.
     #[track_caller]
     pub fn wait_for_bill(&self, call_id: &str) -> Bill {
-        wait_for(&format!("the bill of {call_id}"), SOON, || {
+        wait_for(format!("the bill of {call_id}"), SOON, || {
             let mut bills = self.bills();
             bills.retain(|bill| bill.call_id == call_id);
             assert!(bills.len() < 2, "{call_id} is billed twice: {bills:#?}");
@@ -287,7 +287,7 @@ impl Rest {
     #[track_caller]
     pub fn wait_for_members(&self, members: &[&str], within: Duration) -> Nodes {
         let wanted: BTreeSet<&str> = members.iter().copied().collect();
-        wait_for(&format!("{} sees the view of {members:?}", self.base), within, || {
+        wait_for(format!("{} sees the view of {members:?}", self.base), within, || {
             let nodes = self.nodes().filter(|_| self.is_healthy())?;
             let found = nodes.nodes.iter().filter(|node| node.member);
             let is_it = found.map(|node| node.name.as_str()).collect::<BTreeSet<_>>() == wanted;

@@ -97,7 +97,7 @@ impl Softphone {
     /// Waits for an event of this type; its Call-ID.
     #[track_caller]
     pub fn wait_for_event(&self, kind: &str) -> String {
-        let event = wait_for(&format!("the softphone tells {kind}"), SOON, || self.event(kind));
+        let event = wait_for(format!("the softphone tells {kind}"), SOON, || self.event(kind));
         event["id"].as_str().expect("the event is about a call").to_owned()
     }
 
