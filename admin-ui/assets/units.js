@@ -77,6 +77,7 @@
       ...fact("Reads profiles of", unit.profile_tables.join(", ")),
       ...fact("Shares attributes", unit.shares.join(", ")),
       ...fact("Needs", unit.needs.join(", ")),
+      ...fact("May take over what is of", unit.migrates_from.join(", ")),
       ...fact("Counts and measures", usage.join(", ")),
     );
     const notice = found.querySelector(".notice");

@@ -34,23 +34,16 @@ const MANIFEST: &str = include_str!("../../templates/service/Cargo.toml");
 
 /// Bytes of a name: it becomes one of files, tables and metrics.
 const NAME_BYTES_MAX: usize = 64;
-/// What a crate cannot be called, though it has the form of a name.
-const RESERVED: [&str; 14] = [
-    "alloc",
-    "core",
-    "crate",
-    "fn",
-    "impl",
-    "mod",
-    "proc-macro",
-    "self",
-    "std",
-    "struct",
-    "super",
-    "test",
-    "trait",
-    "use",
-];
+/// What a crate cannot be called, though it has the form of a name: crates of the compiler's own,
+/// and keywords, also those that are kept for later.
+const RESERVED: &str = "alloc core proc-macro std test \
+    abstract as async await become box break const continue crate do dyn else enum extern false \
+    final fn for gen if impl in let loop macro match mod move mut override priv pub ref return \
+    self static struct super trait true try type typeof unsafe unsized use virtual where while \
+    yield";
+
+/// What to do about a name.
+const ANOTHER: &str = "choose another name, like call-filter";
 
 /// What is written, and where.
 #[derive(Args)]
@@ -107,20 +100,32 @@ fn check_name(name: &str) -> Result<()> {
              beginning with a letter, {NAME_BYTES_MAX} bytes at most, like call-filter"
         );
     }
-    ensure!(!RESERVED.contains(&name), "a crate cannot be called {name}: choose another name");
+    let is_reserved = RESERVED.split_whitespace().any(|reserved| reserved == name);
+    ensure!(!is_reserved, "a crate cannot be called {name}: {ANOTHER}");
+    let needs = |line: &str| line.split(['.', ' ']).next() == Some(name);
+    ensure!(!MANIFEST.lines().any(needs), "{name} is a crate that the service needs: {ANOTHER}");
+    let of_type = of_type(name);
+    let is_word = |(_, text): &(&str, &str)| {
+        text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == of_type)
+    };
+    ensure!(!FILES.iter().any(is_word), "{of_type} is something else in its source: {ANOTHER}");
     Ok(())
+}
+
+/// The name of its type.
+fn of_type(name: &str) -> String {
+    let capital = |word: &str| format!("{}{}", word[..1].to_uppercase(), &word[1..]);
+    name.split('-').map(capital).collect()
 }
 
 /// A text of the template with the names of the new service.
 fn renamed(text: &str, name: &str) -> String {
     let words: Vec<_> = name.split('-').collect();
-    let capital = |word: &&str| format!("{}{}", word[..1].to_uppercase(), &word[1..]);
-    let of_type: String = words.iter().map(capital).collect();
     let sentence = words.join(" ");
     let at_start = format!("{}{}", sentence[..1].to_uppercase(), &sentence[1..]);
     text.replace("my-service", name)
         .replace("my_service", &words.join("_"))
-        .replace("MyService", &of_type)
+        .replace("MyService", &of_type(name))
         .replace("My service", &at_start)
         .replace("my service", &sentence)
 }
@@ -192,8 +197,22 @@ mod tests {
         for name in ["a", "call-filter", "x2"] {
             check_name(name).unwrap();
         }
-        for name in ["", "Call", "2x", "a--b", "a-", "-a", "a_b", "test", &"x".repeat(65)] {
+        for name in ["", "Call", "2x", "a--b", "a-", "-a", "a_b", "test", "match", "async"] {
             check_name(name).unwrap_err();
+        }
+        check_name(&"x".repeat(65)).unwrap_err();
+    }
+
+    /// It would be there twice.
+    #[test]
+    fn a_name_is_none_of_what_the_source_has_already() {
+        for name in ["context", "event", "invite", "ended", "option", "sbb", "test-cluster"] {
+            let error = check_name(name).unwrap_err().to_string();
+            assert!(error.contains("something else in its source: choose another"), "{error}");
+        }
+        for name in ["serde", "resilee-sbb", "resilee-node"] {
+            let error = check_name(name).unwrap_err().to_string();
+            assert!(error.contains("is a crate that the service needs"), "{error}");
         }
     }
 

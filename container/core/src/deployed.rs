@@ -22,7 +22,7 @@
 use crate::cell::CellInput;
 use crate::core::Core;
 use crate::event_router::{Awaiting, Turn};
-use resilee_sbb::{CellId, Cleared, Descriptor, Severity, Timestamp};
+use resilee_sbb::{CellId, Descriptor, Severity, Timestamp};
 
 /// In the place of a service that was undeployed.
 const UNDEPLOYED: &str = "";
@@ -86,9 +86,7 @@ impl Core {
         self.counters.remove(name);
         let deployed = self.services.iter().map(|it| it.name).filter(|it| *it != UNDEPLOYED);
         self.tracers.remove(name, deployed);
-        self.usage.remove(name);
-        // Nobody else would: it outlives all its calls, and each node.
-        self.clear_service_alarms(name, &Cleared::All);
+        self.usage.undeclare(name);
         self.note_all_life_cycles();
         self.life_cycles.look_again();
         let mine = self.cells.values().filter(|cell| cell.live && cell.has_any_of(name));

@@ -11,6 +11,7 @@ use crate::io::Output;
 use crate::management::Notice;
 use crate::store::StoredRecord;
 use crate::ties::RootName;
+use crate::unit_rows::UNITS;
 use resilee_membership::{PlantedFault, RunId};
 use resilee_sbb::{CellId, CodecError, Timestamp};
 
@@ -46,7 +47,8 @@ impl Core {
             Update::SnapshotEnd => {
                 self.observe(|| Observed::SnapshotApplied { from: from.clone() });
                 self.joining.iter_mut().for_each(|joining| joining.whole = true);
-                self.units.look_again();
+                let tables = &self.tables;
+                self.units.look_again(|unit| tables.get(UNITS, unit).is_some());
                 self.outputs.push_back(Output::Notice(Notice::Synced));
                 Ok(())
             }

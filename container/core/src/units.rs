@@ -33,7 +33,7 @@ use crate::management::UnitStatus;
 use crate::store::Restored;
 use crate::unit_rows::{PARTS, Row, UNITS, assembled};
 use resilee_membership::RunId;
-use resilee_sbb::{Begins, Descriptor, LinkedSbb, Severity, Timestamp};
+use resilee_sbb::{Begins, Cleared, Descriptor, LinkedSbb, Severity, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Source of alarms about units.
@@ -51,6 +51,8 @@ pub(crate) struct Units {
     of_store: BTreeMap<String, LinkedSbb>,
     /// Rows have changed since they were looked at.
     has_news: bool,
+    /// Those of before that are not in the snapshot which has just come.
+    not_in_snapshot: BTreeSet<String>,
     /// When cells may be looked at again for what a joiner lacks.
     pub next_look: Timestamp,
 }
@@ -82,8 +84,10 @@ impl Units {
             [UNITS, PARTS].contains(&table) || is_empty && self.waiting().any(declares);
     }
 
-    /// All of a snapshot is there: what is in none of its rows is gone.
-    pub fn look_again(&mut self) {
+    /// All of a snapshot is there, with rows for these units: what is in none of them is gone.
+    pub fn look_again(&mut self, has_row: impl Fn(&str) -> bool) {
+        let gone = self.stages.keys().filter(|unit| !has_row(unit));
+        self.not_in_snapshot = gone.cloned().collect();
         self.has_news = true;
     }
 
@@ -139,19 +143,27 @@ impl Core {
         }
         let is_gone = |unit: &&String| self.tables.get(UNITS, unit).is_none() && !is_joining;
         let gone: Vec<_> = self.units.stages.keys().filter(is_gone).cloned().collect();
+        let by_snapshot = std::mem::take(&mut self.units.not_in_snapshot);
         for unit in gone {
-            match self.units.stages.remove(&unit) {
-                Some(Stage::Deployed(service)) => self.undeploy_unit(now, service),
+            let service = match self.units.stages.remove(&unit) {
+                Some(Stage::Deployed(service)) => {
+                    self.undeploy_unit(now, service);
+                    service.to_owned()
+                }
                 Some(Stage::Failed(service, alarm)) => {
                     self.clear_alarm(SOURCE, &alarm);
-                    self.forget_usage_of(&service);
+                    service
                 }
                 Some(Stage::Waits(sbb, alarm)) => {
                     self.clear_alarm(SOURCE, &alarm);
-                    self.forget_usage_of(sbb.descriptor().name);
+                    sbb.descriptor().name.to_owned()
                 }
-                Some(Stage::Compiling(service)) => self.forget_usage_of(&service),
-                None => {}
+                Some(Stage::Compiling(service)) => service,
+                None => continue,
+            };
+            // The snapshot says what is kept: another unit of that service may be in it.
+            if !by_snapshot.contains(&unit) {
+                self.forget_kept_of(&service);
             }
             self.outputs.push_back(Output::ForgetUnit { unit });
         }
@@ -312,11 +324,13 @@ impl Core {
         }
     }
 
-    /// A unit is removed that was never deployed here: what the others counted with it goes.
-    fn forget_usage_of(&mut self, service: &str) {
-        // Another one of that name may be.
+    /// A unit is removed, deployed here or not: what was counted with it goes, at all nodes, and what
+    /// its service raised. Nobody else would clear that: it outlives all calls, and each node.
+    fn forget_kept_of(&mut self, service: &str) {
+        // Another one of that name may be deployed.
         if !self.is_deployed(service) {
             self.usage.remove(service);
+            self.clear_service_alarms(service, &Cleared::All);
         }
     }
 

@@ -170,7 +170,14 @@ impl Usage {
         self.removed.retain(|removed| removed != service);
     }
 
-    /// A service is not deployed any more, or is not going to be.
+    /// A service is not deployed any more. What is kept of it stays.
+    pub fn undeclare(&mut self, service: &str) {
+        if let Some(own) = self.services.get_mut(service) {
+            own.declared = None;
+        }
+    }
+
+    /// A service is not deployed any more, or is not going to be, and what is kept of it goes.
     pub fn remove(&mut self, service: &str) {
         if let Some(gone) = self.services.remove(service) {
             self.unstored.insert(key([service]));

@@ -81,6 +81,7 @@ fn config(limits: &UnitLimits) -> Config {
         .max_wasm_stack(STACK_BYTES_MAX)
         // The same bits at each node, whichever processor it has.
         .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true)
         .wasm_backtrace_max_frames(None)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     config

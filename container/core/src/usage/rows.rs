@@ -101,7 +101,8 @@ impl Usage {
         match parts[1..] {
             [] => {
                 let began: super::Began = decode(row).map_err(|_| UNREADABLE)?;
-                self.of_another(service, began.resets)?.began = began;
+                // However many there were: it is what this node, or who takes it in, stored.
+                self.of_another(service, 0)?.began = began;
             }
             [node, ref place @ ..] => {
                 let node = node.parse::<NodeName>().map_err(|_| UNREADABLE)?;
@@ -149,5 +150,30 @@ impl Figures {
         }
         set.insert(parameter.to_owned(), figure);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::usage::{RESETS_AHEAD_MAX, UsageReset};
+    use resilee_sbb::Timestamp;
+
+    /// A year of one each minute.
+    #[test]
+    fn figures_that_began_again_more_often_than_others_may_say_at_once_are_read_back() {
+        let resets = 8 * RESETS_AHEAD_MAX;
+        let mut usage = Usage::default();
+        for number in (1..=8).map(|times| times * RESETS_AHEAD_MAX) {
+            let at = Timestamp::from_millis(1);
+            let reset = UsageReset { service: "worker".to_owned(), number, at };
+            usage.apply_reset(&reset).expect("it is as much ahead as it may be");
+        }
+        let rows: Vec<_> = usage.rows().collect();
+        let mut read = Usage::default();
+        for RowChange { key, row, .. } in rows {
+            read.read_row(&key, row.as_deref().map(Vec::as_slice)).expect("it was stored");
+        }
+        assert_eq!(read.resets("worker"), Some(resets));
     }
 }

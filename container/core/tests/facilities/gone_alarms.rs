@@ -6,7 +6,7 @@ use resilee_core::Input;
 use resilee_core::management::{Changed, Notice, TableChange};
 
 /// Alarms of the worker in what a node has, and in what it knows of the other one.
-fn of_worker(pair: &Pair, node: usize) -> (usize, usize) {
+pub fn of_worker(pair: &Pair, node: usize) -> (usize, usize) {
     let status = pair.status(node);
     let own = status.alarms.iter().filter(|alarm| alarm.source == "worker");
     let others = status.peer_alarms.values().flatten();

@@ -1,5 +1,6 @@
 //! What is kept of services that come and go with deployable units.
 
+use crate::gone_alarms::of_worker;
 use crate::pair::Pair;
 use crate::toy::SERVICES;
 use crate::usage::{own_words, reset, words_of_cluster};
@@ -8,20 +9,27 @@ use resilee_sbb::Tables;
 
 const UNIT: &str = "0000000000000000000000000000000000000000000000000000000000000077";
 const BYTES: &[u8] = b"a component with the worker in it";
+const NEXT: &str = "0000000000000000000000000000000000000000000000000000000000000078";
+const NEXT_BYTES: &[u8] = b"a component with the worker, put right";
 
 /// Two nodes without the worker, which is in a unit; of them the second one compiles nothing.
 fn one_compiles() -> Pair {
     let mut pair = Pair::of(&SERVICES[1..], Tables::default()).whole();
-    pair.units = [(BYTES.to_vec(), SERVICES[0])].into();
+    pair.units = [BYTES, NEXT_BYTES].map(|bytes| (bytes.to_vec(), SERVICES[0])).into();
     pair.slow_compilers = [false, true];
     upload(&mut pair);
     pair
 }
 
 fn upload(pair: &mut Pair) {
-    let part = TableChange::PutUnitPart { unit: UNIT.to_owned(), part: 0, bytes: BYTES.to_vec() };
-    let (unit, service) = (UNIT.to_owned(), "worker".to_owned());
-    let whole = TableChange::PutUnit { unit, service, bytes: BYTES.len() as u64 };
+    upload_unit(pair, UNIT, BYTES);
+}
+
+fn upload_unit(pair: &mut Pair, unit: &str, bytes: &[u8]) {
+    let unit = unit.to_owned();
+    let part = TableChange::PutUnitPart { unit: unit.clone(), part: 0, bytes: bytes.to_vec() };
+    let service = "worker".to_owned();
+    let whole = TableChange::PutUnit { unit, service, bytes: bytes.len() as u64 };
     for change in [part, whole] {
         assert_eq!(pair.change(0, change), Some(Changed::Done));
     }
@@ -117,4 +125,59 @@ fn a_reset_is_known_also_where_the_service_is_deployed_only_later() {
     pair.say(1, "c1 say count:3");
     assert_eq!(own_words(&pair, 1), 3);
     assert_eq!([0, 1].map(|node| words_of_cluster(&pair, node)), [3, 3]);
+}
+
+/// Of the unit that it had only the name of the service is left.
+#[test]
+fn a_node_that_comes_back_leaves_what_is_kept_of_a_unit_that_was_put_right_meanwhile() {
+    for compiles in [true, false] {
+        let mut pair = one_compiles();
+        if compiles {
+            compile(&mut pair);
+        }
+        pair.kill(1);
+        pair.until_member_of(0, 1);
+        remove(&mut pair);
+        upload_unit(&mut pair, NEXT, NEXT_BYTES);
+        activate(&mut pair);
+        pair.say(0, "c1 begin");
+        pair.say(0, "c1 say count:2");
+        pair.say(0, "c1 say raise:full:disk");
+        pair.pass_ms(1_000);
+        pair.slow_compilers = [false; 2];
+        pair.start(1);
+        pair.until_whole();
+        pair.pass_ms(1_000);
+        assert_eq!([0, 1].map(|node| words_of_cluster(&pair, node)), [2, 2]);
+        assert_eq!((of_worker(&pair, 0), of_worker(&pair, 1)), ((1, 0), (0, 1)));
+        pair.say(0, "c1 say count:3");
+        pair.kill(0);
+        pair.until_member_of(1, 1);
+        assert_eq!(words_of_cluster(&pair, 1), 5);
+        assert_eq!(of_worker(&pair, 1), (1, 0));
+    }
+}
+
+/// The survivor still compiles it, and has its alarm all the same.
+#[test]
+fn an_alarm_goes_with_its_unit_also_where_that_was_never_deployed() {
+    let mut pair = one_compiles();
+    pair.kill(1);
+    pair.nodes[1].lose_files();
+    pair.until_member_of(0, 1);
+    activate(&mut pair);
+    pair.say(0, "c1 begin");
+    pair.say(0, "c1 say raise:full:disk");
+    pair.say(0, "c1 end");
+    pair.pass_ms(1_000);
+    deactivate(&mut pair);
+    pair.slow_compilers = [false, true];
+    pair.start(1);
+    pair.until_whole();
+    pair.kill(0);
+    pair.until_member_of(1, 1);
+    assert_eq!(of_worker(&pair, 1), (1, 0));
+    let change = TableChange::RemoveUnit { unit: UNIT.to_owned() };
+    assert_eq!(pair.change(1, change), Some(Changed::Done));
+    assert_eq!(of_worker(&pair, 1), (0, 0));
 }
