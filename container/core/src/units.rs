@@ -324,8 +324,8 @@ impl Core {
         }
     }
 
-    /// A unit is removed, deployed here or not: what was counted with it goes, at all nodes, and what
-    /// its service raised. Nobody else would clear that: it outlives all calls, and each node.
+    /// A unit is removed, deployed here or not: what was counted with it goes, at all nodes, and
+    /// what its service raised. Nobody else would clear that: it outlives all calls, and each node.
     fn forget_kept_of(&mut self, service: &str) {
         // Another one of that name may be deployed.
         if !self.is_deployed(service) {

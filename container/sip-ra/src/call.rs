@@ -143,7 +143,7 @@ impl Call {
         });
         let call = Call {
             call_id: event.call_id.clone(),
-            caller: Leg::caller(incoming.message, incoming.flow),
+            caller: Leg::caller(incoming.message, incoming.home()),
             dialogs: Vec::new(),
             invite: ProxiedInvite::wait(step, incoming),
             reinvites: Vec::new(),

@@ -64,7 +64,7 @@ impl Exchange {
         }
         Exchange {
             request: incoming.message.bytes().to_vec(),
-            source: incoming.flow,
+            source: incoming.home(),
             proxied: ProxiedRequest::start(step, incoming),
             is_answered: false,
             decide_by: Some(decision_deadline(step)),
@@ -85,7 +85,7 @@ impl Exchange {
         proxied.forward(step, outgoing, flow);
         Exchange {
             request: Vec::new(),
-            source: incoming.flow,
+            source: incoming.home(),
             proxied,
             is_answered: false,
             decide_by: None,

@@ -151,7 +151,7 @@ impl Call {
             return true;
         }
         // Before its connection counts as the place where the sender is.
-        let is_from_elsewhere = self.sender(&way).flow.remote != incoming.flow.remote;
+        let is_from_elsewhere = self.sender(&way).flow.remote != incoming.home().remote;
         self.note(step, &way, incoming);
         let dialog = &mut self.dialogs[way.dialog];
         // A PRACK may be of a response before the 2xx.
@@ -171,7 +171,7 @@ impl Call {
             return true;
         }
         let purpose = match incoming.method() {
-            "BYE" => self.on_bye(step, &way, is_from_elsewhere.then_some(incoming.flow)),
+            "BYE" => self.on_bye(step, &way, is_from_elsewhere.then(|| incoming.home())),
             "UPDATE" => Purpose::Refresh(self.refresh(&way, incoming)),
             _ => Purpose::Other,
         };
@@ -353,7 +353,7 @@ impl Call {
             dialog_tag: self.dialogs[way.dialog].callee.tag.clone(),
             sender: way.sender,
             target: contact_uri(incoming.message),
-            flow: incoming.flow,
+            flow: incoming.home(),
         }
     }
 

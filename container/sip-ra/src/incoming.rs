@@ -1,10 +1,11 @@
 //! A received request with the mark of where it came from, and the way back for its responses.
 
 use crate::element::DEFAULT_PORT;
+use crate::party::contact_uri;
 use resilee_membership::{Flow, Transport};
-use resilee_sip_proto::{Edit, Message, Via};
+use resilee_sip_proto::{Edit, Message, SipUri, Via};
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A received request, its top Via amended.
 pub(crate) struct Incoming<'a> {
@@ -18,6 +19,22 @@ impl Incoming<'_> {
     /// if the client asked for that.
     pub(crate) fn reply_to(&self) -> Flow {
         reply_to(self.message.top_via(), &self.flow)
+    }
+
+    /// Where requests to its sender go: to its source, as behind a NAT nothing else reaches it. But
+    /// a phone that does not ask for that (RFC 3581) may send from a port where it does not
+    /// listen; what its Contact names at the very address of the source is not behind a NAT.
+    pub(crate) fn home(&self) -> Flow {
+        let is_udp = self.flow.transport == Transport::Udp;
+        let asks = self.message.top_via().rport().is_some();
+        let contact = contact_uri(self.message).filter(|_| is_udp && !asks);
+        let port = contact.as_deref().and_then(SipUri::parse).and_then(|uri| {
+            let ip: IpAddr = uri.host.parse().ok()?;
+            let is_here = ip.to_canonical() == self.flow.remote.ip().to_canonical();
+            is_here.then(|| uri.port.unwrap_or(DEFAULT_PORT))
+        });
+        let port = port.filter(|port| *port != 0).unwrap_or(self.flow.remote.port());
+        Flow { remote: SocketAddr::new(self.flow.remote.ip(), port), ..self.flow }
     }
 
     /// Method of the request.

@@ -47,7 +47,7 @@ pub(crate) fn register(incoming: &Incoming<'_>, authorization: Authorization) ->
         bindings: contacts.iter().filter_map(|contact| binding(contact)).collect(),
         wildcard: contacts.iter().any(|contact| contact.trim() == "*"),
         expires_s: message.header(HeaderName::Expires).and_then(|expires| seconds(&expires)),
-        source: Client::of(&incoming.flow).to_string(),
+        source: Client::of(&incoming.home()).to_string(),
         credentials: authorization.credentials,
         path: message.values_named("Path").into_iter().map(String::from).collect(),
         barred_s: authorization.barred_s,

@@ -98,3 +98,40 @@ fn a_contact_behind_a_nat_is_bound() {
     let ok = node.receive(ALICE, register(&format!("<{BOB_CONTACT}>;q=0.5"))).only(ALICE);
     assert_eq!(parse(&ok).status(), Some(200));
 }
+
+/// Some phones send from one port and listen at another, and do not ask for the first one by rport
+/// (RFC 3581): requests go to where their Contact says (RFC 3261 §12.2.1.1), unless that is an
+/// address behind a NAT.
+#[test]
+fn a_phone_that_sends_from_another_port_than_it_listens_at_is_bound_where_it_listens() {
+    for (via, contact, home) in [
+        ("192.0.2.10", "<sip:alice@192.0.2.10>", "192.0.2.10:5060"),
+        ("192.0.2.10", "<sip:alice@192.0.2.10:5070>", "192.0.2.10:5070"),
+        ("192.0.2.10;rport", "<sip:alice@192.0.2.10:5070>", ALICE),
+        ("10.0.0.1", "<sip:alice@10.0.0.1:5070>", ALICE),
+        ("192.0.2.10", "<sip:alice@phone.example.test:5070>", ALICE),
+        ("192.0.2.10", "*", ALICE),
+    ] {
+        let sent = register(contact).replace("10.0.0.1:5060;rport", via);
+        let source = registrar().receive(ALICE, sent).event::<Register>().source;
+        assert_eq!(source, home, "{via} {contact}");
+    }
+}
+
+#[test]
+fn a_phone_that_sends_from_another_port_than_it_listens_at_hears_that_it_is_hung_up() {
+    for dies in [false, true] {
+        let mut node = Node::for_bob();
+        let plain = invite().replace("10.0.0.1:5060;rport", "192.0.2.10:5070");
+        let at_bob = node.receive(ALICE, plain.replace("10.0.0.1:5060", "192.0.2.10:5070"));
+        let ok = node.receive(BOB, bob_answers(&at_bob.only(BOB), 200));
+        let listens = "192.0.2.10:5070";
+        let dialog = Dialog::of(&ok.only(listens));
+        node.receive(ALICE, dialog.by_alice("ACK", 1));
+        if dies {
+            node.take_over();
+        }
+        let bye = node.receive(BOB, dialog.by_bob("BYE", 1));
+        assert_eq!((bye.lines(listens), bye.to(ALICE).len()), (vec!["BYE".to_owned()], 0));
+    }
+}
