@@ -41,6 +41,7 @@ const CONDITIONS_MIN: usize = 32;
 const ALARM_BYTES_MAX: usize = 2_048;
 /// Other nodes are told of changes this often.
 const TELL_EVERY: Duration = Duration::from_millis(500);
+
 /// What makes an alarm the same as another one: source, type, and instance or text.
 type Key = (String, String, String);
 

@@ -60,6 +60,7 @@ const TOO_MANY_SETS: NotKept = "usage of one set or parameter more than are kept
 const IMPOSSIBLE: NotKept = "usage that no node can have counted";
 const REMOVED: NotKept = "usage of a service that was removed";
 const UNREADABLE: NotKept = "row of usage that cannot be read";
+
 /// The figures of all services.
 #[derive(Debug, Default)]
 pub(crate) struct Usage {

@@ -36,20 +36,21 @@ fn upload_unit(pair: &mut Pair, unit: &str, bytes: &[u8]) {
 }
 
 fn activate(pair: &mut Pair) {
-    let (activate, deactivate) = (vec!["worker".to_owned()], Vec::new());
-    let change = TableChange::Services { activate, deactivate };
-    assert_eq!(pair.change(0, change), Some(Changed::Done));
+    order(pair, vec!["worker".to_owned()], Vec::new());
 }
 
 fn deactivate(pair: &mut Pair) {
-    let (activate, deactivate) = (Vec::new(), vec!["worker".to_owned()]);
+    order(pair, Vec::new(), vec!["worker".to_owned()]);
+}
+
+fn order(pair: &mut Pair, activate: Vec<String>, deactivate: Vec<String>) {
     let change = TableChange::Services { activate, deactivate };
     assert_eq!(pair.change(0, change), Some(Changed::Done));
 }
 
-fn remove(pair: &mut Pair) {
+fn remove(pair: &mut Pair, node: usize) {
     let change = TableChange::RemoveUnit { unit: UNIT.to_owned() };
-    assert_eq!(pair.change(0, change), Some(Changed::Done));
+    assert_eq!(pair.change(node, change), Some(Changed::Done));
 }
 
 fn compile(pair: &mut Pair) {
@@ -58,8 +59,8 @@ fn compile(pair: &mut Pair) {
     pair.settle();
 }
 
-/// The first node alone has the unit's service, which has counted two words.
-fn counted_alone() -> Pair {
+/// The first node alone has the unit's service, which was told this.
+fn told_alone(what: &str) -> Pair {
     let mut pair = one_compiles();
     pair.kill(1);
     // What it has stored it would compile before it starts.
@@ -67,7 +68,7 @@ fn counted_alone() -> Pair {
     pair.until_member_of(0, 1);
     activate(&mut pair);
     pair.say(0, "c1 begin");
-    pair.say(0, "c1 say count:2");
+    pair.say(0, &format!("c1 say {what}"));
     pair.say(0, "c1 end");
     pair.pass_ms(1_000);
     deactivate(&mut pair);
@@ -76,13 +77,13 @@ fn counted_alone() -> Pair {
 
 #[test]
 fn figures_of_a_removed_unit_are_gone_also_where_it_is_still_compiled() {
-    let mut pair = counted_alone();
+    let mut pair = told_alone("count:2");
     // It is no member before it has compiled what is active; of what is not it may have nothing.
     pair.slow_compilers = [false, true];
     pair.start(1);
     pair.until_whole();
     assert!(!pair.status(1).services.iter().any(|it| it.name == "worker"), "it compiles");
-    remove(&mut pair);
+    remove(&mut pair, 0);
     upload(&mut pair);
     compile(&mut pair);
     assert_eq!([0, 1].map(|node| words_of_cluster(&pair, node)), [0, 0]);
@@ -137,7 +138,7 @@ fn a_node_that_comes_back_leaves_what_is_kept_of_a_unit_that_was_put_right_meanw
         }
         pair.kill(1);
         pair.until_member_of(0, 1);
-        remove(&mut pair);
+        remove(&mut pair, 0);
         upload_unit(&mut pair, NEXT, NEXT_BYTES);
         activate(&mut pair);
         pair.say(0, "c1 begin");
@@ -161,23 +162,13 @@ fn a_node_that_comes_back_leaves_what_is_kept_of_a_unit_that_was_put_right_meanw
 /// The survivor still compiles it, and has its alarm all the same.
 #[test]
 fn an_alarm_goes_with_its_unit_also_where_that_was_never_deployed() {
-    let mut pair = one_compiles();
-    pair.kill(1);
-    pair.nodes[1].lose_files();
-    pair.until_member_of(0, 1);
-    activate(&mut pair);
-    pair.say(0, "c1 begin");
-    pair.say(0, "c1 say raise:full:disk");
-    pair.say(0, "c1 end");
-    pair.pass_ms(1_000);
-    deactivate(&mut pair);
+    let mut pair = told_alone("raise:full:disk");
     pair.slow_compilers = [false, true];
     pair.start(1);
     pair.until_whole();
     pair.kill(0);
     pair.until_member_of(1, 1);
     assert_eq!(of_worker(&pair, 1), (1, 0));
-    let change = TableChange::RemoveUnit { unit: UNIT.to_owned() };
-    assert_eq!(pair.change(1, change), Some(Changed::Done));
+    remove(&mut pair, 1);
     assert_eq!(of_worker(&pair, 1), (0, 0));
 }
