@@ -4,13 +4,13 @@
 
 use crate::live_call::LiveCalls;
 use crate::moment;
-use resilee_core::management::{PeerStatus, Status};
+use resilee_core::management::{BalancerStatus, PeerStatus, Status};
 use resilee_membership::{RunId, SeatProcess};
 use resilee_sbb::{CohortId, Timestamp};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Name of the balancer among the peers.
+/// Name of a balancer that has none.
 const BALANCER: &str = "balancer";
 
 /// How a node, or the balancer, does.
@@ -93,9 +93,13 @@ impl Node {
     }
 }
 
-/// The balancer.
+/// A balancer.
 #[derive(Clone, Debug)]
 pub struct Balancer {
+    /// Its name; `balancer` if it is the only one.
+    pub name: String,
+    /// It holds the seat, or is the only one.
+    pub holds_seat: bool,
     /// Up or silent.
     pub health: Health,
     /// Age of its last heartbeat.
@@ -105,6 +109,27 @@ pub struct Balancer {
 }
 
 impl Balancer {
+    fn new(status: &Status, balancer: &BalancerStatus) -> Self {
+        Balancer {
+            name: balancer.name.clone().unwrap_or_else(|| BALANCER.to_owned()),
+            holds_seat: balancer.holds_seat,
+            health: if balancer.alive { Health::Up } else { Health::Silent },
+            heartbeat_age: balancer.last_heard.map(|at| status.now.since(at)),
+            process: balancer.process.clone(),
+        }
+    }
+
+    /// Its part.
+    pub fn role(&self) -> &'static str {
+        if self.holds_seat { "entry, third vote" } else { "stands by" }
+    }
+
+    /// Of a pair: whether it is at the phones' address.
+    pub fn address(&self) -> Option<&'static str> {
+        let holds = self.process.as_ref()?.holds_address?;
+        Some(if holds { "here" } else { "not here" })
+    }
+
     /// Whether its sockets outlive its process, and how often they had to.
     pub fn sockets(&self) -> String {
         match &self.process {
@@ -153,8 +178,8 @@ pub struct Cluster {
     pub members: usize,
     /// All nodes that it knows, by name.
     pub nodes: Vec<Node>,
-    /// The balancer, if there is one.
-    pub balancer: Option<Balancer>,
+    /// The balancers, by name.
+    pub balancers: Vec<Balancer>,
     /// Whether there is a backup.
     pub protection: Protection,
     /// Effects of this node that wait for an acknowledgement.
@@ -164,13 +189,12 @@ pub struct Cluster {
 impl Cluster {
     /// The cluster in `status`.
     pub fn new(status: &Status, calls: &LiveCalls) -> Self {
-        let peers = status.peers.iter().filter(|peer| peer.name != BALANCER);
-        let mut names: BTreeSet<&str> = peers.clone().map(|peer| peer.name.as_str()).collect();
+        let peers = status.peers.iter();
+        let mut names: BTreeSet<&str> = peers.map(|peer| peer.name.as_str()).collect();
         names.insert(status.run.node.as_str());
         names.extend(status.view.members.iter().map(|run| run.node.as_str()));
         let node = |name: &&str| node(name, status, calls);
         let nodes: Vec<Node> = names.iter().map(node).collect();
-        let balancer = status.peers.iter().find(|peer| peer.name == BALANCER);
         Cluster {
             this: status.run.node.to_string(),
             view: status.view.number,
@@ -178,11 +202,7 @@ impl Cluster {
             protection: protection(status, nodes.len()),
             nodes,
             gated: status.gated,
-            balancer: balancer.map(|peer| Balancer {
-                health: if peer.alive { Health::Up } else { Health::Silent },
-                heartbeat_age: heartbeat_age(status, peer),
-                process: peer.process.clone(),
-            }),
+            balancers: status.balancers.iter().map(|it| Balancer::new(status, it)).collect(),
         }
     }
 

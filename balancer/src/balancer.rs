@@ -2,6 +2,7 @@
 //!
 //! | datagram                                      | goes to                                  |
 //! |-----------------------------------------------|------------------------------------------|
+//! | client, while another balancer holds the seat | nowhere                                  |
 //! | client: what `protection.rs` refuses          | nowhere                                  |
 //! | client: CRLF CRLF                             | the client: CRLF (RFC 5626 §4.4.1)       |
 //! | client: other white space                     | nowhere, not counted                     |
@@ -14,6 +15,7 @@
 //! | node: control                                 | the seat                                 |
 //! | node: SIP with an older view                  | dropped; the node is told the view       |
 //! | node: SIP from no member of the view          | dropped                                  |
+//! | node: SIP, and another balancer has the seat  | dropped                                  |
 //! | node: other SIP                               | the client it names                      |
 //!
 //! | input                                | output                                             |
@@ -21,6 +23,7 @@
 //! | the seat adopts a view without a run | what that run's node got last, to the new owners   |
 //! | a node's address refuses             | new calls avoid it until it is heard again         |
 //! | persisted, timeout                   | to the seat                                        |
+//! | its lease begins or ends             | be where clients are, or be there no more          |
 //!
 //! A refusal alone resends nothing: the dead node may have replicated the call just before, and
 //! its backup must not take the same request for a new call in the few milliseconds before it
@@ -31,12 +34,14 @@
 //! |---------------|--------------------------------------------------------|
 //! | this one      | the type; what comes from clients                      |
 //! | `nodes.rs`    | what comes from nodes, and the seat                    |
+//! | `pair.rs`     | whether it serves, if there is another balancer        |
 //! | `standing.rs` | what each node is, and so who gets a new call          |
 //! | `reporting.rs`| what it tells of itself, and a new configuration       |
 //!
 //! Not here: sockets, clocks, files, and anything about transactions or dialogs.
 
 mod nodes;
+mod pair;
 mod reporting;
 mod standing;
 
@@ -49,9 +54,10 @@ use crate::node_state::NodeState;
 use crate::protection::{Protection, Source};
 use crate::status::Reloads;
 use crate::unavailable::{Answer, Unavailable};
+use pair::Address;
 use resilee_membership::{
-    Balancers, Flow, Key, NodeName, Planted, SIP_BYTES_MAX, Seat, SeatConfig, SeatInput,
-    SeatProcess, View, VoterState, seal_sip,
+    Flow, Key, NodeName, Planted, SIP_BYTES_MAX, Seat, SeatConfig, SeatInput, SeatProcess, View,
+    VoterState, seal_sip,
 };
 use resilee_sbb::{CohortId, Timestamp};
 use resilee_sip_proto::message::is_keepalive;
@@ -86,6 +92,10 @@ pub struct Balancer {
     unavailable: Unavailable,
     /// What the last notice said of that.
     noticed_hopeless: bool,
+    /// It forwards, as the last output said.
+    serves: bool,
+    /// Of a pair: it is where clients are, or why not.
+    address: Address,
     /// The moment of the last input.
     now: Timestamp,
     started_at: Timestamp,
@@ -110,8 +120,8 @@ impl Balancer {
     ) -> Self {
         let seat = SeatConfig {
             nodes: config.servers.iter().map(|server| server.name.clone()).collect(),
-            name: None,
-            balancers: Balancers::default(),
+            name: config.pair.as_ref().map(|pair| pair.name.clone()),
+            balancers: config.balancers(),
             heartbeat_ms: config.heartbeat_ms,
             missed: config.missed,
             cold_start_ms: COLD_START_MS,
@@ -127,6 +137,8 @@ impl Balancer {
             new_calls: NewCalls::default(),
             unavailable: Unavailable::new(now, key.derive("balancer answers")),
             noticed_hopeless: false,
+            serves: config.pair.is_none(),
+            address: Address::Left,
             now,
             started_at: now,
             reloads: Reloads::default(),
@@ -177,6 +189,8 @@ impl Balancer {
             BalancerInput::FromNode { server, bytes } => self.on_node(now, server, bytes),
             BalancerInput::Refused { server } => self.on_refused(now, server),
             BalancerInput::Persisted(number) => self.feed_seat(now, SeatInput::Persisted(number)),
+            BalancerInput::AddressTaken => self.on_address(Address::Taken),
+            BalancerInput::AddressRefused(why) => self.on_address(Address::Refused(why.to_owned())),
             BalancerInput::Reloaded(config) => self.on_reloaded(config),
             BalancerInput::ReloadRefused(why) => self.on_reload_refused(why),
             BalancerInput::Timeout => {
@@ -206,6 +220,11 @@ impl Balancer {
         self.seat.is_alive(&self.config.servers[server].name) && !self.standings[server].refused
     }
 
+    /// It serves clients at this moment: it is alone, or holds the seat of a pair and a lease.
+    pub fn may_forward(&self, now: Timestamp) -> bool {
+        self.seat.may_forward(now)
+    }
+
     /// What a server is to the balancer.
     ///
     /// # Panics
@@ -227,6 +246,9 @@ impl Balancer {
     // From clients.
 
     fn on_client(&mut self, now: Timestamp, flow: Flow, bytes: &[u8]) {
+        if !self.seat.may_forward(now) {
+            return self.drop(DropReason::Standby);
+        }
         let source = self.protection.source(flow.remote.ip());
         if let Err(reason) = self.protection.admit(now, source, bytes) {
             return self.drop_of_client(now, &flow, source, reason);

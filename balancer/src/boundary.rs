@@ -16,7 +16,7 @@ pub use drop_reason::DropReason;
 pub use notice::{BalancerNotice, Removed};
 
 use crate::protection::ProtectionConfig;
-use resilee_membership::{Flow, NodeName, VoterState};
+use resilee_membership::{Balancers, Flow, NodeName, VoterState};
 use std::net::SocketAddr;
 
 /// Which member gets a new call.
@@ -98,6 +98,25 @@ pub struct BalancerConfig {
     pub health: HealthConfig,
     /// What is let pass of clients.
     pub protection: ProtectionConfig,
+    /// It is one of two.
+    pub pair: Option<Pair>,
+}
+
+impl BalancerConfig {
+    /// The names of the balancers; none: it has no name.
+    pub(crate) fn balancers(&self) -> Balancers {
+        let names = self.pair.iter().flat_map(|pair| [pair.name.clone(), pair.peer.clone()]);
+        Balancers::new(names)
+    }
+}
+
+/// Two balancers, of which one holds the seat and serves clients, and the other stands by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// This one's name.
+    pub name: NodeName,
+    /// The other one's.
+    pub peer: NodeName,
 }
 
 /// Everything that can happen to a balancer.
@@ -124,6 +143,10 @@ pub enum BalancerInput<'a> {
     },
     /// The voter state of that number is stored.
     Persisted(u64),
+    /// What [`BalancerOutput::Serve`] asked for is done: it is where clients are.
+    AddressTaken,
+    /// It cannot be done now, and is tried again.
+    AddressRefused(&'a str),
     /// The configuration was read again, and only what may change at run time is another.
     Reloaded(&'a BalancerConfig),
     /// The configuration was read again, and is refused for this reason.
@@ -150,6 +173,9 @@ pub enum BalancerOutput {
         /// What.
         bytes: Vec<u8>,
     },
+    /// Of a pair only: be where clients are, so take the addresses, or be there no more. Until the
+    /// first of these it is not.
+    Serve(bool),
     /// Store this whole, then answer [`BalancerInput::Persisted`] with its number.
     Persist {
         /// Counts the states to store.

@@ -5,6 +5,7 @@
 
 mod health;
 mod metrics;
+mod pair;
 mod protection;
 mod start_only;
 mod tcp;
@@ -56,6 +57,9 @@ pub struct Config {
     pub state_file: Located<PathBuf>,
     /// Where metrics are asked for; none: nowhere.
     pub metrics_listen: Option<Located<SocketAddr>>,
+    /// The interface to which the one of a pair that serves adds the addresses of clients; none:
+    /// they are there, or somebody else adds them.
+    pub interface: Option<Located<String>>,
     /// What cannot change while it runs.
     start_only: start_only::StartOnly,
 }
@@ -70,6 +74,7 @@ struct File {
     algorithm: Option<Spanned<String>>,
     state_file: Option<Spanned<PathBuf>>,
     server: Spanned<Vec<ServerEntry>>,
+    pair: Option<pair::Table>,
     #[serde(default)]
     heartbeat: Heartbeat,
     #[serde(default)]
@@ -137,19 +142,30 @@ impl Config {
         let state_file = source.file_or("state_file", file.state_file.as_ref(), STATE_FILE);
         check_state_file(&state_file, &key_file, path)?;
         let heartbeat = &file.heartbeat;
+        let interval = heartbeat.interval_ms.as_ref();
+        let heartbeat_ms = source.within("heartbeat.interval_ms", interval, &INTERVAL_MS)?;
+        let pair = pair::read(&source, file.pair.as_ref())?;
+        let interval_place = match interval {
+            Some(interval) => source.place("heartbeat.interval_ms", interval.span()),
+            None => source.absent("heartbeat.interval_ms"),
+        };
+        pair::check(
+            &pair,
+            (&servers, source.place("server", file.server.span())),
+            (heartbeat_ms, interval_place),
+            (&listen, &listen_places),
+        )?;
+        let (pair, interface) = pair;
         let mut config = Config {
             balancer: BalancerConfig {
                 listen,
                 servers,
                 algorithm: algorithm(&source, file.algorithm.as_ref())?,
-                heartbeat_ms: source.within(
-                    "heartbeat.interval_ms",
-                    heartbeat.interval_ms.as_ref(),
-                    &INTERVAL_MS,
-                )?,
+                heartbeat_ms,
                 missed: source.within("heartbeat.missed", heartbeat.missed.as_ref(), &MISSED)?,
                 health: health::read(&source, &file.health)?,
                 protection: protection::read(&source, &file.protection)?,
+                pair,
             },
             listen_places,
             tcp_listen,
@@ -164,6 +180,7 @@ impl Config {
             key_file,
             state_file,
             metrics_listen,
+            interface,
             start_only: Vec::new(),
         };
         config.start_only = start_only::collect(&source, &file, &config);

@@ -23,7 +23,7 @@ mod unavailable;
 pub use balancer::Balancer;
 pub use boundary::{
     Algorithm, BalancerConfig, BalancerInput, BalancerNotice, BalancerOutput, DropReason,
-    HealthConfig, Removed, Server,
+    HealthConfig, Pair, Removed, Server,
 };
 pub use config::Config;
 pub use data_plane::Failing;
@@ -31,4 +31,4 @@ pub use node_state::NodeState;
 pub use protection::{BANS_MAX, KNOWN_MAX, Prefix, PrefixError, ProtectionConfig, SOURCES_MAX};
 pub use resilee_config::ConfigError;
 pub use shell::{Addresses, RunError, check, keep_sockets, run, run_from_file};
-pub use status::{Reloads, ServerStatus, Status, ViewStatus};
+pub use status::{PairStatus, Reloads, ServerStatus, Status, ViewStatus};

@@ -21,6 +21,8 @@ pub struct Status {
     pub serving: bool,
     /// Requests that were answered 503 because no node served, since the start.
     pub unavailable_answers: u64,
+    /// What it is in a pair of balancers; none if it is alone.
+    pub pair: Option<PairStatus>,
     /// The servers, in the order of the configuration.
     pub servers: Vec<ServerStatus>,
     /// Datagrams and connections that were dropped since the start, by reason.
@@ -38,6 +40,23 @@ pub struct ViewStatus {
     pub members: Vec<String>,
     /// The run that owns registrations and the other shared tables.
     pub tables_owner: Option<String>,
+}
+
+/// One of two balancers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct PairStatus {
+    /// Its name.
+    pub name: String,
+    /// The other one's.
+    pub peer: String,
+    /// Which of them holds the seat by the view that this one knows.
+    pub seat: Option<String>,
+    /// It holds the seat and a lease: it serves clients.
+    pub serves: bool,
+    /// It is at the addresses of the clients.
+    pub holds_address: bool,
+    /// Why it is not, though it serves; it is tried again.
+    pub address_refused: Option<String>,
 }
 
 /// What became of configurations that were read while it ran.

@@ -5,7 +5,7 @@ use resilee_call_billing::CallBilling;
 use resilee_call_control::CallControl;
 use resilee_core::management::Status;
 use resilee_core::{Adaptors, Core, CoreConfig, Input, Limits, Output, Peer, Restored};
-use resilee_membership::{Flow, Key, RunId, Transport, Unclean};
+use resilee_membership::{Balancers, Flow, Key, RunId, Transport, Unclean};
 use resilee_registrar::Registrar;
 use resilee_sbb::{CohortId, LinkedSbb, Tables, Timestamp, encode};
 use resilee_sip_api::{ACCOUNTS, Account, Contact, REGISTRATIONS, Registrations};
@@ -68,6 +68,7 @@ impl Alone {
             key: key(),
             peers: has_peer.then_some(peer).into_iter().collect(),
             behind_balancer: false,
+            balancers: Balancers::default(),
             // Rare: what is looked at is what bytes do.
             heartbeat_ms: 10_000,
             missed: 6,

@@ -44,6 +44,7 @@ fn balancer(datagram: &[u8]) {
         missed: 6,
         health: HealthConfig::default(),
         protection: ProtectionConfig::default(),
+        pair: None,
     };
     let mut balancer = Balancer::new(START, config, key(), None);
     let flow = flow("192.0.2.10:40000");

@@ -190,8 +190,8 @@ fn plans_of_steps() -> Vec<Plan> {
     let mut plans = Vec::new();
     for ending in [Ending::Caller, Ending::Callee, Ending::Cancel, Ending::Service] {
         let steps = play_plan(Plan::plain(ending, Vec::new()), false).steps_of_calls;
-        for process in [Process::Node(0), Process::Node(1), Process::Balancer] {
-            let restart_ms = (process == Process::Balancer).then_some(20);
+        for process in [Process::Node(0), Process::Node(1), Process::Balancer(0)] {
+            let restart_ms = (process == Process::Balancer(0)).then_some(20);
             let kill = Fault::Kill { process, restart_ms };
             // Longer than it takes to be taken for dead.
             let pause = Fault::Pause { process, for_ms: 400 };

@@ -11,7 +11,7 @@ use crate::witness::Witness;
 use resilee_call_billing::{CallBilling, TARIFFS, Tariff};
 use resilee_call_control::{CallControl, OPEN_CALLS, POLICY};
 use resilee_core::{Adaptors, Core, CoreConfig, Input, Limits, Peer};
-use resilee_membership::{Key, NodeName, Planted, RunId, Unclean};
+use resilee_membership::{Balancers, Key, NodeName, Planted, RunId, Unclean};
 use resilee_registrar::Registrar;
 use resilee_sbb::{Deliver, LinkedSbb, Outcome, Tables, Timestamp, encode};
 use resilee_sip_api::{ACCOUNTS, Account};
@@ -85,6 +85,8 @@ pub struct Cluster {
     pub seed: u64,
     /// The balancer's address for phones.
     pub advertise: SocketAddr,
+    /// The names of two balancers; none of one.
+    pub balancers: Balancers,
     pub users: Vec<String>,
     /// When calls are asked for and ended that nobody ends.
     pub calls: CallLimits,
@@ -140,6 +142,7 @@ impl Node {
             key: cluster.key.clone(),
             peers: vec![peer],
             behind_balancer: true,
+            balancers: cluster.balancers.clone(),
             heartbeat_ms: 50,
             missed: 6,
             cold_start_ms: 3_000,

@@ -11,8 +11,8 @@ use resilee_test_kit::{NetworkConfig, Random};
 pub enum Process {
     /// `server1` or `server2`, by index.
     Node(usize),
-    /// The balancer.
-    Balancer,
+    /// The balancer, or of two the one with this index.
+    Balancer(usize),
 }
 
 /// What is cut for a while.
@@ -30,17 +30,22 @@ pub enum Cut {
         /// Who gets none.
         to: usize,
     },
-    /// All between the balancer and a node.
+    /// All between a host and everybody else: the cable of this balancer's.
+    Cable {
+        /// Which balancer's.
+        balancer: usize,
+    },
+    /// All between the first balancer and a node.
     Balancer {
         /// Which.
         node: usize,
     },
-    /// All from the balancer to a node.
+    /// All from the first balancer to a node.
     FromBalancer {
         /// Which.
         node: usize,
     },
-    /// All from a node to the balancer.
+    /// All from a node to the first balancer.
     ToBalancer {
         /// Which.
         node: usize,
@@ -181,6 +186,8 @@ pub struct Plan {
     pub ending: Ending,
     /// Slowest flush of a disk, in microseconds.
     pub flush_us_max: u64,
+    /// There are two of them, of which one serves.
+    pub two_balancers: bool,
     /// How the balancer spreads new calls.
     pub algorithm: Algorithm,
     /// The phones that would be connected over TCP, a bit each; see [`Plan::is_over_tcp`].
@@ -199,6 +206,8 @@ pub struct Plan {
 const STEPS_OF_A_CALL: u64 = 700;
 /// Of calls that the caller would end.
 const SERVICE_ENDS_PERMILLE: u32 = 200;
+/// Seeds with two balancers.
+const TWO_BALANCERS_PERMILLE: u32 = 120;
 /// Seeds with phones over TCP, of those in which the balancer lives.
 const TCP_PERMILLE: u32 = 300;
 /// Seeds in which a service makes the calls, of those that it can be told of.
@@ -223,6 +232,7 @@ impl Plan {
             talk_ms: 300,
             ending,
             flush_us_max: 2_000,
+            two_balancers: false,
             algorithm: Algorithm::FirstAlive,
             over_tcp: 0,
             planted: Planted::NONE,
@@ -270,6 +280,7 @@ impl Plan {
             talk_ms: random.between(0, 2_500),
             ending,
             flush_us_max: random.between(200, 20_000),
+            two_balancers: false,
             algorithm: match random.between(0, 3) {
                 0 => Algorithm::CallId,
                 1 => Algorithm::RoundRobin,
@@ -298,6 +309,10 @@ impl Plan {
         let mut random = Random::of(seed, "orders");
         if random.chance(ORDERS_PERMILLE) {
             plan.ordered = Order::some(&mut random);
+        }
+        let mut random = Random::of(seed, "two balancers");
+        if random.chance(TWO_BALANCERS_PERMILLE) {
+            plan.stand_by(&mut random);
         }
         plan
     }
@@ -330,16 +345,25 @@ impl Plan {
     }
 
     /// Whether this phone, or any, is connected over TCP. With the balancer die the connections of
-    /// phones, and what was on its way in them: no phone is where it is killed.
+    /// phones, and what was on its way in them: no phone is where it is killed, or another serves.
     pub fn is_over_tcp(&self, phone: Option<usize>) -> bool {
         let wanted = phone.map_or(u8::MAX, |index| 1 << index);
-        self.over_tcp & wanted != 0 && !self.kills_balancer()
+        self.over_tcp & wanted != 0 && !self.kills_balancer() && !self.two_balancers
     }
 
     fn kills_balancer(&self) -> bool {
         self.faults
             .iter()
-            .any(|(_, fault)| matches!(fault, Fault::Kill { process: Process::Balancer, .. }))
+            .any(|(_, fault)| matches!(fault, Fault::Kill { process: Process::Balancer(_), .. }))
+    }
+
+    /// There are two balancers; in most plans something happens to them besides.
+    pub fn stand_by(&mut self, random: &mut Random) {
+        self.two_balancers = true;
+        let faults = faults_of_two(random);
+        if !faults.is_empty() {
+            self.faults = faults;
+        }
     }
 
     /// Both nodes die in the middle of calls, and the older store goes on.
@@ -369,7 +393,7 @@ fn faults(random: &mut Random) -> Vec<(When, Fault)> {
     let after = random.between(0, 300);
     let kill = |node, restart_ms| Fault::Kill { process: Process::Node(node), restart_ms };
     let back = Some(random.between(1, 500));
-    let balancer = Fault::Kill { process: Process::Balancer, restart_ms: back };
+    let balancer = Fault::Kill { process: Process::Balancer(0), restart_ms: back };
     let storm = Fault::HandOverStorm {
         every_ms: [20, 100, 500][random.between(0, 2) as usize],
         times: random.between(1, 12),
@@ -433,22 +457,22 @@ fn aimed_faults(seed: u64) -> Option<Vec<(When, Fault)>> {
     let faults = match random.between(0, 59) {
         0..=2 => vec![(delivering, kill(one, restart_ms))],
         3 => vec![(delivering, pause(one, for_ms))],
-        4 => vec![(delivering, kill(Process::Balancer, Some(soon)))],
-        5 => vec![(at, pause(Process::Balancer, for_ms))],
-        6 => vec![(at, restart), (voting, kill(Process::Balancer, Some(soon)))],
+        4 => vec![(delivering, kill(Process::Balancer(0), Some(soon)))],
+        5 => vec![(at, pause(Process::Balancer(0), for_ms))],
+        6 => vec![(at, restart), (voting, kill(Process::Balancer(0), Some(soon)))],
         // Longer, and a lossy network, and the phones would give up.
-        7 => vec![(at, restart), (voting, pause(Process::Balancer, for_ms.min(1_000)))],
+        7 => vec![(at, restart), (voting, pause(Process::Balancer(0), for_ms.min(1_000)))],
         8 => vec![(at, restart), (voting, pause(other, for_ms.min(PAUSE_OF_LAST_MS_MAX)))],
         9 => vec![(at, restart), (voting, kill(one, Some(few + 1)))],
         10 => {
             let cut = Fault::Cut { what: cut(&mut random, node), for_ms };
-            vec![(at, cut), (voting, kill(Process::Balancer, Some(soon)))]
+            vec![(at, cut), (voting, kill(Process::Balancer(0), Some(soon)))]
         }
         11 => {
             let drain = Fault::Drain { node, restart_ms };
             vec![(at, drain), (voting, pause(other, for_ms.min(PAUSE_OF_LAST_MS_MAX)))]
         }
-        12 => vec![(at, pause(one, for_ms)), (voting, kill(Process::Balancer, Some(soon)))],
+        12 => vec![(at, pause(one, for_ms)), (voting, kill(Process::Balancer(0), Some(soon)))],
         13 => vec![(at, Fault::SetClocks { by_ms: by_node })],
         14..=15 => {
             let set = Fault::SetClocks { by_ms: by_node };
@@ -465,10 +489,61 @@ fn aimed_faults(seed: u64) -> Option<Vec<(When, Fault)>> {
             let both = Fault::KillBoth { first: node, apart_ms: few / 2, restart_ms };
             vec![(at, set), (When::Step(few), both)]
         }
-        19 => vec![(at, restart), (When::Joining(few / 2), pause(Process::Balancer, for_ms / 4))],
+        19 => {
+            vec![(at, restart), (When::Joining(few / 2), pause(Process::Balancer(0), for_ms / 4))]
+        }
         _ => return None,
     };
     Some(faults)
+}
+
+/// What goes wrong where there are two balancers; nothing: what goes wrong anyway.
+fn faults_of_two(random: &mut Random) -> Vec<(When, Fault)> {
+    let at = When::Step(random.between(0, STEPS_OF_A_CALL));
+    let soon = When::Step(random.between(0, 150));
+    let voting = When::Voting(random.between(0, 8));
+    let for_ms = random.between(1, 3_000);
+    let restart_ms = random.chance(600).then(|| random.between(1, 3_000));
+    let node = usize::from(random.chance(500));
+    let (first, second) = (Process::Balancer(0), Process::Balancer(1));
+    let kill = |process, restart_ms| Fault::Kill { process, restart_ms };
+    let back = |random: &mut Random| Some(random.between(1, 1_500));
+    let cable = |balancer| Fault::Cut { what: Cut::Cable { balancer }, for_ms };
+    match random.between(0, 19) {
+        0..=2 => vec![(at, kill(first, restart_ms))],
+        3 => vec![(at, kill(second, restart_ms))],
+        4..=5 => vec![(at, cable(0))],
+        6 => vec![(at, cable(1))],
+        // It believes that it serves, until it looks at the time.
+        7..=8 => vec![(at, Fault::Pause { process: first, for_ms })],
+        9 => {
+            let deaf = |what| Fault::Cut { what, for_ms };
+            vec![(at, deaf(Cut::FromBalancer { node })), (soon, deaf(Cut::ToBalancer { node }))]
+        }
+        10 => {
+            let one = Fault::Cut { what: Cut::Balancer { node }, for_ms };
+            let other = Fault::Cut { what: Cut::Balancer { node: 1 - node }, for_ms };
+            vec![(at, one), (soon, other)]
+        }
+        // The seat goes there and back.
+        11..=12 => {
+            let there = kill(first, back(random));
+            vec![(at, there), (When::Voting(8), kill(second, back(random)))]
+        }
+        13 => vec![(at, kill(first, back(random))), (voting, kill(second, back(random)))],
+        14 => {
+            let flaps = |random: &mut Random| kill(Process::Node(node), back(random));
+            let three = [flaps(random), flaps(random), flaps(random)];
+            let joining = When::Joining(random.between(0, 60));
+            vec![(at, three[0]), (joining, three[1]), (joining, three[2])]
+        }
+        15 => vec![
+            (at, kill(first, restart_ms)),
+            (voting, Fault::Pause { process: second, for_ms: for_ms / 3 }),
+        ],
+        16 => vec![(at, kill(first, restart_ms)), (soon, Fault::Reset)],
+        _ => vec![],
+    }
 }
 
 fn cut(random: &mut Random, node: usize) -> Cut {

@@ -52,7 +52,7 @@ pub fn sharpened(fault: PlantedFault, seed: u64) -> Plan {
     let step = random.between(0, 500);
     let few = random.between(0, 60);
     let kill = |restart_ms| Fault::Kill { process: Process::Node(node), restart_ms };
-    let balancer = Fault::Kill { process: Process::Balancer, restart_ms: Some(few + 1) };
+    let balancer = Fault::Kill { process: Process::Balancer(0), restart_ms: Some(few + 1) };
     let cut = |what, for_ms| Fault::Cut { what, for_ms };
     use PlantedFault::*;
     plan.faults = match fault {
@@ -70,6 +70,11 @@ pub fn sharpened(fault: PlantedFault, seed: u64) -> Plan {
             plan.network = NetworkConfig::default();
             plan.go_on_with_old_store(&mut random);
             plan.faults
+        }
+        ForwardWithoutLease => {
+            plan.two_balancers = true;
+            let first = Process::Balancer(0);
+            vec![(When::Step(step), Fault::Pause { process: first, for_ms: 1_000 + step })]
         }
         LinkTakesTwice => vec![(When::Step(step), cut(Cut::Frames { to: node }, 600 + step))],
         LinkForgetsWindow => {

@@ -63,7 +63,9 @@ impl Story {
     /// # Errors
     /// The first rule that was broken.
     pub fn run(&mut self) -> Result<(), Violation> {
-        self.world.start_after(Process::Balancer, 0);
+        for balancer in 0..self.world.balancer_count() {
+            self.world.start_after(Process::Balancer(balancer), 0);
+        }
         self.world.start_after(Process::Node(0), 1);
         self.world.start_after(Process::Node(1), 3);
         self.until(SET_UP_MS, "the cluster forms", |world, _| world.is_pair())?;

@@ -3,7 +3,7 @@
 
 use resilee_sim::{Fault, Plan, Process, When, play_plan};
 
-const BALANCER: Process = Process::Balancer;
+const BALANCER: Process = Process::Balancer(0);
 
 /// The trace's lines about faults: what there was between question and answer at that moment.
 fn faults_of(seed: u64, faults: Vec<(When, Fault)>) -> Vec<String> {

@@ -100,6 +100,7 @@ impl TestCluster {
             missed: MISSED,
             health: HealthConfig { ramp_up_s: 0, ..HealthConfig::default() },
             protection: ProtectionConfig::default(),
+            pair: None,
         };
         let mut cluster = TestCluster {
             now,
@@ -342,7 +343,7 @@ impl TestCluster {
                 BalancerOutput::Persist { number, .. } => {
                     self.balancer.handle_input(self.now, BalancerInput::Persisted(number));
                 }
-                BalancerOutput::Notice(_) => {}
+                BalancerOutput::Serve(_) | BalancerOutput::Notice(_) => {}
             }
         }
     }

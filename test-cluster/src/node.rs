@@ -4,7 +4,7 @@ use crate::cluster::{BALANCER, HEARTBEAT_MS, MISSED, key};
 use resilee_core::{AdaptorId, Adaptors, Core, CoreConfig, Limits, Peer};
 use resilee_http_api::ADAPTOR;
 use resilee_http_ra::{AllowedHosts, HttpLimits, HttpRa};
-use resilee_membership::{NodeName, Unclean};
+use resilee_membership::{Balancers, NodeName, Unclean};
 use resilee_sbb::{LinkedSbb, Tables, Timestamp};
 use resilee_sip_proto::TimerConfig;
 use resilee_sip_ra::{CallLimits, SipRa, SipRaConfig};
@@ -65,6 +65,7 @@ impl Node {
             key: key(),
             peers: vec![peer],
             behind_balancer: true,
+            balancers: Balancers::default(),
             heartbeat_ms: HEARTBEAT_MS,
             missed: MISSED,
             cold_start_ms: COLD_START_MS,

@@ -86,6 +86,7 @@ impl Slee {
             key: key(),
             peers: peers(node, nodes).map(peer).collect(),
             behind_balancer: nodes > 1,
+            balancers: Balancers::default(),
             heartbeat_ms: HEARTBEAT_MS,
             missed: 6,
             cold_start_ms: 3_000,

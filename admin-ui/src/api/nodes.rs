@@ -1,6 +1,6 @@
 //! `GET /api/v1/nodes`: the cluster as this node sees it.
 
-use crate::cluster::{Cluster, Node, Protection};
+use crate::cluster::{Balancer, Cluster, Node, Protection};
 use crate::moment;
 use crate::problem::RestProblem;
 use crate::system::System;
@@ -17,7 +17,7 @@ struct Nodes<'a> {
     members: usize,
     protection: &'static str,
     nodes: Vec<NodeRow<'a>>,
-    balancer: Option<BalancerRow<'a>>,
+    balancers: Vec<BalancerRow<'a>>,
 }
 
 #[derive(Serialize)]
@@ -41,6 +41,11 @@ struct NodeRow<'a> {
 
 #[derive(Serialize)]
 struct BalancerRow<'a> {
+    name: &'a str,
+    /// False of one that stands by.
+    holds_seat: bool,
+    /// It is at the phones' address; null of the only one.
+    holds_address: Option<bool>,
     state: &'static str,
     heartbeat_age_ms: Option<u64>,
     /// Null until it was heard.
@@ -67,15 +72,23 @@ pub async fn nodes(system: web::Data<System>) -> Result<HttpResponse, RestProble
             Protection::Outside => "outside",
         },
         nodes: cluster.nodes.iter().map(row).collect(),
-        balancer: cluster.balancer.as_ref().map(|balancer| BalancerRow {
-            state: balancer.health.word(),
-            heartbeat_age_ms: balancer.heartbeat_age.map(millis),
-            up_ms: balancer.process.as_ref().map(|process| process.up_ms),
-            sockets_kept: balancer.process.as_ref().map(|process| process.sockets_kept),
-            restarts: balancer.process.as_ref().map(|process| process.restarts),
-            dropped: balancer.process.as_ref().map(|process| &process.dropped),
-        }),
+        balancers: cluster.balancers.iter().map(balancer_row).collect(),
     }))
+}
+
+fn balancer_row(balancer: &Balancer) -> BalancerRow<'_> {
+    let process = balancer.process.as_ref();
+    BalancerRow {
+        name: &balancer.name,
+        holds_seat: balancer.holds_seat,
+        holds_address: process.and_then(|process| process.holds_address),
+        state: balancer.health.word(),
+        heartbeat_age_ms: balancer.heartbeat_age.map(millis),
+        up_ms: process.map(|process| process.up_ms),
+        sockets_kept: process.map(|process| process.sockets_kept),
+        restarts: process.map(|process| process.restarts),
+        dropped: process.map(|process| &process.dropped),
+    }
 }
 
 fn row(node: &Node) -> NodeRow<'_> {

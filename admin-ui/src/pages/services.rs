@@ -54,7 +54,7 @@ struct ServiceList<'a> {
     commits: String,
     gated: String,
     dropped: Vec<(&'a str, String)>,
-    dropped_by_balancer: Vec<(&'a str, String)>,
+    dropped_by_balancers: Vec<(&'a str, Vec<(&'a str, String)>)>,
 }
 
 struct ServiceRow<'a> {
@@ -119,7 +119,9 @@ impl<'a> ServiceList<'a> {
         let counts = |of: &'a BTreeMap<String, u64>| -> Vec<_> {
             of.iter().map(|(reason, times)| (reason.as_str(), count(times))).collect()
         };
-        let balancer = snapshot.cluster.balancer.as_ref().and_then(|it| it.process.as_ref());
+        let balancers = snapshot.cluster.balancers.iter();
+        let dropped_by_balancers =
+            balancers.filter_map(|it| Some((&*it.name, counts(&it.process.as_ref()?.dropped))));
         ServiceList {
             node: &snapshot.cluster.this,
             rows: status.services.iter().map(row).collect(),
@@ -132,7 +134,7 @@ impl<'a> ServiceList<'a> {
             commits: count(status.commits),
             gated: count(status.gated),
             dropped: counts(&status.dropped),
-            dropped_by_balancer: balancer.map(|it| counts(&it.dropped)).unwrap_or_default(),
+            dropped_by_balancers: dropped_by_balancers.collect(),
         }
     }
 }

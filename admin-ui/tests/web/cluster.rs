@@ -50,8 +50,29 @@ async fn a_single_node_says_that_it_has_no_backup() {
     let this = node.status.run.clone();
     node.status.view = View::default().next(vec![this.clone()], &this);
     node.status.peers.clear();
+    node.status.balancers.clear();
     let page = get(node, "/").await;
     page.shows("Single node: no backup.").hides("Degraded").hides("data-node=\"balancer\"");
+}
+
+#[actix_web::test]
+async fn of_two_balancers_each_shows_whether_it_has_the_seat_and_the_address() {
+    let mut node = FakeNode::new();
+    let mut standby = node.status.balancers[0].clone();
+    let holder = &mut node.status.balancers[0];
+    holder.name = Some("balancer1".to_owned());
+    holder.process.as_mut().expect("it was heard").holds_address = Some(true);
+    (standby.name, standby.holds_seat) = (Some("balancer2".to_owned()), false);
+    standby.process.as_mut().expect("it was heard").holds_address = Some(false);
+    node.status.balancers.push(standby);
+    let page = get(node, "/").await;
+    let article = |name: &str| {
+        let rest = page.body.split(&format!("data-node=\"{name}\"")).nth(1).expect("its box");
+        rest.split("</article>").next().unwrap_or_default().to_owned()
+    };
+    let (first, second) = (article("balancer1"), article("balancer2"));
+    assert!(first.contains("entry, third vote") && first.contains("<dd>here</dd>"), "{first}");
+    assert!(second.contains("stands by") && second.contains("<dd>not here</dd>"), "{second}");
 }
 
 #[actix_web::test]

@@ -6,10 +6,10 @@ use resilee_admin_ui::Ask;
 use resilee_call_billing::{CallBilling, TARIFFS, Tariff};
 use resilee_core::StoredRecord;
 use resilee_core::management::{
-    ActivitySnapshot, AdaptorState, AdaptorStatus, Alarm, Answer, CellSnapshot, Changed, Command,
-    EntitySnapshot, LeftoverPage, LeftoverRow, PeerStatus, Query, Removal, SampleStatus, Search,
-    ServiceState, ServiceStatus, SleeState, Status, TracerStatus, UsageSetStatus, UsageStatus,
-    UsageSum,
+    ActivitySnapshot, AdaptorState, AdaptorStatus, Alarm, Answer, BalancerStatus, CellSnapshot,
+    Changed, Command, EntitySnapshot, LeftoverPage, LeftoverRow, PeerStatus, Query, Removal,
+    SampleStatus, Search, ServiceState, ServiceStatus, SleeState, Status, TracerStatus,
+    UsageSetStatus, UsageStatus, UsageSum,
 };
 use resilee_membership::{RunId, SeatProcess, View};
 use resilee_sbb::{
@@ -102,10 +102,17 @@ impl FakeNode {
             linked,
             unacknowledged: 0,
             clock_offset_ms: Some(0),
-            process: (name == "balancer").then_some(SeatProcess {
+        };
+        let balancer = BalancerStatus {
+            name: None,
+            holds_seat: true,
+            last_heard: Some(NOW - Duration::from_millis(23)),
+            alive: true,
+            process: Some(SeatProcess {
                 up_ms: 90_000,
                 sockets_kept: true,
                 restarts: 2,
+                holds_address: None,
                 dropped: BTreeMap::from([("from a client, too long".to_owned(), 1_234)]),
             }),
         };
@@ -134,7 +141,8 @@ impl FakeNode {
             member: true,
             draining: false,
             slee: SleeState::Running,
-            peers: vec![peer("server2", true), peer("balancer", false)],
+            peers: vec![peer("server2", true)],
+            balancers: vec![balancer],
             adaptors: vec![AdaptorStatus {
                 name: "sip".to_owned(),
                 state: AdaptorState::Active,
@@ -247,7 +255,7 @@ impl FakeNode {
         let Some(usage) = known.and_then(|known| known.usage.clone()) else {
             return Answer::Refused(format!("{service} declares no usage parameters"));
         };
-        let others = self.status.peers.iter().filter(|peer| peer.name != "balancer");
+        let others = self.status.peers.iter();
         let others = others.map(|peer| peer.name.parse().expect("a name"));
         let nodes = [self.status.run.node.clone()].into_iter().chain(others).collect();
         Answer::UsageSum(Box::new(UsageSum { service: service.to_owned(), usage, nodes }))
@@ -351,6 +359,9 @@ impl FakeNode {
         self.status.now = now;
         for peer in self.status.peers.iter_mut().filter(|peer| peer.alive) {
             peer.last_heard = peer.last_heard.map(|at| at + passed);
+        }
+        for balancer in self.status.balancers.iter_mut().filter(|balancer| balancer.alive) {
+            balancer.last_heard = balancer.last_heard.map(|at| at + passed);
         }
     }
 

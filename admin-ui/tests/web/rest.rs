@@ -30,12 +30,13 @@ async fn nodes_tell_view_heartbeats_and_ownership() {
     let first = &nodes["nodes"][0];
     assert_eq!((&first["name"], &first["cells"]), (&json!("server1"), &json!(1)));
     assert_eq!(nodes["nodes"][1]["heartbeat_age_ms"], 23);
-    assert_eq!(nodes["balancer"]["state"], "up");
+    assert_eq!(nodes["balancers"][0]["state"], "up");
+    assert_eq!(nodes["balancers"][0]["holds_seat"], true);
     assert_eq!(
-        (&nodes["balancer"]["sockets_kept"], &nodes["balancer"]["restarts"]),
+        (&nodes["balancers"][0]["sockets_kept"], &nodes["balancers"][0]["restarts"]),
         (&true.into(), &2.into())
     );
-    assert_eq!(nodes["balancer"]["dropped"], json!({"from a client, too long": 1_234}));
+    assert_eq!(nodes["balancers"][0]["dropped"], json!({"from a client, too long": 1_234}));
 }
 
 #[actix_web::test]

@@ -40,6 +40,8 @@ impl Balancer {
             self.drain_seat(now);
         } else if view == self.view.number && self.view.member(&name).is_none() {
             self.drop(DropReason::NotMember);
+        } else if !self.seat.may_forward(now) {
+            self.drop(DropReason::Standby);
         } else {
             self.note_response(server, bytes);
             self.protection.handle_sent(now, flow.remote.ip(), bytes);
@@ -62,6 +64,7 @@ impl Balancer {
         self.seat.handle_input(now, input);
         self.drain_seat(now);
         self.look(now);
+        self.note_lease(now);
     }
 
     fn drain_seat(&mut self, now: Timestamp) {
@@ -95,6 +98,9 @@ impl Balancer {
             removed.push(Removed { run, silent_for });
         }
         let mut resent = 0;
+        if !self.seat.may_forward(now) {
+            unread.clear();
+        }
         for datagram in unread {
             if let Route::Server(heir) = self.route(now, &datagram.bytes) {
                 self.forward(now, heir, datagram.flow, datagram.bytes);

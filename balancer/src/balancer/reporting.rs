@@ -2,6 +2,7 @@
 //! becomes of a configuration that was read again.
 
 use super::Balancer;
+use super::pair::Address;
 use crate::boundary::{BalancerConfig, BalancerNotice, DropReason};
 use crate::new_calls::WHOLE;
 use crate::status::{ServerStatus, Status, ViewStatus};
@@ -27,6 +28,7 @@ impl Balancer {
             algorithm: self.config.algorithm.name(),
             serving: !self.unavailable.is_hopeless(now),
             unavailable_answers: self.unavailable.answers(),
+            pair: self.pair_status(),
             servers: (0..self.standings.len())
                 .map(|it| self.server_status(now, it, new_calls))
                 .collect(),
@@ -61,6 +63,8 @@ impl Balancer {
         if std::mem::take(is_behind) {
             let datagrams = self.drops.iter().map(|(reason, count)| (reason.to_string(), count));
             let of_tcp = self.tcp_drops.iter().map(|(reason, count)| (reason.to_string(), count));
+            process.holds_address =
+                self.config.pair.is_some().then_some(self.address == Address::Taken);
             process.dropped = datagrams.chain(of_tcp).collect();
             self.seat.describe(process.clone());
         }
@@ -70,7 +74,7 @@ impl Balancer {
     pub(super) fn on_reloaded(&mut self, config: &BalancerConfig) {
         let fixed = |config: &BalancerConfig| {
             let servers = config.servers.iter().map(|it| (it.name.clone(), it.address));
-            (config.listen.clone(), servers.collect::<Vec<_>>())
+            (config.listen.clone(), servers.collect::<Vec<_>>(), config.pair.clone())
         };
         assert_eq!(
             fixed(&self.config),

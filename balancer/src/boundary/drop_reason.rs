@@ -36,6 +36,8 @@ pub enum DropReason {
     TooManyAnswers,
     /// From a client: a response to nothing that the cluster sent.
     StrayResponse,
+    /// From a client, or from a node for one: the other balancer holds the seat, or none does.
+    Standby,
     /// From a node's address: not an envelope, or one that is not understood.
     NoEnvelope,
     /// From a node's address: sealed with another key, or damaged.
@@ -50,7 +52,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All of them, in their order.
-    pub const ALL: [DropReason; 20] = [
+    pub const ALL: [DropReason; 21] = [
         DropReason::NotSip,
         DropReason::Truncated,
         DropReason::NoVia,
@@ -66,6 +68,7 @@ impl DropReason {
         DropReason::NoMember,
         DropReason::TooManyAnswers,
         DropReason::StrayResponse,
+        DropReason::Standby,
         DropReason::NoEnvelope,
         DropReason::WrongKey,
         DropReason::WrongSender,
@@ -91,6 +94,7 @@ impl DropReason {
             DropReason::NoMember => "no_member",
             DropReason::TooManyAnswers => "too_many_answers",
             DropReason::StrayResponse => "stray_response",
+            DropReason::Standby => "standby",
             DropReason::NoEnvelope => "no_envelope",
             DropReason::WrongKey => "wrong_key",
             DropReason::WrongSender => "wrong_sender",
@@ -117,6 +121,7 @@ impl DropReason {
             | DropReason::NoMember
             | DropReason::TooManyAnswers
             | DropReason::StrayResponse
+            | DropReason::Standby
             | DropReason::NoEnvelope
             | DropReason::WrongKey
             | DropReason::WrongSender
@@ -159,6 +164,7 @@ impl fmt::Display for DropReason {
                 "from a client, while no node serves and too many others are told so"
             }
             DropReason::StrayResponse => "from a client, a response to nothing of ours",
+            DropReason::Standby => "from or for a client, while this balancer stands by",
             DropReason::NoEnvelope => "from a node's address, no envelope",
             DropReason::WrongKey => "from a node's address, sealed with another key",
             DropReason::WrongSender => "from a node's address, in another node's name",

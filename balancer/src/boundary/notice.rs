@@ -43,6 +43,15 @@ pub enum BalancerNotice {
         /// How many requests were answered until now.
         answers: u64,
     },
+    /// Of a pair: it holds the seat and a lease, and serves clients from now on; or not any more.
+    Serves(bool),
+    /// Of a pair: it serves, and is now where clients are.
+    AddressTaken,
+    /// Of a pair: it serves, and cannot be where clients are; it is tried again.
+    AddressRefused {
+        /// What is wrong.
+        why: String,
+    },
     /// The configuration was read again and holds.
     Reloaded {
         /// The keys and tables that differ from before.
@@ -108,6 +117,14 @@ impl fmt::Display for BalancerNotice {
             }
             BalancerNotice::Unavailable { hopeless: false, answers } => {
                 write!(f, "a node serves again; {answers} requests got 503 until now")
+            }
+            BalancerNotice::Serves(true) => f.write_str("it holds the seat, and serves clients"),
+            BalancerNotice::Serves(false) => f.write_str(
+                "it stands by: the seat is at the other balancer, or no node confirms it",
+            ),
+            BalancerNotice::AddressTaken => f.write_str("it is where clients are"),
+            BalancerNotice::AddressRefused { why } => {
+                write!(f, "it should be where clients are, and cannot; it is tried again: {why}")
             }
             BalancerNotice::Reloaded { changed } if changed.is_empty() => {
                 f.write_str("the configuration was read again and says the same")

@@ -6,7 +6,7 @@
 //! | `[heartbeat]`, `[health]`, `[protection]`               | from then on; bans stay           |
 //! | `listen`, `tcp_listen`, `nodes_listen`, `[metrics]`     | refused: sockets are open         |
 //! | `[[server]]`: which there are, their names, addresses   | refused: they vote with the seat  |
-//! | `key_file`, `state_file`, `[tcp]`, `[timers]`           | refused: in use since the start   |
+//! | `key_file`, `state_file`, `[tcp]`, `[timers]`, `[pair]` | refused: in use since the start   |
 //!
 //! A file that changes one of the last three rows is refused whole: no half of it is taken.
 
@@ -72,6 +72,11 @@ pub(super) fn collect(source: &Source<'_>, file: &File, config: &Config) -> Star
         key(at("server", Some(file.server.span())), format!("{servers:?}"), VOTERS),
         key(config.key_file.place.clone(), config.key_file.value.display().to_string(), IN_USE),
         key(config.state_file.place.clone(), config.state_file.value.display().to_string(), IN_USE),
+        key(
+            source.absent("pair"),
+            format!("{:?} {:?}", balancer.pair, config.interface.as_ref().map(|it| &it.value)),
+            IN_USE,
+        ),
         key(source.absent("tcp"), format!("{:?}", config.tcp_limits), IN_USE),
         key(
             at("timers.t1_ms", file.timers.t1_ms.as_ref().map(toml::Spanned::span)),

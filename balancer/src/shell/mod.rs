@@ -6,12 +6,16 @@
     reason = "the shell is the one place of this crate with sockets and a clock"
 )]
 
+mod address;
+mod announce;
 mod clock;
 mod descriptors;
+mod front;
 mod inherited;
 mod keeper;
 mod metrics;
 mod reload;
+mod serving;
 mod sockets;
 mod state_file;
 mod worker;
@@ -157,7 +161,7 @@ async fn run_with(
     let metrics = metrics::open(&config)?;
     let addresses = Addresses {
         metrics: metrics.as_ref().map(TcpListener::local_addr).transpose()?,
-        ..sockets.addresses()?
+        ..sockets.addresses(&config)?
     };
     let view = stored.as_ref().map_or(0, |state| state.highest.number);
     for (key, addresses) in [
@@ -186,9 +190,13 @@ async fn run_with(
     let restarts = inherited.restarts.unwrap_or(0);
     balancer.describe(SeatProcess { sockets_kept: passed > 0, restarts, ..SeatProcess::default() });
     let tcp = (descriptors::limited(config.tcp_limits), config.timers);
+    let place = match config.balancer.pair {
+        Some(_) => Some(serving::Place::new(&config)?),
+        None => None,
+    };
     let reloading = reload::Reloading::new(path, config, hang_up, stamp);
     let worker = worker::Worker::new(clock, balancer, sockets, state_file);
-    worker.run(tcp, metrics, reloading, stop).await;
+    worker.run(tcp, metrics, place, reloading, stop).await;
     tracing::info!("stopped");
     Ok(())
 }

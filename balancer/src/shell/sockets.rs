@@ -1,18 +1,19 @@
-//! The sockets: one for each address that clients send or connect to, and one for each node.
+//! The sockets: one for each node, and those at which clients are (`front.rs`). One of a pair opens
+//! the latter only while it serves: two on one machine can have the same address for them.
 //!
 //! A node's socket is connected, so that the kernel reports a dead node's refusal and drops what
 //! comes from elsewhere. Each has a port of its own; nodes answer to where the last valid
 //! heartbeat came from, so no port needs to be configured.
 //! Sending goes by the plain socket: a full send buffer drops the datagram, as a network would.
 
+use super::front::Front;
 use super::inherited::Inherited;
 use super::{Addresses, RunError};
 use crate::config::{Config, counted_up};
 use resilee_config::{ConfigError, Located, Place};
-use resilee_membership::{Flow, dual_stack};
 use socket2::SockRef;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
 use tokio::net::UdpSocket as AsyncUdpSocket;
 
@@ -22,9 +23,9 @@ const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 
 /// One socket, for sending.
 pub(super) struct Sockets {
-    clients: Vec<(SocketAddr, UdpSocket)>,
-    tcp: Vec<TcpListener>,
     nodes: Vec<UdpSocket>,
+    /// None while another balancer serves.
+    pub(super) front: Option<Front>,
 }
 
 impl Sockets {
@@ -48,43 +49,34 @@ impl Sockets {
             })?;
             nodes.push(socket);
         }
-        let mut clients = Vec::new();
-        for (address, place) in config.balancer.listen.iter().zip(&config.listen_places) {
-            let socket = match inherited.for_clients(*address) {
-                Some(socket) => socket,
-                None => bind(*address, place)?,
-            };
-            clients.push((socket.local_addr()?, socket));
-        }
-        let tcp = open_tcp(config, &clients, inherited)?;
+        let front = match config.balancer.pair {
+            Some(_) => None,
+            None => Some(Front::open(config, inherited)?),
+        };
         if let Some(place) = config.listen_places.first() {
             inherited.check_all_taken(place)?;
         }
-        Ok(Sockets { clients, tcp, nodes })
+        Ok(Sockets { nodes, front })
     }
 
     /// All of them, to be passed to another process.
     pub(super) fn passed(&self) -> io::Result<Vec<OwnedFd>> {
-        let clients = self.clients.iter().map(|(_, socket)| socket);
-        let udp = clients.chain(&self.nodes).map(|socket| Ok(socket.try_clone()?.into()));
-        let tcp = self.tcp.iter().map(|socket| Ok(socket.try_clone()?.into()));
-        udp.chain(tcp).collect()
+        let nodes = self.nodes.iter().map(|socket| Ok(socket.try_clone()?.into()));
+        self.front.iter().flat_map(Front::passed).chain(nodes).collect()
     }
 
-    pub(super) fn addresses(&self) -> io::Result<Addresses> {
-        Ok(Addresses {
-            clients: self.clients.iter().map(|(address, _)| *address).collect(),
-            tcp: self.tcp.iter().map(TcpListener::local_addr).collect::<io::Result<_>>()?,
-            nodes: self.nodes.iter().map(UdpSocket::local_addr).collect::<io::Result<_>>()?,
-            metrics: None,
-        })
-    }
-
-    /// The receiving sides of the clients' sockets, with their addresses.
-    pub(super) fn client_receivers(&self) -> io::Result<Vec<(SocketAddr, AsyncUdpSocket)>> {
-        let receiver =
-            |(address, socket): &(SocketAddr, UdpSocket)| Ok((*address, receiver(socket)?));
-        self.clients.iter().map(receiver).collect()
+    /// Where it can be reached; for one of a pair, where it can be once it serves.
+    pub(super) fn addresses(&self, config: &Config) -> io::Result<Addresses> {
+        let listen = || config.balancer.listen.clone();
+        let (clients, tcp) = match &self.front {
+            Some(front) => (front.clients(), front.tcp()?),
+            None => match &config.tcp_listen {
+                Some(tcp) => (listen(), tcp.iter().map(|it| it.value).collect()),
+                None => (listen(), listen()),
+            },
+        };
+        let nodes = self.nodes.iter().map(UdpSocket::local_addr).collect::<io::Result<_>>()?;
+        Ok(Addresses { clients, tcp, nodes, metrics: None })
     }
 
     /// The receiving sides of the nodes' sockets.
@@ -92,48 +84,9 @@ impl Sockets {
         self.nodes.iter().map(receiver).collect()
     }
 
-    /// The sockets that TCP clients connect to.
-    pub(super) fn tcp_listeners(&self) -> io::Result<Vec<TcpListener>> {
-        self.tcp.iter().map(TcpListener::try_clone).collect()
-    }
-
-    /// From the socket bound to the flow's own address, else from the first of its IP version.
-    pub(super) fn send_to_client(&self, flow: &Flow, bytes: &[u8]) -> io::Result<()> {
-        let is_it = |(address, _): &&(SocketAddr, UdpSocket)| *address == flow.local;
-        let fits =
-            |(address, _): &&(SocketAddr, UdpSocket)| address.is_ipv4() == flow.remote.is_ipv4();
-        let mut sockets = self.clients.iter();
-        let found = sockets.clone().find(is_it).or_else(|| sockets.find(fits));
-        let Some((own, socket)) = found.or(self.clients.first()) else { return Ok(()) };
-        socket.send_to(bytes, dual_stack::as_seen_by(*own, flow.remote)).map(drop)
-    }
-
     pub(super) fn send_to_node(&self, server: usize, bytes: &[u8]) -> io::Result<()> {
         self.nodes[server].send(bytes).map(drop)
     }
-}
-
-/// At the addresses of `tcp_listen`, else at those where datagrams come.
-fn open_tcp(
-    config: &Config,
-    clients: &[(SocketAddr, UdpSocket)],
-    inherited: &mut Inherited,
-) -> Result<Vec<TcpListener>, RunError> {
-    let wanted: Vec<(SocketAddr, &Place)> = match &config.tcp_listen {
-        Some(addresses) => addresses.iter().map(|it| (it.value, &it.place)).collect(),
-        None => clients.iter().map(|(address, _)| *address).zip(&config.listen_places).collect(),
-    };
-    let open = |(address, place): (SocketAddr, &Place)| match inherited.for_tcp(address) {
-        Some(listener) => Ok(listener),
-        None => resilee_sip_tcp::listen(address).map_err(|error| match error.kind() {
-            io::ErrorKind::AddrInUse => {
-                let what = "is taken by another program: set tcp_listen, or [] for no TCP";
-                place.error(format!("the address {address} (TCP) {what}")).into()
-            }
-            _ => place.error(format!("cannot listen on {address} (TCP): {error}")).into(),
-        }),
-    };
-    wanted.into_iter().map(open).collect()
 }
 
 fn any_port(server: SocketAddr) -> SocketAddr {
@@ -147,7 +100,7 @@ fn no_port(place: &Place) -> ConfigError {
     place.error("each server needs a port, counted up from this one")
 }
 
-fn bind(address: SocketAddr, place: &Place) -> Result<UdpSocket, RunError> {
+pub(super) fn bind(address: SocketAddr, place: &Place) -> Result<UdpSocket, RunError> {
     let socket = UdpSocket::bind(address).map_err(|error| match error.kind() {
         io::ErrorKind::AddrInUse => RunError::AddressTaken { place: place.clone(), address },
         _ => place.error(format!("cannot listen on {address}: {error}")).into(),
@@ -157,6 +110,6 @@ fn bind(address: SocketAddr, place: &Place) -> Result<UdpSocket, RunError> {
     Ok(socket)
 }
 
-fn receiver(socket: &UdpSocket) -> io::Result<AsyncUdpSocket> {
+pub(super) fn receiver(socket: &UdpSocket) -> io::Result<AsyncUdpSocket> {
     AsyncUdpSocket::from_std(socket.try_clone()?)
 }

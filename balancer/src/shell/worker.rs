@@ -3,8 +3,10 @@
 //! All tasks run on one thread and share the worker; none holds it across an `await`.
 
 use super::clock::Clock;
+use super::front::Front;
 use super::metrics;
 use super::reload::Reloading;
+use super::serving::{Place, serve, take_turns};
 use super::sockets::Sockets;
 use super::state_file::StateFile;
 use crate::balancer::Balancer;
@@ -21,7 +23,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
-use tokio::task::LocalSet;
+use tokio::task::{LocalSet, spawn_local};
 
 /// Most datagrams read from one socket before the others get their turn.
 const BATCH_MAX: usize = 64;
@@ -38,18 +40,20 @@ pub(super) struct Worker {
     clock: Clock,
     balancer: Balancer,
     sockets: Sockets,
+    /// Of a pair: it is to be where clients are.
+    serve: watch::Sender<bool>,
     state_file: StateFile,
     /// Nodes whose refusal the machine has yet to be told.
     refused: VecDeque<usize>,
     /// A state to store, with its number; the task that stores it takes it from here.
     unsaved: Option<(u64, VoterState)>,
-    /// TCP clients; none until it runs.
+    /// TCP clients; none until it runs, and while another balancer serves.
     tcp: Option<TcpFront>,
     /// Messages of TCP clients that the machine has yet to be told.
     of_tcp: VecDeque<(Flow, Vec<u8>)>,
 }
 
-type Shared = Rc<RefCell<Worker>>;
+pub(super) type Shared = Rc<RefCell<Worker>>;
 
 impl Worker {
     pub(super) fn new(
@@ -62,6 +66,7 @@ impl Worker {
             clock,
             balancer,
             sockets,
+            serve: watch::Sender::new(false),
             state_file,
             refused: VecDeque::new(),
             unsaved: None,
@@ -74,20 +79,16 @@ impl Worker {
         self,
         tcp: (TcpLimits, TimerConfig),
         metrics: Option<TcpListener>,
+        place: Option<Place>,
         reloading: Reloading,
         stop: impl Future<Output = ()>,
     ) {
         let tasks = LocalSet::new();
-        let receivers =
-            self.sockets.client_receivers().and_then(|c| Ok((c, self.sockets.node_receivers()?)));
-        let (clients, nodes) = match receivers {
-            Ok(receivers) => receivers,
+        let nodes = match self.sockets.node_receivers() {
+            Ok(nodes) => nodes,
             Err(error) => return tracing::error!("cannot receive: {error}"),
         };
         let shared = Rc::new(RefCell::new(self));
-        for (local, socket) in clients {
-            tasks.spawn_local(receive_from_clients(shared.clone(), local, socket));
-        }
         for (server, socket) in nodes.into_iter().enumerate() {
             tasks.spawn_local(receive_from_node(shared.clone(), server, socket));
         }
@@ -96,8 +97,40 @@ impl Worker {
             tasks.spawn_local(serve_metrics(shared.clone(), listener));
         }
         tasks.spawn_local(reload(shared.clone(), reloading));
-        tasks.spawn_local(serve_tcp(shared, tcp));
-        tasks.run_until(stop).await;
+        let host = place.as_ref().and_then(Place::host);
+        let front = shared.borrow_mut().sockets.front.take();
+        tasks
+            .run_until(async {
+                let served = match (front, place) {
+                    (Some(front), _) => serve(&shared, front, tcp).map(Some),
+                    (None, Some(place)) => {
+                        let told = shared.borrow().serve.subscribe();
+                        spawn_local(take_turns(shared, place, tcp, told));
+                        Ok(None)
+                    }
+                    (None, None) => Ok(None),
+                };
+                match served {
+                    Ok(_served) => stop.await,
+                    Err(error) => tracing::error!("cannot receive: {error}"),
+                }
+            })
+            .await;
+        drop(tasks);
+        if let Some(mut host) = host {
+            host.leave().await;
+        }
+    }
+
+    /// Is where clients are from now on.
+    pub(super) fn open(&mut self, front: Front) {
+        self.sockets.front = Some(front);
+    }
+
+    /// Is there no more: connections end, too.
+    pub(super) fn close(&mut self) {
+        (self.sockets.front, self.tcp) = (None, None);
+        self.of_tcp.clear();
     }
 
     /// What is done may have more to be told to the machine.
@@ -123,6 +156,7 @@ impl Worker {
                     let sent = self.sockets.send_to_node(server, &bytes);
                     self.note_send(server, sent);
                 }
+                BalancerOutput::Serve(serve) => drop(self.serve.send_replace(serve)),
                 BalancerOutput::Persist { number, state } => self.unsaved = Some((number, state)),
                 BalancerOutput::Notice(notice) => log(&notice),
             }
@@ -132,7 +166,8 @@ impl Worker {
     fn send_to_client(&mut self, flow: Flow, bytes: &[u8]) {
         match (flow.transport, &mut self.tcp) {
             (Transport::Udp, _) => {
-                if let Err(error) = self.sockets.send_to_client(&flow, bytes) {
+                let Some(front) = &self.sockets.front else { return };
+                if let Err(error) = front.send(&flow, bytes) {
                     tracing::debug!("to {}: {error}", flow.remote);
                 }
             }
@@ -157,7 +192,7 @@ impl Worker {
     }
 }
 
-async fn receive_from_clients(shared: Shared, local: SocketAddr, socket: UdpSocket) {
+pub(super) async fn receive_from_clients(shared: Shared, local: SocketAddr, socket: UdpSocket) {
     let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
     loop {
         if let Err(error) = socket.readable().await {
@@ -248,10 +283,12 @@ async fn reload(shared: Shared, mut reloading: Reloading) {
     }
 }
 
-async fn serve_tcp(shared: Shared, (limits, timers): (TcpLimits, TimerConfig)) {
-    let listeners = shared.borrow().sockets.tcp_listeners();
-    let started = listeners.and_then(|it| TcpFront::start(it, limits, timers));
-    let (front, mut events) = match started {
+pub(super) async fn serve_tcp(
+    shared: Shared,
+    listeners: Vec<TcpListener>,
+    (limits, timers): (TcpLimits, TimerConfig),
+) {
+    let (front, mut events) = match TcpFront::start(listeners, limits, timers) {
         Ok(started) => started,
         Err(error) => return tracing::error!("cannot accept TCP clients: {error}"),
     };
@@ -279,7 +316,7 @@ async fn serve_tcp(shared: Shared, (limits, timers): (TcpLimits, TimerConfig)) {
 }
 
 /// Feeds the machine.
-fn handle(shared: &Shared, input: BalancerInput<'_>) {
+pub(super) fn handle(shared: &Shared, input: BalancerInput<'_>) {
     let mut worker = shared.borrow_mut();
     let now = worker.clock.now();
     worker.balancer.handle_input(now, input);
@@ -313,11 +350,14 @@ async fn save(shared: Shared, file: StateFile, number: u64, state: VoterState) {
 fn log(notice: &BalancerNotice) {
     match notice {
         BalancerNotice::View { .. }
+        | BalancerNotice::Serves(_)
+        | BalancerNotice::AddressTaken
         | BalancerNotice::Seat(SeatNotice::NodeBack { .. })
         | BalancerNotice::State { why: None, .. }
         | BalancerNotice::Reloaded { .. }
         | BalancerNotice::Unavailable { hopeless: false, .. } => tracing::info!("{notice}"),
         BalancerNotice::Seat(SeatNotice::Conflict { .. } | SeatNotice::Forgetful { .. })
+        | BalancerNotice::AddressRefused { .. }
         | BalancerNotice::Unavailable { hopeless: true, .. } => tracing::error!("{notice}"),
         BalancerNotice::Seat(SeatNotice::NodeLost { .. })
         | BalancerNotice::Refused { .. }

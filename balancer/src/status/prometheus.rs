@@ -24,6 +24,15 @@ impl Status {
         page.value("members", "", self.view.members.len());
         page.metric("serving", GAUGE, "0 while no node serves and clients are told 503.");
         page.value("serving", "", u8::from(self.serving));
+        if let Some(pair) = &self.pair {
+            let holds = pair.seat.as_ref() == Some(&pair.name);
+            page.metric("seat", GAUGE, "1 if it holds the seat of the pair by its view.");
+            page.value("seat", "", u8::from(holds));
+            page.metric("forwards", GAUGE, "1 if it holds the seat and a lease.");
+            page.value("forwards", "", u8::from(pair.serves));
+            page.metric("address", GAUGE, "1 if it is at the addresses of the clients.");
+            page.value("address", "", u8::from(pair.holds_address));
+        }
         page.metric("unavailable_answers_total", COUNTER, "Requests answered 503 by the balancer.");
         page.value("unavailable_answers_total", "", self.unavailable_answers);
         page.metric("dropped_total", COUNTER, "Datagrams and connections dropped, by reason.");

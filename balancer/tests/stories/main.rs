@@ -2,6 +2,7 @@
 
 mod data_plane;
 mod new_calls;
+mod pair;
 mod protection;
 mod reports;
 mod stage;

@@ -26,6 +26,10 @@ pub struct Stage {
     pub draining: Option<usize>,
     /// No node is heard.
     pub cut: bool,
+    /// Nodes confirm that the balancer may forward.
+    pub confirms: bool,
+    /// What it said of being where clients are.
+    pub serves: Vec<bool>,
     /// Which run of each node speaks.
     pub incarnations: [u64; 2],
     pub config: BalancerConfig,
@@ -93,6 +97,7 @@ impl Stage {
             missed: 6,
             health: HealthConfig::default(),
             protection: ProtectionConfig::default(),
+            pair: None,
         };
         change(&mut config);
         let now = Timestamp::from_millis(1_000_000);
@@ -108,6 +113,8 @@ impl Stage {
             notices: Vec::new(),
             draining: None,
             cut: false,
+            confirms: false,
+            serves: Vec::new(),
             incarnations: [1, 1],
             config,
             sequence: 0,
@@ -206,7 +213,7 @@ impl Stage {
             draining: self.draining == Some(server),
             ready: true,
             seat: None,
-            confirms: false,
+            confirms: self.confirms,
         };
         self.control(server, run(server, self.incarnations[server]), body);
     }
@@ -241,6 +248,7 @@ impl Stage {
                     });
                 }
                 BalancerOutput::Persist { number, state } => self.unsaved = Some((number, state)),
+                BalancerOutput::Serve(serve) => self.serves.push(serve),
                 BalancerOutput::Notice(notice) => self.notices.push(notice),
             }
         }

@@ -7,7 +7,7 @@
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 use resilee_core::{Adaptors, Core, CoreConfig, Input, Limits, Output, Restored};
-use resilee_membership::{Flow, Key, NodeName, Transport, Unclean};
+use resilee_membership::{Balancers, Flow, Key, NodeName, Transport, Unclean};
 use resilee_registrar::Registrar;
 use resilee_runtime::store::{self, Store, StoreEvent};
 use resilee_sbb::{LinkedSbb, Tables, Timestamp, decode, encode};
@@ -228,6 +228,7 @@ fn core(now: Timestamp, restored: Restored, phones: u64) -> Result<Core> {
         key,
         peers: Vec::new(),
         behind_balancer: false,
+        balancers: Balancers::default(),
         heartbeat_ms: 1_000,
         missed: 6,
         cold_start_ms: 0,

@@ -204,12 +204,13 @@ impl Core {
 
     /// Hands messages to the balancer or to the node's own socket.
     pub(crate) fn send_at_once(&mut self, egress: Vec<Egress>) {
+        let seat_address = self.seat_address();
         for Egress { flow, bytes, adaptor } in egress {
             if !adaptor.is_first() {
                 self.outputs.push_back(Output::Message(Egress { flow, bytes, adaptor }));
             } else if !self.config.behind_balancer {
                 self.outputs.push_back(Output::Datagram { flow, bytes });
-            } else if let Some(destination) = self.seat_address {
+            } else if let Some(destination) = seat_address {
                 let bytes = seal_sip(&self.config.key, self.view.number, &flow, &bytes);
                 self.outputs.push_back(Output::Packet { destination, bytes });
             } else {

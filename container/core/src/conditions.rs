@@ -3,6 +3,7 @@
 //! | condition                                  | source     | begins            | ends           |
 //! |--------------------------------------------|------------|-------------------|----------------|
 //! | the balancer is not heard                  | `balancer` | its loss          | it is heard    |
+//! | a balancer that stands by is not heard     | `balancer` | its loss          | it is heard    |
 //! | a link is down that was up                 | `cluster`  | link down         | link up        |
 //! | frames of a peer are refused               | `cluster`  | the first         | none for 60 s  |
 //! | a view was forced                          | `cluster`  | that view         | with this run  |
@@ -26,6 +27,10 @@ const BALANCER: &str = "balancer";
 /// While the seat is not heard.
 const NOT_HEARD: &str =
     "the balancer is not heard: no calls come in, and no other node can take over";
+/// While a balancer is not heard that does not hold it.
+fn no_standby(name: &NodeName) -> String {
+    format!("{name}, which stands by, is not heard: nobody takes over when the other balancer dies")
+}
 /// While this run waits to be a member.
 const OUTSIDE: &str = "no member of the view: this node serves no calls";
 /// Who starts beside a member is one before that, if there is not much to get.
@@ -98,6 +103,10 @@ impl Core {
                 self.raise_condition(now, Severity::Critical, BALANCER, NOT_HEARD);
             }
             MemberNotice::SeatBack => self.clear_alarm(BALANCER, NOT_HEARD),
+            MemberNotice::StandbyLost { name } => {
+                self.raise_condition(now, Severity::Major, BALANCER, &no_standby(name));
+            }
+            MemberNotice::StandbyBack { name } => self.clear_alarm(BALANCER, &no_standby(name)),
             MemberNotice::Forced { number } => {
                 self.orphans.forced = true;
                 let text = format!(

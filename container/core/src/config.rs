@@ -1,7 +1,7 @@
 //! What a core is told at its start.
 
 use crate::limits::Limits;
-use resilee_membership::{Key, NodeName, RunId, Unclean};
+use resilee_membership::{Balancers, Key, NodeName, RunId, Unclean};
 use std::net::SocketAddr;
 
 /// Identity of the node and the shape of its cluster.
@@ -15,6 +15,8 @@ pub struct CoreConfig {
     pub peers: Vec<Peer>,
     /// True if clients are reached through a balancer, which holds the seat.
     pub behind_balancer: bool,
+    /// The names of the balancers of which one holds it; none: there is one without a name.
+    pub balancers: Balancers,
     /// Time between heartbeats, in milliseconds.
     pub heartbeat_ms: u64,
     /// Heartbeats that may be missed before a peer counts as lost.

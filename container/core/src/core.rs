@@ -37,8 +37,8 @@ use crate::votes::VoteWrites;
 use crate::wall_clock::WallClockWatch;
 use crate::words::Words;
 use resilee_membership::{
-    Balancers, Control, ControlBody, Destination, Member, MemberConfig, MemberInput, NodeName,
-    Packet, Planted, RunId, View, VoterId, open,
+    Control, ControlBody, Destination, Member, MemberConfig, MemberInput, NodeName, Packet,
+    Planted, RunId, View, VoterId, open,
 };
 use resilee_sbb::{CellId, CohortId, DeliveryId, Descriptor, LinkedSbb, Tables, Timestamp};
 use std::cmp::Ordering;
@@ -59,8 +59,8 @@ pub struct Core {
     pub(crate) wall_clock_alarm: Option<String>,
     /// The adopted view.
     pub(crate) view: View,
-    /// Where the balancer's last heartbeat came from.
-    pub(crate) seat_address: Option<SocketAddr>,
+    /// Where each balancer's last heartbeat came from.
+    pub(crate) balancers: BTreeMap<Destination, SocketAddr>,
     /// Cells whose turn has ended, and for which more may wait.
     pub(crate) next_turns: VecDeque<CellId>,
     /// Cells owned here, and cells held as backup.
@@ -205,7 +205,7 @@ impl Core {
             me: config.me.clone(),
             peers: config.peers.iter().map(|peer| peer.name.clone()).collect(),
             seat: config.behind_balancer,
-            balancers: Balancers::default(),
+            balancers: config.balancers.clone(),
             heartbeat_ms: config.heartbeat_ms,
             missed: config.missed,
             cold_start_ms: config.cold_start_ms,
@@ -239,7 +239,7 @@ impl Core {
             wall_clock: WallClockWatch::default(),
             wall_clock_alarm: None,
             view: View::default(),
-            seat_address: None,
+            balancers: BTreeMap::new(),
             next_turns: VecDeque::new(),
             cells: BTreeMap::new(),
             index: BTreeMap::new(),
@@ -399,10 +399,10 @@ impl Core {
                     Ordering::Greater => self.keep_early(ingress),
                     Ordering::Equal => self.on_message(now, ingress, false),
                     Ordering::Less if self.adopted_lately() && view >= self.member_since => {
-                        self.tell_member(MemberInput::OldView(Destination::Seat));
+                        self.tell_member(MemberInput::OldView(self.balancer_at(source)));
                         self.on_message(now, ingress, false);
                     }
-                    Ordering::Less => self.refuse_old(Destination::Seat),
+                    Ordering::Less => self.refuse_old(self.balancer_at(source)),
                 }
             }
             Ok(Packet::Control(control)) => self.on_control(source, control),
@@ -423,14 +423,29 @@ impl Core {
 
     fn on_control(&mut self, source: SocketAddr, control: Control) {
         self.read_clock(&control);
-        let seat = control.from == VoterId::Seat;
         let heartbeat = matches!(control.body, ControlBody::Heartbeat { .. });
-        let before = self.member.seat_sequence();
+        let from = control.from.clone();
+        let before = self.member.balancer_sequence(&from);
         self.tell_member(MemberInput::Control(control));
         // A recorded datagram that is sent again must not draw our messages to its sender.
-        if seat && heartbeat && self.member.seat_sequence() != before {
-            self.seat_address = Some(source);
+        if heartbeat && self.member.balancer_sequence(&from) != before {
+            let balancer = match from {
+                VoterId::Balancer(name) => Destination::Balancer(name),
+                _ => Destination::Seat,
+            };
+            self.balancers.insert(balancer, source);
         }
+    }
+
+    /// Where messages to clients go: to the balancer that holds the seat.
+    pub(crate) fn seat_address(&self) -> Option<SocketAddr> {
+        self.balancers.get(&self.member.seat_holder()).copied()
+    }
+
+    /// The balancer whose heartbeats come from there.
+    fn balancer_at(&self, source: SocketAddr) -> Destination {
+        let known = self.balancers.iter().find(|(_, address)| **address == source);
+        known.map_or_else(|| self.member.seat_holder(), |(balancer, _)| balancer.clone())
     }
 
     /// Tells the membership something, by the clock that it runs on.

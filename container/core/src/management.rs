@@ -130,20 +130,33 @@ pub struct Alarm {
 /// One other node or the balancer, as this node sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PeerStatus {
-    /// `balancer` or the node's name.
+    /// The node's name.
     pub name: String,
     /// When its last heartbeat came.
     pub last_heard: Option<Timestamp>,
     /// True if its heartbeats come and it echoes ours.
     pub alive: bool,
-    /// True if the cluster link is open; always false for the balancer.
+    /// True if the cluster link is open.
     pub linked: bool,
     /// Commits that it has not acknowledged yet.
     pub unacknowledged: u64,
     /// Its cluster time minus ours, in milliseconds, as far as its heartbeats tell; none for a
-    /// node that was not heard as a member, and for the balancer.
+    /// node that was not heard as a member.
     pub clock_offset_ms: Option<i64>,
-    /// Of the balancer: what it says of its process.
+}
+
+/// A balancer, as a node hears it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BalancerStatus {
+    /// Its name; none of the one that has none.
+    pub name: Option<String>,
+    /// It holds the seat, by the highest view that the node knows.
+    pub holds_seat: bool,
+    /// When its last heartbeat came.
+    pub last_heard: Option<Timestamp>,
+    /// True if its heartbeats come and it echoes ours.
+    pub alive: bool,
+    /// What it says of its process; none if it was not heard.
     pub process: Option<SeatProcess>,
 }
 
@@ -237,8 +250,10 @@ pub struct Status {
     pub draining: bool,
     /// Where the SLEE is in its life.
     pub slee: SleeState,
-    /// Other nodes, and the balancer if there is one.
+    /// Other nodes.
     pub peers: Vec<PeerStatus>,
+    /// Balancers, by name.
+    pub balancers: Vec<BalancerStatus>,
     /// Resource adaptors.
     pub adaptors: Vec<AdaptorStatus>,
     /// Deployed services, the highest priority first.

@@ -4,7 +4,8 @@ use crate::cell::Cell;
 use crate::core::{Core, Drain};
 use crate::io::Output;
 use crate::management::{
-    ActivitySnapshot, CellSnapshot, EntitySnapshot, Notice, PeerStatus, ServiceStatus, Status,
+    ActivitySnapshot, BalancerStatus, CellSnapshot, EntitySnapshot, Notice, PeerStatus,
+    ServiceStatus, Status,
 };
 use resilee_sbb::{Descriptor, Timestamp};
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ impl Core {
             draining: self.draining != Drain::No,
             slee: self.slee_state(),
             peers: self.peer_statuses(),
+            balancers: self.balancer_statuses(),
             adaptors: self.adaptor_statuses(),
             services: self.deployed().map(|service| self.service_status(service)).collect(),
             units: self.unit_statuses(),
@@ -52,22 +54,20 @@ impl Core {
                 linked: link.up,
                 unacknowledged: link.unacknowledged() as u64,
                 clock_offset_ms: difference,
-                process: None,
             }
         });
-        let mut peers: Vec<_> = links.collect();
-        if self.config.behind_balancer {
-            peers.push(PeerStatus {
-                name: "balancer".to_owned(),
-                last_heard: self.member.seat_heard_at().map(cluster_time),
-                alive: self.member.seat_alive(),
-                linked: false,
-                unacknowledged: 0,
-                clock_offset_ms: None,
-                process: self.member.seat_process().cloned(),
-            });
-        }
-        peers
+        links.collect()
+    }
+
+    fn balancer_statuses(&self) -> Vec<BalancerStatus> {
+        let heard = self.member.balancer_statuses().map(|heard| BalancerStatus {
+            name: heard.name.map(|name| name.to_string()),
+            holds_seat: heard.holds_seat,
+            last_heard: heard.last_heard.map(|local| self.clock.at(local)),
+            alive: heard.alive,
+            process: heard.process,
+        });
+        heard.collect()
     }
 
     fn service_status(&self, service: &Descriptor) -> ServiceStatus {

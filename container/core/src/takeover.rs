@@ -88,9 +88,7 @@ impl Core {
 
     fn send_control(&mut self, to: &Destination, mut control: Control) {
         let destination = match to {
-            Destination::Seat => self.seat_address,
-            // No configuration of a node names balancers yet.
-            Destination::Balancer(_) => None,
+            Destination::Seat | Destination::Balancer(_) => self.balancers.get(to).copied(),
             Destination::Node(name) => {
                 let peer = self.config.peers.iter().find(|peer| peer.name == *name);
                 peer.map(|peer| peer.address)

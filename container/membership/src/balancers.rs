@@ -32,6 +32,16 @@ pub(crate) const LEASE: Duration = Duration::from_millis(250);
 /// that time.
 pub(crate) const REST: Duration = Duration::from_millis(300);
 
+/// Most nodes of a cluster whose balancers have names (`voter.rs`, *a grant may decide*).
+pub const PAIR_NODES_MAX: usize = 2;
+
+/// Most balancers with names.
+pub const BALANCERS_MAX: usize = 2;
+
+/// The longest heartbeat interval in such a cluster, in milliseconds: two heartbeats in a row, one
+/// of a node and one of the balancer, may be lost, and the lease goes on.
+pub const PAIR_INTERVAL_MS_MAX: u64 = 80;
+
 /// The names of a cluster's balancers. None: there is one without a name, or none at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Balancers(BTreeSet<NodeName>);

@@ -51,6 +51,9 @@ pub struct SeatProcess {
     /// How often that process had to start it again; 0 where it does not count.
     #[serde(default)]
     pub restarts: u64,
+    /// Of a pair: it is at the addresses of the clients; none if it is alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds_address: Option<bool>,
     /// Datagrams and connections that it dropped since its start, by reason in words.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub dropped: BTreeMap<String, u64>,

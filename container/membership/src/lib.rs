@@ -17,7 +17,7 @@ mod view;
 mod view_on_wire;
 mod voter;
 
-pub use balancers::Balancers;
+pub use balancers::{BALANCERS_MAX, Balancers, PAIR_INTERVAL_MS_MAX, PAIR_NODES_MAX};
 pub use control::{Control, ControlBody, SeatProcess, Verdict, VoterId};
 pub use envelope::{
     DATAGRAM_BYTES_MAX, EnvelopeError, Flow, KEY_BYTES_MIN, Key, KeyError, Packet, SIP_BYTES_MAX,
@@ -25,8 +25,8 @@ pub use envelope::{
 };
 pub use failure_detector::{FailureDetector, Loss};
 pub use member::{
-    Destination, Member, MemberConfig, MemberInput, MemberNotice, MemberOutput, PeerLoss,
-    PeerStatus, StoreAtStart, Unclean,
+    BalancerStatus, Destination, Member, MemberConfig, MemberInput, MemberNotice, MemberOutput,
+    PeerLoss, PeerStatus, StoreAtStart, Unclean,
 };
 pub use planted::{Planted, PlantedFault};
 pub use seat::{Seat, SeatConfig, SeatInput, SeatNotice, SeatOutput};

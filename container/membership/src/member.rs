@@ -48,7 +48,8 @@ mod sending;
 mod store_at_start;
 
 pub use boundary::{
-    Destination, MemberConfig, MemberInput, MemberNotice, MemberOutput, PeerStatus, Unclean,
+    BalancerStatus, Destination, MemberConfig, MemberInput, MemberNotice, MemberOutput, PeerStatus,
+    Unclean,
 };
 pub use peer::PeerLoss;
 pub use store_at_start::StoreAtStart;
@@ -234,8 +235,7 @@ impl Member {
         let Control { view: number, from, body } = control;
         let to = match &from {
             VoterId::Seat | VoterId::Balancer(_) => match self.balancer(&from) {
-                Some(None) => Destination::Seat,
-                Some(Some(name)) => Destination::Balancer(name),
+                Some(name) => Destination::of_balancer(name),
                 None => return,
             },
             VoterId::Run(run) => {
@@ -384,6 +384,7 @@ impl Member {
         }
         self.notice_holder(now);
         self.notice_seat(now);
+        self.notice_standbys(now);
         self.notice_peers(now);
         self.notice_solitude(now);
         self.join(now);
@@ -462,10 +463,7 @@ impl Member {
 
     fn everyone(&self) -> Vec<Destination> {
         let balancers = self.seats.names().filter(|_| self.config.seat);
-        let balancers = balancers.cloned().map(|name| match name {
-            Some(name) => Destination::Balancer(name),
-            None => Destination::Seat,
-        });
+        let balancers = balancers.cloned().map(Destination::of_balancer);
         balancers.chain(self.peers.keys().cloned().map(Destination::Node)).collect()
     }
 }

@@ -79,6 +79,8 @@ planted_faults! {
     JoinSameStream,
     /// A voter votes for two views of one number.
     VoteTwice,
+    /// A balancer forwards without a lease as long as it knows of no other holder of the seat.
+    ForwardWithoutLease,
     /// A run's own vote decides.
     MajorityOfOne,
     /// The balancer takes what is said by an older view.

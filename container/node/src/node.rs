@@ -210,6 +210,7 @@ async fn start(
         data_dir: config.data_dir,
         sip_listen: config.sip_listen,
         behind_balancer: config.behind_balancer,
+        balancers: config.balancers,
         timers,
         cluster_listen: config.cluster_listen,
         peers: config.peers,

@@ -222,6 +222,23 @@ const BAD: &[(&str, &str, usize, &str, &str)] = &[
     ("\"server2\"", "\"server1\"", 10, "cluster.peers.name", "is this node itself"),
     (PEER, SAME_NAME, 11, "cluster.peers.name", "server2 is there twice"),
     (PEER, SAME_ADDRESS, 11, "cluster.peers.address", "127.0.0.1:5066 is there twice"),
+    (
+        "key_file",
+        "balancers = [\"x\"]\nkey_file",
+        11,
+        "cluster.balancers",
+        "1 names: 2 are expected",
+    ),
+    (
+        "key_file",
+        "balancers = [\"x\",\n\"x\"]\nkey_file",
+        12,
+        "cluster.balancers",
+        "x is there twice",
+    ),
+    ("key_file", "balancers = [\"X\", \"y\"]\nkey_file", 11, "cluster.balancers", "lower-case"),
+    (PEER, THREE_NODES, 11, "cluster.balancers", "with 3 nodes: beside two balancers at most 2"),
+    ("[admin]", SELDOM_HEARD, 12, "cluster.balancers", "interval_ms = 81: at most 80"),
     ("key_file", "unclean = \"yes\"\nkey_file", 11, "cluster.unclean", "neither \"refuse\""),
     ("\"cluster.key\"", "\"no.key\"", 11, "cluster.key_file", "no.key: No such file"),
     ("\"cluster.key\"", "\"folder\"", 11, "cluster.key_file", "folder: Is a directory"),
@@ -255,6 +272,9 @@ const BAD: &[(&str, &str, usize, &str, &str)] = &[
 ];
 
 const KEY_MISSING: &str = "cluster.private_key_file is missing";
+const THREE_NODES: &str = "[{ name = \"server2\", address = \"127.0.0.1:5066\" }, { name = \
+                           \"server3\", address = \"127.0.0.1:5067\" }]\nbalancers = [\"x\", \"y\"]";
+const SELDOM_HEARD: &str = "balancers = [\"x\", \"y\"]\n[heartbeat]\ninterval_ms = 81\n[admin]";
 const PEER: &str = "[{ name = \"server2\", address = \"127.0.0.1:5066\" }]";
 const SAME_NAME: &str = "[{ name = \"server2\", address = \"127.0.0.1:5066\" },\n\
                          { name = \"server2\", address = \"127.0.0.1:5067\" }]";

@@ -3,7 +3,7 @@
 use crate::store::StoreError;
 use resilee_cluster::{ClusterError, Tls};
 use resilee_core::{Adaptors, Egress, Limits, Peer};
-use resilee_membership::{Key, NodeName, RunId, Unclean};
+use resilee_membership::{Balancers, Key, NodeName, RunId, Unclean};
 use resilee_sbb::{LinkedSbb, Tables, UnitCompiler};
 use resilee_sip_proto::TimerConfig;
 use std::io;
@@ -28,6 +28,8 @@ pub struct RuntimeConfig {
     pub sip_listen: SocketAddr,
     /// True if clients are reached through a balancer.
     pub behind_balancer: bool,
+    /// Names of the balancers, if there are two.
+    pub balancers: Balancers,
     /// SIP timers of TCP clients, if there is no balancer: those that they would have over UDP.
     pub timers: TimerConfig,
     /// UDP socket of heartbeats and TCP address of links; `None`: a node without peers.

@@ -49,6 +49,7 @@ impl RunFactory {
             key: config.key.clone(),
             peers: config.peers.clone(),
             behind_balancer: config.behind_balancer,
+            balancers: config.balancers.clone(),
             heartbeat_ms: config.heartbeat_ms,
             missed: config.missed,
             cold_start_ms: config.cold_start_ms,

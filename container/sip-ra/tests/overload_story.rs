@@ -5,7 +5,7 @@ mod harness;
 use harness::phone::{ALICE, follow_up, invite};
 use harness::{flow, parse};
 use resilee_core::{Adaptors, Core, CoreConfig, Input, Limits, Output, Restored};
-use resilee_membership::{Key, RunId, Unclean};
+use resilee_membership::{Balancers, Key, RunId, Unclean};
 use resilee_sbb::{
     CohortId, Context, Deliver, Descriptor, Event, EventPayload, Failure, LinkedSbb, Sbb, Tables,
     Timestamp,
@@ -57,6 +57,7 @@ impl Node {
             key: Key::from_file_bytes(&[b'k'; 32]).expect("32 bytes are enough"),
             peers: Vec::new(),
             behind_balancer: false,
+            balancers: Balancers::default(),
             heartbeat_ms: 50,
             missed: 6,
             cold_start_ms: 0,

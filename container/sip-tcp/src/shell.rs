@@ -24,7 +24,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::spawn_local;
+use tokio::task::{JoinSet, spawn_local};
 use tokio::time::timeout;
 
 /// Messages that wait to be written to one client.
@@ -77,6 +77,8 @@ pub struct TcpFront {
     open: BTreeMap<ConnectionId, Open>,
     /// Clients that were found not to read, for the machine.
     unread: VecDeque<ConnectionId>,
+    /// Dropped: nobody listens any more.
+    _accepting: JoinSet<()>,
 }
 
 #[derive(Debug)]
@@ -110,11 +112,13 @@ impl TcpFront {
         timers: TimerConfig,
     ) -> io::Result<(TcpFront, mpsc::Receiver<Event>)> {
         let (events, receiver) = mpsc::channel(EVENTS_MAX);
+        let mut accepting = JoinSet::new();
         for listener in listeners {
-            spawn_local(accept(TcpListener::from_std(listener)?, events.clone()));
+            accepting.spawn_local(accept(TcpListener::from_std(listener)?, events.clone()));
         }
         let clients = TcpClients::new(limits, timers);
-        let front = TcpFront { clients, events, open: BTreeMap::new(), unread: VecDeque::new() };
+        let (open, unread) = (BTreeMap::new(), VecDeque::new());
+        let front = TcpFront { clients, events, open, unread, _accepting: accepting };
         Ok((front, receiver))
     }
 

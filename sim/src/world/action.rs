@@ -44,20 +44,32 @@ pub(super) enum Action {
         node: usize,
         life: u64,
     },
-    /// A datagram waits in a socket of the balancer.
-    Arrived(Packet),
+    /// A datagram waits in a socket of a balancer.
+    Arrived {
+        balancer: usize,
+        packet: Packet,
+    },
     Refused {
+        balancer: usize,
         server: usize,
         life: u64,
     },
     SeatPersisted {
+        balancer: usize,
         life: u64,
         number: u64,
         state: VoterState,
     },
     SeatTold {
+        balancer: usize,
         life: u64,
         number: u64,
+    },
+    /// The phones' address is taken by a balancer's host, or left.
+    Address {
+        balancer: usize,
+        life: u64,
+        here: bool,
     },
     Start(Process),
     /// Bytes of a phone, or for it, in a stream.

@@ -71,7 +71,7 @@ impl World {
             _ => false,
         });
         let votes = self.actions.values().filter(|action| match action {
-            Action::SeatTold { life, .. } => *life == self.balancer_life,
+            Action::SeatTold { balancer, life, .. } => self.balancers[*balancer].life == *life,
             Action::Input { node, life, input: Input::Stored { number } } => {
                 of(*node, *life) && self.voted[*node] == *number
             }
@@ -84,7 +84,7 @@ impl World {
 
     fn lives(&self, process: Process) -> bool {
         match process {
-            Process::Balancer => self.balancer.is_some(),
+            Process::Balancer(balancer) => self.balancers[balancer].balancer.is_some(),
             Process::Node(node) => self.nodes[node].core.is_some(),
         }
     }
@@ -100,10 +100,14 @@ impl World {
     pub fn kill(&mut self, process: Process) {
         self.lateness.trouble(self.now, 0, OUTAGE_MS);
         match process {
-            Process::Balancer => {
-                self.balancer = None;
-                self.balancer_paused = None;
-                self.balancer_life += 1;
+            Process::Balancer(balancer) => {
+                let host = &mut self.balancers[balancer];
+                (host.balancer, host.paused) = (None, None);
+                host.life += 1;
+                // Its sockets are gone; whether its host still has the address makes no difference.
+                if host.name.is_some() && self.at == Some(balancer) {
+                    self.at = None;
+                }
             }
             Process::Node(node) => {
                 self.watch_dying(node);
@@ -143,13 +147,13 @@ impl World {
             return;
         }
         // Without a second node nobody serves meanwhile, nor does anything without the balancer.
-        let waits = process == Process::Balancer || !self.is_pair();
+        let waits = matches!(process, Process::Balancer(_)) || !self.is_pair();
         let outage_ms = OUTAGE_BY_SILENCE_MS + if waits { for_ms } else { 0 };
         self.lateness.trouble(self.now, for_ms, outage_ms);
         let life = match process {
-            Process::Balancer => {
-                self.balancer_paused.get_or_insert_default();
-                self.balancer_life
+            Process::Balancer(balancer) => {
+                self.balancers[balancer].paused.get_or_insert_default();
+                self.balancers[balancer].life
             }
             Process::Node(node) => {
                 self.nodes[node].paused.get_or_insert_default();
@@ -161,9 +165,9 @@ impl World {
 
     pub(super) fn wake(&mut self, process: Process, life: u64) {
         match process {
-            Process::Balancer if self.balancer_life == life => {
+            Process::Balancer(balancer) if self.balancers[balancer].life == life => {
                 self.trace.add(self.now, "WAKE", &[], || format!("{process:?}"));
-                for action in self.balancer_paused.take().unwrap_or_default() {
+                for action in self.balancers[balancer].paused.take().unwrap_or_default() {
                     self.act(action);
                 }
             }
@@ -211,10 +215,18 @@ impl World {
         for (from, to) in self.datagrams_of(what) {
             self.network.cut(from, to);
         }
+        self.plug(what, false);
         for to in frames_of(what) {
             self.held_back[*to].get_or_insert_default();
         }
         self.schedule(for_ms * 1000, Action::Heal(what));
+    }
+
+    /// A host's cable is pulled, or back.
+    fn plug(&mut self, what: Cut, plugged: bool) {
+        if let Cut::Cable { balancer } = what {
+            self.balancers[balancer].unplugged = !plugged;
+        }
     }
 
     pub(super) fn heal(&mut self, what: Cut) {
@@ -222,6 +234,7 @@ impl World {
         for (from, to) in self.datagrams_of(what) {
             self.network.heal(from, to);
         }
+        self.plug(what, true);
         for to in frames_of(what) {
             for frame in self.held_back[*to].take().unwrap_or_default() {
                 self.act(frame);
@@ -232,12 +245,12 @@ impl World {
     /// Directions of datagrams that a cut stops.
     fn datagrams_of(&self, what: Cut) -> Vec<(SocketAddr, SocketAddr)> {
         let [a, b] = [self.nodes[0].cluster, self.nodes[1].cluster];
-        let outer = |node: usize| (balancer_socket(node), self.nodes[node].sip);
+        let outer = |node: usize| (balancer_socket(0, node), self.nodes[node].sip);
         match what {
             Cut::Nodes => vec![(a, b), (b, a)],
             Cut::NodesOneWay { to: 0 } => vec![(b, a)],
             Cut::NodesOneWay { .. } => vec![(a, b)],
-            Cut::Frames { .. } => Vec::new(),
+            Cut::Frames { .. } | Cut::Cable { .. } => Vec::new(),
             Cut::Balancer { node } => {
                 let (balancer, sip) = outer(node);
                 vec![(balancer, sip), (sip, balancer)]
@@ -257,6 +270,9 @@ fn frames_of(what: Cut) -> &'static [usize] {
         Cut::Nodes => &[0, 1],
         Cut::NodesOneWay { to: 0 } | Cut::Frames { to: 0 } => &[0],
         Cut::NodesOneWay { .. } | Cut::Frames { .. } => &[1],
-        Cut::Balancer { .. } | Cut::FromBalancer { .. } | Cut::ToBalancer { .. } => &[],
+        Cut::Cable { .. }
+        | Cut::Balancer { .. }
+        | Cut::FromBalancer { .. }
+        | Cut::ToBalancer { .. } => &[],
     }
 }

@@ -30,11 +30,12 @@ use crate::orders::Order;
 use crate::plan::{Ending, Plan, Process};
 use crate::trace::{Trace, describe};
 use action::Action;
+use balancer::BalancerHost;
 pub use old_store::OldStore;
 use phones::phone;
-use resilee_balancer::{Algorithm, Balancer, BalancerInput};
+use resilee_balancer::{Algorithm, BalancerInput};
 use resilee_core::{Input, Peer};
-use resilee_membership::{Key, View, VoterState};
+use resilee_membership::{Key, View};
 use resilee_sbb::Timestamp;
 use resilee_sip_tcp::TcpInput;
 use resilee_test_kit::flows::Policy;
@@ -51,7 +52,7 @@ pub const START: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 /// From a flush to the process that hears of it, in microseconds.
 const TELL_US: u64 = 20;
 
-/// Two nodes, a balancer, phones, and all between them.
+/// Two nodes, a balancer or two, phones, and all between them.
 pub struct World {
     pub now: Timestamp,
     pub steps: u64,
@@ -89,13 +90,11 @@ pub struct World {
     /// The last batch of each node with one.
     voted: [u64; 2],
     cluster: Cluster,
-    balancer: Option<Balancer>,
+    balancers: Vec<BalancerHost>,
+    /// The balancer whose host has the phones' address, as the network knows it.
+    at: Option<usize>,
     /// The connections of phones over TCP.
     streams: Streams,
-    balancer_life: u64,
-    /// What came to the balancer while it stood still; `None`: it runs.
-    balancer_paused: Option<Vec<Action>>,
-    seat_state: Option<VoterState>,
     network: Network,
     random: Random,
     actions: BTreeMap<(Timestamp, u64), Action>,
@@ -125,8 +124,14 @@ fn balancer_address() -> SocketAddr {
     address(1, 1, 5060)
 }
 
-fn balancer_socket(server: usize) -> SocketAddr {
-    address(1, 1, 6001 + server as u16)
+fn balancer_socket(balancer: usize, server: usize) -> SocketAddr {
+    address(1, 1 + balancer as u8, 6001 + server as u16)
+}
+
+/// Which balancer's socket it is, and for which node.
+fn socket_of(socket: SocketAddr) -> Option<(usize, usize)> {
+    let all = [(0, 0), (0, 1), (1, 0), (1, 1)];
+    all.into_iter().find(|(balancer, server)| balancer_socket(*balancer, *server) == socket)
 }
 
 impl World {
@@ -172,17 +177,16 @@ impl World {
                 key: Key::from_file_bytes(&[b'k'; 32]).expect("32 bytes are enough"),
                 seed: plan.seed,
                 advertise: balancer_address(),
+                balancers: balancer::balancers(plan.two_balancers),
                 users,
                 calls: flow.map_or(CALLS, |_| flows::CALLS),
                 open_calls: flow.is_some_and(|flow| flow.policy == Policy::Open),
                 has_bell: !plan.orders().is_empty(),
                 planted: plan.planted,
             },
-            balancer: None,
+            balancers: BalancerHost::all(plan.two_balancers),
+            at: (!plan.two_balancers).then_some(0),
             streams: Streams::new(phones_count),
-            balancer_life: 0,
-            balancer_paused: None,
-            seat_state: None,
             network: Network::new(plan.network.clone(), plan.seed),
             random: Random::of(plan.seed, "world"),
             actions: BTreeMap::new(),
@@ -265,10 +269,10 @@ impl World {
 
     fn machine_timeout(&self) -> Option<Timestamp> {
         let nodes = self.nodes.iter().filter_map(Node::timeout);
-        let balancer = self.balancer_timeout();
+        let balancers = (0..self.balancers.len()).filter_map(|it| self.balancer_timeout(it));
         let phones = self.phones_due.iter().copied().flatten();
         let parties = self.parties.iter().filter_map(SippParty::poll_timeout);
-        nodes.chain(balancer).chain(phones).chain(parties).min()
+        nodes.chain(balancers).chain(phones).chain(parties).min()
     }
 
     fn time_out(&mut self) {
@@ -277,9 +281,11 @@ impl World {
                 self.feed(node, Input::Timeout);
             }
         }
-        if self.balancer_timeout().is_some_and(|at| at <= self.now) {
-            self.feed_balancer(BalancerInput::Timeout);
-            self.feed_streams(TcpInput::Timeout);
+        for balancer in 0..self.balancers.len() {
+            if self.balancer_timeout(balancer).is_some_and(|at| at <= self.now) {
+                self.feed_balancer(balancer, BalancerInput::Timeout);
+                self.feed_streams(TcpInput::Timeout);
+            }
         }
         for phone in 0..self.phones.len() {
             if self.phones_due[phone].is_some_and(|at| at <= self.now) {
@@ -295,16 +301,18 @@ impl World {
 
     fn act(&mut self, action: Action) {
         match action {
-            Action::Arrived(_)
-            | Action::Refused { .. }
-            | Action::SeatTold { .. }
-            | Action::Stream { to_phone: false, .. }
-                if self.balancer_paused.is_some() =>
+            Action::Arrived { balancer, .. }
+            | Action::Refused { balancer, .. }
+            | Action::SeatTold { balancer, .. }
+                if self.balancers[balancer].paused.is_some() =>
             {
-                self.balancer_paused.get_or_insert_default().push(action);
+                self.balancers[balancer].paused.get_or_insert_default().push(action);
             }
-            Action::Arrived(packet) => self.arrive_at_balancer(packet),
-            Action::Stream { life, .. } if life != self.balancer_life => {}
+            Action::Stream { to_phone: false, .. } if self.balancers[0].paused.is_some() => {
+                self.balancers[0].paused.get_or_insert_default().push(action);
+            }
+            Action::Arrived { balancer, packet } => self.arrive_at_balancer(balancer, packet),
+            Action::Stream { life, .. } if life != self.balancers[0].life => {}
             Action::Stream { phone, to_phone: true, bytes, .. } => {
                 let source = balancer_address();
                 self.feed_phone(phone, PhoneInput::Datagram { source, bytes });
@@ -344,23 +352,20 @@ impl World {
                 let peer = self.nodes[1 - node].name.clone();
                 self.feed_life(node, life, Input::LinkDown { peer });
             }
-            Action::Refused { server, life } => {
-                if self.balancer_life == life {
-                    self.feed_balancer(BalancerInput::Refused { server });
-                }
+            Action::Refused { balancer, server, life } => {
+                self.feed_balancer_life(balancer, life, BalancerInput::Refused { server });
             }
-            Action::SeatPersisted { life, number, state } => {
-                if self.balancer_life == life {
-                    self.seat_state = Some(state);
+            Action::SeatPersisted { balancer, life, number, state } => {
+                if self.balancers[balancer].life == life {
+                    self.balancers[balancer].seat_state = Some(state);
                     self.votes += 1;
-                    self.schedule(TELL_US, Action::SeatTold { life, number });
+                    self.schedule(TELL_US, Action::SeatTold { balancer, life, number });
                 }
             }
-            Action::SeatTold { life, number } => {
-                if self.balancer_life == life {
-                    self.feed_balancer(BalancerInput::Persisted(number));
-                }
+            Action::SeatTold { balancer, life, number } => {
+                self.feed_balancer_life(balancer, life, BalancerInput::Persisted(number));
             }
+            Action::Address { balancer, life, here } => self.move_address(balancer, life, here),
             Action::Start(process) => self.start(process),
             Action::KillOther(node) => self.lose(node),
             Action::Force(node) => self.force(node),
@@ -378,7 +383,7 @@ impl World {
     fn start(&mut self, process: Process) {
         self.trace.add(self.now, "START", &[], || format!("{process:?}"));
         match process {
-            Process::Balancer => self.start_balancer(),
+            Process::Balancer(balancer) => self.start_balancer(balancer),
             // A node that is still draining ends before it starts again.
             Process::Node(node) if self.nodes[node].core.is_some() => {
                 self.schedule(50_000, Action::Start(process));
@@ -398,9 +403,12 @@ impl World {
     fn arrive(&mut self, packet: Packet) {
         let Packet { source, destination, bytes } = packet;
         self.trace.add(self.now, "DATAGRAM", &bytes, || describe(source, destination, &bytes));
-        let sockets = [balancer_address(), balancer_socket(0), balancer_socket(1)];
-        if sockets.contains(&destination) {
-            return self.act(Action::Arrived(Packet { source, destination, bytes }));
+        let is_phones = destination == balancer_address();
+        let own = socket_of(destination).map(|(balancer, _)| balancer);
+        if is_phones || own.is_some() {
+            let Some(balancer) = own.or(self.at).filter(|it| self.is_plugged(*it)) else { return };
+            let packet = Packet { source, destination, bytes };
+            return self.act(Action::Arrived { balancer, packet });
         }
         for node in 0..2 {
             if [self.nodes[node].sip, self.nodes[node].cluster].contains(&destination) {
@@ -420,9 +428,9 @@ impl World {
         if self.nodes[node].core.is_some() {
             return self.feed(node, Input::Packet { source, bytes });
         }
-        if source == balancer_socket(node) {
-            let life = self.balancer_life;
-            self.schedule(100, Action::Refused { server: node, life });
+        if let Some((balancer, _)) = socket_of(source) {
+            let life = self.balancers[balancer].life;
+            self.schedule(100, Action::Refused { balancer, server: node, life });
         }
     }
 

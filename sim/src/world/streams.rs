@@ -65,7 +65,7 @@ impl World {
         let last = &mut self.streams.last[phone][usize::from(to_phone)];
         let at = (self.now + std::time::Duration::from_micros(delay)).max(*last);
         *last = at;
-        let life = self.balancer_life;
+        let life = self.balancers[0].life;
         let delay_us = at.since(self.now).as_micros() as u64;
         self.schedule(delay_us, Action::Stream { life, phone, to_phone, bytes });
     }
@@ -87,7 +87,7 @@ impl World {
         while let Some(output) = self.streams.clients.poll_output() {
             match output {
                 TcpOutput::Message { flow, bytes } => {
-                    self.feed_balancer(BalancerInput::FromClient { flow, bytes: &bytes });
+                    self.feed_balancer(0, BalancerInput::FromClient { flow, bytes: &bytes });
                 }
                 TcpOutput::Write { connection, bytes } => {
                     if let Some(phone) = self.streams.phone_of(connection) {

@@ -130,9 +130,14 @@ impl World {
         }
     }
 
-    /// The balancer had a datagram of a node, and did or did not forward it.
-    pub(super) fn watch_balancer(&mut self, node: usize, bytes: &[u8], forwarded: bool) {
-        let Some(balancer) = &self.balancer else { return };
+    /// A balancer had a datagram of a node, and did or did not forward it.
+    pub(super) fn watch_balancer(
+        &mut self,
+        balancer: usize,
+        (node, bytes): (usize, &[u8]),
+        forwarded: bool,
+    ) {
+        let Some(balancer) = &self.balancers[balancer].balancer else { return };
         let view = balancer.view().clone();
         if let Err(violation) = self.watch.views.adopted(&view) {
             return self.note(Err(violation));
@@ -146,6 +151,17 @@ impl World {
         if by < view.number || !member {
             let detail = format!("{name} by view {by}, the balancer has {}", view.number);
             self.note(Err(Violation::new("nothing from an old view is accepted", detail)));
+        }
+    }
+
+    /// Never do two balancers serve, whatever they believe.
+    pub(super) fn watch_lease(&mut self) {
+        let hosts = self.balancers.iter().filter_map(|host| Some((host, host.balancer.as_ref()?)));
+        let serving = hosts.filter(|(_, balancer)| balancer.may_forward(self.now));
+        let names: Vec<_> = serving.filter_map(|(host, _)| host.name.clone()).collect();
+        if names.len() > 1 {
+            let detail = format!("{names:?}");
+            self.note(Err(Violation::new("one balancer at a time serves", detail)));
         }
     }
 

@@ -272,6 +272,7 @@ impl Pair {
             key: key(),
             peers: vec![peer],
             behind_balancer: true,
+            balancers: Balancers::default(),
             heartbeat_ms: 50,
             missed: 6,
             cold_start_ms: 3_000,

@@ -7,7 +7,7 @@ use crate::toy::{SERVICES, adaptors};
 use resilee_core::management::{Changed, Notice};
 use resilee_core::{Core, CoreConfig, Input, Limits, Output, Restored, StoreBatch, StoreOp, Tree};
 use resilee_core::{Fate, PROGRESS_KEY, VOTER_KEY};
-use resilee_membership::{Flow, Key, RunId, Transport, Unclean, seal_sip};
+use resilee_membership::{Balancers, Flow, Key, RunId, Transport, Unclean, seal_sip};
 use resilee_sbb::{Deliver, DeliveryId, Outcome, Tables, Timestamp, decode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -62,6 +62,7 @@ fn core(now: Timestamp, limits: Limits, restored: Restored) -> Core {
         key: key(),
         peers: Vec::new(),
         behind_balancer: false,
+        balancers: Balancers::default(),
         heartbeat_ms: 50,
         missed: 6,
         cold_start_ms: 3_000,

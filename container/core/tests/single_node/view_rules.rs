@@ -4,7 +4,7 @@ use crate::house::House;
 use crate::toy::adaptors;
 use resilee_core::{Core, CoreConfig, Input, Output, Restored};
 use resilee_membership::{
-    Control, ControlBody, Key, Packet, RunId, VoterId, open, seal_control, seal_sip,
+    Balancers, Control, ControlBody, Key, Packet, RunId, VoterId, open, seal_control, seal_sip,
 };
 use resilee_sbb::{Tables, Timestamp};
 use std::net::SocketAddr;
@@ -30,6 +30,7 @@ impl Node {
             key: key(),
             peers: Vec::new(),
             behind_balancer: true,
+            balancers: Balancers::default(),
             heartbeat_ms: 50,
             missed: 6,
             cold_start_ms: 3_000,

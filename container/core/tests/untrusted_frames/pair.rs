@@ -59,6 +59,7 @@ fn core(now: Timestamp, node: usize) -> Core {
         key: key(),
         peers: vec![Peer { name: name(1 - node), address: address(1 - node) }],
         behind_balancer: true,
+        balancers: Balancers::default(),
         heartbeat_ms: 50,
         missed: 6,
         cold_start_ms: 3_000,

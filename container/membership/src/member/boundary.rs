@@ -3,7 +3,7 @@
 //! What it does in between is not here (`member.rs`).
 
 use super::peer::PeerLoss;
-use crate::{Balancers, Control, NodeName, RunId, View, VoterState};
+use crate::{Balancers, Control, NodeName, RunId, SeatProcess, View, VoterState};
 use resilee_sbb::{CohortId, Timestamp};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -68,6 +68,28 @@ pub enum Destination {
     Balancer(NodeName),
     /// A peer.
     Node(NodeName),
+}
+
+impl Destination {
+    /// The balancer of that name, or the one without.
+    pub fn of_balancer(name: Option<NodeName>) -> Self {
+        name.map_or(Destination::Seat, Destination::Balancer)
+    }
+}
+
+/// A balancer, as a node hears it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BalancerStatus {
+    /// Its name; none if it has none.
+    pub name: Option<NodeName>,
+    /// It holds the seat, by the highest view that is known.
+    pub holds_seat: bool,
+    /// When a heartbeat of it was taken last.
+    pub last_heard: Option<Timestamp>,
+    /// It is heard, and hears this node.
+    pub alive: bool,
+    /// What it said last of its process; none if it was not heard.
+    pub process: Option<SeatProcess>,
 }
 
 /// Everything that can happen to a member machine.
@@ -174,6 +196,16 @@ pub enum MemberNotice {
     SeatLost,
     /// The seat is heard and hears this node.
     SeatBack,
+    /// A balancer that stands by is not heard, or does not hear this node.
+    StandbyLost {
+        /// Its name.
+        name: NodeName,
+    },
+    /// A balancer that was lost so is heard and hears this node, or holds the seat.
+    StandbyBack {
+        /// Its name.
+        name: NodeName,
+    },
     /// No member lives, so this run proposes itself.
     ColdStart {
         /// The number of the view it follows.
@@ -206,6 +238,10 @@ impl fmt::Display for MemberNotice {
             MemberNotice::PeerBack { run } => write!(f, "{run} is back"),
             MemberNotice::SeatLost => f.write_str("the balancer is lost"),
             MemberNotice::SeatBack => f.write_str("the balancer is heard"),
+            MemberNotice::StandbyLost { name } => {
+                write!(f, "the balancer {name}, which stands by, is lost")
+            }
+            MemberNotice::StandbyBack { name } => write!(f, "the balancer {name} is heard"),
             MemberNotice::ColdStart { base } => {
                 write!(f, "no member lives: starting from view {base}")
             }

@@ -29,6 +29,14 @@ impl Member {
         }
     }
 
+    pub(super) fn notice_standbys(&mut self, now: Timestamp) {
+        let news = self.seats.notice_standbys(now).into_iter().map(|(name, lost)| match lost {
+            true => MemberNotice::StandbyLost { name },
+            false => MemberNotice::StandbyBack { name },
+        });
+        self.outputs.extend(news.map(MemberOutput::Notice));
+    }
+
     pub(super) fn notice_peers(&mut self, now: Timestamp) {
         let we_hear_seat = self.hears_seat(now);
         for (node, peer) in &mut self.peers {

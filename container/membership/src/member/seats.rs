@@ -12,7 +12,7 @@
 //!
 //! Not here: what a node's confirmation is good for (`balancers.rs`).
 
-use super::{Member, PeerLoss};
+use super::{BalancerStatus, Destination, Member, PeerLoss};
 use crate::balancers::{Balancers, REST};
 use crate::control::SeatProcess;
 use crate::voter::VoterState;
@@ -27,6 +27,8 @@ struct Heard {
     detector: FailureDetector,
     /// What it said last of its process.
     process: Option<SeatProcess>,
+    /// It stands by, and is lost, as the last notice said.
+    noticed_lost: bool,
 }
 
 /// All balancers; the key of one without a name is none.
@@ -50,7 +52,8 @@ impl Seats {
         } else {
             balancers.iter().cloned().map(Some).collect()
         };
-        let heard = |name| (name, Heard { detector: detector.clone(), process: None });
+        let heard =
+            |name| (name, Heard { detector: detector.clone(), process: None, noticed_lost: false });
         Seats {
             heard: names.into_iter().map(heard).collect(),
             holder: balancers.holder(highest).cloned(),
@@ -84,6 +87,22 @@ impl Seats {
         self.heard.get(of).is_some_and(|heard| heard.detector.is_alive(now))
     }
 
+    /// Balancers that stand by and were lost, or are back, since this was asked last.
+    pub(super) fn notice_standbys(&mut self, now: Timestamp) -> Vec<(NodeName, bool)> {
+        let mut news = Vec::new();
+        for (name, heard) in &mut self.heard {
+            let Some(known) = name else { continue };
+            let holds = *name == self.holder;
+            let lost = !holds && heard.detector.loss(now).is_some();
+            let back = holds || heard.detector.is_alive(now);
+            if lost && !heard.noticed_lost || back && heard.noticed_lost {
+                heard.noticed_lost = lost;
+                news.push((known.clone(), lost));
+            }
+        }
+        news
+    }
+
     /// The holder had the time to be heard, and is not; so is one that no configuration names.
     fn has_lost_holder(&self, now: Timestamp) -> bool {
         self.heard.get(&self.holder).is_none_or(|heard| heard.detector.loss(now).is_some())
@@ -100,20 +119,28 @@ impl Member {
         self.hears_seat(self.now)
     }
 
-    /// Sequence of the last heartbeat of the seat's holder that was taken; 0 for none.
-    pub fn seat_sequence(&self) -> u64 {
-        let holder = self.seats.heard.get(&self.seats.holder);
-        holder.map_or(0, |heard| heard.detector.heard_sequence())
+    /// The balancer that holds the seat by the highest view that is known.
+    pub fn seat_holder(&self) -> Destination {
+        Destination::of_balancer(self.seats.holder.clone())
     }
 
-    /// When a heartbeat of the seat's holder was heard last.
-    pub fn seat_heard_at(&self) -> Option<Timestamp> {
-        self.seats.heard.get(&self.seats.holder).and_then(|heard| heard.detector.heard_at())
+    /// Sequence of the last heartbeat of a balancer that was taken: 0 for none; `None` of who is
+    /// no balancer of this configuration.
+    pub fn balancer_sequence(&self, of: &VoterId) -> Option<u64> {
+        let heard = self.seats.heard.get(&self.balancer(of)?);
+        heard.map(|heard| heard.detector.heard_sequence())
     }
 
-    /// What the seat's holder said last of its process; none if it was not heard.
-    pub fn seat_process(&self) -> Option<&SeatProcess> {
-        self.seats.heard.get(&self.seats.holder).and_then(|heard| heard.process.as_ref())
+    /// All balancers, as they are heard.
+    pub fn balancer_statuses(&self) -> impl Iterator<Item = BalancerStatus> {
+        let of = |(name, heard): (&Option<NodeName>, &Heard)| BalancerStatus {
+            name: name.clone(),
+            holds_seat: *name == self.seats.holder,
+            last_heard: heard.detector.heard_at(),
+            alive: heard.detector.is_alive(self.now),
+            process: heard.process.clone(),
+        };
+        self.seats.heard.iter().filter(|_| self.config.seat).map(of)
     }
 
     /// The key of a balancer that this configuration knows.

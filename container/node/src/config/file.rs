@@ -53,6 +53,7 @@ pub(super) struct Cluster {
     pub listen: Option<Spanned<String>>,
     #[serde(default)]
     pub peers: Vec<Peer>,
+    pub balancers: Option<Spanned<Vec<Spanned<String>>>>,
     pub key_file: Spanned<PathBuf>,
     pub unclean: Option<Spanned<String>>,
     pub certificate_file: Option<Spanned<PathBuf>>,

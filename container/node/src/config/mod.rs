@@ -4,6 +4,7 @@
 //! relative to its folder.
 
 mod advertised;
+mod balancers;
 mod calls;
 mod file;
 mod http;
@@ -23,7 +24,7 @@ use resilee_config::{
     read_key,
 };
 use resilee_core::Peer;
-use resilee_membership::{Key, NodeName, Unclean};
+use resilee_membership::{Balancers, Key, NodeName, Unclean};
 use resilee_sbb::{CodecError, Tables};
 use resilee_sip_api::Account;
 use resilee_sip_proto::TimerConfig;
@@ -49,6 +50,8 @@ pub struct NodeConfig {
     pub sip: SipConfig,
     /// True if that is a balancer's.
     pub behind_balancer: bool,
+    /// Names of the balancers, if there are two.
+    pub balancers: Balancers,
     /// Address of heartbeats and links.
     pub cluster_listen: Option<SocketAddr>,
     /// The other nodes.
@@ -109,6 +112,9 @@ impl NodeConfig {
         let peers = peers(&source, &file, &name, &addresses)?;
         let (timers, heartbeat) = (&file.timers, &file.heartbeat);
         let accounts = rows::accounts(&source, &file.account)?;
+        let interval = heartbeat.interval_ms.as_ref();
+        let heartbeat_ms = source.within("heartbeat.interval_ms", interval, &INTERVAL_MS)?;
+        let balancers = balancers::read(&source, &file, peers.len(), heartbeat_ms)?;
         let (limits, actors_max) = limits::limits(&source, &file.limits)?;
         Ok(NodeConfig {
             data_dir: data_dir(&source.file("node.data_dir", &file.node.data_dir))?,
@@ -129,11 +135,8 @@ impl NodeConfig {
                 timers.t1_ms.as_ref(),
                 &T1_MS,
             )?),
-            heartbeat_ms: source.within(
-                "heartbeat.interval_ms",
-                heartbeat.interval_ms.as_ref(),
-                &INTERVAL_MS,
-            )?,
+            heartbeat_ms,
+            balancers,
             missed: source.within("heartbeat.missed", heartbeat.missed.as_ref(), &MISSED)?,
             cold_start_ms: source.within(
                 "heartbeat.cold_start_ms",

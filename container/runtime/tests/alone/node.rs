@@ -2,7 +2,7 @@
 
 use resilee_core::management::{Answer, Query, Status};
 use resilee_core::{Adaptors, Adoption, Egress, Endpoint, Ingress, ResourceAdaptor, Route, Scope};
-use resilee_membership::{Key, Unclean};
+use resilee_membership::{Balancers, Key, Unclean};
 use resilee_runtime::{Asker, Parts, Runtime, RuntimeConfig, RuntimeError};
 use resilee_sbb::{ActivityId, EventPayload, Failure, LinkedSbb, Tables, Timestamp, UnitCompiler};
 use resilee_sip_proto::TimerConfig;
@@ -121,6 +121,7 @@ pub async fn start_with(
         data_dir: data_dir.to_owned(),
         sip_listen,
         behind_balancer: false,
+        balancers: Balancers::default(),
         timers: TimerConfig::default(),
         cluster_listen: None,
         tls: None,

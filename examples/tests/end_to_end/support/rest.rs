@@ -35,8 +35,8 @@ pub struct Nodes {
     pub protection: String,
     /// The nodes.
     pub nodes: Vec<Node>,
-    /// The balancer.
-    pub balancer: Option<Balancer>,
+    /// The balancers.
+    pub balancers: Vec<Balancer>,
 }
 
 /// One row of [`Nodes`].
@@ -50,7 +50,7 @@ pub struct Node {
     pub cohort_ids: Vec<String>,
 }
 
-/// The balancer in [`Nodes`].
+/// A balancer in [`Nodes`].
 #[derive(Clone, Debug, Deserialize)]
 pub struct Balancer {
     /// `up` or `silent`.
@@ -235,8 +235,8 @@ impl Rest {
     #[track_caller]
     pub fn wait_for_balancer(&self, state: &str) {
         wait_until(&format!("{} says that the balancer is {state}", self.base), SOON, || {
-            let balancer = self.nodes().and_then(|nodes| nodes.balancer);
-            balancer.is_some_and(|balancer| balancer.state == state)
+            let balancers = self.nodes().map(|nodes| nodes.balancers);
+            balancers.is_some_and(|all| all.iter().any(|balancer| balancer.state == state))
         });
     }
 
