@@ -143,6 +143,8 @@ impl Core {
                 Scope::Tables => self.gate.last_commit(),
                 Scope::Call => cell.last_commit.max(turn.read_up_to),
             };
+            // An alarm that it raised some deliveries ago is in a commit of its own.
+            let last = last.max(self.noted_commit);
             cell.last_commit = last.max(cell.last_commit);
             let place = (id, cell.head.scope);
             self.observe(|| Observed::Said { cell: Some(place), egress: turn.egress.clone() });

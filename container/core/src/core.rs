@@ -75,6 +75,9 @@ pub struct Core {
     pub(crate) pending_rows: PendingRows,
     /// The last commit of this run that wrote rows.
     pub(crate) rows_commit: u64,
+    /// The last commit of this run that carried nothing but alarms, resets and clearings: some of
+    /// them may be of a turn that was not over.
+    pub(crate) noted_commit: u64,
     pub(crate) life_cycles: LifeCycles,
     pub(crate) units: Units,
     pub(crate) migrations: Migrations,
@@ -248,6 +251,7 @@ impl Core {
             changes: Changes::default(),
             pending_rows: PendingRows::default(),
             rows_commit: 0,
+            noted_commit: 0,
             unpublished: Vec::new(),
             from_store: !empty,
             empty_store: knows_nothing,

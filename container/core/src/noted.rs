@@ -151,6 +151,7 @@ impl Core {
     pub(crate) fn commit_noted(&mut self, noted: Noted) {
         let cell = CellId { cohort: self.config.me.cohort(), number: 0 };
         let number = self.gate.next_commit();
+        self.noted_commit = number;
         let commit = Commit { noted: Some(Box::new(noted)), ..Commit::empty(number, cell) };
         self.observe(|| commit.observed());
         self.replicate(&Update::Commit(commit), number);

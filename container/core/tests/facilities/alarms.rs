@@ -192,6 +192,25 @@ fn an_alarm_is_at_the_survivor_or_was_never_told_at_whichever_step_its_node_dies
 }
 
 #[test]
+fn what_a_turn_says_that_only_raised_an_alarm_waits_until_the_alarm_is_held() {
+    let mut told = [0, 0];
+    for steps in 0..8 {
+        let mut pair = Pair::up();
+        pair.say(0, "c1 begin");
+        pair.begin_to_say(0, "c1 tell raise:full:disk");
+        pair.deliver(steps);
+        let was_told = pair.nodes[0].sent.iter().any(|said| said == "c1 told");
+        pair.lose_all();
+        pair.kill(0);
+        pair.until_member_of(1, 1);
+        told[usize::from(was_told)] += 1;
+        let known = of_services(&pair, 1).len();
+        assert!(known == 1 || !was_told, "told after {steps} steps, and the alarm is lost");
+    }
+    assert!(told.iter().all(|times| *times > 0), "killed before and after it was told: {told:?}");
+}
+
+#[test]
 fn an_alarm_of_a_delivery_that_rolled_back_is_at_the_survivor_and_its_roll_back_is_not() {
     let mut pair = Pair::up();
     pair.say(0, "c1 begin");

@@ -1,7 +1,7 @@
 //! A toy protocol and two toy services.
 //!
-//! A message is `cell verb [word]`: `begin` starts the activity, `say` fires an event, `ping` is
-//! answered `pong` and changes nothing, `end` ends the activity, `ask` is answered in a turn that
+//! A message is `cell verb [word]`: `begin` starts the activity, `say` fires an event, `tell` does
+//! and is answered `told` in the same turn, `ping` is answered `pong` and changes nothing, `end` ends the activity, `ask` is answered in a turn that
 //! leaves nothing behind, `alarm` raises one. The cell `table` belongs to the shared tables. The
 //! word of `end` and `ping` is the cohort that the message names; both are passed on if nobody has
 //! their call, and of an `end` it must hear. The call `brief` is over if it comes from an old
@@ -95,6 +95,10 @@ impl ResourceAdaptor for Toy {
                 endpoint.end_activity(activity);
             }
             ("say", Some(activity)) => endpoint.fire(activity, &Said { word }),
+            ("tell", Some(activity)) => {
+                endpoint.fire(activity, &Said { word });
+                self.say(endpoint, &cell, ingress.flow, "told");
+            }
             ("ping", Some(_)) => self.say(endpoint, &cell, ingress.flow, "pong"),
             ("alarm", Some(_)) => endpoint.raise_alarm(Severity::Warning, &word),
             ("refuse", Some(_)) => endpoint.count_refused("message that the toy refuses"),
