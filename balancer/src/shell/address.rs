@@ -7,10 +7,10 @@
 //! | its process dies, or stops   | their life ends: the kernel removes them, within 2 s        |
 //! | neighbours are told          | when they are taken, and some times after (`announce.rs`)   |
 //!
-//! An address that another balancer has taken meanwhile is on two hosts for that second or two. Its
-//! new holder tells the neighbours again and again, so that they send to that one.
+//! An address that another balancer has taken meanwhile is on two hosts for that second or two.
+//! Its new holder tells the neighbours again and again, so that they send to that one.
 //!
-//! Not here: whether it serves (`balancer/pair.rs`), and the sockets at these addresses (`front.rs`).
+//! Not here: whether it serves (`balancer/pair.rs`), and the sockets there (`front.rs`).
 
 use super::RunError;
 use super::announce::announce;

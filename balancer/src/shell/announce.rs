@@ -1,5 +1,5 @@
-//! Tells the neighbours on a link that an address is at this host now: gratuitous ARP
-//! (RFC 5227 §2.3, an ARP announcement) and the unsolicited Neighbor Advertisement (RFC 4861 §7.2.6).
+//! Tells the neighbours on a link that an address is at this host now: gratuitous ARP (RFC 5227
+//! §2.3, an ARP announcement) and the unsolicited Neighbor Advertisement (RFC 4861 §7.2.6).
 
 use pnet_datalink::{Channel, Config, NetworkInterface};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};

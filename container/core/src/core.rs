@@ -37,8 +37,7 @@ use crate::votes::VoteWrites;
 use crate::wall_clock::WallClockWatch;
 use crate::words::Words;
 use resilee_membership::{
-    Control, ControlBody, Destination, Member, MemberConfig, MemberInput, NodeName, Packet,
-    Planted, RunId, View, VoterId, open,
+    Destination, Member, MemberConfig, MemberInput, NodeName, Packet, Planted, RunId, View, open,
 };
 use resilee_sbb::{CellId, CohortId, DeliveryId, Descriptor, LinkedSbb, Tables, Timestamp};
 use std::cmp::Ordering;
@@ -423,33 +422,6 @@ impl Core {
     pub(crate) fn refuse_old(&mut self, from: Destination) {
         self.count_drop("message by an older view");
         self.tell_member(MemberInput::OldView(from));
-    }
-
-    fn on_control(&mut self, source: SocketAddr, control: Control) {
-        self.read_clock(&control);
-        let heartbeat = matches!(control.body, ControlBody::Heartbeat { .. });
-        let from = control.from.clone();
-        let before = self.member.balancer_sequence(&from);
-        self.tell_member(MemberInput::Control(control));
-        // A recorded datagram that is sent again must not draw our messages to its sender.
-        if heartbeat && self.member.balancer_sequence(&from) != before {
-            let balancer = match from {
-                VoterId::Balancer(name) => Destination::Balancer(name),
-                _ => Destination::Seat,
-            };
-            self.balancers.insert(balancer, source);
-        }
-    }
-
-    /// Where messages to clients go: to the balancer that holds the seat.
-    pub(crate) fn seat_address(&self) -> Option<SocketAddr> {
-        self.balancers.get(&self.member.seat_holder()).copied()
-    }
-
-    /// The balancer whose heartbeats come from there.
-    fn balancer_at(&self, source: SocketAddr) -> Destination {
-        let known = self.balancers.iter().find(|(_, address)| **address == source);
-        known.map_or_else(|| self.member.seat_holder(), |(balancer, _)| balancer.clone())
     }
 
     /// Tells the membership something, by the clock that it runs on.

@@ -9,6 +9,7 @@
 //! |--------------------|---------------------------------------------------------------------|
 //! | `core.rs`          | which part an input goes to                                         |
 //! | `adaptors.rs`      | which resource adaptors there are, and what is whose                |
+//! | `balancers.rs`     | where balancers are                                                 |
 //! | `ingress.rs`       | whose a client's message is: a cell here, another node's, nobody's  |
 //! | `turns.rs`         | how a turn of a cell runs, delivery by delivery                     |
 //! | `event_router.rs`  | who gets an event next                                              |
@@ -57,6 +58,7 @@
 mod adaptor_life_cycles;
 mod adaptors;
 mod alarms;
+mod balancers;
 mod callbacks;
 mod cell;
 mod cell_bytes;

@@ -272,8 +272,9 @@ const BAD: &[(&str, &str, usize, &str, &str)] = &[
 ];
 
 const KEY_MISSING: &str = "cluster.private_key_file is missing";
-const THREE_NODES: &str = "[{ name = \"server2\", address = \"127.0.0.1:5066\" }, { name = \
-                           \"server3\", address = \"127.0.0.1:5067\" }]\nbalancers = [\"x\", \"y\"]";
+const THREE_NODES: &str = "[{ name = \"server2\", address = \"127.0.0.1:5066\" }, \
+                           { name = \"server3\", address = \"127.0.0.1:5067\" }]\n\
+                           balancers = [\"x\", \"y\"]";
 const SELDOM_HEARD: &str = "balancers = [\"x\", \"y\"]\n[heartbeat]\ninterval_ms = 81\n[admin]";
 const PEER: &str = "[{ name = \"server2\", address = \"127.0.0.1:5066\" }]";
 const SAME_NAME: &str = "[{ name = \"server2\", address = \"127.0.0.1:5066\" },\n\

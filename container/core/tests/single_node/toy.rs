@@ -1,11 +1,11 @@
 //! A toy protocol and two toy services.
 //!
 //! A message is `cell verb [word]`: `begin` starts the activity, `say` fires an event, `tell` does
-//! and is answered `told` in the same turn, `ping` is answered `pong` and changes nothing, `end` ends the activity, `ask` is answered in a turn that
-//! leaves nothing behind, `alarm` raises one. The cell `table` belongs to the shared tables. The
-//! word of `end` and `ping` is the cohort that the message names; both are passed on if nobody has
-//! their call, and of an `end` it must hear. The call `brief` is over if it comes from an old
-//! store.
+//! and is answered `told` in the same turn, `ping` is answered `pong` and changes nothing, `end`
+//! ends the activity, `ask` is answered in a turn that leaves nothing behind, `alarm` raises one.
+//! The cell `table` belongs to the shared tables. The word of `end` and `ping` is the cohort that
+//! the message names; both are passed on if nobody has their call, and of an `end` it must hear.
+//! The call `brief` is over if it comes from an old store.
 
 use resilee_core::{
     Adaptors, Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdaptor, Route, Scope,
