@@ -15,6 +15,7 @@ mod units;
 
 use clap::Parser;
 use resilee_examples::play::{Play, PlayOptions};
+use resilee_examples::setting::ONE_BALANCER;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use units::Units;
@@ -33,6 +34,7 @@ struct Args {
 
 const PLAY: Play = Play {
     example: "own_service",
+    setting: ONE_BALANCER,
     title: "A service of one's own",
     afterwards: "Numbers that begin with 0900 or 0190 are refused; see the page Units.",
 };

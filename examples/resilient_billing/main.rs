@@ -9,12 +9,12 @@
 //!
 //! Here is only the story; what it is played with is the library beside the examples.
 
-mod bill;
 mod story;
 mod variations;
 
 use clap::Parser;
 use resilee_examples::play::{Play, PlayOptions};
+use resilee_examples::setting::ONE_BALANCER;
 use std::process::ExitCode;
 
 /// Plays the failover story with real processes: two servers, a balancer, two phones, one bill.
@@ -25,8 +25,12 @@ struct Args {
     play: PlayOptions,
 }
 
-const PLAY: Play =
-    Play { example: "resilient_billing", title: "Resilient call billing", afterwards: "" };
+const PLAY: Play = Play {
+    example: "resilient_billing",
+    setting: ONE_BALANCER,
+    title: "Resilient call billing",
+    afterwards: "",
+};
 
 fn main() -> ExitCode {
     PLAY.run(Args::parse().play, story::tell)

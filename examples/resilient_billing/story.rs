@@ -1,11 +1,9 @@
 //! The story, steps 1 to 8: two phones register and talk, their server is killed, the other one
 //! takes over, and there is one bill. Steps 9 and 10 are in `variations`.
 
-use crate::bill;
-use anyhow::Context;
+use resilee_examples::bill;
 use resilee_examples::calls::{call_id, end_call, set_up, talk_time};
 use resilee_examples::cluster::SERVERS;
-use resilee_examples::phones::HandsetState;
 use resilee_examples::rest::BillRow;
 use resilee_examples::stage::Stage;
 use std::collections::BTreeMap;
@@ -16,9 +14,6 @@ pub const TALK: Duration = Duration::from_secs(2);
 
 /// The promise for a killed server: from the kill to the new view.
 const TAKEOVER_MAX: Duration = Duration::from_millis(500);
-
-/// How long after a bill a second one would have come.
-const SECOND_BILL_WITHIN: Duration = Duration::from_secs(1);
 
 /// What is told on the stage.
 pub struct Story<'s> {
@@ -61,7 +56,7 @@ impl Story<'_> {
         self.stage
             .report
             .detail(format!("the ACK was there {} ms after the INVITE", took.as_millis()));
-        self.check_media("audio flows both ways");
+        self.stage.check_media("audio flows both ways");
         let call_id = call_id(&self.stage.alice)?;
         let node = self.stage.owner_of(1, &call_id).await?;
         self.stage.report.check("the call is on server1", node == SERVERS[0], format!("on {node}"));
@@ -83,7 +78,7 @@ impl Story<'_> {
         self.stage.report.waiting("A and B talk on");
         tokio::time::sleep(TALK).await;
         self.stage.report.done("server2 took over; A and B talk on");
-        self.check_media("audio went on over the kill");
+        self.stage.check_media("audio went on over the kill");
         Ok(())
     }
 
@@ -110,7 +105,7 @@ impl Story<'_> {
         let bill = self.stage.servers[1].wait_for_bill(&call).await?;
         self.stage.report.done("server2 shows the bill");
         self.stage.report.detail(bill::table(&bill, &self.stage.servers[1].page_of(&bill)));
-        self.check_bill(&bill, measured).await?;
+        self.stage.check_bill(1, &bill, measured).await?;
         let parties = format!("{} to {}", bill.caller, bill.callee);
         let is_right = (bill.caller.as_str(), bill.callee.as_str())
             == (self.stage.alice.uri().as_str(), self.stage.bob.uri().as_str());
@@ -131,50 +126,12 @@ impl Story<'_> {
         self.stage.check_serves_alone().await
     }
 
-    /// What holds for every bill: there is one, with the right time and the right price.
-    pub async fn check_bill(&mut self, bill: &BillRow, measured: Duration) -> anyhow::Result<()> {
-        tokio::time::sleep(SECOND_BILL_WITHIN).await;
-        let count = self.stage.servers[1].bills_of(&bill.call_id).await?.len();
-        self.stage.report.check("there is exactly one bill of the call", count == 1, count);
-        let found = format!(
-            "{:.3} s billed, {:.3} s by A's own clock",
-            bill::talk_time(bill).as_secs_f64(),
-            measured.as_secs_f64()
-        );
-        let agrees = bill::agrees_with_phones(bill, measured);
-        self.stage.report.check("the bill agrees with the phones within 1 s", agrees, found);
-        let expected = bill::expected_total(bill).context("a price is no decimal")?;
-        let is_right = bill::is_same_amount(&expected, &bill.total);
-        let found = format!("{} billed, {expected} worked out", bill.total);
-        self.stage.report.check("the total follows from the tariff", is_right, found);
-        Ok(())
-    }
-
     /// The nodes that a bill names.
     pub fn check_nodes(&mut self, bill: &BillRow, [answered_by, closed_by]: [&str; 2]) {
         let is_right = bill.answered_by == answered_by && bill.closed_by == closed_by;
         let name = format!("answered by {answered_by}, closed by {closed_by}");
         let found = format!("{}, {}", bill.answered_by, bill.closed_by);
         self.stage.report.check(name, is_right, found);
-    }
-
-    fn check_media(&mut self, name: &str) {
-        let (of_alice, of_bob) = (self.stage.alice.state(), self.stage.bob.state());
-        let flows = |to: &HandsetState, from: &HandsetState| {
-            to.rtp.received > 0 && to.rtp.missing * 100 <= from.rtp_sent
-        };
-        let held = flows(&of_alice, &of_bob) && flows(&of_bob, &of_alice);
-        let gap = of_alice.rtp.longest_gap.max(of_bob.rtp.longest_gap);
-        let found = format!(
-            "RTP A to B {} of {} packets, B to A {} of {}; longest gap {} ms",
-            of_bob.rtp.received,
-            of_alice.rtp_sent,
-            of_alice.rtp.received,
-            of_bob.rtp_sent,
-            gap.as_millis()
-        );
-        self.stage.report.check(name, held, found);
-        self.stage.report.detail("(media is phone to phone by design: no server carries it)");
     }
 }
 

@@ -52,10 +52,10 @@ impl Story<'_> {
         let stays = stays_on == SERVERS[1];
         self.stage.report.check("the call begun meanwhile stayed with server2", stays, stays_on);
         let bill = self.bill_of(&next).await?;
-        self.check_bill(&bill, talk_time(&self.stage.alice)?).await?;
+        self.stage.check_bill(1, &bill, talk_time(&self.stage.alice)?).await?;
         self.check_nodes(&bill, [SERVERS[0]; 2]);
         let bill = self.bill_of(&meanwhile).await?;
-        self.check_bill(&bill, talk_time(&self.stage.carol)?).await?;
+        self.stage.check_bill(1, &bill, talk_time(&self.stage.carol)?).await?;
         self.check_nodes(&bill, [SERVERS[1]; 2]);
         Ok(())
     }
@@ -73,7 +73,7 @@ impl Story<'_> {
         let found = format!("after {} ms", took.as_millis());
         self.stage.report.check("A got the BYE, and B its 200", true, found);
         let bill = self.bill_of(&call_id(&self.stage.alice)?).await?;
-        self.check_bill(&bill, talk_time(&self.stage.bob)?).await?;
+        self.stage.check_bill(1, &bill, talk_time(&self.stage.bob)?).await?;
         self.check_nodes(&bill, [SERVERS[0], SERVERS[1]]);
         self.stage.report.check("B hung up", bill.ended_by == "callee", &bill.ended_by);
         Ok(())
@@ -100,7 +100,7 @@ impl Story<'_> {
         let found = format!("acknowledged after {} ms", took.as_millis());
         self.stage.report.check("the call was answered", took < PHONE_WITHIN, found);
         let bill = self.bill_of(&call_id(&self.stage.alice)?).await?;
-        self.check_bill(&bill, talk_time(&self.stage.alice)?).await?;
+        self.stage.check_bill(1, &bill, talk_time(&self.stage.alice)?).await?;
         self.check_nodes(&bill, [SERVERS[1]; 2]);
         Ok(())
     }

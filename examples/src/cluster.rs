@@ -1,10 +1,8 @@
-//! The processes of the story: a balancer and two servers, with their property files.
-//!
-//! The files are those of `resilient_billing`; they are copied into the data folder with the ports
-//! of the run, so that what runs can be read and run again by hand.
+//! The processes of the story: balancers and two servers, with their property files.
 
 use crate::ports::Ports;
 use crate::process::Process;
+use crate::setting::Setting;
 use anyhow::{Context, bail};
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -17,17 +15,8 @@ pub const OTHERS_WITHIN: Duration = Duration::from_secs(30);
 /// Names of the servers, in the order of the balancer's file.
 pub const SERVERS: [&str; 2] = ["server1", "server2"];
 
-/// Property files, and the key they name.
-const FILES: [(&str, &str); 5] = [
-    ("balancer.toml", include_str!("../resilient_billing/balancer.toml")),
-    ("server1.toml", include_str!("../resilient_billing/server1.toml")),
-    ("server2.toml", include_str!("../resilient_billing/server2.toml")),
-    ("cluster.key", include_str!("../resilient_billing/cluster.key")),
-    ("admin.token", include_str!("../resilient_billing/admin.token")),
-];
-
 /// What stands before each port in the files.
-const LOOPBACK: &str = "127.0.0.1:";
+const LOOPBACK: [&str; 2] = ["127.0.0.1:", "127.0.0.2:"];
 
 /// Held while the story runs in a folder.
 const LOCK: &str = "example.lock";
@@ -39,7 +28,8 @@ const DEATHS_MAX: usize = 4;
 #[derive(Debug)]
 pub struct Cluster {
     folder: PathBuf,
-    balancer: Option<Process>,
+    setting: Setting,
+    balancers: Vec<Option<Process>>,
     servers: [Option<Process>; 2],
     deaths: mpsc::Sender<String>,
     /// Keeps others out of the folder.
@@ -49,7 +39,7 @@ pub struct Cluster {
 impl Cluster {
     /// Takes the folder, and nothing in it is changed if somebody has it. What dies later is told
     /// to the receiver.
-    pub fn take(folder: &Path) -> anyhow::Result<(Self, mpsc::Receiver<String>)> {
+    pub fn take(folder: &Path, setting: Setting) -> anyhow::Result<(Self, mpsc::Receiver<String>)> {
         fs::create_dir_all(folder)
             .with_context(|| format!("cannot make --data-dir {}", folder.display()))?;
         // Children run in it, so its name must not depend on where this process runs.
@@ -63,13 +53,14 @@ impl Cluster {
             }
         }
         let (deaths, told) = mpsc::channel(DEATHS_MAX);
+        let balancers = setting.balancers.iter().map(|_| None).collect();
         let servers = [None, None];
-        Ok((Cluster { folder, balancer: None, servers, deaths, _lock: lock }, told))
+        Ok((Cluster { folder, setting, balancers, servers, deaths, _lock: lock }, told))
     }
 
     /// Writes the property files; nothing runs yet.
     pub fn write_files(&self, ports: Ports) -> anyhow::Result<()> {
-        for (name, text) in FILES {
+        for (name, text) in self.setting.files {
             let file = self.folder.join(name);
             fs::write(&file, with_ports(text, ports))
                 .with_context(|| format!("cannot write {}", file.display()))?;
@@ -85,12 +76,23 @@ impl Cluster {
         &self.folder
     }
 
-    /// Starts the balancer.
-    pub fn start_balancer(&mut self) -> anyhow::Result<()> {
-        let config = self.folder.join("balancer.toml");
-        self.balancer =
-            Some(Process::start("balancer", &["balancer"], &config, self.deaths.clone())?);
+    /// How many balancers there are.
+    pub fn balancer_count(&self) -> usize {
+        self.balancers.len()
+    }
+
+    /// Starts the balancer with this index.
+    pub fn start_balancer(&mut self, index: usize) -> anyhow::Result<()> {
+        let (name, role) = self.setting.balancers[index];
+        let config = self.folder.join(format!("{name}.toml"));
+        let process = Process::start(name, &[role], &config, self.deaths.clone())?;
+        self.balancers[index] = Some(process);
         Ok(())
+    }
+
+    /// SIGKILL to the balancer with this index; the moment before it.
+    pub fn kill_balancer(&mut self, index: usize) -> anyhow::Result<SystemTime> {
+        kill(&mut self.balancers[index])
     }
 
     /// Starts the server with this index.
@@ -103,11 +105,7 @@ impl Cluster {
 
     /// SIGKILL to the server with this index; the moment before it.
     pub fn kill_server(&mut self, index: usize) -> anyhow::Result<SystemTime> {
-        let killed_at = SystemTime::now();
-        if let Some(mut process) = self.servers[index].take() {
-            process.kill()?;
-        }
-        Ok(killed_at)
+        kill(&mut self.servers[index])
     }
 
     /// Log of a process.
@@ -117,14 +115,22 @@ impl Cluster {
 
     /// SIGTERM to all, servers first; names of those that did not end with exit code 0.
     pub fn shut_down(&mut self) -> Vec<String> {
-        let servers = self.servers.iter_mut().filter_map(Option::take);
-        let processes: Vec<Process> = servers.chain(self.balancer.take()).collect();
+        let processes = self.servers.iter_mut().chain(&mut self.balancers);
+        let processes: Vec<Process> = processes.filter_map(Option::take).collect();
         let end = |mut process: Process| {
             let ended_well = process.terminate().is_ok() && process.has_ended_well();
             (!ended_well).then(|| process.name().to_owned())
         };
         processes.into_iter().filter_map(end).collect()
     }
+}
+
+fn kill(process: &mut Option<Process>) -> anyhow::Result<SystemTime> {
+    let killed_at = SystemTime::now();
+    if let Some(mut process) = process.take() {
+        process.kill()?;
+    }
+    Ok(killed_at)
 }
 
 /// The lock file `name` of a folder, held until it is dropped.
@@ -147,12 +153,16 @@ fn lock(folder: &Path, name: &str) -> anyhow::Result<File> {
 
 /// The text with every loopback port moved to that of this run.
 fn with_ports(text: &str, ports: Ports) -> String {
-    let mut parts = text.split(LOOPBACK);
+    LOOPBACK.iter().fold(text.to_owned(), |text, address| with_ports_at(address, &text, ports))
+}
+
+fn with_ports_at(address: &str, text: &str, ports: Ports) -> String {
+    let mut parts = text.split(address);
     let mut moved = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let end = part.find(|c: char| !c.is_ascii_digit()).unwrap_or(part.len());
         let (digits, rest) = part.split_at(end);
-        moved.push_str(LOOPBACK);
+        moved.push_str(address);
         match digits.parse() {
             Ok(port) => moved.push_str(&ports.moved(port).to_string()),
             Err(_) => moved.push_str(digits),
@@ -172,24 +182,31 @@ fn make_private(file: &Path) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::setting::ONE_BALANCER;
+    use std::net::Ipv4Addr;
+
+    fn ports(sip: u16, http: u16) -> Ports {
+        Ports::new(Ipv4Addr::LOCALHOST, sip, http).unwrap()
+    }
 
     #[test]
     fn ports_of_the_run_replace_those_of_the_files() {
-        let ports = Ports::new(15_060, 18_081).unwrap();
+        let moved = ports(15_060, 18_081);
         let text = "listen = \"127.0.0.1:5060\" # 127.0.0.1:506, 127.0.0.1: 5060\n\
                     a = \"127.0.0.1:5066\" b = \"127.0.0.1:8082\" c = \"127.0.0.1:8083\"";
         let expected = "listen = \"127.0.0.1:15060\" # 127.0.0.1:506, 127.0.0.1: 5060\n\
                         a = \"127.0.0.1:15066\" b = \"127.0.0.1:18082\" c = \"127.0.0.1:8083\"";
-        assert_eq!(with_ports(text, ports), expected);
-        assert_eq!(with_ports(FILES[1].1, Ports::new(5060, 8081).unwrap()), FILES[1].1);
+        assert_eq!(with_ports(text, moved), expected);
+        let server = ONE_BALANCER.files[1].1;
+        assert_eq!(with_ports(server, ports(5060, 8081)), server);
     }
 
     #[test]
     fn a_folder_in_use_is_left_as_it_is() {
         let folder = tempfile::tempdir().unwrap();
-        let first = Cluster::take(folder.path()).unwrap();
-        first.0.write_files(Ports::new(5060, 8081).unwrap()).unwrap();
-        let refused = Cluster::take(folder.path()).unwrap_err().to_string();
+        let first = Cluster::take(folder.path(), ONE_BALANCER).unwrap();
+        first.0.write_files(ports(5060, 8081)).unwrap();
+        let refused = Cluster::take(folder.path(), ONE_BALANCER).unwrap_err().to_string();
         assert!(refused.contains(&folder.path().display().to_string()), "{refused}");
         assert!(refused.contains("--data-dir"), "{refused}");
         drop(first);
@@ -197,15 +214,15 @@ mod tests {
         fs::create_dir(&store).unwrap();
         let by_hand = File::create(store.join("lock")).unwrap();
         by_hand.lock().unwrap();
-        let refused = Cluster::take(folder.path()).unwrap_err().to_string();
+        let refused = Cluster::take(folder.path(), ONE_BALANCER).unwrap_err().to_string();
         assert!(refused.contains("server2.data/lock"), "{refused}");
         drop(by_hand);
-        Cluster::take(folder.path()).unwrap();
+        Cluster::take(folder.path(), ONE_BALANCER).unwrap();
     }
 
     #[test]
     fn ports_that_meet_are_refused() {
-        assert!(Ports::new(5060, 5061).is_err());
-        assert!(Ports::new(65_535, 8081).is_err() && Ports::new(0, 8081).is_err());
+        let is_refused = |sip, http| Ports::new(Ipv4Addr::LOCALHOST, sip, http).is_err();
+        assert!(is_refused(5060, 5061) && is_refused(65_535, 8081) && is_refused(0, 8081));
     }
 }

@@ -4,6 +4,7 @@
 use crate::cluster::Cluster;
 use crate::ports::Ports;
 use crate::role::Role;
+use crate::setting::Setting;
 use crate::stage::Stage;
 use anyhow::Context;
 use clap::Args;
@@ -39,6 +40,8 @@ pub struct PlayOptions {
 pub struct Play {
     /// The example's name.
     pub example: &'static str,
+    /// Its processes.
+    pub setting: Setting,
     /// What it is about, as the reader sees it.
     pub title: &'static str,
     /// What the reader may do when all stays up.
@@ -85,14 +88,14 @@ impl Play {
         options: PlayOptions,
         tell: impl AsyncFnOnce(&mut Stage) -> anyhow::Result<()>,
     ) -> anyhow::Result<ExitCode> {
-        let ports = Ports::new(options.sip_port, options.http_port)?;
+        let ports = Ports::new(self.setting.entry, options.sip_port, options.http_port)?;
         let is_fresh = options.data_dir.is_none();
         let folder = options.data_dir.unwrap_or_else(|| self.fresh_folder());
         if is_fresh {
             // First, so that no empty folder is left behind.
             ports.check()?;
         }
-        let (cluster, mut deaths) = Cluster::take(&folder)?;
+        let (cluster, mut deaths) = Cluster::take(&folder, self.setting)?;
         ports.check()?;
         cluster.write_files(ports)?;
         let mut stage = Stage::set(cluster, ports).await?;

@@ -30,13 +30,15 @@ const ANSWER_WITHIN: Duration = Duration::from_millis(50);
 /// The ports of one run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ports {
+    /// The address of the phones.
+    entry: Ipv4Addr,
     sip: u16,
     http: u16,
 }
 
 impl Ports {
-    /// The ports from the first of each kind on.
-    pub fn new(sip: u16, http: u16) -> anyhow::Result<Self> {
+    /// The ports from the first of each kind on; phones are served at `entry`.
+    pub fn new(entry: Ipv4Addr, sip: u16, http: u16) -> anyhow::Result<Self> {
         let sip_last = sip.checked_add(SIP_PORTS - 1);
         let http_last = http.checked_add(HTTP_PORTS - 1);
         let (Some(sip_last), Some(http_last)) = (sip_last, http_last) else {
@@ -48,12 +50,12 @@ impl Ports {
         if sip <= http_last && http <= sip_last {
             bail!("--http-port {http} is among the ports {sip} to {sip_last} of --sip-port");
         }
-        Ok(Ports { sip, http })
+        Ok(Ports { entry, sip, http })
     }
 
     /// Where phones send their requests.
     pub fn sip(self) -> SocketAddr {
-        loopback(self.sip)
+        (self.entry, self.sip).into()
     }
 
     /// Admin UI of the server with this index.
@@ -77,7 +79,8 @@ impl Ports {
         for (port, purpose) in (self.sip..).zip(SIP_PURPOSES) {
             let taken =
                 || format!("UDP port {port} ({purpose}) is taken; choose others with --sip-port");
-            UdpSocket::bind(loopback(port)).with_context(taken)?;
+            let address = if port == self.sip { self.sip() } else { loopback(port) };
+            UdpSocket::bind(address).with_context(taken)?;
             if purpose.starts_with("cluster") {
                 let taken = || {
                     format!("TCP port {port} ({purpose}) is taken; choose others with --sip-port")

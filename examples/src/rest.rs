@@ -21,6 +21,21 @@ pub struct Nodes {
     /// How a call is protected now.
     pub protection: String,
     nodes: Vec<Node>,
+    /// The balancers.
+    pub balancers: Vec<BalancerRow>,
+}
+
+/// A balancer in [`Nodes`].
+#[derive(Clone, Debug, Deserialize)]
+pub struct BalancerRow {
+    /// Its name.
+    pub name: String,
+    /// `up` or `silent`.
+    pub state: String,
+    /// By the view that the server knows.
+    pub holds_seat: bool,
+    /// It is at the phones' address; none of the only one.
+    pub holds_address: Option<bool>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -14,7 +14,7 @@ use tracing_subscriber::EnvFilter;
 pub enum Role {
     /// Keeps the balancer's sockets and starts it, again if it dies.
     Balancer,
-    /// Works with these sockets.
+    /// Works with these sockets, or opens its own.
     BalancerWorker,
     /// A server.
     Node,

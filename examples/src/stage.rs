@@ -53,16 +53,22 @@ impl Stage {
     /// Step 1.
     pub async fn start_balancer(&mut self) -> anyhow::Result<()> {
         self.report.step(1, "the balancer starts");
-        self.cluster.start_balancer()?;
+        self.cluster.start_balancer(0)?;
+        self.wait_for_entry().await?;
+        self.report.done(format!("The balancer listens on UDP {}", self.sip));
+        Ok(())
+    }
+
+    /// Waits until a balancer serves at the phones' address; the time that took.
+    pub async fn wait_for_entry(&self) -> anyhow::Result<Duration> {
         let started = Instant::now();
         while !answers_keepalive(self.sip).context("no UDP port to ask from")? {
             if started.elapsed() > OTHERS_WITHIN {
-                bail!("the balancer never listened on {}", self.sip);
+                bail!("no balancer ever listened on {}", self.sip);
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        self.report.done(format!("The balancer listens on UDP {}", self.sip));
-        Ok(())
+        Ok(started.elapsed())
     }
 
     /// Step 2.

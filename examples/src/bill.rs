@@ -1,7 +1,7 @@
 //! What a bill must say, worked out from the printed tariff and the phones' own clocks, with
 //! arithmetic of its own: a mistake in the service's would not be repeated here.
 
-use resilee_examples::rest::{BillRow, TariffRow};
+use crate::rest::{BillRow, TariffRow};
 use std::time::Duration;
 
 /// How far a bill's talk time may be from what the phones measured.
