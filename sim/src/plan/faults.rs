@@ -164,7 +164,8 @@ pub(super) fn faults_of_two(random: &mut Random) -> Vec<(When, Fault)> {
             (at, kill(first, restart_ms)),
             (voting, Fault::Pause { process: second, for_ms: for_ms / 3 }),
         ],
-        16 => vec![(at, kill(first, restart_ms)), (soon, Fault::Reset)],
+        // Each node may ask for a view without the other then: those wait for who may have voted.
+        16 => vec![(at, kill(first, back(random))), (soon, Fault::Reset)],
         _ => vec![],
     }
 }
