@@ -371,7 +371,8 @@ impl Core {
     pub fn poll_timeout(&self) -> Option<Timestamp> {
         let times = [self.timers.next(), self.next_change_end()].into_iter().flatten();
         let times = times.map(|time| self.clock.local_at(time));
-        times.chain(self.member.poll_timeout()).chain(self.votes.again_at()).min()
+        let again = [self.votes.again_at(), self.units.again_at()].into_iter().flatten();
+        times.chain(self.member.poll_timeout()).chain(again).min()
     }
 
     /// Cluster time at a local time, as far as it is known now.
@@ -446,6 +447,7 @@ impl Core {
         self.note_finished_cohorts();
         self.tend_orphans(now);
         self.save_vote_again();
+        self.compile_again();
         self.tell_member(MemberInput::Timeout);
         self.note_outside(now);
         self.note_load(now);

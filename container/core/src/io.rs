@@ -8,7 +8,7 @@ use crate::resource_adaptor::{Egress, Ingress};
 use crate::store::StoreBatch;
 use crate::store::StoredRecord;
 use resilee_membership::{Flow, NodeName};
-use resilee_sbb::{Deliver, DeliveryId, LinkedSbb, Outcome, Severity, Timestamp};
+use resilee_sbb::{Deliver, DeliveryId, LinkedSbb, NotCompiled, Outcome, Severity, Timestamp};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -109,7 +109,7 @@ pub enum Input {
         /// The unit.
         unit: String,
         /// Its service, or what an operator reads in the alarm.
-        service: Result<LinkedSbb, String>,
+        service: Result<LinkedSbb, NotCompiled>,
     },
     /// What the machine's wall clock shows, read once a second. It moves nothing; a jump is an
     /// alarm.

@@ -32,6 +32,7 @@
 //! | `unit_check.rs`    | whether the service of a unit takes names of others                 |
 //! | `unit_rows.rs`     | which uploads are taken, and which units may be removed             |
 //! | `unit_members.rs`  | which nodes have compiled which units                               |
+//! | `unit_retries.rs`  | when units are compiled again that could not be                     |
 //! | `takeover.rs`      | what a new view means for cells, timers and gates                   |
 //! | `hand_over.rs`     | how cells rest until another member owns them                       |
 //! | `store_failure.rs` | what goes on without a store                                        |
@@ -129,6 +130,7 @@ mod tracers;
 mod turns;
 mod unit_check;
 mod unit_members;
+mod unit_retries;
 mod unit_rows;
 mod units;
 mod untrusted;
@@ -162,5 +164,6 @@ pub use store::{
 };
 pub use timer_facility::MISSED_KEPT_MAX;
 pub use tracers::{LINES_PER_SECOND_MAX, TRACERS_MAX};
+pub use unit_retries::{AGAIN_AFTER, AGAIN_AFTER_MAX};
 pub use unit_rows::{UNIT_BYTES_MAX, UNIT_PART_BYTES, UNITS_BYTES_MAX, UNITS_MAX, units_of};
 pub use usage::USAGE_SETS_MAX;

@@ -13,6 +13,7 @@
 //! | somebody else's (`unit_check.rs`)          | of two that want one name, who calls depend on  |
 //! |                                            | is first, and then who was uploaded first       |
 //! | it cannot be compiled here                 | an alarm, and it is not deployed here           |
+//! | the same, for a reason that may pass       | an alarm; it is tried again (`unit_retries.rs`) |
 //! | its service is to be activated             | refused until every member has compiled it      |
 //! | a node joins                               | it is not proposed before it has compiled all   |
 //! |                                            | that are active or have entities                |
@@ -31,9 +32,10 @@ use crate::deployed::place_of;
 use crate::io::Output;
 use crate::management::UnitStatus;
 use crate::store::Restored;
+use crate::unit_retries::Retry;
 use crate::unit_rows::{PARTS, Row, UNITS, assembled};
 use resilee_membership::RunId;
-use resilee_sbb::{Begins, Cleared, Descriptor, LinkedSbb, Severity, Timestamp};
+use resilee_sbb::{Begins, Cleared, Descriptor, LinkedSbb, NotCompiled, Severity, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Source of alarms about units.
@@ -42,7 +44,7 @@ pub(crate) const SOURCE: &str = "unit";
 /// Units at this node.
 #[derive(Debug, Default)]
 pub(crate) struct Units {
-    stages: BTreeMap<String, Stage>,
+    pub stages: BTreeMap<String, Stage>,
     /// What other runs have compiled, as far as they have said so.
     pub at_peers: BTreeMap<RunId, BTreeSet<String>>,
     /// Other nodes were told of some, once.
@@ -57,10 +59,13 @@ pub(crate) struct Units {
     pub next_look: Timestamp,
 }
 
+/// How far a unit is.
 #[derive(Debug)]
-enum Stage {
+pub(crate) enum Stage {
     /// The service of this name is in it, as its row says.
     Compiling(String),
+    /// It could not be compiled for a reason that may pass.
+    Again(Retry),
     /// Something is in the way of its service; the alarm that says what.
     Waits(LinkedSbb, String),
     /// The service of this name is deployed.
@@ -100,7 +105,7 @@ impl Units {
     pub fn deployed(&self) -> impl Iterator<Item = (&String, &'static str)> {
         self.stages.iter().filter_map(|(id, stage)| match stage {
             Stage::Deployed(service) => Some((id, *service)),
-            Stage::Compiling(_) | Stage::Waits(..) | Stage::Failed(..) => None,
+            Stage::Compiling(_) | Stage::Again(_) | Stage::Waits(..) | Stage::Failed(..) => None,
         })
     }
 
@@ -112,7 +117,7 @@ impl Units {
     pub fn waiting(&self) -> impl Iterator<Item = Descriptor> {
         self.stages.values().filter_map(|stage| match stage {
             Stage::Waits(sbb, _) => Some(sbb.descriptor()),
-            Stage::Compiling(_) | Stage::Deployed(_) | Stage::Failed(..) => None,
+            Stage::Compiling(_) | Stage::Again(_) | Stage::Deployed(_) | Stage::Failed(..) => None,
         })
     }
 }
@@ -158,6 +163,10 @@ impl Core {
                     self.clear_alarm(SOURCE, &alarm);
                     sbb.descriptor().name.to_owned()
                 }
+                Some(Stage::Again(retry)) => {
+                    self.clear_alarm(SOURCE, &retry.alarm);
+                    retry.service
+                }
                 Some(Stage::Compiling(service)) => service,
                 None => continue,
             };
@@ -178,20 +187,37 @@ impl Core {
         &mut self,
         now: Timestamp,
         unit: &str,
-        compiled: Result<LinkedSbb, String>,
+        compiled: Result<LinkedSbb, NotCompiled>,
     ) {
-        if matches!(self.units.stages.get(unit), Some(Stage::Compiling(_))) {
+        let is_awaited = match self.units.stages.get(unit) {
+            Some(Stage::Compiling(_)) => true,
+            Some(Stage::Again(retry)) => retry.is_being_compiled(),
+            _ => false,
+        };
+        if is_awaited {
             self.take_compiled(now, unit, compiled);
             self.deploy_waiting(now);
             self.tell_units();
         }
     }
 
-    fn take_compiled(&mut self, now: Timestamp, unit: &str, compiled: Result<LinkedSbb, String>) {
+    fn take_compiled(
+        &mut self,
+        now: Timestamp,
+        unit: &str,
+        compiled: Result<LinkedSbb, NotCompiled>,
+    ) {
+        let before = match self.units.stages.remove(unit) {
+            Some(Stage::Again(retry)) => Some(retry),
+            _ => None,
+        };
+        let is_passing = matches!(compiled, Err(NotCompiled::Passing(_)));
         let row = self.unit_rows().find(|(id, _)| *id == unit).map(|(_, row)| row);
         // It is removed by now, or a joiner has dropped it for a moment.
+        if let Some(before) = before.as_ref().filter(|_| !is_passing || row.is_none()) {
+            self.clear_alarm(SOURCE, &before.alarm);
+        }
         let Some(row) = row else {
-            self.units.stages.remove(unit);
             self.units.has_news = true;
             self.outputs.push_back(Output::ForgetUnit { unit: unit.to_owned() });
             return;
@@ -202,7 +228,8 @@ impl Core {
                 let says = sbb.descriptor().name;
                 self.fail(now, &row, &format!("it says that it is {says}"))
             }
-            Err(reason) => self.fail(now, &row, &reason),
+            Err(NotCompiled::Passing(reason)) => self.compile_later(now, &row, &reason, before),
+            Err(NotCompiled::Lasting(reason)) => self.fail(now, &row, &reason),
         };
         self.units.stages.insert(unit.to_owned(), stage);
     }
@@ -340,7 +367,7 @@ impl Core {
             let (is_here, problem) = match self.units.stages.get(id) {
                 Some(Stage::Deployed(_)) => (true, None),
                 Some(Stage::Failed(_, text) | Stage::Waits(_, text)) => (false, Some(text.clone())),
-                Some(Stage::Compiling(_)) | None => (false, None),
+                Some(Stage::Compiling(_) | Stage::Again(_)) | None => (false, None),
             };
             let peers = self.units.at_peers.iter().filter(|(_, units)| units.contains(id));
             let here = is_here.then(|| self.config.me.node.to_string());

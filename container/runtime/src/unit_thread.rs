@@ -2,7 +2,7 @@
 //! neither the core nor a worker waits. Whose services they become is not decided here.
 
 use resilee_core::UNITS_MAX;
-use resilee_sbb::{LinkedSbb, UnitCompiler};
+use resilee_sbb::{LinkedSbb, NotCompiled, UnitCompiler};
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::io;
@@ -37,7 +37,7 @@ pub(crate) struct Compiled {
     /// How many they are.
     pub bytes: u64,
     /// Its service, or what is wrong with it.
-    pub service: Result<LinkedSbb, String>,
+    pub service: Result<LinkedSbb, NotCompiled>,
     /// The service was known when it was asked for: it may be forgotten since.
     pub was_known: bool,
 }
@@ -70,14 +70,15 @@ impl UnitThread {
         expected: Option<String>,
         bytes: Vec<u8>,
         known: BTreeMap<String, LinkedSbb>,
-    ) -> Result<oneshot::Receiver<Compiled>, String> {
+    ) -> Result<oneshot::Receiver<Compiled>, NotCompiled> {
         let (done, compiled) = oneshot::channel();
         match self.jobs.try_send(Job { expected, bytes, known, done }) {
             Ok(()) => Ok(compiled),
             Err(TrySendError::Full(_)) => {
-                Err(format!("{WAITING_MAX} units wait to be compiled already"))
+                let reason = format!("{WAITING_MAX} units wait to be compiled already");
+                Err(NotCompiled::Passing(reason))
             }
-            Err(TrySendError::Disconnected(_)) => Err(GONE.to_owned()),
+            Err(TrySendError::Disconnected(_)) => Err(gone()),
         }
     }
 }
@@ -91,7 +92,10 @@ pub(crate) fn forget(service: LinkedSbb) {
 }
 
 /// Why nothing is compiled any more.
-pub(crate) const GONE: &str = "the thread that compiles units is gone: start this node again";
+pub(crate) fn gone() -> NotCompiled {
+    let reason = "the thread that compiles units is gone: start this node again";
+    NotCompiled::Lasting(reason.to_owned())
+}
 
 fn compile_all(compiler: &dyn UnitCompiler, jobs: &Receiver<Job>) {
     while let Ok(job) = jobs.recv() {
@@ -103,7 +107,8 @@ fn compile_all(compiler: &dyn UnitCompiler, jobs: &Receiver<Job>) {
         let known = job.known.get(&id);
         let service = match (&job.expected, known) {
             (Some(expected), _) if *expected != id => {
-                Err("its bytes are not those that its id stands for".to_owned())
+                let reason = "its bytes are not those that its id stands for";
+                Err(NotCompiled::Lasting(reason.to_owned()))
             }
             (_, Some(known)) => Ok(*known),
             (_, None) => compile(compiler, &job.bytes),
@@ -118,10 +123,12 @@ fn compile_all(compiler: &dyn UnitCompiler, jobs: &Receiver<Job>) {
     }
 }
 
-fn compile(compiler: &dyn UnitCompiler, bytes: &[u8]) -> Result<LinkedSbb, String> {
+fn compile(compiler: &dyn UnitCompiler, bytes: &[u8]) -> Result<LinkedSbb, NotCompiled> {
     let compile = AssertUnwindSafe(|| compiler.compile(bytes));
-    catch_unwind(compile)
-        .unwrap_or_else(|panic| Err(format!("the compiler panicked: {}", panic_text(&*panic))))
+    catch_unwind(compile).unwrap_or_else(|panic| {
+        let text = panic_text(&*panic);
+        Err(NotCompiled::Lasting(format!("the compiler panicked: {text}")))
+    })
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {

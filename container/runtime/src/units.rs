@@ -15,12 +15,12 @@
 
 use crate::cell_worker::CellWorkers;
 use crate::slee::{Feed, Slee};
-use crate::unit_thread::{self, Compiled, DESCRIBED_MAX, GONE, UnitThread};
+use crate::unit_thread::{self, Compiled, DESCRIBED_MAX, UnitThread, gone};
 use actix::fut::WrapFuture;
 use actix::{ActorFutureExt, AsyncContext, Context, ResponseFuture};
 use resilee_core::management::{Answer, UnitDescription};
 use resilee_core::{Input, Restored, units_of};
-use resilee_sbb::{LinkedSbb, UnitCompiler};
+use resilee_sbb::{LinkedSbb, NotCompiled, UnitCompiler};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::Arc;
@@ -68,7 +68,7 @@ impl Restoring {
             };
             match compiled {
                 Ok(service) => drop(services.insert(unit, service)),
-                Err(reason) => tracing::warn!(unit, reason, "a unit of the store is left out"),
+                Err(reason) => tracing::warn!(unit, %reason, "a unit of the store is left out"),
             }
         }
         services
@@ -114,8 +114,8 @@ impl Units {
         self.deployed.iter().chain(spare).map(|(unit, sbb)| (unit.clone(), *sbb)).collect()
     }
 
-    fn compile(&mut self, unit: &str, bytes: Vec<u8>) -> Result<Awaited, String> {
-        let thread = self.thread.as_ref().ok_or(NO_COMPILER)?;
+    fn compile(&mut self, unit: &str, bytes: Vec<u8>) -> Result<Awaited, NotCompiled> {
+        let thread = self.thread.as_ref().ok_or_else(|| NO_COMPILER.to_owned())?;
         let compiled = thread.compile(Some(unit.to_owned()), bytes, self.known())?;
         self.next_ticket += 1;
         self.awaited.insert(unit.to_owned(), self.next_ticket);
@@ -128,9 +128,9 @@ impl Units {
         &mut self,
         unit: &str,
         ticket: u64,
-        compiled: Result<Compiled, String>,
+        compiled: Result<Compiled, NotCompiled>,
         workers: &mut CellWorkers,
-    ) -> Option<Result<LinkedSbb, String>> {
+    ) -> Option<Result<LinkedSbb, NotCompiled>> {
         if self.awaited.get(unit) != Some(&ticket) {
             if let Ok(compiled) = compiled {
                 self.keep(&compiled);
@@ -202,19 +202,24 @@ impl Units {
             );
             return Err(Answer::Unavailable(text));
         }
-        let compiled = thread.compile(None, bytes, self.known()).map_err(Answer::Unavailable)?;
+        let compiled = thread.compile(None, bytes, self.known());
+        let compiled = compiled.map_err(|reason| Answer::Unavailable(reason.to_string()))?;
         self.described += 1;
         Ok(compiled)
     }
 
     fn on_described(&mut self, compiled: Result<Compiled, oneshot::error::RecvError>) -> Answer {
         self.described -= 1;
-        let Ok(compiled) = compiled else { return Answer::Unavailable(GONE.to_owned()) };
+        let Ok(compiled) = compiled else { return Answer::Unavailable(gone().to_string()) };
         self.keep(&compiled);
         let Compiled { id, bytes, service, .. } = compiled;
-        Answer::Unit(
-            service.map(|service| Box::new(UnitDescription::new(id, bytes, &service.descriptor()))),
-        )
+        Answer::Unit(match service {
+            Ok(service) => Ok(Box::new(UnitDescription::new(id, bytes, &service.descriptor()))),
+            Err(NotCompiled::Lasting(reason)) => Err(reason),
+            Err(NotCompiled::Passing(reason)) => {
+                return Answer::Unavailable(format!("{reason}: ask again in some seconds"));
+            }
+        })
     }
 }
 
@@ -224,8 +229,10 @@ struct Awaited {
     compiled: oneshot::Receiver<Compiled>,
 }
 
-fn received(compiled: Result<Compiled, oneshot::error::RecvError>) -> Result<Compiled, String> {
-    compiled.map_err(|_| GONE.to_owned())
+fn received(
+    compiled: Result<Compiled, oneshot::error::RecvError>,
+) -> Result<Compiled, NotCompiled> {
+    compiled.map_err(|_| gone())
 }
 
 impl Slee {

@@ -83,7 +83,7 @@ pub use trace::{
     cut,
 };
 pub use tree_check::PASSING_ENTITIES_MAX;
-pub use unit::{UnitCompiler, answer};
+pub use unit::{NotCompiled, UnitCompiler, answer};
 pub use unit_description::{
     SbbDescription, UNIT_ABOUT_BYTES_MAX, UNIT_DESCRIPTION_BYTES_MAX, UNIT_MIGRATES_FROM_MAX,
     UNIT_NAME_BYTES_MAX, UNIT_PERMISSIONS_MAX, UNIT_SBBS_MAX, UnitDescription,

@@ -19,8 +19,27 @@ pub trait UnitCompiler: fmt::Debug + Send + Sync {
     /// is in another unit.
     ///
     /// # Errors
-    /// What is wrong with them, and what to do.
-    fn compile(&self, bytes: &[u8]) -> Result<LinkedSbb, String>;
+    /// What is wrong with them, or in the way, and what to do.
+    fn compile(&self, bytes: &[u8]) -> Result<LinkedSbb, NotCompiled>;
+}
+
+/// Why there is no service of a unit.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotCompiled {
+    /// What is wrong with it: it is so each time.
+    #[error("{0}")]
+    Lasting(String),
+    /// What was in its way, as on a machine that has too much to do: the same bytes may be compiled
+    /// later.
+    #[error("{0}")]
+    Passing(String),
+}
+
+impl From<String> for NotCompiled {
+    /// What nobody calls passing lasts.
+    fn from(reason: String) -> Self {
+        NotCompiled::Lasting(reason)
+    }
 }
 
 /// Within a unit: computes a delivery to an entity of one of its services.

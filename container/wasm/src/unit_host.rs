@@ -9,8 +9,11 @@ use crate::limits::{
 };
 use crate::node_side::NodeSide;
 use crate::slots::Slots;
+use crate::stop::Stop;
 use crate::uploaded::{Unit, check_permissions};
-use resilee_sbb::{LinkedSbb, Tables, UnitCompiler, UnitDescription, UnitLimits, UploadedSbb};
+use resilee_sbb::{
+    LinkedSbb, NotCompiled, Tables, UnitCompiler, UnitDescription, UnitLimits, UploadedSbb,
+};
 use std::sync::Arc;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
@@ -36,12 +39,17 @@ impl UnitHost {
         Ok(UnitHost { shared })
     }
 
-    fn unit(&self, bytes: &[u8]) -> Result<&'static Unit, String> {
+    fn unit(&self, bytes: &[u8]) -> Result<&'static Unit, NotCompiled> {
         let code = compiled(&self.shared.engine, bytes)?;
         let side = NodeSide::new(self.shared.limits, None, Tables::default());
         let description = code.describe(&self.shared, side);
-        let description = description
-            .map_err(|stopped| format!("it does not say what it is: {}", stopped.why))?;
+        let description = description.map_err(|stopped| {
+            let reason = format!("it does not say what it is: {}", stopped.why);
+            match stopped.why {
+                Stop::Time(_) => NotCompiled::Passing(reason),
+                _ => NotCompiled::Lasting(reason),
+            }
+        })?;
         let description = UnitDescription::read(&description)?;
         let unit = Unit::leaked(&description, &self.shared)?;
         let descriptor = unit.descriptor();
@@ -56,7 +64,7 @@ impl UnitHost {
 }
 
 impl UnitCompiler for UnitHost {
-    fn compile(&self, bytes: &[u8]) -> Result<LinkedSbb, String> {
+    fn compile(&self, bytes: &[u8]) -> Result<LinkedSbb, NotCompiled> {
         Ok(LinkedSbb::uploaded(self.unit(bytes)?))
     }
 }

@@ -13,7 +13,7 @@ use resilee_membership::{
     Balancers, Flow, Key, Packet, RunId, Seat, SeatConfig, SeatInput, SeatOutput, Transport,
     Unclean, View, VoterState, open, seal_control, seal_sip,
 };
-use resilee_sbb::{CellId, CohortId, Deliver, LinkedSbb, Tables, Timestamp, decode};
+use resilee_sbb::{CellId, CohortId, Deliver, LinkedSbb, NotCompiled, Tables, Timestamp, decode};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::ops::Range;
@@ -76,6 +76,9 @@ pub struct Pair {
     /// Nodes that compile nothing for now, and what waits at them.
     pub slow_compilers: [bool; 2],
     uncompiled: Vec<(usize, String, Vec<u8>)>,
+    /// Nodes whose machines have too much to do to compile anything, and how often they tried.
+    pub busy_compilers: [bool; 2],
+    pub tries: usize,
     /// Frames that were sent, if they are kept.
     pub frames: Option<Vec<Vec<u8>>>,
     /// Calls that clients began.
@@ -83,6 +86,9 @@ pub struct Pair {
     /// Why something is there when all calls have ended; `None`: nothing may be.
     pub leaves: Option<&'static str>,
 }
+
+/// Why a node compiles nothing for now.
+const BUSY: &str = "the machine has too much to do";
 
 fn name(node: usize) -> String {
     format!("server{}", node + 1)
@@ -150,6 +156,8 @@ impl Pair {
             units: BTreeMap::new(),
             slow_compilers: [false; 2],
             uncompiled: Vec::new(),
+            busy_compilers: [false; 2],
+            tries: 0,
             frames: None,
             calls: BTreeSet::new(),
             leaves: None,
@@ -539,8 +547,14 @@ impl Pair {
         let (left, now): (Vec<_>, _) = waiting.partition(|(node, _, _)| slow[*node]);
         self.uncompiled = left;
         for (node, unit, bytes) in now {
-            let known = self.units.get(&bytes).copied();
-            let service = known.ok_or_else(|| "it is no WebAssembly".to_owned());
+            let service = match self.units.get(&bytes) {
+                _ if self.busy_compilers[node] => {
+                    self.tries += 1;
+                    Err(NotCompiled::Passing(BUSY.to_owned()))
+                }
+                Some(service) => Ok(*service),
+                None => Err(NotCompiled::Lasting("it is no WebAssembly".to_owned())),
+            };
             self.on_its_way.push_back((node, Input::Compiled { unit, service }));
         }
     }

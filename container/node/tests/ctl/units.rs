@@ -3,7 +3,9 @@
 use crate::house::House;
 use crate::scripted::ScriptedNode;
 use resilee_node::{Console, CtlError, Node, ServiceOrder, Token, UnitOrder, service, unit};
-use resilee_sbb::{Context, Deployment, Descriptor, Event, Failure, LinkedSbb, Sbb, UnitCompiler};
+use resilee_sbb::{
+    Context, Deployment, Descriptor, Event, Failure, LinkedSbb, NotCompiled, Sbb, UnitCompiler,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::fs;
@@ -37,11 +39,11 @@ service!(Two, "screening-2", ["screening"]);
 struct Linker;
 
 impl UnitCompiler for Linker {
-    fn compile(&self, bytes: &[u8]) -> Result<LinkedSbb, String> {
+    fn compile(&self, bytes: &[u8]) -> Result<LinkedSbb, NotCompiled> {
         match bytes {
             b"linked:screening" => Ok(LinkedSbb::of::<One>()),
             b"linked:screening-2" => Ok(LinkedSbb::of::<Two>()),
-            _ => Err("it is no WebAssembly component".to_owned()),
+            _ => Err(NotCompiled::Lasting("it is no WebAssembly component".to_owned())),
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use super::*;
 use resilee_sbb::{
-    Context as SbbContext, Deliver, Descriptor, Event, Failure, Outcome, Sbb, UploadedSbb,
+    Context as SbbContext, Deliver, Descriptor, Event, Failure, NotCompiled, Outcome, Sbb,
+    UploadedSbb,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::{Barrier, Mutex};
@@ -25,6 +26,8 @@ impl Sbb for Alpha {
 #[derive(Debug, Default)]
 struct Linker {
     forgotten: Arc<Mutex<Vec<String>>>,
+    /// Its machine has too much to do.
+    is_busy: bool,
     /// Met when it begins to compile, and before it has.
     meets: Option<[Barrier; 2]>,
 }
@@ -58,11 +61,14 @@ impl UploadedSbb for Told {
 }
 
 impl UnitCompiler for Linker {
-    fn compile(&self, _: &[u8]) -> Result<LinkedSbb, String> {
+    fn compile(&self, _: &[u8]) -> Result<LinkedSbb, NotCompiled> {
         for barrier in self.meets.iter().flatten() {
             barrier.wait();
         }
-        Ok(self.alpha())
+        match self.is_busy {
+            true => Err(NotCompiled::Passing("it took too long".to_owned())),
+            false => Ok(self.alpha()),
+        }
     }
 }
 
@@ -85,6 +91,17 @@ fn the_next_run_keeps_what_its_core_has_and_forgets_the_rest() {
         units.begin_run(BTreeMap::new(), &mut workers);
         assert!(!workers.has("alpha"));
         assert_eq!(*linker.forgotten.lock().unwrap(), ["alpha"]);
+    });
+}
+
+#[test]
+fn who_asks_about_a_unit_in_a_bad_moment_is_to_ask_again() {
+    actix::System::new().block_on(async {
+        let linker = Linker { is_busy: true, ..Linker::default() };
+        let mut units = Units::start(Some(Arc::new(linker))).unwrap();
+        let compiled = units.describe(bytes(1)).expect("it is asked").await;
+        let Answer::Unavailable(text) = units.on_described(compiled) else { panic!("an answer") };
+        assert_eq!(text, "it took too long: ask again in some seconds");
     });
 }
 

@@ -6,8 +6,8 @@ use resilee_core::UNIT_PART_BYTES;
 use resilee_core::management::{Answer, Changed, Query, Status, TableChange};
 use resilee_runtime::{Asker, Runtime, unit_id};
 use resilee_sbb::{
-    Context, Deliver, Deployment, Descriptor, Event, EventPayload, Failure, LinkedSbb, Outcome,
-    Sbb, UnitCompiler, UploadedSbb,
+    Context, Deliver, Deployment, Descriptor, Event, EventPayload, Failure, LinkedSbb, NotCompiled,
+    Outcome, Sbb, UnitCompiler, UploadedSbb,
 };
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -102,7 +102,7 @@ impl UploadedSbb for Told {
 }
 
 impl UnitCompiler for Linker {
-    fn compile(&self, bytes: &[u8]) -> Result<LinkedSbb, String> {
+    fn compile(&self, bytes: &[u8]) -> Result<LinkedSbb, NotCompiled> {
         let text = String::from_utf8_lossy(bytes).into_owned();
         self.compiled.lock().unwrap().push(text.clone());
         // What follows only makes it longer.
@@ -111,7 +111,7 @@ impl UnitCompiler for Linker {
             "linked:omega" => Ok(self.told(text.clone(), LinkedSbb::of::<Omega>())),
             "linked:impostor" => Ok(self.told(text.clone(), LinkedSbb::of::<Impostor>())),
             "panic" => panic!("what a component"),
-            _ => Err("it is no WebAssembly component".to_owned()),
+            _ => Err(NotCompiled::Lasting("it is no WebAssembly component".to_owned())),
         }
     }
 }

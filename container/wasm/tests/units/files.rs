@@ -5,7 +5,7 @@ use resilee_sbb::{LinkedSbb, Permission, UnitCompiler, UnitDescription, encode};
 use resilee_wasm::{FUNCTION_BYTES_MAX, UNIT_BYTES_MAX};
 
 fn refused(bytes: &[u8]) -> String {
-    host().compile(bytes).expect_err("it must be refused")
+    host().compile(bytes).expect_err("it must be refused").to_string()
 }
 
 fn refused_description(change: impl Fn(&mut UnitDescription)) -> String {

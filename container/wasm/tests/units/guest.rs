@@ -119,7 +119,7 @@ impl Guest {
 
     /// Compiles it; what is wrong with it.
     pub fn refused(&self) -> String {
-        host().compile(&self.bytes()).expect_err("it must be refused")
+        host().compile(&self.bytes()).expect_err("it must be refused").to_string()
     }
 
     /// The outcome of one delivery; and the next one finds nothing of it.
