@@ -266,6 +266,12 @@ impl Core {
         needing.find(|it| it.name != service && self.is_deployed(service)).map(|it| it.name)
     }
 
+    /// The service of a unit, if calls depend on it, now or the next ones.
+    pub fn service_in_need_of(&self, unit: &str) -> Option<String> {
+        let (_, row) = self.unit_rows().find(|(id, _)| *id == unit)?;
+        self.needs_unit(&row).then_some(row.service)
+    }
+
     /// True if calls depend on it, now or the next ones.
     pub(crate) fn needs_unit(&self, row: &Row) -> bool {
         self.needs_any_of(std::slice::from_ref(&row.service))

@@ -17,7 +17,10 @@
 //! | its service is to be activated             | refused until every member has compiled it      |
 //! | a node joins                               | it is not proposed before it has compiled all   |
 //! |                                            | that are active or have entities                |
-//! | a node starts from a store                 | they are compiled before ([`units_of`])         |
+//! | a node starts from a store                 | they are compiled before ([`units_of`]); if one |
+//! |                                            | cannot be that calls depend on                  |
+//! |                                            | ([`Core::service_in_need_of`]), its shell does  |
+//! |                                            | not start it: alone it would own its entities   |
 //! | it is removed                              | its service is not deployed any more            |
 //! |                                            | (`deployed.rs`); profile tables that nobody     |
 //! |                                            | else declares are no profile tables any more,   |

@@ -4,7 +4,7 @@ use crate::store::StoreError;
 use resilee_cluster::{ClusterError, Tls};
 use resilee_core::{Adaptors, Egress, Limits, Peer};
 use resilee_membership::{Balancers, Key, NodeName, RunId, Unclean};
-use resilee_sbb::{LinkedSbb, Tables, UnitCompiler};
+use resilee_sbb::{LinkedSbb, NotCompiled, Tables, UnitCompiler};
 use resilee_sip_proto::TimerConfig;
 use std::io;
 use std::net::SocketAddr;
@@ -103,6 +103,21 @@ pub enum RuntimeError {
     /// The store cannot be opened.
     #[error("[node] data_dir: {0}")]
     Store(StoreError),
+    /// A unit of its store cannot be compiled, and calls depend on it: alone the node would own
+    /// them, and serve them without it.
+    #[error(
+        "the unit {id} cannot be compiled here any more, and calls of this node's store depend on \
+         its service {service}: {reason}; start it as it was when the unit was deployed: with the \
+         same [limits], and by the same version of Resilee"
+    )]
+    Unit {
+        /// The unit.
+        id: String,
+        /// Its service.
+        service: String,
+        /// What is wrong with it, or in its way.
+        reason: NotCompiled,
+    },
     /// The system has no thread or descriptor left.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),

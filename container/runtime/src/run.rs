@@ -2,6 +2,7 @@
 
 use crate::config::{Parts, RuntimeConfig, RuntimeError};
 use crate::links::EVENTS_MAX;
+use crate::units::Refused;
 use resilee_cluster::{Cluster, ClusterConfig, ClusterEvent, ClusterHandle, Limits};
 use resilee_core::{Core, CoreConfig, Egress, Restored};
 use resilee_membership::RunId;
@@ -33,19 +34,20 @@ impl RunFactory {
         RunFactory { config: Rc::new(config), parts: Rc::new(parts), store_notices }
     }
 
-    /// Starts the next run with what the store held.
+    /// Starts the next run with what the store held, unless calls in it depend on one of the units
+    /// that are `refused`.
     pub async fn start(
         &self,
         now: Timestamp,
         mut restored: Restored,
+        refused: Refused,
     ) -> Result<(Fresh, Option<mpsc::Receiver<ClusterEvent>>), RuntimeError> {
         let config = &self.config;
         restored.notices.extend(self.store_notices.iter().cloned());
         let me = restored.next_run(&config.node, now);
-        let (links, events) = self.start_links(&me).await?.unzip();
         let adaptors = (self.parts.adaptors)(&me);
         let core_config = CoreConfig {
-            me,
+            me: me.clone(),
             key: config.key.clone(),
             peers: config.peers.clone(),
             behind_balancer: config.behind_balancer,
@@ -58,6 +60,12 @@ impl RunFactory {
         };
         let tables = self.parts.tables.clone();
         let core = Core::new(now, core_config, &self.parts.services, adaptors, tables, restored);
+        for (id, reason) in refused {
+            if let Some(service) = core.service_in_need_of(&id) {
+                return Err(RuntimeError::Unit { id, service, reason });
+            }
+        }
+        let (links, events) = self.start_links(&me).await?.unzip();
         Ok((Fresh { core, links }, events))
     }
 

@@ -59,7 +59,7 @@ impl Runtime {
     /// Starts a node on the current actix system.
     ///
     /// # Errors
-    /// An address, a directory or a thread that is not to be had.
+    /// An address, a directory or a thread that is not to be had, or a unit that calls depend on.
     pub async fn start(config: RuntimeConfig, parts: Parts) -> Result<Runtime, RuntimeError> {
         let clock = Clock::start();
         let opened = store::open(&config.data_dir)?;
@@ -75,13 +75,14 @@ impl Runtime {
         let store = store.map_err(RuntimeError::Thread)?;
         let mut units = Units::start(parts.compiler.clone()).map_err(RuntimeError::Thread)?;
         // Before the sockets: what came meanwhile would be too old.
-        restored.units = units.restoring().compile(&restored).await;
+        let (compiled, refused) = units.restoring().compile(&restored).await;
+        restored.units = compiled;
         let (sockets, receivers) = Sockets::open(&config)?;
         let mut workers = CellWorkers::start(config.workers, config.actors_max, &parts.services);
         units.begin_run(restored.units.clone(), &mut workers);
         let calls_max = config.limits.cells_max;
         let factory = RunFactory::new(config, parts, notices);
-        let (fresh, events) = factory.start(clock.now(), restored).await?;
+        let (fresh, events) = factory.start(clock.now(), restored, refused).await?;
         let log = NoticeLog::new(calls_max);
         let (done, drained) = oneshot::channel();
         let slee = Slee::create(|context: &mut Context<Slee>| {

@@ -10,7 +10,7 @@ use crate::notice_log::NoticeLog;
 use crate::run::{Fresh, RunFactory};
 use crate::store::{Store, StoreEvent};
 use crate::udp::Sockets;
-use crate::units::Units;
+use crate::units::{Refused, Units};
 use actix::fut::WrapFuture;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message};
 use actix::{ResponseFuture, SpawnHandle};
@@ -393,9 +393,10 @@ impl Slee {
             }
             let restored = restored.await.map_err(|_| "the store does not answer".to_owned());
             let mut restored = restored?;
-            let units = restoring.compile(&restored).await;
+            let (units, _) = restoring.compile(&restored).await;
             restored.units = units.clone();
-            let fresh = factory.start(clock.now(), restored).await;
+            // What it lacks it lacked before, with an alarm: who has it is to let it in.
+            let fresh = factory.start(clock.now(), restored, Refused::new()).await;
             let (fresh, events) = fresh.map_err(|error| error.to_string())?;
             links::forward(events, run, slee);
             Ok::<_, String>((fresh, units))

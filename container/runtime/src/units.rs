@@ -10,6 +10,8 @@
 //! | somebody asks what is in one     | it is compiled, and kept for a while: it may be deployed; |
 //! |                                  | while several are asked about, he is to ask again         |
 //! | a run begins                     | what its store holds is compiled before, or kept          |
+//! | the first one, and what calls    | the node does not start                                   |
+//! | depend on cannot be compiled     |                                                           |
 //!
 //! What the core wants is the core's to decide (`units.rs` there).
 
@@ -28,8 +30,13 @@ use tokio::sync::oneshot;
 
 /// Services that are kept although the core does not want them: each takes memory.
 const SPARE_MAX: usize = 4;
+/// How often a unit of the store is tried that could not be compiled for a reason that may pass.
+const RESTORE_TRIES: usize = 3;
 /// What the core and operators are told without a compiler.
 const NO_COMPILER: &str = "this node cannot compile units";
+
+/// Units of a store that cannot be compiled, by their ids, and why.
+pub(crate) type Refused = BTreeMap<String, NotCompiled>;
 
 /// Units at this node.
 #[derive(Debug)]
@@ -56,22 +63,33 @@ pub(crate) struct Restoring {
 }
 
 impl Restoring {
-    /// The services of its units. One that cannot be compiled is left out: the core asks for it
-    /// again, and raises the alarm.
-    pub async fn compile(&self, restored: &Restored) -> BTreeMap<String, LinkedSbb> {
-        let mut services = BTreeMap::new();
-        let Some(thread) = &self.thread else { return services };
+    /// The services of its units, and those that cannot be compiled: if a run begins without them
+    /// its core asks for them again, and raises the alarm.
+    pub async fn compile(&self, restored: &Restored) -> (BTreeMap<String, LinkedSbb>, Refused) {
+        let (mut services, mut refused) = (BTreeMap::new(), Refused::new());
         for (unit, bytes) in units_of(restored) {
-            let compiled = match thread.compile(Some(unit.clone()), bytes, self.known.clone()) {
-                Ok(compiled) => received(compiled.await).and_then(|compiled| compiled.service),
-                Err(reason) => Err(reason),
-            };
+            let mut compiled = self.compile_one(&unit, &bytes).await;
+            for _ in 1..RESTORE_TRIES {
+                if matches!(compiled, Err(NotCompiled::Passing(_))) {
+                    compiled = self.compile_one(&unit, &bytes).await;
+                }
+            }
             match compiled {
                 Ok(service) => drop(services.insert(unit, service)),
-                Err(reason) => tracing::warn!(unit, %reason, "a unit of the store is left out"),
+                Err(reason) => {
+                    tracing::warn!(unit, %reason, "a unit of the store is left out");
+                    refused.insert(unit, reason);
+                }
             }
         }
-        services
+        (services, refused)
+    }
+
+    async fn compile_one(&self, unit: &str, bytes: &[u8]) -> Result<LinkedSbb, NotCompiled> {
+        let thread = self.thread.as_ref().ok_or_else(|| NO_COMPILER.to_owned())?;
+        let known = self.known.clone();
+        let compiled = thread.compile(Some(unit.to_owned()), bytes.to_vec(), known)?;
+        received(compiled.await)?.service
     }
 }
 

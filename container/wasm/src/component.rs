@@ -27,6 +27,9 @@ const PACKAGE: &str = "resilee:sbb/";
 const MAGIC: &[u8] = b"\0asm";
 const MODULE: &[u8] = &[1, 0, 0, 0];
 const COMPONENT: &[u8] = &[0x0d, 0, 1, 0];
+/// What an operator may do about a unit that needs more memory.
+pub(crate) const MORE_MEMORY: &str =
+    "build it smaller, or raise [limits] unit_memory_bytes_max at all nodes";
 /// Bytes of what a parser says.
 const DETAIL_BYTES_MAX: usize = 300;
 
@@ -89,7 +92,11 @@ pub(crate) fn invalid(text: String) -> String {
     }
     // What the engine reserves room for, and what it compiles, it counts in words of its own.
     let is_too_much = ["exceeds the limit", "pooling allocator"].iter().any(|it| text.contains(it));
+    let is_memory = is_too_much && text.contains("memory index");
     match is_too_much {
+        true if is_memory => {
+            format!("it needs more than a node gives a unit ({}): {MORE_MEMORY}", detail(text))
+        }
         true => format!("it needs more than a node gives a unit ({})", detail(text)),
         false => format!("it is no valid WebAssembly: build the unit again ({})", detail(text)),
     }

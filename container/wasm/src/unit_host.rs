@@ -2,7 +2,7 @@
 //! instance of its code.
 
 use crate::clock::Clock;
-use crate::component::compiled;
+use crate::component::{MORE_MEMORY, compiled};
 use crate::instance::Shared;
 use crate::limits::{
     INSTANCES_MAX, MEMORIES_MAX, PARTS_MAX, STACK_BYTES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
@@ -47,6 +47,7 @@ impl UnitHost {
             let reason = format!("it does not say what it is: {}", stopped.why);
             match stopped.why {
                 Stop::Time(_) => NotCompiled::Passing(reason),
+                Stop::Memory(_) => NotCompiled::Lasting(format!("{reason}: {MORE_MEMORY}")),
                 _ => NotCompiled::Lasting(reason),
             }
         })?;

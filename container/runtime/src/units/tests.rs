@@ -113,7 +113,7 @@ fn what_was_compiled_for_a_core_that_is_gone_is_not_deployed() {
         let unit = crate::unit_thread::unit_id(&bytes(1));
         let Awaited { ticket, compiled } = units.compile(&unit, bytes(1)).unwrap();
         let compiled = received(compiled.await);
-        let restored = units.restoring().compile(&Restored::default()).await;
+        let (restored, _) = units.restoring().compile(&Restored::default()).await;
         units.begin_run(restored, &mut workers);
         assert!(units.on_compiled(&unit, ticket, compiled, &mut workers).is_none());
         assert!(!workers.has("alpha"));

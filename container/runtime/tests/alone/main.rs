@@ -4,3 +4,4 @@ mod faults;
 mod life;
 mod node;
 mod units;
+mod units_of_store;

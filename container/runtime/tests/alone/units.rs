@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use tokio::time::timeout;
 
-const ALPHA: &[u8] = b"linked:alpha";
+pub const ALPHA: &[u8] = b"linked:alpha";
 
 /// Counts what it hears.
 #[derive(Default, Serialize, Deserialize)]
@@ -74,9 +74,11 @@ impl Sbb for Omega {
 
 /// Compiles `linked:alpha`, `linked:omega` and `linked:impostor`; anything else is wrong.
 #[derive(Debug, Default)]
-struct Linker {
-    compiled: Mutex<Vec<String>>,
-    forgotten: Arc<Mutex<Vec<String>>>,
+pub struct Linker {
+    pub compiled: Mutex<Vec<String>>,
+    /// Why it does not compile what comes next, one thing for each try.
+    pub refuses: Mutex<Vec<NotCompiled>>,
+    pub forgotten: Arc<Mutex<Vec<String>>>,
 }
 
 /// A service that tells when it is forgotten.
@@ -105,6 +107,9 @@ impl UnitCompiler for Linker {
     fn compile(&self, bytes: &[u8]) -> Result<LinkedSbb, NotCompiled> {
         let text = String::from_utf8_lossy(bytes).into_owned();
         self.compiled.lock().unwrap().push(text.clone());
+        if let Some(reason) = self.refuses.lock().unwrap().pop() {
+            return Err(reason);
+        }
         // What follows only makes it longer.
         match text.split(' ').next().unwrap_or_default() {
             "linked:alpha" => Ok(self.told(text.clone(), LinkedSbb::of::<Alpha>())),
@@ -131,7 +136,7 @@ impl Linker {
     }
 }
 
-async fn live(dir: &Path, address: SocketAddr, linker: &Arc<Linker>) -> (Runtime, Asker) {
+pub async fn live(dir: &Path, address: SocketAddr, linker: &Arc<Linker>) -> (Runtime, Asker) {
     let runtime = start_with(dir, address, Vec::new(), Some(linker.clone())).await.unwrap();
     let asker = runtime.asker();
     status(&asker, |status| status.member).await;
@@ -157,20 +162,20 @@ async fn upload_as(asker: &Asker, id: &str, service: &str, bytes: &[u8]) {
     assert_eq!(change(asker, put).await, Changed::Done);
 }
 
-async fn upload(asker: &Asker, service: &str, bytes: &[u8]) -> String {
+pub async fn upload(asker: &Asker, service: &str, bytes: &[u8]) -> String {
     let id = unit_id(bytes);
     upload_as(asker, &id, service, bytes).await;
     id
 }
 
-async fn want(asker: &Asker, activate: &[&str], deactivate: &[&str]) {
+pub async fn want(asker: &Asker, activate: &[&str], deactivate: &[&str]) {
     let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
     let services =
         TableChange::Services { activate: names(activate), deactivate: names(deactivate) };
     assert_eq!(change(asker, services).await, Changed::Done);
 }
 
-fn is_compiled(status: &Status, id: &str) -> bool {
+pub fn is_compiled(status: &Status, id: &str) -> bool {
     status.units.iter().any(|unit| unit.id == id && unit.nodes == ["alone"])
 }
 
@@ -179,7 +184,7 @@ fn delivered(status: &Status, service: &str) -> Option<u64> {
     service.map(|service| service.delivered)
 }
 
-async fn problem(asker: &Asker, id: &str) -> String {
+pub async fn problem(asker: &Asker, id: &str) -> String {
     let of = |status: &Status| {
         let unit = status.units.iter().find(|unit| unit.id == id);
         unit.and_then(|unit| unit.problem.clone())

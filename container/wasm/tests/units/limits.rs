@@ -72,6 +72,12 @@ fn a_unit_that_takes_all_memory_is_stopped() {
 fn a_unit_that_begins_with_too_much_memory_is_refused() {
     let error = Guest { pages: 600, ..Guest::default() }.refused();
     assert!(error.starts_with("it needs more than a node gives a unit ("), "{error}");
+    let to_do = "build it smaller, or raise [limits] unit_memory_bytes_max at all nodes";
+    assert!(error.ends_with(to_do), "{error}");
+    let describe = "(loop $l (drop (memory.grow (i32.const 16))) (br $l))";
+    let error = Guest { describe, ..Guest::default() }.refused();
+    let text = "it does not say what it is: it asked for more than 32 MiB of memory: build it";
+    assert!(error.starts_with(text) && error.ends_with(to_do), "{error}");
 }
 
 #[test]

@@ -42,7 +42,8 @@ fn a_unit_has_three_memories_and_no_fourth_one() {
 #[test]
 fn the_memories_of_a_unit_have_32_mib_together() {
     let at_once = Guest { modules: memories(2, 300), ..Guest::default() };
-    let text = "it does not say what it is: it asked for more than 32 MiB of memory";
+    let text = "it does not say what it is: it asked for more than 32 MiB of memory: build it \
+                smaller, or raise [limits] unit_memory_bytes_max at all nodes";
     assert_eq!(at_once.refused(), text);
     let grows = "(drop (memory.grow (i32.const 32)))";
     assert_eq!(Guest::that(grows).outcome(), delivered(Vec::new()));
