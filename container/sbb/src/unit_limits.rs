@@ -5,8 +5,8 @@ use std::time::Duration;
 
 /// Bytes of memory of an instance, unless a node is told otherwise.
 pub const UNIT_MEMORY_BYTES_MAX: usize = 32 << 20;
-/// How long a delivery may take, unless a node is told otherwise. It is the time of the wall: on a
-/// node that has too much to do a unit that does little may be stopped, too.
+/// How long a delivery may take, unless a node is told otherwise. It is the CPU time of its thread:
+/// on a node that has too much to do a unit that does little is not stopped.
 pub const UNIT_TIME_MAX: Duration = Duration::from_millis(50);
 /// How often a unit may ask for rows and profiles, unless a node is told otherwise.
 pub const UNIT_HOST_CALLS_MAX: u32 = 256;

@@ -1,4 +1,5 @@
-//! The thread by whose ticks a unit is stopped that runs for too long. It sleeps while none runs.
+//! The thread whose ticks say when to look at how long a unit has run (`deadline.rs`). It sleeps
+//! while none runs.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};

@@ -1,14 +1,14 @@
 //! One instance of a unit: it is asked one thing, and then it is gone.
 
 use crate::clock::Clock;
+use crate::deadline::{CpuClock, Deadline};
 use crate::limits::{COPIED_BYTES_MAX, DESCRIBE_TIME_MAX};
 use crate::node_side::NodeSide;
 use crate::slots::Slots;
 use crate::stop::Stop;
 use resilee_sbb::{Effect, UnitLimits};
-use std::time::Duration;
 use wasmtime::component::{ComponentExportIndex, ComponentNamedList, InstancePre, Lower};
-use wasmtime::{Engine, Store};
+use wasmtime::{Engine, Store, UpdateDeadline};
 
 /// What all units of a node share.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(crate) struct Shared {
     pub clock: Clock,
     pub slots: Slots,
     pub limits: UnitLimits,
+    /// By which it is told how long they run.
+    pub cpu: CpuClock,
 }
 
 /// The compiled code of a unit, with what it imports.
@@ -36,7 +38,8 @@ pub(crate) struct Stopped {
 impl Code {
     /// Asks a new instance for its description.
     pub fn describe(&self, shared: &Shared, side: NodeSide) -> Result<Vec<u8>, Stopped> {
-        self.call(shared, side, DESCRIBE_TIME_MAX, &self.describe, ())
+        let deadline = Deadline::begin(DESCRIBE_TIME_MAX, shared.cpu);
+        self.call(shared, side, deadline, &self.describe, ())
     }
 
     /// Has a new instance compute a delivery.
@@ -47,15 +50,15 @@ impl Code {
         service: &str,
         delivery: &[u8],
     ) -> Result<Vec<u8>, Stopped> {
-        let time_max = shared.limits.time_max;
-        self.call(shared, side, time_max, &self.deliver, (service, delivery))
+        let deadline = Deadline::begin(shared.limits.time_max, shared.cpu);
+        self.call(shared, side, deadline, &self.deliver, (service, delivery))
     }
 
     fn call<P: ComponentNamedList + Lower>(
         &self,
         shared: &Shared,
         side: NodeSide,
-        time_max: Duration,
+        mut deadline: Deadline,
         function: &ComponentExportIndex,
         parameters: P,
     ) -> Result<Vec<u8>, Stopped> {
@@ -63,7 +66,11 @@ impl Code {
         let mut store = Store::new(&shared.engine, side);
         store.limiter(|side| side);
         store.set_hostcall_fuel(COPIED_BYTES_MAX);
-        store.set_epoch_deadline(Clock::ticks(time_max));
+        store.set_epoch_deadline(deadline.first_ticks());
+        store.epoch_deadline_callback(move |mut store| match deadline.on_ticks_over() {
+            Ok(ticks) => Ok(UpdateDeadline::Continue(ticks)),
+            Err(why) => Err(store.data_mut().stopped(why)),
+        });
         let _running = shared.clock.run();
         let called = self.pre.instantiate(&mut store).and_then(|instance| {
             let function = instance.get_typed_func::<P, (Vec<u8>,)>(&mut store, function)?;
@@ -71,7 +78,7 @@ impl Code {
         });
         called.map(|(answer,)| answer).map_err(|error| {
             let side = store.into_data();
-            let why = side.stop.unwrap_or_else(|| Stop::of(&error, time_max, COPIED_BYTES_MAX));
+            let why = side.stop.unwrap_or_else(|| Stop::of(&error, COPIED_BYTES_MAX));
             Stopped { why, kept: side.kept }
         })
     }

@@ -9,7 +9,8 @@
 //! | `instance.rs`   | one instance: it lives for one delivery                          |
 //! | `node_side.rs`  | what a unit may ask for in a delivery, and how often             |
 //! | `stop.rs`       | why a unit was stopped                                           |
-//! | `clock.rs`      | the thread by whose ticks a unit is stopped that runs on         |
+//! | `deadline.rs`   | how long one may run                                             |
+//! | `clock.rs`      | the thread whose ticks say when to look at that                  |
 //! | `slots.rs`      | how many units run at once                                       |
 //! | `limits.rs`     | limits of units; those that a node may be told: [`resilee_sbb`]  |
 //!
@@ -20,6 +21,7 @@
 
 mod clock;
 mod component;
+mod deadline;
 mod instance;
 mod limits;
 mod node_side;
@@ -32,6 +34,6 @@ mod uploaded;
 pub use limits::{
     CANONICALS_MAX, COMPONENT_INSTANCES_MAX, COMPONENTS_MAX, COPIED_BYTES_MAX, DESCRIBE_TIME_MAX,
     FUNCTION_BYTES_MAX, FUNCTIONS_MAX, INSTANCES_MAX, LOCALS_MAX, MEMORIES_MAX, PARTS_MAX,
-    STACK_BYTES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX, UNIT_BYTES_MAX,
+    STACK_BYTES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX, UNIT_BYTES_MAX, WALL_TIMES_MAX,
 };
 pub use unit_host::UnitHost;

@@ -47,7 +47,8 @@ impl NodeSide {
         }
     }
 
-    fn stopped(&mut self, why: Stop) -> Error {
+    /// It is stopped, unless it is already for another reason.
+    pub fn stopped(&mut self, why: Stop) -> Error {
         let why = self.stop.get_or_insert(why);
         Error::msg(why.to_string())
     }

@@ -12,6 +12,8 @@ const DETAIL_BYTES_MAX: usize = 200;
 pub(crate) enum Stop {
     #[error("it ran longer than {0:?}")]
     Time(Duration),
+    #[error("its node had no time for it: it did not come to run for {0:?}")]
+    Starved(Duration),
     #[error("it asked for more than {0} MiB of memory")]
     Memory(usize),
     #[error("it asked for more than {0} elements of a table")]
@@ -38,9 +40,8 @@ pub(crate) enum Stop {
 
 impl Stop {
     /// What the engine says, if nobody here knows better.
-    pub fn of(error: &Error, time_max: Duration, copied_bytes_max: usize) -> Stop {
+    pub fn of(error: &Error, copied_bytes_max: usize) -> Stop {
         match error.downcast_ref::<Trap>() {
-            Some(Trap::Interrupt) => Stop::Time(time_max),
             Some(Trap::StackOverflow) => Stop::Stack,
             Some(Trap::MemoryOutOfBounds) => Stop::OutOfBounds,
             Some(trap) => Stop::Other(trap.to_string()),

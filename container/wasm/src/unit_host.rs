@@ -3,6 +3,7 @@
 
 use crate::clock::Clock;
 use crate::component::{MORE_MEMORY, compiled};
+use crate::deadline::cpu_time;
 use crate::instance::Shared;
 use crate::limits::{
     INSTANCES_MAX, MEMORIES_MAX, PARTS_MAX, STACK_BYTES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
@@ -15,6 +16,7 @@ use resilee_sbb::{
     LinkedSbb, NotCompiled, Tables, UnitCompiler, UnitDescription, UnitLimits, UploadedSbb,
 };
 use std::sync::Arc;
+use std::time::Duration;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// Bytes that a core module or component needs for itself.
@@ -32,10 +34,18 @@ impl UnitHost {
     /// # Errors
     /// An operating system that does not let it reserve memory or start a thread.
     pub fn new(limits: UnitLimits) -> Result<Self, String> {
+        UnitHost::with_cpu_clock(limits, cpu_time)
+    }
+
+    /// The same by another clock of the calling thread's CPU time: for tests.
+    ///
+    /// # Errors
+    /// As those of [`UnitHost::new`].
+    pub fn with_cpu_clock(limits: UnitLimits, cpu: fn() -> Duration) -> Result<Self, String> {
         let engine = Engine::new(&config(&limits));
         let engine = engine.map_err(|error| format!("cannot run units: {error:#}"))?;
         let (clock, slots) = (Clock::start(&engine)?, Slots::new(INSTANCES_MAX));
-        let shared = Arc::new(Shared { engine, clock, slots, limits });
+        let shared = Arc::new(Shared { engine, clock, slots, limits, cpu });
         Ok(UnitHost { shared })
     }
 
@@ -46,7 +56,7 @@ impl UnitHost {
         let description = description.map_err(|stopped| {
             let reason = format!("it does not say what it is: {}", stopped.why);
             match stopped.why {
-                Stop::Time(_) => NotCompiled::Passing(reason),
+                Stop::Starved(_) => NotCompiled::Passing(reason),
                 Stop::Memory(_) => NotCompiled::Lasting(format!("{reason}: {MORE_MEMORY}")),
                 _ => NotCompiled::Lasting(reason),
             }

@@ -7,3 +7,4 @@ mod guest;
 mod limits;
 mod migrations;
 mod room;
+mod starved;
