@@ -9,7 +9,7 @@ use anyhow::Result;
 
 use crate::command::{Mode, cargo, run as run_command};
 use crate::steps::Steps;
-use crate::{deny, tidy};
+use crate::{deny, packages, tidy};
 
 /// Shown by `cargo xtask lint --help`.
 pub const HELP: &str = "\
@@ -18,6 +18,8 @@ Steps:
   tidy          the house rules (cargo xtask tidy --help)
   dependencies  cargo deny check licenses bans sources (deny.toml), and advisories where their
                 database can be fetched; skipped, saying so, where cargo-deny is not installed
+  packages      cargo package --list of each library crate: no tests, no stray files, and all
+                that crates.io shows
   clippy        cargo clippy --workspace --all-targets -- -D warnings
   docs          cargo doc --workspace --no-deps, with denied warnings";
 
@@ -27,6 +29,7 @@ pub fn run(root: &Path, mode: Mode) -> Result<()> {
     steps.run("format", || run_command(cargo(root, &["fmt", "--all", "--check"]), mode))?;
     steps.run("tidy", || tidy::run(root))?;
     steps.run("dependencies", || deny::run(root, mode))?;
+    steps.run("packages", || packages::run(root, mode))?;
     steps.run("clippy", || {
         let arguments = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
         run_command(cargo(root, &arguments), mode)

@@ -4,9 +4,9 @@
 //! [`tidy`], [`full_test`], [`new_service`], [`mod@unit`], [`mod@bench`], [`bench_balancer`],
 //! [`bench_slee`], [`bench_sip`], [`bench_registrations`], [`bench_units`], [`soak`]; those with
 //! calls share [`pair`] (the processes under load), [`phones`] and [`own_network`], all that
-//! measure [`figures`], two of them [`valgrind`]. The rest are [`steps`], [`command`] (child
-//! processes), [`system_programs`], [`libtest_tally`] and [`deny`]. Nothing here is part of Resilee
-//! itself.
+//! measure [`figures`], two of them [`valgrind`]. The rest are [`steps`], [`packages`],
+//! [`command`] (child processes), [`system_programs`], [`libtest_tally`] and [`deny`]. Nothing
+//! here is part of Resilee itself.
 
 mod bench;
 mod bench_balancer;
@@ -22,6 +22,7 @@ mod libtest_tally;
 mod lint;
 mod new_service;
 mod own_network;
+mod packages;
 mod pair;
 mod phones;
 mod soak;
@@ -52,7 +53,7 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Check format, house rules, clippy, docs and the dependencies' licences
+    /// Check format, house rules, packages, clippy, docs and the dependencies' licences
     #[command(after_long_help = lint::HELP)]
     Lint(DryRun),
     /// Check the house rules only: the part of `lint` that takes a second
