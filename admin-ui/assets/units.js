@@ -65,6 +65,7 @@
     if (file !== input.files[0]) return;
     shown = file;
     const usage = Object.entries(unit.usage).map(([name, kind]) => `${name} (${kind})`);
+    const childSbbs = (unit.child_sbbs ?? []).map(({ name, version }) => `${name} ${version}`);
     found.querySelector("h3").textContent = `${unit.service} ${unit.version}`;
     found.querySelector("dl").replaceChildren(
       ...fact("Vendor", unit.vendor),
@@ -78,6 +79,8 @@
       ...fact("Shares attributes", unit.shares.join(", ")),
       ...fact("Needs", unit.needs.join(", ")),
       ...fact("May take over what is of", unit.migrates_from.join(", ")),
+      ...fact("Has child SBBs", childSbbs.join(", ")),
+      ...fact("If it fails again and again", unit.on_repeated_failures ?? ""),
       ...fact("Counts and measures", usage.join(", ")),
     );
     const notice = found.querySelector(".notice");

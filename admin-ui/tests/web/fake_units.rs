@@ -5,9 +5,34 @@ use resilee_core::management::{
     Answer, Changed, ServiceState, ServiceStatus, UnitDescription, UnitStatus,
 };
 use resilee_core::{UNIT_BYTES_MAX, UNIT_PART_BYTES};
-use resilee_sbb::{Descriptor, UsageParameter};
+use resilee_sbb::{
+    AttributeAlias, ChildRelation, Context, Deployment, Descriptor, Event, Failure, FailurePolicy,
+    LinkedSbb, Sbb, UsageParameter,
+};
+use serde::{Deserialize, Serialize};
 
 const USAGE: &[UsageParameter] = &[UsageParameter::counter("calls_refused")];
+
+/// A child of each unit's service.
+#[derive(Default, Serialize, Deserialize)]
+struct List;
+
+impl Sbb for List {
+    const STATE_VERSION: u32 = 1;
+
+    fn descriptor() -> Descriptor {
+        const SHARED: AttributeAlias = AttributeAlias { attribute: "who", alias: "list.who" };
+        let (events, attribute_aliases) = (&["list.changed"], &[SHARED]);
+        Descriptor { version: "2", events, attribute_aliases, ..Descriptor::named("list") }
+    }
+
+    fn on_event(&mut self, _: &mut Context<'_>, _: &Event) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+const CHILDREN: &[ChildRelation] =
+    &[ChildRelation { name: "lists", sbb: LinkedSbb::of::<List>(), priority: 0 }];
 
 /// The id that the fake node gives to bytes.
 pub fn id_of(bytes: &[u8]) -> String {
@@ -32,6 +57,11 @@ impl FakeNode {
             initial_events: &["sip.invite"],
             events: &["sip.answered", "sip.ended"],
             usage: USAGE,
+            children: CHILDREN,
+            deployment: Deployment {
+                on_repeated_failures: FailurePolicy::Suspend,
+                ..Deployment::ALONE
+            },
             ..Descriptor::named("")
         };
         let unit = UnitDescription::new(id_of(bytes), bytes.len() as u64, &descriptor);

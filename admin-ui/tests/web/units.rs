@@ -43,6 +43,9 @@ async fn a_dry_run_says_what_is_in_a_file_and_deploys_nothing() {
     assert_eq!(unit["initial_events"], json!(["sip.invite"]));
     assert_eq!(unit["permissions"], json!(["call others"]));
     assert_eq!(unit["usage"], json!({ "calls_refused": "counter" }));
+    assert_eq!(unit["on_repeated_failures"], json!("suspend"));
+    let list = json!({ "name": "list", "vendor": "", "version": "2", "events": ["list.changed"] });
+    assert_eq!((&unit["child_sbbs"], &unit["shares"]), (&json!([list]), &json!(["list.who"])));
     let node = node.lock().unwrap();
     assert!(node.status.units.is_empty() && node.upload.is_empty());
 }

@@ -15,7 +15,7 @@ pub use housekeeping::{
     ParseLeftoverError, Removal, Search,
 };
 pub use migration::MigrationStatus;
-pub use unit::{UnitDescription, UnitStatus};
+pub use unit::{ChildSbb, UnitDescription, UnitStatus};
 pub use usage::{SampleStatus, UsageSetStatus, UsageStatus, UsageSum};
 
 use resilee_membership::{MemberNotice, NodeName, RunId, SeatProcess, View};

@@ -168,6 +168,11 @@ fn description(unit: &Value) -> String {
     let [service, version, vendor] = texts;
     let usage = unit["usage"].as_object().into_iter().flatten();
     let usage: Vec<_> = usage.map(|(name, kind)| format!("{name} ({})", ctl::cell(kind))).collect();
+    // A node of an earlier build does not say them.
+    let later = |key: &str| unit.get(key).map(ctl::cell).unwrap_or_default();
+    let children = unit.get("child_sbbs").and_then(Value::as_array).into_iter().flatten();
+    let child = |it: &Value| [&it["name"], &it["version"]].map(ctl::cell).join(" ");
+    let children: Vec<_> = children.map(child).collect();
     let facts = [
         ("service", format!("{service} {version}")),
         ("vendor", vendor),
@@ -180,8 +185,9 @@ fn description(unit: &Value) -> String {
         ("profiles of", ctl::cell(&unit["profile_tables"])),
         ("shares", ctl::cell(&unit["shares"])),
         ("needs", ctl::cell(&unit["needs"])),
-        // A node of an earlier build does not say it.
-        ("may take", unit.get("migrates_from").map(ctl::cell).unwrap_or_default()),
+        ("may take", later("migrates_from")),
+        ("children", children.join(", ")),
+        ("if it fails", later("on_repeated_failures")),
         ("counts", ctl::cell(&json!(usage))),
     ];
     let lines = facts.iter().filter(|(_, value)| !value.is_empty());
@@ -315,6 +321,15 @@ mod tests {
             "shares": [], "needs": ["wallet"], "permissions": ["call others"],
             "usage": { "calls": "counter" },
         });
+        let mut later = unit.clone();
+        later["migrates_from"] = json!(["old"]);
+        later["child_sbbs"] = json!([
+            { "name": "counter", "version": "2", "vendor": "A", "events": [] },
+            { "name": "list", "version": "1", "vendor": "A", "events": [] },
+        ]);
+        later["on_repeated_failures"] = json!("suspend");
+        let more = "may take     old\nchildren     counter 2, list 1\nif it fails  suspend\n";
+        assert!(description(&later).contains(more), "{}", description(&later));
         let text = "service      screening 1\nvendor       A\nunit         01\nbytes        12\n\
                     priority     7\nmay          call others\nstarted by   sip.invite\n\
                     needs        wallet\n\

@@ -3,6 +3,7 @@
 use crate::permission::Permission;
 use crate::profile::ProfileTable;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// What a service belongs to, relies on and brings along.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +40,16 @@ pub enum FailurePolicy {
     RefuseNew,
     /// The same, and it is deactivated, at all nodes, until an operator activates it.
     Suspend,
+}
+
+impl fmt::Display for FailurePolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            FailurePolicy::Keep => "keep",
+            FailurePolicy::RefuseNew => "refuse new",
+            FailurePolicy::Suspend => "suspend",
+        })
+    }
 }
 
 /// What a service is until somebody activates or deactivates it.

@@ -3,7 +3,7 @@
 
 use resilee_sbb::{Descriptor, Timestamp};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// An uploaded deployable unit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -51,16 +51,43 @@ pub struct UnitDescription {
     pub migrates_from: Vec<String>,
     /// What it may do, as it asks for it.
     pub permissions: Vec<String>,
-    /// Attributes that it shares with other services, by the names that all of them use.
+    /// Attributes that it shares with other services, by the names that all of them use; those of
+    /// its child SBBs, too.
     pub shares: Vec<String>,
+    /// SBBs of its child relations, and those of theirs.
+    pub child_sbbs: Vec<ChildSbb>,
+    /// What a node does when it fails again and again, besides an alarm: keep, refuse new, suspend.
+    pub on_repeated_failures: String,
+}
+
+/// An SBB of a unit that is no service: its entities are in the trees of the service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ChildSbb {
+    /// Its name.
+    pub name: String,
+    /// Who wrote it.
+    pub vendor: String,
+    /// Version.
+    pub version: String,
+    /// Event types that it gets, once it is attached.
+    pub events: Vec<String>,
 }
 
 impl UnitDescription {
     /// A unit of so many bytes, whose service declares this.
     pub fn new(id: String, bytes: u64, service: &Descriptor) -> Self {
         let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
-        let Descriptor { deployment, usage, attribute_aliases, .. } = service;
+        let Descriptor { deployment, usage, .. } = service;
         let usage = usage.iter().map(|it| (it.name.to_owned(), it.kind.to_string()));
+        let sbbs = service.all_sbbs();
+        let shares = sbbs.iter().flat_map(|sbb| sbb.attribute_aliases).map(|it| it.alias);
+        let shares: BTreeSet<_> = shares.map(str::to_owned).collect();
+        let child = |sbb: &Descriptor| ChildSbb {
+            name: sbb.name.to_owned(),
+            vendor: sbb.vendor.to_owned(),
+            version: sbb.version.to_owned(),
+            events: names(sbb.events),
+        };
         UnitDescription {
             id,
             bytes,
@@ -75,7 +102,9 @@ impl UnitDescription {
             needs: names(deployment.needs),
             migrates_from: names(deployment.migrates_from),
             permissions: deployment.permissions.iter().map(ToString::to_string).collect(),
-            shares: attribute_aliases.iter().map(|it| it.alias.to_owned()).collect(),
+            shares: shares.into_iter().collect(),
+            child_sbbs: sbbs[1..].iter().map(child).collect(),
+            on_repeated_failures: deployment.on_repeated_failures.to_string(),
         }
     }
 }
