@@ -13,8 +13,8 @@
 // | text.js         | UTF-8, which QuickJS lacks                                        |
 // | sip.js          | SIP as a service sees it                                          |
 //
-// Child SBBs, and names of activities in a call or in the cluster, are not here: a service that
-// needs them is written in Rust.
+// Not here: child SBBs and calls between entities, names of activities in a call or in the cluster,
+// and `migratesFrom`. A service that needs one of them is written in Rust; docs/units.md has all.
 
 export { decimal, flag, hex, number, permission, text } from "./description.js";
 export { Failure } from "./failure.js";
