@@ -1,10 +1,11 @@
 //! The kinds of activities, and their marshalled form.
 
-use crate::call::{Call, SpentNonce};
+use crate::call::Call;
 use crate::exchange::Exchange;
 use crate::incoming::Incoming;
 use crate::nonce::{NonceSource, Scope};
 use crate::own_call::OwnCall;
+use crate::spent_nonce::SpentNonce;
 use crate::spiral;
 use crate::step::Step;
 use resilee_core::Adoption;

@@ -18,19 +18,19 @@ use crate::dialog::{Bye, Dialog, DialogState};
 use crate::in_dialog::{InDialogRequest, Reinvite};
 use crate::incoming::Incoming;
 use crate::leg::Leg;
-use crate::nonce::CALL_NONCE_MEMORY;
 use crate::own_request::OwnRequest;
 use crate::party::{self, Authorization};
 use crate::proof_of_life;
 use crate::proxied_invite::{InviteNews, ProxiedInvite};
 use crate::refer::{Part, Subscription};
 use crate::refusal::has_sound_tags;
+use crate::spent_nonce::SpentNonce;
 use crate::step::Step;
 use crate::supervision::Supervision;
 use resilee_core::Adoption;
 use resilee_membership::Flow;
 use resilee_sbb::{Failure, Timestamp};
-use resilee_sip_api::{Answered, Credentials, Ended, Progress, Rejected, Target};
+use resilee_sip_api::{Answered, Ended, Progress, Rejected, Target};
 use resilee_sip_proto::Message;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -90,31 +90,6 @@ pub(crate) struct Call {
 
 fn is_zero(number: &u32) -> bool {
     *number == 0
-}
-
-/// A nonce that was used so often.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct SpentNonce {
-    nonce: String,
-    /// Nonce count of the INVITE; the highest if it had none, as such a nonce serves once.
-    count: u32,
-    /// Too old from then on.
-    until: Timestamp,
-}
-
-impl SpentNonce {
-    /// What fresh credentials use up.
-    fn of(credentials: &Credentials, now: Timestamp) -> Option<Self> {
-        let count = credentials.nonce_count().unwrap_or(u32::MAX);
-        let spent =
-            SpentNonce { nonce: credentials.nonce.clone(), count, until: now + CALL_NONCE_MEMORY };
-        credentials.nonce_fresh.then_some(spent)
-    }
-
-    /// Whether these credentials were used before, by the same or an earlier count.
-    fn covers(&self, other: &SpentNonce) -> bool {
-        self.nonce == other.nonce && self.count >= other.count
-    }
 }
 
 /// What happened, as it was told to services.

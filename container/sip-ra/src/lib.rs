@@ -89,6 +89,7 @@ mod scanners;
 mod secret;
 mod session_timer;
 mod source_network;
+mod spent_nonce;
 mod spiral;
 mod step;
 mod strict_route;
