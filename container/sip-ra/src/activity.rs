@@ -99,6 +99,14 @@ impl Activity {
         }
     }
 
+    /// The call that it is, unless that has failed: then its caller may try again.
+    pub(crate) fn running_call(&self) -> Option<&Call> {
+        match self {
+            Activity::Call(call) => Some(&**call).filter(|call| !call.is_rejected()),
+            Activity::Exchange(_) | Activity::OwnCall(_) => None,
+        }
+    }
+
     /// Whether the INVITE is one that it has sent on, and waits for.
     pub(crate) fn has_spiral(&self, invite: &Message<'_>) -> bool {
         matches!(self, Activity::Call(call) if spiral::is_spiral_of(call, invite))
@@ -109,7 +117,7 @@ impl Activity {
         matches!(self, Activity::Exchange(exchange) if exchange.beside_call)
     }
 
-    /// Which spiral it is; 0: none.
+    /// Which spiral or branch it is; 0: none.
     pub(crate) fn spiral(&self) -> u32 {
         match self {
             Activity::Call(call) => call.spiral,

@@ -2,8 +2,8 @@
 //!
 //! Of one Call-ID there can be several activities, since a challenged INVITE comes again with
 //! credentials while the first one lingers; but only one call at a time, besides its spirals
-//! (`spiral.rs`): any other INVITE while one is set up or answered is a merged request, and gets
-//! 482.
+//! (`spiral.rs`), and the branches of a proxy in front of us until one is answered
+//! (`upstream_fork.rs`): any other INVITE gets 482.
 
 use crate::activity::Activity;
 use crate::advertised::Advertised;
@@ -26,6 +26,7 @@ use crate::spiral;
 use crate::step::Step;
 use crate::strict_route::put_right;
 use crate::supervision::CallLimits;
+use crate::upstream_fork::Kinship;
 use resilee_core::{Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdaptor, Route};
 #[cfg(feature = "planted-faults")]
 use resilee_membership::{Planted, PlantedFault};
@@ -166,28 +167,21 @@ impl SipRa {
     /// Begins an activity.
     fn begin(&mut self, endpoint: &mut Endpoint, incoming: &Incoming<'_>) -> Result<(), Refusal> {
         let is_invite = incoming.method() == "INVITE";
-        let is_running = |activity: &Activity| match activity {
-            Activity::Call(call) => !call.is_rejected(),
-            Activity::Exchange(_) | Activity::OwnCall(_) => false,
+        let kinship = match is_invite {
+            true => self.kinship(endpoint.cell(), incoming.message)?,
+            false => Kinship::First,
         };
         let of_cell = || self.activities.range(of_cell(endpoint.cell()));
-        let is_second = is_invite && of_cell().any(|(_, activity)| is_running(activity));
-        // RFC 3261 §8.2.2.2.
-        if is_second && !of_cell().any(|(_, activity)| activity.has_spiral(incoming.message)) {
-            return Err(Refusal::new(482));
-        }
-        // The same of a call that is over and forgotten.
-        if is_invite && self.had_call(endpoint.cell()) {
-            return Err(Refusal::new(482));
-        }
         if of_cell().count() >= ACTIVITIES_PER_CELL_MAX {
             return Err(Refusal::new(503));
         }
         let ip = incoming.flow.remote.ip();
         // Those of a spiral are not for us: whoever is called would call under this Call-ID.
-        let credentials = match is_second {
-            true => None,
-            false => credentials(&self.element, endpoint.now(), incoming.message, ip),
+        let credentials = match kinship {
+            Kinship::Spiral => None,
+            Kinship::First | Kinship::Fork => {
+                credentials(&self.element, endpoint.now(), incoming.message, ip)
+            }
         };
         let is_for_it = |it| is_for_its_request(&self.element, it, incoming.message);
         if !credentials.as_ref().is_none_or(is_for_it) {
@@ -200,7 +194,8 @@ impl SipRa {
         let mut step = Step { endpoint, element: &self.element, activity };
         let started = if is_invite {
             let mut call = Call::start(&mut step, incoming, authorization, &spent);
-            call.spiral = if is_second { activity.number } else { 0 };
+            call.spiral = if kinship == Kinship::First { 0 } else { activity.number };
+            call.is_fork = kinship == Kinship::Fork;
             Activity::Call(Box::new(call))
         } else {
             Activity::Exchange(Box::new(Exchange::start(&mut step, incoming, authorization)))
@@ -284,6 +279,9 @@ impl ResourceAdaptor for SipRa {
             // RFC 6026 §7.3: a response that no transaction knows is not forwarded.
             let taken = self
                 .first_of_cell(endpoint, |activity, step| activity.on_response(step, &received));
+            if is_answer_to_invite(&received) {
+                self.end_other_forks(endpoint);
+            }
             let back = (!taken).then(|| pass_back(&self.element, &received, &ingress.flow));
             back.flatten().into_iter().for_each(|back| endpoint.send(back.flow, back.bytes));
             return;
@@ -452,7 +450,7 @@ impl ResourceAdaptor for SipRa {
     }
 }
 
-fn end_if_over(endpoint: &mut Endpoint, id: ActivityId, activity: &Activity) {
+pub(crate) fn end_if_over(endpoint: &mut Endpoint, id: ActivityId, activity: &Activity) {
     if activity.is_over() && !endpoint.ended().contains(&id) {
         endpoint.end_activity(id);
     }
@@ -462,10 +460,14 @@ pub(crate) fn of_cell(cell: CellId) -> RangeInclusive<ActivityId> {
     ActivityId { cell, number: 0 }..=ActivityId { cell, number: u32::MAX }
 }
 
-fn is_answer_without_tag(response: &Message<'_>) -> bool {
+fn is_answer_to_invite(response: &Message<'_>) -> bool {
     let is_2xx = response.status().is_some_and(|status| (200..300).contains(&status));
+    is_2xx && response.cseq().1 == "INVITE"
+}
+
+fn is_answer_without_tag(response: &Message<'_>) -> bool {
     let has_no_tag = || response.to_tag().is_none() || !has_sound_tags(response);
-    is_2xx && response.cseq().1 == "INVITE" && has_no_tag()
+    is_answer_to_invite(response) && has_no_tag()
 }
 
 fn borrowed(headers: &[(String, String)]) -> Vec<(&str, &str)> {

@@ -83,9 +83,13 @@ pub(crate) struct Call {
     /// What REFERs within its dialogs have made, the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) subscriptions: Vec<Subscription>,
-    /// The number of its activity if it is a spiral of another call, else 0.
+    /// The number of its activity if it is a spiral of another call, or one more branch of a proxy
+    /// in front of us, else 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) spiral: u32,
+    /// It is such a branch (`upstream_fork.rs`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_fork: bool,
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -133,6 +137,7 @@ impl Call {
             supervision: Supervision::default(),
             subscriptions: Vec::new(),
             spiral: 0,
+            is_fork: false,
         };
         step.fire(&event);
         call

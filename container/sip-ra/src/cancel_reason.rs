@@ -3,7 +3,9 @@
 //!
 //! | what cancels the target              | its Reason                                |
 //! |--------------------------------------|-------------------------------------------|
-//! | another target has answered          | [`COMPLETED_ELSEWHERE`]                   |
+//! | another target has answered, or the  | [`COMPLETED_ELSEWHERE`]                   |
+//! | call that the INVITE was forked to   |                                           |
+//! | before it came here                  |                                           |
 //! | another target has refused it for    | that status (RFC 3261 §16.7 step 5)       |
 //! | all, with a 6xx                      |                                           |
 //! | the CANCEL of our client             | what that says, at most [`BYTES_MAX`]     |

@@ -37,6 +37,7 @@
 //! | `advertised.rs`       | which of our addresses a client is told              |
 //! | `loops.rs`            | whether a request was here before (RFC 5393)         |
 //! | `spiral.rs`           | which of the calls of a Call-ID came back            |
+//! | `upstream_fork.rs`    | which of them a proxy in front of us has forked      |
 //! | `authentication.rs`   | challenges and credentials; nonces are in `nonce.rs` |
 //! | `claims.rs`           | what credentials say until a service has decided     |
 //! | `password_guard.rs`   | who is slowed down, as it tries out passwords        |
@@ -95,6 +96,7 @@ mod step;
 mod strict_route;
 mod supervision;
 mod trying;
+mod upstream_fork;
 
 pub use adaptor::{SipRa, SipRaConfig};
 pub use advertised::Advertised;

@@ -16,6 +16,8 @@
 //! | Proceeding | CANCEL, no targets yet   | 200; 487                        | Failed   |
 //! | Proceeding | CANCEL                   | 200; targets cancelled          |          |
 //! | Proceeding | failure by a service     | sent; targets cancelled         | Failed   |
+//! | Proceeding | a fork of it is answered | 487; targets cancelled          | Failed   |
+//! |            | (`upstream_fork.rs`)     |                                 |          |
 //! | Accepted   | 2xx of a target          | passed on                       | Answered |
 //! | any other  | 2xx of a target          | nothing: `late_answer.rs`       | Late     |
 //! | any        | INVITE again             | the last response again         |          |
@@ -199,6 +201,12 @@ impl ProxiedInvite {
         let tag = Some(self.local_tag.as_str());
         let response = build::response(&request, status, reason, tag, headers, &[]);
         self.conclude(step, status, response)
+    }
+
+    /// Another branch of the proxy in front of us was answered.
+    pub(crate) fn give_way(&mut self, step: &mut Step<'_>) -> Option<InviteNews> {
+        self.cancel_pending(step, Some(COMPLETED_ELSEWHERE));
+        self.fail(step, 487, "", &[])
     }
 
     /// Nobody has answered for too long: 408, or what the sender's CANCEL asks for.

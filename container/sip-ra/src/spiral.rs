@@ -9,7 +9,7 @@
 //! |---------------------------------------------------------|----------------------------------|
 //! | with a Via that we put on it when we sent it on         | a spiral                         |
 //! | the same with Request-URI and Routes as they were       | a loop: 482 (`loops.rs`)         |
-//! | any other                                               | merged, or no phone's: 482       |
+//! | any other                                               | see `upstream_fork.rs`           |
 //!
 //! A spiral has no credentials for us any more: they were taken off at the first pass. Services
 //! admit it as they do any call, and where accounts are needed it is challenged: whoever is called
