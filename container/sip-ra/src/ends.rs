@@ -18,6 +18,7 @@
 
 use crate::client::Client;
 use crate::element::Element;
+use crate::source_network::SourceNetwork;
 use resilee_sbb::Timestamp;
 use resilee_sip_proto::{HeaderName, Message, SipUri, name_addr};
 use std::borrow::Cow;
@@ -82,9 +83,10 @@ pub(crate) struct Between {
 }
 
 impl Between {
-    /// Whether a request from there is its sender's: a NAT may give it another port.
+    /// Whether a request from there is its sender's: a NAT may give it another port, and itself
+    /// another address of its network.
     pub(crate) fn is_sent_from(&self, source: SocketAddr) -> bool {
-        self.sender.address.ip().to_canonical() == source.ip().to_canonical()
+        SourceNetwork::of(self.sender.address.ip()) == SourceNetwork::of(source.ip())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::element::DEFAULT_PORT;
 use crate::party::contact_uri;
+use crate::source_network::SourceNetwork;
 use resilee_membership::{Flow, Transport};
 use resilee_sip_proto::{Edit, Message, SipUri, Via};
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,11 @@ impl Incoming<'_> {
         });
         let port = port.filter(|port| *port != 0).unwrap_or(self.flow.remote.port());
         Flow { remote: SocketAddr::new(self.flow.remote.ip(), port), ..self.flow }
+    }
+
+    /// Whether its sender may be who is reached there.
+    pub(crate) fn is_from_network_of(&self, flow: &Flow) -> bool {
+        SourceNetwork::of(self.flow.remote.ip()) == SourceNetwork::of(flow.remote.ip())
     }
 
     /// Method of the request.

@@ -5,14 +5,17 @@
 //!
 //! | a request with the tags of an end comes from         | what becomes of it                  |
 //! |------------------------------------------------------|-------------------------------------|
-//! | the IP address at which the end is reached           | it is the end's; a NAT may give the |
-//! |                                                      | end another port at any time        |
-//! | an IP address that the end named (Contact, Route)    | it is the end's                     |
+//! | the network in which the end is reached: its IPv4    | it is the end's; a NAT may give the |
+//! | address, the /64 of its IPv6 address                 | end another port at any time, and a |
+//! | (`source_network.rs`)                                | phone itself another IPv6 address   |
+//! |                                                      | (RFC 8981)                          |
+//! | that of an address that the end named (Contact,      | it is the end's                     |
+//! | Route)                                               |                                     |
 //! | one of these where the end was before it moved       | it is the end's: the other end may  |
 //! |                                                      | have moved it away, to talk on      |
 //! | elsewhere: INVITE, UPDATE                            | the end may have moved: it goes on, |
 //! |                                                      | and the other end's 2xx confirms it |
-//! | the same, after [`ADDRESSES_MAX`] other addresses    | 403; if it had them only when the   |
+//! | the same, after [`NETWORKS_MAX`] other networks      | 403; if it had them only when the   |
 //! |                                                      | 2xx came, it stays where it was     |
 //! | elsewhere: anything else                             | 403; an ACK is dropped              |
 //!
@@ -22,6 +25,7 @@
 use crate::element::{DEFAULT_PORT, Element};
 use crate::own_request::BYE_CSEQ_STEP;
 use crate::party::contact_uri;
+use crate::source_network::SourceNetwork;
 use crate::spiral;
 use resilee_membership::{Flow, Transport};
 use resilee_sip_proto::{HeaderName, Message, SipUri, name_addr};
@@ -33,18 +37,18 @@ use std::net::IpAddr;
 /// Most proxies between us and one end; of more, the nearest are kept.
 const ROUTES_MAX: usize = 8;
 
-/// Most other addresses at which an end was before; to a further one it does not move, so none of
+/// Most other networks in which an end was before; to a further one it does not move, so none of
 /// them is forgotten.
-const ADDRESSES_MAX: usize = 8;
+const NETWORKS_MAX: usize = 8;
 
-/// Of each address the first ports are kept: the end had them before anybody could move it, and
-/// before most NATs give it another one.
-const FIRST_PORTS: usize = 2;
+/// Of each network the first places are kept: the end had them before anybody could move it, and
+/// before most NATs give it another port, or it gives itself another address.
+const FIRST_PLACES: usize = 2;
 
-/// So are the ports that it left last: there it may still be if it was moved, also if that was
-/// done twice. An end that has had more than [`FIRST_PORTS`] of its own, and is moved more often
-/// within its own address, by somebody behind the same NAT, hears no more where it is.
-const LAST_PORTS: usize = 2;
+/// So are the places that it left last: there it may still be if it was moved, also if that was
+/// done twice. An end that has had more than [`FIRST_PLACES`] of its own, and is moved more often
+/// within its own network, by somebody of the same home, hears no more where it is.
+const LAST_PLACES: usize = 2;
 
 /// Most bytes of a remote target that is kept of an earlier place; a phone has none that is longer.
 const TARGET_BYTES_MAX: usize = 512;
@@ -174,19 +178,16 @@ impl Leg {
         routed(&self.routes, uri)
     }
 
-    /// Whether it may move there: no address at which it was is forgotten.
+    /// Whether it may move there: no network in which it was is forgotten.
     pub(crate) fn may_move_to(&self, flow: &Flow) -> bool {
-        let had = |place: &Place| is_same_ip(&place.flow, flow);
-        let ip = |flow: &Flow| flow.remote.ip().to_canonical();
-        let addresses: BTreeSet<_> = self.earlier.iter().map(|place| ip(&place.flow)).collect();
-        addresses.len() < ADDRESSES_MAX
-            || is_same_ip(&self.flow, flow)
-            || self.earlier.iter().any(had)
+        let earlier: BTreeSet<_> = self.earlier.iter().map(|it| network(&it.flow)).collect();
+        let there = network(flow);
+        earlier.len() < NETWORKS_MAX || network(&self.flow) == there || earlier.contains(&there)
     }
 
     /// It was accepted there, with this Contact.
     pub(crate) fn move_to(&mut self, flow: Flow, target: Option<&String>) {
-        // It may have become one address too many since it was sent on: many can wait at once.
+        // It may have become one network too many since it was sent on: many can wait at once.
         if !self.may_move_to(&flow) {
             return;
         }
@@ -212,9 +213,11 @@ impl Leg {
             return;
         }
         self.earlier.push(place);
-        let ports = self.earlier.iter().enumerate().filter(|(_, it)| is_same_ip(&it.flow, &left));
-        let later: Vec<_> = ports.skip(FIRST_PORTS).collect();
-        if later.len() > LAST_PORTS
+        let of_network = network(&left);
+        let places = self.earlier.iter().enumerate();
+        let places = places.filter(|(_, place)| network(&place.flow) == of_network);
+        let later: Vec<_> = places.skip(FIRST_PLACES).collect();
+        if later.len() > LAST_PLACES
             && let Some((index, _)) = later.into_iter().min_by_key(|(_, place)| place.left)
         {
             self.earlier.remove(index);
@@ -247,7 +250,8 @@ impl Leg {
     /// behind a NAT it takes none. True if that is another one: a survivor has to know it.
     pub(crate) fn note_connection(&mut self, flow: Flow) -> bool {
         let is_tcp = flow.transport == Transport::Tcp && self.flow.transport == Transport::Tcp;
-        let moves = is_tcp && is_same_ip(&flow, &self.flow) && flow.remote != self.flow.remote;
+        let is_at_home = network(&flow) == network(&self.flow);
+        let moves = is_tcp && is_at_home && flow.remote != self.flow.remote;
         if moves {
             self.leave_for(flow);
         }
@@ -256,7 +260,8 @@ impl Leg {
 
     /// Whether this end is the one that sends from there.
     pub(crate) fn is_at(&self, source: IpAddr) -> bool {
-        let is_it = |ip: IpAddr| ip.to_canonical() == source.to_canonical();
+        let source = SourceNetwork::of(source);
+        let is_it = |ip: IpAddr| SourceNetwork::of(ip) == source;
         let routes = self.routes.iter().filter_map(|route| Some(name_addr(route)?.uri));
         let earlier = self.earlier.iter().filter_map(|place| place.target.as_deref());
         let targets = self.target.as_deref().into_iter().chain(earlier);
@@ -326,8 +331,8 @@ pub(crate) fn is_same_address(one: &str, other: &str) -> bool {
     one == other || address(one).is_some_and(|one| address(other) == Some(one))
 }
 
-fn is_same_ip(one: &Flow, other: &Flow) -> bool {
-    one.remote.ip().to_canonical() == other.remote.ip().to_canonical()
+fn network(flow: &Flow) -> SourceNetwork {
+    SourceNetwork::of(flow.remote.ip())
 }
 
 /// The IP address in a URI, if it is written as one.

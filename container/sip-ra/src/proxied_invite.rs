@@ -24,7 +24,7 @@
 //!
 //! A CANCEL goes to a target once it has answered with a provisional response (§9.1). A CANCEL
 //! of our client has no server transaction here: repeated, it gets the same 200 again. From
-//! another IP address than the INVITE it is nobody's, and gets 481.
+//! another network than the INVITE (`source_network.rs`) it is nobody's, and gets 481.
 //! Used for the INVITE that begins a call and for those within it; what its outcome means for
 //! the call is in `call.rs`.
 
@@ -119,9 +119,8 @@ impl ProxiedInvite {
     /// Whether the request is this INVITE again, its ACK or its CANCEL. Whoever got the INVITE
     /// could write a CANCEL: it must come from where the INVITE did (RFC 3261 §22.1).
     pub(crate) fn matches(&self, incoming: &Incoming<'_>) -> bool {
-        let [of_invite, source] = [&self.reply_to, &incoming.flow].map(|it| it.remote.ip());
         self.key.matches(incoming.message)
-            && (incoming.method() != "CANCEL" || of_invite.to_canonical() == source.to_canonical())
+            && (incoming.method() != "CANCEL" || incoming.is_from_network_of(&self.reply_to))
     }
 
     /// No final response was sent.

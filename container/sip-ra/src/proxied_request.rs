@@ -87,10 +87,9 @@ impl ProxiedRequest {
     /// Whether the request is this one again, or its CANCEL; who could write one without having
     /// sent the request finds none (RFC 3261 §22.1).
     pub(crate) fn matches(&self, incoming: &Incoming<'_>) -> bool {
-        let [of_request, source] = [&self.reply_to, &incoming.flow].map(|it| it.remote.ip());
         self.key.matches(incoming.message)
             || (self.key.is_cancelled_by(incoming.message)
-                && of_request.to_canonical() == source.to_canonical())
+                && incoming.is_from_network_of(&self.reply_to))
     }
 
     /// No final response was sent.
