@@ -61,6 +61,7 @@ impl Call {
             flow: callee.flow,
             target: callee.target.as_deref(),
             is_earlier: false,
+            is_again: false,
             mark: &callee.tag,
             index: 0,
         };

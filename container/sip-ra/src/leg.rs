@@ -87,6 +87,9 @@ pub(crate) struct Leg {
     /// False if its Allow has no OPTIONS, which all must take (RFC 3261 §11).
     #[serde(default = "takes_options_by_default")]
     pub(crate) takes_options: bool,
+    /// It has answered a question of ours (`own_request.rs`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) has_answered: bool,
 }
 
 /// Where an end was reached.
@@ -117,6 +120,7 @@ impl Leg {
             held_cseq: invite.cseq().0,
             earlier: Vec::new(),
             takes_options: takes_options(invite),
+            has_answered: false,
         };
         caller.note_cseq(invite.cseq().0);
         caller
@@ -139,6 +143,7 @@ impl Leg {
             held_cseq: 0,
             earlier: Vec::new(),
             takes_options: takes_options(response),
+            has_answered: false,
         }
     }
 
@@ -162,6 +167,7 @@ impl Leg {
             held_cseq: cseq,
             earlier: Vec::new(),
             takes_options: true,
+            has_answered: false,
         }
     }
 

@@ -430,6 +430,7 @@ impl OwnCall {
             flow: dialog.callee.flow,
             target: dialog.callee.target.as_deref(),
             is_earlier: false,
+            is_again: false,
             mark: MARK,
             index: dialog.answers.unwrap_or_default(),
         }

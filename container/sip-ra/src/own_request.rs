@@ -5,6 +5,8 @@
 //! |------------------|------------------------------------------|-----------------------------|
 //! | OPTIONS, a probe | below the last seen of the end in whose  | leaves the peer's next free |
 //! |                  | name it is; 0 if there is none           | and is no copy of its last  |
+//! | the same again,  | 1, if it was 0 for want of a lower one   | 0 may be taken for a copy   |
+//! | after silence    | and such a one was answered before       | of that                     |
 //! | OPTIONS within a | the server's next                        | RFC 3261 §12.2.1.1          |
 //! | call of its own  |                                          |                             |
 //! | BYE              | that, and [`BYE_CSEQ_STEP`]              | above all that was not seen |
@@ -81,6 +83,9 @@ pub(crate) struct OwnRequest {
     /// How often it may still be said again, at a place where its receiver was before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     repeats_left: Option<u32>,
+    /// A question that was asked before, by a number that may have been that of another one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_again: bool,
     client: ClientNonInvite,
 }
 
@@ -109,6 +114,8 @@ pub(crate) struct Direction<'a> {
     pub(crate) target: Option<&'a str>,
     /// It goes to a place where the receiver was before.
     pub(crate) is_earlier: bool,
+    /// It was asked before, by a number that may have been that of another question.
+    pub(crate) is_again: bool,
     /// What our branch says besides who gets it.
     pub(crate) mark: &'a str,
     /// Tells its receiver from another one with the same tag.
@@ -119,7 +126,7 @@ impl OwnRequest {
     /// Sends it.
     pub(crate) fn send(step: &mut Step<'_>, way: &Direction<'_>, method: OwnMethod) -> Self {
         let via_branch = branch(step, way, method);
-        let named = (method.name(), method.cseq(way.from.cseq));
+        let named = (method.name(), way.cseq(method));
         let request = request(step, way, named, &via_branch);
         let (client, outputs) = ClientNonInvite::start(step.now(), step.timers(), request);
         step.send_all(way.flow, &outputs);
@@ -133,6 +140,7 @@ impl OwnRequest {
             via_branch,
             flow: way.flow,
             repeats_left: way.is_earlier.then_some(SENDS_TO_EARLIER_MAX - 1),
+            is_again: way.is_again,
             client,
         }
     }
@@ -226,25 +234,68 @@ impl Call {
                 if rank >= PLACES_WITH_ROOM && sent.len() >= room {
                     continue;
                 }
-                let dialog_tag = self.dialogs[*dialog].callee.tag.as_str();
-                let way = Direction {
-                    call_id: &self.call_id,
-                    dialog_tag,
-                    from: self.end(*dialog, other_end(*receiver)),
-                    to: self.end(*dialog, *receiver),
-                    receiver: *receiver,
-                    flow,
-                    target,
-                    is_earlier: rank > 0,
-                    mark: dialog_tag,
-                    index: 0,
-                };
+                let is_earlier = rank > 0;
+                let way = self.way_to((*dialog, *receiver), (flow, target));
+                let way = Direction { is_earlier, ..way };
                 if is_wanted(&way) {
                     sent.push(OwnRequest::send(step, &way, method));
                 }
             }
         }
         self.own_requests.extend(sent);
+    }
+
+    /// A question was not answered. It may have the number of one that was: then it is asked once
+    /// more, by the next. True if it is.
+    pub(crate) fn ask_once_more(
+        &mut self,
+        step: &mut Step<'_>,
+        dialog: usize,
+        silent: &OwnRequest,
+    ) -> bool {
+        let receiver = silent.receiver;
+        let to = self.end(dialog, receiver);
+        let has_none_below = self.end(dialog, other_end(receiver)).cseq == 0;
+        let may_be_a_copy = has_none_below && to.has_answered;
+        if silent.is_again || silent.is_earlier() || !may_be_a_copy {
+            return false;
+        }
+        let way = self.way_to((dialog, receiver), (to.flow, to.target.as_deref()));
+        let way = Direction { is_again: true, ..way };
+        let again = OwnRequest::send(step, &way, silent.method);
+        self.own_requests.retain(|own| own.via_branch != silent.via_branch);
+        self.own_requests.push(again);
+        true
+    }
+
+    /// To this end of this dialog, at this place.
+    fn way_to<'a>(
+        &'a self,
+        (dialog, receiver): (usize, Side),
+        (flow, target): (Flow, Option<&'a str>),
+    ) -> Direction<'a> {
+        let dialog_tag = self.dialogs[dialog].callee.tag.as_str();
+        Direction {
+            call_id: &self.call_id,
+            dialog_tag,
+            from: self.end(dialog, other_end(receiver)),
+            to: self.end(dialog, receiver),
+            receiver,
+            flow,
+            target,
+            is_earlier: false,
+            is_again: false,
+            mark: dialog_tag,
+            index: 0,
+        }
+    }
+}
+
+impl Direction<'_> {
+    /// The number of a request that goes so.
+    fn cseq(&self, method: OwnMethod) -> u32 {
+        let number = method.cseq(self.from.cseq);
+        if self.is_again { number.max(1) } else { number }
     }
 }
 
@@ -271,7 +322,7 @@ impl OwnMethod {
 fn branch(step: &Step<'_>, way: &Direction<'_>, method: OwnMethod) -> String {
     let (tag, place, now) = (&way.to.tag, way.flow.remote, step.now().as_micros());
     let received = format!("{} to {tag} at {place} {now}", method.name());
-    signed(step, way, &received, method.cseq(way.from.cseq))
+    signed(step, way, &received, way.cseq(method))
 }
 
 fn signed(step: &Step<'_>, way: &Direction<'_>, received: &str, cseq_number: u32) -> String {

@@ -11,6 +11,8 @@
 //! | was before                |                                                                 |
 //! | nothing, and there was a  | nothing                                                         |
 //! | proof of life meanwhile   |                                                                 |
+//! | nothing to a number that  | it is asked once more, by the next one: to some phones the same |
+//! | it has answered before    | number is a copy (`own_request.rs`)                             |
 //! | 481 or 408, to a first    | its BYE may be on its way: both are asked again when nobody     |
 //! | question of `supervision` | would repeat that                                               |
 //! | 481, the caller, shortly  | the 2xx may be lost with the node that had it, and the callee   |
@@ -135,6 +137,15 @@ impl Call {
         };
         let Some(dialog) = found.filter(is_up) else { return };
         step.changed();
+        if matches!(own.outcome, Outcome::Answered(_)) && self.is_here(dialog, own.receiver, own) {
+            self.end_mut(dialog, own.receiver).has_answered = true;
+        }
+        let is_unproven = own.outcome == Outcome::Silent && self.seen_at <= own.sent_at;
+        if is_unproven && self.ask_once_more(step, dialog, own) {
+            let answered_by = step.now() + Duration::from_millis(step.timers().long_ms());
+            self.supervision.wait_until(answered_by);
+            return;
+        }
         if self.supervision.is_expiring() {
             self.end_if_expired(step);
             return;
@@ -289,6 +300,13 @@ impl Call {
     /// The latest moment at which both ends are known to have been there.
     pub(crate) fn last_proof_of_life(&self) -> Timestamp {
         self.seen_at.max(self.answered_at())
+    }
+
+    fn end_mut(&mut self, dialog: usize, side: Side) -> &mut Leg {
+        match side {
+            Side::Caller | Side::Server => &mut self.caller,
+            Side::Callee => &mut self.dialogs[dialog].callee,
+        }
     }
 
     /// One end of a dialog; the server stands for nobody.

@@ -106,6 +106,14 @@ impl Supervision {
         self.is_expiring
     }
 
+    /// A question was asked once more, and is answered by then.
+    pub(crate) fn wait_until(&mut self, answered_by: Timestamp) {
+        self.ask_at = self.ask_at.map(|at| at.max(answered_by));
+        if self.is_expiring {
+            self.expires_at = Some(answered_by);
+        }
+    }
+
     /// An answer leaves a doubt: both ends are asked again.
     pub(crate) fn ask_again(&mut self, at: Timestamp) {
         (self.ask_at, self.is_second) = (Some(at), true);
