@@ -84,7 +84,8 @@ pub(crate) struct Leg {
     /// Where it was before, in the order in which it first left them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     earlier: Vec<Place>,
-    /// False if its Allow has no OPTIONS, which all must take (RFC 3261 §11).
+    /// False if its Allow has no OPTIONS, which all must take (RFC 3261 §11): then its silence to
+    /// one says nothing, unless it has answered one.
     #[serde(default = "takes_options_by_default")]
     pub(crate) takes_options: bool,
     /// It has answered a question of ours (`own_request.rs`).
@@ -239,6 +240,11 @@ impl Leg {
         let earlier = places.into_iter().map(|(_, it)| (it.flow, it.target.as_deref()));
         let others = earlier.filter(|(flow, _)| flow.remote != self.flow.remote);
         std::iter::once((self.flow, self.target.as_deref())).chain(others).collect()
+    }
+
+    /// Whether silence to a question means that it is not there.
+    pub(crate) fn answers_questions(&self) -> bool {
+        self.takes_options || self.has_answered
     }
 
     /// Notes the CSeq number of one of its requests; true if a survivor has to know it, since a

@@ -15,10 +15,10 @@
 //! | it does not answer, nor has it sent anything  | BYE; over since its last proof of life    |
 //! | anything else                                 | it lives, and that is a proof of life     |
 //!
-//! A phone whose Allow has no OPTIONS is not asked. The questions are numbered on from our INVITE
-//! (RFC 3261 §12.2.1.1): in this dialog all our requests are our own. All of it is in the
-//! replicated state; what is no commit (what the phone sends within the dialog) is not known
-//! elsewhere.
+//! The silence of a phone whose Allow has no OPTIONS says nothing until it has answered a question
+//! (`proof_of_life.rs`). The questions are numbered on from our INVITE (RFC 3261 §12.2.1.1): in
+//! this dialog all our requests are our own. All of it is in the replicated state; what is no
+//! commit (what the phone sends within the dialog) is not known elsewhere.
 //!
 //! Not here: a session timer (RFC 4028). Our INVITE offers none: to refresh the session we would
 //! have to make offers for the service, and to be told what the questions tell already.
@@ -135,10 +135,6 @@ impl OwnCall {
         let answered_after = Duration::from_millis(step.timers().long_ms());
         let ask_after = step.element.calls.ask_after;
         self.life.ask_at = ask_after.map(|after| step.now() + after.max(answered_after));
-        if !self.dialogs[index].callee.takes_options {
-            self.life.counts_at_once = false;
-            return;
-        }
         self.server.cseq = self.server.cseq.saturating_add(1);
         let way = self.way_to(&self.dialogs[index]);
         self.life.question = Some(OwnRequest::send(step, &way, OwnMethod::OwnProbe));
@@ -147,9 +143,15 @@ impl OwnCall {
     fn on_outcome(&mut self, step: &mut Step<'_>) {
         let Some(question) = self.life.question.as_ref() else { return };
         let (outcome, sent_at) = (question.outcome, question.sent_at);
+        let (is_answered, phone) = (question.is_answered(), self.phone());
         step.changed();
+        if let Some(index) = phone.filter(|_| is_answered) {
+            self.dialogs[index].callee.has_answered = true;
+        }
+        let must_answer = phone.is_none_or(|it| self.dialogs[it].callee.answers_questions());
         let counts_at_once = std::mem::take(&mut self.life.counts_at_once);
         match outcome {
+            Outcome::Answered(408) | Outcome::Silent if !must_answer => {}
             Outcome::Answered(408 | 481) if counts_at_once => {
                 let at = self.last_proof_of_life();
                 self.end_without_bye(step, at);

@@ -167,6 +167,11 @@ impl OwnRequest {
         self.repeats_left.is_some()
     }
 
+    /// Its receiver has answered it; a 408 is that of a proxy that has had no answer.
+    pub(crate) fn is_answered(&self) -> bool {
+        matches!(self.outcome, Outcome::Answered(status) if status != 408)
+    }
+
     /// Whether its receiver has no such dialog there (RFC 3261 §12.2.1.2).
     pub(crate) fn says_gone(&self) -> bool {
         matches!(self.outcome, Outcome::Silent | Outcome::Answered(408 | 481))

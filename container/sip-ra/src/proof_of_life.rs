@@ -4,8 +4,8 @@
 //!
 //! | an end answers            | what happens                                                    |
 //! |---------------------------|-----------------------------------------------------------------|
-//! | 481, 408, nothing         | the dialog is over since its last proof of life; BYE to all who |
-//! |                           | have not said so                                                |
+//! | 481; 408 or nothing, but  | the dialog is over since its last proof of life; BYE to all who |
+//! | see below                 | have not said so                                                |
 //! | the same where it is, and | the dialog is over now: it may have been moved away, and talk   |
 //! | something else where it   | on there                                                        |
 //! | was before                |                                                                 |
@@ -23,7 +23,9 @@
 //! |                           | answer does not choose how long he is billed                    |
 //! | a BYE, before its answer  | the call ends by the BYE, as always                             |
 //!
-//! An end whose Allow has no OPTIONS is not asked, and that is no sign that it is gone. One end
+//! An end whose Allow has no OPTIONS is asked as well, since all must take it (RFC 3261 §11), and a
+//! 405 or 501 is an answer. But it may not answer what it does not know: its silence, or a proxy's
+//! 408 for it, is no sign that it is gone, nor a proof, until it has answered a question. One end
 //! alone proves nothing, whatever it sends or says: the other has hung up, and nobody talks. So the
 //! last proof of life is the latest moment at which one has answered what the other one sent, other
 //! than with 481 or 408, or has first acknowledged the answer, and that a commit was made after:
@@ -75,8 +77,8 @@ enum Word {
     None,
     /// That it is gone, or nothing for so long that it must be.
     Gone,
-    /// It was not asked: it takes no OPTIONS.
-    NotAsked,
+    /// It was not asked there, or need not have answered.
+    Unknown,
 }
 
 impl Call {
@@ -95,8 +97,8 @@ impl Call {
         };
         let dialogs = (0..self.dialogs.len()).filter(is_up);
         let ends = dialogs.flat_map(|index| [(index, Side::Caller), (index, Side::Callee)]);
-        let asked: Vec<_> = ends.filter(|it| self.end(it.0, it.1).takes_options).collect();
-        self.send_own(step, &asked, OwnMethod::Probe, |_| true);
+        let ends: Vec<_> = ends.collect();
+        self.send_own(step, &ends, OwnMethod::Probe, |_| true);
     }
 
     /// A response to a request of our own; false if it is to none.
@@ -137,7 +139,7 @@ impl Call {
         };
         let Some(dialog) = found.filter(is_up) else { return };
         step.changed();
-        if matches!(own.outcome, Outcome::Answered(_)) && self.is_here(dialog, own.receiver, own) {
+        if own.is_answered() && self.is_here(dialog, own.receiver, own) {
             self.end_mut(dialog, own.receiver).has_answered = true;
         }
         let is_unproven = own.outcome == Outcome::Silent && self.seen_at <= own.sent_at;
@@ -198,7 +200,7 @@ impl Call {
             return None;
         }
         match self.words_of(dialog, side) {
-            (Word::Gone, Word::Gone | Word::NotAsked) => Some(Until::LastProof),
+            (Word::Gone, Word::Gone | Word::Unknown) => Some(Until::LastProof),
             (Word::Gone, Word::Yes) => Some(Until::Now),
             _ => None,
         }
@@ -220,7 +222,7 @@ impl Call {
         self.dialogs[dialog].end(Bye { at, by, cause });
         let ends = [(dialog, Side::Caller), (dialog, Side::Callee)];
         let probes = ends.iter().flat_map(|(dialog, side)| self.probes(*dialog, *side));
-        let gone = probes.filter(|own| own.says_gone());
+        let gone = probes.filter(|own| self.says_gone(dialog, own));
         let gone: Vec<_> = gone.map(|own| (own.receiver, own.flow.remote)).collect();
         self.forget_questions(dialog);
         let may_wait = |way: &Direction<'_>| !gone.contains(&(way.receiver, way.flow.remote));
@@ -242,6 +244,12 @@ impl Call {
         })
     }
 
+    /// Whether its receiver has no such dialog there, as far as its silence says anything.
+    fn says_gone(&self, dialog: usize, own: &OwnRequest) -> bool {
+        let must_answer = || self.end(dialog, own.receiver).answers_questions();
+        own.says_gone() && (own.is_answered() || must_answer())
+    }
+
     fn is_here(&self, dialog: usize, side: Side, own: &OwnRequest) -> bool {
         own.flow.remote == self.end(dialog, side).flow.remote
     }
@@ -250,13 +258,14 @@ impl Call {
     fn words_of(&self, dialog: usize, side: Side) -> (Word, Word) {
         let word = |own: &OwnRequest| match own.outcome {
             Outcome::Pending => Word::None,
-            _ if own.says_gone() => Word::Gone,
+            _ if self.says_gone(dialog, own) => Word::Gone,
+            _ if own.says_gone() => Word::Unknown,
             _ => Word::Yes,
         };
         let words = |here: bool| {
             let probes = self.probes(dialog, side);
             let there = probes.filter(|own| self.is_here(dialog, side, own) == here);
-            there.map(word).min().unwrap_or(Word::NotAsked)
+            there.map(word).min().unwrap_or(Word::Unknown)
         };
         (words(true), words(false))
     }
@@ -277,7 +286,7 @@ impl Call {
     /// nobody is gone, or of all that somebody is, the call ends.
     pub(crate) fn end_if_expired(&mut self, step: &mut Step<'_>) {
         let word = |dialog, side| match self.words_of(dialog, side) {
-            (Word::Gone, Word::Gone | Word::NotAsked) => Word::Gone,
+            (Word::Gone, Word::Gone | Word::Unknown) => Word::Gone,
             (Word::Gone, earlier) => earlier,
             (present, _) => present,
         };

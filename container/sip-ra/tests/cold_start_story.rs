@@ -146,14 +146,24 @@ fn an_end_that_refuses_options_is_alive() {
     assert_eq!((ended.by, ended.cause), (Side::Caller, EndCause::Bye));
 }
 
+/// It has hung up while nobody lived, or it does not answer what it does not know.
 #[test]
-fn an_end_without_options_in_its_allow_is_not_asked() {
-    let mut node = Node::for_bob();
-    let at_bob = node.receive(ALICE, invite()).only(BOB);
-    let ok = String::from_utf8(bob_answers(&at_bob, 200)).unwrap();
-    node.receive(BOB, ok.replacen("Contact:", "Allow: INVITE, BYE\r\nContact:", 1));
-    let turn = node.cold_start();
-    assert_eq!((turn.lines(ALICE), turn.to(BOB).len()), (vec!["OPTIONS".to_owned()], 0));
+fn an_end_without_options_in_its_allow_is_asked_and_its_silence_says_nothing() {
+    for status in [None, Some(405), Some(481)] {
+        let mut node = Node::for_bob();
+        let at_bob = node.receive(ALICE, invite()).only(BOB);
+        let ok = String::from_utf8(bob_answers(&at_bob, 200)).unwrap();
+        let ok = node.receive(BOB, ok.replacen("Contact:", "Allow: INVITE, BYE\r\nContact:", 1));
+        node.receive(ALICE, Dialog::of(&ok.only(ALICE)).by_alice("ACK", 1));
+        let probes = node.cold_start();
+        assert_eq!(probes.lines(BOB), ["OPTIONS"]);
+        node.receive(ALICE, answer(&probes.only(ALICE), 200, "", ALICE_CONTACT));
+        if let Some(status) = status {
+            node.receive(BOB, bob_answers(&probes.only(BOB), status));
+        }
+        node.wait(60_000);
+        assert_eq!(node.count("sip.ended"), usize::from(status == Some(481)), "{status:?}");
+    }
 }
 
 #[test]

@@ -157,11 +157,28 @@ fn a_phone_that_says_something_while_it_is_asked_lives() {
 }
 
 #[test]
-fn a_phone_that_takes_no_options_is_not_asked() {
+fn the_silence_of_a_phone_without_options_in_its_allow_says_nothing() {
     let Talk { mut node, .. } = talking_with("Allow: INVITE, ACK, BYE\r\n");
-    assert_eq!(node.wait(60 * MINUTE_MS).sent.len(), 0);
-    assert_eq!(after_an_outage(&mut node, false).sent.len(), 0);
+    let turn = node.wait(60 * MINUTE_MS);
+    assert!(turn.lines(BOB).iter().all(|it| it == "OPTIONS") && turn.types().is_empty());
+    question(&after_an_outage(&mut node, false));
     assert_eq!(node.wait(60 * MINUTE_MS).types(), [""; 0]);
+}
+
+/// All must take OPTIONS (RFC 3261 §11), and 405 is an answer.
+#[test]
+fn a_phone_that_has_answered_a_question_is_gone_when_it_says_nothing() {
+    for (status, dies) in [(200, false), (405, false), (501, true)] {
+        let Talk { mut node, .. } = talking_with("Allow: INVITE, ACK, BYE\r\n");
+        let asked = question(&node.wait(15 * MINUTE_MS));
+        node.receive(BOB, bob_answers(&asked, status));
+        let proven_at = node.now;
+        if dies {
+            node.take_over();
+        }
+        let turn = node.wait(16 * MINUTE_MS);
+        assert_is_gone_since(node, &turn, proven_at);
+    }
 }
 
 /// Its BYE may have come while nobody lived.

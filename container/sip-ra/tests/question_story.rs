@@ -147,3 +147,58 @@ fn a_strict_phone_talks_until_its_session_is_over() {
     let over = node.receive(ALICE, alice_answers(&again, 200));
     assert_eq!(over.event::<Ended>().at, node.now);
 }
+
+/// Alice's phone names no OPTIONS in its Allow.
+fn call_without_options() -> (Node, Timestamp) {
+    let mut node = Node::for_bob();
+    let headers = "Allow: INVITE, ACK, BYE, CANCEL\r\nMax-Forwards";
+    let at_bob = node.receive(ALICE, invite().replacen("Max-Forwards", headers, 1)).only(BOB);
+    let ok = node.receive(BOB, bob_answers(&at_bob, 200)).only(ALICE);
+    node.receive(ALICE, Dialog::of(&ok).by_alice("ACK", 1));
+    let answered_at = node.now;
+    (node, answered_at)
+}
+
+/// RFC 3261 §11: all must take it; and whoever refuses it is there.
+#[test]
+fn a_phone_without_options_in_its_allow_is_asked_and_its_answer_is_a_proof() {
+    for (status, dies) in [(200, false), (405, false), (405, true), (501, true)] {
+        let (mut node, _) = call_without_options();
+        let asked = node.wait(15 * MINUTE_MS);
+        node.receive(ALICE, alice_answers(&question(&asked).0, status));
+        node.receive(BOB, bob_answers(&asked.only(BOB), 200));
+        let proven_at = node.now;
+        if dies {
+            node.take_over();
+        }
+        // It has shown that it answers: its silence counts now.
+        assert_eq!(gone(&mut node).0, proven_at, "{status}");
+    }
+}
+
+/// It may not answer what it does not know.
+#[test]
+fn the_silence_of_a_phone_without_options_in_its_allow_neither_ends_nor_proves_a_call() {
+    for dies in [false, true] {
+        let (mut node, answered_at) = call_without_options();
+        for _ in 0..3 {
+            let asked = node.wait(15 * MINUTE_MS);
+            node.receive(BOB, bob_answers(&asked.only(BOB), 200));
+            if dies {
+                node.take_over();
+            }
+        }
+        assert_eq!(node.count("sip.ended"), 0);
+        // He does not know the call any more, also when he is asked again.
+        for is_over in [false, true] {
+            let asked = node.wait(if is_over { SILENCE_MS } else { 15 * MINUTE_MS });
+            let to_bob = asked.to(BOB).pop().expect("a question");
+            let turn = node.receive(BOB, bob_answers(&to_bob, 481));
+            assert_eq!(turn.types().contains(&"sip.ended"), is_over);
+            if is_over {
+                assert_eq!(turn.event::<Ended>().at, answered_at);
+                turn.our_bye(ALICE);
+            }
+        }
+    }
+}
