@@ -8,7 +8,8 @@
 //! | BYE          | its arrival            | 401 or 407: it comes again, or counts 64 T1 after  |
 //! |              |                        | its arrival; over since then (`dialog.rs`)         |
 //! | BYE, early   | it; its final response | answered meanwhile: over since then; else nothing  |
-//! | INVITE       | it; its final response | 2xx: both ends' remote targets are refreshed       |
+//! | INVITE       | it; its final response | 2xx: both ends' remote targets are refreshed; one  |
+//! |              |                        | that crosses our failure: ACK (`late_answer.rs`)   |
 //! | UPDATE       | its 2xx                | 2xx: both ends' remote targets are refreshed       |
 //! | REFER        | its 2xx                | 2xx: NOTIFYs follow, also after a BYE (`refer.rs`) |
 //! | other        | none                   | forwarded                                          |
@@ -236,13 +237,19 @@ impl Call {
         }
         for index in 0..self.reinvites.len() {
             let (is_ours, news) = self.reinvites[index].invite.on_response(step, response);
-            if let Some(InviteNews::Answered(_)) = news
+            if matches!(news, Some(InviteNews::Answered(_) | InviteNews::AnsweredLate(_)))
                 && let Some(refresh) = self.reinvites[index].refresh.take()
             {
                 self.apply(&refresh, Some(response));
-                let session_s = self.reinvites[index].invite.session_s(response);
-                self.refresh_if_up(step, session_s);
                 step.changed();
+                // Of a late one its sender does not know how long the session lasts.
+                if let Some(InviteNews::Answered(_)) = news {
+                    let session_s = self.reinvites[index].invite.session_s(response);
+                    self.refresh_if_up(step, session_s);
+                }
+            }
+            if let Some(InviteNews::AnsweredLate(flow)) = news {
+                self.acknowledge_late(step, flow, response);
             }
             if is_ours {
                 // It may ring for minutes, and its sender be gone meanwhile.

@@ -274,7 +274,7 @@ impl Call {
     }
 
     /// To this end of this dialog, at this place.
-    fn way_to<'a>(
+    pub(crate) fn way_to<'a>(
         &'a self,
         (dialog, receiver): (usize, Side),
         (flow, target): (Flow, Option<&'a str>),
@@ -343,7 +343,8 @@ fn signed(step: &Step<'_>, way: &Direction<'_>, received: &str, cseq_number: u32
 }
 
 /// The ACK of the 2xx that made this dialog, and that answers the INVITE of this CSeq number: the
-/// same each time, at a survivor too. The INVITE had the offer, so it has no body.
+/// same each time, at a survivor too. The INVITE had the offer, so it has no body; where one within
+/// a call had none, nobody knows the answer to that of the 2xx.
 pub(crate) fn ack(step: &Step<'_>, way: &Direction<'_>, invite_cseq: u32) -> Vec<u8> {
     let via_branch = signed(step, way, &format!("ACK {}", way.to.tag), invite_cseq);
     request(step, way, ("ACK", invite_cseq), &via_branch)

@@ -4,8 +4,8 @@
 mod harness;
 
 use harness::phone::{
-    ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, CAROL, CAROL_CONTACT, Dialog, answer, bob_answers,
-    follow_up, invite,
+    ALICE, ALICE_CONTACT, BOB, BOB_CONTACT, CAROL, CAROL_CONTACT, Dialog, acknowledged_call,
+    answer, bob_answers, follow_up, invite,
 };
 use harness::{Node, Policy, parse};
 use resilee_sip_api::{Ended, SipCommand};
@@ -188,4 +188,72 @@ fn the_bye_of_a_phone_that_was_ended_so_is_no_end_of_a_call() {
     node.wait(LONG);
     assert_eq!(node.count("sip.ended"), 0);
     assert_eq!(node.living_activities(), 0);
+}
+
+/// Alice asks for video, Bob's phone rings for it until the server gives up, and he says yes just
+/// then. With the INVITE that he got, and the call's dialog.
+fn reinvite_that_has_failed() -> (Node, String, Dialog) {
+    let mut node = Node::for_bob();
+    let dialog = acknowledged_call(&mut node);
+    let at_bob = node.receive(ALICE, dialog.by_alice("INVITE", 2)).only(BOB);
+    for _ in 0..10 {
+        node.receive(BOB, bob_answers(&at_bob, 180));
+        let turn = node.wait(60_000);
+        if turn.lines(ALICE).contains(&"408".to_owned()) {
+            return (node, at_bob, dialog);
+        }
+    }
+    panic!("it rings for ever");
+}
+
+/// RFC 3261 §13.3.1.4, §14.2: without an ACK he repeats it, and hangs up in the end.
+#[test]
+fn a_2xx_to_a_reinvite_that_crosses_our_failure_is_acknowledged_and_the_call_goes_on() {
+    for dies in [false, true] {
+        let (mut node, at_bob, dialog) = reinvite_that_has_failed();
+        if dies {
+            node.take_over();
+        }
+        let ok = bob_answers(&at_bob, 200);
+        let turn = node.receive(BOB, &ok);
+        let ack = turn.only(BOB);
+        let (message, invite) = (parse(&ack), parse(&at_bob));
+        assert_eq!((message.method(), message.cseq().0), (Some("ACK"), invite.cseq().0));
+        assert_eq!(message.request_uri(), Some(BOB_CONTACT));
+        assert_ne!(message.top_via().branch(), invite.top_via().branch());
+        assert!(turn.to(ALICE).is_empty() && turn.types().is_empty());
+        if dies {
+            node.take_over();
+        }
+        // That ACK was lost.
+        let again = node.receive(BOB, &ok);
+        assert_eq!(again.only(BOB), ack);
+        again.assert_changes_nothing();
+        let bye = node.receive(ALICE, dialog.by_alice("BYE", 3)).only(BOB);
+        assert_eq!(node.receive(BOB, bob_answers(&bye, 200)).types(), ["sip.ended"]);
+        node.receive(BOB, &ok).only(BOB);
+        node.wait(LONG);
+        assert_eq!(node.living_activities(), 0);
+    }
+}
+
+/// She has sent it from another network, and he has taken it: there she is.
+#[test]
+fn whose_move_is_accepted_so_late_has_moved_all_the_same() {
+    const ELSEWHERE: &str = "203.0.113.9:1234";
+    for dies in [false, true] {
+        let mut node = Node::for_bob();
+        let dialog = acknowledged_call(&mut node);
+        let at_bob = node.receive(ELSEWHERE, dialog.by_alice("INVITE", 2)).only(BOB);
+        for _ in 0..10 {
+            node.receive(BOB, bob_answers(&at_bob, 180));
+            node.wait(60_000);
+        }
+        assert_eq!(node.receive(ELSEWHERE, dialog.by_alice("INFO", 3)).lines(ELSEWHERE), ["403"]);
+        node.receive(BOB, bob_answers(&at_bob, 200)).only(BOB);
+        if dies {
+            node.take_over();
+        }
+        assert_eq!(node.receive(ELSEWHERE, dialog.by_alice("INFO", 4)).lines(BOB), ["INFO"]);
+    }
 }
