@@ -22,10 +22,10 @@ use crate::own_request::OwnRequest;
 use crate::party::{self, Authorization};
 use crate::proof_of_life;
 use crate::proxied_invite::{InviteNews, ProxiedInvite};
-use crate::refer::{Part, Subscription};
 use crate::refusal::has_sound_tags;
 use crate::spent_nonce::SpentNonce;
 use crate::step::Step;
+use crate::subscription::{Part, Subscription};
 use crate::supervision::Supervision;
 use resilee_core::Adoption;
 use resilee_membership::Flow;
@@ -181,7 +181,7 @@ impl Call {
             && self.requests.iter().all(|request| request.proxied.is_terminated())
     }
 
-    /// The same, but for what follows a REFER (`refer.rs`).
+    /// The same, but for what follows a REFER (`subscription.rs`).
     pub(crate) fn is_over_but_for_subscriptions(&self) -> bool {
         let is_late = |it: &InDialogRequest| it.part.as_ref().is_some_and(Part::may_come_late);
         self.spent_nonce.is_none()

@@ -11,10 +11,10 @@
 //! | INVITE       | it; its final response | 2xx: both ends' remote targets are refreshed; one  |
 //! |              |                        | that crosses our failure: ACK (`late_answer.rs`)   |
 //! | UPDATE       | its 2xx                | 2xx: both ends' remote targets are refreshed       |
-//! | REFER        | its 2xx                | 2xx: NOTIFYs follow, also after a BYE (`refer.rs`) |
+//! | REFER        | its 2xx                | 2xx: NOTIFYs follow, also after a BYE              |
 //! | other        | none                   | forwarded                                          |
 //! | any, if the  | none                   | 481, but for ACK, BYE and what follows a REFER     |
-//! | dialog ended |                        | (`refer.rs`)                                       |
+//! | dialog ended |                        | (`subscription.rs`)                                |
 //! | any, early,  | none                   | the same, also for ACK and BYE (§13.2.2.4)         |
 //! | 64 T1 after  |                        |                                                    |
 //! | the answer   |                        |                                                    |
@@ -38,10 +38,10 @@ use crate::outgoing::Outgoing;
 use crate::party::contact_uri;
 use crate::proxied_invite::{InviteNews, ProxiedInvite};
 use crate::proxied_request::{ProxiedRequest, RequestNews};
-use crate::refer::Part;
 use crate::refusal::Refusal;
 use crate::ringing::ringing_deadline;
 use crate::step::Step;
+use crate::subscription::Part;
 use resilee_membership::Flow;
 use resilee_sbb::Timestamp;
 use resilee_sip_api::{EndCause, Side};

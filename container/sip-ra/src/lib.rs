@@ -14,7 +14,7 @@
 //! | `refusal.rs`          | which requests are answered without a cell           |
 //! | `call.rs`             | what happened to a call, and what services hear of it|
 //! | `in_dialog.rs`        | requests within a call, and when it ends             |
-//! | `refer.rs`            | what of a call outlives it: NOTIFYs of a REFER       |
+//! | `subscription.rs`     | what of a call outlives it: NOTIFYs of a REFER       |
 //! | `leg.rs`              | where an end of a call is, and what comes from it    |
 //! | `supervision.rs`      | when a call ends that nobody hangs up                |
 //! | `session_timer.rs`    | what Session-Expires says (RFC 4028)                 |
@@ -80,7 +80,6 @@ mod proof_of_life;
 mod proxied_invite;
 mod proxied_request;
 mod redirection;
-mod refer;
 mod refusal;
 mod removal;
 mod response;
@@ -94,6 +93,7 @@ mod spent_nonce;
 mod spiral;
 mod step;
 mod strict_route;
+mod subscription;
 mod supervision;
 mod trying;
 mod upstream_fork;
