@@ -80,7 +80,7 @@ pub(crate) struct Call {
     /// When it is looked after that nobody ends.
     #[serde(default)]
     pub(crate) supervision: Supervision,
-    /// What REFERs within its dialogs have made, the oldest first.
+    /// What REFERs and SUBSCRIBEs within its dialogs have made, the oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) subscriptions: Vec<Subscription>,
     /// The number of its activity if it is a spiral of another call, or one more branch of a proxy
@@ -181,7 +181,7 @@ impl Call {
             && self.requests.iter().all(|request| request.proxied.is_terminated())
     }
 
-    /// The same, but for what follows a REFER (`subscription.rs`).
+    /// The same, but for subscriptions (`subscription.rs`).
     pub(crate) fn is_over_but_for_subscriptions(&self) -> bool {
         let is_late = |it: &InDialogRequest| it.part.as_ref().is_some_and(Part::may_come_late);
         self.spent_nonce.is_none()

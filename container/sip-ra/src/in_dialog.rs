@@ -11,10 +11,11 @@
 //! | INVITE       | it; its final response | 2xx: both ends' remote targets are refreshed; one  |
 //! |              |                        | that crosses our failure: ACK (`late_answer.rs`)   |
 //! | UPDATE       | its 2xx                | 2xx: both ends' remote targets are refreshed       |
-//! | REFER        | its 2xx                | 2xx: NOTIFYs follow, also after a BYE              |
+//! | REFER,       | its 2xx                | 2xx: NOTIFYs follow, also after a BYE              |
+//! | SUBSCRIBE    |                        | (`subscription.rs`)                                |
 //! | other        | none                   | forwarded                                          |
-//! | any, if the  | none                   | 481, but for ACK, BYE and what follows a REFER     |
-//! | dialog ended |                        | (`subscription.rs`)                                |
+//! | any, if the  | none                   | 481, but for ACK, BYE and what is of a             |
+//! | dialog ended |                        | subscription                                       |
 //! | any, early,  | none                   | the same, also for ACK and BYE (§13.2.2.4)         |
 //! | 64 T1 after  |                        |                                                    |
 //! | the answer   |                        |                                                    |

@@ -14,7 +14,7 @@
 //! | `refusal.rs`          | which requests are answered without a cell           |
 //! | `call.rs`             | what happened to a call, and what services hear of it|
 //! | `in_dialog.rs`        | requests within a call, and when it ends             |
-//! | `subscription.rs`     | what of a call outlives it: NOTIFYs of a REFER       |
+//! | `subscription.rs`     | what of a call outlives it: NOTIFYs                  |
 //! | `leg.rs`              | where an end of a call is, and what comes from it    |
 //! | `supervision.rs`      | when a call ends that nobody hangs up                |
 //! | `session_timer.rs`    | what Session-Expires says (RFC 4028)                 |

@@ -1,31 +1,38 @@
-//! REFER within a call: the subscription that it makes (RFC 3515 §2.4.4, RFC 6665), which outlives
-//! the call. Who refers usually hangs up at once, and hears by NOTIFY what became of it; the last
-//! one comes when the third phone has answered. So the call is kept for it, replicated as it is;
-//! its bill is written when it ends, as always.
+//! Subscriptions within a call, which outlive it (RFC 6665 §4.5.2, RFC 5057): that of a REFER (RFC
+//! 3515 §2.4.4), and those of a SUBSCRIBE, of any event package. Who refers usually hangs up at
+//! once, and hears by NOTIFY what became of it; the last one comes when the third phone has
+//! answered. Who follows a conference or a dialog may go on with that. So the call is kept for
+//! them, replicated as it is; its bill is written when it ends, as always.
 //!
 //! | input                                              | what happens                         |
 //! |----------------------------------------------------|--------------------------------------|
-//! | 2xx to a REFER                                     | a subscription begins                |
+//! | 2xx to a REFER, a SUBSCRIBE                        | a subscription begins                |
 //! | the same, with `Refer-Sub: false` (RFC 4488)       | none does                            |
+//! | 2xx to a SUBSCRIBE of it                           | it lasts as long as that says        |
 //! | its NOTIFY says `terminated`, and is answered 2xx, | it is over                           |
 //! | or not at all                                      |                                      |
 //! | a NOTIFY or SUBSCRIBE of it is answered 481        | it is over (RFC 6665 §4.1.2.2)       |
-//! | [`KEPT_AFTER_CALL`] after the end of the call      | it is over                           |
-//! | the dialog has ended: NOTIFY of whom was referred, | they go on as within the call        |
-//! | SUBSCRIBE of who has referred                      |                                      |
+//! | of a REFER: [`REFER_KEPT`] after the end of the    | it is over                           |
+//! | call                                               |                                      |
+//! | of a SUBSCRIBE: the call has ended, and it expires | it is over                           |
+//! | or [`KEPT_MAX`] is over                            |                                      |
+//! | the dialog has ended: NOTIFY of whom was referred  | they go on as within the call        |
+//! | or subscribed to, SUBSCRIBE of the other one       |                                      |
 //! | the same: ACK, BYE, while anything of the call may | as within the call                   |
 //! | be repeated                                        |                                      |
-//! | the same: anything else                            | 481: the Route of a call that is     |
-//! |                                                    | over leads nowhere else              |
+//! | the same: anything else, a SUBSCRIBE of another    | 481: the Route of a call that is     |
+//! | event too                                          | over leads nowhere else              |
 //! | the call has failed: all but NOTIFY and SUBSCRIBE  | as if it was not there: it may be of |
 //! |                                                    | the next call                        |
 //! | the same, and no subscription is left              | the call is forgotten                |
 //!
 //! A survivor forgets, and counts, a subscription that cannot be: of no dialog of the call, of the
-//! server's, of the future, or one of more than [`SUBSCRIPTIONS_MAX`].
+//! server's, of the future, for too long, of an event that is not kept, or one of more than
+//! [`OF_REFERS_MAX`], [`OF_SUBSCRIBES_MAX`].
 //!
-//! A NOTIFY is of the subscription that its Event names by the CSeq number of the REFER; without
-//! that it is of the first one (RFC 3515 §2.4.6).
+//! A NOTIFY of a REFER is of the subscription that its Event names by the CSeq number of the REFER;
+//! without that it is of the first one (RFC 3515 §2.4.6). Any other is of the one with the same
+//! package and `id` (RFC 6665 §4.1.3).
 
 use crate::call::Call;
 use crate::dialog::{DialogState, other_end};
@@ -35,32 +42,64 @@ use crate::proxied_request::RequestNews;
 use crate::step::Step;
 use resilee_sbb::Timestamp;
 use resilee_sip_api::Side;
-use resilee_sip_proto::{Message, text};
+use resilee_sip_proto::{HeaderName, Message, text};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// So long after its end a call is kept for its subscriptions: as long as the phone to which
-/// somebody was referred may ring at most, by default.
-const KEPT_AFTER_CALL: Duration = Duration::from_secs(600);
+/// So long after its end a call is kept for the subscription of a REFER: as long as the phone to
+/// which somebody was referred may ring at most, by default.
+const REFER_KEPT: Duration = Duration::from_secs(600);
 
-/// Most subscriptions of a call that may outlive it; of more, the oldest is forgotten.
-const SUBSCRIPTIONS_MAX: usize = 8;
+/// So long for one of a SUBSCRIBE, however often it is prolonged; as long as our Route leads
+/// through a dialog without a call (`ends.rs`).
+const KEPT_MAX: Duration = Duration::from_secs(24 * 3_600);
 
-/// The event package (RFC 3515 §2.4.4).
-const PACKAGE: &str = "refer";
+/// Its last NOTIFY, or a SUBSCRIBE that crosses it, may be repeated so long: 64 T1.
+const GRACE: Duration = Duration::from_secs(32);
 
-/// What a REFER within a call has made.
+/// Most subscriptions of REFERs of a call that may outlive it; of more, the oldest is forgotten.
+const OF_REFERS_MAX: usize = 8;
+
+/// The same of SUBSCRIBEs.
+const OF_SUBSCRIBES_MAX: usize = 8;
+
+/// Most bytes of an event package and its id; a subscription to a longer one ends with its call.
+const EVENT_BYTES_MAX: usize = 128;
+
+/// The event package of a REFER (RFC 3515 §2.4.4).
+const REFER: &str = "refer";
+
+/// What a REFER or SUBSCRIBE within a call has made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Subscription {
     /// The dialog, by its callee's tag.
     dialog_tag: String,
-    /// Who has referred the other end, and is notified.
-    referrer: Side,
-    /// CSeq number of the REFER, its id.
+    /// Who has referred, or subscribed to, the other end, and is notified.
+    #[serde(rename = "referrer")]
+    subscriber: Side,
+    /// CSeq number of the REFER, its id; 0 of a SUBSCRIBE.
     id: u32,
-    /// When the REFER came.
+    /// When the REFER, or the last SUBSCRIBE that was accepted, came.
     since: Timestamp,
+    /// Event package and id of a SUBSCRIBE; empty for a REFER.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    event: String,
+    /// How long it lasts since then, in seconds; of a SUBSCRIBE.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    lasts_s: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// The subscription that a request names in its Event.
+enum Named {
+    /// Of the REFER with this CSeq number, or of the first one.
+    Refer(Option<u32>),
+    /// Of a SUBSCRIBE: package and id.
+    Other(String),
 }
 
 /// What a request within a call is to a subscription.
@@ -72,7 +111,7 @@ pub(crate) struct Part {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Role {
-    /// The REFER.
+    /// The REFER; the first SUBSCRIBE.
     Begins,
     /// NOTIFY or SUBSCRIBE.
     Follows,
@@ -81,10 +120,32 @@ enum Role {
 }
 
 impl Subscription {
-    fn is_of_same_refer(&self, other: &Subscription) -> bool {
+    fn is_same(&self, other: &Subscription) -> bool {
         self.dialog_tag == other.dialog_tag
-            && self.referrer == other.referrer
+            && self.subscriber == other.subscriber
             && self.id == other.id
+            && self.event == other.event
+    }
+
+    fn is_of_refer(&self) -> bool {
+        self.event.is_empty()
+    }
+
+    /// Whether it has this name in an Event.
+    fn is_named(&self, named: &Named) -> bool {
+        match named {
+            Named::Refer(id) => self.is_of_refer() && id.is_none_or(|id| self.id == id),
+            Named::Other(event) => self.event == *event,
+        }
+    }
+
+    /// Until when a call that is over since then is kept for it.
+    fn kept_until(&self, over: Timestamp) -> Timestamp {
+        if self.is_of_refer() {
+            return over.max(self.since) + REFER_KEPT;
+        }
+        let lasts = Duration::from_secs(u64::from(self.lasts_s));
+        (over + KEPT_MAX).min(self.since + lasts + GRACE)
     }
 }
 
@@ -100,32 +161,39 @@ impl Call {
     pub(crate) fn part(&self, step: &Step<'_>, way: &Way, incoming: &Incoming<'_>) -> Option<Part> {
         let request = incoming.message;
         let dialog_tag = self.dialogs[way.dialog].callee.tag.as_str();
-        let (referrer, role) = match incoming.method() {
-            "REFER" => {
-                let subscription = Subscription {
-                    dialog_tag: dialog_tag.to_owned(),
-                    referrer: way.sender,
-                    id: request.cseq().0,
-                    since: step.now(),
-                };
-                return Some(Part { subscription, role: Role::Begins });
-            }
+        let begins = |id, event| {
+            let subscription = Subscription {
+                dialog_tag: dialog_tag.to_owned(),
+                subscriber: way.sender,
+                id,
+                since: step.now(),
+                event,
+                lasts_s: 0,
+            };
+            Part { subscription, role: Role::Begins }
+        };
+        let (subscriber, role) = match incoming.method() {
+            "REFER" => return Some(begins(request.cseq().0, String::new())),
             "SUBSCRIBE" => (way.sender, Role::Follows),
             "NOTIFY" if is_last(request) => (other_end(way.sender), Role::Ends),
             "NOTIFY" => (other_end(way.sender), Role::Follows),
             _ => return None,
         };
-        let id = id_of(request)?;
-        // A NOTIFY may overtake the 2xx to the REFER (RFC 6665 §4.1.2.4).
+        let named = named_by(request)?;
+        // A NOTIFY may overtake the 2xx to what it is of (RFC 6665 §4.1.2.4).
         let parts = self.requests.iter().filter_map(|request| request.part.as_ref());
-        let refers = parts.filter(|part| part.role == Role::Begins).map(|it| &it.subscription);
-        let mut all = self.subscriptions.iter().chain(refers);
+        let begun = parts.filter(|part| part.role == Role::Begins).map(|it| &it.subscription);
+        let mut all = self.subscriptions.iter().chain(begun);
         let is_it = |it: &&Subscription| {
-            it.dialog_tag == dialog_tag
-                && it.referrer == referrer
-                && id.is_none_or(|id| it.id == id)
+            it.dialog_tag == dialog_tag && it.subscriber == subscriber && it.is_named(&named)
         };
-        all.find(is_it).map(|it| Part { subscription: it.clone(), role })
+        match (all.find(is_it), named) {
+            (Some(found), _) => Some(Part { subscription: found.clone(), role }),
+            (None, Named::Other(event)) if incoming.method() == "SUBSCRIBE" => {
+                Some(begins(0, event))
+            }
+            (None, _) => None,
+        }
     }
 
     /// Whether the call has failed, and this is of none of its subscriptions. Its dialogs ended
@@ -165,38 +233,54 @@ impl Call {
         let of = &part.subscription;
         match (part.role, news) {
             (Role::Begins, RequestNews::Completed(200..=299)) => {
-                if response.is_none_or(|response| !declines_subscription(response)) {
-                    self.begin_subscription(of.clone());
-                    step.changed();
+                if let Some(response) = response.filter(|it| !declines_subscription(it)) {
+                    self.begin_subscription(step, of, response);
                 }
             }
-            (Role::Begins, _) => {}
+            (Role::Follows, RequestNews::Completed(200..=299)) if !of.is_of_refer() => {
+                if let Some(response) = response.filter(|it| it.cseq().1 == "SUBSCRIBE") {
+                    self.begin_subscription(step, of, response);
+                }
+            }
             (Role::Ends, RequestNews::Completed(200..=299) | RequestNews::TimedOut)
             | (Role::Ends | Role::Follows, RequestNews::Completed(481)) => {
                 self.end_subscription(of);
                 step.changed();
             }
-            (Role::Ends | Role::Follows, _) => {}
+            (Role::Begins | Role::Ends | Role::Follows, _) => {}
         }
     }
 
-    fn begin_subscription(&mut self, subscription: Subscription) {
-        // Of a REFER that was forgotten and came again it may be there.
-        if self.subscriptions.iter().any(|it| it.is_of_same_refer(&subscription)) {
+    /// The 2xx to a REFER, or to a SUBSCRIBE: it begins, or lasts on.
+    fn begin_subscription(
+        &mut self,
+        step: &mut Step<'_>,
+        of: &Subscription,
+        response: &Message<'_>,
+    ) {
+        step.changed();
+        let mut subscription = of.clone();
+        if !of.is_of_refer() {
+            subscription.lasts_s = expires_s(response);
+            subscription.since = step.now();
+        }
+        // It may be there: prolonged; or of a REFER that was forgotten and came again.
+        if let Some(known) = self.subscriptions.iter_mut().find(|it| it.is_same(of)) {
+            if !of.is_of_refer() {
+                *known = subscription;
+            }
             return;
         }
-        if self.subscriptions.len() >= SUBSCRIPTIONS_MAX {
-            self.subscriptions.remove(0);
-        }
         self.subscriptions.push(subscription);
+        forget_surplus(&mut self.subscriptions);
     }
 
     fn end_subscription(&mut self, subscription: &Subscription) {
-        self.subscriptions.retain(|it| it != subscription);
-        // The 2xx to its REFER may still come.
+        self.subscriptions.retain(|it| !it.is_same(subscription));
+        // The 2xx to its REFER or SUBSCRIBE may still come.
         for request in &mut self.requests {
-            let begins = |part: &mut Part| part.role == Role::Begins;
-            request.part.take_if(|part| begins(part) && part.subscription == *subscription);
+            let may_begin = |part: &mut Part| part.role != Role::Ends;
+            request.part.take_if(|part| may_begin(part) && part.subscription.is_same(subscription));
         }
     }
 
@@ -225,14 +309,15 @@ impl Call {
         let latest = step.now() + Duration::from_millis(step.timers().long_ms());
         let tags: BTreeSet<_> = self.dialogs.iter().map(|it| it.callee.tag.as_str()).collect();
         let can_be = |it: &Subscription| {
-            it.referrer != Side::Server
+            it.subscriber != Side::Server
                 && it.since <= latest
+                && u64::from(it.lasts_s) <= KEPT_MAX.as_secs()
+                && it.event.len() <= EVENT_BYTES_MAX
                 && tags.contains(it.dialog_tag.as_str())
         };
         let before = self.subscriptions.len();
         self.subscriptions.retain(can_be);
-        let beyond = self.subscriptions.len().saturating_sub(SUBSCRIPTIONS_MAX);
-        self.subscriptions.drain(..beyond);
+        forget_surplus(&mut self.subscriptions);
         let mut lies = before - self.subscriptions.len();
         for request in &mut self.requests {
             let lie = request.part.take_if(|part| !can_be(&part.subscription));
@@ -245,22 +330,44 @@ impl Call {
     }
 
     fn kept_until(&self, subscription: &Subscription) -> Option<Timestamp> {
-        self.over_since().map(|over| over.max(subscription.since) + KEPT_AFTER_CALL)
+        self.over_since().map(|over| subscription.kept_until(over))
     }
 }
 
-/// The `id` in the Event of a request of such a subscription; none if it is of another package.
-#[expect(clippy::option_option, reason = "an Event of a REFER need not have an id")]
-fn id_of(request: &Message<'_>) -> Option<Option<u32>> {
+/// Of more than may be, the oldest.
+fn forget_surplus(subscriptions: &mut Vec<Subscription>) {
+    for (of_refers, most) in [(true, OF_REFERS_MAX), (false, OF_SUBSCRIBES_MAX)] {
+        let is_one = |it: &Subscription| it.is_of_refer() == of_refers;
+        let count = subscriptions.iter().filter(|it| is_one(it)).count();
+        let mut surplus = count.saturating_sub(most);
+        subscriptions.retain(|it| {
+            let goes = is_one(it) && surplus > 0;
+            surplus -= usize::from(goes);
+            !goes
+        });
+    }
+}
+
+/// Which subscription a request is of; none if its Event is none, or too long to be kept.
+fn named_by(request: &Message<'_>) -> Option<Named> {
     let event = request.header_named("Event")?;
     let (package, params) = event.split_once(';').unwrap_or((&event, ""));
-    if !package.trim().eq_ignore_ascii_case(PACKAGE) {
-        return None;
+    let (package, id) = (package.trim(), text::param(params, "id"));
+    if package.eq_ignore_ascii_case(REFER) {
+        return match id {
+            None => Some(Named::Refer(None)),
+            Some(id) => id.parse().ok().map(|id| Named::Refer(Some(id))),
+        };
     }
-    match text::param(params, "id") {
-        None => Some(None),
-        Some(id) => id.parse().ok().map(Some),
-    }
+    let event = id.map_or_else(|| package.to_owned(), |id| format!("{package};id={id}"));
+    (!package.is_empty() && event.len() <= EVENT_BYTES_MAX).then_some(Named::Other(event))
+}
+
+/// Its 2xx says how long (RFC 6665 §4.2.1.1); one that does not is no longer than of a REFER.
+fn expires_s(response: &Message<'_>) -> u32 {
+    let expires = response.header(HeaderName::Expires).and_then(|it| it.trim().parse().ok());
+    let seconds = expires.unwrap_or(REFER_KEPT.as_secs()).min(KEPT_MAX.as_secs());
+    u32::try_from(seconds).expect("a day at most")
 }
 
 /// RFC 6665 §4.1.3.
