@@ -159,6 +159,10 @@ impl Exchange {
         if request.method() == Some("REGISTER") {
             return Err(Failure::new("a REGISTER is not proxied"));
         }
+        // An OPTIONS that was to end here.
+        if request.max_forwards() == Some(0) {
+            return self.respond(step, 483, "", &[]);
+        }
         let Some(shares) = shares(breadth_of(&request), targets.len()) else {
             return self.respond(step, 440, "", &[]);
         };

@@ -126,8 +126,7 @@ pub(crate) fn fault(
     {
         return Some(refusal);
     }
-    // A REGISTER ends here: it needs no further hop.
-    if method != "REGISTER" && request.max_forwards() == Some(0) {
+    if !ends_here(request) && request.max_forwards() == Some(0) {
         return Some(Refusal::new(483));
     }
     if method != "REGISTER" && breadth_of(request) == 0 {
@@ -146,6 +145,19 @@ pub(crate) fn fault(
         return Some(Refusal { status: 420, reason: "", header });
     }
     None
+}
+
+/// Whether it needs no further hop: a REGISTER, or an OPTIONS to this server itself, which asks the
+/// last one on its way (RFC 3261 §16.3 step 3, §11).
+fn ends_here(request: &Message<'_>) -> bool {
+    let has_no_user = |uri: &str| SipUri::parse(uri).is_some_and(|uri| uri.user.is_none());
+    match request.method() {
+        Some("REGISTER") => true,
+        Some("OPTIONS") => {
+            request.to_tag().is_none() && request.request_uri().is_some_and(has_no_user)
+        }
+        _ => false,
+    }
 }
 
 /// At most one tag, and a token: of two the other end might take the one that we do not, and one in

@@ -87,6 +87,38 @@ fn options_to_this_server_are_answered() {
     assert_eq!(node.living_activities(), 0);
 }
 
+fn last_hop(method: &str, uri: &str) -> String {
+    request(method, uri, "").replacen("Max-Forwards: 70", "Max-Forwards: 0", 1)
+}
+
+/// RFC 3261 §16.3 step 3, §11: that is how somebody asks the servers on his way, one by one.
+#[test]
+fn options_to_this_server_are_answered_also_on_their_last_hop() {
+    for uri in ["sip:example.test", "sip:198.51.100.1:5060"] {
+        let mut node = saying(200, &[("Allow", "INVITE")]);
+        let turn = node.receive(ALICE, last_hop("OPTIONS", uri));
+        assert_eq!(turn.lines(ALICE), ["200"], "{uri}");
+    }
+    for (method, uri) in [
+        ("OPTIONS", "sip:bob@example.test"),
+        ("MESSAGE", "sip:example.test"),
+        ("SUBSCRIBE", "sip:example.test"),
+    ] {
+        let mut node = saying(200, &[]);
+        let turn = node.receive(ALICE, last_hop(method, uri));
+        assert_eq!((turn.lines(ALICE), turn.types()), (vec!["483".to_owned()], vec![]), "{uri}");
+    }
+}
+
+/// Whatever a service wants with it.
+#[test]
+fn options_on_their_last_hop_go_no_further() {
+    let mut node = Node::for_bob();
+    let turn = node.receive(ALICE, last_hop("OPTIONS", "sip:example.test"));
+    assert_eq!((turn.lines(ALICE), turn.lines(BOB)), (vec!["483".to_owned()], vec![]));
+    assert_eq!(node.living_activities(), 0);
+}
+
 #[test]
 fn a_message_is_proxied_without_record_route_and_repeated_until_answered() {
     let mut node = Node::for_bob();
