@@ -36,6 +36,8 @@ impl HeaderIndex {
     pub(crate) fn read(&mut self, bytes: &[u8], start: usize) -> Result<Head, ParseError> {
         let mut has_bare_cr = false;
         let mut at = start;
+        // To ask the list each time how many it has would cost more.
+        let mut count = 0;
         loop {
             let line = find_line(bytes, at).ok_or(ParseError::NoBlankLine)?;
             has_bare_cr |= line.has_bare_cr;
@@ -47,8 +49,11 @@ impl HeaderIndex {
                     let folded = self.lines.last_mut().ok_or(ParseError::BadHeaderLine)?;
                     folded.fold(bytes, line.end);
                 }
-                _ if self.lines.len() == HEADERS_MAX => return Err(ParseError::TooManyHeaders),
-                _ => self.push(HeaderLine::read(bytes, at..line.end)?),
+                _ if count == HEADERS_MAX => return Err(ParseError::TooManyHeaders),
+                _ => {
+                    self.push(count, HeaderLine::read(bytes, at..line.end)?);
+                    count += 1;
+                }
             }
             at = line.end;
         }
@@ -95,10 +100,11 @@ impl HeaderIndex {
         if value.is_empty() { Err(ParseError::Bad(name)) } else { Ok(value) }
     }
 
-    fn push(&mut self, line: HeaderLine) {
+    /// The line that so many stand above.
+    fn push(&mut self, above: usize, line: HeaderLine) {
         let bit = line.name.bit();
         if self.present & bit == 0 {
-            self.first[line.name as usize] = self.lines.len() as u8;
+            self.first[line.name as usize] = above as u8;
         }
         self.repeated |= self.present & bit;
         self.present |= bit;

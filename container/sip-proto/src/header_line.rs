@@ -36,10 +36,12 @@ impl HeaderLine {
         let value = match &text[colon + 1..] {
             // Nearly all are written so.
             [b' ', value @ .., b'\r', b'\n'] if is_trimmed(value) => colon + 2..text.len() - 2,
-            _ => trim(text, colon + 1..text.len()),
+            _ => match trim(text, colon + 1..text.len()) {
+                // One that starts on the next line must not start behind this line's end.
+                value if value.is_empty() => colon + 1..colon + 1,
+                value => value,
+            },
         };
-        // A value that starts on the next line must not start behind this line's end.
-        let value = if value.is_empty() { colon + 1..colon + 1 } else { value };
         Ok(HeaderLine {
             name,
             is_own: false,
