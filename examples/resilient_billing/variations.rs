@@ -1,7 +1,7 @@
 //! Steps 9 and 10: the dead server comes back, and the kill happens at other moments.
 
-use crate::bill;
 use crate::story::{Story, TALK};
+use resilee_examples::bill;
 use resilee_examples::calls::{PHONE_WITHIN, answered, call_id, end_call, ring, set_up, talk_time};
 use resilee_examples::cluster::SERVERS;
 use resilee_examples::rest::{BillRow, LiveCall};
