@@ -14,7 +14,7 @@ use crate::command::build_programs;
 use crate::figures::{append_row, load_average, stamp};
 use crate::own_network;
 use crate::pair::{Pair, Process, SIP, Usage};
-use crate::phones::{Load, Phones};
+use crate::phones::{Load, Phones, Place};
 
 /// Shown by `cargo xtask bench-balancer --help`.
 pub const HELP: &str = "\
@@ -104,7 +104,8 @@ fn measure_forwarder(root: &Path, binaries: &Path, rate: u32, seconds: u32) -> R
         log.lines().next_back().map_or(Ok(0), |line| Ok(line.parse()?))
     };
     let load = Load { rate, seconds, talk_ms: TALK_MS };
-    let mut phones = Phones::start_behind(root, folder.path(), load, FORWARDER)?;
+    let behind = Place { proxy: FORWARDER, ..Place::LOOPBACK };
+    let mut phones = Phones::start_at(root, folder.path(), load, behind)?;
     let before = (passed()?, forwarder.usage()?, pair.usage()?[0]);
     phones.wait(load.duration() + LATE_MAX)?;
     let busy = load_average();

@@ -2,9 +2,9 @@
 //!
 //! This file is the command line. What each task does is in the file of its name: [`lint`],
 //! [`tidy`], [`full_test`], [`new_service`], [`mod@unit`], [`mod@bench`], [`bench_balancer`],
-//! [`bench_slee`], [`bench_sip`], [`bench_registrations`], [`bench_units`], [`soak`]; those with
-//! calls share [`pair`] (the processes under load), [`phones`] and [`own_network`], all that
-//! measure [`figures`], two of them [`valgrind`]. The rest are [`steps`], [`packages`],
+//! [`bench_slee`], [`bench_sip`], [`bench_registrations`], [`bench_units`], [`soak`], [`hosts`];
+//! those with calls share [`pair`] (the processes under load), [`phones`] and [`own_network`], all
+//! that measure [`figures`], two of them [`valgrind`]. The rest are [`steps`], [`packages`],
 //! [`command`] (child processes), [`system_programs`], [`libtest_tally`] and [`deny`]. Nothing
 //! here is part of Resilee itself.
 
@@ -18,6 +18,7 @@ mod command;
 mod deny;
 mod figures;
 mod full_test;
+mod hosts;
 mod libtest_tally;
 mod lint;
 mod new_service;
@@ -101,6 +102,9 @@ enum Task {
     /// Measure a delivery of a linked service and of units; appends to bench/units.csv
     #[command(after_long_help = bench_units::HELP)]
     BenchUnits(bench_units::Options),
+    /// Break hosts of two balancers and two servers under calls, each in a network of its own
+    #[command(after_long_help = hosts::HELP)]
+    Hosts(hosts::Options),
     /// Break parts of the pair under calls and check every bill; appends to bench/failover.csv
     #[command(after_long_help = soak::HELP)]
     Soak(soak::Options),
@@ -138,6 +142,7 @@ fn main() -> ExitCode {
         Task::BenchSip(options) => bench_sip::run(&root, &options),
         Task::BenchRegistrations(options) => bench_registrations::run(&root, &options),
         Task::BenchUnits(options) => bench_units::run(&root, &options),
+        Task::Hosts(options) => hosts::run(&root, &options),
         Task::Soak(options) => soak::run(&root, &options),
     };
     match outcome {

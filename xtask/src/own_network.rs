@@ -71,6 +71,15 @@ pub fn mend(from: &str, to: &str) -> Result<()> {
     rule("-D", from, to)
 }
 
+/// A command that is run on a host of this network: a network namespace of that name; none: here.
+pub fn command_on(host: Option<&str>, program: &str) -> Command {
+    let Some(host) = host else { return Command::new(program) };
+    // It becomes the program: its process id is the program's.
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", host, program]);
+    command
+}
+
 fn rule(what: &str, from: &str, to: &str) -> Result<()> {
     // Rules of any other network are none of ours.
     anyhow::ensure!(is_inside(), "links are cut in a network of the task's own only");

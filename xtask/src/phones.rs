@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
 
+use crate::own_network;
 use crate::pair::{DOMAIN, Process, SIP, USERS, user};
 
 /// Where the scenarios are, from the root of the repository.
@@ -24,6 +24,25 @@ const REGISTER_MAX: Duration = Duration::from_secs(30);
 const CALLEE_END_MAX: Duration = Duration::from_secs(3);
 /// How long a callee rings, in the scenario; no delay of ours.
 pub const RING_MS: u64 = 100;
+
+/// Where phones are, and where they send to.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// Their address.
+    pub address: &'a str,
+    /// A network namespace; none: that of the task.
+    pub host: Option<&'a str>,
+    /// What they send to.
+    pub proxy: &'a str,
+    /// What they sign for: else SIPp signs for the address it sends to, which a forwarder may have.
+    pub signed: &'a str,
+}
+
+impl Place<'_> {
+    /// Beside a pair on loopback.
+    pub const LOOPBACK: Place<'static> =
+        Place { address: "127.0.0.1", host: None, proxy: SIP, signed: SIP };
+}
 
 /// Callees that answer and a caller that calls them.
 pub struct Phones {
@@ -107,19 +126,30 @@ impl Call {
 impl Phones {
     /// Registers all users, and starts callees and caller.
     pub fn start(root: &Path, folder: &Path, load: Load) -> Result<Self> {
-        Phones::start_behind(root, folder, load, SIP)
+        Phones::start_at(root, folder, load, Place::LOOPBACK)
     }
 
-    /// The same, of phones that send to `proxy`.
-    pub fn start_behind(root: &Path, folder: &Path, load: Load, proxy: &str) -> Result<Self> {
+    /// The same, of phones somewhere else.
+    pub fn start_at(root: &Path, folder: &Path, load: Load, place: Place<'_>) -> Result<Self> {
         let scenarios = root.join(SCENARIOS);
-        register(&scenarios, folder, proxy)?;
+        register(&scenarios, folder, place)?;
         let calls = load.calls().to_string();
         let (rate, talk) = (load.rate.to_string(), load.talk_ms.to_string());
-        let callee = sipp(&scenarios, folder, "callee", CALLEE_PORT, &[])?;
-        let options =
-            [proxy, "-inf", "users.csv", "-m", &calls, "-r", &rate, "-d", &talk, "-l", &calls];
-        let caller = sipp(&scenarios, folder, "caller", CALLER_PORT, &options)?;
+        let callee = sipp(&scenarios, folder, place, ("callee", CALLEE_PORT), &[])?;
+        let options = [
+            place.proxy,
+            "-inf",
+            "users.csv",
+            "-m",
+            &calls,
+            "-r",
+            &rate,
+            "-d",
+            &talk,
+            "-l",
+            &calls,
+        ];
+        let caller = sipp(&scenarios, folder, place, ("caller", CALLER_PORT), &options)?;
         Ok(Phones { folder: folder.to_owned(), callee, caller })
     }
 
@@ -183,7 +213,7 @@ fn read_calls(text: &str) -> Result<BTreeMap<String, Call>> {
 }
 
 /// All phones are one SIPp, at the port where the callees will be.
-fn register(scenarios: &Path, folder: &Path, proxy: &str) -> Result<()> {
+fn register(scenarios: &Path, folder: &Path, place: Place<'_>) -> Result<()> {
     let mut file = String::from("SEQUENTIAL\n");
     for number in 1..=USERS {
         let (user, password) = user(number);
@@ -191,8 +221,8 @@ fn register(scenarios: &Path, folder: &Path, proxy: &str) -> Result<()> {
     }
     fs::write(folder.join("users.csv"), file)?;
     let count = USERS.to_string();
-    let options = [proxy, "-inf", "users.csv", "-m", &count, "-r", "200", "-timeout", "25s"];
-    let mut sipp = sipp(scenarios, folder, "register", CALLEE_PORT, &options)?;
+    let options = [place.proxy, "-inf", "users.csv", "-m", &count, "-r", "200", "-timeout", "25s"];
+    let mut sipp = sipp(scenarios, folder, place, ("register", CALLEE_PORT), &options)?;
     let status = sipp.wait(REGISTER_MAX)?;
     ensure!(status.success(), "registration: SIPp ended with {status}");
     Ok(())
@@ -201,21 +231,20 @@ fn register(scenarios: &Path, folder: &Path, proxy: &str) -> Result<()> {
 fn sipp(
     scenarios: &Path,
     folder: &Path,
-    name: &str,
-    port: u16,
+    place: Place<'_>,
+    (name, port): (&str, u16),
     options: &[&str],
 ) -> Result<Process> {
     let scenario = scenarios.join(format!("{name}.xml"));
-    let mut command = Command::new("sipp");
-    command.arg("-sf").arg(scenario).args(["-i", "127.0.0.1", "-p", &port.to_string()]);
+    let mut command = own_network::command_on(place.host, "sipp");
+    command.arg("-sf").arg(scenario).args(["-i", place.address, "-p", &port.to_string()]);
     // Ports of its own for media and remote control, which nobody uses.
     command.args(["-mp", &(port + 10_000).to_string(), "-cp", &(port + 20_000).to_string()]);
     command.args(["-key", "domain", DOMAIN, "-nostdin", "-buff_size", "4000000"]);
     command.args(["-trace_stat", "-fd", "1", "-stf", &format!("{name}.stat.csv")]);
     command.args(["-trace_logs", "-log_file", &format!("{name}.calls")]);
     command.args(["-trace_err", "-error_file", &format!("{name}.errors")]);
-    // Else SIPp signs for the address it sends to, which a forwarder in between may have.
-    command.args(["-auth_uri", SIP]);
+    command.args(["-auth_uri", place.signed]);
     // A phone does not give a call up because something comes late or twice; SIPp would.
     command.args(["-default_behaviors", "all,-abortunexp"]);
     command.args(options);

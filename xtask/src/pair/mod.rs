@@ -18,7 +18,7 @@ use nix::sys::signal::Signal;
 pub use log::first_line;
 pub use management::{Alarm, Bill, Management, Order};
 pub use process::{Process, Usage};
-pub use property_files::{DOMAIN, SIP, USERS, user};
+pub use property_files::{DOMAIN, KEY, SIP, TOKEN, TOKEN_FILE, USERS, service_tables, user};
 
 /// Addresses of balancer, server1 and server2.
 pub const ADDRESSES: [&str; 3] = ["127.0.0.1", "127.0.0.11", "127.0.0.12"];

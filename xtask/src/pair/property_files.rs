@@ -24,7 +24,8 @@ pub const TOKEN: &str = "the token of the load tasks";
 /// The file that it is in.
 pub const TOKEN_FILE: &str = "admin.token";
 
-const KEY: &str = "the load tasks sign with this and nobody else does\n";
+/// The cluster's secret.
+pub const KEY: &str = "the load tasks sign with this and nobody else does\n";
 
 /// Name and password of a user, counted from 1.
 pub fn user(number: u32) -> (String, String) {
@@ -72,10 +73,18 @@ fn node(server: usize) -> String {
          [sip]\nlisten = \"{address}:5063\"\nbehind_balancer = \"{SIP}\"\n\n\
          [cluster]\nlisten = \"{address}:5065\"\nkey_file = \"cluster.key\"\n\
          peers = [{{ name = \"{peer}\", address = \"{peer_address}:5065\" }}]\n\n\
-         [admin]\nlisten = \"{admin}\"\ntoken_file = \"{TOKEN_FILE}\"\n\n\
-         [policy]\nopen_calls = true\n\n\
+         [admin]\nlisten = \"{admin}\"\ntoken_file = \"{TOKEN_FILE}\"\n\n"
+    );
+    text.push_str(&service_tables());
+    text
+}
+
+/// The tables of a node that say who may call, and what it costs.
+pub fn service_tables() -> String {
+    let mut text = String::from(
+        "[policy]\nopen_calls = true\n\n\
          [[tariff]]\nprefix = \"\"\ncurrency = \"EUR\"\nconnect_fee = \"0.05\"\n\
-         per_minute = \"0.12\"\nincrement_s = 1\n"
+         per_minute = \"0.12\"\nincrement_s = 1\n",
     );
     for number in 1..=USERS {
         let (user, password) = user(number);

@@ -14,7 +14,7 @@ mod signs;
 mod small_disk;
 mod store_damage;
 mod summary;
-mod verdict;
+pub mod verdict;
 mod watch;
 mod witness;
 

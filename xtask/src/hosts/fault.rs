@@ -1,0 +1,105 @@
+//! What breaks, and what is seen of it.
+
+use std::fmt;
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use super::cluster::Cluster;
+use super::network::Network;
+
+/// How long a cable is pulled.
+const PULLED: Duration = Duration::from_secs(8);
+/// How long it is looked at who has the address, after all is as it was.
+const WATCHED: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// What breaks. The first balancer serves, the first server has the calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Fault {
+    /// The balancer that serves dies.
+    KillBalancer,
+    /// The cable of its host is pulled, and put back.
+    CutBalancer,
+    /// The server that has the calls dies.
+    KillServer,
+    /// The cable of its host is pulled, and put back.
+    CutServer,
+    /// As cut-balancer, and keepalived moves the address.
+    Keepalived,
+}
+
+/// What was seen.
+pub struct Played {
+    /// From the fault until somebody else had taken over, in milliseconds.
+    pub takeover_ms: Option<u128>,
+    /// So long the address was at two hosts that could both be reached.
+    pub twice_ms: u128,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.to_possible_value().expect("none is hidden").get_name())
+    }
+}
+
+impl Fault {
+    /// Plays it.
+    pub fn play(self, network: &Network, cluster: &mut Cluster) -> Result<Played> {
+        match self {
+            Fault::KillBalancer => {
+                let at = cluster.kill("balancer1")?;
+                watch(network, PULLED, true)?;
+                cluster.start_process("balancer1")?;
+                let twice_ms = watch(network, WATCHED, true)?;
+                Ok(played(cluster.took_address("balancer2", at), twice_ms))
+            }
+            Fault::CutBalancer | Fault::Keepalived => {
+                let at = pull(network, "balancer1")?;
+                watch(network, PULLED, false)?;
+                network.put_back("balancer1")?;
+                let twice_ms = watch(network, WATCHED, true)?;
+                Ok(played(cluster.took_address("balancer2", at), twice_ms))
+            }
+            Fault::KillServer => {
+                let at = cluster.kill("server1")?;
+                let twice_ms = watch(network, PULLED, true)?;
+                Ok(played(cluster.went_on_alone("server2", at), twice_ms))
+            }
+            Fault::CutServer => {
+                let at = pull(network, "server1")?;
+                watch(network, PULLED, true)?;
+                network.put_back("server1")?;
+                let twice_ms = watch(network, WATCHED, true)?;
+                Ok(played(cluster.went_on_alone("server2", at), twice_ms))
+            }
+        }
+    }
+}
+
+fn played(takeover: Option<Duration>, twice_ms: u128) -> Played {
+    Played { takeover_ms: takeover.map(|time| time.as_millis()), twice_ms }
+}
+
+fn pull(network: &Network, host: &str) -> Result<SystemTime> {
+    let at = SystemTime::now();
+    network.pull(host)?;
+    Ok(at)
+}
+
+/// Looks for so long who has the phones' address; how long both had it, in milliseconds.
+fn watch(network: &Network, time: Duration, both_reached: bool) -> Result<u128> {
+    let (began, mut twice) = (Instant::now(), Duration::ZERO);
+    let mut looked = began;
+    while began.elapsed() < time {
+        let both = network.has_entry("balancer1")? && network.has_entry("balancer2")?;
+        let now = Instant::now();
+        if both && both_reached {
+            twice += now - looked;
+        }
+        looked = now;
+        std::thread::sleep(LOOK_EVERY);
+    }
+    Ok(twice.as_millis())
+}
