@@ -6,7 +6,6 @@
 
 use crate::sbb_entity::{Handed, Reply, Run, Running, SbbEntityActor};
 use crate::slee::Feed;
-use actix::dev::channel::channel;
 use actix::{Actor, Addr, Arbiter, AsyncContext, Context, Handler, Message, Recipient};
 use resilee_core::Fate;
 use resilee_sbb::{CellId, Deliver, DeliveryId, EntityId, LinkedSbb, Outcome};
@@ -15,8 +14,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tracing::Span;
 
-/// Deliveries that wait for one worker; more are rolled back.
-const MAILBOX_MAX: usize = 16_384;
 /// An actor without deliveries for so long is stopped: most of a call nothing happens, and an
 /// actor takes 2 KB where a new one takes a microsecond.
 const IDLE_MAX: Duration = Duration::from_secs(3);
@@ -205,20 +202,17 @@ impl Worker {
     fn start(services: &BTreeMap<&'static str, LinkedSbb>, actors_max: usize) -> Self {
         let (arbiter, services) = (Arbiter::new(), services.clone());
         let worker = CellWorker { services, entities: BTreeMap::new(), actors_max };
-        // Not by `start_in_arbiter`: until the actor has started it refuses all but 16 of what
-        // waits for a fresh thread.
-        let (sender, receiver) = channel(MAILBOX_MAX);
-        let starts = arbiter.spawn_fn(move || drop(Context::with_receiver(receiver).run(worker)));
-        assert!(starts, "the arbiter has not been stopped");
-        Worker { arbiter, address: Addr::new(sender), running: Arc::default() }
+        let address = CellWorker::start_in_arbiter(&arbiter.handle(), move |_| worker);
+        Worker { arbiter, address, running: Arc::default() }
     }
 
     fn send(&self, unanswered: &Unanswered) {
         let Unanswered { handed, reply: (run, to), call, .. } = unanswered;
         let reply = Reply::new(*run, handed.clone(), to.clone());
         let (call, running) = (call.clone(), self.running.clone());
-        // A delivery that is refused is dropped, and its reply answers for it.
-        let _ = self.address.try_send(Run { reply, call, running });
+        // Not refused by a full mailbox: a cell has one delivery at a time, so there are no more of
+        // them than `calls_max` lets cells be. If the worker is gone, its reply answers for it.
+        self.address.do_send(Run { reply, call, running });
     }
 }
 

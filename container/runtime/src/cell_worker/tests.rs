@@ -255,6 +255,30 @@ impl Sbb for Lost {
     }
 }
 
+/// As many calls may have a timer at one moment.
+#[test]
+fn whatever_waits_behind_a_worker_is_delivered_however_many_they_are() {
+    const WAITING: u64 = 50_000;
+    System::new().block_on(async {
+        let (sender, mut inputs) = mpsc::unbounded_channel();
+        let sink = Sink(sender).start().recipient();
+        let services = [LinkedSbb::of::<Fragile>(), LinkedSbb::of::<Lost>()];
+        let mut workers = CellWorkers::start(1, ACTORS_MAX, &services);
+        hand(&mut workers, deliver(1, "lost"), &sink);
+        while workers.workers[0].running.ran(DeliveryId(1)).is_none() {
+            tokio::task::yield_now().await;
+        }
+        for id in 2..=WAITING {
+            hand(&mut workers, deliver(id, "fragile"), &sink);
+        }
+        assert!(inputs.try_recv().is_err(), "none is refused");
+        assert!(matches!(workers.abandon(0, DeliveryId(1), Duration::ZERO), Fate::Hangs(_)));
+        for id in 2..=WAITING {
+            assert!(matches!(outcome(&mut inputs, id).await, Outcome::Delivered { .. }), "{id}");
+        }
+    });
+}
+
 #[test]
 fn the_next_run_of_the_node_does_not_wait_behind_a_handler_that_hung_in_the_one_before() {
     System::new().block_on(async {
