@@ -216,3 +216,25 @@ fn a_profile_table_goes_with_the_unit_that_declares_it_and_its_rows_stay() {
     upload(&mut pair, 0, "wallet", NEEDED);
     assert_eq!((tables(&pair, 0), tables(&pair, 1)), (vec![("coins", 1)], vec![("coins", 1)]));
 }
+
+/// Without it a node that is alone would own its calls, and not serve them.
+#[test]
+fn calls_depend_on_a_unit_while_its_service_is_active_or_has_entities() {
+    let mut pair = without_them().whole();
+    let alpha = upload(&mut pair, 0, "alpha", ALPHA);
+    let needed = |pair: &Pair, unit: &str| {
+        let core = |node: usize| pair.nodes[node].core.as_ref().expect("it lives");
+        let services = [0, 1].map(|node| core(node).service_in_need_of(unit));
+        assert_eq!(services[0], services[1]);
+        services[0].clone()
+    };
+    assert_eq!(needed(&pair, &alpha), None);
+    want(&mut pair, &["alpha"], &[]);
+    assert_eq!(needed(&pair, &alpha).as_deref(), Some("alpha"));
+    assert_eq!(needed(&pair, "another"), None);
+    pair.say(0, "c1 start; fire begin 1 hello");
+    want(&mut pair, &[], &["alpha"]);
+    assert_eq!(needed(&pair, &alpha).as_deref(), Some("alpha"), "of the call");
+    pair.say(0, "c1 over");
+    assert_eq!(needed(&pair, &alpha), None);
+}
