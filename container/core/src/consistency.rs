@@ -68,6 +68,15 @@ impl Core {
         found.chain(self.loose_ties()).collect()
     }
 
+    /// Services of which figures are kept, and that are neither deployed here nor in a unit: what
+    /// was counted with a unit goes with it. Another node's program may have such a service.
+    pub fn figures_of_none(&self) -> Vec<&str> {
+        let is_there = |service: &&str| {
+            self.is_deployed(service) || self.unit_rows().any(|(_, row)| row.service == **service)
+        };
+        self.usage.services().filter(|service| !is_there(service)).collect()
+    }
+
     /// How many moments are awaited for cells.
     pub fn timers_set(&self) -> usize {
         self.timers.all().count()

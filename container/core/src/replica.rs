@@ -11,7 +11,6 @@ use crate::io::Output;
 use crate::management::Notice;
 use crate::store::StoredRecord;
 use crate::ties::RootName;
-use crate::unit_rows::UNITS;
 use resilee_membership::{PlantedFault, RunId};
 use resilee_sbb::{CellId, CodecError, Timestamp};
 
@@ -47,8 +46,7 @@ impl Core {
             Update::SnapshotEnd => {
                 self.observe(|| Observed::SnapshotApplied { from: from.clone() });
                 self.joining.iter_mut().for_each(|joining| joining.whole = true);
-                let tables = &self.tables;
-                self.units.look_again(|unit| tables.get(UNITS, unit).is_some());
+                self.units.look_again();
                 self.outputs.push_back(Output::Notice(Notice::Synced));
                 Ok(())
             }

@@ -17,6 +17,7 @@ use crate::commit::RowChange;
 use crate::core::Core;
 use crate::pending_rows::written_by;
 use crate::resource_adaptor::Scope;
+use crate::unit_rows::UNITS;
 use resilee_sbb::{Effect, Tables};
 use serde_bytes::ByteBuf;
 use std::collections::BTreeSet;
@@ -39,6 +40,7 @@ impl Core {
         if self.read_facility_row(table, key, row) {
             return;
         }
+        let unit = (table == UNITS).then(|| self.unit_row(key)).flatten();
         write(&mut self.tables, &self.configured, table, key, row);
         let place = (table.to_owned(), key.to_owned());
         let is_configured = self.configured.get(table, key).is_some();
@@ -47,6 +49,9 @@ impl Core {
             _ => self.written_over.remove(&place),
         };
         self.note_row(table);
+        if let Some(unit) = unit.filter(|_| self.tables.get(UNITS, key).is_none()) {
+            self.forget_kept_of(&unit);
+        }
     }
 
     /// What removes a row: a configured one stays away.

@@ -27,8 +27,6 @@ pub const AGAIN_AFTER_MAX: Duration = Duration::from_secs(60);
 /// A unit that is tried again.
 #[derive(Clone, Debug)]
 pub(crate) struct Retry {
-    /// Its service, as its row says.
-    pub service: String,
     /// The alarm that says why it is not compiled.
     pub alarm: String,
     /// How long it waits.
@@ -65,7 +63,7 @@ impl Core {
         reason: &str,
         before: Option<Retry>,
     ) -> Stage {
-        let service = row.service.clone();
+        let service = &row.service;
         let alarm = format!("{service} is not compiled here yet: {reason}; it is tried again");
         let twice = |before: &Retry| (before.pause * 2).min(AGAIN_AFTER_MAX);
         let pause = before.as_ref().map_or(AGAIN_AFTER, twice);
@@ -74,7 +72,7 @@ impl Core {
         }
         self.raise_condition(now, Severity::Major, SOURCE, &alarm);
         let due = Some(self.clock.local() + pause);
-        Stage::Again(Retry { service, alarm, pause, due })
+        Stage::Again(Retry { alarm, pause, due })
     }
 
     /// Has those compiled again that have waited long enough.

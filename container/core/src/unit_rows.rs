@@ -236,6 +236,10 @@ impl Core {
         })
     }
 
+    pub(crate) fn unit_row(&self, id: &str) -> Option<Row> {
+        decode(self.tables.get(UNITS, id)?).ok()
+    }
+
     pub(crate) fn unit_rows(&self) -> impl Iterator<Item = (&str, Row)> {
         let rows = self.tables.rows(UNITS);
         rows.filter_map(|(id, row)| Some((id, decode(row).ok()?)))

@@ -21,7 +21,8 @@
 //! |                                            | cannot be that calls depend on                  |
 //! |                                            | ([`Core::service_in_need_of`]), its shell does  |
 //! |                                            | not start it: alone it would own its entities   |
-//! | it is removed                              | its service is not deployed any more            |
+//! | its row is removed                         | what is kept of its service goes at once, and   |
+//! |                                            | its service is not deployed any more            |
 //! |                                            | (`deployed.rs`); profile tables that nobody     |
 //! |                                            | else declares are no profile tables any more,   |
 //! |                                            | and keep their rows for the next who does       |
@@ -56,8 +57,6 @@ pub(crate) struct Units {
     of_store: BTreeMap<String, LinkedSbb>,
     /// Rows have changed since they were looked at.
     has_news: bool,
-    /// Those of before that are not in the snapshot which has just come.
-    not_in_snapshot: BTreeSet<String>,
     /// When cells may be looked at again for what a joiner lacks.
     pub next_look: Timestamp,
 }
@@ -65,16 +64,16 @@ pub(crate) struct Units {
 /// How far a unit is.
 #[derive(Debug)]
 pub(crate) enum Stage {
-    /// The service of this name is in it, as its row says.
-    Compiling(String),
+    /// The shell compiles it.
+    Compiling,
     /// It could not be compiled for a reason that may pass.
     Again(Retry),
     /// Something is in the way of its service; the alarm that says what.
     Waits(LinkedSbb, String),
     /// The service of this name is deployed.
     Deployed(&'static str),
-    /// Its service, and the alarm that says why that is not deployed here.
-    Failed(String, String),
+    /// The alarm that says why its service is not deployed here.
+    Failed(String),
 }
 
 impl Units {
@@ -92,10 +91,8 @@ impl Units {
             [UNITS, PARTS].contains(&table) || is_empty && self.waiting().any(declares);
     }
 
-    /// All of a snapshot is there, with rows for these units: what is in none of them is gone.
-    pub fn look_again(&mut self, has_row: impl Fn(&str) -> bool) {
-        let gone = self.stages.keys().filter(|unit| !has_row(unit));
-        self.not_in_snapshot = gone.cloned().collect();
+    /// All of a snapshot is there: what is not in it is gone.
+    pub fn look_again(&mut self) {
         self.has_news = true;
     }
 
@@ -108,7 +105,7 @@ impl Units {
     pub fn deployed(&self) -> impl Iterator<Item = (&String, &'static str)> {
         self.stages.iter().filter_map(|(id, stage)| match stage {
             Stage::Deployed(service) => Some((id, *service)),
-            Stage::Compiling(_) | Stage::Again(_) | Stage::Waits(..) | Stage::Failed(..) => None,
+            Stage::Compiling | Stage::Again(_) | Stage::Waits(..) | Stage::Failed(_) => None,
         })
     }
 
@@ -120,7 +117,7 @@ impl Units {
     pub fn waiting(&self) -> impl Iterator<Item = Descriptor> {
         self.stages.values().filter_map(|stage| match stage {
             Stage::Waits(sbb, _) => Some(sbb.descriptor()),
-            Stage::Compiling(_) | Stage::Again(_) | Stage::Deployed(_) | Stage::Failed(..) => None,
+            Stage::Compiling | Stage::Again(_) | Stage::Deployed(_) | Stage::Failed(_) => None,
         })
     }
 }
@@ -138,12 +135,12 @@ impl Core {
         let mut new: Vec<_> = new
             .filter_map(|(id, row)| {
                 let bytes = assembled(&self.tables, id, &row)?;
-                Some((row.put_at, id.to_owned(), row.service, bytes))
+                Some((row.put_at, id.to_owned(), bytes))
             })
             .collect();
         new.sort();
-        for (_, unit, service, bytes) in new {
-            self.units.stages.insert(unit.clone(), Stage::Compiling(service));
+        for (_, unit, bytes) in new {
+            self.units.stages.insert(unit.clone(), Stage::Compiling);
             match self.units.of_store.remove(&unit) {
                 Some(sbb) => self.take_compiled(now, &unit, Ok(sbb)),
                 None => self.outputs.push_back(Output::Compile { unit, bytes }),
@@ -151,31 +148,14 @@ impl Core {
         }
         let is_gone = |unit: &&String| self.tables.get(UNITS, unit).is_none() && !is_joining;
         let gone: Vec<_> = self.units.stages.keys().filter(is_gone).cloned().collect();
-        let by_snapshot = std::mem::take(&mut self.units.not_in_snapshot);
         for unit in gone {
-            let service = match self.units.stages.remove(&unit) {
-                Some(Stage::Deployed(service)) => {
-                    self.undeploy_unit(now, service);
-                    service.to_owned()
-                }
-                Some(Stage::Failed(service, alarm)) => {
+            match self.units.stages.remove(&unit) {
+                Some(Stage::Deployed(service)) => self.undeploy_unit(now, service),
+                Some(Stage::Failed(alarm) | Stage::Waits(_, alarm)) => {
                     self.clear_alarm(SOURCE, &alarm);
-                    service
                 }
-                Some(Stage::Waits(sbb, alarm)) => {
-                    self.clear_alarm(SOURCE, &alarm);
-                    sbb.descriptor().name.to_owned()
-                }
-                Some(Stage::Again(retry)) => {
-                    self.clear_alarm(SOURCE, &retry.alarm);
-                    retry.service
-                }
-                Some(Stage::Compiling(service)) => service,
-                None => continue,
-            };
-            // The snapshot says what is kept: another unit of that service may be in it.
-            if !by_snapshot.contains(&unit) {
-                self.forget_kept_of(&service);
+                Some(Stage::Again(retry)) => self.clear_alarm(SOURCE, &retry.alarm),
+                Some(Stage::Compiling) | None => {}
             }
             self.outputs.push_back(Output::ForgetUnit { unit });
         }
@@ -193,7 +173,7 @@ impl Core {
         compiled: Result<LinkedSbb, NotCompiled>,
     ) {
         let is_awaited = match self.units.stages.get(unit) {
-            Some(Stage::Compiling(_)) => true,
+            Some(Stage::Compiling) => true,
             Some(Stage::Again(retry)) => retry.is_being_compiled(),
             _ => false,
         };
@@ -265,7 +245,7 @@ impl Core {
     /// first in any case: no call is looked at for it.
     fn needed_of_what_comes(&self) -> BTreeSet<String> {
         let comes = |id: &str| {
-            matches!(self.units.stages.get(id), Some(Stage::Compiling(_) | Stage::Waits(..)))
+            matches!(self.units.stages.get(id), Some(Stage::Compiling | Stage::Waits(..)))
         };
         let coming = self.unit_rows().filter(|(id, _)| comes(id)).map(|(_, row)| row.service);
         let coming: Vec<_> = coming.collect();
@@ -279,7 +259,7 @@ impl Core {
     /// name.
     fn awaits_one_of(&self, needed: &BTreeSet<String>) -> bool {
         self.unit_rows().any(|(id, row)| {
-            matches!(self.units.stages.get(id), Some(Stage::Compiling(_)))
+            matches!(self.units.stages.get(id), Some(Stage::Compiling))
                 && needed.contains(&row.service)
         })
     }
@@ -323,7 +303,7 @@ impl Core {
             row.service
         );
         self.raise_condition(now, Severity::Major, SOURCE, &text);
-        Stage::Failed(row.service.clone(), text)
+        Stage::Failed(text)
     }
 
     /// Adds a service, inactive until an operator wants it active.
@@ -354,12 +334,17 @@ impl Core {
         }
     }
 
-    /// A unit is removed, deployed here or not: what was counted with it goes, at all nodes, and
-    /// what its service raised. Nobody else would clear that: it outlives all calls, and each node.
-    fn forget_kept_of(&mut self, service: &str) {
-        // Another one of that name may be deployed.
-        if !self.is_deployed(service) {
-            self.usage.remove(service);
+    /// The row of a unit is removed, by whichever commit, at a joiner as well: what was counted
+    /// with it goes at once, and what its service raised. The next thing that is heard may be of
+    /// its next upload. Nobody else would clear it: it outlives all calls, and each node. What only
+    /// is not in a joiner's snapshot removes nothing: that says itself what is kept.
+    pub(crate) fn forget_kept_of(&mut self, removed: &Row) {
+        let service = &removed.service;
+        // Another one of that name may be there.
+        let is_of_a_unit = self.units.deployed().any(|(_, of)| of == service);
+        let is_linked = self.is_deployed(service) && !is_of_a_unit;
+        if !is_linked && !self.unit_rows().any(|(_, row)| row.service == *service) {
+            self.usage.remove(self.clock.now(), service);
             self.clear_service_alarms(service, &Cleared::All);
         }
     }
@@ -369,8 +354,8 @@ impl Core {
         let statuses = self.unit_rows().map(|(id, row)| {
             let (is_here, problem) = match self.units.stages.get(id) {
                 Some(Stage::Deployed(_)) => (true, None),
-                Some(Stage::Failed(_, text) | Stage::Waits(_, text)) => (false, Some(text.clone())),
-                Some(Stage::Compiling(_) | Stage::Again(_)) | None => (false, None),
+                Some(Stage::Failed(text) | Stage::Waits(_, text)) => (false, Some(text.clone())),
+                Some(Stage::Compiling | Stage::Again(_)) | None => (false, None),
             };
             let peers = self.units.at_peers.iter().filter(|(_, units)| units.contains(id));
             let here = is_here.then(|| self.config.me.node.to_string());

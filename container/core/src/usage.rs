@@ -9,8 +9,9 @@
 //! | a node that died          | kept, and it goes on from there when it comes back          |
 //! | a joiner                  | those of the snapshot                                       |
 //! | a store                   | as of its last batch                                        |
-//! | a service that is removed | removed, also where its unit is still compiled; what comes  |
-//! |                           | late of it is left out until it is uploaded again           |
+//! | a service that is removed | removed with its unit's row, also where that is still       |
+//! |                           | compiled, or a node joins; what comes late of it is left    |
+//! |                           | out until it is uploaded again                              |
 //! | a reset service           | zero at all nodes; what was counted before by a node that   |
 //! |                           | had not heard of it is left out                             |
 //! | a reset service that is   | its number is kept, for when it is deployed                 |
@@ -175,20 +176,34 @@ impl Usage {
     pub fn undeclare(&mut self, service: &str) {
         if let Some(own) = self.services.get_mut(service) {
             own.declared = None;
+            if own.is_as_at_start() {
+                self.services.remove(service);
+            }
         }
     }
 
-    /// A service is not deployed any more, or is not going to be, and what is kept of it goes.
-    pub fn remove(&mut self, service: &str) {
-        if let Some(gone) = self.services.remove(service) {
+    /// The unit of a service is removed, and what is kept of that goes. It may still be deployed
+    /// here, and stays so if its unit is there again by the time that is looked at.
+    pub fn remove(&mut self, now: Timestamp, service: &str) {
+        if let Some(own) = self.services.get_mut(service) {
             self.unstored.insert(key([service]));
-            self.unstored.extend(gone.keys(service));
+            self.unstored.extend(own.keys(service));
+            own.nodes.clear();
+            own.began = Began { since: now, resets: 0 };
+            if own.declared.is_none() {
+                self.services.remove(service);
+            }
         }
         self.expect(service);
         if self.removed.len() >= REMOVED_MAX {
             self.removed.pop_front();
         }
         self.removed.push_back(service.to_owned());
+    }
+
+    /// Services of which something is kept.
+    pub fn services(&self) -> impl Iterator<Item = &str> {
+        self.services.keys().map(String::as_str)
     }
 
     /// What is kept of a parameter of a service; none if it is not declared.

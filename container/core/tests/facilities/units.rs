@@ -4,6 +4,7 @@ use crate::gone_alarms::of_worker;
 use crate::pair::Pair;
 use crate::toy::SERVICES;
 use crate::usage::{own_words, reset, words_of_cluster};
+use resilee_core::UNIT_PART_BYTES;
 use resilee_core::management::{Changed, TableChange};
 use resilee_sbb::Tables;
 
@@ -171,4 +172,72 @@ fn an_alarm_goes_with_its_unit_also_where_that_was_never_deployed() {
     assert_eq!(of_worker(&pair, 1), (1, 0));
     remove(&mut pair, 1);
     assert_eq!(of_worker(&pair, 1), (0, 0));
+}
+
+/// Rows that do not fit into a joiner's window: the end of its snapshot waits until it has them.
+fn begin_to_upload_much(pair: &mut Pair) {
+    for part in 0..20 {
+        let (unit, bytes) = (NEXT.to_owned(), vec![0; UNIT_PART_BYTES]);
+        let change = TableChange::PutUnitPart { unit, part, bytes };
+        assert_eq!(pair.change(0, change), Some(Changed::Done));
+    }
+}
+
+/// Whatever of its snapshot has arrived by then.
+#[test]
+fn figures_of_a_unit_that_is_removed_while_a_node_joins_are_gone_there_as_well() {
+    for arrived in 0.. {
+        let mut pair = told_alone("count:2");
+        begin_to_upload_much(&mut pair);
+        pair.slow_compilers = [false; 2];
+        pair.start(1);
+        for _ in 0..arrived {
+            while pair.on_its_way.is_empty() {
+                pair.tick();
+            }
+            pair.deliver(1);
+        }
+        let is_late = pair.is_whole();
+        let removed = pair.ask(0, TableChange::RemoveUnit { unit: UNIT.to_owned() });
+        pair.until_whole();
+        pair.settle();
+        assert_eq!(pair.answers(0, removed..removed + 1), [Some(Changed::Done)]);
+        assert_reloaded_at_zero(&mut pair);
+        if is_late {
+            return;
+        }
+    }
+}
+
+/// The other node hears of both at once: for it the unit never was away.
+#[test]
+fn figures_of_a_unit_that_is_removed_and_uploaded_again_at_once_are_gone_at_all_nodes() {
+    let mut pair = told_alone("count:2");
+    pair.slow_compilers = [false; 2];
+    pair.start(1);
+    pair.until_whole();
+    compile(&mut pair);
+    let owner = pair.tables_owner();
+    let unit = || UNIT.to_owned();
+    let part = TableChange::PutUnitPart { unit: unit(), part: 0, bytes: BYTES.to_vec() };
+    let (service, bytes) = ("worker".to_owned(), BYTES.len() as u64);
+    let whole = TableChange::PutUnit { unit: unit(), service, bytes };
+    let asked = pair.ask_all(owner, vec![TableChange::RemoveUnit { unit: unit() }, part, whole]);
+    pair.settle();
+    assert_eq!(pair.answers(owner, asked), [const { Some(Changed::Done) }; 3]);
+    assert_reloaded_at_zero(&mut pair);
+}
+
+/// Once the unit is there again, its service begins at zero, whichever node is asked or lives on.
+fn assert_reloaded_at_zero(pair: &mut Pair) {
+    upload(pair);
+    compile(pair);
+    activate(pair);
+    assert_eq!([0, 1].map(|node| words_of_cluster(pair, node)), [0, 0]);
+    pair.say(0, "c2 begin");
+    pair.say(0, "c2 say count:5");
+    assert_eq!([0, 1].map(|node| words_of_cluster(pair, node)), [5, 5]);
+    pair.kill(0);
+    pair.until_member_of(1, 1);
+    assert_eq!(words_of_cluster(pair, 1), 5);
 }

@@ -20,6 +20,7 @@ impl Drop for Pair {
             // A node may lack a service: that is an alarm.
             found.retain(|it| !it.ends_with("is of no service"));
             assert_eq!(found, Vec::<String>::new());
+            assert_eq!(core.figures_of_none(), Vec::<&str>::new(), "their unit was removed");
         }
         if self.leaves.is_none() {
             self.end_calls();

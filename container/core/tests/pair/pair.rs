@@ -60,7 +60,7 @@ pub struct Pair {
     pub seat_away: bool,
     /// Nodes that do not hear it, while it hears them.
     pub deaf_to_seat: [bool; 2],
-    on_its_way: VecDeque<(usize, Input)>,
+    pub on_its_way: VecDeque<(usize, Input)>,
     linked: bool,
     /// What is deployed by nodes that are started from now on, and what ever was.
     services: Vec<LinkedSbb>,
@@ -374,7 +374,7 @@ impl Pair {
     }
 
     /// One millisecond passes, and nothing arrives.
-    fn tick(&mut self) {
+    pub fn tick(&mut self) {
         self.now = self.now + Duration::from_millis(1);
         for node in [0, 1] {
             let due = self.nodes[node].core.as_ref().and_then(Core::poll_timeout);
