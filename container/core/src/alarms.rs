@@ -250,7 +250,7 @@ fn key(source: &str, about: Option<(&str, &str)>, text: &str) -> Key {
 }
 
 impl Alarm {
-    /// True if a service raised it, and not the container.
+    /// True if a service raised it, and not the container: those have a type (`facilities.rs`).
     pub(crate) fn is_of_a_service(&self) -> bool {
         !self.alarm_type.is_empty()
     }

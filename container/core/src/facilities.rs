@@ -21,7 +21,10 @@ use crate::timer_facility::ArmedTimer;
 use crate::timers::Due;
 use crate::usage::Usage;
 use resilee_membership::PlantedFault;
-use resilee_sbb::{ActivityId, CellId, Effect, EntityId, Event, TimerId, Timestamp, TraceLevel};
+use resilee_sbb::{
+    ActivityId, CellId, Cleared, Effect, EntityId, Event, TimerId, Timestamp, TraceLevel,
+    UNTYPED_ALARM,
+};
 use std::collections::BTreeSet;
 
 impl Core {
@@ -60,13 +63,14 @@ impl Core {
                 self.trace(now, id, service, tracer, level, text);
             }
             Effect::RaiseAlarm { alarm_type, instance, severity, text } => {
-                let about = Some((alarm_type.as_str(), instance.as_str()));
+                let about = Some((typed(&alarm_type), instance.as_str()));
                 let (source, of_service, text) = (service, true, text.as_str());
                 let lasting = false;
                 let raise = Raise { source, about, of_service, severity, text, lasting };
                 self.raise(now, &raise);
             }
             Effect::ClearAlarms(which) => {
+                let which = typed_cleared(which);
                 // Its entities may have raised them while they were those of the service that it
                 // replaces, if an operator says that it does.
                 let place = awaiting.service;
@@ -186,6 +190,24 @@ impl Core {
             true => Ok(()),
             false => Err(format!("{name} declares no usage parameters")),
         }
+    }
+}
+
+/// The type of an alarm of a service: the container's own have none, and are known by that.
+fn typed(alarm_type: &str) -> &str {
+    match alarm_type {
+        "" => UNTYPED_ALARM,
+        alarm_type => alarm_type,
+    }
+}
+
+fn typed_cleared(which: Cleared) -> Cleared {
+    match which {
+        Cleared::One { alarm_type, instance } => {
+            Cleared::One { alarm_type: typed(&alarm_type).to_owned(), instance }
+        }
+        Cleared::OfType(alarm_type) => Cleared::OfType(typed(&alarm_type).to_owned()),
+        Cleared::All => Cleared::All,
     }
 }
 

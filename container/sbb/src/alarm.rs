@@ -1,8 +1,8 @@
 //! The alarm facility (`javax.slee.facilities`): what a service wants an operator to look at.
 //!
-//! An alarm is one by its service, its type and its instance. Raising it again counts it, and
-//! changes neither its severity nor its text. It is raised or cleared whatever becomes of the
-//! transaction, by the node on which the handler runs.
+//! An alarm is one by its service, its type and its instance; an empty type is [`UNTYPED_ALARM`].
+//! Raising it again counts it, and changes neither its severity nor its text. It is raised or
+//! cleared whatever becomes of the transaction, by the node on which the handler runs.
 
 use crate::context::Context;
 use crate::effect::Effect;
@@ -12,6 +12,8 @@ use std::fmt;
 
 /// Longest type or instance of an alarm; what is beyond is cut off.
 pub const ALARM_NAME_MAX: usize = 128;
+/// Type of an alarm that is raised, or cleared, without one.
+pub const UNTYPED_ALARM: &str = "untyped";
 /// Longest text of an alarm; what is beyond is cut off.
 pub const ALARM_TEXT_MAX: usize = 1_024;
 

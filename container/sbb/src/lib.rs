@@ -46,7 +46,7 @@ mod unit_limits;
 mod usage;
 
 pub use activity_contexts::COMMAND_BYTES_MAX;
-pub use alarm::{ALARM_NAME_MAX, ALARM_TEXT_MAX, Cleared, Severity};
+pub use alarm::{ALARM_NAME_MAX, ALARM_TEXT_MAX, Cleared, Severity, UNTYPED_ALARM};
 pub use answer_check::checked;
 pub use call::{Answer, Call, LocalCall};
 pub use cluster_names::{CLUSTER_NAMES, NameBound, NameTaken};

@@ -83,3 +83,20 @@ fn alarms_of_a_store_are_those_of_the_services_that_the_program_has() {
     let sources: Vec<_> = all.iter().flatten().filter(|it| !it.alarm_type.is_empty()).collect();
     assert_eq!(sources.iter().map(|it| it.source.as_str()).collect::<Vec<_>>(), ["other"]);
 }
+
+#[test]
+fn an_alarm_without_a_type_is_as_much_its_services_as_any() {
+    for clearing in ["clear:all", "clear:", "clear::disk"] {
+        let mut pair = Pair::up();
+        pair.say(0, "c1 begin");
+        pair.say(0, "c1 say raise::disk");
+        pair.pass_ms(1_000);
+        assert_eq!((of_worker(&pair, 0), of_worker(&pair, 1)), ((1, 0), (0, 1)));
+        pair.kill(0);
+        pair.until_member_of(1, 1);
+        assert_eq!(of_worker(&pair, 1), (1, 0), "it outlives its node");
+        assert!(pair.status(1).alarms.iter().any(|alarm| alarm.alarm_type == "untyped"));
+        pair.say(1, &format!("c1 say {clearing}"));
+        assert_eq!(of_worker(&pair, 1), (0, 0), "{clearing}");
+    }
+}
