@@ -143,7 +143,7 @@ impl Core {
                 Scope::Tables => self.gate.last_commit(),
                 Scope::Call => cell.last_commit.max(turn.read_up_to),
             };
-            // An alarm that it raised some deliveries ago is in a commit of its own.
+            // An alarm that it raised some deliveries ago is in a commit of its own, or another's.
             let last = last.max(self.noted_commit);
             cell.last_commit = last.max(cell.last_commit);
             let place = (id, cell.head.scope);
@@ -154,6 +154,10 @@ impl Core {
         let number = self.gate.next_commit();
         if !turn.rows.is_empty() {
             self.rows_commit = number;
+        }
+        // They may be those of another call, whose turn goes on.
+        if noted.as_ref().is_some_and(|noted| !noted.alarms.is_empty()) {
+            self.noted_commit = number;
         }
         cell.last_commit = number;
         cell.changed_at = self.clock.now();

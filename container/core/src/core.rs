@@ -74,8 +74,8 @@ pub struct Core {
     pub(crate) pending_rows: PendingRows,
     /// The last commit of this run that wrote rows.
     pub(crate) rows_commit: u64,
-    /// The last commit of this run that carried nothing but alarms, resets and clearings: some of
-    /// them may be of a turn that was not over.
+    /// The last commit of this run that carried alarms, or resets: some of them may be of a turn
+    /// that was not over.
     pub(crate) noted_commit: u64,
     pub(crate) life_cycles: LifeCycles,
     pub(crate) units: Units,
