@@ -17,6 +17,7 @@
 //! told to the adaptor of each node.
 
 use crate::adaptors::AdaptorId;
+use crate::alarms::sources;
 use crate::cell::{Cell, CellInput};
 use crate::commit::RowChange;
 use crate::core::Core;
@@ -94,7 +95,7 @@ impl Core {
             adaptor.verify(properties).and_then(|()| adaptor.configure(properties))
         {
             let text = format!("properties of the adaptor {name} are not taken here: {failure}");
-            self.raise_alarm(self.clock.now(), Severity::Major, "life-cycle", &text);
+            self.raise_alarm(self.clock.now(), Severity::Major, sources::LIFE_CYCLE, &text);
         }
     }
 

@@ -15,6 +15,7 @@
 //! itself waits for is raised anew by whoever owns it (`retry.rs`).
 
 mod of_others;
+pub(crate) mod sources;
 
 pub(crate) use of_others::{IMPOSSIBLE, TABLE, row_of};
 

@@ -3,6 +3,7 @@
 //!
 //! The rules themselves are not here (`cluster_clock.rs`, `wall_clock.rs`).
 
+use crate::alarms::sources;
 use crate::cluster_clock::{Approach, DIFFERENCE_MAX_MS};
 use crate::core::Core;
 use crate::wall_clock::WallClockNews;
@@ -37,8 +38,10 @@ impl Core {
         let difference = self.clock.difference_ms(run).unwrap_or_default();
         let members = self.is_member() && self.view.contains(run);
         match members && difference.abs() > DIFFERENCE_MAX_MS {
-            true => self.raise_condition(self.clock.now(), Severity::Warning, "clock", &text),
-            false => self.clear_alarm("clock", &text),
+            true => {
+                self.raise_condition(self.clock.now(), Severity::Warning, sources::CLOCK, &text)
+            }
+            false => self.clear_alarm(sources::CLOCK, &text),
         }
     }
 
@@ -46,11 +49,11 @@ impl Core {
     pub(crate) fn on_wall_clock(&mut self, now: Timestamp, wall: Timestamp) {
         let Some(news) = self.wall_clock.handle_reading(self.clock.local(), wall) else { return };
         if let Some(text) = self.wall_clock_alarm.take() {
-            self.clear_alarm("clock", &text);
+            self.clear_alarm(sources::CLOCK, &text);
         }
         if let WallClockNews::Jumped(millis) = news {
             let text = format!("the wall clock jumped by {millis:+} ms; cluster time did not");
-            self.raise_condition(now, Severity::Warning, "clock", &text);
+            self.raise_condition(now, Severity::Warning, sources::CLOCK, &text);
             self.wall_clock_alarm = Some(text);
             #[cfg(feature = "planted-faults")]
             if self.planted.is(resilee_membership::PlantedFault::FollowWallClock) {

@@ -16,6 +16,7 @@
 //!
 //! What the alarm table does with them is in `alarms.rs`.
 
+use crate::alarms::sources::{BALANCER, CLUSTER, STORE};
 use crate::core::{Core, Drain};
 use crate::frame::FrameError;
 use crate::io::Output;
@@ -23,7 +24,6 @@ use resilee_membership::{MemberNotice, NodeName, PeerLoss, RunId};
 use resilee_sbb::{Severity, Timestamp};
 use std::time::Duration;
 
-const BALANCER: &str = "balancer";
 /// While the seat is not heard.
 const NOT_HEARD: &str =
     "the balancer is not heard: no calls come in, and no other node can take over";
@@ -61,11 +61,11 @@ impl Core {
                 format!("{peer}: {error}: run the same version of Resilee on both")
             }
         };
-        self.raise_condition(now, Severity::Major, "cluster", &alarm);
+        self.raise_condition(now, Severity::Major, CLUSTER, &alarm);
         let refused = RefusedFrames { at: self.clock.local(), alarm: alarm.clone() };
         let before = self.refused_frames.insert(peer.clone(), refused);
         if let Some(before) = before.filter(|before| before.alarm != alarm) {
-            self.clear_alarm("cluster", &before.alarm);
+            self.clear_alarm(CLUSTER, &before.alarm);
         }
     }
 
@@ -78,8 +78,8 @@ impl Core {
              bills come from here"
         );
         match empty && self.came_back.contains(node) {
-            true => self.raise_condition(now, Severity::Major, "store", &text),
-            false => self.clear_alarm("store", &text),
+            true => self.raise_condition(now, Severity::Major, STORE, &text),
+            false => self.clear_alarm(STORE, &text),
         }
     }
 
@@ -89,7 +89,7 @@ impl Core {
         let over =
             |_: &NodeName, refused: &mut RefusedFrames| now.since(refused.at) >= REFUSED_LASTS;
         for (_, refused) in self.refused_frames.extract_if(.., over).collect::<Vec<_>>() {
-            self.clear_alarm("cluster", &refused.alarm);
+            self.clear_alarm(CLUSTER, &refused.alarm);
         }
     }
 
@@ -113,7 +113,7 @@ impl Core {
                     "view {number} was forced: no other vote stands behind it, so another node \
                      may serve and bill the same calls; start this node again when all is well"
                 );
-                self.raise_condition(now, Severity::Critical, "cluster", &text);
+                self.raise_condition(now, Severity::Critical, CLUSTER, &text);
             }
             // TCP alone notices a silent partition only when something stays unacknowledged.
             MemberNotice::PeerLost { run, why: PeerLoss::Silent | PeerLoss::Deaf, .. }
@@ -132,10 +132,10 @@ impl Core {
         let waits = self.clock.local().since(self.adopted_at) >= OUTSIDE_MAX;
         if !outside {
             self.told_outside = false;
-            self.clear_alarm("cluster", OUTSIDE);
+            self.clear_alarm(CLUSTER, OUTSIDE);
         } else if waits && self.draining == Drain::No && !self.told_outside {
             self.told_outside = true;
-            self.raise_condition(now, Severity::Critical, "cluster", OUTSIDE);
+            self.raise_condition(now, Severity::Critical, CLUSTER, OUTSIDE);
         }
     }
 
@@ -143,10 +143,10 @@ impl Core {
     pub(crate) fn note_link(&mut self, now: Timestamp, peer: &NodeName, up: bool) {
         let text = format!("the link to {peer} is down: it gets no changes");
         match up {
-            true => self.clear_alarm("cluster", &text),
+            true => self.clear_alarm(CLUSTER, &text),
             false => {
                 self.on_alarms_told(peer, Vec::new());
-                self.raise_condition(now, Severity::Major, "cluster", &text);
+                self.raise_condition(now, Severity::Major, CLUSTER, &text);
             }
         }
         self.alarms.tell_again();

@@ -19,6 +19,7 @@
 //! An operator may undeploy none that has entities (`unit_rows.rs`); but whoever decides that knows
 //! of other nodes' turns only when they are committed.
 
+use crate::alarms::sources;
 use crate::cell::CellInput;
 use crate::core::Core;
 use crate::event_router::{Awaiting, Turn};
@@ -129,7 +130,7 @@ impl Core {
         routing.failed = true;
         let (event, service) = (&routing.event.event_type, awaiting.name);
         let text = format!("{event} of call {id} rolled back: {service} was removed meanwhile");
-        self.raise_alarm(now, Severity::Major, "unit", &text);
+        self.raise_alarm(now, Severity::Major, sources::UNIT, &text);
         self.advance(now, id);
     }
 }

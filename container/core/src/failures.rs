@@ -18,6 +18,7 @@
 //! was asked of a node which died is asked of its heir (`table_changes.rs`); one that is refused,
 //! since another service needs this one, leaves the node with refusing what is new.
 
+use crate::alarms::sources;
 use crate::core::Core;
 use crate::deployed::place_of;
 use crate::event_router::{Audience, Awaiting};
@@ -30,8 +31,6 @@ use std::time::Duration;
 pub const FAILURES_MAX: usize = 3;
 /// If they are within so long.
 pub const FAILURES_WITHIN: Duration = Duration::from_secs(60);
-/// Source of these alarms.
-pub(crate) const SOURCE: &str = "life-cycle";
 
 /// Services that failed lately at this node.
 #[derive(Debug, Default)]
@@ -83,7 +82,7 @@ impl Core {
         if failed.alarm.is_none() {
             let text = said(name, policy);
             failed.alarm = Some((text.clone(), now));
-            self.raise_condition(now, Severity::Major, SOURCE, &text);
+            self.raise_condition(now, Severity::Major, sources::LIFE_CYCLE, &text);
             self.note_all_life_cycles();
         }
         if policy == FailurePolicy::Suspend && self.is_wanted(&self.services[place]) {
@@ -105,7 +104,7 @@ impl Core {
                 format!("{name} fails again and again, and could not be deactivated: {why}")
             }
         };
-        self.raise_alarm(self.clock.now(), Severity::Major, SOURCE, &text);
+        self.raise_alarm(self.clock.now(), Severity::Major, sources::LIFE_CYCLE, &text);
     }
 
     /// Those that have not failed for a while are as any other.
@@ -133,7 +132,7 @@ impl Core {
     pub(crate) fn forget_failures(&mut self, name: &str) {
         let failed = self.failures.services.remove(name);
         if let Some((text, _)) = failed.and_then(|failed| failed.alarm) {
-            self.clear_alarm(SOURCE, &text);
+            self.clear_alarm(sources::LIFE_CYCLE, &text);
             self.note_all_life_cycles();
         }
     }

@@ -1,6 +1,7 @@
 //! The activity's end of a tie: what its events are to a root entity in another cell, and what that
 //! entity does with the activity (`ties.rs`).
 
+use crate::alarms::sources;
 use crate::cell::Cell;
 use crate::commit::Part;
 use crate::core::Core;
@@ -126,7 +127,7 @@ impl Core {
              that cell hears them",
             event.event_type
         );
-        self.raise_alarm(now, Severity::Major, "slee", &text);
+        self.raise_alarm(now, Severity::Major, sources::SLEE, &text);
     }
 
     /// A turn: the root's end of a tie said something.

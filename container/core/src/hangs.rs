@@ -29,6 +29,7 @@
 //!
 //! How a worker is replaced is not here (the runtime does it).
 
+use crate::alarms::sources;
 use crate::commit::{Part, Retry};
 use crate::core::{Core, Drain};
 use crate::entity_tree::descriptor_of;
@@ -38,8 +39,6 @@ use resilee_membership::{MemberInput, RunId};
 use resilee_sbb::{CellId, DeliveryId, Outcome, Severity, Timestamp};
 use std::time::Duration;
 
-/// Source of the alarm about too many of them.
-pub(crate) const SOURCE: &str = "slee";
 /// A node that serves nothing any more tells the others of its alarms this often.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
@@ -146,7 +145,7 @@ impl Core {
         match (self.draining, too_many, has_heir) {
             (Drain::No, false, _) => {
                 let before = self.hangs.alarm.take();
-                before.into_iter().for_each(|text| self.clear_alarm(SOURCE, &text));
+                before.into_iter().for_each(|text| self.clear_alarm(sources::SLEE, &text));
             }
             (Drain::No, true, true) => {
                 self.draining = Drain::OfHangs;
@@ -173,9 +172,9 @@ impl Core {
     /// One alarm, of what holds now.
     fn tell_of_hangs(&mut self, now: Timestamp, text: String) {
         if let Some(before) = self.hangs.alarm.take_if(|before| *before != text) {
-            self.clear_alarm(SOURCE, &before);
+            self.clear_alarm(sources::SLEE, &before);
         }
-        self.raise_condition(now, Severity::Critical, SOURCE, &text);
+        self.raise_condition(now, Severity::Critical, sources::SLEE, &text);
         self.hangs.alarm = Some(text);
     }
 

@@ -27,6 +27,7 @@
 //! `table_changes.rs`.
 
 use crate::adaptor_life_cycles::ADAPTORS;
+use crate::alarms::sources;
 use crate::cell::Cell;
 use crate::commit::{Change, Part, Retry, RowChange};
 use crate::core::Core;
@@ -48,8 +49,6 @@ const SLEE: (&str, &str) = ("slee.state", "slee");
 const REPLACED_MAX: usize = 64;
 /// While something is raised about what is not deployed here, all cells are looked at this often.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
-/// Source of these alarms.
-const SOURCE: &str = "life-cycle";
 
 /// What an operator wants of a service, or of the SLEE.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -454,9 +453,9 @@ impl Core {
         });
         let now_true: BTreeSet<_> = wanted.chain(orphaned).collect();
         let before = std::mem::replace(&mut self.life_cycles.alarms, now_true.clone());
-        before.difference(&now_true).for_each(|text| self.clear_alarm(SOURCE, text));
+        before.difference(&now_true).for_each(|text| self.clear_alarm(sources::LIFE_CYCLE, text));
         for text in now_true.difference(&before) {
-            self.raise_condition(now, Severity::Major, SOURCE, text);
+            self.raise_condition(now, Severity::Major, sources::LIFE_CYCLE, text);
         }
     }
 }

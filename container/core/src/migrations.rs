@@ -28,6 +28,7 @@
 //! Calls go on meanwhile: [`MIGRATED_AT_ONCE_MAX`] trees move at once, and cells are looked at in
 //! steps.
 
+use crate::alarms::sources;
 use crate::cell::{Cell, CellInput};
 use crate::commit::RowChange;
 use crate::core::Core;
@@ -59,8 +60,6 @@ const REASONS_MAX: usize = 16;
 const REASON_BYTES_MAX: usize = 256;
 /// What the others are called.
 const OTHER_REASONS: &str = "other reasons";
-/// Source of the alarms.
-const SOURCE: &str = "life-cycle";
 
 /// An order, as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,7 +135,9 @@ impl Core {
         for (from, order) in orders {
             match rows.get(&from) == Some(&order.row) {
                 true => drop(self.migrations.orders.insert(from, order)),
-                false => order.alarm.iter().for_each(|text| self.clear_alarm(SOURCE, text)),
+                false => {
+                    order.alarm.iter().for_each(|text| self.clear_alarm(sources::LIFE_CYCLE, text))
+                }
             }
         }
         for (from, row) in rows {
@@ -258,10 +259,10 @@ impl Core {
         order.stayed_before = Some(std::mem::take(&mut order.stayed));
         let before = std::mem::replace(&mut order.alarm, text.clone());
         if let Some(before) = before.filter(|before| text.as_ref() != Some(before)) {
-            self.clear_alarm(SOURCE, &before);
+            self.clear_alarm(sources::LIFE_CYCLE, &before);
         }
         if let Some(text) = text {
-            self.raise_condition(now, Severity::Minor, SOURCE, &text);
+            self.raise_condition(now, Severity::Minor, sources::LIFE_CYCLE, &text);
         }
     }
 

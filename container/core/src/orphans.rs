@@ -19,6 +19,7 @@
 //! when an operator knows that no store will come that has its call.
 
 use crate::adaptors::{CellKey, of_adaptor};
+use crate::alarms::sources;
 use crate::commit::{Commit, RowChange};
 use crate::core::Core;
 use crate::frame::Update;
@@ -254,10 +255,10 @@ impl Core {
             return;
         }
         if let Some(old) = std::mem::replace(&mut self.orphans.alarm, text.clone()) {
-            self.clear_alarm("cluster", &old);
+            self.clear_alarm(sources::CLUSTER, &old);
         }
         if let Some(text) = text {
-            self.raise_condition(now, Severity::Warning, "cluster", &text);
+            self.raise_condition(now, Severity::Warning, sources::CLUSTER, &text);
         }
     }
 

@@ -13,6 +13,7 @@
 //!
 //! What a node cannot even read is dropped before the core, by the system or the runtime.
 
+use crate::alarms::sources;
 use crate::core::Core;
 use resilee_sbb::{Severity, Timestamp};
 use std::time::Duration;
@@ -28,8 +29,6 @@ const LATE_SHARE: usize = 10;
 
 /// Of the cells that are allowed so many must be free before there is room again: one in ten.
 const ROOM_SHARE: usize = 10;
-
-pub(crate) const SOURCE: &str = "overload";
 
 const FULL: &str = "new calls are refused: there are as many as limits.calls_max allows";
 const MANY: &str = "new calls are refused: more than limits.deliveries_max deliveries wait";
@@ -51,13 +50,13 @@ impl Core {
     pub(crate) fn sheds(&mut self, now: Timestamp) -> Option<&'static str> {
         if self.cells.len() >= self.config.limits.cells_max {
             self.overload.full = true;
-            self.raise_condition(now, Severity::Major, SOURCE, FULL);
+            self.raise_condition(now, Severity::Major, sources::OVERLOAD, FULL);
             return Some("new call over the limit");
         }
         if self.overload.shedding.is_none()
             && let Some(text) = self.exceeded(now, 1)
         {
-            self.raise_condition(now, Severity::Major, SOURCE, text);
+            self.raise_condition(now, Severity::Major, sources::OVERLOAD, text);
             self.overload.shedding = Some(text);
         }
         self.overload.shedding.map(|_| "new call under overload")
@@ -68,7 +67,7 @@ impl Core {
         let cells_max = self.config.limits.cells_max;
         if self.overload.full && self.cells.len() <= cells_max - cells_max.div_ceil(ROOM_SHARE) {
             self.overload.full = false;
-            self.clear_alarm(SOURCE, FULL);
+            self.clear_alarm(sources::OVERLOAD, FULL);
         }
         let Some(alarm) = self.overload.shedding else { return };
         if self.exceeded(now, 2).is_some() {
@@ -78,7 +77,7 @@ impl Core {
         let since = *self.overload.low_since.get_or_insert(now);
         if now.since(since) >= CALM_FOR {
             (self.overload.shedding, self.overload.low_since) = (None, None);
-            self.clear_alarm(SOURCE, alarm);
+            self.clear_alarm(sources::OVERLOAD, alarm);
         }
     }
 

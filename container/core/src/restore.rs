@@ -3,6 +3,7 @@
 //! What cannot be read is an alarm, and the rest goes on without it. Who owns what was restored is
 //! not here: a view says so (`takeover.rs`).
 
+use crate::alarms::sources;
 use crate::commit::{Change, Part, RowChange};
 use crate::core::Core;
 use crate::store::Restored;
@@ -15,7 +16,7 @@ impl Core {
     pub(crate) fn restore(&mut self, now: Timestamp, restored: Restored) {
         self.writes.journals = restored.journals;
         for notice in restored.notices {
-            self.raise_alarm(now, Severity::Major, "store", &notice);
+            self.raise_alarm(now, Severity::Major, sources::STORE, &notice);
         }
         let mut parts: BTreeMap<CellId, Vec<Change>> = BTreeMap::new();
         for (key, value) in restored.cells {
@@ -46,6 +47,6 @@ impl Core {
     }
 
     fn raise_unread(&mut self, now: Timestamp, text: &str) {
-        self.raise_alarm(now, Severity::Major, "store", text);
+        self.raise_alarm(now, Severity::Major, sources::STORE, text);
     }
 }

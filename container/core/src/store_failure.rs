@@ -12,6 +12,7 @@
 //!
 //! Finding out is not here (the runtime's writer), nor moving a broken store aside (its engine).
 
+use crate::alarms::sources::STORE;
 use crate::commit::Record;
 use crate::core::Core;
 use crate::frame::{Extra, Update};
@@ -22,8 +23,6 @@ use resilee_sbb::{CellId, Severity, Timestamp};
 
 /// Records that are kept in memory while they are not in the store; the oldest are given up.
 const UNFLUSHED_MAX: usize = 100_000;
-/// Source of these alarms.
-const STORE: &str = "store";
 
 impl Core {
     /// Nothing but memory holds what is committed: a call that begins now could be lost whole.

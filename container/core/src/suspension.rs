@@ -17,6 +17,7 @@
 //!
 //! It is a part of its activity: replicated, stored, taken over.
 
+use crate::alarms::sources;
 use crate::cell::Cell;
 use crate::commit::{Part, Suspended};
 use crate::core::Core;
@@ -132,7 +133,7 @@ impl Core {
             touch(cell.turn.as_deref_mut(), number);
         } else {
             let text = format!("an event of call {id} is lost: too many wait for a suspended one");
-            self.raise_alarm(now, Severity::Major, "slee", &text);
+            self.raise_alarm(now, Severity::Major, sources::SLEE, &text);
             self.count_drop("event behind a suspended one");
         }
         None

@@ -8,6 +8,7 @@
 //! | this run is the only member          | the local store is the gate; it hands nothing over |
 //! | a run is no member any more          | its link forgets it                                |
 
+use crate::alarms::sources;
 use crate::cell::CellInput;
 use crate::core::{Core, Drain};
 use crate::io::Output;
@@ -124,9 +125,9 @@ impl Core {
         }
         // A node that starts alone waits for its first backup; that is no alarm yet.
         if self.view.members.len() > 1 {
-            self.clear_alarm("cluster", NO_BACKUP);
+            self.clear_alarm(sources::CLUSTER, NO_BACKUP);
         } else if old.members.len() > 1 && self.draining != Drain::HandedOver {
-            self.raise_condition(now, Severity::Major, "cluster", NO_BACKUP);
+            self.raise_condition(now, Severity::Major, sources::CLUSTER, NO_BACKUP);
         }
         self.fall_back();
         self.take_over(now, &old);

@@ -7,6 +7,7 @@
 //! `deliveries.rs`.
 
 use crate::adaptors::{AdaptorId, of_adaptor};
+use crate::alarms::sources;
 use crate::cell::{Cell, CellInput};
 use crate::commit::{Activity, Part};
 use crate::core::Core;
@@ -136,7 +137,7 @@ impl Core {
                 self.raise_alarm(
                     now,
                     Severity::Major,
-                    "takeover",
+                    sources::TAKEOVER,
                     &format!("activity {activity}: {failure}"),
                 );
                 let steps = Steps { ended: vec![activity], ..Steps::default() };
@@ -234,7 +235,7 @@ impl Core {
     fn lose_event(&mut self, now: Timestamp, id: CellId, event: &Event) {
         self.count_drop("event beyond those of one turn");
         let text = format!("{} of call {id} is lost: too many events in a turn", event.event_type);
-        self.raise_alarm(now, Severity::Major, "slee", &text);
+        self.raise_alarm(now, Severity::Major, sources::SLEE, &text);
     }
 
     /// Takes the next activity of the turn that ends: that is the last event on it.

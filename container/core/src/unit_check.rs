@@ -11,17 +11,14 @@
 //! | declares yet                 | would have to be profiles. Rows that are some already are   |
 //! |                              | those that an earlier unit has left                         |
 
+use crate::alarms::sources::ALARM_SOURCES;
 use crate::core::Core;
 use crate::unit_rows::LEFT_TABLES;
-use crate::{failures, hangs, overload, units};
 use resilee_sbb::{Descriptor, PROFILE_TABLES_MAX, Permission, Profile, ProfileTable};
 use std::collections::BTreeSet;
 
 /// How names of the container's own tables, tracers and events begin.
 const OF_CONTAINER: &str = "slee.";
-/// What the container's alarms come from.
-const SOURCES: [&str; 6] =
-    [units::SOURCE, failures::SOURCE, hangs::SOURCE, overload::SOURCE, "store", "cluster"];
 
 impl Core {
     /// # Errors
@@ -45,7 +42,7 @@ impl Core {
     fn check_names(&self, service: &Descriptor) -> Result<(), String> {
         for sbb in service.all_sbbs() {
             let name = sbb.name;
-            let is_container_s = name.starts_with(OF_CONTAINER) || SOURCES.contains(&name);
+            let is_container_s = name.starts_with(OF_CONTAINER) || ALARM_SOURCES.contains(&name);
             if is_container_s || self.adaptors.named(name).is_some() {
                 let text = "is a name of the container or of a resource adaptor";
                 return Err(format!("its SBB {name} {text}: call it otherwise"));

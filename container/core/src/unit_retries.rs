@@ -12,10 +12,11 @@
 //!
 //! While it waits it stands in nobody's way: who takes a name of it is deployed.
 
+use crate::alarms::sources;
 use crate::core::Core;
 use crate::io::Output;
 use crate::unit_rows::{Row, assembled};
-use crate::units::{SOURCE, Stage};
+use crate::units::Stage;
 use resilee_sbb::{Severity, Timestamp};
 use std::time::Duration;
 
@@ -68,9 +69,9 @@ impl Core {
         let twice = |before: &Retry| (before.pause * 2).min(AGAIN_AFTER_MAX);
         let pause = before.as_ref().map_or(AGAIN_AFTER, twice);
         if let Some(before) = before.filter(|before| before.alarm != alarm) {
-            self.clear_alarm(SOURCE, &before.alarm);
+            self.clear_alarm(sources::UNIT, &before.alarm);
         }
-        self.raise_condition(now, Severity::Major, SOURCE, &alarm);
+        self.raise_condition(now, Severity::Major, sources::UNIT, &alarm);
         let due = Some(self.clock.local() + pause);
         Stage::Again(Retry { alarm, pause, due })
     }

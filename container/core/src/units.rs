@@ -31,6 +31,7 @@
 //! services, whose names differ: an upgrade is that of `life_cycles.rs`, and what the old one began
 //! stays with it, unless an operator migrates it (`migrations.rs`).
 
+use crate::alarms::sources;
 use crate::core::Core;
 use crate::deployed::place_of;
 use crate::io::Output;
@@ -41,9 +42,6 @@ use crate::unit_rows::{PARTS, Row, UNITS, assembled};
 use resilee_membership::RunId;
 use resilee_sbb::{Begins, Cleared, Descriptor, LinkedSbb, NotCompiled, Severity, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Source of alarms about units.
-pub(crate) const SOURCE: &str = "unit";
 
 /// Units at this node.
 #[derive(Debug, Default)]
@@ -152,9 +150,9 @@ impl Core {
             match self.units.stages.remove(&unit) {
                 Some(Stage::Deployed(service)) => self.undeploy_unit(now, service),
                 Some(Stage::Failed(alarm) | Stage::Waits(_, alarm)) => {
-                    self.clear_alarm(SOURCE, &alarm);
+                    self.clear_alarm(sources::UNIT, &alarm);
                 }
-                Some(Stage::Again(retry)) => self.clear_alarm(SOURCE, &retry.alarm),
+                Some(Stage::Again(retry)) => self.clear_alarm(sources::UNIT, &retry.alarm),
                 Some(Stage::Compiling) | None => {}
             }
             self.outputs.push_back(Output::ForgetUnit { unit });
@@ -198,7 +196,7 @@ impl Core {
         let row = self.unit_rows().find(|(id, _)| *id == unit).map(|(_, row)| row);
         // It is removed by now, or a joiner has dropped it for a moment.
         if let Some(before) = before.as_ref().filter(|_| !is_passing || row.is_none()) {
-            self.clear_alarm(SOURCE, &before.alarm);
+            self.clear_alarm(sources::UNIT, &before.alarm);
         }
         let Some(row) = row else {
             self.units.has_news = true;
@@ -227,15 +225,15 @@ impl Core {
             if self.awaits_one_of(&needed) {
                 break;
             }
-            self.clear_alarm(SOURCE, &before);
+            self.clear_alarm(sources::UNIT, &before);
             let service = self.deploy(now, sbb);
             self.units.stages.insert(unit, Stage::Deployed(service));
         }
         for (unit, before, sbb) in self.units_that_wait(&needed) {
             let Some((severity, text)) = self.obstacle(&sbb) else { continue };
             if text != before {
-                self.clear_alarm(SOURCE, &before);
-                self.raise_condition(now, severity, SOURCE, &text);
+                self.clear_alarm(sources::UNIT, &before);
+                self.raise_condition(now, severity, sources::UNIT, &text);
                 self.units.stages.insert(unit, Stage::Waits(sbb, text));
             }
         }
@@ -302,7 +300,7 @@ impl Core {
              Resilee at all nodes",
             row.service
         );
-        self.raise_condition(now, Severity::Major, SOURCE, &text);
+        self.raise_condition(now, Severity::Major, sources::UNIT, &text);
         Stage::Failed(text)
     }
 

@@ -12,6 +12,7 @@
 //!
 //! The membership stores one state at a time (`persist_queue.rs` there), so there is one at most.
 
+use crate::alarms::sources::STORE;
 use crate::core::Core;
 use crate::io::Output;
 use crate::store::{StoreOp, Tree, VOTER_KEY};
@@ -21,8 +22,6 @@ use std::time::Duration;
 
 /// A state that could not be saved is tried again after this time: there may be room by then.
 const SAVE_AGAIN: Duration = Duration::from_secs(1);
-/// Source of the alarm.
-const STORE: &str = "store";
 
 /// The voter's state on its way to the disk.
 #[derive(Debug, Default)]

@@ -6,6 +6,7 @@ use crate::script;
 use crate::toy::{SERVICES, WALLET};
 use crate::units::{has, remove, unit, upload};
 use crate::upgrades::want;
+use resilee_core::ALARM_SOURCES;
 use resilee_core::management::{Changed, TableChange};
 use resilee_sbb::{
     Attribute, AttributeKind, AttributeValue, ChildRelation, Context, Deployment, Descriptor,
@@ -19,7 +20,7 @@ const BYTES: &[u8] = b"a component";
 const OTHER: &[u8] = b"another component";
 
 /// SBBs that do nothing, and are called as they should not be.
-const SBBS: [Descriptor; 15] = [
+const SBBS: [Descriptor; 24] = [
     Descriptor::named("slee.audit"),
     Descriptor::named("life-cycle"),
     Descriptor::named("toy"),
@@ -51,6 +52,15 @@ const SBBS: [Descriptor; 15] = [
         },
         ..Descriptor::named("purse")
     },
+    Descriptor::named(ALARM_SOURCES[0]),
+    Descriptor::named(ALARM_SOURCES[1]),
+    Descriptor::named(ALARM_SOURCES[2]),
+    Descriptor::named(ALARM_SOURCES[3]),
+    Descriptor::named(ALARM_SOURCES[4]),
+    Descriptor::named(ALARM_SOURCES[5]),
+    Descriptor::named(ALARM_SOURCES[6]),
+    Descriptor::named(ALARM_SOURCES[7]),
+    Descriptor::named(ALARM_SOURCES[8]),
 ];
 
 /// What `wallet` declares, once it was thought over.
@@ -117,6 +127,27 @@ fn a_unit_does_not_call_itself_as_the_container_or_an_adaptor() {
             "its SBB {name} is a name of the container or of a resource adaptor: call it otherwise"
         );
         assert_eq!(problem(&SERVICES, Tables::default(), uploaded), expected);
+    }
+}
+
+/// Its alarms would be the container's.
+#[test]
+fn a_unit_does_not_call_itself_as_what_the_containers_alarms_come_from() {
+    let all = [
+        sbb::<15>(),
+        sbb::<16>(),
+        sbb::<17>(),
+        sbb::<18>(),
+        sbb::<19>(),
+        sbb::<20>(),
+        sbb::<21>(),
+        sbb::<22>(),
+        sbb::<23>(),
+    ];
+    assert_eq!(all.map(|it| it.descriptor().name), ALARM_SOURCES);
+    for uploaded in all {
+        let problem = problem(&SERVICES, Tables::default(), uploaded);
+        assert!(problem.contains("is a name of the container"), "{problem}");
     }
 }
 
