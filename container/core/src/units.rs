@@ -74,6 +74,17 @@ pub(crate) enum Stage {
     Failed(String),
 }
 
+impl Stage {
+    /// The name of its service, if the shell has that.
+    fn service(&self) -> Option<&'static str> {
+        match self {
+            Stage::Waits(sbb, _) => Some(sbb.descriptor().name),
+            Stage::Deployed(service) => Some(service),
+            Stage::Compiling | Stage::Again(_) | Stage::Failed(_) => None,
+        }
+    }
+}
+
 impl Units {
     /// Those of the store.
     pub fn of(restored: &mut Restored) -> Self {
@@ -121,15 +132,42 @@ impl Units {
 }
 
 impl Core {
-    /// Has compiled what is new, and undeploys what is gone.
+    /// Undeploys what is gone, and has compiled what is new.
     pub(crate) fn advance_units(&mut self, now: Timestamp) {
-        // What a joiner has dropped comes again with the snapshot.
-        let is_joining = self.joining.as_ref().is_some_and(|joining| !joining.whole);
         if !std::mem::take(&mut self.units.has_news) {
             return;
         }
         let before = self.units.ids_deployed();
-        let new = self.unit_rows().filter(|(id, _)| !self.units.stages.contains_key(*id));
+        self.forget_units(now);
+        self.compile_units(now);
+        self.deploy_waiting(now);
+        if self.units.ids_deployed() != before {
+            self.tell_units();
+        }
+    }
+
+    /// Who is gone makes room for the next one of its name: the shell hears of it first.
+    fn forget_units(&mut self, now: Timestamp) {
+        // What a joiner has dropped comes again with the snapshot.
+        let is_joining = self.joining.as_ref().is_some_and(|joining| !joining.whole);
+        let is_gone = |unit: &&String| self.tables.get(UNITS, unit).is_none() && !is_joining;
+        let gone: Vec<_> = self.units.stages.keys().filter(is_gone).cloned().collect();
+        for unit in gone {
+            match self.units.stages.remove(&unit) {
+                Some(Stage::Deployed(service)) => self.undeploy_unit(now, service),
+                Some(
+                    Stage::Failed(alarm) | Stage::Waits(_, alarm) | Stage::Again(Retry { alarm, .. }),
+                ) => self.clear_alarm(sources::UNIT, &alarm),
+                Some(Stage::Compiling) | None => {}
+            }
+            self.outputs.push_back(Output::ForgetUnit { unit });
+        }
+    }
+
+    fn compile_units(&mut self, now: Timestamp) {
+        let new = self.unit_rows().filter(|(id, row)| {
+            !self.units.stages.contains_key(*id) && !self.is_kept_by_another(&row.service)
+        });
         let mut new: Vec<_> = new
             .filter_map(|(id, row)| {
                 let bytes = assembled(&self.tables, id, &row)?;
@@ -144,23 +182,13 @@ impl Core {
                 None => self.outputs.push_back(Output::Compile { unit, bytes }),
             }
         }
-        let is_gone = |unit: &&String| self.tables.get(UNITS, unit).is_none() && !is_joining;
-        let gone: Vec<_> = self.units.stages.keys().filter(is_gone).cloned().collect();
-        for unit in gone {
-            match self.units.stages.remove(&unit) {
-                Some(Stage::Deployed(service)) => self.undeploy_unit(now, service),
-                Some(Stage::Failed(alarm) | Stage::Waits(_, alarm)) => {
-                    self.clear_alarm(sources::UNIT, &alarm);
-                }
-                Some(Stage::Again(retry)) => self.clear_alarm(sources::UNIT, &retry.alarm),
-                Some(Stage::Compiling) | None => {}
-            }
-            self.outputs.push_back(Output::ForgetUnit { unit });
-        }
-        self.deploy_waiting(now);
-        if self.units.ids_deployed() != before {
-            self.tell_units();
-        }
+    }
+
+    /// True if a joiner keeps a unit of this service which the snapshot has no row of yet. If it is
+    /// whole and there is none, that one is forgotten, and its name is free.
+    fn is_kept_by_another(&self, service: &str) -> bool {
+        let is_gone = |unit: &str| self.tables.get(UNITS, unit).is_none();
+        self.units.stages.iter().any(|(unit, it)| it.service() == Some(service) && is_gone(unit))
     }
 
     /// The shell has compiled a unit, or could not.

@@ -73,6 +73,8 @@ pub struct Pair {
     next_token: u64,
     /// Which services are in units, by the units' bytes.
     pub units: BTreeMap<Vec<u8>, LinkedSbb>,
+    /// The services that each node's workers have of units, by these.
+    of_units: [BTreeMap<String, &'static str>; 2],
     /// Nodes that compile nothing for now, and what waits at them.
     pub slow_compilers: [bool; 2],
     uncompiled: Vec<(usize, String, Vec<u8>)>,
@@ -154,6 +156,7 @@ impl Pair {
             hangs: |_| false,
             next_token: 1,
             units: BTreeMap::new(),
+            of_units: Default::default(),
             slow_compilers: [false; 2],
             uncompiled: Vec::new(),
             busy_compilers: [false; 2],
@@ -292,6 +295,8 @@ impl Pair {
         // What cannot be compiled is compiled again by the core, which says so.
         let compiled = units.filter_map(|(id, bytes)| Some((id, *self.units.get(&bytes)?)));
         restored.units = compiled.collect();
+        let named = restored.units.iter().map(|(id, sbb)| (id.clone(), sbb.descriptor().name));
+        self.of_units[node] = named.collect();
         let toy = adaptors();
         let configured = self.configured.clone();
         let core = Core::new(local, config, &self.services, toy, configured, restored);
@@ -529,6 +534,10 @@ impl Pair {
                     self.uncompiled.push((node, unit, bytes));
                     self.compile();
                 }
+                Output::ForgetUnit { unit } => {
+                    self.of_units[node].remove(&unit);
+                    self.uncompiled.retain(|(at, id, _)| (*at, id) != (node, &unit));
+                }
                 Output::Notice(notice) => own.notices.push(notice),
                 Output::Changed { token, changed } => {
                     own.changed.insert(token, changed);
@@ -552,7 +561,17 @@ impl Pair {
                     self.tries += 1;
                     Err(NotCompiled::Passing(BUSY.to_owned()))
                 }
-                Some(service) => Ok(*service),
+                Some(service) => {
+                    let (name, known) = (service.descriptor().name, &mut self.of_units[node]);
+                    // Whoever had the name first keeps it, whatever the core has forgotten since.
+                    match known.iter().any(|(id, it)| *it == name && *id != unit) {
+                        true => Err(NotCompiled::Lasting(format!("there is another {name}"))),
+                        false => {
+                            known.insert(unit.clone(), name);
+                            Ok(*service)
+                        }
+                    }
+                }
                 None => Err(NotCompiled::Lasting("it is no WebAssembly".to_owned())),
             };
             self.on_its_way.push_back((node, Input::Compiled { unit, service }));

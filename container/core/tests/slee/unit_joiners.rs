@@ -2,9 +2,10 @@
 
 use crate::pair::Pair;
 use crate::script::take_trace;
-use crate::units::{ALPHA, activate, remove, upload, without_them};
+use crate::units::{ALPHA, activate, remove, unit, upload, without_them};
 use crate::upgrades::want;
 use resilee_core::management::Changed;
+use resilee_sbb::{CellId, CohortId};
 
 /// Node 0 alone, with a unit that serves nothing.
 fn alone() -> Pair {
@@ -92,6 +93,40 @@ fn a_node_is_told_again_what_is_compiled_when_its_next_run_speaks() {
         pair.until_whole();
     }
     want(&mut pair, &["alpha"], &[]);
+}
+
+/// It has the one before until the snapshot is whole, and that one has its service's name.
+#[test]
+fn a_joiner_takes_the_unit_that_replaced_one_of_the_same_service_while_it_was_away() {
+    let mut pair = without_them();
+    // Its snapshot comes in several frames: records are loaded before its end.
+    let cell = CellId { cohort: CohortId(7), number: 1 };
+    pair.nodes.iter_mut().for_each(|node| node.append("toys", cell, b"one".to_vec()));
+    let mut pair = pair.whole();
+    let first = upload(&mut pair, 0, "alpha", ALPHA);
+    want(&mut pair, &["alpha"], &[]);
+    pair.kill(1);
+    pair.until_member(0);
+    pair.pass_ms(1_000);
+    want(&mut pair, &[], &["alpha"]);
+    assert_eq!(pair.change(0, remove(&first)), Some(Changed::Done));
+    let repaired = b"a component with alpha in it, repaired";
+    pair.units.insert(repaired.to_vec(), pair.units[ALPHA]);
+    let second = upload(&mut pair, 0, "alpha", repaired);
+    want(&mut pair, &["alpha"], &[]);
+    pair.say(0, "c1 start; fire begin 1 alone");
+    pair.start(1);
+    pair.until_whole();
+    for node in [0, 1] {
+        assert_eq!(unit(&pair, node, &second).nodes, ["server1", "server2"]);
+        assert!(pair.status(node).alarms.iter().all(|alarm| alarm.source != "unit"));
+    }
+    pair.kill(0);
+    pair.until_member_of(1, 1);
+    take_trace();
+    pair.say(1, "c1 fire tick 1 after");
+    assert_eq!(take_trace(), ["alpha1 after"]);
+    pair.say(1, "c1 over");
 }
 
 #[test]
