@@ -21,7 +21,9 @@ use crate::commit::RowChange;
 use crate::core::Core;
 use crate::migrations::{MIGRATIONS, taken_back};
 use crate::store::Restored;
-use resilee_sbb::{PROFILE_TABLES_MAX, Profile, ProfileTable, Tables, Timestamp, decode, encode};
+use resilee_sbb::{
+    Descriptor, PROFILE_TABLES_MAX, Profile, ProfileTable, Tables, Timestamp, decode, encode,
+};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::collections::{BTreeMap, BTreeSet};
@@ -274,6 +276,24 @@ impl Core {
     pub fn service_in_need_of(&self, unit: &str) -> Option<String> {
         let (_, row) = self.unit_rows().find(|(id, _)| *id == unit)?;
         self.needs_unit(&row).then_some(row.service)
+    }
+
+    /// A unit that calls depend on, now or the next ones, and whose service is compiled, but not
+    /// deployed here: its id, its service, and what is in its way.
+    pub fn needed_unit_that_waits(&self) -> Option<(String, String, String)> {
+        self.units.that_wait().find_map(|(id, service)| {
+            let reason = self.in_the_way(&service)?;
+            Some((id.clone(), self.service_in_need_of(id)?, reason))
+        })
+    }
+
+    /// What is in the way of a service that is compiled.
+    fn in_the_way(&self, service: &Descriptor) -> Option<String> {
+        let lacks = service.deployment.needs.iter().find(|it| !self.is_deployed(it));
+        match lacks {
+            Some(needed) => Some(format!("it needs {needed}, which is not deployed here")),
+            None => self.check_deployable(service).err(),
+        }
     }
 
     /// True if calls depend on it, now or the next ones.

@@ -18,9 +18,11 @@
 //! | a node joins                               | it is not proposed before it has compiled all   |
 //! |                                            | that are active or have entities                |
 //! | a node starts from a store                 | they are compiled before ([`units_of`]); if one |
-//! |                                            | cannot be that calls depend on                  |
-//! |                                            | ([`Core::service_in_need_of`]), its shell does  |
-//! |                                            | not start it: alone it would own its entities   |
+//! |                                            | that calls depend on cannot be                  |
+//! |                                            | ([`Core::service_in_need_of`]), or something is |
+//! |                                            | in its way ([`Core::needed_unit_that_waits`]),  |
+//! |                                            | its shell does not start it: alone it would own |
+//! |                                            | its entities                                    |
 //! | its row is removed                         | what is kept of its service goes at once, and   |
 //! |                                            | its service is not deployed any more            |
 //! |                                            | (`deployed.rs`); profile tables that nobody     |
@@ -124,8 +126,13 @@ impl Units {
 
     /// Services that wait for others.
     pub fn waiting(&self) -> impl Iterator<Item = Descriptor> {
-        self.stages.values().filter_map(|stage| match stage {
-            Stage::Waits(sbb, _) => Some(sbb.descriptor()),
+        self.that_wait().map(|(_, service)| service)
+    }
+
+    /// The same with their units.
+    pub fn that_wait(&self) -> impl Iterator<Item = (&String, Descriptor)> {
+        self.stages.iter().filter_map(|(id, stage)| match stage {
+            Stage::Waits(sbb, _) => Some((id, sbb.descriptor())),
             Stage::Compiling | Stage::Again(_) | Stage::Deployed(_) | Stage::Failed(_) => None,
         })
     }
@@ -156,7 +163,9 @@ impl Core {
             match self.units.stages.remove(&unit) {
                 Some(Stage::Deployed(service)) => self.undeploy_unit(now, service),
                 Some(
-                    Stage::Failed(alarm) | Stage::Waits(_, alarm) | Stage::Again(Retry { alarm, .. }),
+                    Stage::Failed(alarm)
+                    | Stage::Waits(_, alarm)
+                    | Stage::Again(Retry { alarm, .. }),
                 ) => self.clear_alarm(sources::UNIT, &alarm),
                 Some(Stage::Compiling) | None => {}
             }

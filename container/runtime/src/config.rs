@@ -118,6 +118,20 @@ pub enum RuntimeError {
         /// What is wrong with it, or in its way.
         reason: NotCompiled,
     },
+    /// The same of one that is compiled, and not deployed since something is in its way.
+    #[error(
+        "the unit {id} cannot be deployed here any more, and calls of this node's store depend on \
+         its service {service}: {reason}; start it as it was when the unit was deployed: with the \
+         same services, adaptors and profile tables"
+    )]
+    UnitWaits {
+        /// The unit.
+        id: String,
+        /// Its service.
+        service: String,
+        /// What is in its way.
+        reason: String,
+    },
     /// The system has no thread or descriptor left.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),

@@ -34,13 +34,14 @@ impl RunFactory {
         RunFactory { config: Rc::new(config), parts: Rc::new(parts), store_notices }
     }
 
-    /// Starts the next run with what the store held, unless calls in it depend on one of the units
-    /// that are `refused`.
+    /// Starts the next run with what the store held. The first one, with the units that are
+    /// `refused`, is not started if calls in it depend on one of these, or on one that is not
+    /// deployed since something is in its way.
     pub async fn start(
         &self,
         now: Timestamp,
         mut restored: Restored,
-        refused: Refused,
+        refused: Option<Refused>,
     ) -> Result<(Fresh, Option<mpsc::Receiver<ClusterEvent>>), RuntimeError> {
         let config = &self.config;
         restored.notices.extend(self.store_notices.iter().cloned());
@@ -60,10 +61,8 @@ impl RunFactory {
         };
         let tables = self.parts.tables.clone();
         let core = Core::new(now, core_config, &self.parts.services, adaptors, tables, restored);
-        for (id, reason) in refused {
-            if let Some(service) = core.service_in_need_of(&id) {
-                return Err(RuntimeError::Unit { id, service, reason });
-            }
+        if let Some(refused) = refused {
+            check_units(&core, refused)?;
         }
         let (links, events) = self.start_links(&me).await?.unzip();
         Ok((Fresh { core, links }, events))
@@ -94,5 +93,18 @@ impl RunFactory {
         };
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         Ok(Some((Cluster::start(config, sender).await?, events)))
+    }
+}
+
+/// Alone a node would own the entities of a unit without which it starts.
+fn check_units(core: &Core, refused: Refused) -> Result<(), RuntimeError> {
+    for (id, reason) in refused {
+        if let Some(service) = core.service_in_need_of(&id) {
+            return Err(RuntimeError::Unit { id, service, reason });
+        }
+    }
+    match core.needed_unit_that_waits() {
+        Some((id, service, reason)) => Err(RuntimeError::UnitWaits { id, service, reason }),
+        None => Ok(()),
     }
 }

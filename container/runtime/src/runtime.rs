@@ -82,7 +82,7 @@ impl Runtime {
         units.begin_run(restored.units.clone(), &mut workers);
         let calls_max = config.limits.cells_max;
         let factory = RunFactory::new(config, parts, notices);
-        let (fresh, events) = factory.start(clock.now(), restored, refused).await?;
+        let (fresh, events) = factory.start(clock.now(), restored, Some(refused)).await?;
         let log = NoticeLog::new(calls_max);
         let (done, drained) = oneshot::channel();
         let slee = Slee::create(|context: &mut Context<Slee>| {

@@ -10,7 +10,7 @@ use crate::notice_log::NoticeLog;
 use crate::run::{Fresh, RunFactory};
 use crate::store::{Store, StoreEvent};
 use crate::udp::Sockets;
-use crate::units::{Refused, Units};
+use crate::units::Units;
 use actix::fut::WrapFuture;
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message};
 use actix::{ResponseFuture, SpawnHandle};
@@ -396,7 +396,7 @@ impl Slee {
             let (units, _) = restoring.compile(&restored).await;
             restored.units = units.clone();
             // What it lacks it lacked before, with an alarm: who has it is to let it in.
-            let fresh = factory.start(clock.now(), restored, Refused::new()).await;
+            let fresh = factory.start(clock.now(), restored, None).await;
             let (fresh, events) = fresh.map_err(|error| error.to_string())?;
             links::forward(events, run, slee);
             Ok::<_, String>((fresh, units))

@@ -11,7 +11,8 @@
 //! |                                  | while several are asked about, he is to ask again         |
 //! | a run begins                     | what its store holds is compiled before, or kept          |
 //! | the first one, and what calls    | the node does not start                                   |
-//! | depend on cannot be compiled     |                                                           |
+//! | depend on cannot be compiled, or |                                                           |
+//! | is not deployed (`run.rs`)       |                                                           |
 //!
 //! What the core wants is the core's to decide (`units.rs` there).
 

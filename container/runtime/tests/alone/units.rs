@@ -72,7 +72,28 @@ impl Sbb for Omega {
     }
 }
 
-/// Compiles `linked:alpha`, `linked:omega` and `linked:impostor`; anything else is wrong.
+/// Needs omega.
+#[derive(Default, Serialize, Deserialize)]
+struct Needy;
+
+impl Sbb for Needy {
+    const STATE_VERSION: u32 = 1;
+
+    fn descriptor() -> Descriptor {
+        let deployment = Deployment { needs: &["omega"], ..Deployment::ALONE };
+        Descriptor { initial_events: &[Said::TYPE], deployment, ..Descriptor::named("needy") }
+    }
+
+    fn on_event(&mut self, _: &mut Context<'_>, _: &Event) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// Those that a node may have without a unit.
+pub const LINKED_ALPHA: LinkedSbb = LinkedSbb::of::<Alpha>();
+pub const LINKED_OMEGA: LinkedSbb = LinkedSbb::of::<Omega>();
+
+/// Compiles `linked:` and the name of one of those above; anything else is wrong.
 #[derive(Debug, Default)]
 pub struct Linker {
     pub compiled: Mutex<Vec<String>>,
@@ -114,6 +135,7 @@ impl UnitCompiler for Linker {
         match text.split(' ').next().unwrap_or_default() {
             "linked:alpha" => Ok(self.told(text.clone(), LinkedSbb::of::<Alpha>())),
             "linked:omega" => Ok(self.told(text.clone(), LinkedSbb::of::<Omega>())),
+            "linked:needy" => Ok(self.told(text.clone(), LinkedSbb::of::<Needy>())),
             "linked:impostor" => Ok(self.told(text.clone(), LinkedSbb::of::<Impostor>())),
             "panic" => panic!("what a component"),
             _ => Err(NotCompiled::Lasting("it is no WebAssembly component".to_owned())),

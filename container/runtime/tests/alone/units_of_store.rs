@@ -1,10 +1,12 @@
-//! Nodes that start from a store with units which they cannot compile any more.
+//! Nodes that start from a store with units which they cannot compile or deploy any more.
 
 use crate::node::{Client, DEADLINE, free_address, start_with, status};
-use crate::units::{ALPHA, Linker, is_compiled, live, problem, upload, want};
+use crate::units::{
+    ALPHA, LINKED_ALPHA, LINKED_OMEGA, Linker, is_compiled, live, problem, upload, want,
+};
 use actix::System;
 use resilee_runtime::{Runtime, RuntimeError, unit_id};
-use resilee_sbb::NotCompiled;
+use resilee_sbb::{NotCompiled, UnitCompiler};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -88,6 +90,50 @@ fn a_unit_that_serves_nothing_keeps_no_node_from_starting() {
         let problem = problem(&runtime.asker(), &unit_id(ALPHA)).await;
         assert!(problem.contains("raise [limits] unit_memory_bytes_max"), "{problem}");
     });
+}
+
+/// It compiles; but the node has other services than it had.
+#[test]
+fn a_node_that_cannot_deploy_what_its_calls_depend_on_does_not_start() {
+    let needs = "it needs omega, which is not deployed here";
+    let taken = "there is a service or unit alpha already";
+    let cases = [
+        ("needy", vec![LINKED_OMEGA], Vec::new(), needs),
+        ("alpha", Vec::new(), vec![LINKED_ALPHA], taken),
+    ];
+    for (service, before, then, reason) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let address = free_address();
+        let bytes = format!("linked:{service}").into_bytes();
+        let start = |services| {
+            let compiler = Some(Arc::new(Linker::default()) as Arc<dyn UnitCompiler>);
+            start_with(dir.path(), address, services, compiler)
+        };
+        System::new().block_on(async {
+            let mut runtime = start(before.clone()).await.expect("it starts");
+            let asker = runtime.asker();
+            status(&asker, |status| status.member).await;
+            let id = upload(&asker, service, &bytes).await;
+            status(&asker, |status| is_compiled(status, &id)).await;
+            want(&asker, &[service], &[]).await;
+            runtime.drain();
+            timeout(DEADLINE, runtime.drained()).await.expect("hands over").unwrap();
+        });
+        System::new().block_on(async {
+            let error = start(then).await.err();
+            let text = error.expect("it must not start").to_string();
+            let expected = format!(
+                "the unit {} cannot be deployed here any more, and calls of this node's store \
+                 depend on its service {service}: {reason}; start it as it was",
+                unit_id(&bytes)
+            );
+            assert!(text.starts_with(&expected), "{text}");
+        });
+        System::new().block_on(async {
+            let runtime = start(before).await.expect("it starts");
+            status(&runtime.asker(), |status| is_compiled(status, &unit_id(&bytes))).await;
+        });
+    }
 }
 
 #[test]
