@@ -276,12 +276,10 @@ impl Core {
         }
     }
 
-    /// Services that calls depend on, of units that wait or are being compiled. Who is alone is
+    /// Services that calls depend on, of units that wait or are not compiled yet. Who is alone is
     /// first in any case: no call is looked at for it.
     fn needed_of_what_comes(&self) -> BTreeSet<String> {
-        let comes = |id: &str| {
-            matches!(self.units.stages.get(id), Some(Stage::Compiling | Stage::Waits(..)))
-        };
+        let comes = |id: &str| self.is_to_be_compiled(id) || self.waits(id);
         let coming = self.unit_rows().filter(|(id, _)| comes(id)).map(|(_, row)| row.service);
         let coming: Vec<_> = coming.collect();
         match coming.len() > 1 && self.units.waiting().next().is_some() {
@@ -290,13 +288,19 @@ impl Core {
         }
     }
 
-    /// Somebody who joins compiles one that calls depend on: it is first, whoever else takes its
-    /// name.
+    /// Somebody who joins compiles one that calls depend on, or is to try again: it is first,
+    /// whoever else takes its name.
     fn awaits_one_of(&self, needed: &BTreeSet<String>) -> bool {
-        self.unit_rows().any(|(id, row)| {
-            matches!(self.units.stages.get(id), Some(Stage::Compiling))
-                && needed.contains(&row.service)
-        })
+        self.unit_rows()
+            .any(|(id, row)| self.is_to_be_compiled(id) && needed.contains(&row.service))
+    }
+
+    fn is_to_be_compiled(&self, id: &str) -> bool {
+        matches!(self.units.stages.get(id), Some(Stage::Compiling | Stage::Again(_)))
+    }
+
+    fn waits(&self, id: &str) -> bool {
+        matches!(self.units.stages.get(id), Some(Stage::Waits(..)))
     }
 
     /// With their alarms. Those that calls depend on are first, and then as they were uploaded: of

@@ -81,6 +81,8 @@ pub struct Pair {
     /// Nodes whose machines have too much to do to compile anything, and how often they tried.
     pub busy_compilers: [bool; 2],
     pub tries: usize,
+    /// The bytes of a unit that nobody can compile at the first try.
+    pub busy_once: Option<Vec<u8>>,
     /// Frames that were sent, if they are kept.
     pub frames: Option<Vec<Vec<u8>>>,
     /// Calls that clients began.
@@ -161,6 +163,7 @@ impl Pair {
             uncompiled: Vec::new(),
             busy_compilers: [false; 2],
             tries: 0,
+            busy_once: None,
             frames: None,
             calls: BTreeSet::new(),
             leaves: None,
@@ -559,6 +562,9 @@ impl Pair {
             let service = match self.units.get(&bytes) {
                 _ if self.busy_compilers[node] => {
                     self.tries += 1;
+                    Err(NotCompiled::Passing(BUSY.to_owned()))
+                }
+                Some(_) if self.busy_once.take_if(|it| *it == bytes).is_some() => {
                     Err(NotCompiled::Passing(BUSY.to_owned()))
                 }
                 Some(service) => {

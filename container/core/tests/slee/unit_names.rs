@@ -335,6 +335,20 @@ fn a_joiner_has_the_one_of_two_units_that_calls_depend_on() {
     assert!(has(&pair, 1, "pocket") && !has(&pair, 1, "wallet"));
 }
 
+/// Its machine had too much to do at the first try, and the other one was compiled at once.
+#[test]
+fn a_joiner_has_the_one_that_calls_depend_on_also_if_it_has_to_try_again() {
+    let mut pair = two_that_take_one_name();
+    pair.kill(1);
+    pair.until_member(0);
+    pair.nodes[1].lose_files();
+    pair.busy_once = Some(b"2".to_vec());
+    pair.start(1);
+    pair.until_whole();
+    assert_eq!(pair.busy_once, None);
+    assert!(has(&pair, 1, "pocket") && !has(&pair, 1, "wallet"));
+}
+
 #[test]
 fn a_unit_makes_no_profile_table_of_rows_that_are_no_profiles() {
     let expected = "it declares the profile table coins, under whose name there are rows that are \
