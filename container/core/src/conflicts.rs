@@ -83,7 +83,9 @@ impl Core {
         awaiting: Awaiting,
         outcome: Outcome,
     ) {
-        if let Outcome::RolledBack { effects, .. } = roll_back(String::new(), outcome) {
+        if let Outcome::RolledBack { effects, .. } | Outcome::Starved { effects, .. } =
+            roll_back(String::new(), outcome)
+        {
             effects.into_iter().for_each(|effect| self.carry_out(now, id, awaiting, effect));
         }
     }

@@ -204,6 +204,7 @@ impl Core {
                 return self.wait_behind(id, awaiting, *read, rows, writer);
             }
         };
+        let is_starved = matches!(outcome, Outcome::Starved { .. });
         match outcome {
             Outcome::Delivered { entities, removed, effects } => {
                 self.count_delivery(awaiting.service, true);
@@ -212,11 +213,11 @@ impl Core {
             Outcome::Selected { convergence_name, effects } => {
                 self.on_selected(now, id, awaiting, convergence_name, effects);
             }
-            Outcome::RolledBack { reason, effects } => {
+            Outcome::RolledBack { reason, effects } | Outcome::Starved { reason, effects } => {
                 let reason = cut(reason, REASON_BYTES_MAX);
                 self.count_delivery(awaiting.service, false);
-                // It is no fault of its own that it waited for a worker, or for a row.
-                if overdue.is_none() && reason != DEADLOCK {
+                // It is no fault of its own that it waited for a worker, a processor, or a row.
+                if overdue.is_none() && !is_starved && reason != DEADLOCK {
                     self.note_failed_delivery(now, id, awaiting);
                 }
                 self.on_rolled_back(now, id, awaiting, &reason, effects);

@@ -175,7 +175,9 @@ impl Core {
         let Some(cell) = self.cells.get(&id) else { return refused(String::new()) };
         let (entities, removed, effects) = match outcome {
             Outcome::Delivered { entities, removed, effects } => (entities, removed, effects),
-            Outcome::RolledBack { reason, effects } => return Err((reason, effects)),
+            Outcome::RolledBack { reason, effects } | Outcome::Starved { reason, effects } => {
+                return Err((reason, effects));
+            }
             Outcome::Selected { .. } => return refused("it was not asked to select".to_owned()),
         };
         if !self.is_still_deployed(awaiting) || self.migrates_to(from) != Some(awaiting.name) {

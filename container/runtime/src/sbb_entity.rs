@@ -159,7 +159,7 @@ fn invoke(sbb: &LinkedSbb, deliver: &Deliver) -> Outcome {
     let span = tracing::debug_span!("deliver", service, %entity, event = event.event_type);
     let _entered = span.enter();
     let outcome = sbb.invoke(deliver);
-    if let Outcome::RolledBack { reason, .. } = &outcome {
+    if let Outcome::RolledBack { reason, .. } | Outcome::Starved { reason, .. } = &outcome {
         tracing::debug!(reason, "rolled back");
     }
     outcome

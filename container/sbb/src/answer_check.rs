@@ -55,7 +55,7 @@ pub fn checked(deliver: &Deliver, service: &Descriptor, outcome: Outcome) -> Out
 fn tidied(mut outcome: Outcome) -> Outcome {
     let stays = |effect: &Effect| effect.survives_roll_back() && of_facility(effect).is_ok();
     match &mut outcome {
-        Outcome::RolledBack { reason, effects } => {
+        Outcome::RolledBack { reason, effects } | Outcome::Starved { reason, effects } => {
             *reason = cut(std::mem::take(reason), REASON_BYTES_MAX);
             effects.retain(stays);
             effects.truncate(EFFECTS_MAX);
@@ -71,7 +71,7 @@ fn tidied(mut outcome: Outcome) -> Outcome {
 
 fn refused(deliver: &Deliver, service: &Descriptor, outcome: &Outcome) -> Result<(), String> {
     match (outcome, &deliver.task) {
-        (Outcome::RolledBack { .. }, _) => Ok(()),
+        (Outcome::RolledBack { .. } | Outcome::Starved { .. }, _) => Ok(()),
         (Outcome::Selected { convergence_name, .. }, Task::Select) => {
             let size = convergence_name.as_ref().map_or(0, String::len);
             at_most(size, deliver.limits.attribute_bytes_max, "bytes of a convergence name")
@@ -468,7 +468,8 @@ impl Outcome {
         match self {
             Outcome::Delivered { effects, .. }
             | Outcome::Selected { effects, .. }
-            | Outcome::RolledBack { effects, .. } => effects,
+            | Outcome::RolledBack { effects, .. }
+            | Outcome::Starved { effects, .. } => effects,
         }
     }
 }

@@ -153,6 +153,15 @@ pub enum Outcome {
         /// Traces and alarms.
         effects: Vec<Effect>,
     },
+    /// The node had no time for the handler: the same, and no failure of its service. A unit cannot
+    /// say so of itself.
+    #[serde(skip)]
+    Starved {
+        /// Why.
+        reason: String,
+        /// Traces and alarms.
+        effects: Vec<Effect>,
+    },
 }
 
 /// One entity after a delivery.

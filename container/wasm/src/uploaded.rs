@@ -4,6 +4,7 @@
 
 use crate::instance::{Code, Shared, Stopped};
 use crate::node_side::NodeSide;
+use crate::stop::Stop;
 use resilee_http_ra::{AllowedHosts, Url};
 use resilee_sbb::{
     Deliver, Descriptor, Effect, LinkedSbb, Outcome, Permission, UnitDescription, UploadedSbb,
@@ -104,9 +105,12 @@ impl UploadedSbb for Unit {
     }
 
     fn invoke(&self, deliver: &Deliver) -> Outcome {
-        let outcome = self.answer(deliver).unwrap_or_else(|stopped| Outcome::RolledBack {
-            reason: stopped.why.to_string(),
-            effects: stopped.kept,
+        let outcome = self.answer(deliver).unwrap_or_else(|Stopped { why, kept: effects }| {
+            let reason = why.to_string();
+            match why {
+                Stop::Starved(_) => Outcome::Starved { reason, effects },
+                _ => Outcome::RolledBack { reason, effects },
+            }
         });
         checked(deliver, &self.descriptor(), outcome)
     }
@@ -190,6 +194,7 @@ fn effects_of(outcome: Outcome) -> Vec<Effect> {
     match outcome {
         Outcome::Delivered { effects, .. }
         | Outcome::Selected { effects, .. }
-        | Outcome::RolledBack { effects, .. } => effects,
+        | Outcome::RolledBack { effects, .. }
+        | Outcome::Starved { effects, .. } => effects,
     }
 }

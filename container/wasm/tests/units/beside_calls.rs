@@ -168,3 +168,25 @@ fn a_call_in_which_a_unit_fails_begins_whenever_its_server_dies() {
         assert!(house.cluster.is_empty(), "killed after {millis} ms");
     }
 }
+
+/// Its threads do not come to run: that is no fault of the service.
+#[test]
+fn a_unit_for_which_its_server_has_no_time_is_not_deactivated() {
+    let limits = UnitLimits { time_max: Duration::from_millis(1), ..UnitLimits::default() };
+    let host = UnitHost::with_cpu_clock(limits, || Duration::ZERO).expect("a host");
+    let deed = (DEEDS[0].0, "its node had no time for it: ");
+    let mut house = House::with(&host, deed, FailurePolicy::Suspend);
+    assert_eq!(house.cluster.phone("alice").calls("bob"), Called::Answered);
+    for _ in 0..FAILURES {
+        house.short_call();
+    }
+    assert_eq!(house.failed, OF_A_CALL * (FAILURES + 1), "{:?}", house.alarms);
+    house.cluster.node("server1").kill();
+    house.cluster.clock().advance(TAKEOVER);
+    house.failed = 0;
+    for _ in 0..=FAILURES {
+        house.short_call();
+    }
+    assert_eq!(house.failed, OF_A_CALL * (FAILURES + 1), "{:?}", house.alarms);
+    assert!(!house.has_alarm("guest"), "{:?}", house.alarms);
+}
