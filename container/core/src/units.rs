@@ -393,8 +393,12 @@ impl Core {
         let statuses = self.unit_rows().map(|(id, row)| {
             let (is_here, problem) = match self.units.stages.get(id) {
                 Some(Stage::Deployed(_)) => (true, None),
-                Some(Stage::Failed(text) | Stage::Waits(_, text)) => (false, Some(text.clone())),
-                Some(Stage::Compiling | Stage::Again(_)) | None => (false, None),
+                Some(
+                    Stage::Failed(text)
+                    | Stage::Waits(_, text)
+                    | Stage::Again(Retry { alarm: text, .. }),
+                ) => (false, Some(text.clone())),
+                Some(Stage::Compiling) | None => (false, None),
             };
             let peers = self.units.at_peers.iter().filter(|(_, units)| units.contains(id));
             let here = is_here.then(|| self.config.me.node.to_string());

@@ -34,10 +34,11 @@ fn a_joiner_that_could_not_compile_a_unit_at_once_joins_once_it_can() {
     let mut pair = joins_busy();
     assert!(!pair.status(1).member);
     assert_eq!(alarms(&pair, 1), [ALARM]);
-    assert_eq!(unit(&pair, 1, &id(ALPHA)).problem, None, "nobody has to do anything");
+    assert_eq!(unit(&pair, 1, &id(ALPHA)).problem.as_deref(), Some(ALARM));
     pair.busy_compilers = [false; 2];
     pair.until_whole();
     assert_eq!(alarms(&pair, 1), [""; 0]);
+    assert_eq!(unit(&pair, 1, &id(ALPHA)).problem, None);
     pair.kill(0);
     pair.until_member_of(1, 1);
     take_trace();
