@@ -13,7 +13,10 @@
 //!
 //! 481 and 408 end the dialog of whoever sent the BYE (RFC 3261 §12.2.1.2), and so does silence.
 //! But its receiver may talk on: its parser may have dropped what was written to be dropped, or
-//! have found other tags in it. Nothing follows from the answer to our own BYE.
+//! have found other tags in it.
+//!
+//! From the answer to our own BYE nothing follows for the bill. Whoever refuses it, as one out of
+//! order, gets it once more with the highest CSeq number there is (`own_request.rs`).
 
 use crate::call::Call;
 use crate::own_request::{Direction, OwnMethod};

@@ -10,6 +10,8 @@
 //! | OPTIONS within a | the server's next                        | RFC 3261 §12.2.1.1          |
 //! | call of its own  |                                          |                             |
 //! | BYE              | that, and [`BYE_CSEQ_STEP`]              | above all that was not seen |
+//! | BYE that was     | the highest there is, once               | whoever knows the tags can  |
+//! | refused          |                                          | tell the receiver any lower |
 //! | ACK of a 2xx     | that of the INVITE                       | RFC 3261 §13.2.2.4          |
 //!
 //! The ACK has no transaction: it goes again when the 2xx comes again.
@@ -39,6 +41,9 @@ use serde::{Deserialize, Serialize};
 
 /// By so much the CSeq number of a BYE of ours is above the last one seen.
 pub(crate) const BYE_CSEQ_STEP: u32 = 100;
+
+/// The highest CSeq number there is (RFC 3261 §8.1.1.5).
+const CSEQ_HIGHEST: u32 = i32::MAX.unsigned_abs();
 
 /// With so many questions or BYEs of a call under way, no more of them go to earlier places than
 /// [`PLACES_WITH_ROOM`] says: a sender may have named anybody's address.
@@ -83,7 +88,8 @@ pub(crate) struct OwnRequest {
     /// How often it may still be said again, at a place where its receiver was before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     repeats_left: Option<u32>,
-    /// A question that was asked before, by a number that may have been that of another one.
+    /// A question that was asked before, by a number that may have been that of another one; or a
+    /// BYE that was refused before.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_again: bool,
     client: ClientNonInvite,
@@ -114,7 +120,8 @@ pub(crate) struct Direction<'a> {
     pub(crate) target: Option<&'a str>,
     /// It goes to a place where the receiver was before.
     pub(crate) is_earlier: bool,
-    /// It was asked before, by a number that may have been that of another question.
+    /// It was asked before, by a number that may have been that of another question; or a BYE that
+    /// was refused before.
     pub(crate) is_again: bool,
     /// What our branch says besides who gets it.
     pub(crate) mark: &'a str,
@@ -170,6 +177,12 @@ impl OwnRequest {
     /// Its receiver has answered it; a 408 is that of a proxy that has had no answer.
     pub(crate) fn is_answered(&self) -> bool {
         matches!(self.outcome, Outcome::Answered(status) if status != 408)
+    }
+
+    /// A BYE that its receiver refused, other than for want of the dialog.
+    fn is_refused_bye(&self) -> bool {
+        let is_refused = matches!(self.outcome, Outcome::Answered(300..));
+        self.method == OwnMethod::Bye && is_refused && !self.says_gone()
     }
 
     /// Whether its receiver has no such dialog there (RFC 3261 §12.2.1.2).
@@ -273,6 +286,22 @@ impl Call {
         true
     }
 
+    /// Who refuses a BYE of ours may have been told a higher CSeq number behind our back, by the
+    /// other end or whoever else knows the tags. There is no higher one than that of the second.
+    pub(crate) fn insist_on_bye(&mut self, step: &mut Step<'_>, dialog: usize, own: &OwnRequest) {
+        if own.is_again || !own.is_refused_bye() {
+            return;
+        }
+        let to = self.end(dialog, own.receiver);
+        let mut places = to.places().into_iter();
+        let place = places.find(|(flow, _)| flow.remote == own.flow.remote);
+        let place = place.unwrap_or((own.flow, to.target.as_deref()));
+        let way = self.way_to((dialog, own.receiver), place);
+        let way = Direction { is_earlier: own.is_earlier(), is_again: true, ..way };
+        let again = OwnRequest::send(step, &way, own.method);
+        self.own_requests.push(again);
+    }
+
     /// To this end of this dialog, at this place.
     pub(crate) fn way_to<'a>(
         &'a self,
@@ -300,7 +329,11 @@ impl Direction<'_> {
     /// The number of a request that goes so.
     fn cseq(&self, method: OwnMethod) -> u32 {
         let number = method.cseq(self.from.cseq);
-        if self.is_again { number.max(1) } else { number }
+        match method {
+            _ if !self.is_again => number,
+            OwnMethod::Bye => CSEQ_HIGHEST,
+            OwnMethod::Probe | OwnMethod::OwnProbe => number.max(1),
+        }
     }
 }
 

@@ -129,10 +129,11 @@ impl Call {
     }
 
     fn on_outcome(&mut self, step: &mut Step<'_>, own: &OwnRequest) {
+        let found = self.dialogs.iter().position(|it| it.callee.tag == own.dialog_tag);
         if own.method != OwnMethod::Probe {
+            found.into_iter().for_each(|dialog| self.insist_on_bye(step, dialog, own));
             return;
         }
-        let found = self.dialogs.iter().position(|it| it.callee.tag == own.dialog_tag);
         let is_up = |index: &usize| {
             let dialog = &self.dialogs[*index];
             dialog.state == DialogState::Confirmed && dialog.bye.is_none()

@@ -4,11 +4,11 @@
 mod harness;
 
 use harness::phone::{
-    ALICE, BOB, BOB_CONTACT, Dialog, alice_answers, answer, answered_call, bob_answers, invite,
-    invite_with,
+    ALICE, BOB, BOB_CONTACT, Dialog, acknowledged_call, alice_answers, answer, answered_call,
+    bob_answers, invite, invite_with,
 };
 use harness::{Node, Policy, Turn, parse};
-use resilee_sip_api::Ended;
+use resilee_sip_api::{Ended, SipCommand};
 use resilee_sip_proto::HeaderName;
 
 /// Somebody who has overheard the call: its Call-ID and tags.
@@ -331,4 +331,49 @@ fn an_answer_whose_tag_is_no_token_is_none() {
         assert!(turn.sent.is_empty());
         turn.assert_changes_nothing();
     }
+}
+
+/// Alice has sent Bob's phone a request of a high number, past the server: to it what the server
+/// sends is out of order from then on (RFC 3261 §12.2.2), and both talk on behind the bill.
+#[test]
+fn who_was_told_a_high_number_behind_our_back_hears_of_the_end_all_the_same() {
+    for (by_service, dies) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut node = Node::for_bob();
+        let dialog = acknowledged_call(&mut node);
+        let bye = if by_service {
+            let turn = node.command(&SipCommand::HangUp).expect("it is up");
+            node.receive(ALICE, alice_answers(&turn.our_bye(ALICE), 200));
+            turn.our_bye(BOB)
+        } else {
+            let at_bob = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
+            node.receive(BOB, bob_answers(&at_bob, 500)).our_bye(BOB)
+        };
+        if dies {
+            node.take_over();
+        }
+        let last = node.receive(BOB, bob_answers(&bye, 500)).our_bye(BOB);
+        assert_eq!(parse(&last).cseq(), (i32::MAX.unsigned_abs(), "BYE"));
+        if dies {
+            assert_eq!(node.take_over().only(BOB), last, "it is repeated by a survivor");
+        }
+        assert!(node.receive(BOB, bob_answers(&bye, 500)).sent.is_empty(), "a retransmission");
+        assert!(node.receive(BOB, bob_answers(&last, 500)).sent.is_empty(), "there is no higher");
+        node.wait(60_000);
+        assert_eq!((node.living_activities(), node.count("sip.ended")), (0, 1));
+    }
+}
+
+/// Who has no such dialog hears nothing more; who was moved may be deaf where it was.
+#[test]
+fn a_bye_that_is_refused_goes_again_where_it_was_refused() {
+    const ELSEWHERE: &str = "203.0.113.9:1234";
+    let mut node = Node::for_bob();
+    let dialog = acknowledged_call(&mut node);
+    let at_bob = node.receive(ELSEWHERE, dialog.by_alice("UPDATE", 2)).only(BOB);
+    node.receive(BOB, bob_answers(&at_bob, 200));
+    let turn = node.command(&SipCommand::HangUp).expect("it is up");
+    let (here, before) = (turn.our_bye(ELSEWHERE), turn.our_bye(ALICE));
+    assert!(node.receive(ELSEWHERE, alice_answers(&here, 481)).sent.is_empty());
+    let again = node.receive(ALICE, alice_answers(&before, 500));
+    assert_eq!((again.sent.len(), again.lines(ALICE)), (1, vec!["BYE".to_owned()]));
 }
