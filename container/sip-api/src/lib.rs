@@ -7,6 +7,7 @@ mod event;
 mod location;
 mod phone_call;
 mod proof;
+mod source_network;
 
 pub use account::{
     ACCOUNT_PROFILES, ACCOUNTS, Account, Algorithm, Credentials, QopAuth, REGISTER_NONCE_LIFETIME_S,
@@ -20,3 +21,4 @@ pub use event::{
 };
 pub use location::{Contact, REGISTRATIONS, Registrations, UsedNonce};
 pub use phone_call::{ADAPTOR, NO_AUDIO, PhoneCall, call_phone};
+pub use source_network::SourceNetwork;

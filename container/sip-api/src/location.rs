@@ -1,6 +1,7 @@
 //! The location table: where a registered user can be reached. Written by the registrar, read by
 //! call control.
 
+use crate::source_network::SourceNetwork;
 use resilee_sbb::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -47,15 +48,15 @@ impl Registrations {
         live
     }
 
-    /// Whether a contact that has not expired was registered from this IP address; `source` as in
-    /// [`Contact::source`].
+    /// Whether a contact that has not expired was registered from the same network; `source` as in
+    /// [`Contact::source`]. A phone changes its address within that by itself (RFC 8981).
     pub fn is_known_at(&self, source: &str, now: Timestamp) -> bool {
-        let ip = |text: &str| {
+        let network = |text: &str| {
             let address = text.split(';').next()?.parse().ok();
-            address.map(|address: SocketAddr| address.ip().to_canonical())
+            address.map(|address: SocketAddr| SourceNetwork::of(address.ip()))
         };
         let mut live = self.contacts.iter().filter(|contact| contact.expires_at > now);
-        ip(source).is_some_and(|asked| live.any(|it| ip(&it.source) == Some(asked)))
+        network(source).is_some_and(|asked| live.any(|it| network(&it.source) == Some(asked)))
     }
 }
 

@@ -18,8 +18,8 @@
 
 use crate::client::Client;
 use crate::element::Element;
-use crate::source_network::SourceNetwork;
 use resilee_sbb::Timestamp;
+use resilee_sip_api::SourceNetwork;
 use resilee_sip_proto::{HeaderName, Message, SipUri, name_addr};
 use std::borrow::Cow;
 use std::net::SocketAddr;

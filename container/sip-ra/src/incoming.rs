@@ -2,8 +2,8 @@
 
 use crate::element::DEFAULT_PORT;
 use crate::party::contact_uri;
-use crate::source_network::SourceNetwork;
 use resilee_membership::{Flow, Transport};
+use resilee_sip_api::SourceNetwork;
 use resilee_sip_proto::{Edit, Message, SipUri, Via};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};

@@ -7,7 +7,7 @@
 //! |------------------------------------------------------|-------------------------------------|
 //! | the network in which the end is reached: its IPv4    | it is the end's; a NAT may give the |
 //! | address, the /64 of its IPv6 address                 | end another port at any time, and a |
-//! | (`source_network.rs`)                                | phone itself another IPv6 address   |
+//! | (`SourceNetwork`)                                    | phone itself another IPv6 address   |
 //! |                                                      | (RFC 8981)                          |
 //! | that of an address that the end named (Contact,      | it is the end's                     |
 //! | Route)                                               |                                     |
@@ -25,9 +25,9 @@
 use crate::element::{DEFAULT_PORT, Element};
 use crate::own_request::BYE_CSEQ_STEP;
 use crate::party::contact_uri;
-use crate::source_network::SourceNetwork;
 use crate::spiral;
 use resilee_membership::{Flow, Transport};
+use resilee_sip_api::SourceNetwork;
 use resilee_sip_proto::{HeaderName, Message, SipUri, name_addr};
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;

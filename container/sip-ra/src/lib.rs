@@ -88,7 +88,6 @@ mod route;
 mod scanners;
 mod secret;
 mod session_timer;
-mod source_network;
 mod spent_nonce;
 mod spiral;
 mod step;

@@ -15,9 +15,9 @@
 //! has overheard are good in the cell of their own Call-ID alone.
 
 use crate::secret::Secret;
-use crate::source_network::SourceNetwork;
 use resilee_sbb::Timestamp;
 use resilee_sip_api::REGISTER_NONCE_LIFETIME_S;
+use resilee_sip_api::SourceNetwork;
 use resilee_sip_proto::Message;
 use std::net::IpAddr;
 use std::time::Duration;

@@ -21,8 +21,8 @@
 //!
 //! Not here: whether a response is right, which services know.
 
-use crate::source_network::SourceNetwork;
 use resilee_sbb::Timestamp;
+use resilee_sip_api::SourceNetwork;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

@@ -24,7 +24,7 @@
 //!
 //! A CANCEL goes to a target once it has answered with a provisional response (§9.1). A CANCEL
 //! of our client has no server transaction here: repeated, it gets the same 200 again. From
-//! another network than the INVITE (`source_network.rs`) it is nobody's, and gets 481.
+//! another network than the INVITE (`SourceNetwork`) it is nobody's, and gets 481.
 //! Used for the INVITE that begins a call and for those within it; what its outcome means for
 //! the call is in `call.rs`.
 

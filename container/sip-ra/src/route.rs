@@ -24,10 +24,10 @@ use crate::ends::Ends;
 use crate::own_invite;
 use crate::password_guard::PasswordGuard;
 use crate::refusal::{answer_malformed, fault};
-use crate::source_network::SourceNetwork;
 use crate::strict_route::put_right;
 use resilee_core::{Ingress, Route, Scope};
 use resilee_sbb::{CohortId, Timestamp};
+use resilee_sip_api::SourceNetwork;
 use resilee_sip_proto::{
     HeaderName, Malformed, Message, ParseError, SipUri, is_keepalive, name_addr, parse_branch,
 };

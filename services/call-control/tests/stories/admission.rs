@@ -3,7 +3,7 @@
 use crate::harness::{Server, contact, credentials, invite, party, request, target};
 use resilee_call_control::{OPEN_CALLS, POLICY};
 use resilee_sbb::encode;
-use resilee_sip_api::{Invite, OtherRequest, SipCommand};
+use resilee_sip_api::{Contact, Invite, OtherRequest, SipCommand};
 
 #[test]
 fn a_caller_without_credentials_is_challenged() {
@@ -114,4 +114,19 @@ fn while_a_password_is_tried_out_only_phones_that_are_registered_may_call() {
     assert_eq!(server.send(&barred("bob", "192.0.2.5:40000")).status(), 503, "not his");
     server.register("alice", &[contact(5, 0, 1000)]);
     assert_eq!(server.send(&barred("alice", "192.0.2.5:40000")).status(), 503, "expired");
+}
+
+/// Her phone changes its address within its network by itself (RFC 8981).
+#[test]
+fn a_phone_that_is_registered_from_its_ipv6_network_may_call_from_another_address_of_it() {
+    let mut server = Server::new();
+    let registered = Contact { source: "[2001:db8::5]:5060".to_owned(), ..contact(5, 600, 1000) };
+    server.register("alice", &[registered]);
+    let barred = |source: &str| Invite {
+        barred_s: Some(9),
+        source: source.to_owned(),
+        ..invite("alice", "bob")
+    };
+    assert_eq!(server.send(&barred("[2001:db8::a:b:c:d]:40000")).targets(), [target(1)]);
+    assert_eq!(server.send(&barred("[2001:db8:0:1::5]:5060")).status(), 503, "another network");
 }

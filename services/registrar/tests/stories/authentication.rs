@@ -88,6 +88,19 @@ fn while_a_password_is_tried_out_only_phones_that_are_registered_get_in() {
     assert_eq!(status(&world.send(&after)), 200, "the bar has ended");
 }
 
+/// A phone changes its address within its network by itself (RFC 8981).
+#[test]
+fn while_a_password_is_tried_out_a_phone_gets_in_from_its_ipv6_network() {
+    let mut world = World::new();
+    let at = |world: &mut World, source: &str, barred_s| {
+        let register = world.register(&[contact(PHONE)]);
+        status(&world.send(&Register { source: source.to_owned(), barred_s, ..register }))
+    };
+    assert_eq!(at(&mut world, "[2001:db8::1]:5060", None), 200);
+    assert_eq!(at(&mut world, "[2001:db8::a:b:c:d]:40123", Some(7)), 200);
+    assert_eq!(at(&mut world, "[2001:db8:0:1::1]:5060", Some(7)), 503, "another network");
+}
+
 /// Mallory is registered where she sends from, but not as Alice.
 #[test]
 fn who_is_known_as_somebody_else_is_barred_as_well() {

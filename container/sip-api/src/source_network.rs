@@ -5,10 +5,11 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// An IPv4 address, or 64 bits of an IPv6 address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct SourceNetwork(IpAddr);
+pub struct SourceNetwork(IpAddr);
 
 impl SourceNetwork {
-    pub(crate) fn of(address: IpAddr) -> Self {
+    /// That of this address.
+    pub fn of(address: IpAddr) -> Self {
         SourceNetwork(match address.to_canonical() {
             IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX))),
             v4 => v4,
@@ -16,7 +17,7 @@ impl SourceNetwork {
     }
 
     /// Its bytes, to be hashed.
-    pub(crate) fn bytes(self) -> Vec<u8> {
+    pub fn bytes(self) -> Vec<u8> {
         match self.0 {
             IpAddr::V4(ip) => ip.octets().to_vec(),
             IpAddr::V6(ip) => ip.octets().to_vec(),
