@@ -264,11 +264,14 @@ impl Call {
             self.on_invite_news(step, news, Some(response));
             return true;
         }
-        let proven = self.on_in_dialog_response(step, response);
-        if proof_of_life::is_proof(response.status().unwrap_or_default()) {
-            self.seen_at = self.seen_at.max(proven.unwrap_or_default());
+        let found = self.on_in_dialog_response(step, response);
+        let status = response.status().unwrap_or_default();
+        if let Some((proven_at, is_from_nowhere)) = found
+            && proof_of_life::is_proof(status, is_from_nowhere)
+        {
+            self.seen_at = self.seen_at.max(proven_at);
         }
-        proven.is_some()
+        found.is_some()
     }
 
     /// Fires the timers that are due.

@@ -64,6 +64,9 @@ pub(crate) struct Reinvite {
     /// When it came; in calls of earlier versions 0, which proves nothing.
     #[serde(default)]
     came_at: Timestamp,
+    /// It came from no place of its sender, who may have moved or be another one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_from_nowhere: bool,
     /// What its first 2xx changes.
     refresh: Option<Refresh>,
     /// As the call's own (`ringing.rs`).
@@ -76,6 +79,9 @@ pub(crate) struct Reinvite {
 pub(crate) struct InDialogRequest {
     pub(crate) proxied: ProxiedRequest,
     purpose: Purpose,
+    /// As of a [`Reinvite`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_from_nowhere: bool,
     /// What it is to a subscription.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) part: Option<Part>,
@@ -153,6 +159,7 @@ impl Call {
             return true;
         }
         // Before its connection counts as the place where the sender is.
+        let is_from_nowhere = !self.sender(&way).is_at(incoming.flow.remote.ip());
         let is_from_elsewhere = self.sender(&way).flow.remote != incoming.home().remote;
         self.note(step, &way, incoming);
         let dialog = &mut self.dialogs[way.dialog];
@@ -169,7 +176,8 @@ impl Call {
             let refresh = Some(self.refresh(&way, incoming));
             let ringing_until = ringing_deadline(step);
             let came_at = step.now();
-            self.reinvites.push(Reinvite { invite, came_at, refresh, ringing_until });
+            let reinvite = Reinvite { invite, came_at, is_from_nowhere, refresh, ringing_until };
+            self.reinvites.push(reinvite);
             return true;
         }
         let purpose = match incoming.method() {
@@ -179,7 +187,7 @@ impl Call {
         };
         let mut proxied = ProxiedRequest::start(step, incoming);
         proxied.forward(step, outgoing, flow);
-        self.requests.push(InDialogRequest { proxied, purpose, part });
+        self.requests.push(InDialogRequest { proxied, purpose, is_from_nowhere, part });
         true
     }
 
@@ -223,17 +231,18 @@ impl Call {
     }
 
     /// A response to a request within a dialog, none if it is for none: up to when it proves that
-    /// both ends are there, if it proves that.
+    /// both ends are there, if it proves that, and whether that came from no place of its sender.
     pub(crate) fn on_in_dialog_response(
         &mut self,
         step: &mut Step<'_>,
         response: &Message<'_>,
-    ) -> Option<Timestamp> {
+    ) -> Option<(Timestamp, bool)> {
         for index in 0..self.requests.len() {
             let (is_ours, news) = self.requests[index].proxied.on_response(step, response);
             if is_ours {
+                let is_from_nowhere = self.requests[index].is_from_nowhere;
                 self.on_request_news(step, index, news, Some(response));
-                return Some(step.now());
+                return Some((step.now(), is_from_nowhere));
             }
         }
         for index in 0..self.reinvites.len() {
@@ -254,7 +263,8 @@ impl Call {
             }
             if is_ours {
                 // It may ring for minutes, and its sender be gone meanwhile.
-                return Some(self.reinvites[index].came_at);
+                let Reinvite { came_at, is_from_nowhere, .. } = self.reinvites[index];
+                return Some((came_at, is_from_nowhere));
             }
         }
         None

@@ -29,7 +29,9 @@
 //! alone proves nothing, whatever it sends or says: the other has hung up, and nobody talks. So the
 //! last proof of life is the latest moment at which one has answered what the other one sent, other
 //! than with 481 or 408, or has first acknowledged the answer, and that a commit was made after:
-//! what changes nothing is no commit. An INVITE within the call may ring for minutes, and who has
+//! what changes nothing is no commit. An INVITE or UPDATE that came from no place of its sender
+//! proves nothing of that unless it is accepted: each end knows both tags, and may ask itself in
+//! the name of the other one. An INVITE within the call may ring for minutes, and who has
 //! sent it be gone meanwhile: answers to that prove that both were there when it came. Those to
 //! anything else come within 64 T1, and count when they come.
 //!
@@ -55,8 +57,11 @@ fn is_gone(status: u16) -> bool {
 }
 
 /// Whether this answer to a request of the other end says that both are there. A 100 is a proxy's.
-pub(crate) fn is_proof(status: u16) -> bool {
-    status > 100 && !is_gone(status)
+/// A request that came from no place of the other end may be of whoever answers it, until that has
+/// accepted where it came from.
+pub(crate) fn is_proof(status: u16, is_from_nowhere: bool) -> bool {
+    let is_accepted = (200..300).contains(&status);
+    status > 100 && !is_gone(status) && (is_accepted || !is_from_nowhere)
 }
 
 /// Until when a dialog was up of which an end is gone.

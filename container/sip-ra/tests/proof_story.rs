@@ -125,3 +125,42 @@ fn who_has_moved_to_another_network_lives_though_nobody_answers_where_she_was() 
         assert_eq!(end_of_the_bill(&mut node), proven_at);
     }
 }
+
+/// She has lost power, and Bob asks in her name, from his own address, what his phone refuses.
+#[test]
+fn what_is_refused_proves_nothing_of_an_end_in_whose_name_it_came_from_elsewhere() {
+    for (method, status, dies) in [
+        ("UPDATE", 500, false),
+        ("UPDATE", 488, true),
+        ("INVITE", 500, false),
+        ("INVITE", 183, false),
+        ("INVITE", 500, true),
+    ] {
+        let mut node = Node::for_bob();
+        let dialog = acknowledged_call(&mut node);
+        let answered_at = node.now;
+        node.wait(14 * MINUTE_MS);
+        let forged = node.receive(BOB, dialog.by_alice(method, 2)).to(BOB);
+        let forged = forged.into_iter().find(|it| it.starts_with(method)).expect("it goes on");
+        node.receive(BOB, bob_answers(&forged, status));
+        if dies {
+            node.receive(BOB, dialog.by_bob("INVITE", 2));
+            node.take_over();
+        }
+        assert_eq!(end_of_the_bill(&mut node), answered_at, "{method} {status}");
+    }
+}
+
+/// What she sends from where she is says that she is there, whatever he answers.
+#[test]
+fn what_is_refused_proves_that_its_sender_was_where_it_is() {
+    for (method, status) in [("UPDATE", 500), ("INFO", 415), ("INVITE", 488)] {
+        let mut node = Node::for_bob();
+        let dialog = acknowledged_call(&mut node);
+        node.wait(14 * MINUTE_MS);
+        let proven_at = node.now;
+        let at_bob = node.receive(ALICE, dialog.by_alice(method, 2)).only(BOB);
+        node.receive(BOB, bob_answers(&at_bob, status));
+        assert_eq!(end_of_the_bill(&mut node), proven_at, "{method}");
+    }
+}
