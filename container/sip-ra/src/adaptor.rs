@@ -168,7 +168,7 @@ impl SipRa {
     fn begin(&mut self, endpoint: &mut Endpoint, incoming: &Incoming<'_>) -> Result<(), Refusal> {
         let is_invite = incoming.method() == "INVITE";
         let kinship = match is_invite {
-            true => self.kinship(endpoint.cell(), incoming.message)?,
+            true => self.kinship(endpoint.cell(), incoming)?,
             false => Kinship::First,
         };
         let of_cell = || self.activities.range(of_cell(endpoint.cell()));

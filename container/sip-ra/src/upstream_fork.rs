@@ -5,11 +5,12 @@
 //! | an INVITE, while another of its Call-ID is under way     | is                              |
 //! |----------------------------------------------------------|---------------------------------|
 //! | nobody has answered that, From, its tag and the CSeq     | one more branch                 |
-//! | number are the same, the Request-URI is another one, and |                                 |
-//! | none of its Vias is ours                                 |                                 |
+//! | number and the network that it came from are the same,   |                                 |
+//! | the Request-URI is another one, and no Via of it is ours |                                 |
 //! | the same, and its Request-URI is one that was here       | merged: 482, as the phone would |
 //! |                                                          | say itself (§8.2.2.2)           |
-//! | another From, tag or CSeq number; or that is answered    | 482: a Call-ID is one call's    |
+//! | another From, tag, CSeq number or network; or that is    | 482: a Call-ID is one call's    |
+//! | answered                                                 |                                 |
 //!
 //! | a branch      | the other ones                                                             |
 //! |---------------|----------------------------------------------------------------------------|
@@ -18,13 +19,18 @@
 //! | fails         | ring on                                                                    |
 //!
 //! They fail here and at once since a cell has one bill: a phone that answers all the same is ended
-//! (`late_answer.rs`), and the bill is that of the branch that was answered. Credentials are for
-//! one branch: in another they are no fresh ones.
+//! (`late_answer.rs`), and the bill is that of the branch that was answered.
+//!
+//! Where calls need an account this serves little: the caller's credentials name what it has
+//! dialled (RFC 7616 §3.4), so a branch to another Request-URI gets 400, and no challenge would
+//! help, since the caller would name the same again. If they name this server's address, they are
+//! for one branch: in another they are no fresh ones.
 
 use crate::activity::Activity;
 use crate::adaptor::{SipRa, end_if_over, of_cell};
 use crate::call::Call;
 use crate::element::Element;
+use crate::incoming::Incoming;
 use crate::refusal::Refusal;
 use crate::step::Step;
 use resilee_core::Endpoint;
@@ -45,19 +51,23 @@ pub(crate) enum Kinship {
 impl SipRa {
     /// # Errors
     /// 482: nothing of that, or the call was here that it would be.
-    pub(crate) fn kinship(&self, cell: CellId, invite: &Message<'_>) -> Result<Kinship, Refusal> {
+    pub(crate) fn kinship(
+        &self,
+        cell: CellId,
+        incoming: &Incoming<'_>,
+    ) -> Result<Kinship, Refusal> {
         let of_cell = || self.activities.range(of_cell(cell)).map(|(_, activity)| activity);
         let mut running = of_cell().filter_map(Activity::running_call).peekable();
         if running.peek().is_none() {
             // The same of a call that is over and forgotten.
             return if self.had_call(cell) { Err(Refusal::new(482)) } else { Ok(Kinship::First) };
         }
-        if of_cell().any(|activity| activity.has_spiral(invite)) {
+        if of_cell().any(|activity| activity.has_spiral(incoming.message)) {
             return Ok(Kinship::Spiral);
         }
         let mut came_first = running.filter(|call| !call.is_spiral()).peekable();
         let is_fork = came_first.peek().is_some()
-            && came_first.all(|call| is_fork_of(&self.element, call, invite));
+            && came_first.all(|call| is_fork_of(&self.element, call, incoming));
         if is_fork { Ok(Kinship::Fork) } else { Err(Refusal::new(482)) }
     }
 
@@ -95,7 +105,8 @@ impl Call {
     }
 }
 
-fn is_fork_of(element: &Element, call: &Call, invite: &Message<'_>) -> bool {
+fn is_fork_of(element: &Element, call: &Call, incoming: &Incoming<'_>) -> bool {
+    let invite = incoming.message;
     // There is none any more of an INVITE that was answered.
     let Ok(other) = Message::parse(call.invite.request()) else { return false };
     let mut vias = invite.values(HeaderName::Via).into_iter().filter_map(Via::parse);
@@ -103,5 +114,6 @@ fn is_fork_of(element: &Element, call: &Call, invite: &Message<'_>) -> bool {
         && other.from_uri() == invite.from_uri()
         && other.cseq().0 == invite.cseq().0
         && other.request_uri() != invite.request_uri()
+        && incoming.is_from_network_of(&call.caller.flow)
         && !vias.any(|via| element.is_here(via.host(), via.port()))
 }

@@ -9,9 +9,12 @@ use harness::phone::{
     invite, invite_with,
 };
 use harness::{Node, Policy, Turn, parse};
-use resilee_sip_api::{Ended, Side};
+use resilee_sip_api::{Account, Algorithm, Credentials, Ended, QopAuth, Side};
+use resilee_sip_proto::{HeaderName, digest};
 
 const LONG: u64 = 70_000;
+/// Somebody who has overheard the INVITE.
+const MALLORY: &str = "203.0.113.66:5060";
 
 /// The branch for Carol of what [`invite`] is for Bob.
 fn to_carol(message: String) -> String {
@@ -151,6 +154,7 @@ fn an_invite_that_is_no_branch_of_the_same_is_refused() {
     for other in others {
         assert_eq!(node.receive(ALICE, other).lines(ALICE), ["482"]);
     }
+    assert_eq!(node.receive(MALLORY, dora()).lines(MALLORY), ["482"], "of another proxy");
     assert_eq!(node.receive(ALICE, dora()).lines(ALICE), ["100"]);
     node.receive(CAROL, carol_answers(&at_carol, 200));
     let late = dora().replace("z9hG4bKthird", "z9hG4bKfourth").replacen("dora", "emil", 1);
@@ -170,4 +174,54 @@ fn a_call_id_has_sixteen_branches_at_most() {
         assert!(node.receive(ALICE, branch(number)).lines(ALICE).contains(&"100".to_owned()));
     }
     assert_eq!(node.receive(ALICE, branch(16)).lines(ALICE), ["503"]);
+}
+
+/// Alice's INVITE with her credentials for this URI, as one branch of the proxy.
+fn with_credentials(nonce: &str, uri: &str) -> String {
+    let credentials = Credentials {
+        username: "alice".to_owned(),
+        realm: "example.test".to_owned(),
+        nonce: nonce.to_owned(),
+        uri: uri.to_owned(),
+        response: String::new(),
+        algorithm: Algorithm::Md5,
+        qop: Some(QopAuth { nc: "00000001".to_owned(), cnonce: "x".to_owned() }),
+        method: "INVITE".to_owned(),
+        nonce_fresh: true,
+    };
+    let response = credentials.expected(&account().ha1);
+    let header = format!(
+        "Proxy-Authorization: Digest username=\"alice\", realm=\"example.test\", \
+         nonce=\"{nonce}\", uri=\"{uri}\", response=\"{response}\", qop=auth, nc=00000001, \
+         cnonce=\"x\"\r\n"
+    );
+    invite_with(2, &header)
+}
+
+fn account() -> Account {
+    Account::with_password("alice", "example.test", "secret")
+}
+
+/// Her credentials name what she has dialled, and both branches go to other URIs. No challenge
+/// would help: she would name the same again.
+#[test]
+fn where_calls_need_an_account_a_branch_must_be_for_what_its_caller_has_dialled() {
+    let third = |text: String| to_carol(text).replace("z9hG4bKinvite2", "z9hG4bKthird");
+    for (uri, bob, carol) in [
+        ("sip:team@example.test", "400", "400"),
+        ("sip:bob@example.test", "INVITE", "400"),
+        // That of this server may stand for any: then one is let in, once.
+        ("sip:198.51.100.1", "INVITE", "407"),
+    ] {
+        let mut node = Node::new(Policy::Account(account()));
+        let challenge = node.receive(ALICE, invite()).only(ALICE);
+        let header = parse(&challenge).header(HeaderName::ProxyAuthenticate).map(String::from);
+        let nonce = digest::Challenge::parse(&header.expect("a challenge")).expect("digest").nonce;
+        node.receive(ALICE, follow_up("ACK", 1));
+        let turn = node.receive(ALICE, with_credentials(&nonce, uri));
+        let said = turn.lines(ALICE).into_iter().chain(turn.lines(BOB));
+        assert_eq!(said.last().as_deref(), Some(bob), "{uri}");
+        let turn = node.receive(ALICE, third(with_credentials(&nonce, uri)));
+        assert_eq!(turn.lines(ALICE), [carol], "{uri}");
+    }
 }
