@@ -6,13 +6,17 @@
 //! | OPTIONS, a probe | below the last seen of the end in whose  | leaves the peer's next free |
 //! |                  | name it is; 0 if there is none           | and is no copy of its last  |
 //! | the same again,  | 1, if it was 0 for want of a lower one   | 0 may be taken for a copy   |
-//! | after silence    | and such a one was answered before       | of that                     |
+//! | after silence    | and such a one was answered before, or   | of that                     |
+//! |                  | it had an INVITE of that number          |                             |
 //! | OPTIONS within a | the server's next                        | RFC 3261 §12.2.1.1          |
 //! | call of its own  |                                          |                             |
 //! | BYE              | that, and [`BYE_CSEQ_STEP`]              | above all that was not seen |
 //! | BYE that was     | the highest there is, once               | whoever knows the tags can  |
 //! | refused          |                                          | tell the receiver any lower |
 //! | ACK of a 2xx     | that of the INVITE                       | RFC 3261 §13.2.2.4          |
+//!
+//! The 1 may be the first number of the other end: its first request is then a copy, or out of
+//! order, to a phone that takes equal numbers for that. If it is a BYE, ours follows.
 //!
 //! The ACK has no transaction: it goes again when the 2xx comes again.
 //!
@@ -274,7 +278,9 @@ impl Call {
         let receiver = silent.receiver;
         let to = self.end(dialog, receiver);
         let has_none_below = self.end(dialog, other_end(receiver)).cseq == 0;
-        let may_be_a_copy = has_none_below && to.has_answered;
+        // The caller's number is that of its INVITE, which the callee has had.
+        let has_had_one = to.has_answered || receiver == Side::Callee;
+        let may_be_a_copy = has_none_below && has_had_one;
         if silent.is_again || silent.is_earlier() || !may_be_a_copy {
             return false;
         }

@@ -3,7 +3,9 @@
 
 mod harness;
 
-use harness::phone::{ALICE, BOB, Dialog, acknowledged_call, alice_answers, bob_answers, invite};
+use harness::phone::{
+    ALICE, BOB, Dialog, acknowledged_call, alice_answers, bob_answers, invite, invite_with,
+};
 use harness::{Node, Turn, parse};
 use resilee_sbb::Timestamp;
 use resilee_sip_api::{EndCause, Ended};
@@ -200,5 +202,27 @@ fn the_silence_of_a_phone_without_options_in_its_allow_neither_ends_nor_proves_a
                 turn.our_bye(ALICE);
             }
         }
+    }
+}
+
+/// The number of the INVITE is there to be a copy of before any question is.
+#[test]
+fn a_callee_of_an_invite_without_a_lower_number_is_asked_by_another_one() {
+    for dies in [false, true] {
+        let mut node = Node::for_bob();
+        let at_bob = node.receive(ALICE, invite_with(0, "")).only(BOB);
+        let ok = node.receive(BOB, bob_answers(&at_bob, 200)).only(ALICE);
+        node.receive(ALICE, Dialog::of(&ok).by_alice("ACK", 0));
+        let asked = node.wait(15 * MINUTE_MS);
+        let first = asked.only(BOB);
+        assert_eq!(parse(&first).cseq(), (0, "OPTIONS"), "he says nothing to it");
+        node.receive(ALICE, alice_answers(&question(&asked).0, 200));
+        if dies {
+            node.take_over();
+        }
+        let again = node.wait(SILENCE_MS).to(BOB).pop().expect("once more");
+        assert_eq!(parse(&again).cseq(), (1, "OPTIONS"));
+        assert!(node.receive(BOB, bob_answers(&again, 200)).types().is_empty());
+        assert_eq!(node.count("sip.ended"), 0);
     }
 }
