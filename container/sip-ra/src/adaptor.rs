@@ -395,8 +395,7 @@ impl ResourceAdaptor for SipRa {
 
     fn end(&mut self, endpoint: &mut Endpoint, activity: ActivityId) {
         let Some(target) = self.activities.get_mut(&activity) else { return };
-        // One that is over lingers only for what its clients may repeat.
-        let _ = target.hang_up(&mut Step { endpoint, element: &self.element, activity });
+        target.end_in_order(&mut Step { endpoint, element: &self.element, activity });
         end_if_over(endpoint, activity, target);
     }
 

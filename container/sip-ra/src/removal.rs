@@ -44,6 +44,15 @@ impl Activity {
         }
     }
 
+    /// An operator wants it gone.
+    pub(crate) fn end_in_order(&mut self, step: &mut Step<'_>) {
+        // One that is over lingers only for what its clients may repeat.
+        let _ = self.hang_up(step);
+        if let Activity::Call(call) = self {
+            call.end_subscriptions(step);
+        }
+    }
+
     /// It ends by force.
     pub(crate) fn say_last_words(&mut self, step: &mut Step<'_>) {
         if self.is_undecided() {

@@ -15,7 +15,8 @@
 //! | of a REFER: [`REFER_KEPT`] after the end of the    | it is over                           |
 //! | call                                               |                                      |
 //! | of a SUBSCRIBE: the call has ended, and it expires | it is over                           |
-//! | or [`KEPT_MAX`] is over                            |                                      |
+//! | or [`SUBSCRIBE_KEPT`] is over                      |                                      |
+//! | an operator ends the activity of the call          | all are over                         |
 //! | the dialog has ended: NOTIFY of whom was referred  | they go on as within the call        |
 //! | or subscribed to, SUBSCRIBE of the other one       |                                      |
 //! | the same: ACK, BYE, while anything of the call may | as within the call                   |
@@ -51,14 +52,18 @@ use std::time::Duration;
 /// which somebody was referred may ring at most, by default.
 const REFER_KEPT: Duration = Duration::from_secs(600);
 
-/// So long for one of a SUBSCRIBE, however often it is prolonged; as long as our Route leads
-/// through a dialog without a call (`ends.rs`).
-const KEPT_MAX: Duration = Duration::from_secs(24 * 3_600);
+/// So long for one of a SUBSCRIBE, however often it is prolonged: nobody is billed for what is kept
+/// of the call by then. Who wants more subscribes anew, outside it.
+const SUBSCRIBE_KEPT: Duration = Duration::from_secs(3_600);
+
+/// Longer than this none lasts at once, whatever its 2xx says.
+const LASTS_MAX: Duration = Duration::from_secs(24 * 3_600);
 
 /// Its last NOTIFY, or a SUBSCRIBE that crosses it, may be repeated so long: 64 T1.
 const GRACE: Duration = Duration::from_secs(32);
 
-/// Most subscriptions of REFERs of a call that may outlive it; of more, the oldest is forgotten.
+/// Most subscriptions of REFERs of a call that may outlive it; of more, the oldest is forgotten,
+/// that which was not prolonged for the longest time.
 const OF_REFERS_MAX: usize = 8;
 
 /// The same of SUBSCRIBEs.
@@ -145,7 +150,13 @@ impl Subscription {
             return over.max(self.since) + REFER_KEPT;
         }
         let lasts = Duration::from_secs(u64::from(self.lasts_s));
-        (over + KEPT_MAX).min(self.since + lasts + GRACE)
+        (over + SUBSCRIBE_KEPT).min(self.since + lasts + GRACE)
+    }
+
+    /// Whether it has expired, also while the call is up.
+    fn has_expired(&self, now: Timestamp) -> bool {
+        let lasts = Duration::from_secs(u64::from(self.lasts_s));
+        !self.is_of_refer() && self.since + lasts + GRACE <= now
     }
 }
 
@@ -271,8 +282,17 @@ impl Call {
             }
             return;
         }
+        self.subscriptions.retain(|it| !it.has_expired(step.now()));
         self.subscriptions.push(subscription);
         forget_surplus(&mut self.subscriptions);
+    }
+
+    /// An operator ends what they keep.
+    pub(crate) fn end_subscriptions(&mut self, step: &mut Step<'_>) {
+        if !self.subscriptions.is_empty() {
+            self.subscriptions.clear();
+            step.changed();
+        }
     }
 
     fn end_subscription(&mut self, subscription: &Subscription) {
@@ -311,7 +331,7 @@ impl Call {
         let can_be = |it: &Subscription| {
             it.subscriber != Side::Server
                 && it.since <= latest
-                && u64::from(it.lasts_s) <= KEPT_MAX.as_secs()
+                && u64::from(it.lasts_s) <= LASTS_MAX.as_secs()
                 && it.event.len() <= EVENT_BYTES_MAX
                 && tags.contains(it.dialog_tag.as_str())
         };
@@ -337,14 +357,12 @@ impl Call {
 /// Of more than may be, the oldest.
 fn forget_surplus(subscriptions: &mut Vec<Subscription>) {
     for (of_refers, most) in [(true, OF_REFERS_MAX), (false, OF_SUBSCRIBES_MAX)] {
-        let is_one = |it: &Subscription| it.is_of_refer() == of_refers;
-        let count = subscriptions.iter().filter(|it| is_one(it)).count();
-        let mut surplus = count.saturating_sub(most);
-        subscriptions.retain(|it| {
-            let goes = is_one(it) && surplus > 0;
-            surplus -= usize::from(goes);
-            !goes
-        });
+        let of_kind = |it: &&Subscription| it.is_of_refer() == of_refers;
+        while subscriptions.iter().filter(of_kind).count() > most {
+            let all = subscriptions.iter().enumerate().filter(|(_, it)| of_kind(it));
+            let Some((oldest, _)) = all.min_by_key(|(_, it)| it.since) else { break };
+            subscriptions.remove(oldest);
+        }
     }
 }
 
@@ -366,7 +384,7 @@ fn named_by(request: &Message<'_>) -> Option<Named> {
 /// Its 2xx says how long (RFC 6665 §4.2.1.1); one that does not is no longer than of a REFER.
 fn expires_s(response: &Message<'_>) -> u32 {
     let expires = response.header(HeaderName::Expires).and_then(|it| it.trim().parse().ok());
-    let seconds = expires.unwrap_or(REFER_KEPT.as_secs()).min(KEPT_MAX.as_secs());
+    let seconds = expires.unwrap_or(REFER_KEPT.as_secs()).min(LASTS_MAX.as_secs());
     u32::try_from(seconds).expect("a day at most")
 }
 

@@ -121,21 +121,21 @@ fn a_subscription_that_nobody_prolongs_is_over_when_it_expires() {
 }
 
 #[test]
-fn a_subscription_that_is_prolonged_goes_on_for_a_day_at_most() {
+fn a_subscription_that_is_prolonged_goes_on_for_an_hour_at_most() {
     for dies in [false, true] {
-        let (mut node, dialog) = subscribed("dialog", 3600);
+        let (mut node, dialog) = subscribed("dialog", 1200);
         let ended_at = node.now;
-        for cseq in 4..26 {
-            node.wait(HOUR_MS - LONG);
+        for cseq in 4..7 {
+            node.wait(HOUR_MS / 4);
             if dies {
                 node.take_over();
             }
-            subscribes(&mut node, &dialog, cseq, ("dialog", 3600));
+            subscribes(&mut node, &dialog, cseq, ("dialog", 1200));
             passes(&mut node, &notify(&dialog, cseq, "dialog", "active"));
         }
-        // The other end says for how long: a week is as long as a day.
+        // The other end says for how long: a week is no longer.
         subscribes(&mut node, &dialog, 26, ("dialog", 604_800));
-        let left_ms = 24 * HOUR_MS - u64::try_from(node.now.since(ended_at).as_millis()).unwrap();
+        let left_ms = HOUR_MS - u64::try_from(node.now.since(ended_at).as_millis()).unwrap();
         node.wait(left_ms - LONG - 1);
         passes(&mut node, &notify(&dialog, 30, "dialog", "active"));
         node.wait(1);
@@ -270,4 +270,40 @@ fn a_subscription_that_cannot_be_is_not_adopted_and_is_counted() {
         assert_eq!(node.take_over().refused, ["subscription that cannot be"]);
         is_refused(&mut node, &notify(&dialog, 5, "conference;id=1", "active"));
     }
+}
+
+/// Of more than eight the one that was refreshed longest ago goes, and none for one that expired.
+#[test]
+fn what_was_refreshed_last_is_kept_and_what_expired_is_not_counted() {
+    let event = |id: u32| format!("presence;id={id}");
+    for (lasts_s, forgotten) in [(3600, 11), (60, 12)] {
+        let mut node = Node::for_bob();
+        let dialog = answered_call(&mut node);
+        subscribes(&mut node, &dialog, 10, (&event(10), 3600));
+        subscribes(&mut node, &dialog, 11, (&event(11), lasts_s));
+        node.wait(1);
+        (12..=17).for_each(|id| subscribes(&mut node, &dialog, id, (&event(id), 3600)));
+        node.wait(100_000);
+        subscribes(&mut node, &dialog, 18, (&event(10), 3600));
+        subscribes(&mut node, &dialog, 19, (&event(19), 3600));
+        if lasts_s == 60 {
+            subscribes(&mut node, &dialog, 20, (&event(20), 3600));
+        }
+        hang_up(&mut node, &dialog, 21);
+        node.wait(LONG);
+        node.take_over();
+        is_refused(&mut node, &notify(&dialog, 9, &event(11), "active"));
+        is_refused(&mut node, &notify(&dialog, 10, &event(forgotten), "active"));
+        passes(&mut node, &notify(&dialog, 11, &event(10), "active"));
+        (13..=17).for_each(|id| passes(&mut node, &notify(&dialog, id, &event(id), "active")));
+        passes(&mut node, &notify(&dialog, 19, &event(19), "active"));
+    }
+}
+
+#[test]
+fn an_operator_ends_what_a_subscription_keeps() {
+    let (mut node, dialog) = subscribed("conference", 3600);
+    node.end();
+    assert_eq!(node.living_activities(), 0);
+    is_refused(&mut node, &notify(&dialog, 2, "conference", "active"));
 }

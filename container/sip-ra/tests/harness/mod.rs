@@ -269,6 +269,11 @@ impl Node {
         self.each(SipRa::removed)
     }
 
+    /// An operator ends the activities in order.
+    pub fn end(&mut self) -> Turn {
+        self.each(SipRa::end)
+    }
+
     fn each(&mut self, act: impl Fn(&mut SipRa, &mut Endpoint, ActivityId)) -> Turn {
         let mut turn = Turn::default();
         for activity in self.held.states.keys().copied().collect::<Vec<_>>() {
