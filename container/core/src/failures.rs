@@ -4,7 +4,7 @@
 //! |----------------------------------------------|-----------------------------------------------|
 //! | fails: its handler fails, panics or hangs,   | it is counted; further tries of an event that |
 //! | or asks for what it may not                  | is tried again are not                        |
-//! | gets no time of its node's processors         | it is not counted: no fault of its own        |
+//! | gets no time of its node's processors        | it is not counted: no fault of its own        |
 //! | has failed [`FAILURES_MAX`] times within     | an alarm; then by its policy:                 |
 //! | [`FAILURES_WITHIN`]: keep                    | nothing                                       |
 //! | the same: refuse new                         | it begins no root entity here, as long as the |

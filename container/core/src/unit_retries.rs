@@ -10,8 +10,8 @@
 //! | is compiled                | the alarm ends; it is as one that was compiled at once          |
 //! | is removed                 | the alarm ends                                                  |
 //!
-//! While it waits it stands in nobody's way: who takes a name of it is deployed, unless calls depend
-//! on it (`units.rs`).
+//! While it waits it stands in nobody's way: who takes a name of it is deployed, unless calls
+//! depend on it (`units.rs`).
 
 use crate::alarms::sources;
 use crate::core::Core;

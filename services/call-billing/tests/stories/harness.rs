@@ -113,7 +113,7 @@ impl Call {
                 Ok(())
             }
             Outcome::RolledBack { reason, .. } => Err(reason),
-            other @ Outcome::Selected { .. } => panic!("{other:?}"),
+            other @ (Outcome::Selected { .. } | Outcome::Starved { .. }) => panic!("{other:?}"),
         }
     }
 
