@@ -240,7 +240,14 @@ impl ReadChange {
                 ReadChange::Activity(number(at)?, value.map(|value| decode(value)).transpose()?)
             }
             Part::Entity(at) => {
-                ReadChange::Entity(number(at)?, value.map(|value| decode(value)).transpose()?)
+                let entity: Option<Entity> = value.map(|value| decode(value)).transpose()?;
+                let child = entity.as_ref().and_then(|entity| entity.child.as_ref());
+                // Parents are older: so the way to the root has an end.
+                if let Some(parent) = child.map(|it| it.parent).filter(|parent| *parent >= at) {
+                    let text = format!("entity {at} is no child of {parent}, which is not older");
+                    return Err(CodecError::invalid(text));
+                }
+                ReadChange::Entity(number(at)?, entity)
             }
             Part::Timer(entity, timer) => {
                 let armed = value.map(|value| ArmedTimer::from_bytes(value)).transpose()?;

@@ -13,8 +13,8 @@
 //! clock and delivering is not here (`turns.rs`).
 
 use resilee_sbb::{
-    CodecError, PreserveMissed, TimerFired, TimerId, TimerSetting, Timestamp, decode, encode,
-    encode_into,
+    CodecError, PreserveMissed, TIMER_PERIOD_MIN, TimerFired, TimerId, TimerSetting, Timestamp,
+    decode, encode, encode_into,
 };
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -85,11 +85,16 @@ impl ArmedTimer {
     /// Reads [`ArmedTimer::to_bytes`].
     ///
     /// # Errors
-    /// Bytes of something else.
+    /// Bytes of something else, or of a timer that nobody can set: it would always be due.
     pub fn from_bytes(mut bytes: &[u8]) -> Result<Self, CodecError> {
         let due = rmp_serde::from_read(&mut bytes);
         let due = due.map_err(|error| CodecError::invalid(format!("no due time: {error}")))?;
-        let course = (!bytes.is_empty()).then(|| decode(bytes)).transpose()?;
+        let course: Option<Box<Course>> = (!bytes.is_empty()).then(|| decode(bytes)).transpose()?;
+        let period_us = course.as_ref().and_then(|course| course.period_us);
+        if let Some(period) = period_us.filter(|period| *period < micros(TIMER_PERIOD_MIN)) {
+            let text = format!("a period of {period} us: no timer has one below 100 ms");
+            return Err(CodecError::invalid(text));
+        }
         Ok(ArmedTimer { due, course })
     }
 

@@ -7,6 +7,9 @@
 //! | twice                                                    |                                |
 //! | changes, by our own view, a cell that is owned here      | a cell has one owner           |
 //! | makes a cell with a number that this run will give       | a number is given once         |
+//! | has a part that no turn can have written (`cell.rs`): a  | whoever follows it would not   |
+//! | number out of range, an entity whose parent is younger,  | come to an end                 |
+//! | a timer with a period below the shortest one             |                                |
 //!
 //! That a peer writes wrong bills or wrong rows cannot be seen here: it is a member, and trusted
 //! to compute.

@@ -2,7 +2,7 @@
 
 use resilee_core::management::Alarm;
 use resilee_membership::RunId;
-use resilee_sbb::{CellId, TimerId, Timestamp, UsageUpdate, decode, encode};
+use resilee_sbb::{CellId, StateBytes, TimerId, Timestamp, UsageUpdate, decode, encode};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -153,6 +153,27 @@ pub struct Head {
     pub born_at: resilee_sbb::Timestamp,
     pub next_activity: u32,
     pub next_entity: u32,
+}
+
+/// As much of an entity as is needed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Entity {
+    pub service: String,
+    pub state: StateBytes,
+    #[serde(default)]
+    pub child: Option<ChildOf>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ChildOf {
+    pub parent: u32,
+    pub relation: String,
+}
+
+/// How a timer goes on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Course {
+    pub period_us: Option<u64>,
 }
 
 impl Frame {

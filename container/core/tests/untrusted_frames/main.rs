@@ -10,7 +10,7 @@ mod pair;
 mod toy;
 mod words;
 
-use forged::{Change, Commit, Extra, Frame, Head, Part, Update};
+use forged::{Change, ChildOf, Commit, Course, Entity, Extra, Frame, Head, Part, Update};
 use pair::Pair;
 use resilee_sbb::{CellId, CohortId, TimerId, decode, encode};
 use serde_bytes::ByteBuf;
@@ -231,6 +231,20 @@ fn head(commit: &Commit, change: impl FnOnce(&mut Head)) -> ByteBuf {
     ByteBuf::from(encode(&head).expect("plain data"))
 }
 
+/// The entity, if it were a child of this one.
+fn child_of(entity: Option<&ByteBuf>, parent: u32) -> Option<ByteBuf> {
+    let mut entity: Entity = decode(entity?).expect("the core wrote it");
+    entity.child = Some(ChildOf { parent, relation: "helpers".to_owned() });
+    Some(ByteBuf::from(encode(&entity).expect("plain data")))
+}
+
+/// A timer that is due, and then each so many microseconds.
+fn periodic(period_us: u64) -> Option<ByteBuf> {
+    let mut bytes = encode(&1_u64).expect("plain data");
+    bytes.extend(encode(&Course { period_us: Some(period_us) }).expect("plain data"));
+    Some(ByteBuf::from(bytes))
+}
+
 #[test]
 fn parts_out_of_range_are_refused_or_harmless() {
     let frame = scene().1;
@@ -240,7 +254,16 @@ fn parts_out_of_range_are_refused_or_harmless() {
     let entity = commit.changes.iter().find(|change| matches!(change.part, Part::Entity(_)));
     let entity = entity.expect("the event changed an entity").value.clone();
     let timer = Some(ByteBuf::from(encode(&u64::MAX).expect("plain data")));
+    let number = commit.changes.iter().find_map(|change| match change.part {
+        Part::Entity(number) => Some(number),
+        _ => None,
+    });
+    let number = number.expect("the event changed an entity");
     let refused = [
+        Change { part: Part::Entity(number), value: child_of(entity.as_ref(), number) },
+        Change { part: Part::Entity(number), value: child_of(entity.as_ref(), number + 1) },
+        Change { part: Part::Timer(number, TimerId(1)), value: periodic(0) },
+        Change { part: Part::Timer(number, TimerId(1)), value: periodic(99_999) },
         Change { part: Part::Head, value: value.clone() },
         Change { part: Part::Activity(1), value: value.clone() },
         Change { part: Part::Entity(1), value },
