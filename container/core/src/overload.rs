@@ -5,9 +5,11 @@
 //! | calm     | a new call, and too many deliveries wait         | shedding; alarm               |
 //! | calm     | a new call, and a tenth of as many wait too long | shedding; alarm               |
 //! | shedding | a new call                                       | refused                       |
-//! | shedding | less than half of either for 5 s                 | calm; the alarm ends          |
+//! | shedding | for 5 s half of either number is not exceeded    | calm; the alarm ends          |
 //! | any      | a new call, and no room for a cell               | refused; alarm                |
 //! | any      | a tenth of the cells is free again               | that alarm ends               |
+//!
+//! How long is too long stays the same while half as many that are late count.
 //!
 //! A single handler that hangs is no overload, nor are those that wait behind it.
 //!
