@@ -26,11 +26,11 @@ Steps:
                    RESILEE_SKIP_BARESIP=1, RESILEE_SKIP_CHROMIUM=1 or RESILEE_SKIP_CHROMEDRIVER=1.
                    Set by hand, outside CI, such a variable leaves a program out though it is
                    there; RESILEE_SKIP_NPM=1 those of JavaScript.
-  crates           cargo test of every crate but `resilee-examples`, in the dev profile; then
-                   what `cargo xtask new-service` writes is compiled. Services in JavaScript are
-                   built of what npm fetches.
+  crates           cargo test of every crate but `resilee-examples` and `resilee-sim`, in the dev
+                   profile; then what `cargo xtask new-service` writes is compiled. Services in
+                   JavaScript are built of what npm fetches.
   seeds            the simulator's fixed range of seeds and sim/seeds.txt, in the release profile;
-                   then each planted fault, which it must find.
+                   then its own tests, in which it must find each planted fault.
   end-to-end       release binaries, then the tests of `resilee-examples` (examples/tests/*.rs) one
                    after another. They start those binaries, listen on real ports and measure
                    time, so they run neither in the dev profile nor beside other tests.
@@ -86,9 +86,7 @@ fn run_steps(root: &Path, only: &[TestStep], mode: Mode, tally: &mut Tally) -> R
     }
     if wanted(TestStep::Crates) {
         steps.run("crates", || {
-            let arguments =
-                ["test", "--workspace", "--exclude", "resilee-examples", "--no-fail-fast"];
-            let mut tests = cargo(root, &arguments);
+            let mut tests = cargo(root, &CRATES);
             if skipped.iter().any(|program| ["node", "npm"].contains(program)) {
                 tests.args(WITHOUT_JAVASCRIPT);
             }
@@ -98,7 +96,7 @@ fn run_steps(root: &Path, only: &[TestStep], mode: Mode, tally: &mut Tally) -> R
     }
     if wanted(TestStep::Seeds) {
         steps.run("seeds", || run_command(simulator(root, &["check".to_owned()]), mode))?;
-        steps.run("planted faults", || run_tests(cargo(root, &PLANTED_FAULTS), mode, tally))?;
+        steps.run("simulator", || run_tests(cargo(root, &SIMULATOR), mode, tally))?;
     }
     if wanted(TestStep::EndToEnd) {
         steps.run("release binaries", || run_command(cargo(root, &RELEASE_BINARIES), mode))?;
@@ -189,18 +187,20 @@ const RELEASE_BINARIES: [&str; 14] = [
     "--examples",
 ];
 
-/// The feature is on for this one test, and for nothing that is built for use.
-const PLANTED_FAULTS: [&str; 9] = [
+/// The simulator plays ten times as long in the dev profile: its tests are in the next step.
+const CRATES: [&str; 7] = [
     "test",
-    "--release",
-    "-p",
+    "--workspace",
+    "--exclude",
+    "resilee-examples",
+    "--exclude",
     "resilee-sim",
-    "--features",
-    "planted-faults",
-    "--test",
-    "planted",
     "--no-fail-fast",
 ];
+
+/// The feature is on for these tests, and for nothing that is built for use.
+const SIMULATOR: [&str; 7] =
+    ["test", "--release", "-p", "resilee-sim", "--features", "planted-faults", "--no-fail-fast"];
 
 /// One thread: the tests share the machine's time, ports and attention.
 const END_TO_END: [&str; 7] =
