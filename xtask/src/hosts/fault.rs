@@ -34,7 +34,10 @@ pub enum Fault {
 pub struct Played {
     /// From the fault until somebody else had taken over, in milliseconds.
     pub takeover_ms: Option<u128>,
-    /// So long the address was at two hosts that could both be reached.
+    /// So long after it the address was at two hosts that could both be reached: one of them is
+    /// about to leave it.
+    pub leaving_ms: u128,
+    /// The same after all was put back: it may be at one only.
     pub twice_ms: u128,
 }
 
@@ -50,36 +53,36 @@ impl Fault {
         match self {
             Fault::KillBalancer => {
                 let at = cluster.kill("balancer1")?;
-                watch(network, PULLED, true)?;
+                let leaving = watch(network, PULLED, true)?;
                 cluster.start_process("balancer1")?;
-                let twice_ms = watch(network, WATCHED, true)?;
-                Ok(played(cluster.took_address("balancer2", at), twice_ms))
+                let twice = watch(network, WATCHED, true)?;
+                Ok(played(cluster.took_address("balancer2", at), leaving, twice))
             }
             Fault::CutBalancer | Fault::Keepalived => {
                 let at = pull(network, "balancer1")?;
-                watch(network, PULLED, false)?;
+                let leaving = watch(network, PULLED, false)?;
                 network.put_back("balancer1")?;
-                let twice_ms = watch(network, WATCHED, true)?;
-                Ok(played(cluster.took_address("balancer2", at), twice_ms))
+                let twice = watch(network, WATCHED, true)?;
+                Ok(played(cluster.took_address("balancer2", at), leaving, twice))
             }
             Fault::KillServer => {
                 let at = cluster.kill("server1")?;
-                let twice_ms = watch(network, PULLED, true)?;
-                Ok(played(cluster.went_on_alone("server2", at), twice_ms))
+                let twice = watch(network, PULLED, true)?;
+                Ok(played(cluster.went_on_alone("server2", at), 0, twice))
             }
             Fault::CutServer => {
                 let at = pull(network, "server1")?;
-                watch(network, PULLED, true)?;
+                let while_pulled = watch(network, PULLED, true)?;
                 network.put_back("server1")?;
-                let twice_ms = watch(network, WATCHED, true)?;
-                Ok(played(cluster.went_on_alone("server2", at), twice_ms))
+                let twice = while_pulled + watch(network, WATCHED, true)?;
+                Ok(played(cluster.went_on_alone("server2", at), 0, twice))
             }
         }
     }
 }
 
-fn played(takeover: Option<Duration>, twice_ms: u128) -> Played {
-    Played { takeover_ms: takeover.map(|time| time.as_millis()), twice_ms }
+fn played(takeover: Option<Duration>, leaving_ms: u128, twice_ms: u128) -> Played {
+    Played { takeover_ms: takeover.map(|time| time.as_millis()), leaving_ms, twice_ms }
 }
 
 fn pull(network: &Network, host: &str) -> Result<SystemTime> {

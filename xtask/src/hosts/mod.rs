@@ -112,12 +112,12 @@ fn one_run(
         good &= all_billed;
     }
     let failed = load.failed(&calls);
+    let takeover = played.takeover_ms.map_or("none was seen".to_owned(), |ms| format!("{ms} ms"));
     println!(
-        "{fault}: {} calls, {failed} failed; {}; address at two hosts for {} ms",
+        "{fault}: {} calls, {failed} failed; takeover: {takeover}; address at two hosts for {} ms \
+         meanwhile, and {} ms when all was put back",
         load.calls(),
-        played
-            .takeover_ms
-            .map_or("no takeover seen".to_owned(), |ms| format!("taken over in {ms} ms")),
+        played.leaving_ms,
         played.twice_ms,
     );
     good &= failed == 0 && played.takeover_ms.is_some();
