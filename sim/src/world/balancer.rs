@@ -17,6 +17,7 @@ use resilee_membership::{Balancers, Flow, NodeName, Transport, VoterState};
 use resilee_sbb::Timestamp;
 use resilee_sip_tcp::TcpInput;
 use resilee_test_kit::Packet;
+use std::time::Duration;
 
 /// From the order to take the address, or to leave it, until the network knows, in microseconds.
 const ADDRESS_US: [u64; 2] = [200, 30_000];
@@ -35,6 +36,8 @@ pub(super) struct BalancerHost {
     pub(super) seat_state: Option<VoterState>,
     /// Its cable is pulled.
     pub(super) unplugged: bool,
+    /// When its last order about the address is carried out: one after the other.
+    address_at: Timestamp,
 }
 
 impl BalancerHost {
@@ -173,7 +176,10 @@ impl World {
             }
             BalancerOutput::Serve(here) => {
                 let delay = self.random.between(ADDRESS_US[0], ADDRESS_US[1]);
-                self.schedule(delay, Action::Address { balancer, life, here });
+                let host = &mut self.balancers[balancer];
+                host.address_at = host.address_at.max(self.now + Duration::from_micros(delay));
+                let delay_us = host.address_at.since(self.now).as_micros() as u64;
+                self.schedule(delay_us, Action::Address { balancer, life, here });
             }
             BalancerOutput::Persist { number, state } => {
                 let delay = self.random.between(100, self.flush_us_max);
