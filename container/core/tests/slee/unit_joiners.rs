@@ -1,8 +1,9 @@
 //! Services that are activated while a node joins, and what nodes tell each other of units.
 
 use crate::pair::Pair;
-use crate::script::take_trace;
-use crate::units::{ALPHA, activate, remove, unit, upload, without_them};
+use crate::units::{
+    ALPHA, activate, remove, the_survivor_serves_its_call, unit, upload, without_them,
+};
 use crate::upgrades::want;
 use resilee_core::management::Changed;
 use resilee_sbb::{CellId, CohortId};
@@ -70,11 +71,7 @@ fn a_joiner_that_has_not_compiled_what_is_activated_meanwhile_is_no_member_befor
     pair.slow_compilers = [false; 2];
     pair.compile();
     pair.until_whole();
-    pair.kill(0);
-    pair.until_member_of(1, 1);
-    take_trace();
-    pair.say(1, "c1 fire tick 1 after");
-    assert_eq!(take_trace(), ["alpha1 after"]);
+    the_survivor_serves_its_call(&mut pair);
 }
 
 /// What was said before the first word of the other run is forgotten with the run before.
@@ -121,11 +118,7 @@ fn a_joiner_takes_the_unit_that_replaced_one_of_the_same_service_while_it_was_aw
         assert_eq!(unit(&pair, node, &second).nodes, ["server1", "server2"]);
         assert!(pair.status(node).alarms.iter().all(|alarm| alarm.source != "unit"));
     }
-    pair.kill(0);
-    pair.until_member_of(1, 1);
-    take_trace();
-    pair.say(1, "c1 fire tick 1 after");
-    assert_eq!(take_trace(), ["alpha1 after"]);
+    the_survivor_serves_its_call(&mut pair);
     pair.say(1, "c1 over");
 }
 

@@ -67,6 +67,15 @@ pub fn has(pair: &Pair, node: usize, service: &str) -> bool {
     pair.status(node).services.iter().any(|it| it.name == service)
 }
 
+/// The first node dies; the second has the unit `alpha`, and what the call `c1` had begun in it.
+pub fn the_survivor_serves_its_call(pair: &mut Pair) {
+    pair.kill(0);
+    pair.until_member_of(1, 1);
+    take_trace();
+    pair.say(1, "c1 fire tick 1 after");
+    assert_eq!(take_trace(), ["alpha1 after"]);
+}
+
 #[test]
 fn a_unit_is_deployed_at_both_nodes_and_serves_once_it_is_active() {
     let mut pair = without_them().whole();

@@ -134,10 +134,7 @@ fn a_thread_that_takes_a_workers_place_has_what_was_deployed() {
         let sink = Sink(sender).start().recipient();
         let mut workers = CellWorkers::start(1, ACTORS_MAX, &[LinkedSbb::of::<Lost>()]);
         workers.deploy(LinkedSbb::of::<Fragile>());
-        hand(&mut workers, deliver(1, "lost"), &sink);
-        while workers.workers[0].running.ran(DeliveryId(1)).is_none() {
-            tokio::task::yield_now().await;
-        }
+        stall(&mut workers, &sink).await;
         assert!(matches!(workers.abandon(0, DeliveryId(1), Duration::ZERO), Fate::Hangs(_)));
         hand(&mut workers, deliver(2, "fragile"), &sink);
         assert!(matches!(outcome(&mut inputs, 2).await, Outcome::Delivered { .. }));
@@ -264,10 +261,7 @@ fn whatever_waits_behind_a_worker_is_delivered_however_many_they_are() {
         let sink = Sink(sender).start().recipient();
         let services = [LinkedSbb::of::<Fragile>(), LinkedSbb::of::<Lost>()];
         let mut workers = CellWorkers::start(1, ACTORS_MAX, &services);
-        hand(&mut workers, deliver(1, "lost"), &sink);
-        while workers.workers[0].running.ran(DeliveryId(1)).is_none() {
-            tokio::task::yield_now().await;
-        }
+        stall(&mut workers, &sink).await;
         for id in 2..=WAITING {
             hand(&mut workers, deliver(id, "fragile"), &sink);
         }
@@ -279,6 +273,14 @@ fn whatever_waits_behind_a_worker_is_delivered_however_many_they_are() {
     });
 }
 
+/// Delivery 1 keeps the only worker, for ever.
+async fn stall(workers: &mut CellWorkers, sink: &Recipient<Feed>) {
+    hand(workers, deliver(1, "lost"), sink);
+    while workers.workers[0].running.ran(DeliveryId(1)).is_none() {
+        tokio::task::yield_now().await;
+    }
+}
+
 #[test]
 fn the_next_run_of_the_node_does_not_wait_behind_a_handler_that_hung_in_the_one_before() {
     System::new().block_on(async {
@@ -286,10 +288,7 @@ fn the_next_run_of_the_node_does_not_wait_behind_a_handler_that_hung_in_the_one_
         let sink = Sink(sender).start().recipient();
         let services = [LinkedSbb::of::<Fragile>(), LinkedSbb::of::<Lost>()];
         let mut workers = CellWorkers::start(1, ACTORS_MAX, &services);
-        hand(&mut workers, deliver(1, "lost"), &sink);
-        while workers.workers[0].running.ran(DeliveryId(1)).is_none() {
-            tokio::task::yield_now().await;
-        }
+        stall(&mut workers, &sink).await;
         workers.forget();
         workers.deliver(1, deliver(1, "fragile"), sink.clone(), Span::none());
         assert!(matches!(outcome(&mut inputs, 1).await, Outcome::Delivered { .. }));
