@@ -264,13 +264,15 @@ impl Routing {
         [ActivityEnd::TYPE, TimerFired::TYPE].contains(&self.event.event_type.as_str())
     }
 
-    /// An entity that is not attached, or not there yet, since its first event waits to be tried
-    /// again: what it would get follows behind.
+    /// An entity that is not attached, or not there yet, since the event that begins it there waits
+    /// to be tried again: what it would get follows behind.
     fn kept_for_unattached(&self, cell: &Cell, service: &Descriptor) -> Option<u32> {
         let activity = self.event.activity.number;
         let attached = cell.activities.get(&activity).map(|activity| &activity.attached);
         let waits = |number: &u32| {
-            self.unserved(*number) && !attached.is_some_and(|it| it.contains(number)) //
+            self.unserved(*number)
+                && !attached.is_some_and(|it| it.contains(number))
+                && cell.is_to_begin(service, *number, activity)
         };
         let gets = self.is_for_all() || service.receives(&self.event.event_type);
         let gets = gets && !cell.head.quarantined.contains(service.name);

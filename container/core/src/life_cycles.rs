@@ -41,7 +41,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What is wanted of services, by name.
-const SERVICES: &str = "slee.services";
+pub(crate) const SERVICES: &str = "slee.services";
 /// What is wanted of the SLEE, under one key.
 const SLEE: (&str, &str) = ("slee.state", "slee");
 /// Services that one replaces, the latest first. An activity that is older than so many upgrades

@@ -54,6 +54,10 @@ pub(crate) struct Counted {
     /// When all figures were zero, if nobody has counted since, as far as the node knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
+    /// It is, or was, in a unit at that node; else it is linked into it, and is not what a unit was
+    /// that is removed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_unit: bool,
     /// What is added.
     pub updates: Vec<UsageUpdate>,
 }
@@ -125,6 +129,7 @@ impl Core {
                     service: service.to_owned(),
                     resets,
                     since,
+                    in_unit: !self.is_linked(service),
                     updates: vec![update],
                 }),
             }
@@ -161,6 +166,9 @@ impl Core {
     pub(crate) fn apply_noted(&mut self, now: Timestamp, from: &RunId, noted: &Noted) {
         for counted in &noted.usage {
             self.note_upload_of(&counted.service);
+            if !counted.in_unit {
+                self.usage.expect(&counted.service);
+            }
             let applied = self.usage.apply(now, &from.node, counted);
             self.count_left_out(applied);
         }

@@ -103,7 +103,7 @@ impl Core {
                 extra => self.on_extra(now, &frame.from, frame.view, extra),
             }
         }
-        self.on_changes_asked(&frame.from, std::mem::take(&mut frame.asked));
+        self.on_changes_asked(now, &frame.from, std::mem::take(&mut frame.asked));
         self.on_changes_answered(&frame.from, std::mem::take(&mut frame.answered));
         let words = std::mem::take(&mut frame.words);
         let joined = self.joining.as_ref().is_some_and(|joining| joining.member == frame.from);

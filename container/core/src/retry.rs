@@ -11,8 +11,8 @@
 //! |                                            | and the entity hears of it (`rolled_back`)    |
 //! | never returns                              | nothing is tried again (`hangs.rs`)           |
 //! | rolls back, and the call has no room       | its event is lost, with an alarm              |
-//! | commits, and its entity has left the       | what is kept of the activity is dropped       |
-//! | activity                                   |                                               |
+//! | commits, and its entity has left the       | what is kept of the activity is dropped, but  |
+//! | activity                                   | timers, which are the entity's                |
 //!
 //! What is kept is a part of the cell: replicated, stored, taken over. A cell with kept events is
 //! not over, even when its activities are.
@@ -25,7 +25,9 @@ use crate::core::Core;
 use crate::deployed::place_of;
 use crate::event_router::{Audience, Awaiting};
 use crate::timers::Due;
-use resilee_sbb::{CellId, EntityId, Event, OnRollBack, Severity, Timestamp};
+use resilee_sbb::{
+    CellId, Descriptor, EntityId, Event, EventPayload, OnRollBack, Severity, TimerFired, Timestamp,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -157,10 +159,12 @@ impl Core {
         let activity = retry.events.remove(0).activity.number;
         turn.released.insert(activity);
         retry.tries = 0;
-        // One that is over has no attachments: what came before its end still goes out.
+        // One that is over has no attachments: what came before its end still goes out. A timer
+        // only borrows an activity.
         let known = cell.activities.get(&activity);
         if known.is_some_and(|known| !known.attached.contains(&entity)) {
-            retry.events.retain(|event| event.activity.number != activity);
+            let is_timer = |event: &Event| event.event_type == TimerFired::TYPE;
+            retry.events.retain(|it| it.activity.number != activity || is_timer(it));
         }
         if let Some(next) = retry.events.first() {
             turn.events.push_back((next.clone(), Audience::Retry(entity)));
@@ -266,6 +270,15 @@ impl Core {
 }
 
 impl Cell {
+    /// True if the first event that is kept of an activity begins the entity there: it creates it,
+    /// or is an initial event for a root entity that is there.
+    pub fn is_to_begin(&self, service: &Descriptor, entity: u32, activity: u32) -> bool {
+        let Some(retry) = self.retries.get(&entity) else { return false };
+        let first = retry.events.iter().find(|event| event.activity.number == activity);
+        let is_initial = first.is_some_and(|event| service.is_initial(&event.event_type));
+        !self.entities.contains_key(&entity) || is_initial && self.root_of(entity) == entity
+    }
+
     /// True if the entity's events are kept, and the routed one is not tried again.
     pub fn is_behind_retry(&self, entity: u32) -> bool {
         let current = self.turn.as_ref().and_then(|turn| turn.current.as_ref());

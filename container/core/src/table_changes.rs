@@ -163,7 +163,12 @@ impl Core {
     }
 
     /// Another node asks for changes.
-    pub(crate) fn on_changes_asked(&mut self, from: &RunId, asked: Vec<AskedChange>) {
+    pub(crate) fn on_changes_asked(
+        &mut self,
+        now: Timestamp,
+        from: &RunId,
+        asked: Vec<AskedChange>,
+    ) {
         for AskedChange { token, until, change } in asked {
             let known = |it: &Waiting| it.by.as_ref() == Some(from) && it.token == token;
             if self.changes.waiting.iter().any(known) {
@@ -184,6 +189,8 @@ impl Core {
                 continue;
             }
             let (by, stage) = (Some(from.clone()), Stage::New);
+            // No node asks for more.
+            let until = until.min(now + CHANGE_MAX);
             self.changes.waiting.push(Waiting {
                 by,
                 token,
@@ -269,7 +276,7 @@ impl Core {
             if owner != self.config.me {
                 self.ask_owner(&owner, waiting);
             } else if !self.rests(CohortId::TABLES) && !self.is_behind_turn(&waiting.change) {
-                match self.make_change(now, &waiting.change) {
+                match self.make_change(now, &waiting.change, waiting.may_be_made) {
                     Ok(commit) => waiting.stage = Stage::Made(commit),
                     Err(changed) => return Some(changed),
                 }
@@ -376,8 +383,14 @@ impl Core {
         waiting.may_be_made = true;
     }
 
-    /// Checks a change and commits its rows; the commit that it depends on.
-    fn make_change(&mut self, now: Timestamp, change: &TableChange) -> Result<u64, Changed> {
+    /// Checks a change, which a dead owner may have made, and commits its rows; the commit that it
+    /// depends on.
+    fn make_change(
+        &mut self,
+        now: Timestamp,
+        change: &TableChange,
+        may_be_made: bool,
+    ) -> Result<u64, Changed> {
         let rows = match change {
             TableChange::PutProfile { table, name, profile } => {
                 self.profile_put(table, name, profile.clone())?
@@ -401,6 +414,7 @@ impl Core {
             TableChange::Migrate { from, to } => {
                 self.migration_changed(now, from, to.as_deref())?
             }
+            TableChange::RemoveUnit { unit } if may_be_made && !self.has_unit(unit) => Vec::new(),
             TableChange::RemoveUnit { unit } => self.unit_removed(unit)?,
             // They go through its cell, and need no owner.
             TableChange::Remove(_)

@@ -19,6 +19,7 @@
 use crate::cell::Cell;
 use crate::commit::RowChange;
 use crate::core::Core;
+use crate::life_cycles::SERVICES;
 use crate::migrations::{MIGRATIONS, taken_back};
 use crate::store::Restored;
 use resilee_sbb::{
@@ -121,7 +122,7 @@ impl Core {
         if number * UNIT_PART_BYTES + size > UNIT_BYTES_MAX {
             return Err(format!("a unit has {UNIT_BYTES_MAX} bytes at most"));
         }
-        if self.tables.get(UNITS, id).is_some() {
+        if self.has_unit(id) {
             return Ok(Vec::new());
         }
         let begins = number == 0;
@@ -177,6 +178,13 @@ impl Core {
                 "a service {service} is deployed: give yours another version, or remove that one"
             ));
         }
+        // It would take calls at whichever member compiles it first.
+        if self.is_wanted_active(service) {
+            return Err(format!(
+                "a service {service} was linked into the nodes and is still wanted active: \
+                 deactivate {service}, upload this unit, and activate it once all nodes have it"
+            ));
+        }
         Ok(vec![put(UNITS, id.to_owned(), encode(&row).expect("plain data can be encoded"))])
     }
 
@@ -201,8 +209,23 @@ impl Core {
         }
         let parts = self.parts_of(id).map(|(key, _)| removed(PARTS, key));
         let left = self.left_tables_changed(&row.service);
+        let wanted = self.wanted_row_without(&row.service);
         let migration = self.tables.get(MIGRATIONS, &row.service).map(|_| taken_back(&row.service));
-        Ok(std::iter::once(removed(UNITS, id)).chain(parts).chain(left).chain(migration).collect())
+        Ok(std::iter::once(removed(UNITS, id))
+            .chain(parts)
+            .chain(left)
+            .chain(migration)
+            .chain(wanted)
+            .collect())
+    }
+
+    /// What was wanted of the service of a unit goes with it, unless a member may have another one
+    /// of that name, linked into it.
+    fn wanted_row_without(&self, service: &str) -> Option<RowChange> {
+        let is_here = self.units.deployed().any(|(_, of)| of == service);
+        let is_everywhere = is_here && self.lacks_unit(service).is_none();
+        let is_known = self.tables.get(SERVICES, service).is_some();
+        (is_everywhere && is_known).then(|| removed(SERVICES, service))
     }
 
     /// The rows after which it is kept what profile tables a service has left, and no more of those
@@ -236,6 +259,10 @@ impl Core {
         self.tables.rows(table.name).any(|(key, row)| {
             Profile::from_row(row).is_ok_and(|profile| table.check(key, &profile).is_ok())
         })
+    }
+
+    pub(crate) fn has_unit(&self, id: &str) -> bool {
+        self.tables.get(UNITS, id).is_some()
     }
 
     pub(crate) fn unit_row(&self, id: &str) -> Option<Row> {
@@ -288,7 +315,7 @@ impl Core {
     }
 
     /// What is in the way of a service that is compiled.
-    fn in_the_way(&self, service: &Descriptor) -> Option<String> {
+    pub fn in_the_way(&self, service: &Descriptor) -> Option<String> {
         let lacks = service.deployment.needs.iter().find(|it| !self.is_deployed(it));
         match lacks {
             Some(needed) => Some(format!("it needs {needed}, which is not deployed here")),

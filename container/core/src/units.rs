@@ -380,12 +380,15 @@ impl Core {
     pub(crate) fn forget_kept_of(&mut self, removed: &Row) {
         let service = &removed.service;
         // Another one of that name may be there.
-        let is_of_a_unit = self.units.deployed().any(|(_, of)| of == service);
-        let is_linked = self.is_deployed(service) && !is_of_a_unit;
-        if !is_linked && !self.unit_rows().any(|(_, row)| row.service == *service) {
+        if !self.is_linked(service) && !self.unit_rows().any(|(_, row)| row.service == *service) {
             self.usage.remove(self.clock.now(), service);
             self.clear_service_alarms(service, &Cleared::All);
         }
+    }
+
+    /// True if a service is deployed here, and is of no unit.
+    pub(crate) fn is_linked(&self, service: &str) -> bool {
+        self.is_deployed(service) && !self.units.deployed().any(|(_, of)| of == service)
     }
 
     /// What operators see of units.

@@ -11,7 +11,7 @@
 //! | a store                   | as of its last batch                                        |
 //! | a service that is removed | removed with its unit's row, also where that is still       |
 //! |                           | compiled, or a node joins; what comes late of it is left    |
-//! |                           | out until it is uploaded again                              |
+//! |                           | out until it is uploaded again, or is linked where it counts|
 //! | a reset service           | zero at all nodes; what was counted before by a node that   |
 //! |                           | had not heard of it is left out                             |
 //! | a reset service that is   | its number is kept, for when it is deployed                 |
@@ -269,7 +269,7 @@ impl Usage {
         node: &NodeName,
         counted: &Counted,
     ) -> Result<(), NotKept> {
-        let Counted { service, resets, since, updates } = counted;
+        let Counted { service, resets, since, in_unit: _, updates } = counted;
         if updates.iter().any(|update| update.parameter.len() > PARAMETER_BYTES_MAX) {
             return Err(IMPOSSIBLE);
         }

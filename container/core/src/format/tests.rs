@@ -363,6 +363,7 @@ fn what_services_count_and_raise_is_read() {
         service: "call-billing".to_owned(),
         resets: 1,
         since: Some(TIME),
+        in_unit: false,
         updates: vec![update(UsageValue::Count(-1)), update(UsageValue::Sample(7))],
     };
     let raised = AlarmChange { of: None, id: 5, alarm: Some(alarm()), count: u64::MAX };
@@ -386,6 +387,7 @@ fn what_services_count_and_raise_is_read() {
                 service: "s".to_owned(),
                 resets: 0,
                 since: Some(TIME),
+                in_unit: false,
                 updates: vec![UsageUpdate { parameter: format!("{value:?}"), ..update(value) }],
             },
         );
@@ -417,6 +419,7 @@ fn a_commit_that_notes_nothing_has_no_byte_of_it_and_one_that_counts_has_few() {
         service: "call-billing".to_owned(),
         resets: 0,
         since: None,
+        in_unit: false,
         updates: vec![
             update("bills", UsageValue::Count(1)),
             update("talk_s", UsageValue::Sample(180)),

@@ -174,6 +174,30 @@ fn an_alarm_goes_with_its_unit_also_where_that_was_never_deployed() {
     assert_eq!(of_worker(&pair, 1), (0, 0));
 }
 
+#[test]
+fn a_removed_units_service_that_is_linked_into_one_node_after_the_other_counts_at_both() {
+    let mut pair = told_alone("count:2");
+    pair.start(1);
+    pair.until_whole();
+    compile(&mut pair);
+    remove(&mut pair, 0);
+    pair.kill(1);
+    pair.until_member_of(0, 1);
+    pair.deploy(&SERVICES);
+    pair.start(1);
+    pair.until_whole();
+    pair.say(1, "c2 begin");
+    pair.say(1, "c2 say count:5");
+    assert_eq!(words_of_cluster(&pair, 1), 5);
+    // What the older one has of it is all there is for the next.
+    pair.kill(1);
+    pair.nodes[1].lose_files();
+    pair.until_member_of(0, 1);
+    pair.start(1);
+    pair.until_whole();
+    assert_eq!(words_of_cluster(&pair, 1), 5);
+}
+
 /// Rows that do not fit into a joiner's window: the end of its snapshot waits until it has them.
 fn begin_to_upload_much(pair: &mut Pair) {
     for part in 0..20 {

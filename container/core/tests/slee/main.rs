@@ -49,6 +49,7 @@ mod unit_deliveries;
 mod unit_joiners;
 mod unit_names;
 mod unit_needs;
+mod unit_removals;
 mod unit_retries;
 mod unit_uploads;
 mod units;

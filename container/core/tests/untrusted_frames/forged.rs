@@ -17,10 +17,20 @@ pub struct Frame {
     pub ack_stream: u64,
     pub ack: u64,
     pub done: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub asked: Vec<AskedChange>,
     #[serde(default)]
     pub words: Vec<ByteBuf>,
     #[serde(default)]
     pub extras: Vec<Extra>,
+}
+
+/// A change of shared tables that the reader is asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AskedChange {
+    pub token: u64,
+    pub until: Timestamp,
+    pub change: ByteBuf,
 }
 
 /// What one cell says to another one.

@@ -2,6 +2,7 @@
 //! does not panic, closes the link with a reason and counts it, and its own cells stay as they
 //! are; then the peer dies, and whatever was taken in must not hurt the survivor either.
 
+mod changes;
 mod forged;
 mod noted;
 mod pair;

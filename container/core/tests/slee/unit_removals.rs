@@ -1,0 +1,63 @@
+//! Units that are removed: what goes with them, and what is said of it.
+
+use crate::pair::Pair;
+use crate::toy::SERVICES;
+use crate::units::{ALPHA, id, part, refused, remove, upload, whole, without_them};
+use crate::upgrades::want;
+use resilee_core::management::Changed;
+use resilee_sbb::Tables;
+
+fn is_kept(pair: &Pair, node: usize, service: &str) -> bool {
+    let tables = pair.nodes[node].core.as_ref().expect("it lives").tables();
+    tables.get("slee.services", service).is_some()
+}
+
+#[test]
+fn what_was_wanted_of_its_service_goes_with_a_unit() {
+    let mut pair = without_them().whole();
+    let unit = upload(&mut pair, 0, "alpha", ALPHA);
+    want(&mut pair, &["alpha"], &[]);
+    want(&mut pair, &[], &["alpha"]);
+    assert!(is_kept(&pair, 0, "alpha") && is_kept(&pair, 1, "alpha"));
+    assert_eq!(pair.change(0, remove(&unit)), Some(Changed::Done));
+    assert!(!is_kept(&pair, 0, "alpha") && !is_kept(&pair, 1, "alpha"));
+}
+
+#[test]
+fn a_removal_of_a_unit_is_made_and_answered_though_its_owner_dies_at_any_step_of_it() {
+    for steps in 0..12 {
+        let mut pair = without_them().whole();
+        let (owner, other) = (pair.tables_owner(), 1 - pair.tables_owner());
+        let unit = upload(&mut pair, 0, "alpha", ALPHA);
+        let asked = pair.ask(other, remove(&unit));
+        pair.deliver(steps);
+        pair.kill(owner);
+        pair.until_member_of(other, 1);
+        pair.pass_ms(1_000);
+        let answers = pair.answers(other, asked..asked + 1);
+        assert_eq!(answers, [Some(Changed::Done)], "after {steps} steps");
+        assert!(pair.status(other).units.is_empty(), "after {steps} steps");
+    }
+}
+
+/// It was linked into both nodes, and is not any more.
+#[test]
+fn a_unit_does_not_begin_to_serve_since_a_linked_service_of_its_name_was_active() {
+    let mut pair = Pair::of(&SERVICES, Tables::default()).whole();
+    want(&mut pair, &["alpha"], &[]);
+    pair.kill(0);
+    pair.kill(1);
+    pair.deploy(&SERVICES[2..]);
+    pair.units = [(ALPHA.to_vec(), SERVICES[0])].into();
+    pair.start(0);
+    pair.start(1);
+    pair.until_whole();
+    let unit = id(ALPHA);
+    assert_eq!(pair.change(0, part(&unit, 0, ALPHA)), Some(Changed::Done));
+    let reason = refused(&mut pair, whole(&unit, "alpha", ALPHA.len() as u64));
+    assert!(reason.contains("is still wanted active: deactivate alpha"), "{reason}");
+    want(&mut pair, &[], &["alpha"]);
+    upload(&mut pair, 0, "alpha", ALPHA);
+    pair.say(0, "c1 start; fire begin 1 served");
+    assert_eq!(crate::script::take_trace(), [""; 0]);
+}
