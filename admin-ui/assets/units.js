@@ -66,6 +66,8 @@
     shown = file;
     const usage = Object.entries(unit.usage).map(([name, kind]) => `${name} (${kind})`);
     const childSbbs = (unit.child_sbbs ?? []).map(({ name, version }) => `${name} ${version}`);
+    const initial = unit.initial_events.join(", ") || "nothing";
+    const chosen = unit.selects_initial_events ? "; it chooses which of them" : "";
     found.querySelector("h3").textContent = `${unit.service} ${unit.version}`;
     found.querySelector("dl").replaceChildren(
       ...fact("Vendor", unit.vendor),
@@ -73,13 +75,14 @@
       ...fact("Bytes", String(unit.bytes)),
       ...fact("Priority", String(unit.priority)),
       ...fact("May", unit.permissions.join(", ")),
-      ...fact("Is started by", unit.initial_events.join(", ") || "nothing"),
+      ...fact("Is started by", initial + chosen),
       ...fact("Also gets", unit.events.join(", ")),
       ...fact("Reads profiles of", unit.profile_tables.join(", ")),
       ...fact("Shares attributes", unit.shares.join(", ")),
       ...fact("Needs", unit.needs.join(", ")),
       ...fact("May take over what is of", unit.migrates_from.join(", ")),
       ...fact("Has child SBBs", childSbbs.join(", ")),
+      ...fact("On roll back", unit.on_roll_back ?? ""),
       ...fact("If it fails again and again", unit.on_repeated_failures ?? ""),
       ...fact("Counts and measures", usage.join(", ")),
     );

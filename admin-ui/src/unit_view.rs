@@ -46,12 +46,13 @@ impl<'a> UnitView<'a> {
         let own = status.run.node.as_str();
         let here = unit.problem.iter().map(|text| UnitProblem { node: own, text });
         // Of other nodes only the alarms are known.
-        let begins = format!("{} is not deployed here:", unit.service);
+        let begins = ["deployed here:", "compiled here yet:"]
+            .map(|what| format!("{} is not {what}", unit.service));
         let elsewhere = status.peer_alarms.iter().flat_map(|(node, alarms)| {
             let of_unit = alarms.iter().filter(|it| it.source == SOURCE);
             of_unit.map(|it| UnitProblem { node: node.as_str(), text: it.text.as_str() })
         });
-        let elsewhere = elsewhere.filter(|problem| problem.text.starts_with(&begins));
+        let elsewhere = elsewhere.filter(|it| begins.iter().any(|text| it.text.starts_with(text)));
         let service = status.services.iter().find(|it| it.name == unit.service);
         UnitView {
             id: &unit.id,

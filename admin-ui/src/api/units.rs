@@ -140,8 +140,10 @@ fn conflict(unit: &UnitDescription, status: &Status) -> Option<String> {
              remove that one"
         ));
     }
-    let lacking = needs.iter().find(|needed| !is_deployed(needed))?;
-    Some(format!("{service} needs {lacking}, which is not deployed: deploy it first"))
+    if let Some(lacking) = needs.iter().find(|needed| !is_deployed(needed)) {
+        return Some(format!("{service} needs {lacking}, which is not deployed: deploy it first"));
+    }
+    unit.in_the_way.clone()
 }
 
 async fn put(system: &System, unit: &UnitDescription, bytes: &[u8]) -> Result<(), Problem> {

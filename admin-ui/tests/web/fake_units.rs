@@ -7,7 +7,7 @@ use resilee_core::management::{
 use resilee_core::{UNIT_BYTES_MAX, UNIT_PART_BYTES};
 use resilee_sbb::{
     AttributeAlias, ChildRelation, Context, Deployment, Descriptor, Event, Failure, FailurePolicy,
-    LinkedSbb, Sbb, UsageParameter,
+    LinkedSbb, OnRollBack, Sbb, UsageParameter,
 };
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +55,8 @@ impl FakeNode {
             version: "1.2",
             priority: 100,
             initial_events: &["sip.invite"],
+            selects_initial_events: true,
+            on_roll_back: OnRollBack::Retry,
             events: &["sip.answered", "sip.ended"],
             usage: USAGE,
             children: CHILDREN,
@@ -70,7 +72,8 @@ impl FakeNode {
             _ => Vec::new(),
         };
         let (service, permissions) = (name.to_owned(), vec!["call others".to_owned()]);
-        let unit = UnitDescription { service, needs, permissions, ..unit };
+        let in_the_way = (name == "disk").then(|| "its SBB disk is the container's".to_owned());
+        let unit = UnitDescription { service, needs, permissions, in_the_way, ..unit };
         Answer::Unit(Ok(Box::new(unit)))
     }
 

@@ -43,6 +43,8 @@ async fn a_dry_run_says_what_is_in_a_file_and_deploys_nothing() {
     assert_eq!(unit["initial_events"], json!(["sip.invite"]));
     assert_eq!(unit["permissions"], json!(["call others"]));
     assert_eq!(unit["usage"], json!({ "calls_refused": "counter" }));
+    assert_eq!(unit["selects_initial_events"], json!(true));
+    assert_eq!(unit["on_roll_back"], json!("retry"));
     assert_eq!(unit["on_repeated_failures"], json!("suspend"));
     let list = json!({ "name": "list", "vendor": "", "version": "2", "events": ["list.changed"] });
     assert_eq!((&unit["child_sbbs"], &unit["shares"]), (&json!([list]), &json!(["list.who"])));
@@ -130,6 +132,7 @@ async fn what_is_there_already_or_lacks_what_it_needs_is_a_conflict() {
         (b"linked:screening 2", "a service screening is deployed"),
         (b"linked:call-billing", "a service call-billing is deployed"),
         (b"linked:telephony", "a service telephony is deployed, or a unit of that name"),
+        (b"linked:disk", "its SBB disk is the container's"),
         (b"linked:till", "till needs wallet, which is not deployed"),
     ] {
         let refused = sent(&site, UNITS, WASM, bytes).await;
@@ -179,6 +182,8 @@ async fn the_page_shows_who_has_compiled_a_unit_and_what_is_wrong() {
     node.put_unit(id_of(b"linked:screening"), "screening".to_owned(), 16);
     let text = "screening is not deployed here: it needs more memory; remove the unit";
     node.peer_alarm("unit", text, seconds(3));
+    let waits = "screening is not compiled here yet: its node is busy; it is tried again";
+    node.peer_alarm("unit", waits, seconds(4));
     node.peer_alarm("unit", "other is not deployed here: x", seconds(3));
     let (site, node) = site(node);
     let page = request_of(&site, Method::GET, "/units", None).await;
@@ -186,8 +191,8 @@ async fn the_page_shows_who_has_compiled_a_unit_and_what_is_wrong() {
     page.shows(&format!("server2: {text}")).hides("other is not deployed here");
     page.shows("data-method=\"DELETE\"");
     let units = request_of(&site, Method::GET, UNITS, None).await.json();
-    let problems = json!([{ "node": "server2", "text": text }]);
-    assert_eq!(units["units"][0]["problems"], problems);
+    let problems = [text, waits].map(|text| json!({ "node": "server2", "text": text }));
+    assert_eq!(units["units"][0]["problems"], json!(problems));
     {
         let status = &mut node.lock().unwrap().status;
         status.services.retain(|it| it.name != "screening");

@@ -42,7 +42,7 @@ struct CommandLine {
 fn main() -> Result<()> {
     let CommandLine { unit, deliveries, idle } = CommandLine::parse();
     // Nothing is stopped here for the sake of whatever else runs on the machine.
-    let limits = UnitLimits { time_max: Duration::from_secs(10), ..UnitLimits::default() };
+    let limits = UnitLimits::default().with_time_max(Duration::from_secs(10));
     let host = UnitHost::new(limits).map_err(|error| anyhow!(error))?;
     let (mut file_bytes, mut compile_ms, mut compile_cpu_ms) = (0, 0, 0);
     let before = resident_bytes()?;

@@ -170,6 +170,10 @@ fn description(unit: &Value) -> String {
     let usage: Vec<_> = usage.map(|(name, kind)| format!("{name} ({})", ctl::cell(kind))).collect();
     // A node of an earlier build does not say them.
     let later = |key: &str| unit.get(key).map(ctl::cell).unwrap_or_default();
+    let mut started_by = ctl::cell(&unit["initial_events"]);
+    if unit.get("selects_initial_events") == Some(&Value::Bool(true)) {
+        started_by.push_str("; it chooses which of them");
+    }
     let children = unit.get("child_sbbs").and_then(Value::as_array).into_iter().flatten();
     let child = |it: &Value| [&it["name"], &it["version"]].map(ctl::cell).join(" ");
     let children: Vec<_> = children.map(child).collect();
@@ -180,13 +184,14 @@ fn description(unit: &Value) -> String {
         ("bytes", ctl::cell(&unit["bytes"])),
         ("priority", ctl::cell(&unit["priority"])),
         ("may", ctl::cell(&unit["permissions"])),
-        ("started by", ctl::cell(&unit["initial_events"])),
+        ("started by", started_by),
         ("also gets", ctl::cell(&unit["events"])),
         ("profiles of", ctl::cell(&unit["profile_tables"])),
         ("shares", ctl::cell(&unit["shares"])),
         ("needs", ctl::cell(&unit["needs"])),
         ("may take", later("migrates_from")),
         ("children", children.join(", ")),
+        ("on roll back", later("on_roll_back")),
         ("if it fails", later("on_repeated_failures")),
         ("counts", ctl::cell(&json!(usage))),
     ];
@@ -327,9 +332,14 @@ mod tests {
             { "name": "counter", "version": "2", "vendor": "A", "events": [] },
             { "name": "list", "version": "1", "vendor": "A", "events": [] },
         ]);
+        later["selects_initial_events"] = json!(true);
+        later["on_roll_back"] = json!("retry");
         later["on_repeated_failures"] = json!("suspend");
-        let more = "may take     old\nchildren     counter 2, list 1\nif it fails  suspend\n";
+        let more = "may take     old\nchildren     counter 2, list 1\non roll back retry\n\
+                    if it fails  suspend\n";
         assert!(description(&later).contains(more), "{}", description(&later));
+        let chooses = "\nstarted by   sip.invite; it chooses which of them\n";
+        assert!(description(&later).contains(chooses), "{}", description(&later));
         let text = "service      screening 1\nvendor       A\nunit         01\nbytes        12\n\
                     priority     7\nmay          call others\nstarted by   sip.invite\n\
                     needs        wallet\n\

@@ -145,6 +145,8 @@ fn what_a_call_may_grow_to_is_read() {
     let units = resilee_sbb::UnitLimits {
         memory_bytes_max: 3_000_000,
         time_max: std::time::Duration::from_millis(60),
+        // Of the deadline half, which is less than a hundred times as long.
+        wall_max: std::time::Duration::from_millis(2_500),
         host_calls_max: 14,
     };
     assert_eq!(config.unit_limits, units);

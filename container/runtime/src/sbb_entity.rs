@@ -205,7 +205,8 @@ impl Reply {
 
 impl Drop for Reply {
     fn drop(&mut self) {
+        // Its handler has not run: that is no failure of its service.
         let reason = "the entity's actor is gone or overloaded".to_owned();
-        self.send(Outcome::RolledBack { reason, effects: Vec::new() });
+        self.send(Outcome::Starved { reason, effects: Vec::new() });
     }
 }

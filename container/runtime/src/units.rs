@@ -23,7 +23,7 @@ use actix::fut::WrapFuture;
 use actix::{ActorFutureExt, AsyncContext, Context, ResponseFuture};
 use resilee_core::management::{Answer, UnitDescription};
 use resilee_core::{Input, Restored, units_of};
-use resilee_sbb::{LinkedSbb, NotCompiled, UnitCompiler};
+use resilee_sbb::{Descriptor, LinkedSbb, NotCompiled, UnitCompiler};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::Arc;
@@ -227,13 +227,22 @@ impl Units {
         Ok(compiled)
     }
 
-    fn on_described(&mut self, compiled: Result<Compiled, oneshot::error::RecvError>) -> Answer {
+    fn on_described(
+        &mut self,
+        compiled: Result<Compiled, oneshot::error::RecvError>,
+        in_the_way: impl Fn(&Descriptor) -> Option<String>,
+    ) -> Answer {
         self.described -= 1;
         let Ok(compiled) = compiled else { return Answer::Unavailable(gone().to_string()) };
         self.keep(&compiled);
         let Compiled { id, bytes, service, .. } = compiled;
         Answer::Unit(match service {
-            Ok(service) => Ok(Box::new(UnitDescription::new(id, bytes, &service.descriptor()))),
+            Ok(service) => {
+                let service = service.descriptor();
+                let in_the_way = in_the_way(&service);
+                let unit = UnitDescription::new(id, bytes, &service);
+                Ok(Box::new(UnitDescription { in_the_way, ..unit }))
+            }
             Err(NotCompiled::Lasting(reason)) => Err(reason),
             Err(NotCompiled::Passing(reason)) => {
                 return Answer::Unavailable(format!("{reason}: ask again in some seconds"));
@@ -292,8 +301,9 @@ impl Slee {
         };
         let (answer, answered) = oneshot::channel();
         context.spawn(compiled.into_actor(self).map(|compiled, slee, _| {
+            let in_the_way = |service: &Descriptor| slee.fresh.as_ref()?.core.in_the_way(service);
             // Whoever asked may have given up.
-            let _ = answer.send(slee.units.on_described(compiled));
+            let _ = answer.send(slee.units.on_described(compiled, in_the_way));
         }));
         Box::pin(async {
             answered.await.unwrap_or_else(|_| Answer::Unavailable("the node ends".to_owned()))

@@ -4,6 +4,7 @@ use crate::deployment::Deployment;
 use crate::linked::LinkedSbb;
 use crate::usage::UsageParameter;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Name, version, priority, events and child relations of an SBB. Of a root SBB it describes the
 /// service, too.
@@ -87,6 +88,16 @@ pub enum OnRollBack {
     /// cannot be trusted after a failure. It is as if the tree had come to its end: the next
     /// initial event begins a new one, in the same call, too.
     Remove,
+}
+
+impl fmt::Display for OnRollBack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            OnRollBack::Drop => "drop",
+            OnRollBack::Retry => "retry",
+            OnRollBack::Remove => "remove",
+        })
+    }
 }
 
 impl Descriptor {

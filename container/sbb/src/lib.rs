@@ -88,7 +88,9 @@ pub use unit_description::{
     SbbDescription, UNIT_ABOUT_BYTES_MAX, UNIT_DESCRIPTION_BYTES_MAX, UNIT_MIGRATES_FROM_MAX,
     UNIT_NAME_BYTES_MAX, UNIT_PERMISSIONS_MAX, UNIT_SBBS_MAX, UnitDescription,
 };
-pub use unit_limits::{UNIT_HOST_CALLS_MAX, UNIT_MEMORY_BYTES_MAX, UNIT_TIME_MAX, UnitLimits};
+pub use unit_limits::{
+    UNIT_HOST_CALLS_MAX, UNIT_MEMORY_BYTES_MAX, UNIT_TIME_MAX, UNIT_WALL_TIMES_MAX, UnitLimits,
+};
 pub use usage::{USAGE_SET_NAME_MAX, UsageKind, UsageParameter, UsageSet, UsageUpdate, UsageValue};
 
 /// The examples of the guide are tests.

@@ -1,69 +1,85 @@
 //! How long an instance may run: so much CPU time of its thread. On a machine that has too much to
 //! do a thread stands still for a while, for which no unit can help.
 //!
-//! Ticks of the wall's time (`clock.rs`) say when to look:
+//! Ticks (`clock.rs`) say when to look; they may come late, and so count for nothing else:
 //!
 //! | its ticks are over, and             | what happens                                        |
 //! |-------------------------------------|-----------------------------------------------------|
 //! | its thread has used its time        | it is stopped                                       |
 //! | its thread was kept from running    | it gets as many ticks as it has time left           |
-//! | the same, and it has had            | it is stopped, as one for which its node has no     |
-//! | [`WALL_TIMES_MAX`] times as many    | time                                                |
+//! | the same, and by the wall's clock   | it is stopped, as one for which its node has no     |
+//! | its time is over, too               | time                                                |
 
 use crate::clock::Clock;
-use crate::limits::WALL_TIMES_MAX;
 use crate::stop::Stop;
 use nix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
-/// Says how much CPU time the calling thread has used.
-pub(crate) type CpuClock = fn() -> Duration;
+/// The clocks that are looked at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clocks {
+    /// Says how much CPU time the calling thread has used.
+    pub cpu: fn() -> Duration,
+    /// Says how much time has passed since some moment.
+    pub wall: fn() -> Duration,
+}
 
-/// What its operating system says of the calling thread.
-pub(crate) fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID);
-    Duration::from(time.expect("Linux has a clock of each thread"))
+impl Clocks {
+    /// Those of the operating system.
+    pub const SYSTEM: Clocks = Clocks {
+        cpu: || time_of(ClockId::CLOCK_THREAD_CPUTIME_ID),
+        wall: || time_of(ClockId::CLOCK_MONOTONIC),
+    };
+
+    fn read(&self) -> Used {
+        Used { cpu: (self.cpu)(), wall: (self.wall)() }
+    }
+}
+
+fn time_of(clock: ClockId) -> Duration {
+    clock_gettime(clock).expect("Linux has both clocks").into()
+}
+
+/// What the clocks say.
+#[derive(Clone, Copy, Debug)]
+struct Used {
+    cpu: Duration,
+    wall: Duration,
 }
 
 /// Of one instance, which runs on the calling thread.
 #[derive(Debug)]
 pub(crate) struct Deadline {
+    /// Of CPU time.
     time_max: Duration,
-    cpu: CpuClock,
-    /// What the thread had used when it began.
-    began: Duration,
-    /// Ticks that it may still get.
-    ticks_left: u64,
+    /// Of the wall's.
+    wall_max: Duration,
+    clocks: Clocks,
+    began: Used,
 }
 
 impl Deadline {
     /// One that begins now.
-    pub fn begin(time_max: Duration, cpu: CpuClock) -> Self {
-        let ticks_left = Clock::ticks(time_max * WALL_TIMES_MAX);
-        Deadline { time_max, cpu, began: cpu(), ticks_left }
+    pub fn begin(time_max: Duration, wall_max: Duration, clocks: Clocks) -> Self {
+        Deadline { time_max, wall_max, clocks, began: clocks.read() }
     }
 
     /// How many ticks it gets first.
-    pub fn first_ticks(&mut self) -> u64 {
-        self.take_ticks(self.time_max)
+    pub fn first_ticks(&self) -> u64 {
+        Clock::ticks(self.time_max)
     }
 
     /// They are over: how many more it gets.
-    pub fn on_ticks_over(&mut self) -> Result<u64, Stop> {
-        let used = (self.cpu)().saturating_sub(self.began);
+    pub fn on_ticks_over(&self) -> Result<u64, Stop> {
+        let now = self.clocks.read();
+        let used = now.cpu.saturating_sub(self.began.cpu);
         if used >= self.time_max {
             return Err(Stop::Time(self.time_max));
         }
-        match self.take_ticks(self.time_max - used) {
-            0 => Err(Stop::Starved(self.time_max)),
-            ticks => Ok(ticks),
+        if now.wall.saturating_sub(self.began.wall) >= self.wall_max {
+            return Err(Stop::Starved(self.wall_max));
         }
-    }
-
-    fn take_ticks(&mut self, time: Duration) -> u64 {
-        let ticks = Clock::ticks(time).min(self.ticks_left);
-        self.ticks_left -= ticks;
-        ticks
+        Ok(Clock::ticks(self.time_max - used))
     }
 }
 
@@ -73,58 +89,65 @@ mod tests {
     use std::cell::Cell;
 
     thread_local! {
-        static USED: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+        static USED: Cell<u64> = const { Cell::new(0) };
+        static PASSED: Cell<u64> = const { Cell::new(0) };
     }
 
     const TIME_MAX: Duration = Duration::from_millis(50);
+    const WALL_MAX: Duration = Duration::from_millis(400);
 
     /// Its first ticks are over.
     fn begun() -> Deadline {
-        USED.set(Duration::from_millis(7));
-        let mut deadline = Deadline::begin(TIME_MAX, || USED.get());
+        pass(7, 900);
+        let clocks = Clocks {
+            cpu: || Duration::from_millis(USED.get()),
+            wall: || Duration::from_millis(PASSED.get()),
+        };
+        let deadline = Deadline::begin(TIME_MAX, WALL_MAX, clocks);
         assert_eq!(deadline.first_ticks(), Clock::ticks(TIME_MAX));
         deadline
     }
 
+    fn pass(cpu: u64, wall: u64) {
+        USED.set(USED.get() + cpu);
+        PASSED.set(PASSED.get() + wall);
+    }
+
     #[test]
     fn who_has_used_his_time_is_stopped() {
-        let mut deadline = begun();
-        USED.set(Duration::from_millis(57));
+        let deadline = begun();
+        pass(50, 50);
         assert_eq!(deadline.on_ticks_over(), Err(Stop::Time(TIME_MAX)));
     }
 
     #[test]
     fn who_was_kept_from_running_gets_what_he_has_left() {
-        let mut deadline = begun();
-        USED.set(Duration::from_millis(17));
+        let deadline = begun();
+        pass(10, 200);
         assert_eq!(deadline.on_ticks_over(), Ok(Clock::ticks(Duration::from_millis(40))));
-        USED.set(Duration::from_millis(56));
+        pass(39, 199);
         assert_eq!(deadline.on_ticks_over(), Ok(Clock::ticks(Duration::from_millis(1))));
-        USED.set(Duration::from_millis(57));
+        pass(1, 1);
         assert_eq!(deadline.on_ticks_over(), Err(Stop::Time(TIME_MAX)));
     }
 
+    /// However few ticks there were: their thread may have been kept from running, too.
     #[test]
     fn who_does_not_run_at_all_is_stopped_when_the_wall_s_limit_is_reached() {
-        let mut deadline = begun();
-        let mut ticks = Clock::ticks(TIME_MAX);
-        let stop = loop {
-            match deadline.on_ticks_over() {
-                Ok(more) => ticks += more,
-                Err(stop) => break stop,
-            }
-        };
-        assert_eq!(stop, Stop::Starved(TIME_MAX));
-        assert_eq!(ticks, Clock::ticks(Duration::from_secs(5)));
+        let deadline = begun();
+        pass(0, 399);
+        assert_eq!(deadline.on_ticks_over(), Ok(Clock::ticks(TIME_MAX)));
+        pass(0, 1);
+        assert_eq!(deadline.on_ticks_over(), Err(Stop::Starved(WALL_MAX)));
     }
 
     #[test]
     fn the_thread_s_own_clock_goes_on_while_it_runs() {
-        let began = cpu_time();
+        let began = (Clocks::SYSTEM.cpu)();
         let mut sum = 0_u64;
-        while cpu_time() == began {
+        while (Clocks::SYSTEM.cpu)() == began {
             sum = sum.wrapping_add(std::hint::black_box(1));
         }
-        assert!(cpu_time() > began);
+        assert!((Clocks::SYSTEM.cpu)() > began);
     }
 }

@@ -1,8 +1,8 @@
 //! One instance of a unit: it is asked one thing, and then it is gone.
 
 use crate::clock::Clock;
-use crate::deadline::{CpuClock, Deadline};
-use crate::limits::{COPIED_BYTES_MAX, DESCRIBE_TIME_MAX};
+use crate::deadline::{Clocks, Deadline};
+use crate::limits::{COPIED_BYTES_MAX, DESCRIBE_TIME_MAX, DESCRIBE_WALL_MAX};
 use crate::node_side::NodeSide;
 use crate::slots::Slots;
 use crate::stop::Stop;
@@ -18,7 +18,7 @@ pub(crate) struct Shared {
     pub slots: Slots,
     pub limits: UnitLimits,
     /// By which it is told how long they run.
-    pub cpu: CpuClock,
+    pub clocks: Clocks,
 }
 
 /// The compiled code of a unit, with what it imports.
@@ -38,7 +38,7 @@ pub(crate) struct Stopped {
 impl Code {
     /// Asks a new instance for its description.
     pub fn describe(&self, shared: &Shared, side: NodeSide) -> Result<Vec<u8>, Stopped> {
-        let deadline = Deadline::begin(DESCRIBE_TIME_MAX, shared.cpu);
+        let deadline = Deadline::begin(DESCRIBE_TIME_MAX, DESCRIBE_WALL_MAX, shared.clocks);
         self.call(shared, side, deadline, &self.describe, ())
     }
 
@@ -50,7 +50,8 @@ impl Code {
         service: &str,
         delivery: &[u8],
     ) -> Result<Vec<u8>, Stopped> {
-        let deadline = Deadline::begin(shared.limits.time_max, shared.cpu);
+        let limits = &shared.limits;
+        let deadline = Deadline::begin(limits.time_max, limits.wall_max, shared.clocks);
         self.call(shared, side, deadline, &self.deliver, (service, delivery))
     }
 
@@ -58,7 +59,7 @@ impl Code {
         &self,
         shared: &Shared,
         side: NodeSide,
-        mut deadline: Deadline,
+        deadline: Deadline,
         function: &ComponentExportIndex,
         parameters: P,
     ) -> Result<Vec<u8>, Stopped> {

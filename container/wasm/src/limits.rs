@@ -8,10 +8,8 @@ pub const UNIT_BYTES_MAX: usize = 16 << 20;
 /// How long a unit may take to say what it is, when it is compiled: CPU time of its thread, as that
 /// of a delivery.
 pub const DESCRIBE_TIME_MAX: Duration = Duration::from_secs(1);
-/// On a machine that has too much to do it may take so many times its time by the wall's, as a
-/// delivery may. With 50 ms that is 5 s: less than the 10 s after which a handler's thread is given
-/// up.
-pub const WALL_TIMES_MAX: u32 = 100;
+/// By the wall's clock it may take so long, on a node that has too much to do.
+pub const DESCRIBE_WALL_MAX: Duration = Duration::from_secs(100);
 /// Bytes that a unit may give its node in one call, or as its answer.
 pub const COPIED_BYTES_MAX: usize = 4 << 20;
 /// Bytes of the stack of a unit's code.

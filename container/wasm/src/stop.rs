@@ -12,7 +12,7 @@ const DETAIL_BYTES_MAX: usize = 200;
 pub(crate) enum Stop {
     #[error("it ran longer than {0:?}")]
     Time(Duration),
-    #[error("its node had no time for it: it did not come to run for {0:?}")]
+    #[error("its node had no time for it: it hardly came to run for {0:?}")]
     Starved(Duration),
     #[error("it asked for more than {0} MiB of memory")]
     Memory(usize),

@@ -3,7 +3,7 @@
 
 use crate::clock::Clock;
 use crate::component::{MORE_MEMORY, compiled};
-use crate::deadline::cpu_time;
+use crate::deadline::Clocks;
 use crate::instance::Shared;
 use crate::limits::{
     INSTANCES_MAX, MEMORIES_MAX, PARTS_MAX, STACK_BYTES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
@@ -34,7 +34,7 @@ impl UnitHost {
     /// # Errors
     /// An operating system that does not let it reserve memory or start a thread.
     pub fn new(limits: UnitLimits) -> Result<Self, String> {
-        UnitHost::with_cpu_clock(limits, cpu_time)
+        UnitHost::with_cpu_clock(limits, Clocks::SYSTEM.cpu)
     }
 
     /// The same by another clock of the calling thread's CPU time: for tests.
@@ -45,7 +45,8 @@ impl UnitHost {
         let engine = Engine::new(&config(&limits));
         let engine = engine.map_err(|error| format!("cannot run units: {error:#}"))?;
         let (clock, slots) = (Clock::start(&engine)?, Slots::new(INSTANCES_MAX));
-        let shared = Arc::new(Shared { engine, clock, slots, limits, cpu });
+        let clocks = Clocks { cpu, ..Clocks::SYSTEM };
+        let shared = Arc::new(Shared { engine, clock, slots, limits, clocks });
         Ok(UnitHost { shared })
     }
 

@@ -58,7 +58,7 @@ fn units() -> &'static (UnitHost, [LinkedSbb; 2]) {
         let guard = build(root, &[], "call-guard");
         let counter = build(root, &["--features", "counter"], "call-counter");
         let time_max = Duration::from_secs(5);
-        let host = UnitHost::new(UnitLimits { time_max, ..UnitLimits::default() }).expect("a host");
+        let host = UnitHost::new(UnitLimits::default().with_time_max(time_max)).expect("a host");
         let services = [guard, counter].map(|bytes| host.compile(&bytes).expect("a unit"));
         (host, services)
     })

@@ -20,7 +20,7 @@ fn unit() -> LinkedSbb {
     static UNIT: OnceLock<(UnitHost, LinkedSbb)> = OnceLock::new();
     let (_, unit) = UNIT.get_or_init(|| {
         let time_max = Duration::from_secs(5);
-        let host = UnitHost::new(UnitLimits { time_max, ..UnitLimits::default() }).expect("a host");
+        let host = UnitHost::new(UnitLimits::default().with_time_max(time_max)).expect("a host");
         let service = host.compile(&build()).expect("a unit");
         (host, service)
     });

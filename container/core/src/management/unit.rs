@@ -39,9 +39,11 @@ pub struct UnitDescription {
     pub priority: i8,
     /// Event types that start it.
     pub initial_events: Vec<String>,
+    /// It chooses for which of those an entity begins, and for which the same one goes on.
+    pub selects_initial_events: bool,
     /// Event types that it gets besides, once it is attached.
     pub events: Vec<String>,
-    /// What it counts and measures, by name: counter or sample.
+    /// What it and its child SBBs count and measure, by name: counter or sample.
     pub usage: BTreeMap<String, String>,
     /// Profile tables that it reads.
     pub profile_tables: Vec<String>,
@@ -56,8 +58,14 @@ pub struct UnitDescription {
     pub shares: Vec<String>,
     /// SBBs of its child relations, and those of theirs.
     pub child_sbbs: Vec<ChildSbb>,
+    /// What becomes of an event that it did not get done: drop, retry, remove.
+    pub on_roll_back: String,
     /// What a node does when it fails again and again, besides an alarm: keep, refuse new, suspend.
     pub on_repeated_failures: String,
+    /// Why its service could not be deployed at this node as it is now: a name that is taken, for
+    /// example. What the node says elsewhere it need not say here.
+    #[serde(skip)]
+    pub in_the_way: Option<String>,
 }
 
 /// An SBB of a unit that is no service: its entities are in the trees of the service.
@@ -77,8 +85,8 @@ impl UnitDescription {
     /// A unit of so many bytes, whose service declares this.
     pub fn new(id: String, bytes: u64, service: &Descriptor) -> Self {
         let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
-        let Descriptor { deployment, usage, .. } = service;
-        let usage = usage.iter().map(|it| (it.name.to_owned(), it.kind.to_string()));
+        let Descriptor { deployment, .. } = service;
+        let usage = service.usage_parameters().into_iter();
         let sbbs = service.all_sbbs();
         let shares = sbbs.iter().flat_map(|sbb| sbb.attribute_aliases).map(|it| it.alias);
         let shares: BTreeSet<_> = shares.map(str::to_owned).collect();
@@ -96,15 +104,18 @@ impl UnitDescription {
             version: service.version.to_owned(),
             priority: service.priority,
             initial_events: names(service.initial_events),
+            selects_initial_events: service.selects_initial_events,
             events: names(service.events),
-            usage: usage.collect(),
+            usage: usage.map(|(name, kind)| (name, kind.to_string())).collect(),
             profile_tables: deployment.profile_tables.iter().map(|it| it.name.into()).collect(),
             needs: names(deployment.needs),
             migrates_from: names(deployment.migrates_from),
             permissions: deployment.permissions.iter().map(ToString::to_string).collect(),
             shares: shares.into_iter().collect(),
             child_sbbs: sbbs[1..].iter().map(child).collect(),
+            on_roll_back: service.on_roll_back.to_string(),
             on_repeated_failures: deployment.on_repeated_failures.to_string(),
+            in_the_way: None,
         }
     }
 }

@@ -13,7 +13,7 @@ use resilee_runtime::ACTORS_MAX;
 use resilee_sbb::{
     ATTRIBUTE_BYTES_MAX, ATTRIBUTES_MAX, DeliveryLimits, ENTITIES_PER_TREE_MAX, NAMES_MAX,
     NULL_ACTIVITIES_MAX, STATE_BYTES_MAX, SUSPENDED_MAX, UNIT_HOST_CALLS_MAX,
-    UNIT_MEMORY_BYTES_MAX, UNIT_TIME_MAX, UnitLimits,
+    UNIT_MEMORY_BYTES_MAX, UNIT_TIME_MAX, UNIT_WALL_TIMES_MAX, UnitLimits,
 };
 use std::time::Duration;
 use toml::Spanned;
@@ -155,25 +155,26 @@ pub(super) fn limits(
 }
 
 /// What the file says of uploaded units, checked. Less memory than the least has no program of
-/// Rust; and a unit is stopped long before the shortest deadline of a delivery is over.
+/// Rust. A unit is stopped when half of the time is over after which its handler would be given up
+/// for one that hangs.
 ///
 /// # Errors
 /// A number out of its range.
 pub(super) fn unit_limits(
     source: &Source<'_>,
     file: &file::Limits,
+    delivery_deadline: Duration,
 ) -> Result<UnitLimits, ConfigError> {
     let time_ms = Limits { range: 10..=500, default: UNIT_TIME_MAX.as_millis() as u64 };
     let memory = Limits { range: 2 << 20..=256 << 20, default: UNIT_MEMORY_BYTES_MAX };
     let calls = Limits { range: 1..=4_096, default: UNIT_HOST_CALLS_MAX };
     let (time, bytes) = (&file.unit_time_ms, &file.unit_memory_bytes_max);
     let asked = &file.unit_host_calls_max;
+    let time_max =
+        Duration::from_millis(source.within("limits.unit_time_ms", time.as_ref(), &time_ms)?);
     Ok(UnitLimits {
-        time_max: Duration::from_millis(source.within(
-            "limits.unit_time_ms",
-            time.as_ref(),
-            &time_ms,
-        )?),
+        time_max,
+        wall_max: (time_max * UNIT_WALL_TIMES_MAX).min(delivery_deadline / 2),
         memory_bytes_max: source.within("limits.unit_memory_bytes_max", bytes.as_ref(), &memory)?,
         host_calls_max: source.within("limits.unit_host_calls_max", asked.as_ref(), &calls)?,
     })

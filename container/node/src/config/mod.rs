@@ -31,6 +31,7 @@ use resilee_sip_proto::TimerConfig;
 use resilee_sip_ra::{Advertised, CallLimits};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Limits and default of `heartbeat.cold_start_ms`.
 const COLD_START_MS: Limits<u64> = Limits { range: 0..=60_000, default: 3_000 };
@@ -147,9 +148,13 @@ impl NodeConfig {
                 Some(text) => source.parse("cluster.unclean", text)?,
                 None => Unclean::Refuse,
             },
+            unit_limits: limits::unit_limits(
+                &source,
+                &file.limits,
+                Duration::from_millis(limits.delivery_deadline_ms),
+            )?,
             limits,
             actors_max,
-            unit_limits: limits::unit_limits(&source, &file.limits)?,
             calls: calls::limits(&source, &file.calls)?,
             peers,
             name,

@@ -100,7 +100,9 @@ fn who_asks_about_a_unit_in_a_bad_moment_is_to_ask_again() {
         let linker = Linker { is_busy: true, ..Linker::default() };
         let mut units = Units::start(Some(Arc::new(linker))).unwrap();
         let compiled = units.describe(bytes(1)).expect("it is asked").await;
-        let Answer::Unavailable(text) = units.on_described(compiled) else { panic!("an answer") };
+        let Answer::Unavailable(text) = units.on_described(compiled, |_| None) else {
+            panic!("an answer")
+        };
         assert_eq!(text, "it took too long: ask again in some seconds");
     });
 }
@@ -128,7 +130,7 @@ fn of_what_was_only_looked_at_a_few_are_kept() {
         let mut units = Units::start(Some(linker.clone())).unwrap();
         for number in 0..=SPARE_MAX {
             let compiled = units.describe(bytes(number)).expect("it is compiled").await;
-            assert!(matches!(units.on_described(compiled), Answer::Unit(Ok(_))));
+            assert!(matches!(units.on_described(compiled, |_| None), Answer::Unit(Ok(_))));
         }
         assert_eq!(units.spare.len(), SPARE_MAX);
         assert_eq!(*linker.forgotten.lock().unwrap(), ["alpha"], "the first one alone");
@@ -145,7 +147,7 @@ fn what_is_forgotten_while_somebody_asks_about_it_is_not_kept() {
         units.begin_run(BTreeMap::from([(unit.clone(), linker.alpha())]), &mut workers);
         let asked = units.describe(bytes(1)).expect("it is asked");
         units.forget(&unit, &mut workers);
-        assert!(matches!(units.on_described(asked.await), Answer::Unit(Ok(_))));
+        assert!(matches!(units.on_described(asked.await, |_| None), Answer::Unit(Ok(_))));
         assert!(units.known().is_empty(), "it runs no more, and is not deployed again");
     });
 }
@@ -157,11 +159,11 @@ fn what_the_core_waits_for_does_not_make_room() {
         let mut workers = CellWorkers::start(1, 1, &[]);
         let unit = crate::unit_thread::unit_id(&bytes(0));
         let first = units.describe(bytes(0)).expect("it is compiled").await;
-        units.on_described(first);
+        units.on_described(first, |_| None);
         let Awaited { ticket, compiled } = units.compile(&unit, bytes(0)).unwrap();
         for number in 1..=SPARE_MAX {
             let compiled = units.describe(bytes(number)).expect("it is compiled").await;
-            units.on_described(compiled);
+            units.on_described(compiled, |_| None);
         }
         assert!(units.known().contains_key(&unit));
         let compiled = received(compiled.await);
@@ -185,7 +187,7 @@ fn what_nobody_takes_any_more_when_it_is_compiled_is_forgotten() {
         begins.wait();
         assert_eq!(*linker.forgotten.lock().unwrap(), ["alpha"]);
         ends.wait();
-        assert!(matches!(units.on_described(next.await), Answer::Unit(Ok(_))));
+        assert!(matches!(units.on_described(next.await, |_| None), Answer::Unit(Ok(_))));
     });
 }
 
@@ -201,7 +203,7 @@ fn while_several_are_asked_about_a_further_one_is_refused_and_the_core_s_are_com
         assert!(units.compile(&unit, bytes(9)).is_ok());
         for asked in asked {
             let compiled = asked.expect("it is asked").await;
-            assert!(matches!(units.on_described(compiled), Answer::Unit(Ok(_))));
+            assert!(matches!(units.on_described(compiled, |_| None), Answer::Unit(Ok(_))));
         }
         assert!(units.describe(bytes(DESCRIBED_MAX)).is_ok());
     });

@@ -415,12 +415,16 @@ fn what_is_in_a_unit_is_told_without_deploying_it_and_compiled_once() {
         let Answer::Unit(Ok(unit)) = described else { panic!("{described:?}") };
         assert_eq!((unit.id, unit.bytes), (unit_id(ALPHA), 12));
         assert_eq!((&*unit.service, &*unit.version, unit.priority), ("alpha", "1", 7));
-        assert_eq!(unit.initial_events, [Said::TYPE]);
+        assert_eq!((unit.initial_events, unit.in_the_way), (vec![Said::TYPE.to_owned()], None));
+        let described = asker.ask(Query::DescribeUnit { bytes: b"linked:needy".to_vec() }).await;
+        let Answer::Unit(Ok(needy)) = described else { panic!("{described:?}") };
+        let lacks = needy.in_the_way.expect("it needs another one");
+        assert!(lacks.contains("which is not deployed here"), "{lacks}");
         let before = status(&asker, |_| true).await;
         assert!(before.units.is_empty() && delivered(&before, "alpha").is_none());
         let id = upload(&asker, "alpha", ALPHA).await;
         status(&asker, |status| is_compiled(status, &id)).await;
-        assert_eq!(linker.compiled(), ["linked:alpha"]);
+        assert_eq!(linker.compiled(), ["linked:alpha", "linked:needy"]);
         let described = asker.ask(Query::DescribeUnit { bytes: b"nothing".to_vec() }).await;
         let Answer::Unit(Err(reason)) = described else { panic!("{described:?}") };
         assert_eq!(reason, "it is no WebAssembly component");

@@ -24,7 +24,7 @@ fn unit(folder: &str) -> LinkedSbb {
     static HOST: OnceLock<UnitHost> = OnceLock::new();
     // It is patient, since tests run on machines that have too much to do.
     let time_max = Duration::from_secs(2);
-    let limits = UnitLimits { time_max, ..UnitLimits::default() };
+    let limits = UnitLimits::default().with_time_max(time_max);
     let host = HOST.get_or_init(|| UnitHost::new(limits).expect("a host"));
     host.compile(&build(folder)).expect("a unit")
 }

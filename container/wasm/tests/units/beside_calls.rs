@@ -140,7 +140,7 @@ fn calls_go_on(host: &UnitHost, deed: (&str, &'static str), policy: FailurePolic
 
 #[test]
 fn calls_go_on_and_are_billed_whatever_a_unit_does_and_whichever_server_dies() {
-    let limits = UnitLimits { time_max: TIME_MAX, ..UnitLimits::default() };
+    let limits = UnitLimits::default().with_time_max(TIME_MAX);
     let host = UnitHost::new(limits).expect("a host");
     for deed in DEEDS {
         for policy in POLICIES {
@@ -152,7 +152,7 @@ fn calls_go_on_and_are_billed_whatever_a_unit_does_and_whichever_server_dies() {
 /// At each millisecond of a call's beginning, in which the unit fails, too.
 #[test]
 fn a_call_in_which_a_unit_fails_begins_whenever_its_server_dies() {
-    let limits = UnitLimits { time_max: TIME_MAX, ..UnitLimits::default() };
+    let limits = UnitLimits::default().with_time_max(TIME_MAX);
     let host = UnitHost::new(limits).expect("a host");
     for millis in 0..10 {
         let mut house = House::with(&host, DEEDS[2], FailurePolicy::RefuseNew);
@@ -172,7 +172,7 @@ fn a_call_in_which_a_unit_fails_begins_whenever_its_server_dies() {
 /// Its threads do not come to run: that is no fault of the service.
 #[test]
 fn a_unit_for_which_its_server_has_no_time_is_not_deactivated() {
-    let limits = UnitLimits { time_max: Duration::from_millis(1), ..UnitLimits::default() };
+    let limits = UnitLimits::default().with_time_max(Duration::from_millis(1));
     let host = UnitHost::with_cpu_clock(limits, || Duration::ZERO).expect("a host");
     let deed = (DEEDS[0].0, "its node had no time for it: ");
     let mut house = House::with(&host, deed, FailurePolicy::Suspend);

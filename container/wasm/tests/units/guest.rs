@@ -54,7 +54,7 @@ impl Sbb for Honest {
 /// One that is patient, since tests run on machines that have too much to do.
 pub fn host() -> UnitHost {
     let time_max = Duration::from_secs(2);
-    UnitHost::new(UnitLimits { time_max, ..UnitLimits::default() }).expect("a host")
+    UnitHost::new(UnitLimits::default().with_time_max(time_max)).expect("a host")
 }
 
 /// The first event of an entity.

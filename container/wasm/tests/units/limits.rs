@@ -51,8 +51,7 @@ fn a_node_may_be_told_how_much_memory_a_unit_has() {
     for (bytes, told) in [(2 << 20, 2), (256 << 20, 256), (3_000_001, 2)] {
         let limits = UnitLimits {
             memory_bytes_max: bytes,
-            time_max: std::time::Duration::from_secs(2),
-            ..UnitLimits::default()
+            ..UnitLimits::default().with_time_max(std::time::Duration::from_secs(2))
         };
         let host = resilee_wasm::UnitHost::new(limits).expect("a host");
         let guest = Guest::that("(loop $l (drop (memory.grow (i32.const 1))) (br $l))");
