@@ -12,7 +12,10 @@ use crate::resource_adaptor::{Adoption, Ingress};
 use crate::ties::{Posted, Tie};
 use crate::timer_facility::ArmedTimer;
 use crate::words::Word;
-use resilee_sbb::{ActivityId, CellId, CodecError, EntityId, TimerId, Timestamp, decode, encode};
+use resilee_sbb::{
+    ActivityId, CellId, CodecError, Effect, EntityId, EntityState, TimerId, Timestamp, decode,
+    encode,
+};
 use serde_bytes::ByteBuf;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
@@ -21,6 +24,9 @@ use std::collections::{BTreeMap, VecDeque};
 const NUMBERS_END: u32 = u32::MAX / 2;
 /// With fewer numbers left a cell takes in nothing more that needs one of them from outside.
 const NUMBERS_LEFT_MIN: u32 = 1 << 20;
+/// With fewer left handlers change nothing more in it. The container itself can still say that the
+/// activities of others in it are over.
+const NUMBERS_LAST: u32 = 1 << 16;
 
 /// What waits for a turn of its cell.
 #[derive(Debug)]
@@ -84,9 +90,25 @@ pub(crate) struct Cell {
 }
 
 impl Cell {
-    /// True if it has almost no numbers left for activities or posts: after two thousand million.
+    /// True if it has almost no numbers left for activities, entities or posts: after two thousand
+    /// million.
     pub fn is_used_up(&self) -> bool {
-        self.head.next_activity.max(self.head.posted) >= NUMBERS_END - NUMBERS_LEFT_MIN
+        self.numbers_left() < NUMBERS_LEFT_MIN
+    }
+
+    fn numbers_left(&self) -> u32 {
+        let Head { next_activity, next_entity, posted, .. } = self.head;
+        NUMBERS_END.saturating_sub(next_activity.max(next_entity).max(posted))
+    }
+
+    /// Why a delivery is rolled back: it may need numbers, and there are no more.
+    pub fn refuse_numbers(&self, entities: &[EntityState], effects: &[Effect]) -> Option<String> {
+        let may_need = !effects.is_empty() || entities.iter().any(|it| it.born.is_some());
+        (may_need && self.numbers_left() < NUMBERS_LAST).then(|| {
+            "this call has had so many entities, activities or events that there are no more \
+             numbers for them: let it end"
+                .to_owned()
+        })
     }
 
     /// A cell that is born with its first message.

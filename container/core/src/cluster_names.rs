@@ -122,6 +122,10 @@ impl Core {
         let (sequence, opens, post) = first;
         let Some(cell) = self.cells.get_mut(&id) else { return };
         let holder = cell.holder();
+        if cell.is_used_up() {
+            cell.say(word.answer_over(sequence));
+            return self.count_drop("event for a name that has had too many");
+        }
         match post {
             Post::Bind if holder.is_some() => cell.say(word.answer_over(sequence)),
             Post::Bind => {

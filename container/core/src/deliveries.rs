@@ -246,6 +246,8 @@ impl Core {
             cell.refuse_posts(&effects).or_else(|| cell.refuse_names(&effects))
         {
             reason
+        } else if let Some(reason) = cell.refuse_numbers(&entities, &effects) {
+            reason
         } else if let Some(reason) =
             cell.refuse_bytes(&entities, &removed, &effects, &self.config.limits)
         {

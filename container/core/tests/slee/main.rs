@@ -28,6 +28,7 @@ mod migrated_trees;
 mod migrations;
 mod naming;
 mod null_activities;
+mod numbers;
 #[expect(dead_code, reason = "other tests need more of it")]
 #[path = "../pair/pair.rs"]
 mod pair;

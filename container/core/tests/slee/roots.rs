@@ -4,10 +4,8 @@
 //! `chooser` is the service: its selector says `all`, so that all calls share one root entity.
 
 use crate::container::Container;
-use crate::house::House;
-use crate::script::{self, fail, note, on, selects};
+use crate::script::{fail, note, on, selects};
 use crate::toy::Tock;
-use resilee_core::Tree;
 use resilee_sbb::{InitialEvent, TimerId};
 use std::time::Duration;
 
@@ -332,40 +330,4 @@ fn an_initial_event_behind_a_suspended_one_creates_its_root_also_in_a_root_cell(
         let trace = container.trace();
         assert!(trace.iter().any(|line| line.ends_with(" two")), "cell: {cell}; {trace:?}");
     }
-}
-
-/// A root entity that has had 2,147,483,645 activities of other cells: 100 a second for 249 days.
-#[test]
-fn a_root_entity_of_very_many_calls_is_there_after_a_restart() {
-    script::clear();
-    selects("chooser", |_, _| Ok(InitialEvent::by().custom_name("all")));
-    let mut house = House::new();
-    let say = |house: &mut House, text: &str| {
-        house.say(text);
-        (0..20).for_each(|_| house.flush());
-    };
-    say(&mut house, "c1 start; fire choose 1 one");
-    let field = b"next_activity";
-    let is_root = |bytes: &[u8]| bytes.windows(7).any(|part| part == b"chooser");
-    for ((tree, key), head) in &mut house.disk {
-        if *tree == Tree::Cells && key[16] == 0 && is_root(head) {
-            let at = head.windows(field.len()).position(|part| part == field).expect("a head");
-            let at = at + field.len();
-            // A small number has one byte, a large one five.
-            head.splice(at..=at, [0xce, 0x7f, 0xff, 0xff, 0xfd]);
-        }
-    }
-    house.restart();
-    for call in 2..=4 {
-        say(&mut house, &format!("c{call} start; fire choose 1 one"));
-    }
-    let entities = |house: &House| {
-        let services = house.core.status(house.now).services;
-        services.iter().find(|it| it.name == "chooser").map(|it| it.entities)
-    };
-    assert_eq!(entities(&house), Some(1), "as it should be");
-    house.restart();
-    let alarms = house.core.status(house.now).alarms;
-    let alarms: Vec<_> = alarms.into_iter().map(|alarm| alarm.text).collect();
-    assert_eq!(entities(&house), Some(1), "{alarms:?}");
 }
