@@ -23,6 +23,7 @@ mod chromium;
 mod examples_as_units;
 mod faults;
 mod flows;
+mod front_door;
 mod management;
 mod office_hours;
 mod old_store;
