@@ -5,7 +5,8 @@
 //! | too large, empty, no WebAssembly                | refused                                  |
 //! | compiled code                                   | refused: it could do what it likes       |
 //! | a module, as cargo builds it, with its interface| made into a component                    |
-//! | ... made of too many parts, or too large ones   | refused                                  |
+//! | ... made of too many parts, or too large ones,  | refused                                  |
+//! | or of types that are nested too deeply          |                                          |
 //! | a component, which imports what a node has      | compiled                                 |
 //! | ... which imports something else                | refused, with the name of that           |
 //! | ... without the functions of a unit             | refused, with their names                |
@@ -13,7 +14,7 @@
 use crate::instance::Code;
 use crate::limits::UNIT_BYTES_MAX;
 use crate::node_side::{HOST, NodeSide};
-use crate::parts::check_parts;
+use crate::parts::{check_interface, check_parts};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
@@ -70,6 +71,7 @@ fn check_file(bytes: &[u8]) -> Result<(), String> {
 
 /// The component of a module that names its interface.
 fn wrapped(module: &[u8]) -> Result<Vec<u8>, String> {
+    check_interface(module)?;
     let encoder = ComponentEncoder::default().module(module);
     let component = encoder.and_then(|encoder| encoder.validate(false).encode());
     component.map_err(|error| {

@@ -5,6 +5,7 @@
 //! | `unit_host.rs`  | [`UnitHost`]: makes services of units, and forgets them          |
 //! | `component.rs`  | what of a file is looked at before anything of it runs           |
 //! | `parts.rs`      | what a component may be made of                                  |
+//! | `nesting.rs`    | how deeply its types may be nested                               |
 //! | `uploaded.rs`   | a unit's service: its deliveries and their answers               |
 //! | `instance.rs`   | one instance: it lives for one delivery                          |
 //! | `node_side.rs`  | what a unit may ask for in a delivery, and how often             |
@@ -24,6 +25,7 @@ mod component;
 mod deadline;
 mod instance;
 mod limits;
+mod nesting;
 mod node_side;
 mod parts;
 mod slots;
@@ -33,7 +35,8 @@ mod uploaded;
 
 pub use limits::{
     CANONICALS_MAX, COMPONENT_INSTANCES_MAX, COMPONENTS_MAX, COPIED_BYTES_MAX, DESCRIBE_TIME_MAX,
-    DESCRIBE_WALL_MAX, FUNCTION_BYTES_MAX, FUNCTIONS_MAX, INSTANCES_MAX, LOCALS_MAX, MEMORIES_MAX,
-    PARTS_MAX, STACK_BYTES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX, UNIT_BYTES_MAX,
+    DESCRIBE_WALL_MAX, FUNCTION_BYTES_MAX, FUNCTIONS_MAX, INSTANCES_MAX, INTERFACE_BYTES_MAX,
+    LOCALS_MAX, MEMORIES_MAX, PARTS_MAX, STACK_BYTES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
+    TYPE_BYTES_MAX, TYPE_DEPTH_MAX, UNIT_BYTES_MAX,
 };
 pub use unit_host::UnitHost;

@@ -38,5 +38,15 @@ pub const LOCALS_MAX: u32 = 1 << 20;
 /// Functions that are passed between a unit and its node, or between its parts: for each the
 /// compiler makes code of its own.
 pub const CANONICALS_MAX: u32 = 1_024;
+/// Types within types of a component; of an interface in WIT three are made. Who reads one calls
+/// itself: 9.2 KiB of stack for each without optimization, so 148 KiB, of which a thread has 2 MiB.
+pub const TYPE_DEPTH_MAX: usize = 16;
+/// Bytes of all types of a component: in memory they become fifty times as many. A unit of
+/// JavaScript has 1.4 MB, and nearly all of them are the code of the interpreter.
+pub const TYPE_BYTES_MAX: u32 = 1 << 20;
+/// Bytes that describe the interface of a module: that of `resilee-guest` has some 500. Who makes a
+/// component of it calls itself for each package that names a type of another one, of which so many
+/// bytes have 450: 1,000 fit into the stack of a thread, without optimization.
+pub const INTERFACE_BYTES_MAX: usize = 16 << 10;
 /// Instances that run at once; a further delivery waits.
 pub const INSTANCES_MAX: u32 = 64;

@@ -8,12 +8,16 @@
 use crate::component::invalid;
 use crate::limits::{
     CANONICALS_MAX, COMPONENT_INSTANCES_MAX, COMPONENTS_MAX, FUNCTION_BYTES_MAX, FUNCTIONS_MAX,
-    LOCALS_MAX, PARTS_MAX,
+    INTERFACE_BYTES_MAX, LOCALS_MAX, PARTS_MAX, TYPE_BYTES_MAX,
 };
+use crate::nesting::check_nesting;
 use wasmparser::{
     BinaryReaderError, ComponentAlias, ComponentExternalKind, ComponentInstance,
     ComponentOuterAliasKind, ComponentTypeRef, Encoding, Parser, Payload,
 };
+
+/// How names of the sections begin that describe the interface of a module.
+const INTERFACE: &str = "component-type";
 
 /// What an instance of a component makes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,9 +36,31 @@ struct Scope {
     components: Vec<Made>,
 }
 
+/// What describes the interface of a module is a component of types, in sections whose names begin
+/// so. It is looked at before one is made of both.
+pub(crate) fn check_interface(module: &[u8]) -> Result<(), String> {
+    let mut size = 0;
+    // What cannot be read is not read by anybody beyond that.
+    for payload in Parser::new(0).parse_all(module).map_while(Result::ok) {
+        let Payload::CustomSection(section) = payload else { continue };
+        if section.name().starts_with(INTERFACE) {
+            size += section.data().len();
+            if size > INTERFACE_BYTES_MAX {
+                return Err(format!(
+                    "its interface is described by {size} bytes or more, {INTERFACE_BYTES_MAX} \
+                     allowed: build it with resilee_guest::export!"
+                ));
+            }
+            check_parts(section.data())?;
+        }
+    }
+    Ok(())
+}
+
 /// Why it is made of too much.
 pub(crate) fn check_parts(component: &[u8]) -> Result<(), String> {
     let (mut modules, mut components, mut functions, mut locals) = (0, 0, 0, 0);
+    let mut type_bytes = 0;
     // Each is within the one before it.
     let mut scopes: Vec<Scope> = Vec::new();
     let read = |error: BinaryReaderError| invalid(error.to_string());
@@ -87,6 +113,12 @@ pub(crate) fn check_parts(component: &[u8]) -> Result<(), String> {
                 let Some(scope) = scopes.last_mut() else { continue };
                 let canonicals = section.count();
                 scope.made.add(Made { canonicals, ..Made::default() })?;
+            }
+            Payload::ComponentTypeSection(section) => {
+                let range = section.range();
+                let size = u32::try_from(range.len()).unwrap_or(u32::MAX);
+                add(&mut type_bytes, size, "bytes of types", TYPE_BYTES_MAX)?;
+                check_nesting(&component[range.clone()], range.start)?;
             }
             Payload::CodeSectionEntry(body) => {
                 add(&mut functions, 1, "functions", FUNCTIONS_MAX)?;

@@ -3,6 +3,7 @@
 use crate::guest::{Guest, Honest, host};
 use resilee_sbb::{LinkedSbb, Permission, UnitCompiler, UnitDescription, encode};
 use resilee_wasm::{FUNCTION_BYTES_MAX, UNIT_BYTES_MAX};
+use std::fmt::Write;
 
 fn refused(bytes: &[u8]) -> String {
     host().compile(bytes).expect_err("it must be refused").to_string()
@@ -74,6 +75,109 @@ fn instances_that_make_instances_are_refused_before_they_are_compiled() {
     assert!(error.starts_with("it does not export describe"), "62 are no more than 64: {error}");
     let error = refused(&nested(7, 2));
     assert_eq!(error, "it has 126 instances of components or more, 64 allowed: build it smaller");
+}
+
+/// A number as WebAssembly writes it.
+fn number(mut rest: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while rest > 0x7f {
+        bytes.push(0x80 | (rest & 0x7f) as u8);
+        rest >>= 7;
+    }
+    bytes.push(rest as u8);
+    bytes
+}
+
+fn section(id: u8, content: &[u8]) -> Vec<u8> {
+    [&[id], &number(content.len())[..], content].concat()
+}
+
+/// A component of one type, within which is another one, and so on.
+fn types_in_types(kind: u8, levels: usize) -> Vec<u8> {
+    let types = [&[1], &[kind, 1, 1].repeat(levels)[..], &[kind, 0]].concat();
+    [b"\0asm\x0d\0\x01\0", &section(7, &types)[..]].concat()
+}
+
+/// A module whose interface is described by this.
+fn described_by(component: &[u8]) -> Vec<u8> {
+    let name = b"component-type:sbb";
+    let content = [&number(name.len())[..], name, component].concat();
+    [b"\0asm\x01\0\0\0", &section(0, &content)[..]].concat()
+}
+
+fn within(component: &[u8]) -> Vec<u8> {
+    [b"\0asm\x0d\0\x01\0", &section(4, component)[..]].concat()
+}
+
+/// A parser calls itself for each, and ends the process when its stack is full.
+#[test]
+fn types_that_are_nested_too_deeply_are_refused_before_they_are_read() {
+    let (component, instance) = (0x41, 0x42);
+    let text = "its types are nested more than 16 deep: build it with `cargo xtask unit`";
+    for kind in [component, instance] {
+        for levels in [1_000, 300_000] {
+            let bytes = types_in_types(kind, levels);
+            assert_eq!(refused(&bytes), text, "{kind} {levels}");
+            assert_eq!(refused(&within(&within(&bytes))), text, "{kind} {levels}");
+        }
+        let error = refused(&types_in_types(kind, 1_000_000));
+        assert!(error.starts_with("it has 3000003 bytes of types or more, "), "{kind}: {error}");
+    }
+    let error = refused(&types_in_types(instance, 15));
+    assert!(error.starts_with("it does not export describe"), "16 are no more than 16: {error}");
+    assert_eq!(refused(&types_in_types(instance, 16)), text);
+}
+
+#[test]
+fn types_of_a_module_s_interface_that_are_nested_too_deeply_are_refused_before_they_are_read() {
+    for kind in [0x41, 0x42] {
+        let error = refused(&described_by(&types_in_types(kind, 1_000)));
+        let text = "its types are nested more than 16 deep: build it with `cargo xtask unit`";
+        assert_eq!(error, text, "{kind}");
+        let error = refused(&described_by(&types_in_types(kind, 1_000_000)));
+        assert!(error.starts_with("its interface is described by 3000"), "{kind}: {error}");
+    }
+}
+
+/// A parser makes more than a hundred bytes of two.
+#[test]
+fn a_component_of_too_many_types_is_refused() {
+    let types = [&number(1_100_000)[..], &[0x7f; 1_100_000]].concat();
+    let bytes = [b"\0asm\x0d\0\x01\0", &section(7, &types)[..]].concat();
+    let error = refused(&bytes);
+    assert_eq!(error, "it has 1100003 bytes of types or more, 1048576 allowed: build it smaller");
+}
+
+/// Interfaces of so many packages, each of which names a type of the one before it.
+fn chain(packages: usize) -> Vec<u8> {
+    let mut world = String::new();
+    for number in 0..packages {
+        let known = match number.checked_sub(1) {
+            None => "(type (record (field \"x\" u8)))".to_owned(),
+            Some(before) => {
+                let _ = write!(world, "(alias export {before} \"t\" (type))");
+                format!("(alias outer 1 {} (type))", 2 * before + 1)
+            }
+        };
+        let instance = format!("(type (instance {known} (export \"t\" (type (eq 0)))))");
+        let _ =
+            write!(world, "{instance} (import \"a:p{number}/i\" (instance (type {})))", 2 * number);
+    }
+    let world = format!("(type (component {world}))");
+    let world = format!("(type (component {world} (export \"a:b/w\" (component (type 0)))))");
+    let encoding = r#"(@custom "wit-component-encoding" "\04\00")"#;
+    let text = format!("(component {encoding} {world} (export \"w\" (type 0)))");
+    wat::parse_str(text).expect("a component")
+}
+
+#[test]
+fn interfaces_that_name_types_of_one_another_are_followed_as_far_as_there_is_room() {
+    let error = refused(&described_by(&chain(400)));
+    assert!(error.starts_with("it does not export describe"), "{error}");
+    let error = refused(&described_by(&chain(500)));
+    let text = "its interface is described by 18192 bytes or more, 16384 allowed: build it with \
+                resilee_guest::export!";
+    assert_eq!(error, text);
 }
 
 #[test]
