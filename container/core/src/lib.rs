@@ -31,6 +31,7 @@
 //! | `units.rs`         | services that are uploaded while nodes run                          |
 //! | `unit_check.rs`    | whether the service of a unit takes names of others                 |
 //! | `unit_rows.rs`     | which uploads are taken, and which units may be removed             |
+//! | `left_tables.rs`   | profile tables that removed units have left, and what is secret     |
 //! | `unit_members.rs`  | which nodes have compiled which units                               |
 //! | `unit_retries.rs`  | when units are compiled again that could not be                     |
 //! | `takeover.rs`      | what a new view means for cells, timers and gates                   |
@@ -96,6 +97,7 @@ mod inbox;
 mod ingress;
 mod inspection;
 mod io;
+mod left_tables;
 mod leftovers;
 mod life_cycles;
 mod limits;

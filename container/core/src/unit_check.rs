@@ -9,11 +9,11 @@
 //! | a child SBB                  | a service has it: the child would share its attributes      |
 //! | a profile table that nobody  | a service may write rows of it, or has: from then on they   |
 //! | declares yet                 | would have to be profiles. Rows that are some already are   |
-//! |                              | those that an earlier unit has left                         |
+//! |                              | those that an earlier unit has left; what was secret of     |
+//! |                              | them has to be so again                                     |
 
 use crate::alarms::sources::ALARM_SOURCES;
 use crate::core::Core;
-use crate::unit_rows::LEFT_TABLES;
 use resilee_sbb::{Descriptor, PROFILE_TABLES_MAX, Permission, Profile, ProfileTable};
 use std::collections::BTreeSet;
 
@@ -82,7 +82,16 @@ impl Core {
                  call the table otherwise"
             ));
         }
-        let was_one = self.tables.get(LEFT_TABLES, name).is_some();
+        let left = self.left_table(name).filter(|_| self.tables.len(name) > 0);
+        if let Some((left, secret)) = left.as_ref().and_then(|it| Some((it, it.shown_by(table)?))) {
+            let service = &left.service;
+            return Err(format!(
+                "it declares the profile table {name}, of which {service} has left profiles with a \
+                 secret attribute {secret}, and does not declare that as secret: do so, or upload \
+                 {service} again and remove the profiles"
+            ));
+        }
+        let was_one = left.is_some();
         let is_profile = |(_, row): (&str, &[u8])| Profile::from_row(row).is_ok();
         let are_profiles =
             self.has_profiles_of(table) || was_one && self.tables.rows(name).any(is_profile);

@@ -15,6 +15,7 @@
 //! |                           |                              | too; of profile tables that only |
 //! |                           |                              | it declared, it is kept that     |
 //! |                           |                              | their rows are profiles          |
+//! |                           |                              | (`left_tables.rs`)               |
 
 use crate::cell::Cell;
 use crate::commit::RowChange;
@@ -22,9 +23,7 @@ use crate::core::Core;
 use crate::life_cycles::SERVICES;
 use crate::migrations::{MIGRATIONS, taken_back};
 use crate::store::Restored;
-use resilee_sbb::{
-    Descriptor, PROFILE_TABLES_MAX, Profile, ProfileTable, Tables, Timestamp, decode, encode,
-};
+use resilee_sbb::{Descriptor, Tables, Timestamp, decode, encode};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,9 +32,6 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) const UNITS: &str = "slee.units";
 /// Their parts, by id and number.
 pub(crate) const PARTS: &str = "slee.unit-parts";
-/// Profile tables whose rows a removed unit has left, and its service. Rows are of a schema that
-/// nobody has any more: nothing else tells them from what a service writes as rows of its own.
-pub(crate) const LEFT_TABLES: &str = "slee.left-profile-tables";
 /// Units of a cluster.
 pub const UNITS_MAX: usize = 64;
 /// Bytes of a unit.
@@ -44,8 +40,6 @@ pub const UNIT_BYTES_MAX: usize = 16 << 20;
 pub const UNITS_BYTES_MAX: u64 = 64 << 20;
 /// Bytes of each of its parts but the last one, which has no more: it goes into one frame.
 pub const UNIT_PART_BYTES: usize = 64 << 10;
-/// Profile tables of which it is kept that units have left them.
-const LEFT_TABLES_MAX: usize = 4 * PROFILE_TABLES_MAX;
 /// Characters of a unit's id: a hash of 32 bytes in hexadecimal digits.
 const ID_CHARS: usize = 64;
 /// A unit whose parts are all there.
@@ -85,11 +79,11 @@ fn part_key(id: &str, part: u32) -> String {
     format!("{id}/{part:06}")
 }
 
-fn put(table: &str, key: String, row: Vec<u8>) -> RowChange {
+pub(crate) fn put(table: &str, key: String, row: Vec<u8>) -> RowChange {
     RowChange { table: table.to_owned(), key, row: Some(ByteBuf::from(row)) }
 }
 
-fn removed(table: &str, key: &str) -> RowChange {
+pub(crate) fn removed(table: &str, key: &str) -> RowChange {
     RowChange { table: table.to_owned(), key: key.to_owned(), row: None }
 }
 
@@ -208,7 +202,7 @@ impl Core {
             return Err(format!("{other} needs {service}: remove {other} before"));
         }
         let parts = self.parts_of(id).map(|(key, _)| removed(PARTS, key));
-        let left = self.left_tables_changed(&row.service);
+        let left = self.left_tables_changed(&row.service)?;
         let wanted = self.wanted_row_without(&row.service);
         let migration = self.tables.get(MIGRATIONS, &row.service).map(|_| taken_back(&row.service));
         Ok(std::iter::once(removed(UNITS, id))
@@ -226,39 +220,6 @@ impl Core {
         let is_everywhere = is_here && self.lacks_unit(service).is_none();
         let is_known = self.tables.get(SERVICES, service).is_some();
         (is_everywhere && is_known).then(|| removed(SERVICES, service))
-    }
-
-    /// The rows after which it is kept what profile tables a service has left, and no more of those
-    /// that nothing is left of.
-    fn left_tables_changed(&self, service: &str) -> Vec<RowChange> {
-        let mut changes = Vec::new();
-        let mut kept = 0;
-        for (table, _) in self.tables.rows(LEFT_TABLES) {
-            match self.tables.len(table) == 0 {
-                true => changes.push(removed(LEFT_TABLES, table)),
-                false => kept += 1,
-            }
-        }
-        // It may be deployed at another node only, where its profiles were written.
-        let here = self.deployed().copied().chain(self.units.waiting());
-        let of_service = here.into_iter().find(|it| it.name == service);
-        let declared = of_service.into_iter().flat_map(|it| it.deployment.profile_tables);
-        let left = declared.filter(|table| {
-            self.tables.get(LEFT_TABLES, table.name).is_none() && self.has_profiles_of(table)
-        });
-        let row = encode(&service).expect("plain data can be encoded");
-        let room = LEFT_TABLES_MAX.saturating_sub(kept);
-        changes.extend(
-            left.take(room).map(|table| put(LEFT_TABLES, table.name.to_owned(), row.clone())),
-        );
-        changes
-    }
-
-    /// True if a row under the name of a table is a profile of its schema.
-    pub(crate) fn has_profiles_of(&self, table: &ProfileTable) -> bool {
-        self.tables.rows(table.name).any(|(key, row)| {
-            Profile::from_row(row).is_ok_and(|profile| table.check(key, &profile).is_ok())
-        })
     }
 
     pub(crate) fn has_unit(&self, id: &str) -> bool {

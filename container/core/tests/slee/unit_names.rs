@@ -20,7 +20,7 @@ const BYTES: &[u8] = b"a component";
 const OTHER: &[u8] = b"another component";
 
 /// SBBs that do nothing, and are called as they should not be.
-const SBBS: [Descriptor; 24] = [
+const SBBS: [Descriptor; 29] = [
     Descriptor::named("slee.audit"),
     Descriptor::named("life-cycle"),
     Descriptor::named("toy"),
@@ -61,6 +61,11 @@ const SBBS: [Descriptor; 24] = [
     Descriptor::named(ALARM_SOURCES[6]),
     Descriptor::named(ALARM_SOURCES[7]),
     Descriptor::named(ALARM_SOURCES[8]),
+    with_tables("vault", &[&PINS]),
+    with_tables("spy", &[&SHOWN_PINS]),
+    with_tables("blind", &[&NO_PINS]),
+    with_tables("safe", &[&PINS_AND_PUKS]),
+    with_tables("spy-2", &[&PINS_AND_SHOWN_PUKS]),
 ];
 
 /// What `wallet` declares, once it was thought over.
@@ -75,6 +80,35 @@ const HEAVY_COINS: ProfileTable = ProfileTable {
     separator: "",
     profiles_max: 4,
 };
+
+/// What nobody is to see, and who would.
+const PINS: ProfileTable = pins(&[OWNER, PIN.secret()]);
+const SHOWN_PINS: ProfileTable = pins(&[OWNER, PIN]);
+const NO_PINS: ProfileTable = pins(&[OWNER]);
+const PINS_AND_PUKS: ProfileTable = pins(&[OWNER, PIN.secret(), PUK.secret()]);
+const PINS_AND_SHOWN_PUKS: ProfileTable = pins(&[OWNER, PIN.secret(), PUK]);
+const OWNER: Attribute = Attribute::new("owner", AttributeKind::Number { min: 0, max: 99 });
+const PIN: Attribute = Attribute::new("pin", AttributeKind::Number { min: 0, max: 9_999 });
+const PUK: Attribute = Attribute::new("puk", AttributeKind::Number { min: 0, max: 9_999 });
+
+const fn pins(attributes: &'static [Attribute]) -> ProfileTable {
+    ProfileTable {
+        name: "pins",
+        about: "",
+        attributes,
+        named_by: &[],
+        separator: "",
+        profiles_max: 4,
+    }
+}
+
+const fn with_tables(
+    name: &'static str,
+    profile_tables: &'static [&'static ProfileTable],
+) -> Descriptor {
+    let deployment = Deployment { profile_tables, ..Deployment::ALONE };
+    Descriptor { deployment, ..Descriptor::named(name) }
+}
 
 const fn child<const N: usize>() -> ChildRelation {
     ChildRelation { name: "child", sbb: sbb::<N>(), priority: 0 }
@@ -273,9 +307,13 @@ fn of_two_units_that_take_one_name_a_node_that_comes_back_has_the_one_that_calls
 }
 
 fn put_coin(attribute: &str, number: i64) -> TableChange {
+    put("coins", attribute, number)
+}
+
+fn put(table: &str, attribute: &str, number: i64) -> TableChange {
     let mut profile = Profile::default();
     profile.attributes.insert(attribute.to_owned(), AttributeValue::Number(number));
-    TableChange::PutProfile { table: "coins".to_owned(), name: "five".to_owned(), profile }
+    TableChange::PutProfile { table: table.to_owned(), name: "five".to_owned(), profile }
 }
 
 /// None of its rows fits the next schema.
@@ -294,6 +332,56 @@ fn a_profile_table_that_a_unit_has_left_is_that_of_the_next_one_whatever_its_sch
     assert!(has(&pair, 0, "scales") && has(&pair, 1, "scales"));
     assert!(matches!(pair.change(0, put_coin("value", 5)), Some(Changed::Refused(_))));
     assert_eq!(pair.change(0, put_coin("grams", 5)), Some(Changed::Done));
+}
+
+/// What the other one may do without a permission: read what it declares, if nothing of it is
+/// secret.
+#[test]
+fn a_unit_does_not_declare_what_a_removed_one_has_left_as_secret_for_anybody_to_read() {
+    let mut pair = pair(&SERVICES, Tables::default(), sbb::<24>());
+    let units = [sbb::<25>(), sbb::<26>(), sbb::<27>(), sbb::<28>()];
+    pair.units.extend([b"1", b"2", b"3", b"4"].map(|it| it.to_vec()).into_iter().zip(units));
+    let vault = upload(&mut pair, 0, "vault", BYTES);
+    assert_eq!(pair.change(0, put("pins", "pin", 1_234)), Some(Changed::Done));
+    assert_eq!(pair.change(0, remove(&vault)), Some(Changed::Done));
+    pair.kill(0);
+    pair.until_member(1);
+    pair.start(0);
+    pair.until_whole();
+    let spies = [upload(&mut pair, 0, "spy", b"1"), upload(&mut pair, 0, "blind", b"2")];
+    let (spy, blind) = (&spies[0], &spies[1]);
+    for node in [0, 1] {
+        let problem = |unit| problem_of(&pair, node, unit).expect("a problem");
+        let text = "it declares the profile table pins, of which vault has left profiles with a \
+                    secret attribute pin, and does not declare that as secret: do so, or upload \
+                    vault again and remove the profiles";
+        assert!(problem(spy).contains(text), "{}", problem(spy));
+        assert!(problem(blind).contains(text), "{}", problem(blind));
+    }
+    // What more is secret then, is so from then on.
+    let safe = upload(&mut pair, 0, "safe", b"3");
+    assert!(has(&pair, 0, "safe") && has(&pair, 1, "safe"));
+    assert_eq!(pair.change(0, put("pins", "puk", 5_678)), Some(Changed::Done));
+    assert_eq!(pair.change(0, remove(&safe)), Some(Changed::Done));
+    let spy = upload(&mut pair, 0, "spy-2", b"4");
+    let problem = problem_of(&pair, 1, &spy).expect("a problem");
+    assert!(problem.contains("safe has left profiles with a secret attribute puk"), "{problem}");
+}
+
+#[test]
+fn what_was_secret_is_anybody_s_once_no_profile_is_left() {
+    let mut pair = pair(&SERVICES, Tables::default(), sbb::<24>());
+    pair.units.insert(b"1".to_vec(), sbb::<25>());
+    let vault = upload(&mut pair, 0, "vault", BYTES);
+    assert_eq!(pair.change(0, put("pins", "pin", 1_234)), Some(Changed::Done));
+    assert_eq!(pair.change(0, remove(&vault)), Some(Changed::Done));
+    let vault = upload(&mut pair, 0, "vault", BYTES);
+    let (table, name) = ("pins".to_owned(), "five".to_owned());
+    let gone = pair.change(0, TableChange::RemoveProfile { table, name });
+    assert_eq!(gone, Some(Changed::Done));
+    assert_eq!(pair.change(0, remove(&vault)), Some(Changed::Done));
+    upload(&mut pair, 0, "spy", b"1");
+    assert!(has(&pair, 0, "spy") && has(&pair, 1, "spy"));
 }
 
 /// Who owns the tables cannot compile what the first unit needs.

@@ -1,0 +1,159 @@
+//! Profile tables whose rows a removed unit has left. Rows are of a schema that nobody has any
+//! more: nothing else tells that they are profiles, and which attributes nobody was to see.
+//!
+//! | a unit is removed         | and                            | what is kept                    |
+//! |---------------------------|--------------------------------|---------------------------------|
+//! | there are profiles of it  |                                | its service, and the attributes |
+//! |                           |                                | that it declared secret         |
+//! |                           | another one had left some      | what it declared secret besides |
+//! |                           | no more is kept, and some of   | it is not removed               |
+//! |                           | its attributes are secret      |                                 |
+//! | none are left of a table  |                                | nothing of that                 |
+//!
+//! Who declares such a table next gets its profiles, and declares as secret what was
+//! (`unit_check.rs`): what a table has without secrets, whoever declares it may read.
+
+use crate::commit::RowChange;
+use crate::core::Core;
+use crate::unit_rows::{put, removed};
+use resilee_sbb::{PROFILE_TABLES_MAX, Profile, ProfileTable, decode, encode};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// They by their names.
+const LEFT_TABLES: &str = "slee.left-profile-tables";
+/// Tables of which it is kept that units have left them.
+const LEFT_TABLES_MAX: usize = 4 * PROFILE_TABLES_MAX;
+
+/// A table that was left.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LeftTable {
+    /// The service that declared it, the last one whose declaration made more secret.
+    pub service: String,
+    /// Names of attributes that are secret.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub secrets: BTreeSet<String>,
+}
+
+impl LeftTable {
+    /// Earlier versions kept the service only.
+    fn read(row: &[u8]) -> Option<Self> {
+        let earlier = || Some(LeftTable { service: decode(row).ok()?, ..LeftTable::default() });
+        decode(row).ok().or_else(earlier)
+    }
+
+    /// The same, once another service has left it, too.
+    fn and(mut self, service: &str, table: &ProfileTable) -> Self {
+        let known = self.secrets.len();
+        self.secrets.extend(secrets(table));
+        if self.service.is_empty() || self.secrets.len() > known {
+            service.clone_into(&mut self.service);
+        }
+        self
+    }
+
+    /// An attribute that was secret, and is not in this declaration.
+    pub fn shown_by(&self, table: &ProfileTable) -> Option<&str> {
+        let declared: BTreeSet<_> = secrets(table).collect();
+        self.secrets.iter().find(|it| !declared.contains(*it)).map(String::as_str)
+    }
+}
+
+fn secrets(table: &ProfileTable) -> impl Iterator<Item = String> {
+    table.attributes.iter().filter(|it| it.secret).map(|it| it.name.to_owned())
+}
+
+impl Core {
+    /// What is kept of a table that a removed unit has left.
+    pub(crate) fn left_table(&self, name: &str) -> Option<LeftTable> {
+        LeftTable::read(self.tables.get(LEFT_TABLES, name)?)
+    }
+
+    /// The rows after which it is kept what profile tables a service has left, and no more of those
+    /// that nothing is left of.
+    ///
+    /// # Errors
+    /// There is no room for that.
+    pub(crate) fn left_tables_changed(&self, service: &str) -> Result<Vec<RowChange>, String> {
+        let mut changes = Vec::new();
+        let mut kept = 0;
+        for (table, _) in self.tables.rows(LEFT_TABLES) {
+            match self.tables.len(table) == 0 {
+                true => changes.push(removed(LEFT_TABLES, table)),
+                false => kept += 1,
+            }
+        }
+        // It may be deployed at another node only, where its profiles were written.
+        let here = self.deployed().copied().chain(self.units.waiting());
+        let of_service = here.into_iter().find(|it| it.name == service);
+        for table in of_service.into_iter().flat_map(|it| it.deployment.profile_tables) {
+            let known = self.left_table(table.name).filter(|_| self.tables.len(table.name) > 0);
+            if known.is_none() && !self.has_profiles_of(table) {
+                continue;
+            }
+            let left = known.clone().unwrap_or_default().and(service, table);
+            if known.is_none() && kept >= LEFT_TABLES_MAX {
+                match left.secrets.is_empty() {
+                    true => continue,
+                    false => return Err(no_room(service, table)),
+                }
+            }
+            kept += usize::from(known.is_none());
+            if known.as_ref() != Some(&left) {
+                let row = encode(&left).expect("plain data can be encoded");
+                changes.push(put(LEFT_TABLES, table.name.to_owned(), row));
+            }
+        }
+        Ok(changes)
+    }
+
+    /// True if a row under the name of a table is a profile of its schema.
+    pub(crate) fn has_profiles_of(&self, table: &ProfileTable) -> bool {
+        self.tables.rows(table.name).any(|(key, row)| {
+            Profile::from_row(row).is_ok_and(|profile| table.check(key, &profile).is_ok())
+        })
+    }
+}
+
+fn no_room(service: &str, table: &ProfileTable) -> String {
+    format!(
+        "{service} would leave profiles with secrets in {}, and {LEFT_TABLES_MAX} tables are left \
+         already: remove those profiles before",
+        table.name
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use resilee_sbb::{Attribute, AttributeKind};
+
+    const SHOWN: &[Attribute] = &[Attribute::new("pin", AttributeKind::Flag)];
+    const SECRET: &[Attribute] = &[SHOWN[0].secret()];
+
+    const fn table(attributes: &'static [Attribute]) -> ProfileTable {
+        ProfileTable {
+            name: "pins",
+            about: "",
+            attributes,
+            named_by: &[],
+            separator: "",
+            profiles_max: 1,
+        }
+    }
+
+    #[test]
+    fn what_earlier_versions_kept_is_read() {
+        let earlier = LeftTable::read(&encode(&"vault").expect("plain data"));
+        let known = LeftTable { service: "vault".to_owned(), ..LeftTable::default() };
+        assert_eq!(earlier.as_ref(), Some(&known));
+        assert_eq!(known.shown_by(&table(SHOWN)), None);
+        let more = known.and("safe", &table(SECRET));
+        assert_eq!(LeftTable::read(&encode(&more).expect("plain data")), Some(more.clone()));
+        assert_eq!(more.service, "safe");
+        for attributes in [&[][..], SHOWN] {
+            assert_eq!(more.shown_by(&table(attributes)), Some("pin"));
+        }
+        assert_eq!(more.clone().and("spare", &table(SHOWN)), more);
+    }
+}
