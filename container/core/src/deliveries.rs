@@ -455,8 +455,7 @@ impl Core {
         }
         if policy == OnRollBack::Remove {
             let tree: Vec<_> = cell.tree(cell.root_of(awaiting.entity)).collect();
-            cell.remove_entities(&tree);
-            return self.resume_what_is_left_of(id, awaiting.name);
+            return cell.remove_entities(&tree);
         }
         let Some(turn) = cell.turn.as_mut().filter(|_| !is_told) else { return };
         let (service, entity, reason) = (awaiting.service, awaiting.entity, reason.to_owned());

@@ -112,7 +112,6 @@ impl Core {
         let retries = cell.retries.iter().filter(|(_, retry)| retry.service == name);
         let retries: Vec<_> = retries.map(|(number, _)| *number).collect();
         self.forget_retries_of(id, &retries);
-        self.resume_all_of(id, name);
     }
 
     /// True if the service of a delivery is the one that it went out to.

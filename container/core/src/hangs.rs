@@ -218,7 +218,6 @@ impl Core {
         let trees = cell.entities.iter().filter(|(_, entity)| entity.service == service);
         let trees: Vec<_> = trees.map(|(number, _)| *number).collect();
         cell.remove_entities(&trees);
-        self.resume_all_of(id, service);
         let Some(cell) = self.cells.get_mut(&id) else { return };
         let of_service = |(_, retry): &(&u32, &Retry)| retry.service == service;
         let kept: Vec<_> = cell.retries.iter().filter(of_service).collect();

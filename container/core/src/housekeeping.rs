@@ -157,14 +157,10 @@ impl Core {
         let Some(cell) = self.cells.get_mut(&id) else { return };
         let root = cell.root_of(entity);
         let doomed = cell.subtree(entity);
-        let service = cell.entities.get(&entity).map(|entity| entity.service.clone());
         cell.remove_entities(&doomed);
         self.forget_retries_of(id, &doomed);
         if let Some(cell) = self.cells.get_mut(&id).filter(|_| root != entity) {
             Self::reclaim(cell, root);
-        }
-        if let Some(service) = service {
-            self.resume_what_is_left_of(id, &service);
         }
     }
 }

@@ -9,11 +9,10 @@
 //! | kept                 | its time-out          | the same                          |
 //! | kept                 | an operator ends the  | the same, and none of the         |
 //! |                      | activity by force     | activity is suspended any more    |
-//! | kept                 | a handler of who      | routed on                         |
-//! |                      | suspended it hangs, or|                                   |
-//! |                      | its last entity is    |                                   |
-//! |                      | removed by an operator|                                   |
-//! |                      | or a roll back        |                                   |
+//! | kept                 | the last entity in    | routed on: its service could be   |
+//! |                      | the cell of who       | removed by then, and nobody else  |
+//! |                      | suspended it goes,    | would resume it                   |
+//! |                      | for whatever reason   |                                   |
 //!
 //! It is a part of its activity: replicated, stored, taken over.
 
@@ -65,27 +64,20 @@ impl Core {
         self.timers.set(Due::Suspended(ActivityId { cell: id, number: activity }), None);
     }
 
-    /// All that a service has suspended in a cell goes on: nobody else would resume it.
-    pub(crate) fn resume_all_of(&mut self, id: CellId, service: &str) {
+    /// What a service has suspended goes on that has no entity in the cell any more. Versions that
+    /// did not keep who suspended an event wait for its time.
+    pub(crate) fn resume_abandoned(&mut self, id: CellId) {
         let Some(cell) = self.cells.get(&id) else { return };
-        let by_it = |suspended: &Suspended| suspended.by == service;
-        let suspended = cell.activities.iter().filter(|(_, activity)| {
-            activity.suspended.as_ref().is_some_and(|suspended| by_it(suspended)) //
+        let is_there = |service: &str| cell.entities.values().any(|it| it.service == service);
+        let abandoned = cell.activities.iter().filter(|(_, activity)| {
+            let by = activity.suspended.as_ref().map_or("", |suspended| &suspended.by);
+            !by.is_empty() && !is_there(by)
         });
-        let suspended: Vec<_> = suspended.map(|(number, _)| *number).collect();
-        suspended.into_iter().for_each(|number| self.resume(id, number));
+        let abandoned: Vec<_> = abandoned.map(|(number, _)| *number).collect();
+        abandoned.into_iter().for_each(|number| self.resume(id, number));
     }
 
-    /// The same, if no entity of the service is left in the cell, which were taken away from it.
-    /// What a tree has suspended that lets go of everything itself waits for its time-out.
-    pub(crate) fn resume_what_is_left_of(&mut self, id: CellId, service: &str) {
-        let Some(cell) = self.cells.get(&id) else { return };
-        if cell.entities.values().all(|entity| entity.service != service) {
-            self.resume_all_of(id, service);
-        }
-    }
-
-    /// The same, of an activity that an operator ends: it is not suspended again.
+    /// An activity that an operator ends: what is suspended goes on, and is not suspended again.
     pub(crate) fn resume_by_force(&mut self, id: CellId, activity: u32) {
         self.resume(id, activity);
         let turn = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut());

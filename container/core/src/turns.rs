@@ -164,6 +164,7 @@ impl Core {
             let Some(cell) = self.cells.get(&id) else { return };
             let Some(turn) = cell.turn.as_ref() else { return };
             let Some(routing) = turn.current.as_ref() else {
+                self.resume_abandoned(id);
                 if !self.next_event(now, id) {
                     if self.tell_unreferenced(now, id) {
                         continue;

@@ -307,7 +307,8 @@ fn an_event_on_an_activity_that_is_over_ties_nothing() {
     assert_eq!(container.dropped("event on an activity that is over"), 1);
 }
 
-/// The same in one cell begins a new root entity when the first event goes on.
+/// The same in one cell begins a new root entity when the first event goes on: the one that has
+/// suspended that is gone.
 #[test]
 fn an_initial_event_behind_a_suspended_one_creates_its_root_also_in_a_root_cell() {
     for cell in [true, false] {
@@ -316,9 +317,16 @@ fn an_initial_event_behind_a_suspended_one_creates_its_root_also_in_a_root_cell(
             Ok(if cell { InitialEvent::by().cell() } else { InitialEvent::by().custom_name("all") })
         });
         on("chooser", "one", |_, cx| {
-            cx.suspend_event(Duration::from_secs(60))?;
+            let room = cx.create_null_activity()?;
+            cx.attach(cx.entity(), room)?;
+            cx.set_timer(TimerId(1), Duration::from_secs(60));
+            cx.suspend_event(Duration::from_secs(600))?;
             cx.detach();
             Ok(())
+        });
+        on("chooser", "timer 1", |_, cx| {
+            let all = cx.activities();
+            all.into_iter().try_for_each(|activity| cx.detach_from(cx.entity(), activity))
         });
         container.fire("choose", "one");
         container.settle();

@@ -272,3 +272,63 @@ fn what_a_child_has_suspended_goes_on_once_an_operator_has_removed_it() {
     assert_eq!(container.entities("alpha"), [0; 0]);
     assert_eq!(container.trace(), ["beta2 hold"]);
 }
+
+/// Its service could be removed by then, while it still holds the call.
+#[test]
+fn what_an_entity_has_suspended_goes_on_once_it_lets_go_of_everything() {
+    let mut container = suspended();
+    on("alpha", "leave", |_, cx| {
+        cx.detach_from(cx.entity(), cx.activity())?;
+        cx.detach_from(cx.entity(), ActivityId { number: 1, ..cx.activity() })
+    });
+    container.fire("tick", "behind");
+    container.fire_on(2, "tick", "leave");
+    assert_eq!(container.entities("alpha"), [0; 0]);
+    assert_eq!(container.trace(), ["alpha1 leave", "beta2 wait", "beta2 behind"]);
+}
+
+#[test]
+fn what_an_entity_suspends_that_lets_go_of_everything_at_once_goes_on_at_once() {
+    let mut container = Container::begun();
+    on("alpha", "wait", |_, cx| {
+        cx.detach();
+        cx.suspend_event(Duration::from_secs(10))
+    });
+    assert_eq!(container.tick("wait"), ["alpha1 wait", "beta2 wait"]);
+    container.pass_seconds(11);
+    assert_eq!(container.trace(), [""; 0], "once");
+}
+
+#[test]
+fn what_an_entity_has_suspended_goes_on_once_the_last_activity_is_over_that_it_is_attached_to() {
+    let mut container = suspended();
+    on("alpha", "turn away", |_, cx| {
+        cx.detach_from(cx.entity(), ActivityId { number: 1, ..cx.activity() })
+    });
+    container.fire_on(2, "tick", "turn away");
+    assert_eq!(container.trace(), ["alpha1 turn away"]);
+    container.end(2);
+    assert_eq!(container.trace(), ["alpha1 end 2", "beta2 wait"]);
+}
+
+/// It may resume it.
+#[test]
+fn what_an_entity_has_suspended_waits_while_its_service_has_another_one_in_the_call() {
+    let mut container = suspended();
+    container.say("c1 start");
+    container.fire_on(3, "begin", "begin");
+    assert_eq!(container.entities("alpha").len(), 2);
+    on("alpha", "leave", |_, cx| {
+        if cx.entity().number == 1 {
+            cx.detach_from(cx.entity(), ActivityId { number: 1, ..cx.activity() })?;
+            cx.detach();
+        }
+        Ok(())
+    });
+    container.fire_on(2, "tick", "leave");
+    assert_eq!(container.entities("alpha").len(), 1);
+    let trace = container.trace();
+    assert!(!trace.iter().any(|line| line == "beta2 wait"), "{trace:?}");
+    container.pass_seconds(11);
+    assert_eq!(container.trace(), ["beta2 wait"]);
+}
