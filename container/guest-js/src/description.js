@@ -99,4 +99,5 @@ export const permission = {
   read: (table) => ({ Read: table }),
   write: (table) => ({ Write: table }),
   record: (journal) => ({ Record: journal }),
+  suspend: () => "Suspend",
 };

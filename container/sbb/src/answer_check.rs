@@ -9,7 +9,8 @@
 //! | what is migrated       | it has no effects                                              |
 //! | effects                | their number, and of each what [`Context`](crate::Context)     |
 //! |                        | looks at: who and what it is about is there, sizes, names      |
-//! | commands, rows, ...    | that the service has the permission                            |
+//! | commands, rows, what   | that the service has the permission                            |
+//! | is suspended, ...      |                                                                |
 //! | events that it fires   | they are not of the container, nor of a resource adaptor       |
 //!
 //! What the container itself looks at whoever asks (usage parameters, timers of a cell, rows of a
@@ -137,6 +138,10 @@ impl<'d> Replay<'d> {
                 self.permitted(effect)?;
                 self.of_outside(effect)
             }
+            Effect::SuspendEvent { .. } => {
+                self.permitted(effect)?;
+                self.of_activity(effect)
+            }
             Effect::SetTimer { entity, setting, .. } => {
                 self.entity(*entity)?;
                 self.timer(setting)
@@ -177,6 +182,9 @@ impl<'d> Replay<'d> {
                     _ => false,
                 });
                 (allowed, format!("Start of {wanted:?}"))
+            }
+            Effect::SuspendEvent { .. } => {
+                (has(&|it| matches!(it, Permission::Suspend)), "Suspend".to_owned())
             }
             _ => return Ok(()),
         };

@@ -24,6 +24,9 @@ pub enum Permission {
     Write(&'static str),
     /// To write records to a journal.
     Record(&'static str),
+    /// To suspend events: who else is attached to their activity gets neither them nor later ones
+    /// meanwhile.
+    Suspend,
 }
 
 /// A [`Permission`] as the description of a unit has it.
@@ -44,6 +47,8 @@ pub enum PermissionDescription {
     Write(String),
     /// [`Permission::Record`].
     Record(String),
+    /// [`Permission::Suspend`].
+    Suspend,
 }
 
 impl fmt::Display for Permission {
@@ -57,6 +62,7 @@ impl fmt::Display for Permission {
             Permission::Read(table) => write!(f, "read {table}"),
             Permission::Write(table) => write!(f, "write {table}"),
             Permission::Record(journal) => write!(f, "record {journal}"),
+            Permission::Suspend => f.write_str("suspend events"),
         }
     }
 }
@@ -71,6 +77,7 @@ impl From<&Permission> for PermissionDescription {
             Permission::Read(table) => PermissionDescription::Read(table.to_owned()),
             Permission::Write(table) => PermissionDescription::Write(table.to_owned()),
             Permission::Record(journal) => PermissionDescription::Record(journal.to_owned()),
+            Permission::Suspend => PermissionDescription::Suspend,
         }
     }
 }
@@ -84,6 +91,7 @@ impl PermissionDescription {
             | PermissionDescription::Read(text)
             | PermissionDescription::Write(text)
             | PermissionDescription::Record(text) => vec![text],
+            PermissionDescription::Suspend => Vec::new(),
         }
     }
 
@@ -98,6 +106,7 @@ impl PermissionDescription {
             PermissionDescription::Read(table) => Permission::Read(leak(table)),
             PermissionDescription::Write(table) => Permission::Write(leak(table)),
             PermissionDescription::Record(journal) => Permission::Record(leak(journal)),
+            PermissionDescription::Suspend => Permission::Suspend,
         }
     }
 }

@@ -38,7 +38,11 @@ impl Sbb for CallGuard {
                 unit: UNIT,
                 needs: &[CallCounter::NAME],
                 profile_tables: &[&RULES],
-                permissions: &[Permission::Command("Respond"), Permission::Read(ACCOUNTS)],
+                permissions: &[
+                    Permission::Command("Respond"),
+                    Permission::Read(ACCOUNTS),
+                    Permission::Suspend,
+                ],
                 ..Deployment::ALONE
             },
             ..Descriptor::named("call-guard")

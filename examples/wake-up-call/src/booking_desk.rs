@@ -59,7 +59,11 @@ impl Sbb for BookingDesk {
             deployment: Deployment {
                 unit: UNIT,
                 needs: &[WakeUp::NAME],
-                permissions: &[Permission::Command("Respond"), Permission::Read(ACCOUNTS)],
+                permissions: &[
+                    Permission::Command("Respond"),
+                    Permission::Read(ACCOUNTS),
+                    Permission::Suspend,
+                ],
                 ..Deployment::ALONE
             },
             ..Descriptor::named("booking-desk")

@@ -1,9 +1,11 @@
 //! Effects of an answer: permissions, sizes and facilities.
 
-use crate::lies::{activity, deliver, refused, refused_effect, refused_of, taken, with_effects};
+use crate::lies::{
+    Parent, activity, deliver, refused, refused_effect, refused_of, taken, with_effects,
+};
 use resilee_sbb::{
-    Effect, LinkedSbb, Outcome, Severity, Task, TimerId, TimerSetting, Timestamp, TraceLevel,
-    checked, encode,
+    Deployment, Effect, LinkedSbb, Outcome, Severity, Task, TimerId, TimerSetting, Timestamp,
+    TraceLevel, checked, encode,
 };
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -52,6 +54,26 @@ fn rows_records_and_activities_need_permissions() {
     };
     taken(with_effects(vec![start("http")]));
     assert!(refused_effect(start("sip")).contains("Start of \"sip\""));
+}
+
+/// Nobody else gets it meanwhile, nor what comes on its activity: who may do that holds calls.
+#[test]
+fn to_suspend_an_event_needs_a_permission_whosever_it_is() {
+    let until = Timestamp::ZERO + Duration::from_secs(1);
+    let outcome = with_effects(vec![Effect::SuspendEvent { until }]);
+    taken(outcome.clone());
+    let mut service = LinkedSbb::of::<Parent>().descriptor();
+    service.deployment = Deployment::ALONE;
+    for number in [1, 2] {
+        let mut deliver = deliver();
+        deliver.event.activity = activity(number);
+        let Outcome::RolledBack { reason, .. } = checked(&deliver, &service, outcome.clone())
+        else {
+            panic!("it was taken on activity {number}");
+        };
+        let text = "its permissions do not name Suspend: add it to its descriptor's";
+        assert!(reason.ends_with(text), "{reason}");
+    }
 }
 
 #[test]

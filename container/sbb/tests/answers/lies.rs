@@ -29,6 +29,7 @@ impl Sbb for Parent {
                     Permission::Write("marks"),
                     Permission::Record("log"),
                     Permission::Start { adaptor: "http", to: "" },
+                    Permission::Suspend,
                 ],
                 ..Deployment::ALONE
             },

@@ -121,6 +121,7 @@ impl Sbb for Twin {
                     Permission::Read("rows"),
                     Permission::Write("rows"),
                     Permission::Record("notes"),
+                    Permission::Suspend,
                 ],
                 ..Deployment::ALONE
             },

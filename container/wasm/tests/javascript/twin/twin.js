@@ -32,6 +32,7 @@ export const unit = service({
     permission.read("rows"),
     permission.write("rows"),
     permission.record("notes"),
+    permission.suspend(),
   ],
   profileTables: [
     {
