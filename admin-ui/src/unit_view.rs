@@ -36,6 +36,8 @@ pub struct UnitProblem<'a> {
     pub node: &'a str,
     /// What it says.
     pub text: &'a str,
+    /// That may pass: it tries again to compile the unit.
+    pub passing: bool,
 }
 
 impl<'a> UnitView<'a> {
@@ -44,15 +46,24 @@ impl<'a> UnitView<'a> {
         let members = status.view.members.iter().map(|run| run.node.as_str());
         let lacks = |node: &&str| !unit.nodes.iter().any(|has| has == node);
         let own = status.run.node.as_str();
-        let here = unit.problem.iter().map(|text| UnitProblem { node: own, text });
+        let here = unit.problem.iter().map(|text| UnitProblem {
+            node: own,
+            text,
+            passing: unit.is_passing,
+        });
         // Of other nodes only the alarms are known.
-        let begins = ["deployed here:", "compiled here yet:"]
+        let [lasts, passes] = ["deployed here:", "compiled here yet:"]
             .map(|what| format!("{} is not {what}", unit.service));
         let elsewhere = status.peer_alarms.iter().flat_map(|(node, alarms)| {
             let of_unit = alarms.iter().filter(|it| it.source == SOURCE);
-            of_unit.map(|it| UnitProblem { node: node.as_str(), text: it.text.as_str() })
+            of_unit.map(|it| UnitProblem {
+                node: node.as_str(),
+                text: it.text.as_str(),
+                passing: it.text.starts_with(&passes),
+            })
         });
-        let elsewhere = elsewhere.filter(|it| begins.iter().any(|text| it.text.starts_with(text)));
+        let elsewhere: Vec<_> =
+            elsewhere.filter(|it| it.passing || it.text.starts_with(&lasts)).collect();
         let service = status.services.iter().find(|it| it.name == unit.service);
         UnitView {
             id: &unit.id,

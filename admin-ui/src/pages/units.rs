@@ -71,7 +71,7 @@ impl<'a> UnitList<'a> {
                     Some(ServiceState::Active) => "active",
                     Some(ServiceState::Stopping) => "stopping",
                     Some(ServiceState::Inactive) => "inactive",
-                    None if view.problems.is_empty() => "compiling",
+                    None if view.problems.iter().all(|it| it.passing) => "compiling",
                     None => "failed",
                 },
                 is_active: view.state == Some(ServiceState::Active),

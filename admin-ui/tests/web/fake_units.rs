@@ -98,7 +98,15 @@ impl FakeNode {
             state: ServiceState::Inactive,
             ..self.status.services[0].clone()
         });
-        self.status.units.push(UnitStatus { id, service, bytes, put_at, nodes, problem: None });
+        self.status.units.push(UnitStatus {
+            id,
+            service,
+            bytes,
+            put_at,
+            nodes,
+            problem: None,
+            is_passing: false,
+        });
         Changed::Done
     }
 

@@ -191,7 +191,9 @@ async fn the_page_shows_who_has_compiled_a_unit_and_what_is_wrong() {
     page.shows(&format!("server2: {text}")).hides("other is not deployed here");
     page.shows("data-method=\"DELETE\"");
     let units = request_of(&site, Method::GET, UNITS, None).await.json();
-    let problems = [text, waits].map(|text| json!({ "node": "server2", "text": text }));
+    let problems = [(text, false), (waits, true)];
+    let problems = problems
+        .map(|(text, passing)| json!({ "node": "server2", "text": text, "passing": passing }));
     assert_eq!(units["units"][0]["problems"], json!(problems));
     {
         let status = &mut node.lock().unwrap().status;
@@ -202,6 +204,10 @@ async fn the_page_shows_who_has_compiled_a_unit_and_what_is_wrong() {
     let units = request_of(&site, Method::GET, UNITS, None).await.json();
     assert_eq!(units["units"][0]["state"], json!(null));
     assert_eq!(units["units"][0]["problems"][0]["node"], "server1");
+    assert_eq!(units["units"][0]["problems"][0]["passing"], false);
+    node.lock().unwrap().status.units[0].is_passing = true;
+    let units = request_of(&site, Method::GET, UNITS, None).await.json();
+    assert_eq!(units["units"][0]["problems"][0]["passing"], true);
 }
 
 /// The orders of pages were never shown while the sheet waited for a class that no script gave.

@@ -394,13 +394,14 @@ impl Core {
     /// What operators see of units.
     pub(crate) fn unit_statuses(&self) -> Vec<UnitStatus> {
         let statuses = self.unit_rows().map(|(id, row)| {
-            let (is_here, problem) = match self.units.stages.get(id) {
+            let stage = self.units.stages.get(id);
+            let (is_here, problem) = match stage {
                 Some(Stage::Deployed(_)) => (true, None),
                 Some(
                     Stage::Failed(text)
                     | Stage::Waits(_, text)
                     | Stage::Again(Retry { alarm: text, .. }),
-                ) => (false, Some(text.clone())),
+                ) => (false, Some(text.clone()).filter(|text| !text.is_empty())),
                 Some(Stage::Compiling) | None => (false, None),
             };
             let peers = self.units.at_peers.iter().filter(|(_, units)| units.contains(id));
@@ -416,6 +417,7 @@ impl Core {
                 put_at: row.put_at,
                 nodes,
                 problem,
+                is_passing: matches!(stage, Some(Stage::Again(_))),
             }
         });
         statuses.collect()

@@ -216,7 +216,7 @@ fn compiled(
         let Some(unit) = units.iter().find(|unit| unit["id"] == *id) else {
             return Err(fails("somebody has removed it meanwhile".to_owned()));
         };
-        if let Some(problem) = problems(unit).next() {
+        if let Some(problem) = problems(unit, |it| !is_passing(it)).next() {
             return Err(fails(problem));
         }
         let missing = ctl::cell(&unit["missing"]);
@@ -225,7 +225,9 @@ fn compiled(
         }
         if Instant::now() >= until {
             let seconds = COMPILED_WITHIN.as_secs();
-            return Err(fails(format!("{missing} has not compiled it within {seconds} s")));
+            let late = format!("{missing} has not compiled it within {seconds} s");
+            let why: Vec<_> = std::iter::once(late).chain(problems(unit, is_passing)).collect();
+            return Err(fails(why.join("; ")));
         }
         std::thread::sleep(ASK_EVERY);
     }
@@ -246,9 +248,15 @@ fn activated(admin: &str, token: &str, body: &Value, until: Instant) -> Result<V
     }
 }
 
-fn problems(unit: &Value) -> impl Iterator<Item = String> {
+/// A node tries again to compile the unit. One of an earlier build does not say so.
+fn is_passing(problem: &Value) -> bool {
+    problem["passing"] == Value::Bool(true)
+}
+
+fn problems(unit: &Value, are_such: impl Fn(&Value) -> bool) -> impl Iterator<Item = String> {
     let problems = unit["problems"].as_array().map(Vec::as_slice).unwrap_or_default();
-    problems.iter().map(|it| format!("{}: {}", ctl::cell(&it["node"]), ctl::cell(&it["text"])))
+    let problems = problems.iter().filter(move |it| are_such(it));
+    problems.map(|it| format!("{}: {}", ctl::cell(&it["node"]), ctl::cell(&it["text"])))
 }
 
 fn list(answer: &Value) -> String {
@@ -265,7 +273,7 @@ fn list(answer: &Value) -> String {
     if rows.is_empty() {
         text.push_str("no units\n");
     }
-    for problem in units.iter().flat_map(problems) {
+    for problem in units.iter().flat_map(|unit| problems(unit, |_| true)) {
         text.push_str(&format!("{problem}\n"));
     }
     text

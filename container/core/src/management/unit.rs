@@ -20,6 +20,8 @@ pub struct UnitStatus {
     pub nodes: Vec<String>,
     /// Why it is not deployed at this node.
     pub problem: Option<String>,
+    /// That may pass: the node tries again to compile it.
+    pub is_passing: bool,
 }
 
 /// What is in a deployable unit, before anybody uploads it or after.

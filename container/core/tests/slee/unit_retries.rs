@@ -37,6 +37,7 @@ fn a_joiner_that_could_not_compile_a_unit_at_once_joins_once_it_can() {
     assert!(!pair.status(1).member);
     assert_eq!(alarms(&pair, 1), [ALARM]);
     assert_eq!(unit(&pair, 1, &id(ALPHA)).problem.as_deref(), Some(ALARM));
+    assert!(unit(&pair, 1, &id(ALPHA)).is_passing);
     pair.busy_compilers = [false; 2];
     pair.until_whole();
     assert_eq!(alarms(&pair, 1), [""; 0]);
@@ -76,6 +77,7 @@ fn a_reason_that_lasts_is_the_last_one() {
     let text = "alpha is not deployed here: it is no WebAssembly; remove the unit, or run the same \
                 version of Resilee at all nodes";
     for node in [0, 1] {
+        assert!(!unit(&pair, node, &unit_id).is_passing);
         assert_eq!(alarms(&pair, node), [text]);
     }
     pair.busy_compilers = [true; 2];

@@ -202,21 +202,52 @@ fn nothing_is_deployed_that_nobody_confirms_or_that_is_no_unit() {
     assert!(large.contains("16777217 bytes, a unit has 16777216 at most"), "{large}");
 }
 
-/// Deploys and activates a unit at a node that refuses to activate it once, with this body.
-fn refused_once(refusal: Value) -> (Result<(), CtlError>, Vec<String>) {
+/// Deploys a unit at a node that answers this to what comes after the upload.
+fn deployed_at(
+    activate: bool,
+    answers: impl IntoIterator<Item = (u16, Value)>,
+) -> (Result<(), CtlError>, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let [file, token_file] = ["one.wasm", "token"].map(|name| folder.path().join(name));
     fs::write(&file, "a unit").unwrap();
     fs::write(&token_file, "s3cret").unwrap();
     let described = json!({ "unit": { "id": "01", "service": "screening" } });
-    let listed = json!({ "units": [{ "id": "01", "nodes": ["alone"], "missing": [] }] });
-    let active = json!({ "services": [{ "name": "screening", "state": "active" }] });
-    let bodies = [described, json!({}), listed].map(|body| (200, body));
-    let node = ScriptedNode::start(bodies.into_iter().chain([(409, refusal), (200, active)]));
+    let uploaded = [described, json!({})].map(|body| (200, body));
+    let node = ScriptedNode::start(uploaded.into_iter().chain(answers));
     let (replace, token) = (Vec::new(), Token { token_file });
-    let order = UnitOrder::Deploy { file, activate: true, replace, yes: true, token };
+    let order = UnitOrder::Deploy { file, activate, replace, yes: true, token };
     let (_, done) = give(&node.admin, &order, None);
     (done, node.asked())
+}
+
+fn listed(missing: &[&str], problems: Value) -> (u16, Value) {
+    let unit = json!({ "id": "01", "nodes": ["alone"], "missing": missing, "problems": problems });
+    (200, json!({ "units": [unit] }))
+}
+
+/// The same at a node that refuses to activate it once, with this body.
+fn refused_once(refusal: Value) -> (Result<(), CtlError>, Vec<String>) {
+    let active = json!({ "services": [{ "name": "screening", "state": "active" }] });
+    deployed_at(true, [listed(&[], json!([])), (409, refusal), (200, active)])
+}
+
+#[test]
+fn a_node_that_tries_again_to_compile_a_unit_is_waited_for() {
+    let text = "screening is not compiled here yet: it is busy; it is tried again";
+    let passes = json!([{ "node": "server2", "text": text, "passing": true }]);
+    let (done, asked) = deployed_at(false, [listed(&["server2"], passes), listed(&[], json!([]))]);
+    done.expect("the second time it is compiled");
+    assert_eq!(asked.len(), 4, "{asked:?}");
+    // A node of an earlier build does not say whether it passes.
+    for lasts in [
+        json!({ "node": "a", "text": "no" }),
+        json!({ "node": "a", "text": "no", "passing": false }),
+    ] {
+        let (done, asked) = deployed_at(false, [listed(&["a"], json!([lasts]))]);
+        let error = done.expect_err("it will not be compiled").to_string();
+        assert!(error.contains("a: no"), "{error}");
+        assert_eq!(asked.len(), 3, "{asked:?}");
+    }
 }
 
 #[test]
