@@ -9,7 +9,7 @@ use crate::deployment::{Begins, Deployment, FailurePolicy};
 use crate::descriptor::{AttributeAlias, ChildRelation, Descriptor, OnRollBack};
 use crate::linked::LinkedSbb;
 use crate::permission::PermissionDescription;
-use crate::profile::{Attribute, Index, ProfileTable};
+use crate::profile::{Attribute, Index, PROFILE_TABLES_MAX, ProfileTable};
 use crate::profile_value::AttributeKind;
 use crate::usage::{UsageKind, UsageParameter};
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,17 @@ pub const UNIT_SBBS_MAX: usize = 64;
 pub const UNIT_DESCRIPTION_BYTES_MAX: usize = 64 << 10;
 /// Permissions of an SBB.
 pub const UNIT_PERMISSIONS_MAX: usize = 64;
+/// Event types that an SBB gets, those that begin an entity of it among them: a node looks through
+/// them at each event, and so through what else is counted here.
+pub const UNIT_EVENTS_MAX: usize = 256;
+/// Child relations of an SBB.
+pub const UNIT_RELATIONS_MAX: usize = 64;
+/// Attributes of an SBB that others know by an alias.
+pub const UNIT_ALIASES_MAX: usize = 256;
+/// What an SBB counts and measures.
+pub const UNIT_PARAMETERS_MAX: usize = 1_024;
+/// Services that an SBB needs.
+pub const UNIT_NEEDS_MAX: usize = 64;
 /// Services whose entities an SBB may take.
 pub const UNIT_MIGRATES_FROM_MAX: usize = 16;
 /// Bytes of the name, vendor or version of an SBB, of each text of a permission, and of the name
@@ -201,6 +212,18 @@ impl SbbDescription {
                 "{name:?} is no name of an SBB: letters, digits, -, _ and . are expected"
             ));
         }
+        let counts = [
+            (self.initial_events.len() + self.events.len(), UNIT_EVENTS_MAX, "event types"),
+            (self.attribute_aliases.len(), UNIT_ALIASES_MAX, "attribute aliases"),
+            (self.children.len(), UNIT_RELATIONS_MAX, "child relations"),
+            (self.usage.len(), UNIT_PARAMETERS_MAX, "usage parameters"),
+            (self.profile_tables.len(), PROFILE_TABLES_MAX, "profile tables"),
+            (self.needs.len(), UNIT_NEEDS_MAX, "services that it needs"),
+            (self.permissions.len(), UNIT_PERMISSIONS_MAX, "permissions"),
+        ];
+        if let Some((count, max, what)) = counts.into_iter().find(|(count, max, _)| count > max) {
+            return Err(format!("{name} has {count} {what}, {max} allowed"));
+        }
         let own = [name, &self.vendor, &self.version, &self.unit];
         let pairs = self.attribute_aliases.iter().flat_map(|(own, alias)| [own, alias]);
         let children = self.children.iter().map(|child| &child.name);
@@ -222,10 +245,6 @@ impl SbbDescription {
             return Err(format!(
                 "{name} takes entities of {count} services, of which each has a name, {max} allowed"
             ));
-        }
-        let (count, max) = (self.permissions.len(), UNIT_PERMISSIONS_MAX);
-        if count > max {
-            return Err(format!("{name} has {count} permissions, {max} allowed"));
         }
         let mut tables = self.profile_tables.iter();
         if let Some(long) = tables.find(|table| table.about.len() > UNIT_ABOUT_BYTES_MAX) {

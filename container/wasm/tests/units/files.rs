@@ -3,6 +3,8 @@
 use crate::guest::{Guest, Honest, host};
 use resilee_sbb::{LinkedSbb, Permission, UnitCompiler, UnitDescription, encode};
 use resilee_wasm::{FUNCTION_BYTES_MAX, UNIT_BYTES_MAX};
+use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 fn refused(bytes: &[u8]) -> String {
@@ -351,6 +353,53 @@ fn a_description_that_contradicts_itself_is_refused() {
     assert!(error.starts_with("a permission: what sip starts goes wherever"), "{error}");
     let error = refused_description(|it| it.sbbs[0].vendor = "x".repeat(129));
     assert!(error.starts_with("guest has a name of 129 bytes, 128 allowed: \"xxx"), "{error}");
+}
+
+/// Why a description is refused of which this field is so.
+fn refused_field(field: &'static str, value: impl Serialize) -> String {
+    #[derive(Serialize)]
+    struct Sbb<T: Serialize> {
+        name: &'static str,
+        #[serde(flatten)]
+        field: BTreeMap<&'static str, T>,
+    }
+    #[derive(Serialize)]
+    struct Unit<T: Serialize> {
+        services: [&'static str; 1],
+        sbbs: [Sbb<T>; 1],
+    }
+    let sbbs = [Sbb { name: "guest", field: BTreeMap::from([(field, value)]) }];
+    let description = encode(&Unit { services: ["guest"], sbbs }).expect("plain");
+    Guest { description, ..Guest::default() }.refused()
+}
+
+/// A node walks through all of them at each event.
+#[test]
+fn a_description_that_names_too_much_is_refused() {
+    let names = |count: usize| (0..count).map(|it| it.to_string());
+    for field in ["initial_events", "events"] {
+        let error = refused_field(field, names(257).collect::<Vec<_>>());
+        assert_eq!(error, "guest has 257 event types, 256 allowed", "{field}");
+    }
+    let pairs = |count| names(count).map(|name| (name, "Counter")).collect::<Vec<_>>();
+    let error = refused_field("attribute_aliases", pairs(257));
+    assert_eq!(error, "guest has 257 attribute aliases, 256 allowed");
+    let error = refused_field("usage", pairs(1_025));
+    assert_eq!(error, "guest has 1025 usage parameters, 1024 allowed");
+    let child = |name| BTreeMap::from([("name", name), ("sbb", "guest".to_owned())]);
+    let error = refused_field("children", names(65).map(child).collect::<Vec<_>>());
+    assert_eq!(error, "guest has 65 child relations, 64 allowed");
+    let error = refused_field("needs", names(65).collect::<Vec<_>>());
+    assert_eq!(error, "guest has 65 services that it needs, 64 allowed");
+    #[derive(Serialize)]
+    struct Table {
+        name: String,
+        attributes: [u8; 0],
+        profiles_max: u8,
+    }
+    let table = |name| Table { name, attributes: [], profiles_max: 1 };
+    let error = refused_field("profile_tables", names(65).map(table).collect::<Vec<_>>());
+    assert_eq!(error, "guest has 65 profile tables, 64 allowed");
 }
 
 #[test]
