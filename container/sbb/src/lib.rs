@@ -43,6 +43,7 @@ mod tree_check;
 mod unit;
 mod unit_description;
 mod unit_limits;
+mod unseen;
 mod usage;
 
 pub use activity_contexts::COMMAND_BYTES_MAX;

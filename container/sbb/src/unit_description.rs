@@ -11,6 +11,7 @@ use crate::linked::LinkedSbb;
 use crate::permission::PermissionDescription;
 use crate::profile::{Attribute, Index, PROFILE_TABLES_MAX, ProfileTable};
 use crate::profile_value::AttributeKind;
+use crate::unseen::has_unseen;
 use crate::usage::{UsageKind, UsageParameter};
 use serde::{Deserialize, Serialize};
 
@@ -231,9 +232,9 @@ impl SbbDescription {
         let texts = texts.chain(self.usage.iter().map(|(name, _)| name)).chain(children);
         let permissions = self.permissions.iter().flat_map(PermissionDescription::texts);
         let tables = self.profile_tables.iter().flat_map(Table::texts);
-        let mut texts =
+        let texts =
             texts.chain(&self.needs).chain(&self.migrates_from).chain(permissions).chain(tables);
-        if let Some(long) = texts.find(|text| text.len() > UNIT_NAME_BYTES_MAX) {
+        if let Some(long) = texts.clone().find(|text| text.len() > UNIT_NAME_BYTES_MAX) {
             let start: String = long.chars().take(32).collect();
             return Err(format!(
                 "{name} has a name of {} bytes, {UNIT_NAME_BYTES_MAX} allowed: {start:?}…",
@@ -245,6 +246,11 @@ impl SbbDescription {
             return Err(format!(
                 "{name} takes entities of {count} services, of which each has a name, {max} allowed"
             ));
+        }
+        let abouts = self.profile_tables.iter().map(|table| &table.about);
+        if let Some(text) = texts.chain(abouts).find(|text| has_unseen(text)) {
+            let text: String = text.chars().take(UNIT_NAME_BYTES_MAX).collect();
+            return Err(format!("{name} has a text with a character that nobody sees: {text:?}"));
         }
         let mut tables = self.profile_tables.iter();
         if let Some(long) = tables.find(|table| table.about.len() > UNIT_ABOUT_BYTES_MAX) {
@@ -322,7 +328,7 @@ impl Table {
     }
 
     /// Its names.
-    fn texts(&self) -> impl Iterator<Item = &String> {
+    fn texts(&self) -> impl Iterator<Item = &String> + Clone {
         let attributes = self.attributes.iter().map(|attribute| &attribute.name);
         [&self.name, &self.separator].into_iter().chain(attributes).chain(&self.named_by)
     }

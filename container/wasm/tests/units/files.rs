@@ -355,6 +355,23 @@ fn a_description_that_contradicts_itself_is_refused() {
     assert!(error.starts_with("guest has a name of 129 bytes, 128 allowed: \"xxx"), "{error}");
 }
 
+/// A terminal would write what follows from right to left, or over what it has shown before.
+#[test]
+fn a_description_with_characters_that_nobody_sees_is_refused() {
+    for unseen in ['\u{202e}', '\u{1b}', '\n', '\u{200b}', '\u{2028}', '\u{feff}', '\u{e0041}'] {
+        let text = format!("a{unseen}b");
+        let error = refused_description(|it| it.sbbs[0].vendor.clone_from(&text));
+        assert_eq!(error, format!("guest has a text with a character that nobody sees: {text:?}"));
+        assert_eq!(refused_description(|it| it.sbbs[0].version.clone_from(&text)), error);
+        let permission = Permission::Command(text.clone().leak());
+        assert_eq!(
+            refused_description(|it| it.sbbs[0].permissions[0] = (&permission).into()),
+            error
+        );
+        assert_eq!(refused_field("events", [text]), error);
+    }
+}
+
 /// Why a description is refused of which this field is so.
 fn refused_field(field: &'static str, value: impl Serialize) -> String {
     #[derive(Serialize)]
