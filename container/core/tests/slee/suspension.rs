@@ -332,3 +332,16 @@ fn what_an_entity_has_suspended_waits_while_its_service_has_another_one_in_the_c
     container.pass_seconds(11);
     assert_eq!(container.trace(), ["beta2 wait"]);
 }
+
+/// It would be created by it again and again, in one turn.
+#[test]
+fn an_event_whose_root_entity_suspends_it_and_lets_go_of_everything_creates_it_once() {
+    let mut container = Container::with_activity();
+    on("alpha", "wait", |_, cx| {
+        cx.detach();
+        cx.suspend_event(Duration::from_secs(10))
+    });
+    container.fire("begin", "wait");
+    assert_eq!(container.trace(), ["alpha1 wait", "beta2 wait"]);
+    assert_eq!(container.entities("alpha"), [0; 0]);
+}
