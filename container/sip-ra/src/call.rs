@@ -287,6 +287,7 @@ impl Call {
         self.on_invite_news(step, news, None);
         // Before what is due at the same moment: a late survivor does all at once.
         self.end_challenged(step);
+        self.end_unheard(step);
         self.on_in_dialog_timeout(step);
         self.on_own_timeout(step);
         self.on_supervision_timeout(step);
@@ -336,16 +337,15 @@ impl Call {
         let invite = self.invite.next_timeout().into_iter();
         let challenged = self.dialogs.iter().filter_map(Dialog::challenged_due);
         let own = own.chain(self.supervision.next()).chain(challenged).chain(self.ringing_until);
-        let own = own.chain(self.next_subscription_end());
+        let own = own.chain(self.next_subscription_end()).chain(self.unheard_due());
         invite.chain(spent).chain(own).chain(self.decide_by).chain(reinvites).chain(requests).min()
     }
 
     /// A dialog is over: so is the call, if none is open any more. A second callee whose 2xx
     /// crossed the first one's CANCEL keeps the call open until it, too, was sent a BYE.
     pub(crate) fn end_if_no_dialog_is_open(&mut self, step: &mut Step<'_>) {
-        let ended = self.dialogs.iter().filter(|dialog| dialog.state == DialogState::Ended);
-        let last_bye = ended.filter_map(|dialog| dialog.bye).max_by_key(|bye| bye.at);
-        if let Some(bye) = last_bye {
+        self.end_unheard(step);
+        if let Some(bye) = self.last_bye() {
             self.end_by(step, bye);
         }
     }
@@ -398,6 +398,9 @@ impl Call {
     fn on_answer(&mut self, step: &mut Step<'_>, flow: Flow, response: &Message<'_>) {
         let is_new = self.learn_dialog(step, flow, response, DialogState::Confirmed);
         (self.decide_by, self.ringing_until) = (None, None);
+        if is_new {
+            self.await_acknowledgements(step, &response.to_tag().unwrap_or_default());
+        }
         if self.facts.answered.is_none() {
             let event = Answered { at: step.now(), node: step.endpoint.node().to_owned() };
             step.fire(&event);

@@ -40,6 +40,13 @@ pub(crate) struct Dialog {
     /// ended it (`late_answer.rs`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) is_ours_to_ack: bool,
+    /// One of several answers, which the caller has not acknowledged: from then on it holds the
+    /// call open no longer, and no BYE of it is the end of the call (`further_answer.rs`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) counts_if_heard_by: Option<Timestamp>,
+    /// When this node passed its first 2xx on, if the caller has not acknowledged it since.
+    #[serde(skip)]
+    pub(crate) unheard_since: Option<Timestamp>,
 }
 
 /// A BYE that was answered 401 or 407.
@@ -81,6 +88,8 @@ impl Dialog {
             challenged: None,
             answers: None,
             is_ours_to_ack: false,
+            counts_if_heard_by: None,
+            unheard_since: None,
         }
     }
 
@@ -122,6 +131,12 @@ impl Dialog {
     pub(crate) fn end(&mut self, otherwise: Bye) {
         self.bye = Some(self.first_bye().unwrap_or(otherwise));
         self.challenged = None;
+        self.state = DialogState::Ended;
+    }
+
+    /// Nobody has acknowledged it: it was no call, so no BYE of it says when one was over.
+    pub(crate) fn drop_unheard(&mut self) {
+        (self.bye, self.challenged) = (None, None);
         self.state = DialogState::Ended;
     }
 

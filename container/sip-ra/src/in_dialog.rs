@@ -142,6 +142,7 @@ impl Call {
                 self.forward_ack(step, incoming, &way);
                 // An ACK of the callee is of its own re-INVITE: it says nothing of the caller.
                 if way.sender == Side::Caller {
+                    self.on_heard(step, way.dialog, incoming.flow.remote.ip());
                     self.on_acked(step, way.dialog);
                 }
             }
@@ -162,11 +163,12 @@ impl Call {
         let is_from_nowhere = !self.sender(&way).is_at(incoming.flow.remote.ip());
         let is_from_elsewhere = self.sender(&way).flow.remote != incoming.home().remote;
         self.note(step, &way, incoming);
-        let dialog = &mut self.dialogs[way.dialog];
+        let is_answered = self.dialogs[way.dialog].state == DialogState::Confirmed;
         // A PRACK may be of a response before the 2xx.
-        dialog.is_acked |= way.sender == Side::Caller
-            && dialog.state == DialogState::Confirmed
-            && incoming.method() != "PRACK";
+        if way.sender == Side::Caller && is_answered && incoming.method() != "PRACK" {
+            self.dialogs[way.dialog].is_acked = true;
+            self.on_heard(step, way.dialog, incoming.flow.remote.ip());
+        }
         let receiver = self.receiver(&way);
         let outgoing = Outgoing::within_dialog(step, incoming.message, receiver);
         let flow = receiver.flow;

@@ -270,6 +270,16 @@ impl Leg {
         moves
     }
 
+    /// Whether it sent from there, or named it, before anybody could move it.
+    pub(crate) fn was_first_at(&self, source: IpAddr) -> bool {
+        let is_it = |ip: IpAddr| SourceNetwork::of(ip) == SourceNetwork::of(source);
+        let first = self.earlier.first();
+        let (flow, target) = first.map_or((self.flow, &self.target), |it| (it.flow, &it.target));
+        let routes = self.routes.iter().filter_map(|route| Some(name_addr(route)?.uri));
+        let mut named = target.as_deref().into_iter().chain(routes).filter_map(ip_of);
+        is_it(flow.remote.ip()) || named.any(is_it)
+    }
+
     /// Whether this end is the one that sends from there.
     pub(crate) fn is_at(&self, source: IpAddr) -> bool {
         let source = SourceNetwork::of(source);

@@ -61,6 +61,7 @@ mod element;
 mod ends;
 mod exchange;
 mod farewell;
+mod further_answer;
 mod in_dialog;
 mod incoming;
 mod invite_branch;

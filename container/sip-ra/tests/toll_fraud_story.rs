@@ -8,7 +8,8 @@ use harness::phone::{
     bob_answers, invite, invite_with,
 };
 use harness::{Node, Policy, Turn, parse};
-use resilee_sip_api::{Ended, SipCommand};
+use resilee_sbb::Timestamp;
+use resilee_sip_api::{Ended, Side, SipCommand};
 use resilee_sip_proto::HeaderName;
 
 /// Somebody who has overheard the call: its Call-ID and tags.
@@ -376,4 +377,137 @@ fn a_bye_that_is_refused_goes_again_where_it_was_refused() {
     assert!(node.receive(ELSEWHERE, alice_answers(&here, 481)).sent.is_empty());
     let again = node.receive(ALICE, alice_answers(&before, 500));
     assert_eq!((again.sent.len(), again.lines(ALICE)), (1, vec!["BYE".to_owned()]));
+}
+
+/// Bob's phone answers once more, as another phone of his would. Hers takes no notice of that.
+fn answered_twice(node: &mut Node) -> [Dialog; 2] {
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    let first = Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 200)).only(ALICE));
+    node.receive(ALICE, first.by_alice("ACK", 1)).only(BOB);
+    node.wait(20_000);
+    let further = answer(&at_bob, 200, "b2", BOB_CONTACT);
+    [first, Dialog::of(&node.receive(BOB, further).only(ALICE))]
+}
+
+/// She hangs up, and he says that he has heard it; since when.
+fn alice_hangs_up(node: &mut Node, dialog: &Dialog, tag: &str) -> (Timestamp, Turn) {
+    let hung_up_at = node.now;
+    let bye = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
+    (hung_up_at, node.receive(BOB, answer(&bye, 200, tag, BOB_CONTACT)))
+}
+
+#[test]
+fn a_further_answer_that_nobody_acknowledges_does_not_keep_the_bill_running() {
+    for (talk_ms, dies) in [(5_000, false), (5_000, true), (60_000, false), (60_000, true)] {
+        let mut node = Node::for_bob();
+        let [first, further] = answered_twice(&mut node);
+        node.wait(talk_ms);
+        if dies {
+            node.take_over();
+        }
+        let (hung_up_at, mut turn) = alice_hangs_up(&mut node, &first, "b");
+        if talk_ms < 32_000 {
+            assert_eq!(node.count("sip.ended"), 0, "her acknowledgement may be on its way");
+            if dies {
+                node.take_over();
+            }
+            turn = node.wait(32_000);
+        }
+        let ended: Ended = turn.event();
+        assert_eq!((ended.at, ended.by), (hung_up_at, Side::Caller), "{talk_ms} {dies}");
+        assert!(turn.lines(BOB).contains(&"BYE".to_owned()), "{:?}", turn.sent);
+        assert!(turn.lines(ALICE).contains(&"BYE".to_owned()), "{:?}", turn.sent);
+        node.wait(900_000);
+        let late = node.receive(BOB, further.by_bob("BYE", 1));
+        assert_eq!(late.lines(BOB), ["481"]);
+        assert_eq!((node.living_activities(), node.count("sip.ended")), (0, 1));
+    }
+}
+
+/// Her phone says 200 to a question about any call.
+#[test]
+fn answers_to_questions_are_no_acknowledgement() {
+    let mut node = Node::for_bob();
+    let [first, _] = answered_twice(&mut node);
+    let asked = node.wait(900_000);
+    for question in asked.to(ALICE) {
+        node.receive(ALICE, alice_answers(&question, 200));
+    }
+    for question in asked.to(BOB) {
+        node.receive(BOB, answer(&question, 200, "", BOB_CONTACT));
+    }
+    node.wait(60_000);
+    let (hung_up_at, turn) = alice_hangs_up(&mut node, &first, "b");
+    assert_eq!(turn.event::<Ended>().at, hung_up_at);
+}
+
+/// He hangs up what she never took, before its time is over.
+#[test]
+fn a_bye_of_an_answer_that_nobody_acknowledged_is_not_the_end_of_the_bill() {
+    let mut node = Node::for_bob();
+    let [first, further] = answered_twice(&mut node);
+    let (hung_up_at, _) = alice_hangs_up(&mut node, &first, "b");
+    node.wait(10_000);
+    let bye = node.receive(BOB, further.by_bob("BYE", 1)).only(ALICE);
+    let turn = node.receive(ALICE, alice_answers(&bye, 481));
+    assert_eq!(turn.event::<Ended>().at, hung_up_at);
+}
+
+/// Each end knows all tags: he can write her acknowledgement, but not from where she is.
+#[test]
+fn the_callee_cannot_acknowledge_its_own_further_answer() {
+    const BOBS_OTHER: &str = "203.0.113.9:1234";
+    for in_dialog in [0, 1] {
+        let mut node = Node::for_bob();
+        let dialogs = answered_twice(&mut node);
+        let tag = ["b", "b2"][in_dialog];
+        let forged = node.receive(BOBS_OTHER, dialogs[in_dialog].by_alice("UPDATE", 2)).only(BOB);
+        node.receive(BOB, answer(&forged, 200, tag, BOB_CONTACT));
+        node.receive(BOBS_OTHER, dialogs[1].by_alice("ACK", 1));
+        node.wait(60_000);
+        let hung_up_at = node.now;
+        let bye = node.receive(ALICE, dialogs[0].by_alice("BYE", 3)).only(BOB);
+        let turn = node.receive(BOB, bob_answers(&bye, 200));
+        assert_eq!(turn.event::<Ended>().at, hung_up_at, "{in_dialog}");
+    }
+}
+
+/// The phone that she talks with answered second: that call lasts as long as they talk.
+#[test]
+fn a_further_answer_that_is_acknowledged_is_a_call() {
+    for (dies_at, hears_first) in [(0, true), (1, true), (2, true), (0, false), (2, false)] {
+        let mut node = Node::for_bob();
+        let [first, further] = answered_twice(&mut node);
+        let die = |node: &mut Node, now| drop((dies_at == now).then(|| node.take_over()));
+        die(&mut node, 1);
+        let acked = node.receive(ALICE, further.by_alice("ACK", 1));
+        assert_eq!(acked.commits, 1, "a survivor has to know");
+        die(&mut node, 2);
+        let bye = node.receive(BOB, first.by_bob("BYE", 1)).only(ALICE);
+        let status = if hears_first { 200 } else { 481 };
+        node.receive(ALICE, alice_answers(&bye, status));
+        node.wait(300_000);
+        assert_eq!(node.count("sip.ended"), 0);
+        let (hung_up_at, turn) = alice_hangs_up(&mut node, &further, "b2");
+        assert_eq!(turn.event::<Ended>().at, hung_up_at);
+    }
+}
+
+/// The acknowledgement was no commit when there was one answer only.
+#[test]
+fn a_survivor_does_not_cut_a_call_for_an_acknowledgement_that_it_has_not_heard_of() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    let first = Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 200)).only(ALICE));
+    node.receive(ALICE, first.by_alice("ACK", 1)).only(BOB);
+    node.take_over();
+    let further = answer(&at_bob, 200, "b2", BOB_CONTACT);
+    let further = Dialog::of(&node.receive(BOB, further).only(ALICE));
+    node.receive(ALICE, further.by_alice("ACK", 1));
+    let bye = node.receive(ALICE, further.by_alice("BYE", 2)).only(BOB);
+    node.receive(BOB, answer(&bye, 200, "b2", BOB_CONTACT));
+    node.wait(300_000);
+    assert_eq!(node.count("sip.ended"), 0);
+    let (hung_up_at, turn) = alice_hangs_up(&mut node, &first, "b");
+    assert_eq!(turn.event::<Ended>().at, hung_up_at);
 }
