@@ -160,7 +160,7 @@ pub use migrations::{MIGRATED_AT_ONCE_MAX, MIGRATIONS_MAX};
 pub use orphans::ORPHANS_MAX;
 pub use overload::{DELIVERIES_MAX, DELIVERY_AGE_MS_MAX};
 pub use resource_adaptor::{
-    Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdaptor, Route, Scope,
+    Adoption, Egress, Endpoint, Ingress, Missed, PassedOn, ResourceAdaptor, Route, Scope,
 };
 pub use store::{
     PROGRESS_KEY, Progress, Restored, StoreBatch, StoreOp, StoredRecord, Tree, VOTER_KEY,

@@ -12,7 +12,11 @@
 //! | of a cohort that no view names, not at the tables' owner      | relayed to that one        |
 //! | the cell must hear of it                                      | a row; it leaves behind it |
 //! | the same again                                                | it leaves behind that row  |
+//! | another one that it must hear of                              | in the same row, likewise  |
 //! | the cell need not hear of it                                  | it leaves at once          |
+//!
+//! Which of several is the one that counts only the call itself can say: whoever is an end of it
+//! can have anything passed on first. So all of them are kept, up to [`PER_CALL_MAX`].
 //!
 //! The owner of a cohort is the only one who writes the rows of its calls. Rows of both tables are
 //! removed after [`KEPT`] by the owner of the shared tables, and an orphan's when it was used, or
@@ -25,7 +29,7 @@ use crate::core::Core;
 use crate::frame::Update;
 use crate::ingress::Routed;
 use crate::inspection::Observed;
-use crate::resource_adaptor::{Egress, Ingress, PassedOn};
+use crate::resource_adaptor::{Egress, Ingress, Missed, PassedOn};
 use resilee_membership::{PlantedFault, View};
 use resilee_sbb::{CellId, CohortId, Severity, Timestamp, decode, encode};
 use serde::{Deserialize, Serialize};
@@ -37,6 +41,10 @@ use std::time::Duration;
 pub const ORPHANS_MAX: usize = 100_000;
 /// Bytes that are kept of one request.
 const ORPHAN_BYTES_MAX: usize = 1_024;
+/// Requests of one call that wait with it.
+pub const PER_CALL_MAX: usize = 16;
+/// Bytes of those in all.
+const PER_CALL_BYTES_MAX: usize = 4_096;
 /// So long a store may be away.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Rows that are too old are looked for this often, and so many removed at a time.
@@ -70,6 +78,27 @@ pub(crate) struct Orphan {
     /// The adaptor's account of it.
     #[serde(with = "serde_bytes")]
     pub missed: Vec<u8>,
+    /// What came behind it, and is not the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further: Vec<Missed>,
+}
+
+impl Orphan {
+    fn has(&self, missed: &[u8]) -> bool {
+        self.missed == missed || self.further.iter().any(|it| it.missed == missed)
+    }
+
+    fn has_room_for(&self, missed: &[u8]) -> bool {
+        let all = self.further.iter().map(|it| it.missed.len());
+        let bytes = all.sum::<usize>() + self.missed.len() + missed.len();
+        self.further.len() + 1 < PER_CALL_MAX && bytes <= PER_CALL_BYTES_MAX
+    }
+
+    /// All that it must hear of, the first one first.
+    pub fn all(self) -> Vec<Missed> {
+        let first = Missed { at: self.at, missed: self.missed };
+        std::iter::once(first).chain(self.further).collect()
+    }
 }
 
 /// What this node remembers of orphans besides the rows.
@@ -139,16 +168,27 @@ impl Core {
     }
 
     fn keep_orphan(&mut self, now: Timestamp, key: CellKey, egress: Vec<Egress>, missed: Vec<u8>) {
-        if self.orphan(key).is_some() {
+        let waiting = self.orphan(key);
+        if waiting.as_ref().is_some_and(|orphan| orphan.has(&missed)) {
             self.observe(|| Observed::Said { cell: None, egress: egress.clone() });
             return self.send_behind(self.gate.last_commit(), egress);
         }
-        let full = self.tables.len(ORPHANS) >= ORPHANS_MAX || missed.len() > ORPHAN_BYTES_MAX;
+        let has_room = match &waiting {
+            Some(orphan) => orphan.has_room_for(&missed),
+            None => self.tables.len(ORPHANS) < ORPHANS_MAX,
+        };
+        let full = !has_room || missed.len() > ORPHAN_BYTES_MAX;
         if full || self.planted.is(PlantedFault::ForgetOrphan) {
             self.count_drop("end of a lost call that could not be kept");
             return self.answer(egress);
         }
-        let orphan = Orphan { at: now, missed };
+        let orphan = match waiting {
+            Some(mut orphan) => {
+                orphan.further.push(Missed { at: now, missed });
+                orphan
+            }
+            None => Orphan { at: now, missed, further: Vec::new() },
+        };
         let row = Some(ByteBuf::from(encode(&orphan).expect("plain data can be encoded")));
         let row = RowChange { table: ORPHANS.to_owned(), key: row_key(key), row };
         self.commit_orphan_rows(vec![row], egress);

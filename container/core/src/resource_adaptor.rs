@@ -106,6 +106,16 @@ pub struct PassedOn {
     pub missed: Option<Vec<u8>>,
 }
 
+/// What came for a cell at a time when nobody had it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missed {
+    /// When it came first.
+    pub at: Timestamp,
+    /// The adaptor's account of it ([`PassedOn::missed`]).
+    #[serde(with = "serde_bytes")]
+    pub missed: Vec<u8>,
+}
+
 /// A protocol.
 pub trait ResourceAdaptor: Send {
     /// Says whose a message is, without changing anything.
@@ -125,9 +135,10 @@ pub trait ResourceAdaptor: Send {
     }
 
     /// The cell is here now, and its activities are adopted: what came for it at a time when
-    /// nobody had it ([`PassedOn::missed`]).
-    fn missed(&mut self, endpoint: &mut Endpoint, at: Timestamp, missed: &[u8]) {
-        let _ = (endpoint, at, missed);
+    /// nobody had it, the first one first. Some of it may not be what it seems: anybody who could
+    /// have it passed on may have sent it.
+    fn missed(&mut self, endpoint: &mut Endpoint, missed: &[Missed]) {
+        let _ = (endpoint, missed);
     }
 
     /// A message that would begin a cell, while none may begin: it is refused, and may come

@@ -168,7 +168,7 @@ impl Core {
             self.put_row(id, table, row, None);
         }
         self.adaptor_step(now, id, key.adaptor, |adaptor, endpoint| {
-            adaptor.missed(endpoint, orphan.at, &orphan.missed);
+            adaptor.missed(endpoint, &orphan.all());
         });
     }
 }

@@ -27,7 +27,7 @@ use crate::step::Step;
 use crate::strict_route::put_right;
 use crate::supervision::CallLimits;
 use crate::upstream_fork::Kinship;
-use resilee_core::{Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdaptor, Route};
+use resilee_core::{Adoption, Egress, Endpoint, Ingress, Missed, PassedOn, ResourceAdaptor, Route};
 #[cfg(feature = "planted-faults")]
 use resilee_membership::{Planted, PlantedFault};
 use resilee_sbb::{ActivityId, CellId, CohortId, Failure, Timestamp, decode};
@@ -309,12 +309,19 @@ impl ResourceAdaptor for SipRa {
         pass_on(&self.element, self.cohort, ingress)
     }
 
-    fn missed(&mut self, endpoint: &mut Endpoint, at: Timestamp, missed: &[u8]) {
-        // One that cannot be read says nothing; the call is asked for as any other.
-        let Ok(missed) = decode::<MissedBye>(missed) else { return };
-        self.first_of_cell(endpoint, |activity, step| match activity {
-            Activity::Call(call) => call.on_missed_bye(step, &missed, at),
-            Activity::Exchange(_) | Activity::OwnCall(_) => false,
+    fn missed(&mut self, endpoint: &mut Endpoint, missed: &[Missed]) {
+        for Missed { at, missed } in missed {
+            // One that cannot be read says nothing.
+            let Ok(bye) = decode::<MissedBye>(missed) else { continue };
+            self.first_of_cell(endpoint, |activity, step| match activity {
+                Activity::Call(call) => call.on_missed_bye(step, &bye, *at),
+                Activity::Exchange(_) | Activity::OwnCall(_) => false,
+            });
+        }
+        // A call that none of them has ended is asked for as any other.
+        self.first_of_cell(endpoint, |activity, step| {
+            activity.query_liveness(step);
+            false
         });
     }
 

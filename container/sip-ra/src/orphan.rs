@@ -17,7 +17,11 @@
 //! The branch is of the run that passes it on, since no view may name the cohort of the call; a
 //! repeated request gets the same one, so it stays a retransmission.
 //!
-//! When a store that has the call is back, the call ends at the time of that BYE. Whether the other
+//! The signature is of the caller's tag and not of the callee's, which was not known then: who is
+//! an end can send a BYE with another one first. So several are kept (`orphans.rs` of the core).
+//!
+//! When a store that has the call is back, the call ends at the time of the first of them that is
+//! of one of its dialogs; if none is, both ends are asked (`proof_of_life.rs`). Whether the other
 //! end took it is not known: it gets one of ours (`farewell.rs`).
 
 use crate::asserted_identity::strip_assertions;

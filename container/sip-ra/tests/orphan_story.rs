@@ -8,6 +8,7 @@ use harness::phone::{
     by_strict_router, invite,
 };
 use harness::{Node, Policy, parse};
+use resilee_core::Missed;
 use resilee_sip_api::{Ended, Side};
 use resilee_sip_proto::HeaderName;
 use std::time::Duration;
@@ -183,6 +184,48 @@ fn a_call_that_is_back_ends_when_its_bye_came() {
     had_it.missed(at, &missed).assert_changes_nothing_but_its_state();
     had_it.wait(60_000);
     assert_eq!((had_it.living_activities(), had_it.count("sip.ended")), (0, 1));
+}
+
+/// A BYE that is passed on, with another tag of hers or his, which our Route does not name.
+fn missed_bye(node: &mut Node, bye: String) -> Missed {
+    let missed = node.pass_on(ALICE, bye).expect("an end").missed.expect("its call must hear");
+    Missed { at: node.now, missed }
+}
+
+#[test]
+fn a_call_that_is_back_ends_by_the_bye_that_is_one_of_it() {
+    for dies in [false, true] {
+        let (mut had_it, mut node, dialog) = lost_call();
+        let bogus = dialog.by_alice("BYE", 2).replace("tag=b\r", "tag=x\r");
+        let bogus = missed_bye(&mut node, bogus);
+        node.wait(3_600_000);
+        let right = missed_bye(&mut node, dialog.by_alice("BYE", 3));
+        had_it.now = had_it.now + Duration::from_secs(7_200);
+        had_it.take_over();
+        if dies {
+            had_it.take_over();
+        }
+        let ended: Ended = had_it.missed_all(&[bogus, right.clone()]).event();
+        assert_eq!((ended.at, ended.by), (right.at, Side::Caller));
+    }
+}
+
+#[test]
+fn a_call_that_is_back_and_that_no_bye_was_of_is_asked_for() {
+    let (mut had_it, mut node, dialog) = lost_call();
+    let answered_at = had_it.now;
+    let bogus = dialog.by_alice("BYE", 2).replace("tag=b\r", "tag=x\r");
+    let bogus = missed_bye(&mut node, bogus);
+    had_it.now = had_it.now + Duration::from_secs(120);
+    had_it.take_over();
+    let asked = had_it.missed_all(&[bogus]);
+    assert_eq!((asked.lines(ALICE), asked.lines(BOB)), (one("OPTIONS"), one("OPTIONS")));
+    let turn = had_it.receive(BOB, bob_answers(&asked.only(BOB), 481));
+    assert_eq!(turn.event::<Ended>().at, answered_at);
+}
+
+fn one(line: &str) -> Vec<String> {
+    vec![line.to_owned()]
 }
 
 /// Hers was challenged before; then there was no node for two hours, and he hangs up.

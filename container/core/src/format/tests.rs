@@ -12,7 +12,7 @@ use crate::management::{AdaptorOrder, Alarm, Changed, TableChange};
 use crate::migrations::MigrationRow;
 use crate::noted::{AlarmChange, Counted, Noted, UsageReset};
 use crate::orphans::{Gap, Orphan};
-use crate::resource_adaptor::{Egress, Ingress, Scope};
+use crate::resource_adaptor::{Egress, Ingress, Missed, Scope};
 use crate::store::{Progress, StoreOp, StoredRecord, Tree};
 use crate::ties::{Channel, Opens, Post, Posted, RootName, Tie};
 use crate::timer_facility::{ArmedTimer, Course};
@@ -188,7 +188,12 @@ fn what_the_first_format_stored_is_read() {
     ];
     assert_read(KEPT, "group", &group);
     let missed = b"BYE".to_vec();
-    assert_read(KEPT, "orphan", &Orphan { at: TIME, missed });
+    let further = Vec::new();
+    let orphan = Orphan { at: TIME, missed: missed.clone(), further };
+    assert_read(KEPT, "orphan", &orphan);
+    // Since several are kept of one call.
+    let further = vec![Missed { at: TIME, missed }];
+    assert_read(KEPT, "orphan.further", &Orphan { further, ..orphan });
     assert_read(KEPT, "gap", &Gap { view: 3, at: TIME, cohorts: [CELL.cohort].into() });
 }
 

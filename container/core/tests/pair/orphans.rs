@@ -64,6 +64,40 @@ fn the_end_of_a_call_that_nobody_has_is_passed_on_and_delivered_when_its_store_i
     assert_eq!(pair.status(1).cells.values().sum::<u64>(), 0);
 }
 
+/// Whoever is an end of a lost call can send what does not end it, before the other one hangs up.
+#[test]
+fn of_several_that_wait_for_a_call_it_hears_all() {
+    let mut pair = Pair::up();
+    let cohort = lost_call(&mut pair);
+    pair.say(0, &format!("c1 pretend {}", cohort.0));
+    pair.pass_ms(5_000);
+    assert_eq!(say_end(&mut pair, 0, cohort), ["c1 end passed on"]);
+    pair.pass_ms(1_000);
+    assert_eq!(waits(&pair, 0), (1, 1), "it is one call");
+    // What waits is read again from the store.
+    pair.kill(0);
+    pair.pass_ms(500);
+    pair.start(0);
+    pair.pass_ms(4_000);
+    pair.nodes[0].sent.clear();
+    come_back(&mut pair, 1);
+    let sent = &pair.nodes[0].sent;
+    assert!(sent.iter().any(|it| it.starts_with("c1 ended ")), "{sent:?}");
+    assert_eq!((records(&pair, 0).len(), records(&pair, 1).len()), (1, 1));
+    assert_eq!((waits(&pair, 0), waits(&pair, 1)), ((0, 0), (0, 0)));
+}
+
+#[test]
+fn a_call_that_nothing_of_what_waits_for_it_ends_hears_that() {
+    let mut pair = Pair::up();
+    let cohort = lost_call(&mut pair);
+    pair.say(0, &format!("c1 pretend {}", cohort.0));
+    pair.nodes[0].sent.clear();
+    come_back(&mut pair, 1);
+    assert_eq!(pair.nodes[0].sent, ["c1 adopted", "c1 asked"]);
+    assert_eq!(waits(&pair, 0), (0, 0));
+}
+
 /// A call that is over once it is adopted from an old store, while a service still holds on to its
 /// cell; node 0 has just gone on with such a store. Its cohort.
 fn call_of_an_old_store() -> (Pair, CohortId) {

@@ -4,11 +4,12 @@
 //! and is answered `told` in the same turn, `ping` is answered `pong` and changes nothing, `end`
 //! ends the activity, `ask` is answered in a turn that leaves nothing behind, `alarm` raises one.
 //! The cell `table` belongs to the shared tables. The word of `end` and `ping` is the cohort that
-//! the message names; both are passed on if nobody has their call, and of an `end` it must hear.
+//! the message names; both are passed on if nobody has their call, and of an `end` it must hear. A
+//! `pretend` is passed on as well, and names another call than its own.
 //! The call `brief` is over if it comes from an old store.
 
 use resilee_core::{
-    Adaptors, Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdaptor, Route, Scope,
+    Adaptors, Adoption, Egress, Endpoint, Ingress, Missed, PassedOn, ResourceAdaptor, Route, Scope,
 };
 use resilee_membership::Flow;
 use resilee_sbb::{
@@ -115,16 +116,22 @@ impl ResourceAdaptor for Toy {
     fn pass_on(&mut self, _now: Timestamp, ingress: &Ingress) -> Option<PassedOn> {
         let (cell, verb, _) = text(ingress);
         let bytes = format!("{cell} {verb} passed on").into_bytes();
-        let missed = (verb == "end").then(|| cell.into_bytes());
+        let missed = match verb.as_str() {
+            "end" => Some(cell.into_bytes()),
+            "pretend" => Some(b"another".to_vec()),
+            _ => None,
+        };
         Some(PassedOn { egress: vec![Egress::new(ingress.flow, bytes)], missed })
     }
 
-    fn missed(&mut self, endpoint: &mut Endpoint, at: Timestamp, missed: &[u8]) {
+    fn missed(&mut self, endpoint: &mut Endpoint, missed: &[Missed]) {
         let id = endpoint.cell();
         let Some(activity) = self.calls.keys().find(|it| it.cell == id).copied() else { return };
         let (name, flow) = self.calls[&activity].clone();
-        assert_eq!(missed, name.as_bytes());
-        let late_ms = endpoint.now().since(at).as_millis();
+        let Some(end) = missed.iter().find(|it| it.missed == name.as_bytes()) else {
+            return self.say(endpoint, &name, flow, "asked");
+        };
+        let late_ms = endpoint.now().since(end.at).as_millis();
         self.say(endpoint, &name, flow, &format!("ended {late_ms} ms ago"));
         endpoint.fire(activity, &Said { word: "record".to_owned() });
         endpoint.end_activity(activity);

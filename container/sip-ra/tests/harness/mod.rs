@@ -5,7 +5,7 @@
 pub mod own_call;
 pub mod phone;
 
-use resilee_core::{Adoption, Egress, Endpoint, Ingress, PassedOn, ResourceAdaptor, Route};
+use resilee_core::{Adoption, Egress, Endpoint, Ingress, Missed, PassedOn, ResourceAdaptor, Route};
 use resilee_membership::{Flow, Transport};
 use resilee_sbb::{ActivityId, CellId, CohortId, Event, EventPayload, Timestamp, encode};
 use resilee_sip_api::{
@@ -255,8 +255,13 @@ impl Node {
 
     /// The only call hears of what came while nobody had it.
     pub fn missed(&mut self, at: Timestamp, missed: &[u8]) -> Turn {
+        self.missed_all(&[Missed { at, missed: missed.to_vec() }])
+    }
+
+    /// The same of several.
+    pub fn missed_all(&mut self, missed: &[Missed]) -> Turn {
         let activity = *self.held.states.keys().next_back().expect("an activity");
-        self.step(activity.cell, |ra, endpoint| ra.missed(endpoint, at, missed))
+        self.step(activity.cell, |ra, endpoint| ra.missed(endpoint, missed))
     }
 
     /// An operator asks whether the calls are still up.
