@@ -305,8 +305,8 @@ impl ResourceAdaptor for SipRa {
         }
     }
 
-    fn pass_on(&mut self, _now: Timestamp, ingress: &Ingress) -> Option<PassedOn> {
-        pass_on(&self.element, self.cohort, ingress)
+    fn pass_on(&mut self, now: Timestamp, ingress: &Ingress) -> Option<PassedOn> {
+        pass_on(&self.element, self.cohort, now, ingress)
     }
 
     fn missed(&mut self, endpoint: &mut Endpoint, missed: &[Missed]) {

@@ -12,17 +12,26 @@
 //! §12.2.1.1): whoever takes another name has no dialog. Of a call they are compared as they are
 //! written, for that costs no call anything; phones repeat what they have kept.
 //!
+//! Nor does anybody bill what goes on by the Route of a call that is over, and that looks lost. So
+//! once no call can be up any more, after [`CallLimits::longest`], the time that it may have rung
+//! before, and [`CALL_MARGIN`], it leads only what ends the call ([`ENDING`]): phones of a call
+//! that is lost indeed have nobody to end it for them, and when they do that counts. The same holds
+//! of a call that was set up by an earlier version, whose Routes have no time; a phone whose INVITE
+//! gets 481 hangs up.
+//!
 //! For the same reason a dialog that is no call's carries only [`OTHER_METHODS`], and only for
 //! [`OTHER_DIALOG_HOURS`]: an INVITE by such a Route would be a call that nobody admits or bills.
 //! What comes later gets 481, after which a phone subscribes anew (RFC 6665 §4.1.2.2).
 
 use crate::client::Client;
 use crate::element::Element;
+use crate::supervision::CallLimits;
 use resilee_sbb::Timestamp;
 use resilee_sip_api::SourceNetwork;
 use resilee_sip_proto::{HeaderName, Message, SipUri, name_addr};
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// What is sent within a dialog that is no call's (RFC 6665, RFC 3515), or asks for its other end.
 const OTHER_METHODS: [&str; 4] = ["SUBSCRIBE", "NOTIFY", "REFER", "OPTIONS"];
@@ -31,6 +40,14 @@ const OTHER_METHODS: [&str; 4] = ["SUBSCRIBE", "NOTIFY", "REFER", "OPTIONS"];
 const OTHER_DIALOG_HOURS: u64 = 24;
 
 const HOUR_MS: u64 = 3_600_000;
+const MINUTE_MS: u64 = 60_000;
+
+/// So much longer than the longest call our Route leads through one that no node has: BYEs are
+/// repeated, and clocks may differ.
+const CALL_MARGIN: Duration = Duration::from_secs(900);
+
+/// What goes by the Route of a call however old it is.
+const ENDING: [&str; 2] = ["BYE", "ACK"];
 
 /// Which dialogs the ends are those of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +70,21 @@ impl Dialogs {
             Dialogs::Call => "e",
             Dialogs::Other => "s",
         }
+    }
+
+    /// What the time in the parameter is counted in.
+    fn unit_ms(self) -> u64 {
+        match self {
+            Dialogs::Call => MINUTE_MS,
+            Dialogs::Other => HOUR_MS,
+        }
+    }
+
+    /// The address in what is signed of the callee, and how many units ago that was, if it says so.
+    fn address_and_age(self, callee: &str, now: Timestamp) -> Option<(&str, Option<u64>)> {
+        let Some((callee, since)) = callee.split_once('.') else { return Some((callee, None)) };
+        let since = u64::from_str_radix(since, 16).ok()?;
+        Some((callee, Some((now.as_millis() / self.unit_ms()).saturating_sub(since))))
     }
 
     /// What an end is called, by its URI in From or To.
@@ -93,12 +125,10 @@ impl Between {
 impl Ends {
     /// The value of the parameter, for what begins now.
     pub(crate) fn token(&self, element: &Element, request: &Message<'_>, now: Timestamp) -> String {
-        let (caller, mut callee) = (self.caller.digits(), self.callee.digits());
+        let (caller, callee) = (self.caller.digits(), self.callee.digits());
         let tag = request.from_tag().unwrap_or_default();
         let dialogs = Dialogs::of(request);
-        if dialogs == Dialogs::Other {
-            callee = format!("{callee}.{:x}", hour(now));
-        }
+        let callee = format!("{callee}.{:x}", now.as_millis() / dialogs.unit_ms());
         let names = (&*dialogs.name(request.from_uri()), &*dialogs.name(request.to_uri()));
         let call = (request.call_id(), &*tag);
         let mac = mac(element, dialogs, call, (&caller, &callee), names);
@@ -106,9 +136,19 @@ impl Ends {
     }
 
     /// Between whom a request of a call is, by our topmost Route; none unless we signed it for this
-    /// call.
-    pub(crate) fn of_call(element: &Element, request: &Message<'_>) -> Option<Between> {
-        Ends::of(element, request, Dialogs::Call, nothing_else)
+    /// call, and it may be up, or the request ends it.
+    pub(crate) fn of_call(
+        element: &Element,
+        request: &Message<'_>,
+        now: Timestamp,
+    ) -> Option<Between> {
+        let minutes_max = call_minutes_max(element.calls);
+        let is_ending = request.method().is_some_and(|method| ENDING.contains(&method));
+        let may_be_up = |age: u64| minutes_max.is_none_or(|most| age <= most);
+        Ends::of(element, request, Dialogs::Call, |callee| {
+            let (address, age) = Dialogs::Call.address_and_age(callee, now)?;
+            (is_ending || age.is_some_and(may_be_up)).then_some(address)
+        })
     }
 
     /// The same of another dialog; also none if such a request has no place in it, or is too late.
@@ -119,9 +159,8 @@ impl Ends {
     ) -> Option<Between> {
         request.method().filter(|method| OTHER_METHODS.contains(method))?;
         Ends::of(element, request, Dialogs::Other, |callee| {
-            let (callee, since) = callee.split_once('.')?;
-            let since = u64::from_str_radix(since, 16).ok()?;
-            (hour(now).saturating_sub(since) < OTHER_DIALOG_HOURS).then_some(callee)
+            let (address, age) = Dialogs::Other.address_and_age(callee, now)?;
+            (age? < OTHER_DIALOG_HOURS).then_some(address)
         })
     }
 
@@ -155,13 +194,10 @@ impl Ends {
     }
 }
 
-/// The address alone is signed.
-fn nothing_else(callee: &str) -> Option<&str> {
-    Some(callee)
-}
-
-fn hour(now: Timestamp) -> u64 {
-    now.as_millis() / HOUR_MS
+/// So many minutes after its set-up a call may be up; `None`: nothing ends it.
+fn call_minutes_max(limits: CallLimits) -> Option<u64> {
+    let longest = limits.longest? + limits.longest_ringing.unwrap_or_default() + CALL_MARGIN;
+    Some(longest.as_secs().div_ceil(60))
 }
 
 fn mac(

@@ -6,7 +6,9 @@
 //! | a BYE of those                          | the same, and its call must hear of it            |
 //! | from elsewhere, without the ends, or    | not passed on: it gets 481                        |
 //! | with another From or To than the INVITE,|                                                   |
-//! | or with a CSeq number as in `leg.rs`    |                                                   |
+//! | or with a CSeq number as in `leg.rs`;   |                                                   |
+//! | no BYE, and its call is older than any  |                                                   |
+//! | is (`ends.rs`)                          |                                                   |
 //!
 //! | a response                              | what happens                                      |
 //! |-----------------------------------------|---------------------------------------------------|
@@ -57,13 +59,18 @@ pub(crate) struct MissedBye {
 }
 
 /// A request as it goes on, if it is of one end of a call of ours.
-pub(crate) fn pass_on(element: &Element, cohort: CohortId, ingress: &Ingress) -> Option<PassedOn> {
+pub(crate) fn pass_on(
+    element: &Element,
+    cohort: CohortId,
+    now: Timestamp,
+    ingress: &Ingress,
+) -> Option<PassedOn> {
     let received = Message::parse(&ingress.bytes).ok().filter(Message::is_request)?;
     let bytes = amended(&received, &ingress.flow);
     let request = Message::parse(&bytes).ok()?;
     let right = put_right(element, &request);
     let request = right.as_deref().and_then(|it| Message::parse(it).ok()).unwrap_or(request);
-    let between = Ends::of_call(element, &request)?;
+    let between = Ends::of_call(element, &request, now)?;
     if !between.is_sent_from(ingress.flow.remote) || !leaves_room(request.cseq().0) {
         return None;
     }

@@ -14,6 +14,8 @@ use resilee_sip_proto::HeaderName;
 use std::time::Duration;
 
 const MALLORY: &str = "203.0.113.66:5060";
+/// The ends of Alice's call to Bob, as an earlier version signed them.
+const EARLIER: &str = ";e=c000020a9c40.c000021413c4.55b40a6f3dd49678";
 
 /// A call, and a node of the same cluster that has no idea of it.
 fn lost_call() -> (Node, Node, Dialog) {
@@ -146,11 +148,43 @@ fn ends_that_we_did_not_sign_are_none() {
     let (_, mut node, dialog) = lost_call();
     let bye = dialog.by_alice("BYE", 2);
     let at = bye.find(";e=").expect("the ends") + 3;
-    // Each digit of caller, callee and signature, one after the other.
-    for digit in at..at + 12 + 1 + 12 + 1 + 16 {
+    // Each digit of caller, callee, time and signature, one after the other.
+    for digit in at..at + 12 + 1 + 12 + 1 + 2 + 1 + 16 {
         let mut forged = bye.clone().into_bytes();
         forged[digit] = if forged[digit] == b'0' { b'1' } else { b'0' };
         assert!(node.pass_on(ALICE, forged).is_none(), "{digit}");
+    }
+}
+
+/// Nobody would bill it: a call that this server has lost ends when all calls do. Its phones may
+/// not know that, and when they hang up counts.
+#[test]
+fn of_what_is_older_than_any_call_only_its_end_is_passed_on() {
+    for method in ["INVITE", "UPDATE", "MESSAGE", "INFO", "BYE", "ACK"] {
+        let (_, mut node, dialog) = lost_call();
+        for minutes in [60, 11 * 60] {
+            node.now = node.now + Duration::from_secs(60 * minutes);
+            assert!(node.pass_on(ALICE, dialog.by_alice(method, 2)).is_some(), "{method}");
+            assert!(node.pass_on(BOB, dialog.by_bob(method, 2)).is_some(), "{method}");
+        }
+        node.now = node.now + Duration::from_secs(3_600);
+        let goes = ["BYE", "ACK"].contains(&method);
+        let by_alice = node.pass_on(ALICE, dialog.by_alice(method, 2));
+        assert_eq!(by_alice.is_some(), goes, "{method}");
+        assert_eq!(node.pass_on(BOB, dialog.by_bob(method, 2)).is_some(), goes, "{method}");
+    }
+}
+
+/// A call that began before an update has no time in its Route.
+#[test]
+fn of_a_call_of_an_earlier_version_only_its_end_is_passed_on() {
+    for (method, goes) in [("BYE", true), ("ACK", true), ("INVITE", false), ("MESSAGE", false)] {
+        let (_, mut node, dialog) = lost_call();
+        let request = dialog.by_alice(method, 2);
+        let at = request.find(";e=").expect("the ends");
+        let rest = request[at + 1..].find([';', '>']).expect("an end") + at + 1;
+        let before = format!("{}{EARLIER}{}", &request[..at], &request[rest..]);
+        assert_eq!(node.pass_on(ALICE, before).is_some(), goes, "{method}");
     }
 }
 
