@@ -320,7 +320,11 @@ impl ResourceAdaptor for SipRa {
         }
         // A call that none of them has ended is asked for as any other.
         self.first_of_cell(endpoint, |activity, step| {
-            activity.query_liveness(step);
+            if let Activity::Call(call) = activity
+                && call.is_up()
+            {
+                call.ask_after_outage(step);
+            }
             false
         });
     }

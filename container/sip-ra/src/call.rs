@@ -304,7 +304,7 @@ impl Call {
         self.own_requests.iter_mut().for_each(|own| own.resume(step));
         match adoption {
             Adoption::Takeover => {}
-            Adoption::ColdStart | Adoption::Stranded => self.ask_for_life(step),
+            Adoption::ColdStart | Adoption::Stranded => self.ask_after_outage(step),
         }
     }
 

@@ -87,6 +87,13 @@ enum Word {
 }
 
 impl Call {
+    /// Nobody lived for a while: the same, before anything that was due meanwhile.
+    pub(crate) fn ask_after_outage(&mut self, step: &mut Step<'_>) {
+        let answered_after = Duration::from_millis(step.timers().long_ms());
+        self.supervision.hear_first(step.now() + answered_after);
+        self.ask_for_life(step);
+    }
+
     /// Asks both ends of all dialogs that are up; who does not know of it is gone.
     pub(crate) fn ask_for_life(&mut self, step: &mut Step<'_>) {
         self.supervision.count_at_once();

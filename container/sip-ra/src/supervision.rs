@@ -21,7 +21,8 @@
 //!
 //! An end that answers 481 may have hung up just now, and its BYE be on its way: it is asked again
 //! when nobody would repeat that any more. All moments are in the replicated state, so a survivor
-//! goes on with them; one that has passed meanwhile is acted on at once.
+//! goes on with them; one that has passed meanwhile is acted on at once. But nobody is billed for
+//! a time in which no node lived because a call has lasted too long by then: it is asked for first.
 
 use crate::call::Call;
 use crate::dialog::{Bye, Dialog, DialogState};
@@ -112,6 +113,13 @@ impl Supervision {
         if self.is_expiring {
             self.expires_at = Some(answered_by);
         }
+    }
+
+    /// Nobody lived for a while, and the ends are asked: what they say by then comes before what
+    /// was due meanwhile, another question or that it has lasted too long.
+    pub(crate) fn hear_first(&mut self, answered_by: Timestamp) {
+        self.ask_at = self.ask_at.map(|at| at.max(answered_by));
+        self.longest_until = self.longest_until.map(|at| at.max(answered_by));
     }
 
     /// An answer leaves a doubt: both ends are asked again.

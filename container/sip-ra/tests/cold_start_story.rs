@@ -11,6 +11,7 @@ use harness::{Node, Policy, Turn, parse};
 use resilee_sbb::Timestamp;
 use resilee_sip_api::{EndCause, Ended, Side};
 use resilee_sip_proto::HeaderName;
+use std::time::Duration;
 
 struct Call {
     node: Node,
@@ -236,6 +237,29 @@ fn the_last_proof_of_life_is_the_last_message_that_a_commit_came_after() {
     let turn = node.receive(ALICE, answer(&probes.only(ALICE), 481, "", ALICE_CONTACT));
     ended_at_last_proof(&turn, seen_at);
     assert_eq!(parse(&turn.only(BOB)).cseq().0, 107);
+}
+
+/// Nobody lived when it had lasted as long as a call may: until when they talked is asked first.
+#[test]
+fn a_call_whose_time_was_over_meanwhile_is_asked_for_before_it_is_ended() {
+    for (knows, from_old_store) in [(false, false), (false, true), (true, false), (true, true)] {
+        let Call { mut node, last_commit_at, .. } = call_before_the_outage();
+        node.now = node.now + Duration::from_secs(2 * 86_400);
+        let begin =
+            if from_old_store { Node::take_over_from_an_old_store } else { Node::cold_start };
+        let probes = begin(&mut node);
+        assert_eq!(node.wait(0).types(), Vec::<&str>::new());
+        node.receive(ALICE, answer(&probes.only(ALICE), 200, "", ALICE_CONTACT));
+        let status = if knows { 200 } else { 481 };
+        let mut turn = node.receive(BOB, bob_answers(&probes.only(BOB), status));
+        if !knows {
+            ended_at_last_proof(&turn, last_commit_at);
+            continue;
+        }
+        turn = node.wait(32_000);
+        let ended: Ended = turn.event();
+        assert_eq!((ended.at, ended.cause), (node.now, EndCause::MaxDuration));
+    }
 }
 
 #[test]
