@@ -30,7 +30,7 @@ use crate::boundary::DropReason;
 use header_section::HeaderSection;
 use prefixes::Prefixes;
 pub use prefixes::{Prefix, PrefixError};
-use resilee_membership::SIP_BYTES_MAX;
+use resilee_membership::{SIP_BYTES_MAX, dual_stack::ipv4_of};
 use resilee_sbb::Timestamp;
 use resilee_sip_proto::{Message, SCANNERS_DEFAULT};
 use set_table::{KEEP, SetTable};
@@ -174,10 +174,10 @@ impl Protection {
             return Source::Denied;
         }
         let mut hasher = self.hasher.clone();
-        match address {
-            IpAddr::V4(ip) => hasher.write_u64(ip.to_bits().into()),
+        match (ipv4_of(address), address) {
+            (Some(ip), _) | (None, IpAddr::V4(ip)) => hasher.write_u64(ip.to_bits().into()),
             // Never what an IPv4 address is.
-            IpAddr::V6(ip) => hasher.write_u128(ip.to_bits() >> 64 << 64 | 1),
+            (None, IpAddr::V6(ip)) => hasher.write_u128(ip.to_bits() >> 64 << 64 | 1),
         }
         Source::Other(hasher.finish())
     }

@@ -1,7 +1,11 @@
 //! The network that a message came from, as far as somebody who sends from it can be told from
 //! others: an IPv4 address, or the /64 of an IPv6 address, of which a home has all addresses.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// The well-known prefix of IPv4 addresses behind a translator (RFC 6052 §2.1), 96 bits. A server
+/// that has no IPv4 knows all its IPv4 clients by it, and they are not one network.
+const TRANSLATED: u128 = 0x0064_ff9b << 96;
 
 /// An IPv4 address, or 64 bits of an IPv6 address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -11,9 +15,22 @@ impl SourceNetwork {
     /// That of this address.
     pub fn of(address: IpAddr) -> Self {
         SourceNetwork(match address.to_canonical() {
+            IpAddr::V6(ip) if ip.to_bits() >> 32 == TRANSLATED >> 32 => {
+                let [.., a, b, c, d] = ip.octets();
+                IpAddr::V4(Ipv4Addr::new(a, b, c, d))
+            }
             IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX))),
             v4 => v4,
         })
+    }
+
+    /// What it has in common with all networks of one home, which may have a /56; none of an IPv4
+    /// address.
+    pub fn home(self) -> Option<u64> {
+        match self.0 {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(ip) => u64::try_from(ip.to_bits() >> 72).ok(),
+        }
     }
 
     /// Its bytes, to be hashed.
@@ -45,6 +62,12 @@ mod tests {
         assert_ne!(of("2001:db8::1"), of("2001:db8:0:1::1"));
         assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
         assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+        assert_eq!(of("64:ff9b::192.0.2.1"), of("192.0.2.1"), "behind a translator");
+        assert_ne!(of("64:ff9b::192.0.2.1"), of("64:ff9b::192.0.2.2"));
+        assert_eq!(of("64:ff9b:1::1").to_string(), "64:ff9b:1::/64");
         assert_eq!(of("2001:db8::7").to_string(), "2001:db8::/64");
+        assert_eq!(of("2001:db8::1").home(), of("2001:db8:0:ff::1").home());
+        assert_ne!(of("2001:db8::1").home(), of("2001:db8:0:100::1").home());
+        assert_eq!(of("192.0.2.1").home(), None);
     }
 }

@@ -5,6 +5,8 @@
 //! | of                       | free tries            | then each further one bars for          |
 //! |--------------------------|-----------------------|-----------------------------------------|
 //! | a network, any account   | [`SOURCE_TRIES_FREE`] | [`SOURCE_BAR`], twice as long each time |
+//! | all networks of an IPv6  | [`HOME_TRIES_FREE`]   | the same                                |
+//! | /56, any account         |                       |                                         |
 //! | an account, any network  | [`ACCOUNT_TRIES_FREE`]| [`ACCOUNT_BAR`], likewise               |
 //! | an account, where it is known | [`KNOWN_TRIES_MAX`] | it is not known there any more       |
 //!
@@ -28,6 +30,9 @@ use std::time::Duration;
 
 /// Wrong passwords of one network until it is barred: a few phones behind a NAT may be mistyped.
 pub(crate) const SOURCE_TRIES_FREE: u32 = 10;
+/// Wrong passwords of the networks of one IPv6 /56 until all are barred: one customer may have 256
+/// of them. Who has but one is barred himself long before.
+pub(crate) const HOME_TRIES_FREE: u32 = 4 * SOURCE_TRIES_FREE;
 /// Wrong passwords for one account, of all networks where it is not known, until it is barred.
 pub(crate) const ACCOUNT_TRIES_FREE: u32 = 20;
 /// Wrong passwords for an account where it is known.
@@ -58,6 +63,8 @@ pub(crate) struct AccountHash(pub(crate) u64);
 #[derive(Debug, Default)]
 pub(crate) struct PasswordGuard {
     sources: Aging<SourceNetwork, Tries>,
+    /// The same of each IPv6 /56.
+    homes: Aging<u64, Tries>,
     accounts: Aging<AccountHash, Tries>,
     /// Wrong passwords of accounts where they are known.
     known: Aging<(SourceNetwork, AccountHash), Tries>,
@@ -92,11 +99,17 @@ impl PasswordGuard {
             self.known.remove(&(source, account));
         }
         let of_source = count(&mut self.sources, now, source, SOURCE_TRIES_FREE, SOURCE_BAR);
+        let of_home = source.home().is_some_and(|home| {
+            count(&mut self.homes, now, home, HOME_TRIES_FREE, SOURCE_BAR) //
+        });
         let of_account = count(&mut self.accounts, now, account, ACCOUNT_TRIES_FREE, ACCOUNT_BAR);
-        let who = match (of_source, of_account) {
-            (true, _) => format!("{source} tries out passwords, and is barred"),
-            (false, true) => format!("the password of {name:?} is tried out from many places"),
-            (false, false) => return None,
+        let who = match (of_source, of_home, of_account) {
+            (_, true, _) => {
+                format!("the /56 of {source} tries out passwords, and is barred")
+            }
+            (true, ..) => format!("{source} tries out passwords, and is barred"),
+            (.., true) => format!("the password of {name:?} is tried out from many places"),
+            (false, false, false) => return None,
         };
         self.alarms = self.alarms.saturating_add(1);
         let is_told = self.alarms <= ALARMS_MAX;
@@ -117,7 +130,9 @@ impl PasswordGuard {
 
     /// True if nothing is to be taken from there that begins something, whoever it says it is.
     pub(crate) fn bars_source(&self, now: Timestamp, source: SourceNetwork) -> bool {
-        self.sources.get(&source).is_some_and(|tries| tries.barred_until > now)
+        let of_home = source.home().and_then(|home| self.homes.get(&home));
+        let tries = self.sources.get(&source).into_iter().chain(of_home);
+        tries.map(|tries| tries.barred_until).any(|until| until > now)
     }
 
     /// How long the account is still barred where it is not known.
@@ -255,6 +270,25 @@ mod tests {
         tries(&mut guard, NOW, 9, 100);
         assert!(!guard.bars_source(NOW + longest, network(9)));
         assert!(!guard.bars_source(NOW, network(8)), "nobody else is");
+    }
+
+    #[test]
+    fn a_home_with_many_ipv6_networks_is_barred_as_one() {
+        let of = |number: u32| {
+            let address = format!("2001:db8:0:{number:x}::1");
+            SourceNetwork::of(address.parse().expect("an address"))
+        };
+        let mut guard = PasswordGuard::default();
+        let mut alarms = Vec::new();
+        for number in 0..=HOME_TRIES_FREE {
+            let account = (AccountHash(number.into()), "x");
+            assert!(!guard.bars_source(NOW, of(number)), "{number}");
+            alarms.extend(guard.on_wrong(NOW, of(number), account));
+        }
+        assert_eq!(alarms, ["the /56 of 2001:db8:0:28::/64 tries out passwords, and is barred"]);
+        assert!(guard.bars_source(NOW, of(0xff)), "one that has not tried");
+        assert!(!guard.bars_source(NOW, of(0x100)), "of another /56");
+        assert!(!guard.bars_source(NOW + SOURCE_BAR.0, of(0xff)));
     }
 
     #[test]

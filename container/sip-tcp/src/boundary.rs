@@ -13,12 +13,14 @@ pub struct ConnectionId(pub u64);
 pub struct TcpLimits {
     /// Connections at a time; more are closed at once.
     pub connections_max: usize,
-    /// Of these, from one IP address.
+    /// Of these, from one IPv4 address or IPv6 /64; from a /56 twice as many, from a /48 half of
+    /// all.
     pub connections_per_source_max: usize,
     /// From the first byte of a message to its last, and from the connection to its first message,
     /// in milliseconds; whoever is slower is cut off.
     pub message_within_ms: u64,
-    /// A connection on which nothing moved for so long is closed, in milliseconds.
+    /// A connection on which nothing moved for so long is closed, in milliseconds; one whose client
+    /// no node has served, after five minutes.
     pub idle_ms: u64,
 }
 

@@ -157,6 +157,7 @@ impl TcpClients {
             Fate::Write => {
                 let bytes = fit_for_stream(&message);
                 let Some(connection) = self.write(now, &flow, &bytes) else { return };
+                self.connections.note_served(now, connection, &message);
                 if !message.is_request() {
                     return self.unanswered.on_written(now, &self.timers, (&flow, &message));
                 }

@@ -4,7 +4,8 @@
 //! |----------------------------------------------------|-----------------------------------------|
 //! | a connection too many, of all or of one address    | closed at once                          |
 //! | a message that takes too long, or never begins     | closed                                  |
-//! | nothing for long                                   | closed                                  |
+//! | nothing for long, or for five minutes from one     | closed                                  |
+//! | that no node has served                            |                                         |
 //! | bytes that are no SIP                              | closed                                  |
 //! | a message for a client with a connection           | written                                 |
 //! | a message for one whose connection is gone         | a new one, to the same IP address and   |
@@ -15,7 +16,7 @@
 //! |                                                    | come back by itself                     |
 
 use crate::boundary::{ConnectionId, TcpDrop, TcpLimits};
-use crate::source::Source;
+use crate::source::{Most, Shares};
 use resilee_membership::{Flow, Transport};
 use resilee_sbb::Timestamp;
 use resilee_sip_proto::framing::{Frame, Framing};
@@ -31,6 +32,10 @@ const WAITING_MAX: usize = 32;
 /// it may ring, so that a gone phone's does not stay.
 const ANSWER_WITHIN_MS: u64 = 300_000;
 
+/// A connection whose client no node has served is closed if nothing comes for so long: whoever
+/// only connects could hold many for hours. A phone whose INVITE rings for longer says something.
+const UNSERVED_IDLE_MS: u64 = 300_000;
+
 /// Port of a SIP URI or Via without one (RFC 3261 §19.1.2).
 const DEFAULT_PORT: u16 = 5060;
 
@@ -42,8 +47,8 @@ pub(crate) struct Connections {
     all: BTreeMap<ConnectionId, Connection>,
     /// The latest connection with each client's address.
     by_remote: BTreeMap<SocketAddr, ConnectionId>,
-    /// Connections with each source, whoever opened them.
-    by_source: BTreeMap<Source, usize>,
+    /// Whoever opened them.
+    of_sources: Shares,
     /// When each one is closed, unless something moves.
     due: BTreeSet<(Timestamp, ConnectionId)>,
 }
@@ -53,6 +58,8 @@ struct Connection {
     flow: Flow,
     /// Opened by the client, not by us.
     is_accepted: bool,
+    /// A node has accepted something of the client, or has something for it.
+    is_served: bool,
     framing: Framing,
     /// A message or a ping was there.
     has_spoken: bool,
@@ -80,7 +87,7 @@ impl Connections {
             next: 0,
             all: BTreeMap::new(),
             by_remote: BTreeMap::new(),
-            by_source: BTreeMap::new(),
+            of_sources: Shares::default(),
             due: BTreeSet::new(),
         }
     }
@@ -102,11 +109,14 @@ impl Connections {
     }
 
     fn check_room(&self, flow: &Flow) -> Result<(), TcpDrop> {
-        let of_source = self.by_source.get(&Source::of(flow)).copied().unwrap_or(0);
         if self.all.len() >= self.limits.connections_max {
             return Err(TcpDrop::TooManyConnections);
         }
-        if of_source >= self.limits.connections_per_source_max {
+        let most = Most {
+            of_source: self.limits.connections_per_source_max,
+            in_all: self.limits.connections_max,
+        };
+        if !self.of_sources.has_room(flow, 1, most) {
             return Err(TcpDrop::TooManyOfSource);
         }
         Ok(())
@@ -153,7 +163,7 @@ impl Connections {
                 );
             }
         } else if has_spoken {
-            self.set_due(connection, now + Duration::from_millis(self.limits.idle_ms));
+            self.set_idle_from(now, connection);
         }
         Ok(Some((flow, frames)))
     }
@@ -166,7 +176,7 @@ impl Connections {
         if self.by_remote.get(&remote) == Some(&connection) {
             self.by_remote.remove(&remote);
         }
-        Source::leave(&mut self.by_source, Source::of(&closed.flow));
+        self.of_sources.give_back(&closed.flow, 1);
         closed.waiting.map_or(0, |waiting| waiting.len())
     }
 
@@ -202,13 +212,30 @@ impl Connections {
             None => {
                 // One that we opened ends soon if its phone never says anything on it.
                 if !to.is_within_message && to.has_spoken {
-                    let idle = now + Duration::from_millis(self.limits.idle_ms);
-                    self.set_due(connection, idle);
+                    self.set_idle_from(now, connection);
                 }
                 return Ok(Way::Write(connection));
             }
         }
         Ok(Way::Waits(connection))
+    }
+
+    /// A node has written this on it: who is served keeps his connection.
+    pub(crate) fn note_served(
+        &mut self,
+        now: Timestamp,
+        connection: ConnectionId,
+        message: &Message<'_>,
+    ) {
+        let is_accepted = message.status().is_some_and(|status| (200..300).contains(&status));
+        // Whom a node does not know it says 200 to for these as well.
+        let is_for_anybody = matches!(message.cseq().1, "OPTIONS" | "CANCEL");
+        let is_service = message.is_request() || is_accepted && !is_for_anybody;
+        let Some(served) = self.all.get_mut(&connection).filter(|_| is_service) else { return };
+        let is_new = !std::mem::replace(&mut served.is_served, true);
+        if is_new && served.has_spoken && !served.is_within_message {
+            self.set_idle_from(now, connection);
+        }
     }
 
     /// One that is to be closed, and why.
@@ -235,6 +262,7 @@ impl Connections {
         let added = Connection {
             flow,
             is_accepted: waiting.is_none(),
+            is_served: false,
             framing: Framing::default(),
             has_spoken: false,
             is_within_message: false,
@@ -243,9 +271,17 @@ impl Connections {
         };
         self.all.insert(connection, added);
         self.by_remote.insert(flow.remote, connection);
-        *self.by_source.entry(Source::of(&flow)).or_default() += 1;
+        self.of_sources.take(&flow, 1);
         self.due.insert((due, connection));
         connection
+    }
+
+    /// Something has moved just now.
+    fn set_idle_from(&mut self, now: Timestamp, connection: ConnectionId) {
+        let is_served = self.all.get(&connection).is_some_and(|it| it.is_served);
+        let most_ms = if is_served { u64::MAX } else { UNSERVED_IDLE_MS };
+        let idle = Duration::from_millis(self.limits.idle_ms.min(most_ms));
+        self.set_due(connection, now + idle);
     }
 
     fn set_due(&mut self, connection: ConnectionId, due: Timestamp) {

@@ -14,7 +14,7 @@
 //! | any other response         | to the client                                                 |
 
 use crate::boundary::TcpDrop;
-use crate::source::Source;
+use crate::source::{Most, Shares};
 use crate::transaction_key::TransactionKey;
 use resilee_membership::Flow;
 use resilee_sbb::Timestamp;
@@ -28,6 +28,8 @@ const REQUESTS_MAX: usize = 16_384;
 /// Of these, of one source: nobody has all the room.
 const REQUESTS_PER_SOURCE_MAX: usize = 2_048;
 
+const REQUESTS: Most = Most { of_source: REQUESTS_PER_SOURCE_MAX, in_all: REQUESTS_MAX };
+
 /// Most bytes of all of them.
 const BYTES_MAX: usize = 32 << 20;
 
@@ -40,7 +42,7 @@ pub(crate) struct Unanswered {
     requests: BTreeMap<TransactionKey, Request>,
     due: BTreeSet<(Timestamp, TransactionKey)>,
     /// Kept requests of each source.
-    of_sources: BTreeMap<Source, usize>,
+    of_sources: Shares,
     /// Of all that is kept.
     bytes: usize,
 }
@@ -98,13 +100,12 @@ impl Unanswered {
             return Ok(());
         }
         let length = request.bytes().len();
-        let source = Source::of(&flow);
-        let of_source = self.of_sources.get(&source).copied().unwrap_or_default();
-        let has_room = self.requests.len() < REQUESTS_MAX && of_source < REQUESTS_PER_SOURCE_MAX;
+        let has_room =
+            self.requests.len() < REQUESTS_MAX && self.of_sources.has_room(&flow, 1, REQUESTS);
         if !has_room || self.bytes + length > BYTES_MAX {
             return Err(TcpDrop::NotKept);
         }
-        self.of_sources.insert(source, of_source + 1);
+        self.of_sources.take(&flow, 1);
         self.bytes += length;
         let due = now + Duration::from_millis(timers.t1_ms);
         let kept = Request {
@@ -226,7 +227,7 @@ impl Unanswered {
         if let Some(kept) = self.requests.remove(key) {
             self.bytes -= kept.bytes.len();
             self.due.remove(&(kept.due, *key));
-            Source::leave(&mut self.of_sources, Source::of(&kept.flow));
+            self.of_sources.give_back(&kept.flow, 1);
         }
     }
 

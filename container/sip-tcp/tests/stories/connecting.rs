@@ -44,6 +44,8 @@ fn who_says_nothing_or_says_it_byte_by_byte_is_cut_off() {
 #[test]
 fn a_connection_lives_as_long_as_anything_moves() {
     let (mut stage, client) = Stage::connected();
+    stage.says(client, &request("REGISTER", "z0"));
+    stage.node(&response(200, "REGISTER", "z0"));
     for _ in 0..3 {
         assert_eq!(stage.says(client, "\r\n\r\n"), ["client 0: \r\n"]);
         assert_eq!(stage.pass(3_800_000), [""; 0]);
@@ -131,6 +133,72 @@ fn connections_that_we_open_count_for_their_address_and_an_ipv6_client_has_one_n
     stage.accept("[2001:db8::1]:1").unwrap();
     stage.accept("[2001:db8::2]:1").unwrap();
     assert_eq!(stage.accept("[2001:db8::3]:1"), None);
+}
+
+/// Connects as often as it may from each of these, and says nothing but a ping.
+fn fill(stage: &mut Stage, networks: impl Iterator<Item = String>) -> usize {
+    let mut accepted = 0;
+    for network in networks {
+        for port in 1..=300 {
+            let Some(client) = stage.accept(&format!("[{network}::1]:{port}")) else { break };
+            stage.says(client, "\r\n\r\n");
+            accepted += 1;
+        }
+    }
+    accepted
+}
+
+#[test]
+fn a_customer_with_many_ipv6_networks_leaves_room_for_others() {
+    let mut stage = Stage::new(TcpLimits::default());
+    let home = |number: u32| format!("2001:db8:1:{number:x}");
+    assert_eq!(fill(&mut stage, (0..40).map(home)), 512, "a /56");
+    assert_eq!(fill(&mut stage, [home(0x101)].into_iter()), 256, "another one of the /48");
+    assert_eq!(fill(&mut stage, (0..256).map(|it| home(it << 8))), 4_232, "half of all: a /48");
+    let other = |number: u32| format!("2001:db8:2:{number:x}");
+    assert_eq!(fill(&mut stage, [other(1)].into_iter()), 256, "somebody else's");
+    stage.accept("192.0.2.1:1").unwrap();
+    let first = ConnectionId(0);
+    stage.handle(TcpInput::Closed(first));
+    stage.accept("[2001:db8:1:a000::1]:1").expect("what was left is free again");
+}
+
+#[test]
+fn clients_behind_a_translator_are_counted_by_their_ipv4_addresses() {
+    let mut stage = Stage::new(TcpLimits::default());
+    for port in 1..=256 {
+        stage.accept(&format!("[64:ff9b::192.0.2.1]:{port}")).unwrap();
+    }
+    assert_eq!(stage.accept("[64:ff9b::192.0.2.1]:300"), None);
+    assert_eq!(stage.accept("192.0.2.1:300"), None, "it is the same one");
+    stage.accept("[64:ff9b::192.0.2.2]:1").unwrap();
+}
+
+/// Who registers, or is called, keeps its connection; who only connects need not.
+#[test]
+fn a_client_that_no_node_has_served_is_not_kept_for_long() {
+    for (method, is_kept) in [
+        ("REGISTER", true),
+        ("INVITE", true),
+        ("MESSAGE", true),
+        // Anybody may send these.
+        ("OPTIONS", false),
+        ("CANCEL", false),
+    ] {
+        let (mut stage, client) = Stage::connected();
+        stage.says(client, &request(method, "z1"));
+        stage.node(&response(401, method, "z1"));
+        assert_eq!(stage.pass(299_999), [""; 0], "{method}");
+        stage.says(client, &request(method, "z2"));
+        stage.node(&response(200, method, "z2"));
+        let told = stage.pass(300_000);
+        assert_eq!(told.is_empty(), is_kept, "{method}: {told:?}");
+    }
+    let (mut stage, client) = Stage::connected();
+    stage.says(client, "\r\n\r\n");
+    stage.node(&request("INVITE", "z1"));
+    stage.says(client, &response(200, "INVITE", "z1"));
+    assert_eq!(stage.pass(3_000_000), [""; 0], "a node knew where it is");
 }
 
 #[test]
