@@ -18,6 +18,7 @@
 //! |                                            | or the client repeats its 2xx                 |
 
 use crate::boundary::{ConnectionId, TcpDrop};
+use crate::source::{BYTES, Shares};
 use crate::transaction_key::TransactionKey;
 use crate::unanswered::Fate;
 use resilee_membership::Flow;
@@ -29,9 +30,6 @@ use std::time::Duration;
 /// Most requests that are remembered.
 const REQUESTS_MAX: usize = 16_384;
 
-/// Most bytes of all responses to them.
-const BYTES_MAX: usize = 32 << 20;
-
 /// So long an INVITE that rings is remembered: longer than timer C (RFC 3261 §16.6).
 const RINGING: Duration = Duration::from_secs(300);
 
@@ -42,7 +40,8 @@ pub(crate) struct Delivered {
     until: BTreeSet<(Timestamp, TransactionKey)>,
     /// Refusals that no node has acknowledged, and when they are said again.
     repeats: BTreeSet<(Timestamp, TransactionKey)>,
-    bytes: usize,
+    /// Of all responses.
+    bytes: Shares,
 }
 
 #[derive(Debug)]
@@ -111,14 +110,15 @@ impl Delivered {
         let key = TransactionKey::to_client(&flow, response);
         let Some(told) = self.requests.get_mut(&key) else { return Ok(()) };
         let length = response.bytes().len();
-        if self.bytes + length > BYTES_MAX {
-            // What it said before is not what it says now.
-            self.bytes -= told.response.take().map_or(0, |(_, bytes)| bytes.len());
+        // What it said before is not what it says now.
+        if let Some((flow, bytes)) = told.response.take() {
+            self.bytes.give_back(&flow, bytes.len());
+        }
+        if !self.bytes.has_room(&flow, length, BYTES) {
             return Err(TcpDrop::NotKept);
         }
-        self.bytes += length;
-        let before = told.response.replace((flow, response.bytes().to_vec()));
-        self.bytes -= before.map_or(0, |(_, bytes)| bytes.len());
+        self.bytes.take(&flow, length);
+        told.response = Some((flow, response.bytes().to_vec()));
         told.is_final |= response.status().is_some_and(|status| status >= 200);
         let until = if told.is_final {
             now + Duration::from_millis(timers.long_ms())
@@ -173,7 +173,9 @@ impl Delivered {
         while let Some((_, key)) = self.until.first().filter(|(until, _)| *until <= now).cloned() {
             self.stop_repeats(&key);
             let told = self.requests.remove(&key).expect("what has an end is there");
-            self.bytes -= told.response.map_or(0, |(_, bytes)| bytes.len());
+            if let Some((flow, bytes)) = told.response {
+                self.bytes.give_back(&flow, bytes.len());
+            }
             self.until.pop_first();
         }
     }

@@ -21,6 +21,9 @@ const SITE: u32 = 48;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Source(u128, u32);
 
+/// Most bytes that are kept of clients' requests, or of their answers.
+pub(crate) const BYTES: Most = Most { of_source: 4 << 20, in_all: 32 << 20 };
+
 /// Most of something.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Most {
@@ -32,33 +35,39 @@ pub(crate) struct Most {
 
 /// How much of something each source has.
 #[derive(Debug, Default)]
-pub(crate) struct Shares(BTreeMap<Source, usize>);
+pub(crate) struct Shares {
+    of_sources: BTreeMap<Source, usize>,
+    in_all: usize,
+}
 
 impl Shares {
     /// Whether a client may have so much more.
     pub(crate) fn has_room(&self, flow: &Flow, more: usize, most: Most) -> bool {
-        sources(flow).all(|source| {
-            let has = self.0.get(&source).copied().unwrap_or_default();
-            has.saturating_add(more) <= source.may_have(most)
-        })
+        self.in_all.saturating_add(more) <= most.in_all
+            && sources(flow).all(|source| {
+                let has = self.of_sources.get(&source).copied().unwrap_or_default();
+                has.saturating_add(more) <= source.may_have(most)
+            })
     }
 
     /// A client has so much more.
     pub(crate) fn take(&mut self, flow: &Flow, amount: usize) {
         for source in sources(flow).filter(|_| amount > 0) {
-            *self.0.entry(source).or_default() += amount;
+            *self.of_sources.entry(source).or_default() += amount;
         }
+        self.in_all += amount;
     }
 
     /// A client has so much less.
     pub(crate) fn give_back(&mut self, flow: &Flow, amount: usize) {
         for source in sources(flow) {
-            let Some(has) = self.0.get_mut(&source) else { continue };
+            let Some(has) = self.of_sources.get_mut(&source) else { continue };
             *has = has.saturating_sub(amount);
             if *has == 0 {
-                self.0.remove(&source);
+                self.of_sources.remove(&source);
             }
         }
+        self.in_all = self.in_all.saturating_sub(amount);
     }
 }
 

@@ -14,7 +14,7 @@
 //! | any other response         | to the client                                                 |
 
 use crate::boundary::TcpDrop;
-use crate::source::{Most, Shares};
+use crate::source::{BYTES, Most, Shares};
 use crate::transaction_key::TransactionKey;
 use resilee_membership::Flow;
 use resilee_sbb::Timestamp;
@@ -30,9 +30,6 @@ const REQUESTS_PER_SOURCE_MAX: usize = 2_048;
 
 const REQUESTS: Most = Most { of_source: REQUESTS_PER_SOURCE_MAX, in_all: REQUESTS_MAX };
 
-/// Most bytes of all of them.
-const BYTES_MAX: usize = 32 << 20;
-
 /// So long an INVITE that rings may be refused: longer than timer C (RFC 3261 §16.6).
 const RINGING: Duration = Duration::from_secs(300);
 
@@ -44,7 +41,7 @@ pub(crate) struct Unanswered {
     /// Kept requests of each source.
     of_sources: Shares,
     /// Of all that is kept.
-    bytes: usize,
+    bytes: Shares,
 }
 
 #[derive(Debug)]
@@ -93,20 +90,18 @@ impl Unanswered {
     ) -> Result<(), TcpDrop> {
         let key = TransactionKey::from_client(&flow, request);
         if request.method() == Some("ACK") {
-            self.on_ack(now, timers, key.of_invite(), request);
-            return Ok(());
+            return self.on_ack(now, timers, key.of_invite(), request);
         }
         if self.requests.contains_key(&key) {
             return Ok(());
         }
         let length = request.bytes().len();
-        let has_room =
-            self.requests.len() < REQUESTS_MAX && self.of_sources.has_room(&flow, 1, REQUESTS);
-        if !has_room || self.bytes + length > BYTES_MAX {
+        let has_room = self.of_sources.has_room(&flow, 1, REQUESTS);
+        if !has_room || !self.bytes.has_room(&flow, length, BYTES) {
             return Err(TcpDrop::NotKept);
         }
         self.of_sources.take(&flow, 1);
-        self.bytes += length;
+        self.bytes.take(&flow, length);
         let due = now + Duration::from_millis(timers.t1_ms);
         let kept = Request {
             flow,
@@ -127,14 +122,19 @@ impl Unanswered {
         timers: &TimerConfig,
         key: TransactionKey,
         ack: &Message<'_>,
-    ) {
-        let Some(kept) = self.requests.get_mut(&key) else { return };
-        if kept.state == State::Refused {
-            kept.state = State::Confirmed;
-            self.bytes = self.bytes + ack.bytes().len() - kept.bytes.len();
-            kept.bytes = ack.bytes().to_vec();
-            self.stay_until(key, now + Duration::from_millis(timers.long_ms()));
+    ) -> Result<(), TcpDrop> {
+        let refused = self.requests.get_mut(&key).filter(|kept| kept.state == State::Refused);
+        // Its request was forgotten by its refusal.
+        let Some(kept) = refused else { return Ok(()) };
+        let length = ack.bytes().len();
+        if !self.bytes.has_room(&kept.flow, length, BYTES) {
+            return Err(TcpDrop::NotKept);
         }
+        self.bytes.take(&kept.flow, length);
+        kept.state = State::Confirmed;
+        kept.bytes = ack.bytes().to_vec();
+        self.stay_until(key, now + Duration::from_millis(timers.long_ms()));
+        Ok(())
     }
 
     /// What becomes of a node's response for a client.
@@ -219,13 +219,14 @@ impl Unanswered {
 
     fn forget_bytes(&mut self, key: &TransactionKey) {
         if let Some(kept) = self.requests.get_mut(key) {
-            self.bytes -= std::mem::take(&mut kept.bytes).len();
+            let forgotten = std::mem::take(&mut kept.bytes).len();
+            self.bytes.give_back(&kept.flow, forgotten);
         }
     }
 
     fn remove(&mut self, key: &TransactionKey) {
         if let Some(kept) = self.requests.remove(key) {
-            self.bytes -= kept.bytes.len();
+            self.bytes.give_back(&kept.flow, kept.bytes.len());
             self.due.remove(&(kept.due, *key));
             self.of_sources.give_back(&kept.flow, 1);
         }

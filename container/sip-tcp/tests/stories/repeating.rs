@@ -1,7 +1,7 @@
 //! What is said again, and what is not.
 
 use super::stage::{CLIENT, Stage, request, response};
-use resilee_sip_tcp::{TcpInput, TcpLimits};
+use resilee_sip_tcp::{TcpDrop, TcpInput, TcpLimits};
 
 #[test]
 fn a_request_that_no_node_answers_is_said_again() {
@@ -142,6 +142,52 @@ fn without_room_a_message_goes_on_but_is_not_said_again() {
     // Others have room.
     let other = stage.accept("192.0.2.2:1").unwrap();
     assert_eq!(stage.says(other, &request("BYE", "one")), ["node: BYE"]);
+}
+
+/// A message as large as one may be.
+fn large(text: &str) -> String {
+    let body = "x".repeat(50_000);
+    text.replace("Content-Length: 0\r\n\r\n", &format!("Content-Length: 50000\r\n\r\n{body}"))
+}
+
+/// How many of these are kept; then somebody else's is, too.
+fn assert_kept(stage: &mut Stage, kept: u64, say: impl Fn(&mut Stage, String)) {
+    (0..1_000).for_each(|number| say(stage, format!("z{number}")));
+    let not_kept = |stage: &Stage| stage.clients.drops().count(TcpDrop::NotKept);
+    assert_eq!(not_kept(stage), 1_000 - kept);
+    let other = stage.accept("192.0.2.2:1").unwrap();
+    stage.says(other, &large(&request("MESSAGE", "other")));
+    assert_eq!(not_kept(stage), 1_000 - kept, "somebody else's is kept");
+}
+
+#[test]
+fn nobody_has_all_the_room_by_large_messages() {
+    let (mut stage, client) = Stage::connected();
+    assert_kept(&mut stage, 83, |stage, branch| {
+        stage.says(client, &large(&request("MESSAGE", &branch)));
+    });
+    stage.pass(60_000);
+    stage.says(client, &large(&request("MESSAGE", "later")));
+    assert_eq!(stage.clients.drops().count(TcpDrop::NotKept), 917, "there is room again");
+}
+
+#[test]
+fn nor_by_acknowledgements() {
+    let (mut stage, client) = Stage::connected();
+    assert_kept(&mut stage, 83, |stage, branch| {
+        stage.says(client, &request("INVITE", &branch));
+        stage.node(&response(407, "INVITE", &branch));
+        stage.says(client, &large(&request("ACK", &branch)));
+    });
+}
+
+#[test]
+fn nor_by_answers() {
+    let (mut stage, client) = Stage::connected();
+    assert_kept(&mut stage, 83, |stage, branch| {
+        stage.node(&request("OPTIONS", &branch));
+        stage.says(client, &large(&response(200, "OPTIONS", &branch)));
+    });
 }
 
 #[test]
