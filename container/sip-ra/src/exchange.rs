@@ -22,6 +22,7 @@ use crate::nonce::{NonceSource, Scope};
 use crate::outgoing::{Hop, Outgoing};
 use crate::party::{self, Authorization};
 use crate::proxied_request::ProxiedRequest;
+use crate::refusal::knows_of_path;
 use crate::step::Step;
 use resilee_membership::Flow;
 use resilee_sbb::{Failure, Timestamp};
@@ -137,7 +138,10 @@ impl Exchange {
         }
         let request = self.message()?;
         let tag = step.element.local_tag(&request);
-        let response = build::response(&request, status, reason, Some(&tag), headers, &[]);
+        let takes_path = knows_of_path(&request);
+        let taken = |(name, _): &&(&str, &str)| takes_path || !name.eq_ignore_ascii_case("Path");
+        let headers: Vec<_> = headers.iter().filter(taken).copied().collect();
+        let response = build::response(&request, status, reason, Some(&tag), &headers, &[]);
         self.proxied.respond(step, status, response);
         self.is_answered = true;
         self.decided(step);

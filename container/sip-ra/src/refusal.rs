@@ -198,8 +198,14 @@ fn fault_of_request_uri(uri: &str) -> Option<Refusal> {
     }
 }
 
-/// What is wrong with the Path of a REGISTER (RFC 3327 §5.3). A client that does not say that it
-/// knows of it would not know either why it gets what it gets.
+/// Whether the sender of a REGISTER says that it knows of Path (RFC 3327 §5.3). The proxy in front
+/// of one that does not may add it all the same: it is kept then, and not in the answer.
+pub(crate) fn knows_of_path(register: &Message<'_>) -> bool {
+    let names = [HeaderName::Supported, HeaderName::Require].map(|it| register.values(it));
+    names.into_iter().flatten().any(|it| it.eq_ignore_ascii_case(PATH_OPTION))
+}
+
+/// What is wrong with the Path of a REGISTER, or with what it requires.
 fn fault_of_path(register: &Message<'_>) -> Option<Refusal> {
     let required = register.values(HeaderName::Require);
     let unknown: Vec<_> = required
@@ -213,11 +219,6 @@ fn fault_of_path(register: &Message<'_>) -> Option<Refusal> {
         return Some(Refusal { status: 420, reason: "", header });
     }
     let path = register.values_named("Path");
-    let supported = register.values(HeaderName::Supported);
-    if !path.is_empty() && !supported.iter().any(|it| it.eq_ignore_ascii_case(PATH_OPTION)) {
-        let header = Some(("Unsupported", PATH_OPTION.to_owned()));
-        return Some(Refusal { status: 420, reason: "", header });
-    }
     let can_read = |it: &Cow<'_, str>| {
         name_addr(it).and_then(|it| SipUri::parse(it.uri)).is_some_and(|it| it.headers.is_empty())
     };

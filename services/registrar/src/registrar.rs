@@ -32,7 +32,7 @@
 //! another user's address is not noted.
 //!
 //! Each contact keeps the Path that its REGISTER came by, and the 200 repeats that of this one
-//! (RFC 3327 §5.3).
+//! (RFC 3327 §5.3); the adaptor leaves it out for a client that does not say that it knows of it.
 
 use crate::binding_update::{CALL_ID_BYTES_MAX, EXPIRES_MIN_S, Refusal, check_again, update};
 use crate::digest::{Authenticity, NONCE_MEMORY, Recurrence, authenticate, recurrence, remember};
