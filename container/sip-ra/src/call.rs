@@ -70,8 +70,8 @@ pub(crate) struct Call {
     /// Requests of our own within its dialogs.
     #[serde(default)]
     pub(crate) own_requests: Vec<OwnRequest>,
-    /// When both ends were known to be there: one has answered what the other one sent. What is no
-    /// commit is not known elsewhere.
+    /// When both ends were known to be there: one has answered what the other one sent. While it
+    /// rings, the last that is known of it. What is no commit is not known elsewhere.
     #[serde(default)]
     pub(crate) seen_at: Timestamp,
     /// What its caller's credentials used up; until they are worth nothing, the call stays.
@@ -298,7 +298,11 @@ impl Call {
     pub(crate) fn resume(&mut self, step: &mut Step<'_>, adoption: Adoption) {
         self.sift_subscriptions(step);
         self.decide_by = self.decide_by.map(|_| decision_deadline(step));
-        self.invite.resume(step);
+        if adoption == Adoption::ColdStart && self.is_given_up(step) {
+            self.give_up(step);
+        } else {
+            self.invite.resume(step);
+        }
         self.reinvites.iter_mut().for_each(|reinvite| reinvite.invite.resume(step));
         self.requests.iter_mut().for_each(|request| request.proxied.resume(step));
         self.own_requests.iter_mut().for_each(|own| own.resume(step));
@@ -387,6 +391,7 @@ impl Call {
 
     fn on_progress(&mut self, step: &mut Step<'_>, flow: Flow, response: &Message<'_>) {
         self.learn_dialog(step, flow, response, DialogState::Early);
+        self.seen_at = self.seen_at.max(step.now());
         let status = response.status().unwrap_or_default();
         if !self.progressed.contains(&status) {
             self.progressed.push(status);

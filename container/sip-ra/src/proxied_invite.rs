@@ -311,6 +311,11 @@ impl ProxiedInvite {
         }
     }
 
+    /// The same when it is too late to say it again to anybody: only what may still come is taken.
+    pub(crate) fn resume_silently(&mut self, step: &mut Step<'_>) {
+        self.branches.iter_mut().for_each(|branch| branch.resume_silently(step));
+    }
+
     /// When [`Self::on_timeout`] is next due.
     pub(crate) fn next_timeout(&self) -> Option<Timestamp> {
         let branches = self.branches.iter().filter_map(Branch::next_timeout);

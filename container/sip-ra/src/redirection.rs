@@ -103,6 +103,7 @@ impl Call {
             return self.respond(step, 440, "", &[]);
         };
         self.invite.say_trying(step, &request);
+        self.seen_at = self.seen_at.max(step.now());
         // A target is known by its place: each gets a branch of its own, the same at a survivor.
         let first = u32::try_from(self.invite.targets()).expect("there are few");
         for (index, ((target, flow), breadth)) in

@@ -9,7 +9,7 @@ use harness::phone::{
 };
 use harness::{Node, Policy, Turn, parse};
 use resilee_sbb::Timestamp;
-use resilee_sip_api::{EndCause, Ended, Side};
+use resilee_sip_api::{EndCause, Ended, Rejected, Side};
 use resilee_sip_proto::HeaderName;
 use std::time::Duration;
 
@@ -218,6 +218,63 @@ fn a_call_that_rings_is_not_asked() {
     let at_bob = node.receive(ALICE, invite()).only(BOB);
     node.receive(BOB, bob_answers(&at_bob, 180));
     assert!(node.cold_start().sent.iter().all(|it| !it.bytes.starts_with(b"OPTIONS")));
+}
+
+/// Alice calls Bob, whose phone rings, or has said 100; then there is no node for a while.
+fn rings_before_the_outage(status: u16, outage_ms: u64) -> (Node, String) {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    node.receive(BOB, bob_answers(&at_bob, status));
+    node.now = node.now + Duration::from_millis(outage_ms);
+    (node, at_bob)
+}
+
+/// Its caller has given up, and nobody has heard that: who picks up would talk to nobody, and the
+/// caller be billed.
+#[test]
+fn a_call_that_rang_before_a_long_outage_rings_no_longer() {
+    for status in [180, 183, 100] {
+        let (mut node, at_bob) = rings_before_the_outage(status, 120_000);
+        let turn = node.cold_start();
+        assert_eq!(turn.lines(ALICE), ["408"], "if she is there still");
+        assert_eq!(turn.event::<Rejected>().status, 408);
+        let cancel = turn.only(BOB);
+        assert_eq!(parse(&cancel).method(), Some("CANCEL"), "and no INVITE");
+        assert_eq!(node.take_over().lines(BOB), ["CANCEL"], "it is repeated by a survivor");
+        node.receive(BOB, bob_answers(&cancel, 200));
+        node.receive(BOB, bob_answers(&at_bob, 487));
+        node.wait(300_000);
+        assert_eq!((node.living_activities(), node.count("sip.answered")), (0, 0));
+    }
+}
+
+/// He picks up just then.
+#[test]
+fn an_answer_to_a_call_that_rang_before_a_long_outage_is_ended() {
+    let (mut node, at_bob) = rings_before_the_outage(180, 120_000);
+    node.cold_start();
+    let turn = node.receive(BOB, bob_answers(&at_bob, 200));
+    assert_eq!(turn.lines(BOB), ["ACK", "BYE"]);
+    assert_eq!(node.count("sip.answered"), 0);
+}
+
+#[test]
+fn a_call_that_rang_before_a_short_outage_rings_on() {
+    for outage_ms in [5_000, 32_000] {
+        let (mut node, at_bob) = rings_before_the_outage(180, outage_ms);
+        let turn = node.cold_start();
+        assert!(!turn.lines(BOB).contains(&"CANCEL".to_owned()), "{:?}", turn.sent);
+        assert_eq!(node.receive(BOB, bob_answers(&at_bob, 200)).lines(ALICE), ["200"]);
+        assert_eq!(node.count("sip.answered"), 1);
+    }
+}
+
+/// A takeover is no outage: somebody had it all the time.
+#[test]
+fn a_call_that_has_rung_for_long_rings_on_at_a_survivor() {
+    let (mut node, at_bob) = rings_before_the_outage(180, 120_000);
+    node.take_over();
+    assert_eq!(node.receive(BOB, bob_answers(&at_bob, 200)).lines(ALICE), ["200"]);
 }
 
 /// The store knows messages only by commits; one that changes nothing makes none.
