@@ -395,3 +395,15 @@ fn a_state_whose_subscription_is_no_record_is_refused() {
         assert!(node.try_to_take_over().is_err(), "{name}: {to:?}");
     }
 }
+
+/// An attended transfer (RFC 3891, RFC 5589): whose call it replaces its receiver finds by these.
+#[test]
+fn what_an_invite_replaces_goes_on_as_it_came() {
+    let replaces = "Replaces: call-2;to-tag=c;from-tag=b\r\nRequire: replaces\r\n";
+    let referred_by = "Referred-By: <sip:bob@example.test>\r\n";
+    let mut node = Node::for_bob();
+    let invite = invite_with(1, &format!("{replaces}{referred_by}"));
+    let at_bob = node.receive(ALICE, invite).only(BOB);
+    assert!(at_bob.contains(replaces) && at_bob.contains(referred_by), "{at_bob}");
+    assert_eq!(parse(&at_bob).call_id(), "call-1");
+}

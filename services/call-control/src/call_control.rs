@@ -9,6 +9,9 @@
 //! | sender not admitted                              | 403, 407 or 503, see `admission`  |
 //! | callee registered                                | proxied to its live contacts      |
 //! | callee has an account, no live contact           | 480                               |
+//! | a phone that is registered, as its Contact names | proxied to that one: it stands in |
+//! | it, of an account with the user that it names    | the Refer-To of a transfer        |
+//! |                                                  | (RFC 5589)                        |
 //! | anybody else, also at any other domain or server | 404                               |
 //!
 //! There is no way out: a request goes to contacts that were registered here with a password, and
@@ -19,18 +22,21 @@
 //! its answer.
 
 use crate::admission::{Admission, Sender, account, admit, host};
-use crate::request_uri::Callee;
+use crate::request_uri::{Callee, is_same_place};
 use resilee_sbb::{
     Context, Deployment, Descriptor, Event, EventPayload, Failure, Sbb, TraceLevel, UsageParameter,
 };
 use resilee_sip_api::{
-    ACCOUNT_PROFILES, Invite, OtherRequest, REFUSED, REFUSED_ALIAS, REGISTRATIONS, Registrations,
-    SipCommand, Target,
+    ACCOUNT_PROFILES, ACCOUNTS, Contact, Invite, OtherRequest, REFUSED, REFUSED_ALIAS,
+    REGISTRATIONS, Registrations, SipCommand, Target,
 };
 use serde::{Deserialize, Serialize};
 
 /// Contacts that a request is forked to; of more, those with the highest `q` are taken.
 pub const TARGETS_MAX: usize = 4;
+
+/// Accounts of one user name, in several domains, among whose phones one is looked for.
+const ACCOUNTS_OF_USER_MAX: usize = 16;
 
 /// What this server understands, or passes on: its capabilities (RFC 3261 §11.2). It passes on any
 /// other method as well; these are those that phones look for.
@@ -104,7 +110,7 @@ fn on_invite(cx: &mut Context<'_>, invite: &Invite) -> Result<SipCommand, Failur
         source: &invite.source,
         barred_s: invite.barred_s,
     };
-    route(cx, &sender, &callee)
+    route(cx, &sender, (&callee, &invite.request_uri))
 }
 
 fn on_other_request(cx: &mut Context<'_>, request: &OtherRequest) -> Result<SipCommand, Failure> {
@@ -129,17 +135,17 @@ fn on_other_request(cx: &mut Context<'_>, request: &OtherRequest) -> Result<SipC
         source: &request.source,
         barred_s: request.barred_s,
     };
-    route(cx, &sender, &callee)
+    route(cx, &sender, (&callee, &request.request_uri))
 }
 
 /// Admits the sender, then finds the callee: an unknown sender learns nothing of who exists.
 fn route(
     cx: &mut Context<'_>,
     sender: &Sender<'_>,
-    callee: &Callee,
+    (callee, request_uri): (&Callee, &str),
 ) -> Result<SipCommand, Failure> {
     match admit(cx, sender)? {
-        Admission::Admitted => locate(cx, callee),
+        Admission::Admitted => locate(cx, callee, request_uri),
         Admission::Challenge { realm, stale, algorithms } => {
             Ok(SipCommand::Challenge { realm, stale, proxy: true, algorithms })
         }
@@ -156,24 +162,52 @@ fn route(
     }
 }
 
-fn locate(cx: &Context<'_>, callee: &Callee) -> Result<SipCommand, Failure> {
+fn locate(cx: &Context<'_>, callee: &Callee, request_uri: &str) -> Result<SipCommand, Failure> {
     let address = &callee.address_of_record;
     let row: Registrations = cx.row(REGISTRATIONS, address)?.unwrap_or_default();
-    let live = row.live(cx.now()).into_iter().take(TARGETS_MAX);
-    // To where the REGISTER came from: behind a NAT the contact's own address is not reachable.
-    // Its Path is not where the datagram goes: the nearest proxy of it is who sent the REGISTER.
-    let targets: Vec<Target> = live
-        .map(|contact| Target {
-            uri: contact.uri.clone(),
-            destination: contact.source.clone(),
-            routes: contact.path.clone(),
-        })
-        .collect();
+    let targets: Vec<Target> =
+        row.live(cx.now()).into_iter().take(TARGETS_MAX).map(target).collect();
     if !targets.is_empty() {
         return Ok(SipCommand::Proxy { targets });
     }
-    let known = account(cx, &callee.user, host(address))?.is_some();
-    Ok(respond(if known { 480 } else { 404 }, Vec::new()))
+    if account(cx, &callee.user, host(address))?.is_some() {
+        return Ok(respond(480, Vec::new()));
+    }
+    Ok(match phone(cx, &callee.user, request_uri)? {
+        Some(target) => SipCommand::Proxy { targets: vec![target] },
+        None => respond(404, Vec::new()),
+    })
+}
+
+/// To where the REGISTER came from: behind a NAT the contact's own address is not reachable. Its
+/// Path is not where the datagram goes: the nearest proxy of it is who sent the REGISTER.
+fn target(contact: &Contact) -> Target {
+    Target {
+        uri: contact.uri.clone(),
+        destination: contact.source.clone(),
+        routes: contact.path.clone(),
+    }
+}
+
+/// The live contact that a Request-URI is, of an account with this user name: the very one, or
+/// else one at its host and port. Phones leave out parameters of their own.
+fn phone(cx: &Context<'_>, user: &str, request_uri: &str) -> Result<Option<Target>, Failure> {
+    if user.is_empty() {
+        return Ok(None);
+    }
+    let mut near = None;
+    for key in cx.find_profiles(ACCOUNTS, "user", user)?.take(ACCOUNTS_OF_USER_MAX) {
+        let row: Option<Registrations> = cx.row(REGISTRATIONS, &format!("sip:{key}"))?;
+        for contact in row.iter().flat_map(|row| row.live(cx.now())) {
+            if contact.uri == request_uri {
+                return Ok(Some(target(contact)));
+            }
+            if near.is_none() && is_same_place(&contact.uri, request_uri) {
+                near = Some(target(contact));
+            }
+        }
+    }
+    Ok(near)
 }
 
 fn respond(status: u16, headers: Vec<(String, String)>) -> SipCommand {

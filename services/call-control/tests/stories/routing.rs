@@ -1,8 +1,8 @@
 //! Where an admitted request goes.
 
-use crate::harness::{Server, contact, invite, party, request, target};
+use crate::harness::{NOW, Server, contact, invite, party, request, target};
 use resilee_call_control::TARGETS_MAX;
-use resilee_sip_api::{Contact, Invite, OtherRequest, SipCommand, Target};
+use resilee_sip_api::{Contact, Invite, OtherRequest, Party, SipCommand, Target};
 
 #[test]
 fn a_call_goes_to_where_the_callee_registered_from() {
@@ -110,6 +110,58 @@ fn a_call_goes_by_the_path_that_the_phone_registered_by_and_to_who_sent_the_regi
     server.register("bob", &[Contact { path: path.clone(), ..contact(1, 600, 1000) }]);
     let targets = server.send(&invite("alice", "bob")).targets();
     assert_eq!(targets, [Target { routes: path, ..target(1) }]);
+}
+
+/// Bob's phones, by their own names: those of the Refer-To of a transfer (RFC 5589).
+fn bob_at(host: &str, number: u8) -> Contact {
+    Contact { uri: format!("sip:bob@{host}"), ..contact(number, 600, 1000) }
+}
+
+fn call_to_phone(uri: &str) -> Invite {
+    let user = uri.strip_prefix("sip:").and_then(|uri| uri.split('@').next()).expect("a user");
+    let callee = Party { address_of_record: format!("sip:{user}@phone"), ..party(user) };
+    Invite { request_uri: uri.to_owned(), callee, ..invite("alice", "x") }
+}
+
+#[test]
+fn a_call_to_a_phone_that_is_registered_goes_to_that_one() {
+    let mut server = Server::new();
+    let phones = [bob_at("10.0.0.1:5062;ob", 1), bob_at("10.0.0.2", 2), bob_at("[2001:db8::1]", 3)];
+    server.register("bob", &phones);
+    for (uri, number) in [
+        ("sip:bob@10.0.0.1:5062;ob", 1),
+        ("sip:bob@10.0.0.1:5062", 1),
+        ("sip:bob@10.0.0.2?Replaces=a%3Bto-tag%3Db", 2),
+        ("sip:bob@10.0.0.2:5060;transport=udp", 2),
+        ("sip:bob@[2001:DB8::1]", 3),
+    ] {
+        let found = server.send(&call_to_phone(uri)).targets();
+        let phone = &phones[number - 1];
+        assert_eq!((&found[0].uri, &found[0].destination), (&phone.uri, &phone.source), "{uri}");
+        assert_eq!(found.len(), 1, "{uri}");
+    }
+    let refer = server.send(&request("REFER", "sip:bob@10.0.0.2")).targets();
+    assert_eq!(refer[0].uri, "sip:bob@10.0.0.2");
+}
+
+#[test]
+fn a_call_to_a_phone_that_is_not_registered_goes_nowhere() {
+    let mut server = Server::new();
+    let expired = Contact { expires_at: NOW, ..bob_at("10.0.0.3", 3) };
+    server.register("bob", &[bob_at("10.0.0.1:5062", 1), expired]);
+    for uri in [
+        "sip:bob@10.0.0.1",
+        "sip:bob@10.0.0.2",
+        "sip:bob@10.0.0.3",
+        "sip:alice@10.0.0.1:5062",
+        "sip:carol@10.0.0.1:5062",
+        "sip:phone1@10.0.0.1:5062",
+    ] {
+        assert_eq!(server.send(&call_to_phone(uri)).status(), 404, "{uri}");
+    }
+    // Who is not let in learns nothing of what is registered.
+    let stranger = Invite { credentials: None, ..call_to_phone("sip:bob@10.0.0.1:5062") };
+    assert!(!server.send(&stranger).challenge());
 }
 
 #[test]
