@@ -14,6 +14,7 @@ use crate::ends::Ends;
 use crate::exchange::Exchange;
 use crate::incoming::{Incoming, amended};
 use crate::leg::leaves_room;
+use crate::moved_ends::MovedEnds;
 use crate::nonce::NonceSource;
 use crate::orphan::{MissedBye, pass_back, pass_on};
 use crate::own_call::OwnCall;
@@ -65,6 +66,8 @@ pub struct SipRa {
     nonces: NonceSource,
     /// Who tries out passwords. It is this run's alone.
     pub(crate) guard: PasswordGuard,
+    /// Where ends of dialogs without state are by now. It is this run's alone, too.
+    moved: MovedEnds,
     /// Who the requests with fresh credentials say they are, until a service has decided. A
     /// survivor does not have them: what they try is not counted.
     pub(crate) claims: BTreeMap<ActivityId, Claim>,
@@ -96,6 +99,7 @@ impl SipRa {
             // Two runs with one seed still make different nonces.
             nonces: NonceSource::new(config.seed ^ config.cohort.0.rotate_left(32)),
             guard: PasswordGuard::default(),
+            moved: MovedEnds::default(),
             claims: BTreeMap::new(),
             activities: BTreeMap::new(),
             #[cfg(feature = "planted-faults")]
@@ -223,9 +227,10 @@ impl SipRa {
             let (oldest, _) = answered.ok_or_else(|| Refusal::new(503))?;
             endpoint.end_activity(*oldest);
         }
+        let receiver = self.moved.receiver(&self.element, endpoint.now(), incoming, &between);
         let activity = endpoint.start_activity();
         let mut step = Step { endpoint, element: &self.element, activity };
-        let exchange = Exchange::start_within_dialog(&mut step, incoming, between.receiver);
+        let exchange = Exchange::start_within_dialog(&mut step, incoming, receiver);
         self.activities.insert(activity, Activity::Exchange(Box::new(exchange)));
         self.note_call_beside(endpoint);
         Ok(())

@@ -47,6 +47,7 @@
 mod activity;
 mod adaptor;
 mod advertised;
+mod aging;
 mod asserted_identity;
 mod authentication;
 mod beside_call;
@@ -68,6 +69,7 @@ mod invite_branch;
 mod late_answer;
 mod leg;
 mod loops;
+mod moved_ends;
 mod nonce;
 mod orphan;
 mod outgoing;

@@ -23,9 +23,9 @@
 //!
 //! Not here: whether a response is right, which services know.
 
+use crate::aging::Aging;
 use resilee_sbb::Timestamp;
 use resilee_sip_api::SourceNetwork;
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Wrong passwords of one network until it is barred: a few phones behind a NAT may be mistyped.
@@ -191,55 +191,10 @@ impl Tries {
     }
 }
 
-/// A table that forgets the entry that was put first when it is full.
-#[derive(Debug)]
-struct Aging<K, V> {
-    entries: BTreeMap<K, (Timestamp, V)>,
-    by_age: BTreeSet<(Timestamp, K)>,
-}
-
-impl<K, V> Default for Aging<K, V> {
-    fn default() -> Self {
-        Aging { entries: BTreeMap::new(), by_age: BTreeSet::new() }
-    }
-}
-
-impl<K: Copy + Ord, V: Copy> Aging<K, V> {
-    fn get(&self, key: &K) -> Option<V> {
-        self.entries.get(key).map(|(_, value)| *value)
-    }
-
-    fn age(&self, key: &K) -> Option<Timestamp> {
-        self.entries.get(key).map(|(at, _)| *at)
-    }
-
-    fn put(&mut self, now: Timestamp, key: K, value: V, entries_max: usize) {
-        self.remove(&key);
-        if self.entries.len() >= entries_max
-            && let Some((_, oldest)) = self.by_age.pop_first()
-        {
-            self.entries.remove(&oldest);
-        }
-        self.entries.insert(key, (now, value));
-        self.by_age.insert((now, key));
-    }
-
-    fn keep_age(&mut self, key: &K, value: V) {
-        if let Some((_, known)) = self.entries.get_mut(key) {
-            *known = value;
-        }
-    }
-
-    fn remove(&mut self, key: &K) {
-        if let Some((at, _)) = self.entries.remove(key) {
-            self.by_age.remove(&(at, *key));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
     const ALICE: (AccountHash, &str) = (AccountHash(1), "alice@example.test");
@@ -327,18 +282,6 @@ mod tests {
         assert!(guard.knows(NOW + KNOWN_FOR, network(1), ALICE.0));
         let later = NOW + KNOWN_FOR + Duration::from_secs(1);
         assert!(!guard.knows(later, network(1), ALICE.0));
-    }
-
-    #[test]
-    fn the_tables_are_bounded_and_forget_the_oldest() {
-        let mut aging = Aging::default();
-        for number in 0..5_u64 {
-            aging.put(NOW + Duration::from_secs(number), number, (), 3);
-        }
-        aging.put(NOW + Duration::from_secs(9), 2, (), 3);
-        aging.put(NOW + Duration::from_secs(10), 5, (), 3);
-        let keys: Vec<_> = aging.entries.keys().copied().collect();
-        assert_eq!((keys, aging.by_age.len()), (vec![2, 4, 5], 3));
     }
 
     #[test]

@@ -269,3 +269,45 @@ fn a_request_that_was_here_before_is_a_loop() {
     assert!(forged.contains(BALANCER));
     assert_eq!(node.receive(BOB, forged).lines(BOB), ["MESSAGE"]);
 }
+
+const ALICE_TCP: &str = "192.0.2.10:40000;transport=tcp";
+const ALICE_AGAIN: &str = "192.0.2.10:40001;transport=tcp";
+
+/// Her connection is gone with the balancer, and behind her NAT she takes none.
+#[test]
+fn a_subscriber_that_has_connected_again_is_reached_where_it_prolongs_the_subscription() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE_TCP, subscribe()).only(BOB);
+    assert_eq!(node.receive(BOB, notify(&at_bob, 1)).lines(ALICE_TCP), ["NOTIFY"]);
+    node.wait(60_000);
+    // Nobody else moves her, nor does she move to another network.
+    for (sender, answered) in [(MALLORY, "403"), ("203.0.113.66:1;transport=tcp", "403")] {
+        let moved = node.receive(sender, by_alice(&at_bob, "OPTIONS"));
+        assert_eq!(moved.lines(sender), [answered]);
+    }
+    assert_eq!(node.receive(BOB, notify(&at_bob, 2)).lines(ALICE_TCP), ["NOTIFY"]);
+    node.wait(60_000);
+    assert_eq!(node.receive(ALICE_AGAIN, by_alice(&at_bob, "SUBSCRIBE")).lines(BOB), ["SUBSCRIBE"]);
+    node.wait(60_000);
+    assert_eq!(node.living_activities(), 0, "that is not in what is kept of it");
+    let at_alice = node.receive(BOB, notify(&at_bob, 3)).only(ALICE_AGAIN);
+    let ok = answer(&at_alice, 200, "", ALICE_CONTACT);
+    assert_eq!(node.receive(ALICE_AGAIN, ok).lines(BOB), ["200"]);
+    // Of another dialog nothing is known.
+    let other = notify(&at_bob, 4).replace(";tag=b\r", ";tag=c\r");
+    assert_eq!(node.receive(BOB, other).lines(ALICE_TCP), ["NOTIFY"]);
+    // She is back where she was.
+    let back = by_alice(&at_bob, "OPTIONS");
+    assert_eq!(node.receive(ALICE_TCP, back).lines(BOB), ["OPTIONS"]);
+    assert_eq!(node.receive(BOB, notify(&at_bob, 5)).lines(ALICE_TCP), ["NOTIFY"]);
+}
+
+/// Over UDP a NAT may give her another port for each request.
+#[test]
+fn a_subscriber_over_udp_is_reached_where_it_was() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, subscribe()).only(BOB);
+    let rebound = "192.0.2.10:40777";
+    assert_eq!(node.receive(rebound, by_alice(&at_bob, "SUBSCRIBE")).lines(BOB), ["SUBSCRIBE"]);
+    assert_eq!(node.receive(BOB, notify(&at_bob, 1)).lines(ALICE), ["NOTIFY"]);
+}
