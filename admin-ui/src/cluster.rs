@@ -104,6 +104,8 @@ pub struct Balancer {
     pub health: Health,
     /// Age of its last heartbeat.
     pub heartbeat_age: Option<Duration>,
+    /// It could serve phones, as it says; none of a silent one.
+    pub ready: Option<bool>,
     /// What it says of its process, once it was heard.
     pub process: Option<SeatProcess>,
 }
@@ -115,13 +117,19 @@ impl Balancer {
             holds_seat: balancer.holds_seat,
             health: if balancer.alive { Health::Up } else { Health::Silent },
             heartbeat_age: balancer.last_heard.map(|at| status.now.since(at)),
+            ready: balancer.alive.then_some(balancer.ready),
             process: balancer.process.clone(),
         }
     }
 
     /// Its part.
     pub fn role(&self) -> &'static str {
-        if self.holds_seat { "entry, third vote" } else { "stands by" }
+        match (self.holds_seat, self.ready) {
+            (true, Some(false)) => "third vote; not ready",
+            (true, _) => "entry, third vote",
+            (false, Some(false)) => "stands by; not ready",
+            (false, _) => "stands by",
+        }
     }
 
     /// Of a pair: whether it is at the phones' address.

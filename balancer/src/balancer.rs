@@ -35,11 +35,13 @@
 //! | this one      | the type; what comes from clients                      |
 //! | `nodes.rs`    | what comes from nodes, and the seat                    |
 //! | `pair.rs`     | whether it serves, if there is another balancer        |
+//! | `fitness.rs`  | whether it could, or the other one should              |
 //! | `standing.rs` | what each node is, and so who gets a new call          |
 //! | `reporting.rs`| what it tells of itself, and a new configuration       |
 //!
 //! Not here: sockets, clocks, files, and anything about transactions or dialogs.
 
+mod fitness;
 mod nodes;
 mod pair;
 mod reporting;
@@ -54,6 +56,7 @@ use crate::node_state::NodeState;
 use crate::protection::{Protection, Source};
 use crate::status::Reloads;
 use crate::unavailable::{Answer, Unavailable};
+use fitness::Fitness;
 use pair::Address;
 use resilee_membership::{
     Flow, Key, NodeName, Planted, SIP_BYTES_MAX, Seat, SeatConfig, SeatInput, SeatProcess, View,
@@ -96,6 +99,7 @@ pub struct Balancer {
     serves: bool,
     /// Of a pair: it is where clients are, or why not.
     address: Address,
+    fitness: Fitness,
     /// The moment of the last input.
     now: Timestamp,
     started_at: Timestamp,
@@ -139,6 +143,7 @@ impl Balancer {
             noticed_hopeless: false,
             serves: config.pair.is_none(),
             address: Address::Left,
+            fitness: Fitness::new(now, config.pair.as_ref()),
             now,
             started_at: now,
             reloads: Reloads::default(),
@@ -188,9 +193,16 @@ impl Balancer {
             BalancerInput::FromClient { flow, bytes } => self.on_client(now, flow, bytes),
             BalancerInput::FromNode { server, bytes } => self.on_node(now, server, bytes),
             BalancerInput::Refused { server } => self.on_refused(now, server),
-            BalancerInput::Persisted(number) => self.feed_seat(now, SeatInput::Persisted(number)),
-            BalancerInput::AddressTaken => self.on_address(Address::Taken),
-            BalancerInput::AddressRefused(why) => self.on_address(Address::Refused(why.to_owned())),
+            BalancerInput::Persisted(number) => {
+                self.fitness.handle_store(now, None);
+                self.feed_seat(now, SeatInput::Persisted(number));
+            }
+            BalancerInput::NotPersisted(why) => self.fitness.handle_store(now, Some(why)),
+            BalancerInput::AddressTaken => self.on_address(now, Address::Taken),
+            BalancerInput::AddressRefused(why) => {
+                self.on_address(now, Address::Refused(why.to_owned()));
+            }
+            BalancerInput::StandbyChecked(why) => self.on_standby_checked(now, why),
             BalancerInput::Reloaded(config) => self.on_reloaded(config),
             BalancerInput::ReloadRefused(why) => self.on_reload_refused(why),
             BalancerInput::Timeout => {

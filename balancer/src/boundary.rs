@@ -117,6 +117,8 @@ pub struct Pair {
     pub name: NodeName,
     /// The other one's.
     pub peer: NodeName,
+    /// It adds the addresses of the clients itself; else another program moves them after it.
+    pub adds_addresses: bool,
 }
 
 /// Everything that can happen to a balancer.
@@ -147,6 +149,11 @@ pub enum BalancerInput<'a> {
     AddressTaken,
     /// It cannot be done now, and is tried again.
     AddressRefused(&'a str),
+    /// Of a pair, while it stands by: what would keep it from being where clients are, as far as
+    /// that can be known there; `None`: nothing.
+    StandbyChecked(Option<&'a str>),
+    /// The last voter state can't be stored, for this reason; it is tried again.
+    NotPersisted(&'a str),
     /// The configuration was read again, and only what may change at run time is another.
     Reloaded(&'a BalancerConfig),
     /// The configuration was read again, and is refused for this reason.

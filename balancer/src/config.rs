@@ -111,6 +111,12 @@ struct Timers {
 }
 
 impl Config {
+    /// Where clients send or connect to, and where each stands in the file.
+    pub(crate) fn client_addresses(&self) -> impl Iterator<Item = (SocketAddr, &Place)> {
+        let udp = self.balancer.listen.iter().copied().zip(&self.listen_places);
+        udp.chain(self.tcp_listen.iter().flatten().map(|it| (it.value, &it.place)))
+    }
+
     /// Reads the text of the configuration file at `path`. Paths in it are relative to it.
     ///
     /// # Errors

@@ -23,6 +23,8 @@ pub struct Status {
     pub unavailable_answers: u64,
     /// What it is in a pair of balancers; none if it is alone.
     pub pair: Option<PairStatus>,
+    /// Why its last vote is not stored; it is tried again.
+    pub state_file_error: Option<String>,
     /// The servers, in the order of the configuration.
     pub servers: Vec<ServerStatus>,
     /// Datagrams and connections that were dropped since the start, by reason.
@@ -57,6 +59,10 @@ pub struct PairStatus {
     pub holds_address: bool,
     /// Why it is not, though it serves; it is tried again.
     pub address_refused: Option<String>,
+    /// It could serve, as far as it knows; if not, the seat goes to the other one.
+    pub ready: bool,
+    /// Why it could not.
+    pub unfit: Option<String>,
 }
 
 /// What became of configurations that were read while it ran.

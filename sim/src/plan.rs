@@ -127,6 +127,14 @@ pub enum Fault {
         /// For how long.
         for_ms: u64,
     },
+    /// The phones' address is refused at a balancer's host for a while: its cable on their side is
+    /// pulled, and the one on the nodes' side is not.
+    Refuse {
+        /// Which balancer's.
+        balancer: usize,
+        /// For how long.
+        for_ms: u64,
+    },
     /// The connection between the nodes breaks, with what is under way on it, and comes back.
     Reset,
     /// Somebody sets the wall clocks of the nodes' machines.
@@ -363,6 +371,10 @@ impl Plan {
         let faults = faults_of_two(random);
         if !faults.is_empty() {
             self.faults = faults;
+        }
+        // For two seconds nobody hears a phone: of what it repeats then, none may be lost.
+        if self.faults.iter().any(|(_, fault)| matches!(fault, Fault::Refuse { .. })) {
+            self.network.loss_permille = 0;
         }
     }
 

@@ -47,6 +47,8 @@ struct BalancerRow<'a> {
     /// It is at the phones' address; null of the only one.
     holds_address: Option<bool>,
     state: &'static str,
+    /// It could serve phones; null of a silent one.
+    ready: Option<bool>,
     heartbeat_age_ms: Option<u64>,
     /// Null until it was heard.
     up_ms: Option<u64>,
@@ -83,6 +85,7 @@ fn balancer_row(balancer: &Balancer) -> BalancerRow<'_> {
         holds_seat: balancer.holds_seat,
         holds_address: process.and_then(|process| process.holds_address),
         state: balancer.health.word(),
+        ready: balancer.ready,
         heartbeat_age_ms: balancer.heartbeat_age.map(millis),
         up_ms: process.map(|process| process.up_ms),
         sockets_kept: process.map(|process| process.sockets_kept),

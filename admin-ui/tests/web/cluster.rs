@@ -63,6 +63,7 @@ async fn of_two_balancers_each_shows_whether_it_has_the_seat_and_the_address() {
     holder.name = Some("balancer1".to_owned());
     holder.process.as_mut().expect("it was heard").holds_address = Some(true);
     (standby.name, standby.holds_seat) = (Some("balancer2".to_owned()), false);
+    standby.ready = false;
     standby.process.as_mut().expect("it was heard").holds_address = Some(false);
     node.status.balancers.push(standby);
     let page = get(node, "/").await;
@@ -72,7 +73,10 @@ async fn of_two_balancers_each_shows_whether_it_has_the_seat_and_the_address() {
     };
     let (first, second) = (article("balancer1"), article("balancer2"));
     assert!(first.contains("entry, third vote") && first.contains("<dd>here</dd>"), "{first}");
-    assert!(second.contains("stands by") && second.contains("<dd>not here</dd>"), "{second}");
+    assert!(
+        second.contains("stands by; not ready") && second.contains("<dd>not here</dd>"),
+        "{second}"
+    );
 }
 
 #[actix_web::test]

@@ -108,6 +108,7 @@ impl FakeNode {
             holds_seat: true,
             last_heard: Some(NOW - Duration::from_millis(23)),
             alive: true,
+            ready: true,
             process: Some(SeatProcess {
                 up_ms: 90_000,
                 sockets_kept: true,

@@ -65,6 +65,7 @@ impl Balancer {
         self.drain_seat(now);
         self.look(now);
         self.note_lease(now);
+        self.note_fitness(now);
     }
 
     fn drain_seat(&mut self, now: Timestamp) {

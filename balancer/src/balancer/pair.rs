@@ -6,6 +6,7 @@
 //! | loses it, or the seat                    | leaves them                                     |
 //! | holds none when a datagram comes         | drops it                                        |
 //! | serves, and the addresses are refused    | is told so by the shell, which tries again      |
+//! | could not serve (`fitness.rs`)           | says so to the nodes, which move the seat       |
 //!
 //! Not here: who holds the seat, and for how long (`resilee-membership`); sockets and interfaces.
 
@@ -31,14 +32,22 @@ impl Balancer {
         if std::mem::replace(&mut self.serves, serves) != serves {
             self.address = Address::Left;
             self.process.1 = true;
+            self.fitness.handle_serving(now, None);
             self.outputs.push_back(BalancerOutput::Serve(serves));
             self.notice(BalancerNotice::Serves(serves));
         }
     }
 
     /// What came of it; said late, it says nothing any more.
-    pub(super) fn on_address(&mut self, address: Address) {
-        if !self.serves || self.address == address {
+    pub(super) fn on_address(&mut self, now: Timestamp, address: Address) {
+        if !self.serves {
+            return;
+        }
+        match &address {
+            Address::Refused(why) => self.fitness.handle_serving(now, Some(why)),
+            _ => self.fitness.handle_taken(now),
+        }
+        if self.address == address {
             return;
         }
         self.notice(match &address {
@@ -47,6 +56,21 @@ impl Balancer {
         });
         self.address = address;
         self.process.1 = true;
+    }
+
+    pub(super) fn on_standby_checked(&mut self, now: Timestamp, why: Option<&str>) {
+        if !self.serves {
+            self.fitness.handle_standing_by(now, why);
+        }
+    }
+
+    /// Whether it could serve may have changed.
+    pub(super) fn note_fitness(&mut self, now: Timestamp) {
+        if self.config.pair.is_some() && self.fitness.look(now) {
+            let unfit = self.fitness.unfit().map(str::to_owned);
+            self.seat.set_ready(unfit.is_none());
+            self.notice(BalancerNotice::Unfit(unfit));
+        }
     }
 
     pub(super) fn pair_status(&self) -> Option<PairStatus> {
@@ -63,6 +87,8 @@ impl Balancer {
             serves: self.serves,
             holds_address: self.address == Address::Taken,
             address_refused: refused,
+            ready: self.fitness.unfit().is_none(),
+            unfit: self.fitness.unfit().map(str::to_owned),
         })
     }
 }

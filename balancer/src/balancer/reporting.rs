@@ -29,6 +29,7 @@ impl Balancer {
             serving: !self.unavailable.is_hopeless(now),
             unavailable_answers: self.unavailable.answers(),
             pair: self.pair_status(),
+            state_file_error: self.fitness.store_error().map(str::to_owned),
             servers: (0..self.standings.len())
                 .map(|it| self.server_status(now, it, new_calls))
                 .collect(),

@@ -52,6 +52,9 @@ pub enum BalancerNotice {
         /// What is wrong.
         why: String,
     },
+    /// Of a pair: it could not serve clients, and the other one should; for this reason. None: it
+    /// can again.
+    Unfit(Option<String>),
     /// The configuration was read again and holds.
     Reloaded {
         /// The keys and tables that differ from before.
@@ -126,6 +129,13 @@ impl fmt::Display for BalancerNotice {
             BalancerNotice::AddressRefused { why } => {
                 write!(f, "it should be where clients are, and cannot; it is tried again: {why}")
             }
+            BalancerNotice::Unfit(Some(why)) => {
+                write!(
+                    f,
+                    "it is not fit to serve, and the other balancer is to have the seat: {why}"
+                )
+            }
+            BalancerNotice::Unfit(None) => f.write_str("it is fit to serve again"),
             BalancerNotice::Reloaded { changed } if changed.is_empty() => {
                 f.write_str("the configuration was read again and says the same")
             }

@@ -34,7 +34,7 @@ pub(super) fn read(source: &Source<'_>, table: Option<&Table>) -> Result<Read, C
         Some(text) => Some(interface(source, text)?),
         None => None,
     };
-    Ok((Some(Pair { name, peer }), interface))
+    Ok((Some(Pair { name, peer, adds_addresses: interface.is_some() }), interface))
 }
 
 fn interface(source: &Source<'_>, text: &Spanned<String>) -> Result<Located<String>, ConfigError> {

@@ -6,21 +6,27 @@
 //! | left                         | removed                                                     |
 //! | its process dies, or stops   | their life ends: the kernel removes them, within 2 s        |
 //! | neighbours are told          | when they are taken, and some times after (`announce.rs`)   |
+//! | there is no cable            | refused, and left                                           |
+//! | the interface is another one | taken there, as if they had been left                       |
 //!
 //! An address that another balancer has taken meanwhile is on two hosts for that second or two.
 //! Its new holder tells the neighbours again and again, so that they send to that one.
 //!
-//! Not here: whether it serves (`balancer/pair.rs`), and the sockets there (`front.rs`).
+//! Not here: whether it serves (`balancer/pair.rs`), the sockets there (`front.rs`), and addresses
+//! that another program adds (`found_address.rs`).
 
 use super::RunError;
 use super::announce::announce;
 use crate::config::Config;
+use futures_util::StreamExt as _;
 use resilee_config::Located;
-use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, CacheInfo};
+use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, CacheInfo};
+use rtnetlink::packet_route::link::{LinkFlags, LinkHeader};
 use rtnetlink::{Handle, new_connection};
 use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
+use std::pin::pin;
 use std::time::Duration;
 
 /// So long an address lives without being taken again, in seconds: the least that Linux knows.
@@ -37,9 +43,10 @@ const ANNOUNCED_AT: [u32; 7] = [0, 1, 2, 4, 8, 12, 20];
 #[derive(Clone)]
 pub(super) struct HostAddresses {
     interface: Located<String>,
-    index: u32,
     addresses: BTreeSet<IpAddr>,
     netlink: Handle,
+    /// Number of the interface that has some of them, or may have.
+    index: Option<u32>,
     /// How often they were taken since they were left.
     taken: u32,
 }
@@ -48,23 +55,32 @@ impl HostAddresses {
     /// None if nobody is to add any. Must be called within a runtime.
     pub(super) fn open(config: &Config) -> Result<Option<Self>, RunError> {
         let Some(interface) = config.interface.clone() else { return Ok(None) };
-        let known = pnet_datalink::interfaces().into_iter().find(|it| it.name == interface.value);
-        let index = known.map(|it| it.index).ok_or_else(|| {
-            let what = "this host has no such interface: see `ip link` for those that it has";
-            interface.place.error(format!("{:?}: {what}", interface.value))
-        })?;
+        if !pnet_datalink::interfaces().iter().any(|it| it.name == interface.value) {
+            return Err(no_such(&interface));
+        }
         let (connection, netlink, _) = new_connection()?;
         tokio::spawn(connection);
-        let tcp = config.tcp_listen.iter().flatten().map(|address| address.value);
-        let all = config.balancer.listen.iter().copied().chain(tcp);
-        let addresses = all.map(|address| address.ip()).collect();
-        Ok(Some(HostAddresses { interface, index, addresses, netlink, taken: 0 }))
+        let addresses = config.client_addresses().map(|(address, _)| address.ip()).collect();
+        Ok(Some(HostAddresses { interface, addresses, netlink, index: None, taken: 0 }))
     }
 
-    /// Takes them, or keeps them for another second; neighbours are told now and then.
+    /// Takes them, or keeps them for another second; neighbours are told now and then. If that
+    /// fails, none is taken.
     pub(super) async fn take(&mut self) -> Result<(), RunError> {
+        let taken = self.try_take().await;
+        if taken.is_err() && self.index.is_some() {
+            self.leave().await;
+        }
+        taken
+    }
+
+    async fn try_take(&mut self) -> Result<(), RunError> {
+        let index = self.usable().await?;
+        if self.index.replace(index) != Some(index) {
+            self.taken = 0;
+        }
         for ip in &self.addresses {
-            self.add(*ip).await.map_err(|error| self.refused(*ip, "add", &error))?;
+            self.add(index, *ip).await.map_err(|error| self.refused(*ip, "add", &error))?;
         }
         if ANNOUNCED_AT.contains(&self.taken) {
             for ip in &self.addresses {
@@ -76,11 +92,31 @@ impl HostAddresses {
         Ok(())
     }
 
+    /// The number of the interface, if a client may be behind it: without a carrier an address may
+    /// be added, and reaches nobody.
+    pub(super) async fn usable(&self) -> Result<u32, RunError> {
+        let link = self.link().await.ok_or_else(|| no_such(&self.interface))?;
+        if !link.flags.contains(LinkFlags::Up | LinkFlags::LowerUp) {
+            let what = "the interface is down, or has no carrier: see `ip link`";
+            let name = &self.interface.value;
+            return Err(self.interface.place.error(format!("{name:?}: {what}")).into());
+        }
+        Ok(link.index)
+    }
+
+    /// The interface as it is now: with another number after a VLAN or bond was made again.
+    async fn link(&self) -> Option<LinkHeader> {
+        let name = self.interface.value.clone();
+        let answers = self.netlink.link().get().match_name(name).execute();
+        pin!(answers).next().await?.ok().map(|link| link.header)
+    }
+
     /// Leaves them to whoever serves now; those that are not there are none.
     pub(super) async fn leave(&mut self) {
-        self.taken = 0;
+        (self.index, self.taken) = (None, 0);
+        let Some(LinkHeader { index, .. }) = self.link().await else { return };
         for ip in &self.addresses {
-            let mut request = self.netlink.address().add(self.index, *ip, whole(*ip));
+            let mut request = self.netlink.address().add(index, *ip, whole(*ip));
             let message = request.message_mut().clone();
             if let Err(error) = self.netlink.address().del(message).execute().await {
                 tracing::debug!("{ip} on {}: {error}", self.interface.value);
@@ -88,16 +124,9 @@ impl HostAddresses {
         }
     }
 
-    async fn add(&self, ip: IpAddr) -> io::Result<()> {
-        let mut request = self.netlink.address().add(self.index, ip, whole(ip)).replace();
-        let mut life = CacheInfo::default();
-        (life.ifa_preferred, life.ifa_valid) = (LIFE_S, LIFE_S);
-        let attributes = &mut request.message_mut().attributes;
-        attributes.push(AddressAttribute::CacheInfo(life));
-        if ip.is_ipv6() {
-            // It is ours by the nodes' votes: nobody needs to be asked whether it is free.
-            attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
-        }
+    async fn add(&self, index: u32, ip: IpAddr) -> io::Result<()> {
+        let mut request = self.netlink.address().add(index, ip, whole(ip)).replace();
+        live_shortly(request.message_mut(), ip);
         request.execute().await.map_err(|error| match error {
             rtnetlink::Error::NetlinkError(error) => error.to_io(),
             other => io::Error::other(other),
@@ -113,6 +142,22 @@ impl HostAddresses {
         };
         let interface = &self.interface.value;
         self.interface.place.error(format!("cannot {verb} {ip} on {interface}: {what}")).into()
+    }
+}
+
+fn no_such(interface: &Located<String>) -> RunError {
+    let what = "this host has no such interface: see `ip link` for those that it has";
+    interface.place.error(format!("{:?}: {what}", interface.value)).into()
+}
+
+/// How the address lives.
+fn live_shortly(message: &mut AddressMessage, ip: IpAddr) {
+    let mut life = CacheInfo::default();
+    (life.ifa_preferred, life.ifa_valid) = (LIFE_S, LIFE_S);
+    message.attributes.push(AddressAttribute::CacheInfo(life));
+    if ip.is_ipv6() {
+        // It is ours by the nodes' votes: nobody needs to be asked whether it is free.
+        message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
     }
 }
 

@@ -10,6 +10,7 @@ mod address;
 mod announce;
 mod clock;
 mod descriptors;
+mod found_address;
 mod front;
 mod inherited;
 mod keeper;

@@ -4,13 +4,17 @@
 //! |-------------------------------|---------------------------------------------------------|
 //! | from now on                   | takes the addresses, opens the sockets, says so         |
 //! | still, each 250 ms            | takes the addresses again                               |
-//! | and something of it fails     | says why, and tries again each 50 ms                    |
+//! | and something of it fails     | leaves them, says why, and tries again each 50 ms       |
 //! | no more                       | closes the sockets and connections, leaves the addresses |
+//! | not, each 250 ms              | says whether it could take them                         |
+//!
+//! Where another program moves the addresses, to take them is to find them at this host.
 //!
 //! Not here: whether it is to serve (`balancer/pair.rs`).
 
 use super::RunError;
 use super::address::{HostAddresses, KEEP_EACH};
+use super::found_address::FoundAddresses;
 use super::front::Front;
 use super::inherited::Inherited;
 use super::worker::{Shared, handle, receive_from_clients, serve_tcp};
@@ -28,7 +32,13 @@ const TAKE_AGAIN: Duration = Duration::from_millis(50);
 /// What one of a pair needs to be where clients are.
 pub(super) struct Place {
     config: Config,
-    host: Option<HostAddresses>,
+    addresses: Addresses,
+}
+
+/// The addresses at which clients are.
+enum Addresses {
+    Added(HostAddresses),
+    Found(FoundAddresses),
 }
 
 impl Place {
@@ -37,12 +47,33 @@ impl Place {
     /// # Errors
     /// There is no such interface.
     pub(super) fn new(config: &Config) -> Result<Self, RunError> {
-        Ok(Place { config: config.clone(), host: HostAddresses::open(config)? })
+        let addresses = match HostAddresses::open(config)? {
+            Some(host) => Addresses::Added(host),
+            None => Addresses::Found(FoundAddresses::open(config)),
+        };
+        Ok(Place { config: config.clone(), addresses })
     }
 
     /// What is left at the end.
     pub(super) fn host(&self) -> Option<HostAddresses> {
-        self.host.clone()
+        match &self.addresses {
+            Addresses::Added(host) => Some(host.clone()),
+            Addresses::Found(_) => None,
+        }
+    }
+
+    /// Never ends by itself.
+    async fn stand_by(&self, shared: &Shared) {
+        loop {
+            // Who moves them does so only after it serves.
+            let usable = match &self.addresses {
+                Addresses::Added(host) => host.usable().await.map(drop),
+                Addresses::Found(_) => Ok(()),
+            };
+            let why = usable.err().map(|error| error.to_string());
+            handle(shared, BalancerInput::StandbyChecked(why.as_deref()));
+            tokio::time::sleep(KEEP_EACH).await;
+        }
     }
 
     /// Never ends by itself; whoever drops it calls [`Place::leave`].
@@ -69,21 +100,40 @@ impl Place {
         tasks: &mut Option<JoinSet<()>>,
         tcp: (TcpLimits, TimerConfig),
     ) -> Result<(), RunError> {
-        if let Some(host) = &mut self.host {
-            host.take().await?;
+        match &mut self.addresses {
+            Addresses::Added(host) => host.take().await?,
+            Addresses::Found(found) => found.find().await?,
         }
         if tasks.is_none() {
-            let front = Front::open(&self.config, &mut Inherited::default())?;
-            *tasks = Some(serve(shared, front, tcp)?);
+            match self.open(shared, tcp) {
+                Ok(opened) => *tasks = Some(opened),
+                Err(error) => {
+                    // With an address and no socket, clients would be told that nobody is there.
+                    self.leave_addresses().await;
+                    return Err(error);
+                }
+            }
         }
         Ok(())
     }
 
-    async fn leave(&mut self, shared: &Shared) {
-        shared.borrow_mut().close();
-        if let Some(host) = &mut self.host {
+    fn open(
+        &self,
+        shared: &Shared,
+        tcp: (TcpLimits, TimerConfig),
+    ) -> Result<JoinSet<()>, RunError> {
+        serve(shared, Front::open(&self.config, &mut Inherited::default())?, tcp)
+    }
+
+    async fn leave_addresses(&mut self) {
+        if let Addresses::Added(host) = &mut self.addresses {
             host.leave().await;
         }
+    }
+
+    async fn leave(&mut self, shared: &Shared) {
+        shared.borrow_mut().close();
+        self.leave_addresses().await;
     }
 }
 
@@ -111,7 +161,15 @@ pub(super) async fn take_turns(
     mut serve: watch::Receiver<bool>,
 ) {
     let mut until = serve.clone();
-    while serve.wait_for(|serve| *serve).await.is_ok() {
+    loop {
+        tokio::select! {
+            () = place.stand_by(&shared) => {}
+            told = serve.wait_for(|serve| *serve) => {
+                if told.is_err() {
+                    return;
+                }
+            }
+        }
         tokio::select! {
             () = place.be_there(&shared, tcp) => {}
             _ = until.wait_for(|serve| !*serve) => {}

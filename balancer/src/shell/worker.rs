@@ -341,7 +341,10 @@ async fn save(shared: Shared, file: StateFile, number: u64, state: VoterState) {
         let saved = tokio::task::spawn_blocking(move || file.save(&state)).await;
         match saved.map_err(io::Error::other).flatten() {
             Ok(()) => return handle(&shared, BalancerInput::Persisted(number)),
-            Err(error) => tracing::error!("state_file: {error}; the seat cannot vote"),
+            Err(error) => {
+                tracing::error!("state_file: {error}; the seat cannot vote");
+                handle(&shared, BalancerInput::NotPersisted(&error.to_string()));
+            }
         }
         tokio::time::sleep(STORE_RETRY).await;
     }
@@ -352,12 +355,14 @@ fn log(notice: &BalancerNotice) {
         BalancerNotice::View { .. }
         | BalancerNotice::Serves(_)
         | BalancerNotice::AddressTaken
+        | BalancerNotice::Unfit(None)
         | BalancerNotice::Seat(SeatNotice::NodeBack { .. })
         | BalancerNotice::State { why: None, .. }
         | BalancerNotice::Reloaded { .. }
         | BalancerNotice::Unavailable { hopeless: false, .. } => tracing::info!("{notice}"),
         BalancerNotice::Seat(SeatNotice::Conflict { .. } | SeatNotice::Forgetful { .. })
         | BalancerNotice::AddressRefused { .. }
+        | BalancerNotice::Unfit(Some(_))
         | BalancerNotice::Unavailable { hopeless: true, .. } => tracing::error!("{notice}"),
         BalancerNotice::Seat(SeatNotice::NodeLost { .. })
         | BalancerNotice::Refused { .. }

@@ -32,7 +32,11 @@ impl Status {
             page.value("forwards", "", u8::from(pair.serves));
             page.metric("address", GAUGE, "1 if it is at the addresses of the clients.");
             page.value("address", "", u8::from(pair.holds_address));
+            page.metric("ready", GAUGE, "0 if it could not serve, and the other one should.");
+            page.value("ready", "", u8::from(pair.ready));
         }
+        page.metric("state_file_ok", GAUGE, "0 while its vote cannot be stored.");
+        page.value("state_file_ok", "", u8::from(self.state_file_error.is_none()));
         page.metric("unavailable_answers_total", COUNTER, "Requests answered 503 by the balancer.");
         page.value("unavailable_answers_total", "", self.unavailable_answers);
         page.metric("dropped_total", COUNTER, "Datagrams and connections dropped, by reason.");

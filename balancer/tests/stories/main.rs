@@ -1,6 +1,7 @@
 //! What the balancer does, as stories in virtual time.
 
 mod data_plane;
+mod fitness;
 mod new_calls;
 mod pair;
 mod protection;

@@ -7,22 +7,30 @@ use std::time::Duration;
 
 /// `x` of the balancers `x` and `y`, in a view of both nodes, which do not confirm it yet.
 fn of_two() -> Stage {
+    of_two_with(true)
+}
+
+pub fn of_two_with(adds_addresses: bool) -> Stage {
     Stage::pair_with(Algorithm::FirstAlive, |config| {
         let name = |text: &str| text.parse().expect("a name");
-        config.pair = Some(Pair { name: name("x"), peer: name("y") });
+        config.pair = Some(Pair { name: name("x"), peer: name("y"), adds_addresses });
     })
 }
 
 /// The same, and they do.
 fn serving() -> Stage {
-    let mut stage = of_two();
+    serving_with(true)
+}
+
+pub fn serving_with(adds_addresses: bool) -> Stage {
+    let mut stage = of_two_with(adds_addresses);
     stage.confirms = true;
     stage.run(200);
     stage
 }
 
 /// The view in which the other balancer holds the seat.
-fn moved(stage: &Stage) -> View {
+pub fn moved(stage: &Stage) -> View {
     let seat = Some("y".parse().expect("a name"));
     View { number: stage.view.number + 1, seat, ..stage.view.clone() }
 }

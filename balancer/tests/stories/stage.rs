@@ -182,25 +182,29 @@ impl Stage {
     }
 
     /// Time passes; all nodes but `silent` send heartbeats and echo the balancer's.
-    pub fn run_without(&mut self, millis: u64, silent: Option<usize>) {
+    pub fn run_without(&mut self, millis: u64, silent: Option<usize>) -> Vec<Sent> {
+        let mut all = Vec::new();
         let end = self.now + Duration::from_millis(millis);
         while self.balancer.poll_timeout() <= end {
             self.now = self.balancer.poll_timeout().max(self.now);
-            for sent in self.handle(BalancerInput::Timeout) {
+            let sent = self.handle(BalancerInput::Timeout);
+            for sent in &sent {
                 let Sent::Control { server, body: ControlBody::Heartbeat { sequence, .. } } = sent
                 else {
                     continue;
                 };
-                if silent != Some(server) && !self.cut {
-                    self.heartbeat(server, sequence);
+                if silent != Some(*server) && !self.cut {
+                    self.heartbeat(*server, *sequence);
                 }
             }
+            all.extend(sent);
         }
         self.now = end;
+        all
     }
 
-    pub fn run(&mut self, millis: u64) {
-        self.run_without(millis, None);
+    pub fn run(&mut self, millis: u64) -> Vec<Sent> {
+        self.run_without(millis, None)
     }
 
     fn heartbeat(&mut self, server: usize, echo: u64) {

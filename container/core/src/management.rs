@@ -156,6 +156,8 @@ pub struct BalancerStatus {
     pub last_heard: Option<Timestamp>,
     /// True if its heartbeats come and it echoes ours.
     pub alive: bool,
+    /// It could serve clients, as it said last.
+    pub ready: bool,
     /// What it says of its process; none if it was not heard.
     pub process: Option<SeatProcess>,
 }

@@ -65,6 +65,7 @@ impl Core {
             holds_seat: heard.holds_seat,
             last_heard: heard.last_heard.map(|local| self.clock.at(local)),
             alive: heard.alive,
+            ready: heard.ready,
             process: heard.process,
         });
         heard.collect()

@@ -87,7 +87,8 @@ pub enum ControlBody {
         sent_at: Timestamp,
         /// The sender is about to leave and wants no new calls.
         draining: bool,
-        /// The sender is a member of the view it knows, so it may serve.
+        /// Of a node: it is a member of the view it knows, so it may serve. Of a balancer: it can
+        /// be where clients are, and store its votes; one that does not know the word says so.
         ready: bool,
         /// Of the seat: how its process does.
         #[serde(default)]

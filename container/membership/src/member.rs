@@ -254,11 +254,16 @@ impl Member {
             self.send(to.clone(), ControlBody::AskView);
         }
         match body {
-            ControlBody::Heartbeat { sequence, echo, hears_seat, draining, seat, .. } => {
-                if let Some(balancer) = self.balancer(&from) {
-                    self.seats.handle_process(&balancer, seat);
+            ControlBody::Heartbeat {
+                sequence, echo, hears_seat, draining, ready, seat, ..
+            } => {
+                match self.balancer(&from) {
+                    Some(balancer) => {
+                        let (beat, said) = ((sequence, echo), (ready, seat));
+                        self.seats.handle_heartbeat(now, &balancer, beat, said);
+                    }
+                    None => self.on_heartbeat(now, from, (sequence, echo), (hears_seat, draining)),
                 }
-                self.on_heartbeat(now, from, (sequence, echo), (hears_seat, draining));
                 if number < self.view.number {
                     self.tell_view(to);
                 }
@@ -296,11 +301,6 @@ impl Member {
         (sequence, echo): (u64, u64),
         (hears_seat, draining): (bool, bool),
     ) {
-        if let Some(balancer) = self.balancer(&from) {
-            let detector = self.seats.detector(&balancer);
-            detector.map(|it| it.handle_heartbeat(now, sequence, echo));
-            return;
-        }
         let Some(peer) = from.node().and_then(|node| self.peers.get_mut(node)) else { return };
         if peer.detector.handle_heartbeat(now, sequence, echo) {
             peer.handle_seat_heard(now, hears_seat);

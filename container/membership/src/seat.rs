@@ -175,6 +175,8 @@ pub struct Seat {
     heartbeat_at: Timestamp,
     /// What heartbeats say of the process, and since when it runs.
     process: (SeatProcess, Timestamp),
+    /// It could serve clients, as its shell tells.
+    ready: bool,
     noticed_conflict: u64,
     noticed_forgetful: bool,
     outputs: VecDeque<SeatOutput>,
@@ -210,6 +212,7 @@ impl Seat {
             nodes: config.nodes.iter().map(node).collect(),
             heartbeat_at: now,
             process: (SeatProcess::default(), now),
+            ready: true,
             noticed_conflict: 0,
             noticed_forgetful: false,
             outputs: VecDeque::new(),
@@ -282,6 +285,12 @@ impl Seat {
     /// What heartbeats say of this process from now on; how long it runs is put in.
     pub fn describe(&mut self, process: SeatProcess) {
         self.process.0 = process;
+    }
+
+    /// It can be where clients are, and store what it votes; or not, and then nodes move the seat
+    /// from it to another balancer that can (`member/seats.rs`).
+    pub fn set_ready(&mut self, ready: bool) {
+        self.ready = ready;
     }
 
     /// Tells a node the view, because it sent something with another number.
@@ -465,7 +474,7 @@ impl Seat {
                 hears_seat: true,
                 sent_at: now,
                 draining: false,
-                ready: true,
+                ready: self.ready,
                 seat: Some(SeatProcess { up_ms, ..process.clone() }),
                 confirms: false,
             };

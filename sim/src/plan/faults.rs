@@ -166,6 +166,19 @@ pub(super) fn faults_of_two(random: &mut Random) -> Vec<(When, Fault)> {
         ],
         // Each node may ask for a view without the other then: those wait for who may have voted.
         16 => vec![(at, kill(first, back(random))), (soon, Fault::Reset)],
+        17..=18 => {
+            let refuse = |balancer, for_ms| Fault::Refuse { balancer, for_ms };
+            let for_ms = [for_ms / 2, for_ms, 6_000][random.between(0, 2) as usize];
+            match random.between(0, 3) {
+                // Longer, and the phones would give up.
+                0 => {
+                    let for_ms = for_ms.min(2_000);
+                    vec![(at, refuse(0, for_ms)), (soon, refuse(1, for_ms))]
+                }
+                1 => vec![(at, refuse(0, for_ms)), (When::Voting(4), kill(first, restart_ms))],
+                _ => vec![(at, refuse(0, for_ms))],
+            }
+        }
         _ => vec![],
     }
 }

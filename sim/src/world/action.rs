@@ -71,6 +71,15 @@ pub(super) enum Action {
         life: u64,
         here: bool,
     },
+    /// It was refused, and is tried again.
+    TakeAddress {
+        balancer: usize,
+        life: u64,
+    },
+    /// The phones' side of a balancer's host has its cable again.
+    AllowAddress {
+        balancer: usize,
+    },
     Start(Process),
     /// Bytes of a phone, or for it, in a stream.
     Stream {

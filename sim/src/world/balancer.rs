@@ -4,7 +4,8 @@
 //! sends to it what phones say. It may be late to leave it; what the other host is sent then is its
 //! balancer's to drop.
 //!
-//! How they die or stand still is not here (`faults.rs`).
+//! How they die or stand still is not here (`faults.rs`), nor what refuses the address
+//! (`address.rs`).
 
 use super::streams::Streams;
 use super::{Action, World, balancer_address, balancer_socket, socket_of};
@@ -36,6 +37,10 @@ pub(super) struct BalancerHost {
     pub(super) seat_state: Option<VoterState>,
     /// Its cable is pulled.
     pub(super) unplugged: bool,
+    /// The phones' side of it has no cable (`address.rs`).
+    pub(super) refused: bool,
+    /// Its balancer's last order that was carried out: to have the phones' address.
+    pub(super) takes_address: bool,
     /// When its last order about the address is carried out: one after the other.
     address_at: Timestamp,
 }
@@ -72,7 +77,7 @@ impl World {
         }
         let pair = self.balancers[balancer].name.clone().map(|name| {
             let peer = names()[1 - balancer].clone();
-            Pair { name, peer }
+            Pair { name, peer, adds_addresses: true }
         });
         let config = BalancerConfig {
             listen: vec![balancer_address()],
@@ -92,6 +97,9 @@ impl World {
         #[cfg(feature = "planted-faults")]
         host.balancer.iter_mut().for_each(|it| it.plant(self.cluster.planted));
         self.drain_balancer(balancer);
+        if self.balancers[balancer].refused {
+            self.check_standby(balancer);
+        }
     }
 
     pub(super) fn balancer_timeout(&self, balancer: usize) -> Option<Timestamp> {
@@ -103,19 +111,6 @@ impl World {
     /// Datagrams come to its host, and from it.
     pub(super) fn is_plugged(&self, balancer: usize) -> bool {
         !self.balancers[balancer].unplugged
-    }
-
-    /// Its host has the phones' address from now on, or not any more.
-    pub(super) fn move_address(&mut self, balancer: usize, life: u64, here: bool) {
-        if self.balancers[balancer].life != life {
-            return;
-        }
-        if here {
-            self.at = Some(balancer);
-            self.feed_balancer(balancer, BalancerInput::AddressTaken);
-        } else if self.at == Some(balancer) {
-            self.at = None;
-        }
     }
 
     pub(super) fn arrive_at_balancer(&mut self, balancer: usize, packet: Packet) {
@@ -167,7 +162,9 @@ impl World {
             BalancerOutput::ToClient { flow: Flow { remote: destination, .. }, bytes } => {
                 self.forwarded += 1;
                 let source = balancer_address();
-                self.send_of(balancer, Packet { source, destination, bytes });
+                if !self.balancers[balancer].refused {
+                    self.send_of(balancer, Packet { source, destination, bytes });
+                }
             }
             BalancerOutput::ToNode { server, bytes } => {
                 let source = balancer_socket(balancer, server);

@@ -13,6 +13,10 @@ const OUTAGE_MS: u64 = 1_000;
 /// The same when nothing breaks and heartbeats must tell, or their echo through the balancer.
 const OUTAGE_BY_SILENCE_MS: u64 = 1_600;
 
+/// The same when a balancer that is heard cannot be where phones are: after a second it says so,
+/// and keeps saying it.
+const OUTAGE_BY_REFUSAL_MS: u64 = 2_300;
+
 /// The same when nobody lives, from the moment at which both nodes are started again.
 const OUTAGE_BY_COLD_START_MS: u64 = 5_000;
 
@@ -50,6 +54,7 @@ impl World {
             }
             Fault::Pause { process, for_ms } => self.pause(process, for_ms),
             Fault::Cut { what, for_ms } => self.cut(what, for_ms),
+            Fault::Refuse { balancer, for_ms } => self.refuse(balancer, for_ms),
             Fault::HandOverStorm { every_ms, times } => self.hand_over(0, every_ms, times),
             Fault::StoreFails { node } => self.fail_store(node),
             Fault::BillingFails { for_ms } => {
@@ -102,7 +107,7 @@ impl World {
         match process {
             Process::Balancer(balancer) => {
                 let host = &mut self.balancers[balancer];
-                (host.balancer, host.paused) = (None, None);
+                (host.balancer, host.paused, host.takes_address) = (None, None, false);
                 host.life += 1;
                 // Its sockets are gone; whether its host still has the address makes no difference.
                 if host.name.is_some() && self.at == Some(balancer) {
@@ -220,6 +225,17 @@ impl World {
             self.held_back[*to].get_or_insert_default();
         }
         self.schedule(for_ms * 1000, Action::Heal(what));
+    }
+
+    /// A host has no cable on the phones' side for a while.
+    fn refuse(&mut self, balancer: usize, for_ms: u64) {
+        // If the other one cannot serve either, nobody does meanwhile.
+        let other = &self.balancers[1 - balancer];
+        let waits = other.refused || other.unplugged || other.balancer.is_none();
+        let outage_ms = OUTAGE_BY_REFUSAL_MS + if waits { for_ms } else { 0 };
+        self.lateness.trouble(self.now, for_ms, outage_ms);
+        self.refuse_address(balancer, true);
+        self.schedule(for_ms * 1000, Action::AllowAddress { balancer });
     }
 
     /// A host's cable is pulled, or back.

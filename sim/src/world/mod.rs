@@ -11,6 +11,7 @@
 //! What is done in it, and what is checked, is in `story.rs` and `checks.rs`.
 
 mod action;
+mod address;
 mod bad_luck;
 mod balancer;
 mod faults;
@@ -366,6 +367,8 @@ impl World {
                 self.feed_balancer_life(balancer, life, BalancerInput::Persisted(number));
             }
             Action::Address { balancer, life, here } => self.move_address(balancer, life, here),
+            Action::TakeAddress { balancer, life } => self.take_address(balancer, life),
+            Action::AllowAddress { balancer } => self.refuse_address(balancer, false),
             Action::Start(process) => self.start(process),
             Action::KillOther(node) => self.lose(node),
             Action::Force(node) => self.force(node),

@@ -88,6 +88,8 @@ pub struct BalancerStatus {
     pub last_heard: Option<Timestamp>,
     /// It is heard, and hears this node.
     pub alive: bool,
+    /// It can be where clients are, as it said last.
+    pub ready: bool,
     /// What it said last of its process; none if it was not heard.
     pub process: Option<SeatProcess>,
 }

@@ -127,7 +127,7 @@ impl Member {
     /// asked for a view without this run, none of both helps before the holder is back: then each
     /// time takes twice as long.
     fn same_by_next_number(&mut self, now: Timestamp) -> Option<(View, u32)> {
-        self.seat_heir(now)?;
+        self.heir_of_lost(now)?;
         let number = self.voter.next_number().max(self.proposed + 1);
         let rank = self.rank();
         let asking = self.asking.as_mut().filter(|it| it.asked && !it.forced)?;
@@ -288,7 +288,7 @@ impl Member {
             last_commit: self.last_commit,
             store: self.store_at_start,
             others: self.voters() - 1,
-            seat: self.config.seat && self.seat_heir(now).is_none(),
+            seat: self.config.seat && self.heir_of_lost(now).is_none(),
         };
         let alone = self.config.peers.is_empty();
         !self.draining && (alone || self.cold.may_propose(now, &candidate))

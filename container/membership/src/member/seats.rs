@@ -7,6 +7,15 @@
 //! | no peer that is heard says that it hears it; one is heard, if any is configured |
 //! | another balancer is heard, and hears this node: the first by name   |
 //!
+//! | it is wanted as well if                                             |
+//! |---------------------------------------------------------------------|
+//! | the holder is heard, and says for [`UNFIT`] that it cannot serve    |
+//! | another balancer is heard, and says that it can: the first by name  |
+//!
+//! In the second case the holder has a vote, and grants the move. It is believed whatever other
+//! nodes say. So the seat never moves to a balancer that cannot serve from one that is heard; one
+//! that is not heard leaves it to any that is, since it is a vote, too.
+//!
 //! The view that moves it differs in nothing else from the one that it follows, so that two nodes
 //! ask for the same.
 //!
@@ -21,12 +30,18 @@ use resilee_sbb::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// So long a holder says that it cannot serve before it loses the seat. What keeps both balancers
+/// from clients at once moves nothing: the other one says the same by then.
+const UNFIT: Duration = Duration::from_millis(400);
+
 /// One balancer.
 #[derive(Debug)]
 struct Heard {
     detector: FailureDetector,
     /// What it said last of its process.
     process: Option<SeatProcess>,
+    /// It says that it cannot serve.
+    unfit_since: Option<Timestamp>,
     /// It stands by, and is lost, as the last notice said.
     noticed_lost: bool,
 }
@@ -52,8 +67,10 @@ impl Seats {
         } else {
             balancers.iter().cloned().map(Some).collect()
         };
-        let heard =
-            |name| (name, Heard { detector: detector.clone(), process: None, noticed_lost: false });
+        let heard = |name| {
+            let detector = detector.clone();
+            (name, Heard { detector, process: None, unfit_since: None, noticed_lost: false })
+        };
         Seats {
             heard: names.into_iter().map(heard).collect(),
             holder: balancers.holder(highest).cloned(),
@@ -61,8 +78,19 @@ impl Seats {
         }
     }
 
-    pub(super) fn handle_process(&mut self, of: &Option<NodeName>, process: Option<SeatProcess>) {
-        self.heard.entry(of.clone()).and_modify(|heard| heard.process = process);
+    /// A heartbeat of a balancer; an old one says nothing.
+    pub(super) fn handle_heartbeat(
+        &mut self,
+        now: Timestamp,
+        of: &Option<NodeName>,
+        (sequence, echo): (u64, u64),
+        (ready, process): (bool, Option<SeatProcess>),
+    ) {
+        let Some(heard) = self.heard.get_mut(of) else { return };
+        if heard.detector.handle_heartbeat(now, sequence, echo) {
+            heard.unfit_since = if ready { None } else { heard.unfit_since.or(Some(now)) };
+            heard.process = process;
+        }
     }
 
     pub(super) fn detector(&mut self, of: &Option<NodeName>) -> Option<&mut FailureDetector> {
@@ -85,6 +113,11 @@ impl Seats {
     /// That one is heard, and hears this node.
     fn is_alive(&self, now: Timestamp, of: &Option<NodeName>) -> bool {
         self.heard.get(of).is_some_and(|heard| heard.detector.is_alive(now))
+    }
+
+    /// Since when that one says that it cannot serve.
+    fn unfit_since(&self, of: &Option<NodeName>) -> Option<Timestamp> {
+        self.heard.get(of).and_then(|heard| heard.unfit_since)
     }
 
     /// Balancers that stand by and were lost, or are back, since this was asked last.
@@ -138,6 +171,7 @@ impl Member {
             holds_seat: *name == self.seats.holder,
             last_heard: heard.detector.heard_at(),
             alive: heard.detector.is_alive(self.now),
+            ready: heard.unfit_since.is_none(),
             process: heard.process.clone(),
         };
         self.seats.heard.iter().filter(|_| self.config.seat).map(of)
@@ -191,6 +225,11 @@ impl Member {
 
     /// Who should hold the seat instead of who holds it.
     pub(super) fn seat_heir(&self, now: Timestamp) -> Option<NodeName> {
+        self.heir_of_lost(now).or_else(|| self.heir_of_unfit(now))
+    }
+
+    /// The same, and nodes must do without the holder's vote.
+    pub(super) fn heir_of_lost(&self, now: Timestamp) -> Option<NodeName> {
         let hears = |peer: &super::Peer| peer.hears_seat();
         let mut heard = self.peers.values().filter(|peer| peer.detector.is_alive(now)).peekable();
         let alone = heard.peek().is_none() && !self.peers.is_empty();
@@ -199,12 +238,26 @@ impl Member {
 
     /// Another balancer, if the holder is not heard and that one is.
     pub(super) fn heard_heir(&self, now: Timestamp) -> Option<NodeName> {
-        let Seats { holder, .. } = &self.seats;
-        if self.config.balancers.is_empty() || !self.has_lost_seat(now) {
-            return None;
-        }
-        let mut others = self.config.balancers.iter().filter(|name| Some(*name) != holder.as_ref());
+        let mut others = self.standbys().filter(|_| self.has_lost_seat(now));
         others.find(|name| self.seats.is_alive(now, &Some((*name).clone()))).cloned()
+    }
+
+    /// Another balancer that can serve, if the holder says that it cannot.
+    fn heir_of_unfit(&self, now: Timestamp) -> Option<NodeName> {
+        let Seats { holder, .. } = &self.seats;
+        let since = self.seats.unfit_since(holder).filter(|_| self.seats.is_alive(now, holder))?;
+        let fit = |name: &&NodeName| {
+            let key = Some((*name).clone());
+            self.seats.is_alive(now, &key) && self.seats.unfit_since(&key).is_none()
+        };
+        let mut others = self.standbys().filter(|_| now.since(since) >= UNFIT);
+        others.find(fit).cloned()
+    }
+
+    /// The balancers that do not hold the seat; none where there is one without a name.
+    fn standbys(&self) -> impl Iterator<Item = &NodeName> {
+        let holder = self.seats.holder.as_ref();
+        self.config.balancers.iter().filter(move |name| Some(*name) != holder)
     }
 
     /// The view with the seat at that balancer, and nothing else changed.

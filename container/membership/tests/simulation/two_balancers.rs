@@ -37,9 +37,10 @@ enum Gone {
     Dead,
     Paused,
     Cut,
+    Unfit,
 }
 
-const GONE: [Gone; 3] = [Gone::Dead, Gone::Paused, Gone::Cut];
+const GONE: [Gone; 4] = [Gone::Dead, Gone::Paused, Gone::Cut, Gone::Unfit];
 
 fn set_gone(world: &mut World, place: usize, how: Gone, gone: bool) {
     match how {
@@ -47,6 +48,7 @@ fn set_gone(world: &mut World, place: usize, how: Gone, gone: bool) {
         Gone::Dead => world.start_balancer(place),
         Gone::Paused => world.pause_balancer(place, gone),
         Gone::Cut => world.cut_off(place, gone),
+        Gone::Unfit => world.set_unfit(place, gone),
     }
 }
 
@@ -100,6 +102,46 @@ fn a_holder_that_one_node_hears_keeps_the_seat() {
     assert!(world.is_alone(1), "{:#?}", world.trace);
     world.heal();
     assert!(world.run_until(2_000, World::is_whole).is_some(), "{:#?}", world.trace);
+}
+
+#[test]
+fn the_seat_stays_where_it_is_if_the_other_balancer_could_not_serve_either() {
+    let mut world = pair();
+    world.set_unfit(SEAT, true);
+    world.set_unfit(OTHER, true);
+    for _ in 0..60 {
+        world.run(50);
+        assert!(world.is_served_by(SEAT), "{:#?}", world.trace);
+    }
+    world.set_unfit(OTHER, false);
+    serves(&mut world, OTHER, MOVE);
+    world.set_unfit(OTHER, true);
+    for _ in 0..60 {
+        world.run(50);
+        assert!(world.is_served_by(OTHER), "{:#?}", world.trace);
+    }
+}
+
+#[test]
+fn a_balancer_that_could_not_serve_has_the_vote_of_a_holder_that_is_gone() {
+    let mut world = pair();
+    world.set_unfit(OTHER, true);
+    world.run(500);
+    world.stop_balancer(SEAT);
+    serves(&mut world, OTHER, MOVE);
+    world.start_balancer(SEAT);
+    serves(&mut world, SEAT, MOVE);
+}
+
+#[test]
+fn a_holder_that_could_not_serve_helps_one_node_to_move_the_seat() {
+    for node in [0, 1] {
+        let mut world = pair();
+        world.kill(node);
+        world.run(1_000);
+        world.set_unfit(SEAT, true);
+        serves(&mut world, OTHER, MOVE);
+    }
 }
 
 #[test]
@@ -270,6 +312,7 @@ fn storm(seed: u64, memory: Memory, sabotage: Sabotage) -> World {
         world.resume(place);
         start(&mut world, place);
         world.pause_balancer(SEAT + place, false);
+        world.set_unfit(SEAT + place, false);
         if !world.is_up(SEAT + place) {
             world.start_balancer(SEAT + place);
         }
@@ -286,7 +329,7 @@ fn storm(seed: u64, memory: Memory, sabotage: Sabotage) -> World {
     world.log("-- the holder goes".into());
     let [holder] = world.forwarding()[..] else { world.fail("nobody forwards in peace") };
     let heir = SEAT + OTHER - holder;
-    let how = GONE[random.below(3) as usize];
+    let how = GONE[random.below(4) as usize];
     set_gone(&mut world, holder, how, true);
     serves(&mut world, heir, MOVE);
     world.log("-- one more fault".into());
@@ -345,6 +388,7 @@ fn fault(world: &mut World, random: &mut Random, memory: Memory) {
             world.run(random.below(40));
             world.stay(node);
         }
+        18 => world.set_unfit(balancer, !world.is_unfit(balancer)),
         _ => world.hand_over(node),
     }
 }

@@ -11,6 +11,8 @@ pub(super) struct Balancer {
     pub(super) seat: Option<Seat>,
     pub(super) stored: Option<VoterState>,
     pub(super) paused: bool,
+    /// It is not where clients are, and cannot be.
+    pub(super) unfit: bool,
 }
 
 /// What a shell or a network does wrong on purpose, to see that a check finds it.
@@ -63,6 +65,18 @@ impl World {
     pub fn pause_balancer(&mut self, place: usize, paused: bool) {
         self.log(format!("pause {}: {paused}", name(place)));
         self.balancers[place - SEAT].paused = paused;
+    }
+
+    /// It cannot be where clients are, and says so; or it can again.
+    pub fn set_unfit(&mut self, place: usize, unfit: bool) {
+        self.log(format!("{} is unfit: {unfit}", name(place)));
+        let balancer = &mut self.balancers[place - SEAT];
+        balancer.unfit = unfit;
+        balancer.seat.iter_mut().for_each(|seat| seat.set_ready(!unfit));
+    }
+
+    pub fn is_unfit(&self, place: usize) -> bool {
+        self.balancers[place - SEAT].unfit
     }
 
     /// It starts again without its state file. A view that no node knows by then was decided for
@@ -126,7 +140,9 @@ impl World {
             cold_start_ms: 3_000,
         };
         let balancer = &mut self.balancers[place - SEAT];
-        balancer.seat = Some(Seat::new(self.now, config, balancer.stored.clone()));
+        let mut seat = Seat::new(self.now, config, balancer.stored.clone());
+        seat.set_ready(!balancer.unfit);
+        balancer.seat = Some(seat);
         balancer.paused = false;
     }
 

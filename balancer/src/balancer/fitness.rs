@@ -1,0 +1,155 @@
+//! Whether one of two balancers could serve clients. If it says that it could not, nodes move the
+//! seat to the other one, if that one could (`member/seats.rs` of `resilee-membership`).
+//!
+//! | it                                           | and so                                      |
+//! |----------------------------------------------|---------------------------------------------|
+//! | serves, and its addresses are refused        | is unfit after [`ADDED`] or [`MOVED`]       |
+//! | stands by, and could not take them           | the same                                    |
+//! | cannot store its vote                        | is unfit after [`STORED`]                   |
+//! | is unfit, and then where clients are         | is fit at once, if it stores its votes      |
+//! | is unfit, and nothing is known to be wrong   | is fit after a rest                         |
+//!
+//! Who stands by sees that its cable is back, but not whether a port that was taken still is. So
+//! the rest is short after what was seen, and else long. It takes twice as long each time: of two
+//! that are both refused the seat goes from one to the other ever more seldom. After [`GOOD`] as
+//! one that is fit, rests begin at the first one again.
+//!
+//! Not here: what is refused and why (`shell`), and who says it to the nodes (`pair.rs`).
+
+use crate::boundary::Pair;
+use resilee_sbb::Timestamp;
+use std::time::Duration;
+
+/// So long addresses may be refused that the balancer adds itself.
+const ADDED: Duration = Duration::from_secs(1);
+
+/// So long they may be elsewhere, if another program moves them. keepalived asks once a second who
+/// forwards, and it may have to wait for a curl and for its own peer.
+const MOVED: Duration = Duration::from_secs(5);
+
+/// So long a vote may take to be stored, once that has failed.
+const STORED: Duration = Duration::from_secs(1);
+
+/// The first rest after what can be seen, and after all else.
+const REST_OF_SEEN: Duration = Duration::from_secs(1);
+const REST: Duration = Duration::from_secs(10);
+
+/// So often it is doubled at most: to 64 s and 640 s.
+const DOUBLED_MAX: u32 = 6;
+
+/// After so long as a fit one, what was before counts no more.
+const GOOD: Duration = Duration::from_secs(60);
+
+/// What is wrong since when.
+type Fault = Option<(Timestamp, String)>;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Fitness {
+    patience: Duration,
+    /// What keeps it from where clients are.
+    place: Fault,
+    /// What keeps votes from being stored.
+    store: Fault,
+    /// What was wrong last is over, as far as can be seen.
+    seen: bool,
+    /// It is unfit, for this reason.
+    unfit: Option<String>,
+    /// It was heard to be where clients are, and nothing else of that since.
+    taken: bool,
+    /// Nothing is wrong since then.
+    well_since: Timestamp,
+    fit_since: Timestamp,
+    /// So often it was unfit in a row.
+    times: u32,
+}
+
+impl Fitness {
+    pub(super) fn new(now: Timestamp, pair: Option<&Pair>) -> Self {
+        Fitness {
+            patience: if pair.is_some_and(|it| it.adds_addresses) { ADDED } else { MOVED },
+            place: None,
+            store: None,
+            seen: false,
+            unfit: None,
+            taken: false,
+            well_since: now,
+            fit_since: now,
+            times: 0,
+        }
+    }
+
+    /// It serves, and is refused for this reason; none: it begins or ends to serve.
+    pub(super) fn handle_serving(&mut self, now: Timestamp, why: Option<&str>) {
+        (self.taken, self.seen) = (false, false);
+        note(&mut self.place, &mut self.well_since, now, why);
+    }
+
+    /// It stands by, and would be refused for this reason; none: not as far as can be seen.
+    pub(super) fn handle_standing_by(&mut self, now: Timestamp, why: Option<&str>) {
+        self.seen |= why.is_some();
+        note(&mut self.place, &mut self.well_since, now, why);
+    }
+
+    /// It is where clients are.
+    pub(super) fn handle_taken(&mut self, now: Timestamp) {
+        note(&mut self.place, &mut self.well_since, now, None);
+        self.taken = true;
+    }
+
+    /// Why its vote could not be stored; none: it was.
+    pub(super) fn handle_store(&mut self, now: Timestamp, why: Option<&str>) {
+        self.seen |= why.is_some();
+        note(&mut self.store, &mut self.well_since, now, why);
+    }
+
+    /// Says whether it changed.
+    pub(super) fn look(&mut self, now: Timestamp) -> bool {
+        let due = |fault: &Fault, patience| {
+            let due = fault.as_ref().filter(|(since, _)| now.since(*since) >= patience);
+            due.map(|(_, why)| why.clone())
+        };
+        let fault = due(&self.place, self.patience).or_else(|| due(&self.store, STORED));
+        let is_well = self.place.is_none() && self.store.is_none();
+        match (&self.unfit, fault) {
+            (None, Some(why)) => {
+                let forgiven = now.since(self.fit_since) >= GOOD;
+                self.times = if forgiven { 1 } else { self.times + 1 };
+                self.unfit = Some(why);
+                true
+            }
+            (Some(_), None) if is_well && (self.taken || self.has_rested(now)) => {
+                (self.unfit, self.fit_since) = (None, now);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Why it could not serve.
+    pub(super) fn unfit(&self) -> Option<&str> {
+        self.unfit.as_deref()
+    }
+
+    /// Why its vote is not stored.
+    pub(super) fn store_error(&self) -> Option<&str> {
+        self.store.as_ref().map(|(_, why)| why.as_str())
+    }
+
+    fn has_rested(&self, now: Timestamp) -> bool {
+        let doubled = self.times.saturating_sub(1).min(DOUBLED_MAX);
+        let rest = if self.seen { REST_OF_SEEN } else { REST };
+        now.since(self.well_since) >= rest * (1 << doubled)
+    }
+}
+
+/// What is still wrong is so since it began.
+fn note(fault: &mut Fault, well_since: &mut Timestamp, now: Timestamp, why: Option<&str>) {
+    match (why, fault.take()) {
+        (Some(why), before) => {
+            *fault = Some((before.map_or(now, |(since, _)| since), why.to_owned()));
+        }
+        (None, Some(_)) => *well_since = now,
+        (None, None) => {}
+    }
+}

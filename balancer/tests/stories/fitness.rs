@@ -1,0 +1,118 @@
+//! One of two balancers that could not serve says so to the nodes, which move the seat.
+
+use crate::pair::{moved, of_two_with, serving_with};
+use crate::stage::{Sent, Stage};
+use resilee_balancer::{BalancerInput, BalancerNotice};
+use resilee_membership::ControlBody;
+
+const REFUSED: BalancerInput<'_> = BalancerInput::AddressRefused("eth0 has no carrier");
+
+fn serving() -> Stage {
+    serving_with(true)
+}
+
+/// Time passes, in which the shell says this each 50 ms; what the last heartbeat said.
+fn says_ready(stage: &mut Stage, millis: u64, said: BalancerInput<'_>) -> bool {
+    let mut ready = None;
+    for _ in 0..millis / 50 {
+        stage.handle(said);
+        for sent in stage.run(50) {
+            if let Sent::Control { body: ControlBody::Heartbeat { ready: it, .. }, .. } = sent {
+                ready = Some(it);
+            }
+        }
+    }
+    ready.expect("a heartbeat was sent")
+}
+
+#[test]
+fn a_holder_whose_address_is_refused_says_after_a_second_that_it_is_not_ready() {
+    let mut stage = serving();
+    assert!(says_ready(&mut stage, 900, REFUSED));
+    assert!(!says_ready(&mut stage, 200, REFUSED));
+    let why = Some("eth0 has no carrier".to_owned());
+    assert!(stage.notices.contains(&BalancerNotice::Unfit(why.clone())));
+    let status = stage.balancer.status(stage.now);
+    assert_eq!(status.pair.as_ref().expect("it is one of two").unfit, why);
+    assert!(status.to_prometheus().contains("resilee_balancer_ready 0\n"));
+    assert!(says_ready(&mut stage, 100, BalancerInput::AddressTaken), "it is there after all");
+    assert!(stage.notices.contains(&BalancerNotice::Unfit(None)));
+}
+
+#[test]
+fn what_is_refused_now_and_then_is_no_reason() {
+    let mut stage = serving();
+    for _ in 0..10 {
+        assert!(says_ready(&mut stage, 900, REFUSED));
+        assert!(says_ready(&mut stage, 50, BalancerInput::AddressTaken));
+    }
+}
+
+#[test]
+fn an_address_that_another_program_moves_may_be_late() {
+    let mut stage = serving_with(false);
+    assert!(says_ready(&mut stage, 4_900, REFUSED));
+    assert!(!says_ready(&mut stage, 200, REFUSED));
+}
+
+#[test]
+fn one_that_stands_by_without_a_cable_is_not_ready_before_it_has_had_one_for_a_while() {
+    let mut stage = of_two_with(true);
+    let none = BalancerInput::StandbyChecked(Some("eth0 has no carrier"));
+    assert!(says_ready(&mut stage, 900, none));
+    assert!(!says_ready(&mut stage, 200, none));
+    let well = BalancerInput::StandbyChecked(None);
+    assert!(!says_ready(&mut stage, 900, well));
+    assert!(says_ready(&mut stage, 200, well));
+    says_ready(&mut stage, 1_100, none);
+    assert!(!says_ready(&mut stage, 1_900, well), "twice as long");
+    assert!(says_ready(&mut stage, 200, well));
+}
+
+#[test]
+fn a_holder_that_lost_its_cable_and_the_seat_is_ready_soon_after_it_is_back() {
+    let mut stage = serving();
+    assert!(!says_ready(&mut stage, 1_100, REFUSED));
+    let view = moved(&stage);
+    stage.tell(view);
+    let none = BalancerInput::StandbyChecked(Some("eth0 has no carrier"));
+    assert!(!says_ready(&mut stage, 60_000, none));
+    assert!(!says_ready(&mut stage, 900, BalancerInput::StandbyChecked(None)));
+    assert!(says_ready(&mut stage, 200, BalancerInput::StandbyChecked(None)));
+}
+
+#[test]
+fn one_that_is_refused_whenever_it_serves_rests_longer_each_time() {
+    let mut stage = serving();
+    for rest in [10_000, 20_000, 40_000, 80_000, 160_000, 320_000, 640_000, 640_000] {
+        assert!(!says_ready(&mut stage, 1_100, REFUSED));
+        stage.confirms = false;
+        stage.run(300);
+        assert!(!says_ready(&mut stage, rest - 1_000, BalancerInput::StandbyChecked(None)));
+        assert!(says_ready(&mut stage, 1_000, BalancerInput::StandbyChecked(None)), "{rest}");
+        stage.confirms = true;
+        stage.run(200);
+    }
+    assert!(says_ready(&mut stage, 60_000, BalancerInput::AddressTaken));
+    assert!(!says_ready(&mut stage, 1_100, REFUSED));
+    let view = moved(&stage);
+    stage.tell(view);
+    assert!(says_ready(&mut stage, 10_100, BalancerInput::StandbyChecked(None)), "forgiven");
+}
+
+#[test]
+fn a_holder_that_cannot_store_its_vote_is_not_ready_and_its_metrics_say_so() {
+    let mut stage = serving();
+    let page = |stage: &Stage| stage.balancer.status(stage.now).to_prometheus();
+    assert!(page(&stage).contains("resilee_balancer_state_file_ok 1\n"));
+    stage.slow_store = true;
+    let (one, two) = (crate::stage::run(0, 1), crate::stage::run(1, 1));
+    stage.tell(stage.view.next(vec![one.clone(), two], &one));
+    let full = BalancerInput::NotPersisted("no space left on device");
+    assert!(says_ready(&mut stage, 900, full));
+    assert!(!says_ready(&mut stage, 200, full));
+    assert!(page(&stage).contains("resilee_balancer_state_file_ok 0\n"));
+    stage.store();
+    assert!(page(&stage).contains("resilee_balancer_state_file_ok 1\n"));
+    assert!(says_ready(&mut stage, 100, BalancerInput::AddressTaken));
+}
