@@ -151,9 +151,14 @@ fn no_such(interface: &Located<String>) -> RunError {
 }
 
 /// How the address lives.
+///
+/// One of IPv6 is deprecated from the start (RFC 4862 §5.5.4): sockets may be bound to it, and what
+/// is bound to no address does not choose it as its source. Otherwise those to the servers would,
+/// when they are connected, and would be cut off once another host has the address.
 fn live_shortly(message: &mut AddressMessage, ip: IpAddr) {
     let mut life = CacheInfo::default();
-    (life.ifa_preferred, life.ifa_valid) = (LIFE_S, LIFE_S);
+    life.ifa_valid = LIFE_S;
+    life.ifa_preferred = if ip.is_ipv6() { 0 } else { LIFE_S };
     message.attributes.push(AddressAttribute::CacheInfo(life));
     if ip.is_ipv6() {
         // It is ours by the nodes' votes: nobody needs to be asked whether it is free.
@@ -164,4 +169,29 @@ fn live_shortly(message: &mut AddressMessage, ip: IpAddr) {
 /// The prefix of one address: its network is there by another address of the interface.
 fn whole(ip: IpAddr) -> u8 {
     if ip.is_ipv4() { 32 } else { 128 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rtnetlink::packet_core::Emitable;
+
+    /// `IFA_CACHEINFO`, whose length is 20 with its own header.
+    const CACHE_INFO: [u8; 4] = [20, 0, 6, 0];
+
+    /// Preferred and valid life, as the kernel reads them.
+    fn lives(ip: &str) -> [u32; 2] {
+        let mut message = AddressMessage::default();
+        live_shortly(&mut message, ip.parse().unwrap());
+        let mut bytes = vec![0; message.buffer_len()];
+        message.emit(&mut bytes);
+        let at = bytes.windows(4).position(|it| it == CACHE_INFO).expect("it has a life") + 4;
+        [at, at + 4].map(|at| u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap()))
+    }
+
+    #[test]
+    fn an_address_of_ipv6_is_never_preferred_as_a_source() {
+        assert_eq!(lives("192.0.2.10"), [1, 1]);
+        assert_eq!(lives("2001:db8::10"), [0, 1]);
+    }
 }

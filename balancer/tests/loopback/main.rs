@@ -7,6 +7,7 @@
 )]
 
 mod keep_sockets;
+mod own_address;
 mod reload;
 mod stage;
 

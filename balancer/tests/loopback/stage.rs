@@ -3,9 +3,10 @@
 use resilee_membership::{
     Control, ControlBody, Flow, Key, Packet, RunId, View, VoterId, open, seal_control, seal_sip,
 };
+use resilee_sbb::Timestamp;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How long anything may take.
 pub const DEADLINE: Duration = Duration::from_secs(10);
@@ -113,6 +114,35 @@ impl Node {
         });
     }
 
+    /// Confirms that the balancer may forward, until one of its heartbeats says this.
+    pub fn confirm_until(&self, what: &str, done: impl Fn(&Beat) -> bool) {
+        let start = Instant::now();
+        let mut said = None;
+        while start.elapsed() < DEADLINE {
+            let (beat, from) = self.receive(beat);
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+            let body = ControlBody::Heartbeat {
+                // Grows faster than it may send.
+                sequence: u64::try_from(now.as_micros()).unwrap(),
+                echo: beat.sequence,
+                hears_seat: true,
+                sent_at: Timestamp::ZERO + now,
+                draining: false,
+                ready: true,
+                seat: None,
+                confirms: true,
+            };
+            let me = RunId { node: "one".parse().unwrap(), incarnation: 1 };
+            let control = Control { view: 1, from: VoterId::Run(me), body };
+            self.socket.send_to(&seal_control(&self.key, &control), from).unwrap();
+            if done(&beat) {
+                return;
+            }
+            said = Some(beat);
+        }
+        panic!("not in time: {what}: {said:?}");
+    }
+
     pub fn send_sip(&self, flow: &Flow, bytes: &[u8], to: SocketAddr) {
         self.socket.send_to(&seal_sip(&self.key, 1, flow, bytes), to).unwrap();
     }
@@ -127,6 +157,21 @@ impl Node {
             }
         }
     }
+}
+
+/// What a heartbeat of one of two balancers says.
+#[derive(Debug)]
+pub struct Beat {
+    sequence: u64,
+    pub ready: bool,
+    pub holds_address: bool,
+}
+
+fn beat(packet: Packet<'_>) -> Option<Beat> {
+    let Packet::Control(Control { body, .. }) = packet else { return None };
+    let ControlBody::Heartbeat { sequence, ready, seat, .. } = body else { return None };
+    let holds_address = seat.and_then(|it| it.holds_address).unwrap_or(false);
+    Some(Beat { sequence, ready, holds_address })
 }
 
 /// The view that a heartbeat goes by.

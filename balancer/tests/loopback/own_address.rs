@@ -1,0 +1,106 @@
+//! One of two balancers at an address of IPv6 that it adds itself, in a network of the test's own.
+//!
+//! The test starts itself again in a network namespace. Where the system gives none, it says so and
+//! proves nothing.
+
+use crate::stage::{DEADLINE, Files, Node, options};
+use std::net::UdpSocket;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Set inside.
+const INSIDE: &str = "RESILEE_OWN_ADDRESS";
+
+/// The interface has an address of its own, as an operator gives it one.
+const SET_UP: &str = "ip link set lo up && ip link add eth0 type veth peer name switch0 && \
+    ip link set switch0 up && ip link set eth0 up && ip addr add 2001:db8::1/64 dev eth0 nodad";
+const PHONES: &str = "[2001:db8::10]:5060";
+
+/// So long an address lives that nobody keeps, and what the kernel may be late.
+const GONE_WITHIN: Duration = Duration::from_millis(2_500);
+
+fn unshare(program: &str) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child"]);
+    command.args(["--mount-proc", "--", "sh", "-c", "\"$0\" \"$@\"; exit $?", program]);
+    command
+}
+
+fn shell(line: &str) -> String {
+    let output = Command::new("sh").args(["-c", line]).output().unwrap();
+    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The line of the phones' address.
+fn address() -> Option<String> {
+    let all = shell("ip -o -6 addr show dev eth0");
+    all.lines().find(|line| line.contains("2001:db8::10/128")).map(str::to_owned)
+}
+
+struct Balancer(Child);
+
+impl Drop for Balancer {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+#[test]
+fn an_address_of_ipv6_is_there_while_it_serves_and_is_no_source_of_anything_else() {
+    if std::env::var_os(INSIDE).is_some() {
+        return inside();
+    }
+    let probe = format!("{SET_UP} && ip -o -6 addr show dev eth0 | grep -q 2001:db8::1");
+    let possible = unshare("sh").args(["-c", &probe]).stderr(Stdio::null()).status();
+    if !possible.is_ok_and(|status| status.success()) {
+        return println!("left out: this system gives no network namespace with IPv6");
+    }
+    let this = std::env::current_exe().unwrap();
+    let name = std::thread::current().name().unwrap().to_owned();
+    let mut command = unshare(this.to_str().unwrap());
+    let status = command.args(["--exact", &name, "--nocapture"]).env(INSIDE, "1").status();
+    assert!(status.unwrap().success(), "see above");
+}
+
+fn inside() {
+    shell(SET_UP);
+    let node = Node::new();
+    let pair = "[pair]\nname = \"x\"\npeer = \"y\"\ninterface = \"eth0\"\n";
+    let files = Files::new(PHONES, node.address()).with(pair);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_resilee-balancer"));
+    let balancer = Balancer(command.arg("--config").arg(files.config()).spawn().unwrap());
+    node.adopt_view_1();
+
+    node.confirm_until("it is where phones are", |beat| beat.holds_address);
+    let line = address().expect("it is there");
+    assert!(line.contains("deprecated"), "{line}");
+    let other = UdpSocket::bind("[::]:0").unwrap();
+    other.connect("[2001:db8::2]:5060").unwrap();
+    assert_eq!(
+        other.local_addr().unwrap().ip(),
+        "2001:db8::1".parse::<std::net::IpAddr>().unwrap()
+    );
+    let phone = UdpSocket::bind("[2001:db8::1]:0").unwrap();
+    phone.send_to(&options(1), PHONES).unwrap();
+    assert_eq!(node.receive_sip().1, options(1), "phones reach it there");
+
+    shell("ip link set switch0 down");
+    node.confirm_until("without a cable it is not ready", |beat| !beat.ready);
+    assert_eq!(address(), None);
+    shell("ip link set switch0 up");
+    node.confirm_until("it is there again", |beat| beat.ready && beat.holds_address);
+    shell("ip link del eth0");
+    node.confirm_until("its interface is gone", |beat| !beat.holds_address);
+    shell(&SET_UP.replace("ip link set lo up", "true"));
+    node.confirm_until("it is at the new one", |beat| beat.holds_address);
+    assert!(address().is_some());
+
+    drop(balancer);
+    let killed = Instant::now();
+    while address().is_some() {
+        assert!(killed.elapsed() < GONE_WITHIN, "it is still there");
+    }
+    assert!(killed.elapsed() < DEADLINE);
+}
