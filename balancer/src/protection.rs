@@ -13,11 +13,12 @@
 //! A *source* is an IPv4 address, or the /64 of an IPv6 address, of which one client may have any.
 //! One that commits [`ProtectionConfig::ban_after`] violations in a while is banned for a time.
 //!
-//! Whoever can forge source addresses could have others banned. So a source that a node answered
-//! with 2xx is *known* for [`KNOWN_FOR`] and not banned, whatever comes in its name: a registered
-//! phone, a trunk that makes calls. And a ban lets a REGISTER pass every [`PROBE_EVERY`]: if a node
-//! accepts it, the ban is over. So a phone whose address was abused before it registered is late,
-//! not locked out. What is above the rate is no violation: a trunk in its busy hour is no enemy.
+//! Whoever can forge source addresses could have others banned. So a source whose REGISTER or
+//! INVITE a node answered with 2xx is *known* for [`KNOWN_FOR`] and not banned, whatever comes in
+//! its name: a registered phone, a trunk that makes calls. And a ban lets a REGISTER pass every
+//! [`PROBE_EVERY`]: if a node accepts it, the ban is over. So a phone whose address was abused
+//! before it registered is late, not locked out. What is above the rate is no violation: a trunk in
+//! its busy hour is no enemy.
 //!
 //! All tables have a limit (`protection/set_table.rs`). Not here: clocks and sockets.
 
@@ -260,8 +261,10 @@ impl Protection {
         if self.known.get_mut(id).is_some_and(|at| now < *at + KNOWN_AGAIN) {
             return;
         }
-        // Anybody's OPTIONS gets a 200: that vouches for nobody.
-        if Message::parse(bytes).is_ok_and(|message| message.cseq().1 != "OPTIONS") {
+        // Those two are accepted only of who has proved who he is. Anybody's OPTIONS gets a 200,
+        // and so does his CANCEL of what he has begun: that vouches for nobody.
+        let proves = |method: &str| matches!(method, "REGISTER" | "INVITE");
+        if Message::parse(bytes).is_ok_and(|message| proves(message.cseq().1)) {
             self.known.insert(id, now, |at| at.as_micros());
             self.bans.remove(id);
         }

@@ -139,9 +139,11 @@ fn a_banned_phone_that_registers_is_served_again() {
 }
 
 #[test]
-fn the_answer_to_an_options_or_a_refusal_vouches_for_nobody() {
+fn an_answer_to_anything_but_a_register_or_invite_or_a_refusal_vouches_for_nobody() {
     let mut stage = stage();
-    stage.answer("OPTIONS");
+    for method in ["OPTIONS", "CANCEL", "BYE", "PRACK", "SUBSCRIBE", "MESSAGE"] {
+        stage.answer(method);
+    }
     stage.node_sip(0, 1, "SIP/2.0 401 Unauthorized\r\nCSeq: 1 REGISTER\r\n\r\n");
     assert!(!stage.call_after_junk());
 }
