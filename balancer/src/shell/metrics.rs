@@ -2,19 +2,25 @@
 //! machine's own (`status.rs`).
 //!
 //! Requests are served on a thread of the server, from a copy that the worker puts there now and
-//! then: whoever asks, and however often, the worker does not notice.
+//! then: whoever asks, and however often, the worker does not notice. So a worker that stands still
+//! could be taken for one that serves: what is too old is not said.
 
+use super::clock::Clock;
 use crate::config::Config;
 use crate::status::Status;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use resilee_config::{ConfigError, Located};
+use resilee_sbb::Timestamp;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// The copy is not older than this.
+/// The copy is not older than this, if the worker runs.
 pub(super) const COPY_EACH: Duration = Duration::from_millis(250);
+
+/// An older one says nothing of now.
+const COPY_AGE_MAX: Duration = Duration::from_secs(1);
 
 /// Connections at a time; further ones wait to be accepted.
 const CONNECTIONS_MAX: usize = 16;
@@ -38,15 +44,42 @@ pub(super) fn open(config: &Config) -> Result<Option<TcpListener>, ConfigError> 
         .map_err(|error: io::Error| place.error(format!("cannot listen on {address}: {error}")))
 }
 
+/// What the worker knew at a moment.
+pub(super) struct Copy {
+    pub(super) at: Timestamp,
+    pub(super) status: Status,
+}
+
+/// The last copy, and the clock that says how old it is.
+struct Latest {
+    clock: Clock,
+    copy: watch::Receiver<Copy>,
+}
+
+impl Latest {
+    /// What is known now; else how old the copy is.
+    fn status(&self) -> Result<Status, Duration> {
+        let copy = self.copy.borrow();
+        let age = self.clock.now().since(copy.at);
+        if age <= COPY_AGE_MAX { Ok(copy.status.clone()) } else { Err(age) }
+    }
+}
+
+fn stands_still(age: Duration) -> HttpResponse {
+    let what = format!("the balancer stands still for {} ms\n", age.as_millis());
+    HttpResponse::ServiceUnavailable().body(what)
+}
+
 /// Serves what was put there last, until the future is dropped or fails.
 pub(super) async fn serve(
     listener: TcpListener,
-    status: watch::Receiver<Status>,
+    clock: Clock,
+    copy: watch::Receiver<Copy>,
 ) -> io::Result<()> {
-    let status = web::Data::new(status);
+    let latest = web::Data::new(Latest { clock, copy });
     let server = HttpServer::new(move || {
         App::new()
-            .app_data(status.clone())
+            .app_data(latest.clone())
             .route("/metrics", web::get().to(prometheus))
             .route("/status", web::get().to(json))
     });
@@ -63,12 +96,35 @@ pub(super) async fn serve(
         .await
 }
 
-async fn prometheus(status: web::Data<watch::Receiver<Status>>) -> HttpResponse {
-    let text = status.borrow().to_prometheus();
+async fn prometheus(latest: web::Data<Latest>) -> HttpResponse {
+    let status = match latest.status() {
+        Ok(status) => status,
+        Err(age) => return stands_still(age),
+    };
+    let text = status.to_prometheus();
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)
 }
 
-async fn json(status: web::Data<watch::Receiver<Status>>) -> HttpResponse {
-    let status = status.borrow().clone();
-    HttpResponse::Ok().json(status)
+async fn json(latest: web::Data<Latest>) -> HttpResponse {
+    match latest.status() {
+        Ok(status) => HttpResponse::Ok().json(status),
+        Err(age) => stands_still(age),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix_web::test]
+    async fn a_worker_that_stands_still_is_not_taken_for_one_that_serves() {
+        let clock = Clock::start();
+        for (age_ms, answer) in [(0, 200), (900, 200), (1_500, 503)] {
+            let at = clock.now() - Duration::from_millis(age_ms);
+            let (_put, copy) = watch::channel(Copy { at, status: Status::default() });
+            let latest = web::Data::new(Latest { clock, copy });
+            assert_eq!(prometheus(latest.clone()).await.status(), answer, "{age_ms} ms");
+            assert_eq!(json(latest).await.status(), answer, "{age_ms} ms");
+        }
+    }
 }

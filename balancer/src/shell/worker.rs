@@ -257,18 +257,20 @@ async fn keep_time(shared: Shared) {
 
 /// Puts a copy of the status where the server finds it.
 async fn serve_metrics(shared: Shared, listener: TcpListener) {
-    let status = |shared: &Shared| {
+    let copy = |shared: &Shared| {
         let worker = shared.borrow();
-        worker.balancer.status(worker.clock.now())
+        let at = worker.clock.now();
+        metrics::Copy { at, status: worker.balancer.status(at) }
     };
-    let (put, latest) = watch::channel(status(&shared));
+    let clock = shared.borrow().clock;
+    let (put, latest) = watch::channel(copy(&shared));
     tokio::task::spawn_local(async move {
-        let Err(error) = metrics::serve(listener, latest).await else { return };
+        let Err(error) = metrics::serve(listener, clock, latest).await else { return };
         tracing::error!("metrics are not served: {error}");
     });
     loop {
         tokio::time::sleep(metrics::COPY_EACH).await;
-        if put.send(status(&shared)).is_err() {
+        if put.send(copy(&shared)).is_err() {
             return;
         }
     }
