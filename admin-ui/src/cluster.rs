@@ -132,10 +132,15 @@ impl Balancer {
         }
     }
 
-    /// Of a pair: whether it is at the phones' address.
+    /// Of a pair: whether it is at the phones' address; nobody knows that of a silent one.
+    pub fn holds_address(&self) -> Option<bool> {
+        let process = self.process.as_ref().filter(|_| self.health == Health::Up)?;
+        process.holds_address
+    }
+
+    /// The same in words.
     pub fn address(&self) -> Option<&'static str> {
-        let holds = self.process.as_ref()?.holds_address?;
-        Some(if holds { "here" } else { "not here" })
+        self.holds_address().map(|holds| if holds { "here" } else { "not here" })
     }
 
     /// Whether its sockets outlive its process, and how often they had to.

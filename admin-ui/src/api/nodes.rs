@@ -44,7 +44,7 @@ struct BalancerRow<'a> {
     name: &'a str,
     /// False of one that stands by.
     holds_seat: bool,
-    /// It is at the phones' address; null of the only one.
+    /// It is at the phones' address; null of the only one, and of a silent one.
     holds_address: Option<bool>,
     state: &'static str,
     /// It could serve phones; null of a silent one.
@@ -83,7 +83,7 @@ fn balancer_row(balancer: &Balancer) -> BalancerRow<'_> {
     BalancerRow {
         name: &balancer.name,
         holds_seat: balancer.holds_seat,
-        holds_address: process.and_then(|process| process.holds_address),
+        holds_address: balancer.holds_address(),
         state: balancer.health.word(),
         ready: balancer.ready,
         heartbeat_age_ms: balancer.heartbeat_age.map(millis),

@@ -80,6 +80,23 @@ async fn of_two_balancers_each_shows_whether_it_has_the_seat_and_the_address() {
 }
 
 #[actix_web::test]
+async fn a_balancer_that_is_silent_is_not_said_to_be_anywhere() {
+    let node = || {
+        let mut node = FakeNode::new();
+        let holder = &mut node.status.balancers[0];
+        holder.name = Some("balancer1".to_owned());
+        holder.process.as_mut().expect("it was heard").holds_address = Some(true);
+        holder.alive = false;
+        node
+    };
+    let nodes = get(node(), "/api/v1/nodes").await.json();
+    let row = &nodes["balancers"][0];
+    assert_eq!(row["state"], "silent");
+    assert!(row["holds_address"].is_null() && row["ready"].is_null(), "{row}");
+    get(node(), "/").await.hides("<dd>here</dd>").hides("<dd>not here</dd>");
+}
+
+#[actix_web::test]
 async fn a_draining_node_and_a_joining_one_are_named_so() {
     let mut node = FakeNode::new();
     node.status.draining = true;

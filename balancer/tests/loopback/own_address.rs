@@ -1,6 +1,7 @@
-//! One of two balancers at an address of IPv6 that it adds itself, in a network of the test's own.
+//! One of two balancers at an address that it adds itself, or that another program moves, in a
+//! network of the test's own.
 //!
-//! The test starts itself again in a network namespace. Where the system gives none, it says so and
+//! A test starts itself again in a network namespace. Where the system gives none, it says so and
 //! proves nothing.
 
 use crate::stage::{DEADLINE, Files, Node, options};
@@ -47,9 +48,10 @@ impl Drop for Balancer {
     }
 }
 
-#[test]
-fn an_address_of_ipv6_is_there_while_it_serves_and_is_no_source_of_anything_else() {
+/// Plays the calling test in such a network.
+fn in_own_network(inside: fn()) {
     if std::env::var_os(INSIDE).is_some() {
+        shell(SET_UP);
         return inside();
     }
     let probe = format!("{SET_UP} && ip -o -6 addr show dev eth0 | grep -q 2001:db8::1");
@@ -64,13 +66,43 @@ fn an_address_of_ipv6_is_there_while_it_serves_and_is_no_source_of_anything_else
     assert!(status.unwrap().success(), "see above");
 }
 
-fn inside() {
-    shell(SET_UP);
+fn start(files: &Files) -> Balancer {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_resilee-balancer"));
+    Balancer(command.arg("--config").arg(files.config()).spawn().unwrap())
+}
+
+#[test]
+fn an_address_of_ipv6_is_there_while_it_serves_and_is_no_source_of_anything_else() {
+    in_own_network(adds_its_address);
+}
+
+#[test]
+fn an_address_that_another_program_has_taken_away_is_not_there() {
+    in_own_network(finds_its_address);
+}
+
+fn finds_its_address() {
+    // As it is where the same host runs what binds to an address before it has it.
+    shell("echo 1 > /proc/sys/net/ipv4/ip_nonlocal_bind");
+    let node = Node::new();
+    let pair = "[pair]\nname = \"x\"\npeer = \"y\"\n";
+    let files = Files::new("192.0.2.10:5060", node.address()).with(pair);
+    let _balancer = start(&files);
+    node.adopt_view_1();
+    for _ in 0..2 {
+        shell("ip addr add 192.0.2.10/32 dev eth0");
+        node.confirm_until("it is where phones are", |beat| beat.holds_address);
+        shell("ip addr del 192.0.2.10/32 dev eth0");
+        node.confirm_until("it is not any more", |beat| !beat.holds_address);
+    }
+    node.confirm_until("it is not ready after a while", |beat| !beat.ready);
+}
+
+fn adds_its_address() {
     let node = Node::new();
     let pair = "[pair]\nname = \"x\"\npeer = \"y\"\ninterface = \"eth0\"\n";
     let files = Files::new(PHONES, node.address()).with(pair);
-    let mut command = Command::new(env!("CARGO_BIN_EXE_resilee-balancer"));
-    let balancer = Balancer(command.arg("--config").arg(files.config()).spawn().unwrap());
+    let balancer = start(&files);
     node.adopt_view_1();
 
     node.confirm_until("it is where phones are", |beat| beat.holds_address);
