@@ -107,6 +107,8 @@ pub struct Balancer {
     drops: Drops<DropReason>,
     /// What is known of the drops of TCP clients.
     tcp_drops: Drops<TcpDrop>,
+    /// Those of before it came to where clients are.
+    tcp_drops_before: Drops<TcpDrop>,
     /// What the nodes are told of this process, and whether the drops in it are behind.
     process: (SeatProcess, bool),
     outputs: VecDeque<BalancerOutput>,
@@ -155,6 +157,7 @@ impl Balancer {
             key,
             drops: Drops::default(),
             tcp_drops: Drops::default(),
+            tcp_drops_before: Drops::default(),
             process: (SeatProcess::default(), false),
             outputs: VecDeque::new(),
             planted: Planted::NONE,
@@ -167,12 +170,20 @@ impl Balancer {
         self.process = (process, true);
     }
 
-    /// How often what was refused of TCP clients until now, for the same pages.
+    /// How often what was refused of TCP clients since it is where they are, for the same pages.
     pub fn note_tcp_drops(&mut self, drops: &Drops<TcpDrop>) {
-        if self.tcp_drops != *drops {
-            self.tcp_drops = drops.clone();
+        let mut all = self.tcp_drops_before.clone();
+        all.add_all(drops);
+        if self.tcp_drops != all {
+            self.tcp_drops = all;
             self.process.1 = true;
         }
+    }
+
+    /// The same, and it is there no more: if it comes back, it begins to count anew.
+    pub fn note_tcp_end(&mut self, drops: &Drops<TcpDrop>) {
+        self.note_tcp_drops(drops);
+        self.tcp_drops_before = self.tcp_drops.clone();
     }
 
     /// Does something wrong on purpose from now on.

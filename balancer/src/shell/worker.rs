@@ -129,7 +129,10 @@ impl Worker {
 
     /// Is there no more: connections end, too.
     pub(super) fn close(&mut self) {
-        (self.sockets.front, self.tcp) = (None, None);
+        self.sockets.front = None;
+        if let Some(tcp) = self.tcp.take() {
+            self.balancer.note_tcp_end(tcp.drops());
+        }
         self.of_tcp.clear();
     }
 

@@ -3,6 +3,7 @@
 use crate::stage::{Sent, Stage, request, response};
 use resilee_balancer::{Algorithm, BalancerConfig, BalancerInput, BalancerNotice, Status};
 use resilee_membership::ControlBody;
+use resilee_sip_tcp::{Drops, TcpDrop};
 use std::time::Duration;
 
 fn reload(stage: &mut Stage, change: impl FnOnce(&mut BalancerConfig)) {
@@ -13,6 +14,26 @@ fn reload(stage: &mut Stage, change: impl FnOnce(&mut BalancerConfig)) {
 
 fn status(stage: &Stage) -> Status {
     stage.balancer.status(stage.now)
+}
+
+#[test]
+fn what_was_refused_of_tcp_clients_counts_on_when_the_seat_has_gone_and_come_back() {
+    let mut stage = Stage::pair(Algorithm::FirstAlive);
+    let dropped = |stage: &Stage| stage.balancer.status(stage.now).dropped["tcp_too_slow"];
+    let mut of_tcp = Drops::default();
+    for _ in 0..3 {
+        of_tcp.add(TcpDrop::TooSlow);
+    }
+    stage.balancer.note_tcp_drops(&of_tcp);
+    of_tcp.add(TcpDrop::TooSlow);
+    stage.balancer.note_tcp_end(&of_tcp);
+    assert_eq!(dropped(&stage), 4);
+    let mut of_tcp = Drops::default();
+    stage.balancer.note_tcp_drops(&of_tcp);
+    assert_eq!(dropped(&stage), 4);
+    of_tcp.add(TcpDrop::TooSlow);
+    stage.balancer.note_tcp_drops(&of_tcp);
+    assert_eq!(dropped(&stage), 5);
 }
 
 #[test]

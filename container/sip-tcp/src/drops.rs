@@ -23,6 +23,13 @@ impl<R: Copy + Ord> Drops<R> {
         self.0.iter().map(|(reason, count)| (*reason, *count))
     }
 
+    /// Counts all that another one has counted.
+    pub fn add_all(&mut self, other: &Self) {
+        for (reason, count) in other.iter() {
+            *self.0.entry(reason).or_default() += count;
+        }
+    }
+
     /// Counts one; says the count when it is worth a line in the log: 1, 10, 100 and so on.
     pub fn add(&mut self, reason: R) -> Option<u64> {
         let count = self.0.entry(reason).or_default();
@@ -44,5 +51,8 @@ mod tests {
         assert_eq!(drops.add("slow"), Some(1));
         assert_eq!((drops.count("idle"), drops.count("other")), (500, 0));
         assert!(drops.iter().eq([("idle", 500), ("slow", 1)]));
+        let mut more = drops.clone();
+        more.add_all(&drops);
+        assert!(more.iter().eq([("idle", 1_000), ("slow", 2)]));
     }
 }
