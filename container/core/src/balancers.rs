@@ -12,7 +12,8 @@ impl Core {
         let from = control.from.clone();
         let before = self.member.balancer_sequence(&from);
         self.tell_member(MemberInput::Control(control));
-        // A recorded datagram that is sent again must not draw our messages to its sender.
+        // A recorded datagram that is sent again must not draw our messages to its sender, as long
+        // as the balancer is heard. (Of a silent one it does: `failure_detector.rs` says why.)
         if heartbeat && self.member.balancer_sequence(&from) != before {
             let balancer = match from {
                 VoterId::Balancer(name) => Destination::Balancer(name),

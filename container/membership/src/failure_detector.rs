@@ -8,9 +8,14 @@
 //! | any   | heartbeat with a newer sequence          | heard now                     |
 //! | any   | its echo is newer, and of this run       | echoed now                    |
 //! | any   | heartbeat with an old sequence           | ignored                       |
-//! | lost  | heartbeat with an old sequence, silent   | heard now (its clock went back) |
+//! | lost  | the same of a balancer that was silent   | heard now (its clock went back) |
 //! | any   | another run speaks                       | never heard, full time to live |
 //! | any   | we ourselves were not run for a while    | that while does not count     |
+//!
+//! A run's sequences grow as long as it lives, and a later run is told by its incarnation. A
+//! balancer has none: it begins above its earlier processes by its clock, unless that was set back.
+//! So what was recorded of a balancer and is sent again is taken once that is silent. It echoes
+//! nothing new, so it makes nobody alive.
 //!
 //! Not here: who sends heartbeats when, and what a loss leads to.
 
@@ -53,6 +58,8 @@ pub struct FailureDetector {
     echo: u64,
     /// Sequence of the last heartbeat sent.
     sent_sequence: u64,
+    /// The voter is a balancer: its sequences may go back with its clock.
+    of_balancer: bool,
 }
 
 impl FailureDetector {
@@ -68,7 +75,13 @@ impl FailureDetector {
             // An echo of those proves nothing: that run was heard, this one may not be.
             echo: now.as_millis(),
             sent_sequence: now.as_millis(),
+            of_balancer: false,
         }
+    }
+
+    /// The same for a balancer.
+    pub fn of_balancer(self) -> Self {
+        FailureDetector { of_balancer: true, ..self }
     }
 
     /// Judges by this from now on.
@@ -89,8 +102,8 @@ impl FailureDetector {
 
     /// Takes in a heartbeat; says whether it was newer than those before.
     pub fn handle_heartbeat(&mut self, now: Timestamp, sequence: u64, echo: u64) -> bool {
-        let newer = sequence > self.heard_sequence || self.loss(now) == Some(Loss::Silent);
-        if !newer {
+        let restarted = self.of_balancer && self.loss(now) == Some(Loss::Silent);
+        if sequence <= self.heard_sequence && !restarted {
             return false;
         }
         if self.heard_at.is_none() {
@@ -215,11 +228,31 @@ mod tests {
     }
 
     #[test]
-    fn a_voter_whose_clock_went_back_is_heard_again_after_the_loss() {
-        let mut detector = detector();
+    fn a_balancer_whose_clock_went_back_is_heard_again_after_the_loss() {
+        let mut detector = detector().of_balancer();
         detector.handle_heartbeat(at(50), 7_000, 0);
         assert!(!detector.handle_heartbeat(at(100), 5, 0));
         assert!(detector.handle_heartbeat(at(400), 11, 0));
+    }
+
+    #[test]
+    fn what_was_recorded_of_a_run_proves_nothing_however_long_that_is_silent() {
+        let mut detector = detector();
+        let sent = detector.next_sequence();
+        detector.handle_heartbeat(at(50), 7, sent);
+        assert!(!detector.handle_heartbeat(at(60_000), 7, sent));
+        assert_eq!(detector.loss(at(60_000)), Some(Loss::Silent));
+        assert!(detector.handle_heartbeat(at(60_000), 8, sent));
+    }
+
+    #[test]
+    fn what_was_recorded_of_a_balancer_makes_it_not_alive() {
+        let mut detector = detector().of_balancer();
+        let sent = detector.next_sequence();
+        detector.handle_heartbeat(at(50), 7, sent);
+        assert!(detector.handle_heartbeat(at(60_000), 7, sent));
+        assert!(!detector.is_alive(at(60_000)));
+        assert_eq!(detector.loss(at(60_000)), Some(Loss::Deaf));
     }
 
     #[test]

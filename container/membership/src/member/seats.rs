@@ -68,7 +68,7 @@ impl Seats {
             balancers.iter().cloned().map(Some).collect()
         };
         let heard = |name| {
-            let detector = detector.clone();
+            let detector = detector.clone().of_balancer();
             (name, Heard { detector, process: None, unfit_since: None, noticed_lost: false })
         };
         Seats {
