@@ -13,8 +13,9 @@
 //! | another balancer is heard, and says that it can: the first by name  |
 //!
 //! In the second case the holder has a vote, and grants the move. It is believed whatever other
-//! nodes say. So the seat never moves to a balancer that cannot serve from one that is heard; one
-//! that is not heard leaves it to any that is, since it is a vote, too.
+//! nodes say. To a balancer that says that it cannot serve, the seat moves only from one that is
+//! not heard for [`VOTE_MISSED`]: it is a vote, too. Sooner, a holder that is only slow would lose
+//! it to one that is of no use to clients.
 //!
 //! The view that moves it differs in nothing else from the one that it follows, so that two nodes
 //! ask for the same.
@@ -33,6 +34,9 @@ use std::time::Duration;
 /// So long a holder says that it cannot serve before it loses the seat. What keeps both balancers
 /// from clients at once moves nothing: the other one says the same by then.
 const UNFIT: Duration = Duration::from_millis(400);
+
+/// So long a holder is not heard before a balancer that cannot serve is to have its vote.
+const VOTE_MISSED: Duration = Duration::from_secs(3);
 
 /// One balancer.
 #[derive(Debug)]
@@ -113,6 +117,13 @@ impl Seats {
     /// That one is heard, and hears this node.
     fn is_alive(&self, now: Timestamp, of: &Option<NodeName>) -> bool {
         self.heard.get(of).is_some_and(|heard| heard.detector.is_alive(now))
+    }
+
+    /// How long the holder was not heard, or did not hear this node.
+    fn holder_missed_for(&self, now: Timestamp) -> Duration {
+        let of = |heard: &Heard| heard.detector.heard_at().min(heard.detector.echoed_at());
+        let last = self.heard.get(&self.holder).and_then(of);
+        now.since(last.unwrap_or_default().max(self.held_since))
     }
 
     /// Since when that one says that it cannot serve.
@@ -233,7 +244,12 @@ impl Member {
         let hears = |peer: &super::Peer| peer.hears_seat();
         let mut heard = self.peers.values().filter(|peer| peer.detector.is_alive(now)).peekable();
         let alone = heard.peek().is_none() && !self.peers.is_empty();
-        if alone || heard.any(hears) { None } else { self.heard_heir(now) }
+        if alone || heard.any(hears) {
+            return None;
+        }
+        let late = self.seats.holder_missed_for(now) >= VOTE_MISSED;
+        let of_use = |heir: &NodeName| late || self.is_fit(heir);
+        self.heard_heir(now).filter(of_use)
     }
 
     /// Another balancer, if the holder is not heard and that one is.
@@ -246,12 +262,14 @@ impl Member {
     fn heir_of_unfit(&self, now: Timestamp) -> Option<NodeName> {
         let Seats { holder, .. } = &self.seats;
         let since = self.seats.unfit_since(holder).filter(|_| self.seats.is_alive(now, holder))?;
-        let fit = |name: &&NodeName| {
-            let key = Some((*name).clone());
-            self.seats.is_alive(now, &key) && self.seats.unfit_since(&key).is_none()
-        };
-        let mut others = self.standbys().filter(|_| now.since(since) >= UNFIT);
-        others.find(fit).cloned()
+        let alive = |name: &&NodeName| self.seats.is_alive(now, &Some((*name).clone()));
+        let mut others = self.standbys().filter(|_| now.since(since) >= UNFIT).filter(alive);
+        others.find(|name| self.is_fit(name)).cloned()
+    }
+
+    /// It does not say that it cannot serve.
+    fn is_fit(&self, balancer: &NodeName) -> bool {
+        self.seats.unfit_since(&Some(balancer.clone())).is_none()
     }
 
     /// The balancers that do not hold the seat; none where there is one without a name.

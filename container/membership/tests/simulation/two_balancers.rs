@@ -128,9 +128,24 @@ fn a_balancer_that_could_not_serve_has_the_vote_of_a_holder_that_is_gone() {
     world.set_unfit(OTHER, true);
     world.run(500);
     world.stop_balancer(SEAT);
-    serves(&mut world, OTHER, MOVE);
+    world.run(2_500);
+    assert_eq!(world.forwarding(), [0; 0], "it may be back soon: {:#?}", world.trace);
+    serves(&mut world, OTHER, Duration::from_millis(1_500));
     world.start_balancer(SEAT);
     serves(&mut world, SEAT, MOVE);
+}
+
+#[test]
+fn a_holder_that_is_slow_does_not_lose_the_seat_to_one_that_could_not_serve() {
+    let mut world = pair();
+    world.set_unfit(OTHER, true);
+    for _ in 0..10 {
+        world.run(500);
+        world.pause_balancer(SEAT, true);
+        world.run(600);
+        world.pause_balancer(SEAT, false);
+        serves(&mut world, SEAT, Duration::from_millis(200));
+    }
 }
 
 #[test]
