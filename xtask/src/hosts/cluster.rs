@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use anyhow::{Context, Result, ensure};
 
 use super::fault::Fault;
-use super::network::{ENTRY, HOSTS};
+use super::network::{ENTRY, HOSTS, PHONES_SIDE};
 use crate::own_network::command_on;
 use crate::pair::{
     Bill, KEY, Management, Process, TOKEN, TOKEN_FILE, first_line, service_tables, wait_until,
@@ -19,6 +19,7 @@ const START_MAX: Duration = Duration::from_secs(60);
 /// After the last call: its bill, and a server that comes back.
 const QUIET_MAX: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
+const KEEPER_ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 /// See the module.
 pub struct Cluster {
@@ -26,7 +27,7 @@ pub struct Cluster {
     binaries: PathBuf,
     processes: BTreeMap<&'static str, Process>,
     /// keepalived on the balancers' hosts, which has its own children.
-    keepers: Vec<Process>,
+    keepers: BTreeMap<&'static str, Process>,
 }
 
 impl Cluster {
@@ -37,7 +38,7 @@ impl Cluster {
             folder: folder.to_owned(),
             binaries: binaries.to_owned(),
             processes: BTreeMap::new(),
-            keepers: Vec::new(),
+            keepers: BTreeMap::new(),
         };
         for host in ["balancer1", "balancer2", "server1", "server2"] {
             cluster.start_process(host)?;
@@ -69,7 +70,8 @@ impl Cluster {
         Ok(())
     }
 
-    fn start_keepalived(&mut self, host: &str) -> Result<()> {
+    /// Starts keepalived on a host, again if it was ended.
+    pub fn start_keepalived(&mut self, host: &'static str) -> Result<()> {
         let mut command = command_on(Some(host), "keepalived");
         command.args(["--dont-fork", "--log-console", "--use-file", "keepalived.conf"]);
         for (option, file) in
@@ -78,8 +80,17 @@ impl Cluster {
             command.arg(option).arg(self.folder.join(format!("{host}.keepalived.{file}")));
         }
         let keeper = Process::start(&format!("{host}.keepalived"), &self.folder, command);
-        self.keepers.push(keeper.context("keepalived is needed")?);
+        self.keepers.insert(host, keeper.context("keepalived is needed")?);
         Ok(())
+    }
+
+    /// By SIGTERM it ends its children, too, and removes the address; the moment before it.
+    pub fn end_keepalived(&mut self, host: &str) -> Result<SystemTime> {
+        let at = SystemTime::now();
+        let mut keeper = self.keepers.remove(host).context("it has ended already")?;
+        keeper.signal(nix::sys::signal::Signal::SIGTERM)?;
+        keeper.wait(KEEPER_ENDS_WITHIN)?;
+        Ok(at)
     }
 
     /// SIGKILL; the moment before it.
@@ -91,14 +102,11 @@ impl Cluster {
     }
 
     /// Ends everything.
-    pub fn end(self) {
-        drop(self.processes);
-        for keeper in &self.keepers {
-            // By SIGTERM it ends its children, too, and removes the address.
-            let _ = keeper.signal(nix::sys::signal::Signal::SIGTERM);
-        }
-        for mut keeper in self.keepers {
-            let _ = keeper.wait(Duration::from_secs(5));
+    pub fn end(mut self) {
+        self.processes.clear();
+        for host in ["balancer1", "balancer2"] {
+            // It may have ended by itself.
+            let _ = self.end_keepalived(host);
         }
     }
 
@@ -144,8 +152,8 @@ impl Cluster {
 }
 
 fn address(host: &str) -> &'static str {
-    let found = HOSTS.into_iter().find(|(name, _)| *name == host);
-    found.map_or("", |(_, address)| address)
+    let found = HOSTS.into_iter().find(|(name, ..)| *name == host);
+    found.and_then(|(_, address, _)| address).unwrap_or_default()
 }
 
 fn management(server: &str) -> Management {
@@ -183,17 +191,19 @@ fn write_keepalived(folder: &Path) -> Result<()> {
     // Folders on the way to this one may be anybody's.
     let text = text
         .replace("    enable_script_security\n    script_user nobody\n", "    script_user root\n");
-    fs::write(folder.join("keepalived.conf"), text.replace("192.0.2.10", ENTRY))?;
+    let text = text.replace("192.0.2.10", ENTRY).replace("eth0", PHONES_SIDE);
+    fs::write(folder.join("keepalived.conf"), text)?;
     Ok(())
 }
 
 fn balancer(host: &str, peer: &str, keepalived: bool) -> String {
-    let interface = if keepalived { "" } else { "interface = \"eth0\"\n" };
+    let interface =
+        if keepalived { String::new() } else { format!("interface = \"{PHONES_SIDE}\"\n") };
     let mut text = format!(
         "listen = \"{ENTRY}:5060\"\nkey_file = \"cluster.key\"\nstate_file = \"{host}.state\"\n\
          [pair]\nname = \"{host}\"\npeer = \"{peer}\"\n{interface}\
          [heartbeat]\ninterval_ms = 50\nmissed = 6\n[health]\nramp_up_s = 0\n\
-         [protection]\nallow = [\"10.9.0.0/24\"]\n[metrics]\nlisten = \"127.0.0.1:9160\"\n"
+         [protection]\nallow = [\"10.9.1.0/24\"]\n[metrics]\nlisten = \"127.0.0.1:9160\"\n"
     );
     for server in ["server1", "server2"] {
         let entry =

@@ -20,14 +20,18 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub enum Fault {
     /// The balancer that serves dies.
     KillBalancer,
-    /// The cable of its host is pulled, and put back.
+    /// The cables of its host are pulled, and put back.
     CutBalancer,
+    /// Only that on the phones' side: servers hear it all the time.
+    CutPhones,
     /// The server that has the calls dies.
     KillServer,
     /// The cable of its host is pulled, and put back.
     CutServer,
     /// As cut-balancer, and keepalived moves the address.
     Keepalived,
+    /// keepalived moves the address, and is ended on the host of the balancer that serves.
+    KeepalivedEnds,
 }
 
 /// What was seen.
@@ -48,6 +52,21 @@ impl fmt::Display for Fault {
 }
 
 impl Fault {
+    /// keepalived moves the address.
+    pub fn has_keepalived(self) -> bool {
+        matches!(self, Fault::Keepalived | Fault::KeepalivedEnds)
+    }
+
+    /// A bill may be so far from what the caller held, in milliseconds: he repeats his BYE when
+    /// 0.5, 1.5, 3.5 and 7.5 s are over, and the first one that is heard counts.
+    pub fn off_max_ms(self) -> u64 {
+        match self {
+            Fault::CutPhones => 4_000,
+            Fault::KeepalivedEnds => 8_000,
+            _ => 2_000,
+        }
+    }
+
     /// Plays it.
     pub fn play(self, network: &Network, cluster: &mut Cluster) -> Result<Played> {
         match self {
@@ -58,10 +77,22 @@ impl Fault {
                 let twice = watch(network, WATCHED, true)?;
                 Ok(played(cluster.took_address("balancer2", at), leaving, twice))
             }
-            Fault::CutBalancer | Fault::Keepalived => {
-                let at = pull(network, "balancer1")?;
+            Fault::CutBalancer | Fault::CutPhones | Fault::Keepalived => {
+                let at = SystemTime::now();
+                let set = |plugged| match self {
+                    Fault::CutPhones => network.set_phones("balancer1", plugged),
+                    _ => network.set_all("balancer1", plugged),
+                };
+                set(false)?;
                 let leaving = watch(network, PULLED, false)?;
-                network.put_back("balancer1")?;
+                set(true)?;
+                let twice = watch(network, WATCHED, true)?;
+                Ok(played(cluster.took_address("balancer2", at), leaving, twice))
+            }
+            Fault::KeepalivedEnds => {
+                let at = cluster.end_keepalived("balancer1")?;
+                let leaving = watch(network, PULLED, true)?;
+                cluster.start_keepalived("balancer1")?;
                 let twice = watch(network, WATCHED, true)?;
                 Ok(played(cluster.took_address("balancer2", at), leaving, twice))
             }
@@ -71,9 +102,10 @@ impl Fault {
                 Ok(played(cluster.went_on_alone("server2", at), 0, twice))
             }
             Fault::CutServer => {
-                let at = pull(network, "server1")?;
+                let at = SystemTime::now();
+                network.set_all("server1", false)?;
                 let while_pulled = watch(network, PULLED, true)?;
-                network.put_back("server1")?;
+                network.set_all("server1", true)?;
                 let twice = while_pulled + watch(network, WATCHED, true)?;
                 Ok(played(cluster.went_on_alone("server2", at), 0, twice))
             }
@@ -83,12 +115,6 @@ impl Fault {
 
 fn played(takeover: Option<Duration>, leaving_ms: u128, twice_ms: u128) -> Played {
     Played { takeover_ms: takeover.map(|time| time.as_millis()), leaving_ms, twice_ms }
-}
-
-fn pull(network: &Network, host: &str) -> Result<SystemTime> {
-    let at = SystemTime::now();
-    network.pull(host)?;
-    Ok(at)
 }
 
 /// Looks for so long who has the phones' address; how long both had it, in milliseconds.

@@ -24,8 +24,9 @@ use network::{CLIENT, ENTRY, Network};
 
 /// Shown by `cargo xtask hosts --help`.
 pub const HELP: &str = "\
-Each run makes five hosts (network namespaces on a bridge): one with SIPp, two with a balancer, two
-with a server. Under calls a process is killed, or the cable of its host is pulled and put back.
+Each run makes five hosts (network namespaces on two bridges, one for phones and one for servers):
+one with SIPp, two with a balancer, two with a server. Under calls a process is killed, or cables of
+its host are pulled and put back.
 Then the caller's log is compared with both servers' bills, and the phones' address must never have
 been at two hosts that could be reached. Exit code 1 if a call failed, a bill is lost, doubled or
 wrong, or an address was held twice. Files of a bad run are kept in target/hosts.
@@ -35,8 +36,6 @@ keepalived also that program and curl.";
 
 /// How much longer than planned the calls may take: all repeats of a lost message.
 const LATE_MAX: Duration = Duration::from_secs(45);
-/// A bill may be so far from what the caller held, in milliseconds.
-const OFF_MAX_MS: u64 = 2_000;
 /// After so long of calls something breaks.
 const CALLS_FIRST: Duration = Duration::from_secs(4);
 
@@ -92,7 +91,7 @@ fn one_run(
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder)?;
     let binaries = binaries(root, options.binaries.as_deref());
-    let mut cluster = Cluster::start(&binaries, &folder, fault == Fault::Keepalived)?;
+    let mut cluster = Cluster::start(&binaries, &folder, fault.has_keepalived())?;
     let proxy = format!("{ENTRY}:5060");
     let place = Place { address: CLIENT, host: Some("client"), proxy: &proxy, signed: &proxy };
     let mut phones = Phones::start_at(root, &folder, load, place)?;
@@ -104,7 +103,7 @@ fn one_run(
     let mut good = played.twice_ms == 0;
     for server in cluster.survivors(fault) {
         let bills = cluster.bills_once_quiet(server)?;
-        let verdict = Verdict::new(&calls, &bills, OFF_MAX_MS);
+        let verdict = Verdict::new(&calls, &bills, fault.off_max_ms());
         verdict.problems.iter().for_each(|problem| println!("{fault}, {server}: {problem}"));
         let figures = verdict.figures;
         let all_billed = figures.lost + figures.double + figures.stray + figures.wrong == 0;
