@@ -64,17 +64,8 @@ impl HostAddresses {
         Ok(Some(HostAddresses { interface, addresses, netlink, index: None, taken: 0 }))
     }
 
-    /// Takes them, or keeps them for another second; neighbours are told now and then. If that
-    /// fails, none is taken.
+    /// Takes them, or keeps them for another second.
     pub(super) async fn take(&mut self) -> Result<(), RunError> {
-        let taken = self.try_take().await;
-        if taken.is_err() && self.index.is_some() {
-            self.leave().await;
-        }
-        taken
-    }
-
-    async fn try_take(&mut self) -> Result<(), RunError> {
         let index = self.usable().await?;
         if self.index.replace(index) != Some(index) {
             self.taken = 0;
@@ -82,6 +73,11 @@ impl HostAddresses {
         for ip in &self.addresses {
             self.add(index, *ip).await.map_err(|error| self.refused(*ip, "add", &error))?;
         }
+        Ok(())
+    }
+
+    /// All that belongs to them is there: neighbours are told, at first and now and then.
+    pub(super) fn tell_neighbours(&mut self) -> Result<(), RunError> {
         if ANNOUNCED_AT.contains(&self.taken) {
             for ip in &self.addresses {
                 announce(&self.interface.value, *ip)
@@ -109,6 +105,13 @@ impl HostAddresses {
         let name = self.interface.value.clone();
         let answers = self.netlink.link().get().match_name(name).execute();
         pin!(answers).next().await?.ok().map(|link| link.header)
+    }
+
+    /// Leaves what was taken, or may have been.
+    pub(super) async fn give_up(&mut self) {
+        if self.index.is_some() {
+            self.leave().await;
+        }
     }
 
     /// Leaves them to whoever serves now; those that are not there are none.

@@ -86,6 +86,10 @@ impl Place {
                     KEEP_EACH
                 }
                 Err(error) => {
+                    // With an address and no socket, clients would be told that nobody is there.
+                    if let Addresses::Added(host) = &mut self.addresses {
+                        host.give_up().await;
+                    }
                     handle(shared, BalancerInput::AddressRefused(&error.to_string()));
                     TAKE_AGAIN
                 }
@@ -105,35 +109,20 @@ impl Place {
             Addresses::Found(found) => found.find().await?,
         }
         if tasks.is_none() {
-            match self.open(shared, tcp) {
-                Ok(opened) => *tasks = Some(opened),
-                Err(error) => {
-                    // With an address and no socket, clients would be told that nobody is there.
-                    self.leave_addresses().await;
-                    return Err(error);
-                }
-            }
+            let front = Front::open(&self.config, &mut Inherited::default())?;
+            *tasks = Some(serve(shared, front, tcp)?);
         }
-        Ok(())
-    }
-
-    fn open(
-        &self,
-        shared: &Shared,
-        tcp: (TcpLimits, TimerConfig),
-    ) -> Result<JoinSet<()>, RunError> {
-        serve(shared, Front::open(&self.config, &mut Inherited::default())?, tcp)
-    }
-
-    async fn leave_addresses(&mut self) {
-        if let Addresses::Added(host) = &mut self.addresses {
-            host.leave().await;
+        match &mut self.addresses {
+            Addresses::Added(host) => host.tell_neighbours(),
+            Addresses::Found(_) => Ok(()),
         }
     }
 
     async fn leave(&mut self, shared: &Shared) {
         shared.borrow_mut().close();
-        self.leave_addresses().await;
+        if let Addresses::Added(host) = &mut self.addresses {
+            host.leave().await;
+        }
     }
 }
 

@@ -102,8 +102,11 @@ fn adds_its_address() {
     let node = Node::new();
     let pair = "[pair]\nname = \"x\"\npeer = \"y\"\ninterface = \"eth0\"\n";
     let files = Files::new(PHONES, node.address()).with(pair);
+    let taken = UdpSocket::bind("[::]:5060").unwrap();
     let balancer = start(&files);
     node.adopt_view_1();
+    node.confirm_until("without its port it is not ready", |beat| !beat.ready);
+    drop(taken);
 
     node.confirm_until("it is where phones are", |beat| beat.holds_address);
     let line = address().expect("it is there");
