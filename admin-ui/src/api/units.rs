@@ -151,8 +151,8 @@ async fn put(system: &System, unit: &UnitDescription, bytes: &[u8]) -> Result<()
         let (unit, bytes) = (unit.id.clone(), bytes.to_vec());
         system.change(TableChange::PutUnitPart { unit, part, bytes }).await?;
     }
-    let (id, service, bytes) = (unit.id.clone(), unit.service.clone(), unit.bytes);
-    system.change(TableChange::PutUnit { unit: id, service, bytes }).await
+    let (id, service, secrets) = (unit.id.clone(), unit.service.clone(), unit.secrets.clone());
+    system.change(TableChange::PutUnit { unit: id, service, bytes: unit.bytes, secrets }).await
 }
 
 /// Removes a unit, which nobody needs any more.

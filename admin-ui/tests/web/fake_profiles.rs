@@ -76,7 +76,7 @@ impl FakeNode {
                 }
             }
             TableChange::PutUnitPart { part, bytes, .. } => self.put_unit_part(part, &bytes),
-            TableChange::PutUnit { unit, service, bytes } => {
+            TableChange::PutUnit { unit, service, bytes, .. } => {
                 return Answer::Changed(self.put_unit(unit, service, bytes));
             }
             TableChange::RemoveUnit { unit } => return Answer::Changed(self.remove_unit(&unit)),

@@ -191,6 +191,10 @@ pub(crate) struct Suspended {
     /// The service that suspended it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub by: String,
+    /// The service to which some of its trees have moved since, but not all: the one that suspended
+    /// it may be among them.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub or_by: String,
 }
 
 /// An SBB entity.

@@ -295,6 +295,7 @@ impl Routing {
     ) -> Option<Recipient> {
         let asked = self.selected.contains(&service);
         if asked
+            || cell.is_used_up()
             || self.is_quarantined(cell, descriptor)
             || !descriptor.is_initial(&self.event.event_type)
         {

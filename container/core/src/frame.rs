@@ -60,6 +60,9 @@ pub(crate) struct AskedChange {
     pub until: Timestamp,
     /// The change, encoded, so that one of a newer version spoils no frame.
     pub change: ByteBuf,
+    /// It was asked before, and may be made.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
 }
 
 /// What became of a change.

@@ -15,10 +15,10 @@
 
 use crate::commit::RowChange;
 use crate::core::Core;
-use crate::unit_rows::{put, removed};
+use crate::unit_rows::{Row, put, removed};
 use resilee_sbb::{PROFILE_TABLES_MAX, Profile, ProfileTable, decode, encode};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// They by their names.
 const LEFT_TABLES: &str = "slee.left-profile-tables";
@@ -43,9 +43,9 @@ impl LeftTable {
     }
 
     /// The same, once another service has left it, too.
-    fn and(mut self, service: &str, table: &ProfileTable) -> Self {
+    fn and(mut self, service: &str, secrets: impl IntoIterator<Item = String>) -> Self {
         let known = self.secrets.len();
-        self.secrets.extend(secrets(table));
+        self.secrets.extend(secrets);
         if self.service.is_empty() || self.secrets.len() > known {
             service.clone_into(&mut self.service);
         }
@@ -74,7 +74,8 @@ impl Core {
     ///
     /// # Errors
     /// There is no room for that.
-    pub(crate) fn left_tables_changed(&self, service: &str) -> Result<Vec<RowChange>, String> {
+    pub(crate) fn left_tables_changed(&self, unit: &Row) -> Result<Vec<RowChange>, String> {
+        let service = unit.service.as_str();
         let mut changes = Vec::new();
         let mut kept = 0;
         for (table, _) in self.tables.rows(LEFT_TABLES) {
@@ -86,12 +87,19 @@ impl Core {
         // It may be deployed at another node only, where its profiles were written.
         let here = self.deployed().copied().chain(self.units.waiting());
         let of_service = here.into_iter().find(|it| it.name == service);
-        for table in of_service.into_iter().flat_map(|it| it.deployment.profile_tables) {
-            let known = self.left_table(table.name).filter(|_| self.tables.len(table.name) > 0);
-            if known.is_none() && !self.has_profiles_of(table) {
-                continue;
-            }
-            let left = known.clone().unwrap_or_default().and(service, table);
+        let declared = of_service.into_iter().flat_map(|it| it.deployment.profile_tables);
+        let mut left: BTreeMap<&str, BTreeSet<String>> = declared
+            .filter(|table| self.is_left(table.name) || self.has_profiles_of(table))
+            .map(|table| (table.name, secrets(table).collect()))
+            .collect();
+        // Nobody else knows of them where it was never compiled.
+        let of_row = unit.secrets.iter().filter(|(table, _)| self.tables.len(table) > 0);
+        for (table, secrets) in of_row {
+            left.entry(table).or_default().extend(secrets.iter().cloned());
+        }
+        for (table, secrets) in left {
+            let known = self.left_table(table).filter(|_| self.tables.len(table) > 0);
+            let left = known.clone().unwrap_or_default().and(service, secrets);
             if known.is_none() && kept >= LEFT_TABLES_MAX {
                 match left.secrets.is_empty() {
                     true => continue,
@@ -101,10 +109,14 @@ impl Core {
             kept += usize::from(known.is_none());
             if known.as_ref() != Some(&left) {
                 let row = encode(&left).expect("plain data can be encoded");
-                changes.push(put(LEFT_TABLES, table.name.to_owned(), row));
+                changes.push(put(LEFT_TABLES, table.to_owned(), row));
             }
         }
         Ok(changes)
+    }
+
+    fn is_left(&self, table: &str) -> bool {
+        self.tables.get(LEFT_TABLES, table).is_some() && self.tables.len(table) > 0
     }
 
     /// True if a row under the name of a table is a profile of its schema.
@@ -115,11 +127,11 @@ impl Core {
     }
 }
 
-fn no_room(service: &str, table: &ProfileTable) -> String {
+fn no_room(service: &str, table: &str) -> String {
     format!(
         "{service} would leave profiles with secrets in {}, and {LEFT_TABLES_MAX} tables are left \
          already: remove those profiles before",
-        table.name
+        table
     )
 }
 
@@ -148,12 +160,12 @@ mod tests {
         let known = LeftTable { service: "vault".to_owned(), ..LeftTable::default() };
         assert_eq!(earlier.as_ref(), Some(&known));
         assert_eq!(known.shown_by(&table(SHOWN)), None);
-        let more = known.and("safe", &table(SECRET));
+        let more = known.and("safe", secrets(&table(SECRET)));
         assert_eq!(LeftTable::read(&encode(&more).expect("plain data")), Some(more.clone()));
         assert_eq!(more.service, "safe");
         for attributes in [&[][..], SHOWN] {
             assert_eq!(more.shown_by(&table(attributes)), Some("pin"));
         }
-        assert_eq!(more.clone().and("spare", &table(SHOWN)), more);
+        assert_eq!(more.clone().and("spare", secrets(&table(SHOWN))), more);
     }
 }

@@ -179,7 +179,7 @@ impl Core {
         self.life_cycles.entrances = entrances.collect();
     }
 
-    fn wanted(&self, table: &str, key: &str) -> Option<Wanted> {
+    pub(crate) fn wanted(&self, table: &str, key: &str) -> Option<Wanted> {
         decode(self.tables.get(table, key)?).ok()
     }
 

@@ -284,8 +284,10 @@ impl Cell {
             if was_asked {
                 suspended.selected.insert(to.to_owned());
             }
-            if is_by_it && is_last {
-                suspended.by = to.to_owned();
+            match (is_by_it, is_last) {
+                (true, true) => to.clone_into(&mut suspended.by),
+                (true, false) => to.clone_into(&mut suspended.or_by),
+                (false, _) => {}
             }
             if was_asked || is_by_it {
                 turn.touched.insert(Part::Activity(*number));

@@ -54,10 +54,10 @@ pub(crate) struct Counted {
     /// When all figures were zero, if nobody has counted since, as far as the node knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
-    /// It is, or was, in a unit at that node; else it is linked into it, and is not what a unit was
-    /// that is removed.
+    /// It is linked into that node, and so is not what a unit was that is removed. Versions that do
+    /// not say so are taken for ones with units, of which late figures are left out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub in_unit: bool,
+    pub linked: bool,
     /// What is added.
     pub updates: Vec<UsageUpdate>,
 }
@@ -129,7 +129,7 @@ impl Core {
                     service: service.to_owned(),
                     resets,
                     since,
-                    in_unit: !self.is_linked(service),
+                    linked: self.is_linked(service),
                     updates: vec![update],
                 }),
             }
@@ -166,7 +166,7 @@ impl Core {
     pub(crate) fn apply_noted(&mut self, now: Timestamp, from: &RunId, noted: &Noted) {
         for counted in &noted.usage {
             self.note_upload_of(&counted.service);
-            if !counted.in_unit {
+            if counted.linked {
                 self.usage.expect(&counted.service);
             }
             let applied = self.usage.apply(now, &from.node, counted);

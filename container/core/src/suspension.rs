@@ -70,8 +70,9 @@ impl Core {
         let Some(cell) = self.cells.get(&id) else { return };
         let is_there = |service: &str| cell.entities.values().any(|it| it.service == service);
         let abandoned = cell.activities.iter().filter(|(_, activity)| {
-            let by = activity.suspended.as_ref().map_or("", |suspended| &suspended.by);
-            !by.is_empty() && !is_there(by)
+            let suspended = activity.suspended.as_ref();
+            suspended
+                .is_some_and(|it| !it.by.is_empty() && !is_there(&it.by) && !is_there(&it.or_by))
         });
         let abandoned: Vec<_> = abandoned.map(|(number, _)| *number).collect();
         abandoned.into_iter().for_each(|number| self.resume(id, number));
@@ -160,6 +161,7 @@ impl Suspended {
             ends: false,
             named,
             by: suspended_by.to_owned(),
+            or_by: String::new(),
         }
     }
 

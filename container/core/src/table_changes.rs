@@ -29,6 +29,7 @@ use crate::housekeeping::{RemovalStage, Removals};
 use crate::io::Output;
 use crate::link::FRAME_BYTES_MAX;
 use crate::management::{Changed, Removal, TableChange};
+use crate::unit_rows::Row;
 use resilee_membership::{NodeName, PlantedFault, RunId};
 use resilee_sbb::{CohortId, Timestamp, decode, encode};
 use serde_bytes::ByteBuf;
@@ -137,15 +138,8 @@ impl Core {
                 .outputs
                 .push_back(Output::Changed { token, changed: Changed::Refused(reason) });
         }
-        let (until, stage) = (now + CHANGE_MAX, Stage::New);
-        self.changes.waiting.push(Waiting {
-            by: None,
-            token,
-            until,
-            change,
-            stage,
-            may_be_made: false,
-        });
+        let (by, until, stage, may_be_made) = (None, now + CHANGE_MAX, Stage::New, false);
+        self.changes.waiting.push(Waiting { by, token, until, change, stage, may_be_made });
     }
 
     /// The node itself wants a change, unless it waits for that already, or for too much else.
@@ -169,7 +163,7 @@ impl Core {
         from: &RunId,
         asked: Vec<AskedChange>,
     ) {
-        for AskedChange { token, until, change } in asked {
+        for AskedChange { token, until, change, again } in asked {
             let known = |it: &Waiting| it.by.as_ref() == Some(from) && it.token == token;
             if self.changes.waiting.iter().any(known) {
                 continue;
@@ -197,7 +191,7 @@ impl Core {
                 until,
                 change,
                 stage,
-                may_be_made: false,
+                may_be_made: again,
             });
         }
     }
@@ -377,7 +371,8 @@ impl Core {
         }
         let change = encode(&waiting.change).expect("plain data can be encoded");
         let (token, until) = (waiting.token, waiting.until);
-        let asked = AskedChange { token, until, change: ByteBuf::from(change) };
+        let (change, again) = (ByteBuf::from(change), waiting.may_be_made);
+        let asked = AskedChange { token, until, change, again };
         self.changes.words.entry(owner.node.clone()).or_default().asked.push(asked);
         waiting.stage = Stage::Asked(owner.clone());
         waiting.may_be_made = true;
@@ -408,8 +403,9 @@ impl Core {
             TableChange::PutUnitPart { unit, part, bytes } => {
                 self.unit_part_put(unit, *part, bytes)?
             }
-            TableChange::PutUnit { unit, service, bytes } => {
-                self.unit_put(now, unit, service, *bytes)?
+            TableChange::PutUnit { unit, service, bytes, secrets } => {
+                let (service, secrets) = (service.clone(), secrets.clone());
+                self.unit_put(unit, Row { service, bytes: *bytes, put_at: now, secrets })?
             }
             TableChange::Migrate { from, to } => {
                 self.migration_changed(now, from, to.as_deref())?

@@ -48,6 +48,9 @@ pub(crate) struct Row {
     pub service: String,
     pub bytes: u64,
     pub put_at: Timestamp,
+    /// Secret attributes of its profile tables.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// Units that a store holds, by their ids: a node compiles them before it starts, and gives them
@@ -142,13 +145,8 @@ impl Core {
     ///
     /// # Errors
     /// What is wrong with it, and what to do.
-    pub(crate) fn unit_put(
-        &self,
-        now: Timestamp,
-        id: &str,
-        service: &str,
-        bytes: u64,
-    ) -> Result<Vec<RowChange>, String> {
+    pub(crate) fn unit_put(&self, id: &str, row: Row) -> Result<Vec<RowChange>, String> {
+        let service = row.service.as_str();
         check_id(id)?;
         if self.tables.get(UNITS, id).is_some() {
             return Ok(Vec::new());
@@ -156,7 +154,6 @@ impl Core {
         if service.is_empty() {
             return Err("its service has no name: give it one".to_owned());
         }
-        let row = Row { service: service.to_owned(), bytes, put_at: now };
         if assembled(&self.tables, id, &row).is_none() {
             return Err(format!(
                 "not all parts of {service} are here, somebody else may have uploaded a unit \
@@ -166,7 +163,7 @@ impl Core {
         if self.tables.len(UNITS) >= UNITS_MAX {
             return Err(format!("there are {UNITS_MAX} units: remove one that serves nothing"));
         }
-        self.check_room(bytes)?;
+        self.check_room(row.bytes)?;
         if self.is_deployed(service) || self.unit_rows().any(|(_, row)| row.service == service) {
             return Err(format!(
                 "a service {service} is deployed: give yours another version, or remove that one"
@@ -202,7 +199,7 @@ impl Core {
             return Err(format!("{other} needs {service}: remove {other} before"));
         }
         let parts = self.parts_of(id).map(|(key, _)| removed(PARTS, key));
-        let left = self.left_tables_changed(&row.service)?;
+        let left = self.left_tables_changed(&row)?;
         let wanted = self.wanted_row_without(&row.service);
         let migration = self.tables.get(MIGRATIONS, &row.service).map(|_| taken_back(&row.service));
         Ok(std::iter::once(removed(UNITS, id))
@@ -214,12 +211,14 @@ impl Core {
     }
 
     /// What was wanted of the service of a unit goes with it, unless a member may have another one
-    /// of that name, linked into it.
+    /// of that name, linked into it, or it took the place of one that still has calls: the next of
+    /// its name begins nothing beside them either.
     fn wanted_row_without(&self, service: &str) -> Option<RowChange> {
         let is_here = self.units.deployed().any(|(_, of)| of == service);
         let is_everywhere = is_here && self.lacks_unit(service).is_none();
-        let is_known = self.tables.get(SERVICES, service).is_some();
-        (is_everywhere && is_known).then(|| removed(SERVICES, service))
+        let replaced = self.wanted(SERVICES, service)?.instead_of;
+        let is_over = self.needed_of(replaced.into_iter().collect()).is_empty();
+        (is_everywhere && is_over).then(|| removed(SERVICES, service))
     }
 
     pub(crate) fn has_unit(&self, id: &str) -> bool {

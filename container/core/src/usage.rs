@@ -269,7 +269,7 @@ impl Usage {
         node: &NodeName,
         counted: &Counted,
     ) -> Result<(), NotKept> {
-        let Counted { service, resets, since, in_unit: _, updates } = counted;
+        let Counted { service, resets, since, linked: _, updates } = counted;
         if updates.iter().any(|update| update.parameter.len() > PARAMETER_BYTES_MAX) {
             return Err(IMPOSSIBLE);
         }

@@ -42,7 +42,10 @@ export function description(sbb) {
   if (noFunction !== undefined) {
     throw new Error(`${noFunction} of ${sbb.name} is a handler: make it a function`);
   }
-  const described = { selects_initial_events: "initialEvent" in sbb };
+  const described = {
+    selects_initial_events: "initialEvent" in sbb,
+    tells_if_it_suspends: true,
+  };
   for (const [field, { name, of }] of Object.entries(FIELDS)) {
     if (sbb[field] !== undefined) {
       described[name] = of(sbb[field]);

@@ -162,6 +162,11 @@ fn a_limit_out_of_its_range_is_refused_and_so_is_what_does_not_fit_into_a_frame(
         ("suspended_s_max = 100000", "suspended_s_max", "from 1 to 86400"),
         ("names_max = 257", "names_max", "from 1 to 256"),
         ("unit_time_ms = 5", "unit_time_ms", "from 10 to 500"),
+        (
+            "unit_time_ms = 200\ndelivery_deadline_ms = 1000",
+            "unit_time_ms",
+            "200 ms of a processor in half of delivery_deadline_ms, which is 500 ms",
+        ),
         ("unit_memory_bytes_max = 4096", "unit_memory_bytes_max", "from 2097152 to 268435456"),
         ("inbox_age_ms = 1", "inbox_age_ms", "from 100 to 60000"),
         ("entities_max = 65", "entities_max", "65 of 65536 bytes are 4259840 together"),

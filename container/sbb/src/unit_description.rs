@@ -8,7 +8,7 @@ use crate::codec::{CodecError, decode, encode};
 use crate::deployment::{Begins, Deployment, FailurePolicy};
 use crate::descriptor::{AttributeAlias, ChildRelation, Descriptor, OnRollBack};
 use crate::linked::LinkedSbb;
-use crate::permission::PermissionDescription;
+use crate::permission::{Permission, PermissionDescription};
 use crate::profile::{Attribute, Index, PROFILE_TABLES_MAX, ProfileTable};
 use crate::profile_value::AttributeKind;
 use crate::unseen::has_unseen;
@@ -76,6 +76,9 @@ pub struct SbbDescription {
     migrates_from: Vec<String>,
     /// What it may do.
     pub permissions: Vec<PermissionDescription>,
+    /// It is built with a version in which whoever suspends events says so. One of an earlier
+    /// version may, and operators are told that it may.
+    tells_if_it_suspends: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -202,6 +205,7 @@ impl SbbDescription {
             on_repeated_failures: deployment.on_repeated_failures,
             migrates_from: owned(deployment.migrates_from),
             permissions: deployment.permissions.iter().map(Into::into).collect(),
+            tells_if_it_suspends: true,
         }
     }
 
@@ -247,8 +251,10 @@ impl SbbDescription {
                 "{name} takes entities of {count} services, of which each has a name, {max} allowed"
             ));
         }
+        // That may have several lines.
         let abouts = self.profile_tables.iter().map(|table| &table.about);
-        if let Some(text) = texts.chain(abouts).find(|text| has_unseen(text)) {
+        let abouts = abouts.map(|about| about.replace(['\n', '\t'], " "));
+        if let Some(text) = texts.cloned().chain(abouts).find(|text| has_unseen(text)) {
             let text: String = text.chars().take(UNIT_NAME_BYTES_MAX).collect();
             return Err(format!("{name} has a text with a character that nobody sees: {text:?}"));
         }
@@ -283,6 +289,8 @@ impl SbbDescription {
         };
         let parameter =
             |(name, kind): &(String, UsageKind)| UsageParameter { name: leak(name), kind: *kind };
+        let may = self.permissions.iter().map(PermissionDescription::leaked);
+        let may_besides = (!self.tells_if_it_suspends).then_some(Permission::Suspend);
         Descriptor {
             name: leak(&self.name),
             vendor: leak(&self.vendor),
@@ -302,7 +310,7 @@ impl SbbDescription {
                 begins: self.begins,
                 on_repeated_failures: self.on_repeated_failures,
                 migrates_from: leak_all(&self.migrates_from, |it| leak(it)),
-                permissions: leak_all(&self.permissions, PermissionDescription::leaked),
+                permissions: may.chain(may_besides).collect::<Vec<_>>().leak(),
             },
         }
     }

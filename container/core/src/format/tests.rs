@@ -255,7 +255,7 @@ fn changes_of_shared_tables_and_what_is_wanted_of_services_are_read() {
     assert_read(KEPT, "wanted.adaptor", &wanted);
     assert_read(KEPT, "changed.done", &Changed::Done);
     assert_read(KEPT, "changed.refused", &Changed::Refused("why".to_owned()));
-    let asked = vec![AskedChange { token: 1, until: TIME, change: bytes("change") }];
+    let asked = vec![AskedChange { token: 1, until: TIME, change: bytes("change"), again: false }];
     let answered = vec![AnsweredChange { token: 2, changed: bytes("changed"), not_yet: false }];
     assert_read(KEPT, "frame.changes", &Frame { asked, answered, ..frame() });
     let instead_of = vec!["old".to_owned()];
@@ -335,6 +335,7 @@ fn suspended_events_are_read() {
         ends: true,
         named: Default::default(),
         by: String::new(),
+        or_by: String::new(),
     };
     let activity = |suspended: &Suspended| Activity {
         suspended: Some(Box::new(suspended.clone())),
@@ -368,7 +369,7 @@ fn what_services_count_and_raise_is_read() {
         service: "call-billing".to_owned(),
         resets: 1,
         since: Some(TIME),
-        in_unit: false,
+        linked: false,
         updates: vec![update(UsageValue::Count(-1)), update(UsageValue::Sample(7))],
     };
     let raised = AlarmChange { of: None, id: 5, alarm: Some(alarm()), count: u64::MAX };
@@ -392,7 +393,7 @@ fn what_services_count_and_raise_is_read() {
                 service: "s".to_owned(),
                 resets: 0,
                 since: Some(TIME),
-                in_unit: false,
+                linked: false,
                 updates: vec![UsageUpdate { parameter: format!("{value:?}"), ..update(value) }],
             },
         );
@@ -424,7 +425,7 @@ fn a_commit_that_notes_nothing_has_no_byte_of_it_and_one_that_counts_has_few() {
         service: "call-billing".to_owned(),
         resets: 0,
         since: None,
-        in_unit: false,
+        linked: false,
         updates: vec![
             update("bills", UsageValue::Count(1)),
             update("talk_s", UsageValue::Sample(180)),

@@ -3,6 +3,7 @@
 use super::{AdaptorOrder, Removal};
 use resilee_sbb::{Profile, TraceLevel};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How an operator wants rows of shared tables, a cell, alarms or figures to be. What is asked of
 /// the owner of tables or of a cell may be made twice, which is as good as once.
@@ -69,6 +70,10 @@ pub enum TableChange {
         service: String,
         /// How many bytes it has.
         bytes: u64,
+        /// Secret attributes of its profile tables: they stay so once it is gone, also if the node
+        /// that removes it never compiled it.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        secrets: BTreeMap<String, BTreeSet<String>>,
     },
     /// A deployable unit is not there any more, nor is its service.
     RemoveUnit {

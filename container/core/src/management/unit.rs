@@ -1,7 +1,7 @@
 //! What operators see of deployable units: those that were uploaded, and what is in one that may
 //! be.
 
-use resilee_sbb::{Descriptor, Timestamp};
+use resilee_sbb::{Descriptor, ProfileTable, Timestamp};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,6 +68,9 @@ pub struct UnitDescription {
     /// example. What the node says elsewhere it need not say here.
     #[serde(skip)]
     pub in_the_way: Option<String>,
+    /// Secret attributes of its profile tables, for [`super::TableChange::PutUnit`].
+    #[serde(skip)]
+    pub secrets: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// An SBB of a unit that is no service: its entities are in the trees of the service.
@@ -81,6 +84,17 @@ pub struct ChildSbb {
     pub version: String,
     /// Event types that it gets, once it is attached.
     pub events: Vec<String>,
+}
+
+/// Secret attributes, by the profile table; a table without any is not there.
+fn secrets_of(service: &Descriptor) -> BTreeMap<String, BTreeSet<String>> {
+    let secrets = |table: &ProfileTable| {
+        let secret = table.attributes.iter().filter(|it| it.secret);
+        secret.map(|it| it.name.to_owned()).collect::<BTreeSet<_>>()
+    };
+    let tables = service.deployment.profile_tables.iter();
+    let tables = tables.map(|table| (table.name.to_owned(), secrets(table)));
+    tables.filter(|(_, secrets)| !secrets.is_empty()).collect()
 }
 
 impl UnitDescription {
@@ -118,6 +132,7 @@ impl UnitDescription {
             on_roll_back: service.on_roll_back.to_string(),
             on_repeated_failures: deployment.on_repeated_failures.to_string(),
             in_the_way: None,
+            secrets: secrets_of(service),
         }
     }
 }

@@ -30,7 +30,12 @@ fn upload_unit(pair: &mut Pair, unit: &str, bytes: &[u8]) {
     let unit = unit.to_owned();
     let part = TableChange::PutUnitPart { unit: unit.clone(), part: 0, bytes: bytes.to_vec() };
     let service = "worker".to_owned();
-    let whole = TableChange::PutUnit { unit, service, bytes: bytes.len() as u64 };
+    let whole = TableChange::PutUnit {
+        unit,
+        service,
+        bytes: bytes.len() as u64,
+        secrets: Default::default(),
+    };
     for change in [part, whole] {
         assert_eq!(pair.change(0, change), Some(Changed::Done));
     }
@@ -245,7 +250,7 @@ fn figures_of_a_unit_that_is_removed_and_uploaded_again_at_once_are_gone_at_all_
     let unit = || UNIT.to_owned();
     let part = TableChange::PutUnitPart { unit: unit(), part: 0, bytes: BYTES.to_vec() };
     let (service, bytes) = ("worker".to_owned(), BYTES.len() as u64);
-    let whole = TableChange::PutUnit { unit: unit(), service, bytes };
+    let whole = TableChange::PutUnit { unit: unit(), service, bytes, secrets: Default::default() };
     let asked = pair.ask_all(owner, vec![TableChange::RemoveUnit { unit: unit() }, part, whole]);
     pair.settle();
     assert_eq!(pair.answers(owner, asked), [const { Some(Changed::Done) }; 3]);

@@ -234,6 +234,30 @@ fn a_suspended_event_goes_on_where_it_was_when_its_tree_has_moved() {
     assert_eq!(take_trace(), ["keeper1 on", "picker2 on"]);
 }
 
+/// The one that stays is of the service that suspended it, and is no reason to wait longer or
+/// shorter.
+#[test]
+fn a_suspended_event_waits_for_its_tree_that_has_moved_though_one_that_stayed_is_over() {
+    let mut pair = up();
+    on("alpha", "stay", |_, cx| {
+        let child = cx.create_child("right")?;
+        cx.attach(child, cx.activity())
+    });
+    on("alpha", "wait", |_, cx| cx.suspend_event(Duration::from_secs(10)));
+    pair.say(0, "c1 start; start; fire keep 1 begin; fire begin 1 go; fire begin 2 stay");
+    pair.say(0, "c1 fire tick 1 wait");
+    replace(&mut pair, "alpha", "omega");
+    assert!(entities(&pair, 0).contains(&"omega".to_owned()), "{:?}", entities(&pair, 0));
+    take_trace();
+    pair.say(0, "c1 end 2");
+    let trace = take_trace();
+    assert!(trace.iter().any(|line| line.contains("end 2")), "{trace:?}");
+    assert!(!trace.iter().any(|line| line.ends_with(" wait")), "{trace:?}");
+    pair.pass_ms(11_000);
+    let trace = take_trace();
+    assert!(trace.iter().any(|line| line.ends_with(" wait")), "{trace:?}");
+}
+
 /// Nobody else would resume it.
 #[test]
 fn what_a_tree_has_suspended_that_has_moved_goes_on_when_the_new_service_hangs() {

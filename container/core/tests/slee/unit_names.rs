@@ -16,7 +16,7 @@ use resilee_sbb::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-const BYTES: &[u8] = b"a component";
+pub const BYTES: &[u8] = b"a component";
 const OTHER: &[u8] = b"another component";
 
 /// SBBs that do nothing, and are called as they should not be.
@@ -114,7 +114,7 @@ const fn child<const N: usize>() -> ChildRelation {
     ChildRelation { name: "child", sbb: sbb::<N>(), priority: 0 }
 }
 
-const fn sbb<const N: usize>() -> LinkedSbb {
+pub const fn sbb<const N: usize>() -> LinkedSbb {
     LinkedSbb::of::<Idle<N>>()
 }
 
@@ -133,7 +133,7 @@ impl<const N: usize> Sbb for Idle<N> {
     }
 }
 
-fn pair(services: &[LinkedSbb], tables: Tables, uploaded: LinkedSbb) -> Pair {
+pub fn pair(services: &[LinkedSbb], tables: Tables, uploaded: LinkedSbb) -> Pair {
     script::clear();
     let mut pair = Pair::of(services, tables);
     pair.units = [(BYTES.to_vec(), uploaded)].into();
@@ -224,7 +224,7 @@ fn of_two_units_that_are_after_one_table_a_node_that_comes_back_has_the_first_on
     }
 }
 
-fn problem_of(pair: &Pair, node: usize, id: &str) -> Option<String> {
+pub fn problem_of(pair: &Pair, node: usize, id: &str) -> Option<String> {
     unit(pair, node, id).problem
 }
 
@@ -310,7 +310,7 @@ fn put_coin(attribute: &str, number: i64) -> TableChange {
     put("coins", attribute, number)
 }
 
-fn put(table: &str, attribute: &str, number: i64) -> TableChange {
+pub fn put(table: &str, attribute: &str, number: i64) -> TableChange {
     let mut profile = Profile::default();
     profile.attributes.insert(attribute.to_owned(), AttributeValue::Number(number));
     TableChange::PutProfile { table: table.to_owned(), name: "five".to_owned(), profile }

@@ -2,9 +2,10 @@
 
 use crate::pair::Pair;
 use crate::toy::SERVICES;
-use crate::units::{ALPHA, id, part, refused, remove, upload, whole, without_them};
+use crate::unit_names::{self, BYTES, problem_of, put, sbb};
+use crate::units::{ALPHA, BETA, id, part, refused, remove, upload, whole, without_them};
 use crate::upgrades::want;
-use resilee_core::management::Changed;
+use resilee_core::management::{Changed, TableChange};
 use resilee_sbb::Tables;
 
 fn is_kept(pair: &Pair, node: usize, service: &str) -> bool {
@@ -23,6 +24,26 @@ fn what_was_wanted_of_its_service_goes_with_a_unit() {
     assert!(!is_kept(&pair, 0, "alpha") && !is_kept(&pair, 1, "alpha"));
 }
 
+/// Else the next one of its name would begin beside the calls of the one whose place it took.
+#[test]
+fn whom_it_replaced_is_kept_of_a_unit_as_long_as_that_one_has_calls() {
+    let mut pair = without_them().whole();
+    upload(&mut pair, 0, "alpha", ALPHA);
+    want(&mut pair, &["alpha"], &[]);
+    pair.say(0, "c1 start; fire begin 1 old");
+    for goes in [false, true] {
+        let unit = upload(&mut pair, 0, "beta", BETA);
+        want(&mut pair, &["beta"], &["alpha"]);
+        want(&mut pair, &[], &["beta"]);
+        if goes {
+            pair.say(0, "c1 over");
+        }
+        assert_eq!(pair.change(0, remove(&unit)), Some(Changed::Done));
+        assert_eq!(is_kept(&pair, 0, "beta"), !goes);
+        want(&mut pair, &["alpha"], &[]);
+    }
+}
+
 #[test]
 fn a_removal_of_a_unit_is_made_and_answered_though_its_owner_dies_at_any_step_of_it() {
     for steps in 0..12 {
@@ -38,6 +59,32 @@ fn a_removal_of_a_unit_is_made_and_answered_though_its_owner_dies_at_any_step_of
         assert_eq!(answers, [Some(Changed::Done)], "after {steps} steps");
         assert!(pair.status(other).units.is_empty(), "after {steps} steps");
     }
+}
+
+/// Its row tells of them: a node that cannot compile it knows nothing else of it.
+#[test]
+fn what_a_unit_kept_secret_stays_so_though_who_removes_it_cannot_compile_it_any_more() {
+    let mut pair = unit_names::pair(&SERVICES, Tables::default(), sbb::<24>());
+    pair.units.insert(b"1".to_vec(), sbb::<25>());
+    let vault = id(BYTES);
+    let secrets = [("pins".to_owned(), ["pin".to_owned()].into())].into();
+    let (service, bytes) = ("vault".to_owned(), BYTES.len() as u64);
+    let whole = TableChange::PutUnit { unit: vault.clone(), service, bytes, secrets };
+    for change in [part(&vault, 0, BYTES), whole, put("pins", "pin", 1_234)] {
+        assert_eq!(pair.change(0, change), Some(Changed::Done));
+    }
+    pair.units.remove(BYTES);
+    for node in [0, 1] {
+        pair.kill(node);
+    }
+    for node in [0, 1] {
+        pair.start(node);
+    }
+    pair.until_whole();
+    assert_eq!(pair.change(0, remove(&vault)), Some(Changed::Done));
+    let spy = upload(&mut pair, 0, "spy", b"1");
+    let problem = problem_of(&pair, 0, &spy).expect("a problem");
+    assert!(problem.contains("vault has left profiles with a secret attribute pin"), "{problem}");
 }
 
 /// It was linked into both nodes, and is not any more.

@@ -29,7 +29,12 @@ pub fn part(unit: &str, part: u32, bytes: &[u8]) -> TableChange {
 }
 
 pub fn whole(unit: &str, service: &str, bytes: u64) -> TableChange {
-    TableChange::PutUnit { unit: unit.to_owned(), service: service.to_owned(), bytes }
+    TableChange::PutUnit {
+        unit: unit.to_owned(),
+        service: service.to_owned(),
+        bytes,
+        secrets: Default::default(),
+    }
 }
 
 pub fn upload(pair: &mut Pair, node: usize, service: &str, bytes: &[u8]) -> String {

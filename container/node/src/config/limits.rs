@@ -23,6 +23,9 @@ const TREE_BYTES_MAX: usize = 4 << 20;
 /// So do the attributes of an activity context, with all others of the cell.
 const CONTEXT_BYTES_MAX: usize = 1 << 20;
 
+/// By the wall's clock a unit gets at least so many times its CPU time.
+const WALL_TIMES_MIN: u32 = 4;
+
 /// A cell travels in one frame, too, and so does what a turn writes beside it. The rest is room for
 /// what adaptors keep of an activity.
 const CELL_BYTES_END: usize = 4 << 20;
@@ -172,9 +175,20 @@ pub(super) fn unit_limits(
     let asked = &file.unit_host_calls_max;
     let time_max =
         Duration::from_millis(source.within("limits.unit_time_ms", time.as_ref(), &time_ms)?);
+    let wall_max = (time_max * UNIT_WALL_TIMES_MAX).min(delivery_deadline / 2);
+    if let Some(time) = time.as_ref().filter(|_| wall_max < time_max * WALL_TIMES_MIN) {
+        let what = format!(
+            "{} ms of a processor in half of delivery_deadline_ms, which is {} ms: on a busy \
+             server a unit that never ends would pass for one that did not come to run; lower \
+             this, or raise that, until it fits {WALL_TIMES_MIN} times",
+            time.get_ref(),
+            wall_max.as_millis(),
+        );
+        return Err(source.error("limits.unit_time_ms", time.span(), what));
+    }
     Ok(UnitLimits {
         time_max,
-        wall_max: (time_max * UNIT_WALL_TIMES_MAX).min(delivery_deadline / 2),
+        wall_max,
         memory_bytes_max: source.within("limits.unit_memory_bytes_max", bytes.as_ref(), &memory)?,
         host_calls_max: source.within("limits.unit_host_calls_max", asked.as_ref(), &calls)?,
     })

@@ -180,7 +180,12 @@ async fn upload_as(asker: &Asker, id: &str, service: &str, bytes: &[u8]) {
         assert_eq!(change(asker, put).await, Changed::Done);
     }
     let (unit, service) = (id.to_owned(), service.to_owned());
-    let put = TableChange::PutUnit { unit, service, bytes: bytes.len() as u64 };
+    let put = TableChange::PutUnit {
+        unit,
+        service,
+        bytes: bytes.len() as u64,
+        secrets: Default::default(),
+    };
     assert_eq!(change(asker, put).await, Changed::Done);
 }
 
