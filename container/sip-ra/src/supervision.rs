@@ -22,7 +22,9 @@
 //! An end that answers 481 may have hung up just now, and its BYE be on its way: it is asked again
 //! when nobody would repeat that any more. All moments are in the replicated state, so a survivor
 //! goes on with them; one that has passed meanwhile is acted on at once. But nobody is billed for
-//! a time in which no node lived because a call has lasted too long by then: it is asked for first.
+//! a time in which no node lived because a call has lasted too long by then, or was to be ended
+//! meanwhile: it is asked for first, until each question of [`QUESTIONS_AFTER_OUTAGE`] is answered,
+//! and one that was to be ended by then is over since then.
 
 use crate::call::Call;
 use crate::dialog::{Bye, Dialog, DialogState};
@@ -32,6 +34,11 @@ use resilee_sbb::{Failure, Timestamp};
 use resilee_sip_api::{EndCause, Side};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+
+/// After an outage so many questions, one after the other, come before it is noticed that the call
+/// has lasted too long: whether the ends are there, the same when the session is over meanwhile,
+/// and each of them once more by another number.
+const QUESTIONS_AFTER_OUTAGE: u32 = 4;
 
 /// When a call is looked after that nobody ends. `None` switches one of them off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +82,9 @@ pub(crate) struct Supervision {
     is_expiring: bool,
     /// It has lasted too long.
     longest_until: Option<Timestamp>,
+    /// Nobody lived for a while: what is asked puts `longest_until` off until then, not further.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    heard_by: Option<Timestamp>,
     /// It is to be ended when the ACK comes, or then.
     #[serde(default)]
     hang_up_by: Option<Timestamp>,
@@ -109,23 +119,43 @@ impl Supervision {
 
     /// A question was asked once more, and is answered by then.
     pub(crate) fn wait_until(&mut self, answered_by: Timestamp) {
-        self.ask_at = self.ask_at.map(|at| at.max(answered_by));
+        put_off(&mut self.ask_at, answered_by);
         if self.is_expiring {
             self.expires_at = Some(answered_by);
         }
+        self.hear_before_longest(answered_by);
     }
 
-    /// Nobody lived for a while, and the ends are asked: what they say by then comes before what
-    /// was due meanwhile, another question or that it has lasted too long.
-    pub(crate) fn hear_first(&mut self, answered_by: Timestamp) {
-        self.ask_at = self.ask_at.map(|at| at.max(answered_by));
-        self.longest_until = self.longest_until.map(|at| at.max(answered_by));
+    /// Nobody lived for a while, and the ends are asked: what they say within that time comes
+    /// before what was due meanwhile, another question, the end of the session or that it has
+    /// lasted too long.
+    pub(crate) fn hear_first(&mut self, now: Timestamp, answered_within: Duration) {
+        let answered_by = now + answered_within;
+        put_off(&mut self.ask_at, answered_by);
+        if self.is_expiring {
+            put_off(&mut self.expires_at, answered_by);
+        }
+        self.heard_by = Some(now + answered_within * QUESTIONS_AFTER_OUTAGE);
+        self.hear_before_longest(answered_by);
+    }
+
+    /// What is answered by then comes before that it has lasted too long, if that may have been
+    /// while nobody lived.
+    fn hear_before_longest(&mut self, answered_by: Timestamp) {
+        if self.heard_by.is_some_and(|by| answered_by <= by) {
+            put_off(&mut self.longest_until, answered_by);
+        }
     }
 
     /// An answer leaves a doubt: both ends are asked again.
     pub(crate) fn ask_again(&mut self, at: Timestamp) {
         (self.ask_at, self.is_second) = (Some(at), true);
     }
+}
+
+/// What is due at this moment is due no earlier than that.
+pub(crate) fn put_off(due: &mut Option<Timestamp>, until: Timestamp) {
+    *due = due.map(|at| at.max(until));
 }
 
 impl Call {
@@ -150,11 +180,15 @@ impl Call {
     /// Does what is due.
     pub(crate) fn on_supervision_timeout(&mut self, step: &mut Step<'_>) {
         let now = step.now();
-        if self.supervision.hang_up_by.is_some_and(|at| at <= now) {
-            self.hang_up_all(step, now, EndCause::Bye);
-        } else if self.supervision.longest_until.is_some_and(|at| at <= now) {
+        let supervision = &self.supervision;
+        let is_expired = supervision.expires_at.is_some_and(|at| at <= now);
+        if let Some(due) = supervision.hang_up_by.filter(|at| *at <= now) {
+            self.hang_up_all(step, due, EndCause::Bye);
+        } else if is_expired && supervision.is_expiring {
+            self.on_session_over(step);
+        } else if supervision.longest_until.is_some_and(|at| at <= now) {
             self.hang_up_all(step, now, EndCause::MaxDuration);
-        } else if self.supervision.expires_at.is_some_and(|at| at <= now) {
+        } else if is_expired {
             self.on_session_over(step);
         } else if self.supervision.ask_at.is_some_and(|at| at <= now) {
             self.ask_if_silent(step);
@@ -173,7 +207,8 @@ impl Call {
         let answered_by = step.now() + Duration::from_millis(step.timers().long_ms());
         self.supervision.is_expiring = true;
         self.supervision.expires_at = Some(answered_by);
-        self.supervision.ask_at = self.supervision.ask_at.map(|at| at.max(answered_by));
+        put_off(&mut self.supervision.ask_at, answered_by);
+        self.supervision.hear_before_longest(answered_by);
         self.ask_both_ends(step);
         self.end_if_expired(step);
     }

@@ -9,7 +9,7 @@ use harness::phone::{
 };
 use harness::{Node, Policy, Turn, parse};
 use resilee_sbb::Timestamp;
-use resilee_sip_api::{EndCause, Ended, Rejected, Side};
+use resilee_sip_api::{EndCause, Ended, Rejected, Side, SipCommand};
 use resilee_sip_proto::HeaderName;
 use std::time::Duration;
 
@@ -317,6 +317,87 @@ fn a_call_whose_time_was_over_meanwhile_is_asked_for_before_it_is_ended() {
         let ended: Ended = turn.event();
         assert_eq!((ended.at, ended.cause), (node.now, EndCause::MaxDuration));
     }
+}
+
+/// Each of them long after the call might have lasted longest.
+fn two_days_later(node: &mut Node) -> Turn {
+    node.now = node.now + Duration::from_secs(2 * 86_400);
+    node.cold_start()
+}
+
+/// Her silence may be that of a phone to which the question is a copy of an earlier one: she is
+/// asked once more, and nobody is billed for the outage meanwhile.
+#[test]
+fn an_end_that_is_asked_once_more_after_an_outage_is_heard_before_the_time_is_over() {
+    for dies in [false, true] {
+        let Call { mut node, .. } = call_before_the_outage();
+        let asked = node.wait(840_000);
+        node.receive(BOB, bob_answers(&asked.only(BOB), 200));
+        node.receive(ALICE, answer(&asked.only(ALICE), 200, "", ALICE_CONTACT));
+        let proven_at = node.now;
+        let probes = two_days_later(&mut node);
+        node.receive(BOB, bob_answers(&probes.only(BOB), 200));
+        assert_eq!(node.wait(32_000).types(), [""; 0], "she is asked once more");
+        if dies {
+            node.take_over();
+        }
+        ended_at_last_proof(&node.wait(32_000), proven_at);
+    }
+}
+
+/// A call with a session timer of so many seconds, which nobody refreshes.
+fn session_before_the_outage(seconds: u32) -> Call {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, phone::invite_with(1, "Supported: timer\r\n")).only(BOB);
+    let ok = String::from_utf8(bob_answers(&at_bob, 200)).expect("text");
+    let timer = format!("Session-Expires: {seconds};refresher=uas\r\nContact:");
+    let ok = node.receive(BOB, ok.replacen("Contact:", &timer, 1));
+    let dialog = Dialog::of(&ok.only(ALICE));
+    node.receive(ALICE, dialog.by_alice("ACK", 1));
+    let last_commit_at = node.now;
+    Call { node, dialog, last_commit_at }
+}
+
+/// Or is over just when they have been asked: then they are asked anew.
+#[test]
+fn a_session_that_is_over_after_an_outage_is_billed_to_its_last_proof_of_life() {
+    for seconds in [600, 2 * 86_400 + 10] {
+        let Call { mut node, last_commit_at, .. } = session_before_the_outage(seconds);
+        two_days_later(&mut node);
+        ended_at_last_proof(&node.wait(43_000), last_commit_at);
+    }
+}
+
+/// The ends were being asked when the last node died.
+#[test]
+fn a_session_whose_ends_were_asked_before_the_outage_is_asked_for_again() {
+    for answers in [false, true] {
+        let Call { mut node, last_commit_at, .. } = session_before_the_outage(600);
+        node.wait(600_000);
+        let probes = two_days_later(&mut node);
+        assert_eq!(node.wait(0).types(), [""; 0]);
+        if !answers {
+            ended_at_last_proof(&node.wait(32_000), last_commit_at);
+            continue;
+        }
+        let last = |end| probes.to(end).pop().expect("a question");
+        node.receive(BOB, bob_answers(&last(BOB), 200));
+        let turn = node.receive(ALICE, answer(&last(ALICE), 200, "", ALICE_CONTACT));
+        ended_at_last_proof(&turn, node.now);
+    }
+}
+
+/// A service has hung up, and the caller's ACK was still awaited when the last node died.
+#[test]
+fn a_hang_up_that_was_due_when_nobody_lived_is_billed_to_its_moment() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, invite()).only(BOB);
+    node.receive(BOB, bob_answers(&at_bob, 200));
+    let due = node.now + Duration::from_secs(32);
+    node.command(&SipCommand::HangUp).expect("it is up");
+    two_days_later(&mut node);
+    let ended: Ended = node.wait(0).event();
+    assert_eq!((ended.at, ended.cause), (due, EndCause::Bye));
 }
 
 #[test]
