@@ -21,6 +21,8 @@
 //! | any      | INVITE of the phone         | 488: the session is as it was offered |             |
 //! | any      | its CSeq number is too low  | 500 (§12.2.2)                         |             |
 //! | calling  | nobody lived for a while    | CANCEL; no phone is rung again        | Rejected 503|
+//! | up       | the same                    | it is asked for, before it lasts too  |             |
+//! |          |                             | long                                  |             |
 //!
 //! Timer C (§16.8) is a proxy's; here it keeps a service that waits for ever from having a phone
 //! ring for ever. It runs from each 1xx but 100 anew, and anew at a survivor. When it is over the
@@ -43,6 +45,7 @@ use crate::own_request::{self, Direction, OwnMethod, OwnRequest};
 use crate::response::is_for_user;
 use crate::ringing::ringing_deadline;
 use crate::step::Step;
+use crate::supervision::put_off;
 use resilee_core::Adoption;
 use resilee_membership::{Flow, Transport};
 use resilee_sbb::{Failure, Timestamp};
@@ -293,6 +296,9 @@ impl OwnCall {
             self.cancel_pending(step, None);
             self.reject(step, GIVEN_UP);
         }
+        // What the phone says comes first: nobody is billed for a time in which no node lived.
+        let answered_after = Duration::from_millis(step.timers().long_ms());
+        put_off(&mut self.longest_until, step.now() + answered_after);
         self.ask_for_life(step);
     }
 

@@ -211,6 +211,29 @@ fn after_an_outage_a_phone_that_lives_talks_on() {
     assert!(node.command(&SipCommand::HangUp).is_ok());
 }
 
+/// Nobody lived when it had lasted as long as a call may: until when it lasted is asked first.
+#[test]
+fn after_an_outage_a_call_whose_time_is_over_is_asked_for_first() {
+    for (status, is_old_store) in
+        [(None, false), (Some(481), false), (Some(481), true), (Some(200), false)]
+    {
+        let Talk { mut node, answered_at, .. } = talking();
+        node.now = node.now + Duration::from_secs(2 * 86_400);
+        let asked = question(&after_an_outage(&mut node, is_old_store));
+        assert_eq!(node.wait(0).types(), [""; 0]);
+        let turn = match status {
+            Some(status) => node.receive(BOB, bob_answers(&asked, status)),
+            None => node.wait(32_000),
+        };
+        if status == Some(200) {
+            let ended: Ended = node.wait(32_000).event();
+            assert_eq!((ended.at, ended.cause), (node.now, EndCause::MaxDuration));
+            continue;
+        }
+        assert_is_gone_since(node, &turn, answered_at);
+    }
+}
+
 #[test]
 fn an_operator_asks_the_phone() {
     let Talk { mut node, answered_at, .. } = talking();
