@@ -10,8 +10,10 @@
 //! | callee registered                                | proxied to its live contacts      |
 //! | callee has an account, no live contact           | 480                               |
 //! | a phone that is registered, as its Contact names | proxied to that one: it stands in |
-//! | it, of an account with the user that it names    | the Refer-To of a transfer        |
-//! |                                                  | (RFC 5589)                        |
+//! | it, of the account with the user that it names   | the Refer-To of a transfer        |
+//! | in the domain of the sender                      | (RFC 5589)                        |
+//! | the same of another domain, where the sender's   | the same                          |
+//! | has no such account and only one can be meant    |                                   |
 //! | anybody else, also at any other domain or server | 404                               |
 //!
 //! There is no way out: a request goes to contacts that were registered here with a password, and
@@ -27,7 +29,7 @@ use resilee_sbb::{
     Context, Deployment, Descriptor, Event, EventPayload, Failure, Sbb, TraceLevel, UsageParameter,
 };
 use resilee_sip_api::{
-    ACCOUNT_PROFILES, ACCOUNTS, Contact, Invite, OtherRequest, REFUSED, REFUSED_ALIAS,
+    ACCOUNT_PROFILES, ACCOUNTS, Account, Contact, Invite, OtherRequest, REFUSED, REFUSED_ALIAS,
     REGISTRATIONS, Registrations, SipCommand, Target,
 };
 use serde::{Deserialize, Serialize};
@@ -35,7 +37,8 @@ use serde::{Deserialize, Serialize};
 /// Contacts that a request is forked to; of more, those with the highest `q` are taken.
 pub const TARGETS_MAX: usize = 4;
 
-/// Accounts of one user name, in several domains, among whose phones one is looked for.
+/// Accounts of one user name, in several domains, among whose phones one is looked for; of more,
+/// no phone of another domain is found.
 const ACCOUNTS_OF_USER_MAX: usize = 16;
 
 /// What this server understands, or passes on: its capabilities (RFC 3261 §11.2). It passes on any
@@ -145,7 +148,10 @@ fn route(
     (callee, request_uri): (&Callee, &str),
 ) -> Result<SipCommand, Failure> {
     match admit(cx, sender)? {
-        Admission::Admitted => locate(cx, callee, request_uri),
+        Admission::Admitted => {
+            let domain = host(&sender.party.address_of_record);
+            locate(cx, domain, (callee, request_uri))
+        }
         Admission::Challenge { realm, stale, algorithms } => {
             Ok(SipCommand::Challenge { realm, stale, proxy: true, algorithms })
         }
@@ -162,7 +168,12 @@ fn route(
     }
 }
 
-fn locate(cx: &Context<'_>, callee: &Callee, request_uri: &str) -> Result<SipCommand, Failure> {
+/// Where the callee is, for a sender of this domain.
+fn locate(
+    cx: &Context<'_>,
+    domain: &str,
+    (callee, request_uri): (&Callee, &str),
+) -> Result<SipCommand, Failure> {
     let address = &callee.address_of_record;
     let row: Registrations = cx.row(REGISTRATIONS, address)?.unwrap_or_default();
     let targets: Vec<Target> =
@@ -173,9 +184,10 @@ fn locate(cx: &Context<'_>, callee: &Callee, request_uri: &str) -> Result<SipCom
     if account(cx, &callee.user, host(address))?.is_some() {
         return Ok(respond(480, Vec::new()));
     }
-    Ok(match phone(cx, &callee.user, request_uri)? {
-        Some(target) => SipCommand::Proxy { targets: vec![target] },
-        None => respond(404, Vec::new()),
+    let targets = phones(cx, domain, (&callee.user, request_uri))?;
+    Ok(match targets.is_empty() {
+        false => SipCommand::Proxy { targets },
+        true => respond(404, Vec::new()),
     })
 }
 
@@ -189,25 +201,47 @@ fn target(contact: &Contact) -> Target {
     }
 }
 
-/// The live contact that a Request-URI is, of an account with this user name: the very one, or
-/// else one at its host and port. Phones leave out parameters of their own.
-fn phone(cx: &Context<'_>, user: &str, request_uri: &str) -> Result<Option<Target>, Failure> {
+/// The phones that a Request-URI is the Contact of, of the account with this user name in the
+/// sender's domain. Private addresses and short names are the same at many customers: so those of
+/// another domain are meant only if the sender's has no such account, and one other has them.
+fn phones(
+    cx: &Context<'_>,
+    domain: &str,
+    (user, request_uri): (&str, &str),
+) -> Result<Vec<Target>, Failure> {
     if user.is_empty() {
-        return Ok(None);
+        return Ok(Vec::new());
     }
-    let mut near = None;
-    for key in cx.find_profiles(ACCOUNTS, "user", user)?.take(ACCOUNTS_OF_USER_MAX) {
-        let row: Option<Registrations> = cx.row(REGISTRATIONS, &format!("sip:{key}"))?;
-        for contact in row.iter().flat_map(|row| row.live(cx.now())) {
-            if contact.uri == request_uri {
-                return Ok(Some(target(contact)));
-            }
-            if near.is_none() && is_same_place(&contact.uri, request_uri) {
-                near = Some(target(contact));
-            }
+    if account(cx, user, domain)?.is_some() {
+        return phones_of(cx, &Account::key(user, domain), request_uri);
+    }
+    let mut found = Vec::new();
+    for (number, key) in cx.find_profiles(ACCOUNTS, "user", user)?.enumerate() {
+        if number >= ACCOUNTS_OF_USER_MAX {
+            return Ok(Vec::new());
         }
+        let phones = phones_of(cx, key, request_uri)?;
+        if !found.is_empty() && !phones.is_empty() {
+            return Ok(Vec::new());
+        }
+        found.extend(phones);
     }
-    Ok(near)
+    Ok(found)
+}
+
+/// The live contacts of an account that a Request-URI is: the very ones, or else those at its host
+/// and port. Phones leave out parameters of their own; and two of an account, each behind its own
+/// NAT, may say the same, so all of them are asked whether the dialog is theirs.
+fn phones_of(cx: &Context<'_>, key: &str, request_uri: &str) -> Result<Vec<Target>, Failure> {
+    let row: Registrations = cx.row(REGISTRATIONS, &format!("sip:{key}"))?.unwrap_or_default();
+    let live = row.live(cx.now());
+    let is_it = |contact: &&&Contact| contact.uri == request_uri;
+    let is_near = |contact: &&&Contact| is_same_place(&contact.uri, request_uri);
+    let mut found: Vec<_> = live.iter().filter(is_it).collect();
+    if found.is_empty() {
+        found = live.iter().filter(is_near).collect();
+    }
+    Ok(found.into_iter().take(TARGETS_MAX).map(|contact| target(contact)).collect())
 }
 
 fn respond(status: u16, headers: Vec<(String, String)>) -> SipCommand {

@@ -2,7 +2,11 @@
 
 use crate::harness::{NOW, Server, contact, invite, party, request, target};
 use resilee_call_control::TARGETS_MAX;
-use resilee_sip_api::{Contact, Invite, OtherRequest, Party, SipCommand, Target};
+use resilee_sbb::encode;
+use resilee_sip_api::{
+    ACCOUNTS, Account, Contact, Invite, OtherRequest, Party, REGISTRATIONS, Registrations,
+    SipCommand, Target,
+};
 
 #[test]
 fn a_call_goes_to_where_the_callee_registered_from() {
@@ -162,6 +166,76 @@ fn a_call_to_a_phone_that_is_not_registered_goes_nowhere() {
     // Who is not let in learns nothing of what is registered.
     let stranger = Invite { credentials: None, ..call_to_phone("sip:bob@10.0.0.1:5062") };
     assert!(!server.send(&stranger).challenge());
+}
+
+/// An account of this user name in another domain, whose phones say that they are there.
+fn register_elsewhere(server: &mut Server, user: &str, domain: &str, contacts: &[Contact]) {
+    let account = Account::with_password(user, domain, "secret");
+    server.tables.put(ACCOUNTS, &Account::key(user, domain), encode(&account).expect("a row"));
+    let row = Registrations { contacts: contacts.to_vec(), ..Registrations::default() };
+    let key = format!("sip:{user}@{domain}");
+    server.tables.put(REGISTRATIONS, &key, encode(&row).expect("a row"));
+}
+
+/// Private addresses and short names are the same at many customers.
+#[test]
+fn a_call_to_a_phone_goes_to_one_of_the_callers_own_domain() {
+    for elsewhere in ["aaa.example", "zzz.example"] {
+        let mut server = Server::new();
+        register_elsewhere(&mut server, "bob", elsewhere, &[bob_at("10.0.0.1:5062", 9)]);
+        server.register("bob", &[bob_at("10.0.0.1:5062;ob", 1)]);
+        let found = server.send(&call_to_phone("sip:bob@10.0.0.1:5062")).targets();
+        assert_eq!((found.len(), found[0].destination.as_str()), (1, "192.0.2.1:5060"));
+        server.register("bob", &[bob_at("10.0.0.2", 2)]);
+        let answer = server.send(&call_to_phone("sip:bob@10.0.0.1:5062"));
+        assert_eq!(answer.status(), 404, "his phone is not there, and the other one is not his");
+    }
+}
+
+/// Whom somebody of another customer is transferred to.
+#[test]
+fn a_call_to_a_phone_of_another_domain_goes_there_if_only_one_can_be_meant() {
+    let mut server = Server::new();
+    let carol = |number| [Contact { uri: "sip:carol@10.0.0.3".to_owned(), ..bob_at("x", number) }];
+    register_elsewhere(&mut server, "carol", "one.example", &carol(3));
+    register_elsewhere(&mut server, "carol", "elsewhere.example", &[bob_at("10.0.0.3", 4)]);
+    let found = server.send(&call_to_phone("sip:carol@10.0.0.3")).targets();
+    assert_eq!((found.len(), found[0].destination.as_str()), (1, "192.0.2.3:5060"));
+    register_elsewhere(&mut server, "carol", "two.example", &carol(5));
+    assert_eq!(server.send(&call_to_phone("sip:carol@10.0.0.3")).status(), 404);
+}
+
+/// One of those that are not looked at may be meant as well.
+#[test]
+fn a_call_to_a_phone_of_one_of_too_many_domains_goes_nowhere() {
+    let mut server = Server::new();
+    let carol = Contact { uri: "sip:carol@10.0.0.3".to_owned(), ..bob_at("x", 3) };
+    register_elsewhere(&mut server, "carol", "0.example", &[carol]);
+    for number in 1..=15 {
+        register_elsewhere(&mut server, "carol", &format!("{number}.example"), &[]);
+    }
+    assert_eq!(server.send(&call_to_phone("sip:carol@10.0.0.3")).targets().len(), 1);
+    register_elsewhere(&mut server, "carol", "16.example", &[]);
+    assert_eq!(server.send(&call_to_phone("sip:carol@10.0.0.3")).status(), 404);
+}
+
+/// Two phones of an account, each behind a NAT of its own: the one that has the dialog takes it.
+#[test]
+fn phones_of_an_account_that_say_the_same_of_themselves_are_all_called() {
+    let mut server = Server::new();
+    let twins: Vec<_> = (1..=5).map(|number| bob_at("10.0.0.1:5062", number)).collect();
+    let other = bob_at("10.0.0.1:5062;ob", 9);
+    server.register("bob", &[&twins[..2], &[other]].concat());
+    let destinations = |server: &Server, uri: &str| -> Vec<String> {
+        let targets = server.send(&call_to_phone(uri)).targets();
+        targets.into_iter().map(|target| target.destination).collect()
+    };
+    let uri = "sip:bob@10.0.0.1:5062";
+    assert_eq!(destinations(&server, uri), ["192.0.2.1:5060", "192.0.2.2:5060"]);
+    assert_eq!(destinations(&server, &format!("{uri};ob")), ["192.0.2.9:5060"]);
+    assert_eq!(destinations(&server, &format!("{uri};x")).len(), 3, "none says just that");
+    server.register("bob", &twins);
+    assert_eq!(destinations(&server, uri).len(), TARGETS_MAX);
 }
 
 #[test]
