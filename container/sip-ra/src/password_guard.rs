@@ -5,8 +5,9 @@
 //! | of                       | free tries            | then each further one bars for          |
 //! |--------------------------|-----------------------|-----------------------------------------|
 //! | a network, any account   | [`SOURCE_TRIES_FREE`] | [`SOURCE_BAR`], twice as long each time |
-//! | all networks of an IPv6  | [`HOME_TRIES_FREE`]   | the same                                |
-//! | /56, any account         |                       |                                         |
+//! | all networks of an IPv6  | [`HOME_TRIES_FREE`],  | the same                                |
+//! | /56, any account         | the free tries of     |                                         |
+//! |                          | each network          |                                         |
 //! | an account, any network  | [`ACCOUNT_TRIES_FREE`]| [`ACCOUNT_BAR`], likewise               |
 //! | an account, where it is known | [`KNOWN_TRIES_MAX`] | it is not known there any more       |
 //!
@@ -31,7 +32,10 @@ use std::time::Duration;
 /// Wrong passwords of one network until it is barred: a few phones behind a NAT may be mistyped.
 pub(crate) const SOURCE_TRIES_FREE: u32 = 10;
 /// Wrong passwords of the networks of one IPv6 /56 until all are barred: one customer may have 256
-/// of them. Who has but one is barred himself long before.
+/// of them. Of each network only its free tries count, so that a phone with an old password, which
+/// tries for ever, bars its own network and not its home: it takes those of four, and one more of
+/// a fifth. Limit: who has 256 of them has one try more of each one that is barred itself, each
+/// [`SOURCE_BAR`].
 pub(crate) const HOME_TRIES_FREE: u32 = 4 * SOURCE_TRIES_FREE;
 /// Wrong passwords for one account, of all networks where it is not known, until it is barred.
 pub(crate) const ACCOUNT_TRIES_FREE: u32 = 20;
@@ -99,7 +103,8 @@ impl PasswordGuard {
             self.known.remove(&(source, account));
         }
         let of_source = count(&mut self.sources, now, source, SOURCE_TRIES_FREE, SOURCE_BAR);
-        let of_home = source.home().is_some_and(|home| {
+        let is_free = self.sources.get(&source).is_some_and(|it| it.count <= SOURCE_TRIES_FREE);
+        let of_home = source.home().filter(|_| is_free).is_some_and(|home| {
             count(&mut self.homes, now, home, HOME_TRIES_FREE, SOURCE_BAR) //
         });
         let of_account = count(&mut self.accounts, now, account, ACCOUNT_TRIES_FREE, ACCOUNT_BAR);
@@ -244,6 +249,40 @@ mod tests {
         assert!(guard.bars_source(NOW, of(0xff)), "one that has not tried");
         assert!(!guard.bars_source(NOW, of(0x100)), "of another /56");
         assert!(!guard.bars_source(NOW + SOURCE_BAR.0, of(0xff)));
+    }
+
+    /// It is one of many networks of one customer, whose other phones are as they should be.
+    #[test]
+    fn a_phone_with_an_old_password_bars_its_own_network_and_not_its_home() {
+        let of = |text: &str| SourceNetwork::of(text.parse().expect("an address"));
+        let (phone, other) = (of("2001:db8:0:1::1"), of("2001:db8:0:2::1"));
+        let mut guard = PasswordGuard::default();
+        let mut now = NOW;
+        let mut alarms = Vec::new();
+        for _ in 0..10 * HOME_TRIES_FREE {
+            now = now + Duration::from_secs(60);
+            alarms.extend(guard.on_wrong(now, phone, ALICE));
+            assert!(!guard.bars_source(now, other));
+        }
+        assert!(guard.bars_source(now, phone));
+        assert!(alarms.iter().all(|alarm| !alarm.contains("/56")), "{alarms:?}");
+    }
+
+    #[test]
+    fn it_takes_the_free_tries_of_four_networks_to_bar_their_home() {
+        let of = |number: u32| {
+            let address = format!("2001:db8:0:{number:x}::1");
+            SourceNetwork::of(address.parse().expect("an address"))
+        };
+        let mut guard = PasswordGuard::default();
+        for number in 0..4 {
+            for _ in 0..=SOURCE_TRIES_FREE {
+                assert!(!guard.bars_source(NOW, of(9)), "{number}");
+                guard.on_wrong(NOW, of(number), ALICE);
+            }
+        }
+        guard.on_wrong(NOW, of(4), ALICE);
+        assert!(guard.bars_source(NOW, of(9)));
     }
 
     #[test]
