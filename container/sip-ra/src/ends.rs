@@ -112,6 +112,8 @@ pub(crate) struct Ends {
 pub(crate) struct Between {
     pub(crate) sender: Client,
     pub(crate) receiver: Client,
+    /// What we signed both with, and their names and Call-ID: of no other ends' dialog.
+    pub(crate) signed: u64,
 }
 
 impl Between {
@@ -185,9 +187,9 @@ impl Ends {
             callee: Client::from_digits(address(callee)?)?,
         };
         if is_caller(&request.from_tag()?, (&from, &to)) {
-            Some(Between { sender: ends.caller, receiver: ends.callee })
+            Some(Between { sender: ends.caller, receiver: ends.callee, signed })
         } else if is_caller(&request.to_tag()?, (&to, &from)) {
-            Some(Between { sender: ends.callee, receiver: ends.caller })
+            Some(Between { sender: ends.callee, receiver: ends.caller, signed })
         } else {
             None
         }

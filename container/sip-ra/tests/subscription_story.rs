@@ -311,3 +311,40 @@ fn a_subscriber_over_udp_is_reached_where_it_was() {
     assert_eq!(node.receive(rebound, by_alice(&at_bob, "SUBSCRIBE")).lines(BOB), ["SUBSCRIBE"]);
     assert_eq!(node.receive(BOB, notify(&at_bob, 1)).lines(ALICE), ["NOTIFY"]);
 }
+
+/// Whoever knows Call-ID and tags can subscribe by them, in a name of his own: his Route is signed
+/// for his ends, and moves nobody else's.
+#[test]
+fn nobody_moves_a_subscriber_by_a_subscription_of_his_own() {
+    const MALLORY_TCP: &str = "203.0.113.66:40000;transport=tcp";
+    const MALLORY_AGAIN: &str = "203.0.113.66:40001;transport=tcp";
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE_TCP, subscribe()).only(BOB);
+    let his = |request: String| request.replace("sip:alice@example", "sip:mallory@example");
+    let again = |request: String| request.replace("z9hG4bK", "z9hG4bKmallory");
+    let his_at_bob = node.receive(MALLORY_TCP, again(his(subscribe()))).only(BOB);
+    let moved = again(his(by_alice(&his_at_bob, "SUBSCRIBE")));
+    assert_eq!(node.receive(MALLORY_AGAIN, moved).lines(BOB), ["SUBSCRIBE"]);
+    assert_eq!(node.receive(BOB, notify(&at_bob, 1)).lines(ALICE_TCP), ["NOTIFY"]);
+    let to_mallory = again(his(notify(&his_at_bob, 1)));
+    assert_eq!(node.receive(BOB, to_mallory).lines(MALLORY_AGAIN), ["NOTIFY"]);
+}
+
+/// The other end's tag is what its sender says: of one Route few dialogs are remembered.
+#[test]
+fn of_one_route_the_last_ends_that_moved_are_remembered() {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE_TCP, subscribe()).only(BOB);
+    let of_dialog = |request: String, number: u32| {
+        request.replace("tag=b\r", &format!("tag=b{number}\r")).replace("z9hG4bK", "z9hG4bKx")
+    };
+    for number in 1..=5 {
+        let moved = of_dialog(by_alice(&at_bob, "SUBSCRIBE"), number);
+        let moved = moved.replace("4bKx", &format!("4bK{number}"));
+        assert_eq!(node.receive(ALICE_AGAIN, moved).lines(BOB), ["SUBSCRIBE"]);
+    }
+    for (number, place) in [(5, ALICE_AGAIN), (2, ALICE_AGAIN), (1, ALICE_TCP)] {
+        let notify = of_dialog(notify(&at_bob, number), number);
+        assert_eq!(node.receive(BOB, notify).lines(place), ["NOTIFY"], "{number}");
+    }
+}
