@@ -310,10 +310,13 @@ impl Call {
         });
         let mut lasting = open.map(words).filter(|words| !words.contains(&Word::Gone)).peekable();
         if lasting.peek().is_some() {
-            if lasting.all(|words| words.contains(&Word::None)) {
+            let lasting: Vec<_> = lasting.collect();
+            if lasting.iter().all(|words| words.contains(&Word::None)) {
                 return;
             }
-            self.seen_at = step.now();
+            let is_proven = lasting.contains(&[Word::Yes, Word::Yes]);
+            let now = step.now();
+            self.seen_at = if is_proven { now } else { self.up_until(now) };
         }
         let at = self.last_proof_of_life();
         self.hang_up_all(step, at, EndCause::LastProofOfLife);

@@ -24,7 +24,8 @@
 //! goes on with them; one that has passed meanwhile is acted on at once. But nobody is billed for
 //! a time in which no node lived because a call has lasted too long by then, or was to be ended
 //! meanwhile: it is asked for first, until each question of [`QUESTIONS_AFTER_OUTAGE`] is answered,
-//! and one that was to be ended by then is over since then.
+//! and one that was to be ended by then is over since then. So is one whose session was over by
+//! then, or that had lasted too long, unless both ends say that they talk still.
 
 use crate::call::Call;
 use crate::dialog::{Bye, Dialog, DialogState};
@@ -85,6 +86,9 @@ pub(crate) struct Supervision {
     /// Nobody lived for a while: what is asked puts `longest_until` off until then, not further.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     heard_by: Option<Timestamp>,
+    /// The first moment in that time at which its session was over, or it had lasted too long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    over_meanwhile: Option<Timestamp>,
     /// It is to be ended when the ACK comes, or then.
     #[serde(default)]
     hang_up_by: Option<Timestamp>,
@@ -131,6 +135,8 @@ impl Supervision {
     /// lasted too long.
     pub(crate) fn hear_first(&mut self, now: Timestamp, answered_within: Duration) {
         let answered_by = now + answered_within;
+        let over = [self.over_meanwhile, self.longest_until, self.expires_at];
+        self.over_meanwhile = over.into_iter().flatten().filter(|at| *at <= now).min();
         put_off(&mut self.ask_at, answered_by);
         if self.is_expiring {
             put_off(&mut self.expires_at, answered_by);
@@ -175,6 +181,7 @@ impl Call {
         let interval = session_s.map(|seconds| Duration::from_secs(u64::from(seconds)));
         self.supervision.expires_at = interval.map(|interval| step.now() + interval);
         self.supervision.is_expiring = false;
+        self.supervision.over_meanwhile = None;
     }
 
     /// Does what is due.
@@ -187,12 +194,20 @@ impl Call {
         } else if is_expired && supervision.is_expiring {
             self.on_session_over(step);
         } else if supervision.longest_until.is_some_and(|at| at <= now) {
-            self.hang_up_all(step, now, EndCause::MaxDuration);
+            let at = self.up_until(now);
+            self.hang_up_all(step, at, EndCause::MaxDuration);
         } else if is_expired {
             self.on_session_over(step);
         } else if self.supervision.ask_at.is_some_and(|at| at <= now) {
             self.ask_if_silent(step);
         }
+    }
+
+    /// Until when a call was up that nobody has proven to be over by now: no longer than it might
+    /// be while nobody lived, if it was not proven to be up since.
+    pub(crate) fn up_until(&self, now: Timestamp) -> Timestamp {
+        let over = self.supervision.over_meanwhile;
+        over.filter(|over| self.last_proof_of_life() <= *over).unwrap_or(now)
     }
 
     /// They may talk all the same, and the caller have promised a refresh that never comes: up to

@@ -347,11 +347,18 @@ fn an_end_that_is_asked_once_more_after_an_outage_is_heard_before_the_time_is_ov
 
 /// A call with a session timer of so many seconds, which nobody refreshes.
 fn session_before_the_outage(seconds: u32) -> Call {
+    session_with(Some(seconds), "")
+}
+
+/// The same, or none, and Bob answers with these headers.
+fn session_with(seconds: Option<u32>, headers: &str) -> Call {
     let mut node = Node::for_bob();
-    let at_bob = node.receive(ALICE, phone::invite_with(1, "Supported: timer\r\n")).only(BOB);
+    let supported = if seconds.is_some() { "Supported: timer\r\n" } else { "" };
+    let at_bob = node.receive(ALICE, phone::invite_with(1, supported)).only(BOB);
     let ok = String::from_utf8(bob_answers(&at_bob, 200)).expect("text");
-    let timer = format!("Session-Expires: {seconds};refresher=uas\r\nContact:");
-    let ok = node.receive(BOB, ok.replacen("Contact:", &timer, 1));
+    let timer = seconds.map(|it| format!("Session-Expires: {it};refresher=uas\r\n"));
+    let headers = format!("{headers}{}Contact:", timer.unwrap_or_default());
+    let ok = node.receive(BOB, ok.replacen("Contact:", &headers, 1));
     let dialog = Dialog::of(&ok.only(ALICE));
     node.receive(ALICE, dialog.by_alice("ACK", 1));
     let last_commit_at = node.now;
@@ -365,6 +372,30 @@ fn a_session_that_is_over_after_an_outage_is_billed_to_its_last_proof_of_life() 
         let Call { mut node, last_commit_at, .. } = session_before_the_outage(seconds);
         two_days_later(&mut node);
         ended_at_last_proof(&node.wait(43_000), last_commit_at);
+    }
+}
+
+/// Its silence does not say that he is gone, nor does anything say that he talked so long.
+#[test]
+fn a_call_with_a_phone_that_may_not_answer_is_billed_for_no_more_than_it_may_last() {
+    for (seconds, bob_knows) in [(None, false), (Some(600), false), (None, true), (Some(600), true)]
+    {
+        let allow = "Allow: INVITE, BYE\r\n";
+        let Call { mut node, last_commit_at, .. } = session_with(seconds, allow);
+        let (probes, anew) = (two_days_later(&mut node), node.wait(0));
+        let last = |end| [probes.to(end), anew.to(end)].concat().pop().expect("a question");
+        let alice = answer(&last(ALICE), 200, "", ALICE_CONTACT);
+        let mut turn = node.receive(ALICE, alice);
+        if bob_knows {
+            turn = node.receive(BOB, bob_answers(&last(BOB), 200));
+        }
+        if seconds.is_none() || !bob_knows {
+            turn = node.wait(32_000);
+        }
+        let ended: Ended = turn.event();
+        let lasts = Duration::from_secs(seconds.unwrap_or(43_200).into());
+        let over = if bob_knows { node.now } else { last_commit_at + lasts };
+        assert_eq!(ended.at, over, "{seconds:?} {bob_knows}");
     }
 }
 
