@@ -86,6 +86,9 @@ pub(crate) struct OwnCall {
     ringing_until: Option<Timestamp>,
     /// It has lasted too long then.
     longest_until: Option<Timestamp>,
+    /// That it had lasted too long already while nobody lived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    over_meanwhile: Option<Timestamp>,
     /// Over, but the phone may repeat its BYE until then.
     lingers_until: Option<Timestamp>,
 }
@@ -122,6 +125,7 @@ impl OwnCall {
             life: Life::default(),
             ringing_until: ringing_deadline(step),
             longest_until: None,
+            over_meanwhile: None,
             lingers_until: None,
         })
     }
@@ -277,7 +281,8 @@ impl OwnCall {
             self.reject(step, RUNG_TOO_LONG);
         }
         if self.longest_until.is_some_and(|until| until <= now) {
-            self.hang_up_all(step, now, EndCause::MaxDuration);
+            let over = self.over_meanwhile.filter(|over| self.last_proof_of_life() <= *over);
+            self.hang_up_all(step, over.unwrap_or(now), EndCause::MaxDuration);
         }
         self.on_life_timeout(step);
     }
@@ -298,7 +303,9 @@ impl OwnCall {
         }
         // What the phone says comes first: nobody is billed for a time in which no node lived.
         let answered_after = Duration::from_millis(step.timers().long_ms());
-        put_off(&mut self.longest_until, step.now() + answered_after);
+        let now = step.now();
+        self.over_meanwhile = self.over_meanwhile.or(self.longest_until.filter(|at| *at <= now));
+        put_off(&mut self.longest_until, now + answered_after);
         self.ask_for_life(step);
     }
 

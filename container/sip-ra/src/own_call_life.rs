@@ -170,7 +170,7 @@ impl OwnCall {
         }
     }
 
-    fn last_proof_of_life(&self) -> Timestamp {
+    pub(crate) fn last_proof_of_life(&self) -> Timestamp {
         self.life.seen_at.max(self.answered_at())
     }
 

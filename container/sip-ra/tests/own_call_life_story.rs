@@ -234,6 +234,17 @@ fn after_an_outage_a_call_whose_time_is_over_is_asked_for_first() {
     }
 }
 
+/// Its silence does not say that it is gone, nor does anything say that it was there so long.
+#[test]
+fn after_an_outage_a_call_of_a_phone_that_may_not_answer_lasted_as_long_as_it_might() {
+    let Talk { mut node, answered_at, .. } = talking_with("Allow: INVITE, ACK, BYE\r\n");
+    node.now = node.now + Duration::from_secs(2 * 86_400);
+    question(&after_an_outage(&mut node, false));
+    let ended: Ended = node.wait(32_000).event();
+    let longest = Duration::from_secs(43_200);
+    assert_eq!((ended.at, ended.cause), (answered_at + longest, EndCause::MaxDuration));
+}
+
 #[test]
 fn an_operator_asks_the_phone() {
     let Talk { mut node, answered_at, .. } = talking();
