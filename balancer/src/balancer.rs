@@ -209,6 +209,7 @@ impl Balancer {
                 self.feed_seat(now, SeatInput::Persisted(number));
             }
             BalancerInput::NotPersisted(why) => self.fitness.handle_store(now, Some(why)),
+            BalancerInput::StoreProven => self.fitness.handle_store(now, None),
             BalancerInput::AddressTaken => self.on_address(now, Address::Taken),
             BalancerInput::AddressRefused(why) => {
                 self.on_address(now, Address::Refused(why.to_owned()));

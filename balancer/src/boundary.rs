@@ -154,6 +154,8 @@ pub enum BalancerInput<'a> {
     StandbyChecked(Option<&'a str>),
     /// The last voter state can't be stored, for this reason; it is tried again.
     NotPersisted(&'a str),
+    /// What is stored could be stored once more: so could the next one.
+    StoreProven,
     /// The configuration was read again, and only what may change at run time is another.
     Reloaded(&'a BalancerConfig),
     /// The configuration was read again, and is refused for this reason.

@@ -19,6 +19,7 @@ mod reload;
 mod serving;
 mod sockets;
 mod state_file;
+mod voter_store;
 mod worker;
 
 use crate::balancer::Balancer;
@@ -34,6 +35,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
+use voter_store::VoterStore;
 
 /// Why a balancer can't start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -187,6 +189,7 @@ async fn run_with(
     tracing::info!("ready; the last view known is {view}");
     ready(&addresses);
     let clock = clock::Clock::start();
+    let store = VoterStore::new(state_file, stored.clone());
     let mut balancer = Balancer::new(clock.now(), config.balancer.clone(), key, stored);
     let restarts = inherited.restarts.unwrap_or(0);
     balancer.describe(SeatProcess { sockets_kept: passed > 0, restarts, ..SeatProcess::default() });
@@ -196,7 +199,7 @@ async fn run_with(
         None => None,
     };
     let reloading = reload::Reloading::new(path, config, hang_up, stamp);
-    let worker = worker::Worker::new(clock, balancer, sockets, state_file);
+    let worker = worker::Worker::new(clock, balancer, sockets, store);
     worker.run(tcp, metrics, place, reloading, stop).await;
     tracing::info!("stopped");
     Ok(())

@@ -8,7 +8,7 @@ use super::metrics;
 use super::reload::Reloading;
 use super::serving::{Place, serve, take_turns};
 use super::sockets::Sockets;
-use super::state_file::StateFile;
+use super::voter_store::VoterStore;
 use crate::balancer::Balancer;
 use crate::boundary::{BalancerInput, BalancerNotice, BalancerOutput};
 use resilee_membership::{DATAGRAM_BYTES_MAX, Flow, SeatNotice, Transport, VoterState, dual_stack};
@@ -32,9 +32,6 @@ const BATCH_MAX: usize = 64;
 /// was known before.
 const TCP_LOOK: Duration = Duration::from_millis(100);
 
-/// A state that could not be stored is tried again after this time.
-const STORE_RETRY: Duration = Duration::from_millis(500);
-
 /// See the module.
 pub(super) struct Worker {
     clock: Clock,
@@ -42,7 +39,7 @@ pub(super) struct Worker {
     sockets: Sockets,
     /// Of a pair: it is to be where clients are.
     serve: watch::Sender<bool>,
-    state_file: StateFile,
+    store: VoterStore,
     /// Nodes whose refusal the machine has yet to be told.
     refused: VecDeque<usize>,
     /// A state to store, with its number; the task that stores it takes it from here.
@@ -60,14 +57,14 @@ impl Worker {
         clock: Clock,
         balancer: Balancer,
         sockets: Sockets,
-        state_file: StateFile,
+        store: VoterStore,
     ) -> Self {
         Worker {
             clock,
             balancer,
             sockets,
             serve: watch::Sender::new(false),
-            state_file,
+            store,
             refused: VecDeque::new(),
             unsaved: None,
             tcp: None,
@@ -104,6 +101,7 @@ impl Worker {
                 let served = match (front, place) {
                     (Some(front), _) => serve(&shared, front, tcp).map(Some),
                     (None, Some(place)) => {
+                        spawn_local(shared.borrow().store.clone().prove(shared.clone()));
                         let told = shared.borrow().serve.subscribe();
                         spawn_local(take_turns(shared, place, tcp, told));
                         Ok(None)
@@ -334,24 +332,7 @@ fn settle(shared: &Shared) {
     let mut worker = shared.borrow_mut();
     worker.settle();
     if let Some((number, state)) = worker.unsaved.take() {
-        let file = worker.state_file.clone();
-        tokio::task::spawn_local(save(shared.clone(), file, number, state));
-    }
-}
-
-/// The machine asks for the next state only when it is told that this one is stored.
-async fn save(shared: Shared, file: StateFile, number: u64, state: VoterState) {
-    loop {
-        let (file, state) = (file.clone(), state.clone());
-        let saved = tokio::task::spawn_blocking(move || file.save(&state)).await;
-        match saved.map_err(io::Error::other).flatten() {
-            Ok(()) => return handle(&shared, BalancerInput::Persisted(number)),
-            Err(error) => {
-                tracing::error!("state_file: {error}; the seat cannot vote");
-                handle(&shared, BalancerInput::NotPersisted(&error.to_string()));
-            }
-        }
-        tokio::time::sleep(STORE_RETRY).await;
+        spawn_local(worker.store.clone().save(shared.clone(), number, state));
     }
 }
 

@@ -81,6 +81,19 @@ fn an_address_that_another_program_has_taken_away_is_not_there() {
     in_own_network(finds_its_address);
 }
 
+/// A disk that is full between two votes.
+fn says_that_it_could_not_vote(node: &Node, files: &Files) {
+    shell("ip addr add 192.0.2.10/32 dev eth0");
+    node.confirm_until("it could serve", |beat| beat.ready && beat.holds_address);
+    // The second file of the state cannot be made.
+    std::fs::create_dir(files.path("balancer.state.new")).unwrap();
+    node.confirm_until("it could not store its vote", |beat| !beat.ready);
+    std::fs::remove_dir(files.path("balancer.state.new")).unwrap();
+    node.confirm_until("it could again", |beat| beat.ready);
+    shell("ip addr del 192.0.2.10/32 dev eth0");
+    node.confirm_until("its address is away", |beat| !beat.holds_address);
+}
+
 fn finds_its_address() {
     // As it is where the same host runs what binds to an address before it has it.
     shell("echo 1 > /proc/sys/net/ipv4/ip_nonlocal_bind");
@@ -89,6 +102,7 @@ fn finds_its_address() {
     let files = Files::new("192.0.2.10:5060", node.address()).with(pair);
     let _balancer = start(&files);
     node.adopt_view_1();
+    says_that_it_could_not_vote(&node, &files);
     for _ in 0..2 {
         shell("ip addr add 192.0.2.10/32 dev eth0");
         node.confirm_until("it is where phones are", |beat| beat.holds_address);

@@ -100,6 +100,17 @@ fn one_that_is_refused_whenever_it_serves_rests_longer_each_time() {
     assert!(says_ready(&mut stage, 10_100, BalancerInput::StandbyChecked(None)), "forgiven");
 }
 
+/// It has nothing to store for weeks, and is tried all the same.
+#[test]
+fn one_that_stands_by_and_could_not_store_a_vote_is_not_ready() {
+    let mut stage = of_two_with(true);
+    let full = BalancerInput::NotPersisted("no space left on device");
+    assert!(says_ready(&mut stage, 900, full));
+    assert!(!says_ready(&mut stage, 200, full));
+    assert!(!says_ready(&mut stage, 900, BalancerInput::StoreProven), "it rests");
+    assert!(says_ready(&mut stage, 500, BalancerInput::StoreProven));
+}
+
 #[test]
 fn a_holder_that_cannot_store_its_vote_is_not_ready_and_its_metrics_say_so() {
     let mut stage = serving();
