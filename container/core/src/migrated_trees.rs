@@ -284,12 +284,15 @@ impl Cell {
             if was_asked {
                 suspended.selected.insert(to.to_owned());
             }
+            // Of trees that have moved before some may move on.
+            let may_be_by_it = suspended.or_by == from;
             match (is_by_it, is_last) {
                 (true, true) => to.clone_into(&mut suspended.by),
                 (true, false) => to.clone_into(&mut suspended.or_by),
+                (false, _) if may_be_by_it => to.clone_into(&mut suspended.or_by),
                 (false, _) => {}
             }
-            if was_asked || is_by_it {
+            if was_asked || is_by_it || may_be_by_it {
                 turn.touched.insert(Part::Activity(*number));
             }
         }

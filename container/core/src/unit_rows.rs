@@ -216,7 +216,9 @@ impl Core {
     fn wanted_row_without(&self, service: &str) -> Option<RowChange> {
         let is_here = self.units.deployed().any(|(_, of)| of == service);
         let is_everywhere = is_here && self.lacks_unit(service).is_none();
-        let replaced = self.wanted(SERVICES, service)?.instead_of;
+        let mut replaced = self.wanted(SERVICES, service)?.instead_of;
+        // Whoever is active again is replaced by nobody.
+        replaced.retain(|it| !self.is_active(it));
         let is_over = self.needed_of(replaced.into_iter().collect()).is_empty();
         (is_everywhere && is_over).then(|| removed(SERVICES, service))
     }

@@ -202,6 +202,8 @@ fn what_is_not_known_is_skipped() {
     let read = UnitDescription::read(&bytes).expect("a description");
     let sbb = read.leaked(|_| LinkedSbb::of::<Reader>())[0];
     assert_eq!((sbb.name, sbb.priority, sbb.version), ("new", 0, ""));
+    // Before there was a permission for that, each unit might.
+    assert_eq!(sbb.deployment.permissions, [Permission::Suspend]);
 }
 
 /// An SBB that says too much of itself.

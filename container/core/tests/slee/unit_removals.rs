@@ -42,6 +42,13 @@ fn whom_it_replaced_is_kept_of_a_unit_as_long_as_that_one_has_calls() {
         assert_eq!(is_kept(&pair, 0, "beta"), !goes);
         want(&mut pair, &["alpha"], &[]);
     }
+    // Taken back, with calls: the one that it replaced serves again.
+    pair.say(0, "c2 start; fire begin 1 old");
+    let unit = upload(&mut pair, 0, "beta", BETA);
+    want(&mut pair, &["beta"], &["alpha"]);
+    want(&mut pair, &["alpha"], &["beta"]);
+    assert_eq!(pair.change(0, remove(&unit)), Some(Changed::Done));
+    assert!(!is_kept(&pair, 0, "beta"));
 }
 
 #[test]
