@@ -7,8 +7,8 @@
 //! | 481; 408 or nothing, but  | the dialog is over since its last proof of life; BYE to all who |
 //! | see below                 | have not said so                                                |
 //! | the same where it is, and | the dialog is over now: it may have been moved away, and talk   |
-//! | something else where it   | on there                                                        |
-//! | was before                |                                                                 |
+//! | something else where it   | on there; after an outage, no later than it might last          |
+//! | was before                | (`supervision.rs`)                                              |
 //! | nothing, and there was a  | nothing                                                         |
 //! | proof of life meanwhile   |                                                                 |
 //! | nothing to a number that  | it is asked once more, by the next one: to some phones the same |
@@ -173,7 +173,10 @@ impl Call {
                 let at = self.last_proof_of_life();
                 self.end_without_bye(step, dialog, at);
             }
-            Some(Until::Now) => self.end_without_bye(step, dialog, step.now()),
+            Some(Until::Now) => {
+                let at = self.up_until(step.now());
+                self.end_without_bye(step, dialog, at);
+            }
             // What an earlier place says, or does not, is no answer of an end.
             None if self.is_yes(dialog, own) && self.both_live(dialog) => {
                 self.seen_at = step.now();
@@ -308,13 +311,12 @@ impl Call {
             let dialog = &self.dialogs[*dialog];
             dialog.state == DialogState::Confirmed && dialog.bye.is_none()
         });
-        let mut lasting = open.map(words).filter(|words| !words.contains(&Word::Gone)).peekable();
-        if lasting.peek().is_some() {
-            let lasting: Vec<_> = lasting.collect();
-            if lasting.iter().all(|words| words.contains(&Word::None)) {
+        let lasting: Vec<_> = open.filter(|dialog| !words(*dialog).contains(&Word::Gone)).collect();
+        if !lasting.is_empty() {
+            if lasting.iter().all(|dialog| words(*dialog).contains(&Word::None)) {
                 return;
             }
-            let is_proven = lasting.contains(&[Word::Yes, Word::Yes]);
+            let is_proven = lasting.iter().any(|dialog| self.both_live(*dialog));
             let now = step.now();
             self.seen_at = if is_proven { now } else { self.up_until(now) };
         }

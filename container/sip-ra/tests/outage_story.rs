@@ -1,0 +1,78 @@
+//! Nobody had a call for a while: until when it is billed if that is known of one end alone, or of
+//! none, and what is not lost of what came meanwhile.
+
+mod harness;
+
+use harness::phone::{ALICE, BOB, BOB_CONTACT, Dialog, alice_answers, bob_answers, invite_with};
+use harness::{Node, Turn};
+use resilee_sbb::Timestamp;
+use resilee_sip_api::{EndCause, Ended, Side};
+use std::time::Duration;
+
+/// Where Bob is after he has moved.
+const ELSEWHERE: &str = "203.0.113.66:5060";
+/// What a call lasts at most.
+const LONGEST: Duration = Duration::from_secs(43_200);
+
+/// Alice and Bob talk.
+struct Talk {
+    node: Node,
+    dialog: Dialog,
+    answered_at: Timestamp,
+}
+
+/// With a session timer of so many seconds, or with none; Bob answers with these headers.
+fn talking_with(session_s: Option<u32>, headers: &str) -> Talk {
+    let mut node = Node::for_bob();
+    let supported = if session_s.is_some() { "Supported: timer\r\n" } else { "" };
+    let at_bob = node.receive(ALICE, invite_with(1, supported)).only(BOB);
+    let ok = with_session(bob_answers(&at_bob, 200), session_s, headers);
+    let dialog = Dialog::of(&node.receive(BOB, ok).only(ALICE));
+    node.receive(ALICE, dialog.by_alice("ACK", 1));
+    let answered_at = node.now;
+    Talk { node, dialog, answered_at }
+}
+
+/// A 2xx with these headers and this session interval.
+fn with_session(ok: Vec<u8>, session_s: Option<u32>, headers: &str) -> String {
+    let timer = session_s.map(|it| format!("Session-Expires: {it};refresher=uas\r\n"));
+    let headers = format!("{headers}{}Contact:", timer.unwrap_or_default());
+    String::from_utf8(ok).expect("text").replacen("Contact:", &headers, 1)
+}
+
+/// All servers are dead for two days.
+fn two_days_later(node: &mut Node) -> Turn {
+    node.now = node.now + Duration::from_secs(2 * 86_400);
+    node.cold_start()
+}
+
+/// The last question that this end has got.
+#[track_caller]
+fn asked(turns: &[&Turn], end: &str) -> String {
+    let mut all = turns.iter().flat_map(|turn| turn.to(end));
+    all.rfind(|it| it.starts_with("OPTIONS ")).expect("a question")
+}
+
+#[track_caller]
+fn assert_ended(turn: &Turn, at: Timestamp, cause: EndCause) {
+    let ended: Ended = turn.event();
+    assert_eq!((ended.at, ended.by, ended.cause), (at, Side::Server, cause));
+}
+
+/// At a place where Bob was, by now somebody else may be.
+#[test]
+fn who_answers_where_an_end_was_before_does_not_prove_that_the_call_was_up() {
+    for session_s in [None, Some(600)] {
+        let Talk { mut node, dialog, answered_at } = talking_with(session_s, "");
+        let update = dialog.by_bob("UPDATE", 1).replace(BOB_CONTACT, "sip:bob@203.0.113.66:5060");
+        let at_alice = node.receive(ELSEWHERE, update).only(ALICE);
+        node.receive(ALICE, with_session(alice_answers(&at_alice, 200), session_s, ""));
+        let (first, anew) = (two_days_later(&mut node), node.wait(0));
+        let turns = [&first, &anew];
+        node.receive(ALICE, alice_answers(&asked(&turns, ALICE), 200));
+        node.receive(BOB, bob_answers(&asked(&turns, BOB), 200));
+        let turn = node.receive(ELSEWHERE, bob_answers(&asked(&turns, ELSEWHERE), 481));
+        let lasts = session_s.map_or(LONGEST, |it| Duration::from_secs(it.into()));
+        assert_ended(&turn, answered_at + lasts, EndCause::LastProofOfLife);
+    }
+}
