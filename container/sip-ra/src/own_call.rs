@@ -45,7 +45,6 @@ use crate::own_request::{self, Direction, OwnMethod, OwnRequest};
 use crate::response::is_for_user;
 use crate::ringing::ringing_deadline;
 use crate::step::Step;
-use crate::supervision::put_off;
 use resilee_core::Adoption;
 use resilee_membership::{Flow, Transport};
 use resilee_sbb::{Failure, Timestamp};
@@ -85,10 +84,10 @@ pub(crate) struct OwnCall {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ringing_until: Option<Timestamp>,
     /// It has lasted too long then.
-    longest_until: Option<Timestamp>,
+    pub(crate) longest_until: Option<Timestamp>,
     /// That it had lasted too long already while nobody lived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    over_meanwhile: Option<Timestamp>,
+    pub(crate) over_meanwhile: Option<Timestamp>,
     /// Over, but the phone may repeat its BYE until then.
     lingers_until: Option<Timestamp>,
 }
@@ -301,12 +300,7 @@ impl OwnCall {
             self.cancel_pending(step, None);
             self.reject(step, GIVEN_UP);
         }
-        // What the phone says comes first: nobody is billed for a time in which no node lived.
-        let answered_after = Duration::from_millis(step.timers().long_ms());
-        let now = step.now();
-        self.over_meanwhile = self.over_meanwhile.or(self.longest_until.filter(|at| *at <= now));
-        put_off(&mut self.longest_until, now + answered_after);
-        self.ask_for_life(step);
+        self.ask_after_outage(step);
     }
 
     /// When [`Self::on_timeout`] is next due.

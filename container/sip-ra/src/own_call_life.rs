@@ -29,6 +29,7 @@ use crate::dialog::DialogState;
 use crate::own_call::OwnCall;
 use crate::own_request::{Outcome, OwnMethod, OwnRequest};
 use crate::step::Step;
+use crate::supervision::{QUESTIONS_AFTER_OUTAGE, put_off};
 use resilee_sbb::Timestamp;
 use resilee_sip_api::EndCause;
 use resilee_sip_proto::Message;
@@ -47,6 +48,10 @@ pub(crate) struct Life {
     counts_at_once: bool,
     /// The last question.
     question: Option<OwnRequest>,
+    /// Nobody had the call for a while, and nothing was heard of the phone since: what is asked
+    /// puts off until then, not further, that it has lasted too long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    heard_by: Option<Timestamp>,
 }
 
 impl Life {
@@ -58,7 +63,7 @@ impl Life {
 
     /// The phone has said something.
     pub(crate) fn note(&mut self, now: Timestamp) {
-        self.seen_at = now;
+        (self.seen_at, self.heard_by) = (now, None);
     }
 }
 
@@ -70,8 +75,22 @@ impl OwnCall {
         self.life = Life { seen_at: step.now(), ask_at, ..Life::default() };
     }
 
+    /// Nobody had the call for a while. What the phone says comes first: nobody is billed for a
+    /// time in which no node lived.
+    pub(crate) fn ask_after_outage(&mut self, step: &mut Step<'_>) {
+        let now = step.now();
+        let answered_within = Duration::from_millis(step.timers().long_ms());
+        self.over_meanwhile = self.over_meanwhile.or(self.longest_until.filter(|at| *at <= now));
+        self.life.heard_by = Some(now + answered_within * QUESTIONS_AFTER_OUTAGE);
+        self.ask_for_life(step);
+    }
+
     /// An operator asks, or nobody had the call for a while: who does not know it is gone.
     pub(crate) fn ask_for_life(&mut self, step: &mut Step<'_>) {
+        let answered_by = step.now() + Duration::from_millis(step.timers().long_ms());
+        if self.life.heard_by.is_some_and(|by| answered_by <= by) {
+            put_off(&mut self.longest_until, answered_by);
+        }
         self.life.counts_at_once = true;
         self.ask(step);
     }
@@ -145,6 +164,7 @@ impl OwnCall {
         let (outcome, sent_at) = (question.outcome, question.sent_at);
         let (is_answered, phone) = (question.is_answered(), self.phone());
         step.changed();
+        self.life.heard_by = None;
         if let Some(index) = phone.filter(|_| is_answered) {
             self.dialogs[index].callee.has_answered = true;
         }

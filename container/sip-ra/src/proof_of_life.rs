@@ -94,8 +94,11 @@ impl Call {
         self.ask_for_life(step);
     }
 
-    /// Asks both ends of all dialogs that are up; who does not know of it is gone.
+    /// Asks both ends of all dialogs that are up; who does not know of it is gone. Earlier
+    /// questions are not answered any more: what was to be done behind those waits for these.
     pub(crate) fn ask_for_life(&mut self, step: &mut Step<'_>) {
+        let answered_by = step.now() + Duration::from_millis(step.timers().long_ms());
+        self.supervision.wait_until(answered_by);
         self.supervision.count_at_once();
         self.ask_both_ends(step);
     }

@@ -39,7 +39,7 @@ use std::time::Duration;
 /// After an outage so many questions, one after the other, come before it is noticed that the call
 /// has lasted too long: whether the ends are there, the same when the session is over meanwhile,
 /// and each of them once more by another number.
-const QUESTIONS_AFTER_OUTAGE: u32 = 4;
+pub(crate) const QUESTIONS_AFTER_OUTAGE: u32 = 4;
 
 /// When a call is looked after that nobody ends. `None` switches one of them off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +121,7 @@ impl Supervision {
         self.is_expiring
     }
 
-    /// A question was asked once more, and is answered by then.
+    /// A question is asked, maybe once more, and is answered by then.
     pub(crate) fn wait_until(&mut self, answered_by: Timestamp) {
         put_off(&mut self.ask_at, answered_by);
         if self.is_expiring {
@@ -130,19 +130,13 @@ impl Supervision {
         self.hear_before_longest(answered_by);
     }
 
-    /// Nobody lived for a while, and the ends are asked: what they say within that time comes
+    /// Nobody lived for a while, and the ends are asked next: what they say within that time comes
     /// before what was due meanwhile, another question, the end of the session or that it has
     /// lasted too long.
     pub(crate) fn hear_first(&mut self, now: Timestamp, answered_within: Duration) {
-        let answered_by = now + answered_within;
         let over = [self.over_meanwhile, self.longest_until, self.expires_at];
         self.over_meanwhile = over.into_iter().flatten().filter(|at| *at <= now).min();
-        put_off(&mut self.ask_at, answered_by);
-        if self.is_expiring {
-            put_off(&mut self.expires_at, answered_by);
-        }
         self.heard_by = Some(now + answered_within * QUESTIONS_AFTER_OUTAGE);
-        self.hear_before_longest(answered_by);
     }
 
     /// What is answered by then comes before that it has lasted too long, if that may have been

@@ -76,3 +76,31 @@ fn who_answers_where_an_end_was_before_does_not_prove_that_the_call_was_up() {
         assert_ended(&turn, answered_at + lasts, EndCause::LastProofOfLife);
     }
 }
+
+/// What they were asked before is not answered any more.
+#[test]
+fn an_operator_who_asks_again_after_an_outage_does_not_have_a_call_billed_that_is_gone() {
+    let Talk { mut node, answered_at, .. } = talking_with(None, "");
+    two_days_later(&mut node);
+    node.wait(10_000);
+    let asked_again = node.query_liveness();
+    node.receive(ALICE, alice_answers(&asked(&[&asked_again], ALICE), 200));
+    assert_eq!(node.wait(31_999).types(), [""; 0]);
+    let turn = node.wait(1);
+    assert_ended(&turn, answered_at, EndCause::LastProofOfLife);
+}
+
+/// However often: whoever asks does not keep it from having lasted too long.
+#[test]
+fn questions_do_not_put_off_for_ever_that_a_call_has_lasted_too_long() {
+    let Talk { mut node, answered_at, .. } = talking_with(None, "");
+    two_days_later(&mut node);
+    for _ in 0..3 {
+        assert_eq!(node.wait(30_000).types(), [""; 0]);
+        node.query_liveness();
+    }
+    node.wait(30_000);
+    node.query_liveness();
+    let turn = node.wait(30_000);
+    assert_ended(&turn, answered_at + LONGEST, EndCause::MaxDuration);
+}

@@ -245,6 +245,19 @@ fn after_an_outage_a_call_of_a_phone_that_may_not_answer_lasted_as_long_as_it_mi
     assert_eq!((ended.at, ended.cause), (answered_at + longest, EndCause::MaxDuration));
 }
 
+/// The question before is not answered any more.
+#[test]
+fn an_operator_who_asks_again_after_an_outage_does_not_have_a_call_billed_that_is_gone() {
+    let Talk { mut node, answered_at, .. } = talking();
+    node.now = node.now + Duration::from_secs(2 * 86_400);
+    question(&after_an_outage(&mut node, false));
+    node.wait(10_000);
+    node.query_liveness();
+    assert_eq!(node.wait(31_999).types(), [""; 0]);
+    let turn = node.wait(1);
+    assert_is_gone_since(node, &turn, answered_at);
+}
+
 #[test]
 fn an_operator_asks_the_phone() {
     let Talk { mut node, answered_at, .. } = talking();
