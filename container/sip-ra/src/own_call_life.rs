@@ -80,6 +80,9 @@ impl OwnCall {
     pub(crate) fn ask_after_outage(&mut self, step: &mut Step<'_>) {
         let now = step.now();
         let answered_within = Duration::from_millis(step.timers().long_ms());
+        let proven_at = self.last_proof_of_life();
+        // What was over before that was none of this time.
+        self.over_meanwhile.take_if(|over| *over < proven_at);
         self.over_meanwhile = self.over_meanwhile.or(self.longest_until.filter(|at| *at <= now));
         self.life.heard_by = Some(now + answered_within * QUESTIONS_AFTER_OUTAGE);
         self.ask_for_life(step);

@@ -90,7 +90,8 @@ impl Call {
     /// Nobody lived for a while: the same, before anything that was due meanwhile.
     pub(crate) fn ask_after_outage(&mut self, step: &mut Step<'_>) {
         let answered_after = Duration::from_millis(step.timers().long_ms());
-        self.supervision.hear_first(step.now(), answered_after);
+        let proven_at = self.last_proof_of_life();
+        self.supervision.hear_first((step.now(), proven_at), answered_after);
         self.ask_for_life(step);
     }
 

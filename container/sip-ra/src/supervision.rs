@@ -133,7 +133,14 @@ impl Supervision {
     /// Nobody lived for a while, and the ends are asked next: what they say within that time comes
     /// before what was due meanwhile, another question, the end of the session or that it has
     /// lasted too long.
-    pub(crate) fn hear_first(&mut self, now: Timestamp, answered_within: Duration) {
+    ///
+    /// It was last `proven_at` to be up: what was over before that was none of this time.
+    pub(crate) fn hear_first(
+        &mut self,
+        (now, proven_at): (Timestamp, Timestamp),
+        answered_within: Duration,
+    ) {
+        self.over_meanwhile.take_if(|over| *over < proven_at);
         let over = [self.over_meanwhile, self.longest_until, self.expires_at];
         self.over_meanwhile = over.into_iter().flatten().filter(|at| *at <= now).min();
         self.heard_by = Some(now + answered_within * QUESTIONS_AFTER_OUTAGE);

@@ -13,6 +13,8 @@ use std::time::Duration;
 const ELSEWHERE: &str = "203.0.113.66:5060";
 /// What a call lasts at most.
 const LONGEST: Duration = Duration::from_secs(43_200);
+/// A phone that need not answer questions.
+const NO_OPTIONS: &str = "Allow: INVITE, BYE\r\n";
 
 /// Alice and Bob talk.
 struct Talk {
@@ -103,4 +105,20 @@ fn questions_do_not_put_off_for_ever_that_a_call_has_lasted_too_long() {
     node.query_liveness();
     let turn = node.wait(30_000);
     assert_ended(&turn, answered_at + LONGEST, EndCause::MaxDuration);
+}
+
+/// They are not asked meanwhile; that Bob refuses what she sends proves that both are there.
+#[test]
+fn of_a_second_outage_no_more_is_billed_than_a_call_may_last() {
+    let Talk { mut node, dialog, .. } = talking_with(None, NO_OPTIONS);
+    two_days_later(&mut node);
+    let heard_by = node.now + Duration::from_secs(32);
+    node.wait(1_000);
+    let sent = node.receive(ALICE, dialog.by_alice("INVITE", 2)).to(BOB);
+    let at_bob = sent.into_iter().find(|it| it.starts_with("INVITE ")).expect("it goes on");
+    node.receive(BOB, bob_answers(&at_bob, 488));
+    let again = two_days_later(&mut node);
+    node.receive(ALICE, alice_answers(&asked(&[&again], ALICE), 200));
+    let turn = node.wait(32_000);
+    assert_ended(&turn, heard_by, EndCause::MaxDuration);
 }

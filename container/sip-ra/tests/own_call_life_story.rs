@@ -245,6 +245,22 @@ fn after_an_outage_a_call_of_a_phone_that_may_not_answer_lasted_as_long_as_it_mi
     assert_eq!((ended.at, ended.cause), (answered_at + longest, EndCause::MaxDuration));
 }
 
+/// The phone was heard in between.
+#[test]
+fn of_a_second_outage_a_call_lasts_no_longer_than_it_might() {
+    let Talk { mut node, invite, .. } = talking_with("Allow: INVITE, ACK, BYE\r\n");
+    node.now = node.now + Duration::from_secs(2 * 86_400);
+    after_an_outage(&mut node, false);
+    let heard_by = node.now + Duration::from_secs(32);
+    node.wait(1_000);
+    // So far ahead that a survivor has to know it.
+    assert_eq!(node.receive(BOB, by_bob(&invite, "OPTIONS", 90)).commits, 1);
+    node.now = node.now + Duration::from_secs(2 * 86_400);
+    after_an_outage(&mut node, false);
+    let ended: Ended = node.wait(32_000).event();
+    assert_eq!((ended.at, ended.cause), (heard_by, EndCause::MaxDuration));
+}
+
 /// The question before is not answered any more.
 #[test]
 fn an_operator_who_asks_again_after_an_outage_does_not_have_a_call_billed_that_is_gone() {
