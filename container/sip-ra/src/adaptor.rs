@@ -328,7 +328,7 @@ impl ResourceAdaptor for SipRa {
             if let Activity::Call(call) = activity
                 && call.is_up()
             {
-                call.ask_after_outage(step);
+                call.ask_after_outage(step, Adoption::Stranded);
             }
             false
         });

@@ -308,7 +308,7 @@ impl Call {
         self.own_requests.iter_mut().for_each(|own| own.resume(step));
         match adoption {
             Adoption::Takeover => {}
-            Adoption::ColdStart | Adoption::Stranded => self.ask_after_outage(step),
+            Adoption::ColdStart | Adoption::Stranded => self.ask_after_outage(step, adoption),
         }
     }
 

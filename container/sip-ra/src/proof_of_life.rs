@@ -46,6 +46,7 @@ use crate::dialog::{Bye, DialogState};
 use crate::leg::Leg;
 use crate::own_request::{Direction, Outcome, OwnMethod, OwnRequest};
 use crate::step::Step;
+use resilee_core::Adoption;
 use resilee_sbb::Timestamp;
 use resilee_sip_api::{EndCause, Side};
 use resilee_sip_proto::Message;
@@ -87,10 +88,13 @@ enum Word {
 }
 
 impl Call {
-    /// Nobody lived for a while: the same, before anything that was due meanwhile.
-    pub(crate) fn ask_after_outage(&mut self, step: &mut Step<'_>) {
+    /// Nobody had it for a while: the same, before anything that was due meanwhile.
+    pub(crate) fn ask_after_outage(&mut self, step: &mut Step<'_>, adoption: Adoption) {
         let answered_after = Duration::from_millis(step.timers().long_ms());
         let proven_at = self.last_proof_of_life();
+        if adoption != Adoption::ColdStart {
+            self.supervision.restart_session(step.now());
+        }
         self.supervision.hear_first((step.now(), proven_at), answered_after);
         self.ask_for_life(step);
     }

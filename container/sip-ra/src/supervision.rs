@@ -25,7 +25,9 @@
 //! a time in which no node lived because a call has lasted too long by then, or was to be ended
 //! meanwhile: it is asked for first, until each question of [`QUESTIONS_AFTER_OUTAGE`] is answered,
 //! and one that was to be ended by then is over since then. So is one whose session was over by
-//! then, or that had lasted too long, unless both ends say that they talk still.
+//! then, or that had lasted too long, unless both ends say that they talk still. If others lived,
+//! and the call was in a store that was away, its session begins anew: they have passed refreshes
+//! on.
 
 use crate::call::Call;
 use crate::dialog::{Bye, Dialog, DialogState};
@@ -78,6 +80,9 @@ pub(crate) struct Supervision {
     counts_at_once: bool,
     /// The session is over, or, while `is_expiring`, nobody's answer counts any more.
     expires_at: Option<Timestamp>,
+    /// So many seconds it lasts after each refresh. Calls of earlier versions do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    session_s: Option<u32>,
     /// The session is over, and the ends were asked whether they still talk.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     is_expiring: bool,
@@ -130,6 +135,15 @@ impl Supervision {
         self.hear_before_longest(answered_by);
     }
 
+    /// It was refreshed, or may have been while only others lived, who pass that on and keep
+    /// nothing of it (`orphan.rs`). If nobody knows how long it lasts, it has no end until the next
+    /// refresh.
+    pub(crate) fn restart_session(&mut self, now: Timestamp) {
+        let interval = self.session_s.map(|seconds| Duration::from_secs(u64::from(seconds)));
+        self.expires_at = interval.map(|interval| now + interval);
+        self.is_expiring = false;
+    }
+
     /// Nobody lived for a while, and the ends are asked next: what they say within that time comes
     /// before what was due meanwhile, another question, the end of the session or that it has
     /// lasted too long.
@@ -179,9 +193,8 @@ impl Call {
 
     /// The ends have agreed on a session interval, or on none.
     pub(crate) fn refresh_session(&mut self, step: &Step<'_>, session_s: Option<u32>) {
-        let interval = session_s.map(|seconds| Duration::from_secs(u64::from(seconds)));
-        self.supervision.expires_at = interval.map(|interval| step.now() + interval);
-        self.supervision.is_expiring = false;
+        self.supervision.session_s = session_s;
+        self.supervision.restart_session(step.now());
         self.supervision.over_meanwhile = None;
     }
 

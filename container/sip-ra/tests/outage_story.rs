@@ -122,3 +122,69 @@ fn of_a_second_outage_no_more_is_billed_than_a_call_may_last() {
     let turn = node.wait(32_000);
     assert_ended(&turn, heard_by, EndCause::MaxDuration);
 }
+
+/// The call was in a store that was away for two hours; others lived, and pass on what comes of it.
+fn back_from_an_old_store(node: &mut Node, is_missed: bool) -> Turn {
+    node.now = node.now + Duration::from_secs(7_200);
+    if is_missed {
+        // Nothing of that ends it.
+        node.take_over();
+        return node.missed_all(&[]);
+    }
+    node.take_over_from_an_old_store()
+}
+
+/// The refreshes went by the others.
+#[test]
+fn a_session_that_may_have_been_refreshed_by_others_goes_on_when_the_call_is_back() {
+    for is_missed in [false, true] {
+        let Talk { mut node, .. } = talking_with(Some(600), "");
+        let first = back_from_an_old_store(&mut node, is_missed);
+        let turns = [&first, &node.wait(0)];
+        node.receive(ALICE, alice_answers(&asked(&turns, ALICE), 200));
+        node.receive(BOB, bob_answers(&asked(&turns, BOB), 200));
+        assert_eq!(node.count("sip.ended"), 0);
+        let later = node.wait(599_999);
+        assert_eq!((later.to(ALICE).len(), later.types().len()), (0, 0));
+        // Nobody refreshes it any more.
+        let over = node.wait(1);
+        assert_eq!((over.lines(ALICE), over.lines(BOB)), (options(), options()));
+    }
+}
+
+fn options() -> Vec<String> {
+    vec!["OPTIONS".to_owned()]
+}
+
+/// He need not answer, and may have refreshed it.
+#[test]
+fn a_session_that_may_have_been_refreshed_by_others_is_not_billed_to_its_end_before_that() {
+    for is_missed in [false, true] {
+        let Talk { mut node, .. } = talking_with(Some(600), NO_OPTIONS);
+        let mut turn = back_from_an_old_store(&mut node, is_missed);
+        let back_at = node.now;
+        while !turn.types().contains(&"sip.ended") {
+            assert!(node.now < back_at + Duration::from_secs(700));
+            for question in turn.to(ALICE).iter().filter(|it| it.starts_with("OPTIONS ")) {
+                node.receive(ALICE, alice_answers(question, 200));
+            }
+            turn = node.wait(1_000);
+        }
+        let over = back_at + Duration::from_secs(632);
+        assert_ended(&turn, over, EndCause::LastProofOfLife);
+    }
+}
+
+/// Its state does not say how long its session lasts.
+#[test]
+fn a_session_of_an_earlier_version_that_others_may_have_refreshed_has_no_end() {
+    let Talk { mut node, .. } = talking_with(Some(600), "");
+    let state = node.held_state();
+    let name = b"session_s";
+    let at = state.windows(name.len()).position(|it| it == name).expect("it is named");
+    state[at..at + name.len()].copy_from_slice(b"session_x");
+    let back = node.take_over_from_an_old_store();
+    node.receive(ALICE, alice_answers(&asked(&[&back], ALICE), 200));
+    node.receive(BOB, bob_answers(&asked(&[&back], BOB), 200));
+    assert_eq!(node.wait(850_000).types(), [""; 0]);
+}
