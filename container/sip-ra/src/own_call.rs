@@ -156,8 +156,7 @@ impl OwnCall {
             return Err(Failure::new("the call is over"));
         }
         if self.answered.is_some() {
-            let now = step.now();
-            self.hang_up_all(step, now, EndCause::Bye);
+            self.hang_up_once_heard(step);
         } else {
             self.cancel_pending(step, None);
             self.reject(step, 487);
@@ -250,6 +249,7 @@ impl OwnCall {
         };
         let answer = build::response(request, status, "", None, headers, &[]);
         step.send(incoming.reply_to(), answer);
+        self.hang_up_if_heard(step);
         true
     }
 
@@ -275,13 +275,14 @@ impl OwnCall {
             bye.on_timeout(step);
         }
         self.on_question_timeout(step);
+        self.hang_up_if_heard(step);
         if self.ringing_until.is_some_and(|until| until <= now) {
             self.cancel_pending(step, None);
             self.reject(step, RUNG_TOO_LONG);
         }
         if self.longest_until.is_some_and(|until| until <= now) {
-            let over = self.over_meanwhile.filter(|over| self.last_proof_of_life() <= *over);
-            self.hang_up_all(step, over.unwrap_or(now), EndCause::MaxDuration);
+            let at = self.up_until(now);
+            self.hang_up_all(step, at, EndCause::MaxDuration);
         }
         self.on_life_timeout(step);
     }

@@ -14,6 +14,8 @@
 //! | the same to that question                     | over since its last proof of life         |
 //! | it does not answer, nor has it sent anything  | BYE; over since its last proof of life    |
 //! | anything else                                 | it lives, and that is a proof of life     |
+//! | a service or an operator hangs up before it   | BYE then: over now, or as if nobody had   |
+//! | is heard after such a while                   | hung up                                   |
 //!
 //! The silence of a phone whose Allow has no OPTIONS says nothing until it has answered a question
 //! (`proof_of_life.rs`). The questions are numbered on from our INVITE (RFC 3261 §12.2.1.1): in
@@ -52,13 +54,16 @@ pub(crate) struct Life {
     /// puts off until then, not further, that it has lasted too long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     heard_by: Option<Timestamp>,
+    /// It is to be ended when the phone is heard, or then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hang_up_by: Option<Timestamp>,
 }
 
 impl Life {
     /// It has something to do then.
     pub(crate) fn next(&self) -> Option<Timestamp> {
         let question = self.question.as_ref().and_then(OwnRequest::next_timeout);
-        question.into_iter().chain(self.ask_at).min()
+        question.into_iter().chain(self.ask_at).chain(self.hang_up_by).min()
     }
 
     /// The phone has said something.
@@ -96,6 +101,47 @@ impl OwnCall {
         }
         self.life.counts_at_once = true;
         self.ask(step);
+    }
+
+    /// A service or an operator hangs up: when the phone was heard, if nobody had the call for a
+    /// while and it is not known whether it was up; else at once.
+    pub(crate) fn hang_up_once_heard(&mut self, step: &mut Step<'_>) {
+        let now = step.now();
+        match self.life.heard_by.filter(|by| now < *by) {
+            Some(by) => {
+                self.life.hang_up_by.get_or_insert(by);
+                step.changed();
+            }
+            None => {
+                let at = self.up_until(now);
+                self.hang_up_all(step, at, EndCause::Bye);
+            }
+        }
+    }
+
+    /// Ends the call if that was wanted before the phone was heard, and it is.
+    pub(crate) fn hang_up_if_heard(&mut self, step: &mut Step<'_>) {
+        let now = step.now();
+        let Some(by) = self.life.hang_up_by else { return };
+        if by <= now || self.life.heard_by.is_none_or(|by| by <= now) {
+            let at = self.up_until(by.min(now));
+            self.hang_up_all(step, at, EndCause::Bye);
+        }
+    }
+
+    /// The same, whether it is heard or not.
+    pub(crate) fn wait_no_longer(&mut self, step: &mut Step<'_>) {
+        if self.life.hang_up_by.is_some() {
+            let at = self.up_until(step.now());
+            self.hang_up_all(step, at, EndCause::Bye);
+        }
+    }
+
+    /// Until when it was up if nobody has proven that it is over by now: no longer than it might be
+    /// while nobody lived, if the phone was not heard since.
+    pub(crate) fn up_until(&self, now: Timestamp) -> Timestamp {
+        let over = self.over_meanwhile.filter(|over| self.last_proof_of_life() <= *over);
+        over.map_or(now, |over| over.min(now))
     }
 
     /// Goes on at the survivor, which may be of a later version than who had it.
@@ -191,9 +237,10 @@ impl OwnCall {
             Outcome::Answered(_) => self.life.note(step.now()),
             Outcome::Silent | Outcome::Pending => {}
         }
+        self.hang_up_if_heard(step);
     }
 
-    pub(crate) fn last_proof_of_life(&self) -> Timestamp {
+    fn last_proof_of_life(&self) -> Timestamp {
         self.life.seen_at.max(self.answered_at())
     }
 

@@ -121,6 +121,12 @@ impl Call {
         self.send_own(step, &ends, OwnMethod::Probe, |_| true);
     }
 
+    /// Whether a question has no answer yet.
+    pub(crate) fn is_asking(&self) -> bool {
+        let is_open = |own: &OwnRequest| own.outcome == Outcome::Pending;
+        self.own_requests.iter().any(|own| own.method == OwnMethod::Probe && is_open(own))
+    }
+
     /// A response to a request of our own; false if it is to none.
     pub(crate) fn on_own_response(&mut self, step: &mut Step<'_>, response: &Message<'_>) -> bool {
         let found = self.own_requests.iter_mut().find(|own| own.matches(response));
@@ -128,6 +134,7 @@ impl Call {
         if own.on_response(step, response) {
             let own = own.clone();
             self.on_outcome(step, &own);
+            self.hang_up_if_heard(step);
         }
         true
     }

@@ -60,9 +60,10 @@ impl Activity {
         } else if let Activity::Call(call) = self {
             // One that is over has nothing more to say.
             let _ = call.hang_up(step);
-            call.do_not_wait_for_ack(step);
+            call.wait_no_longer(step);
         } else if let Activity::OwnCall(call) = self {
             let _ = call.hang_up(step);
+            call.wait_no_longer(step);
         }
     }
 }

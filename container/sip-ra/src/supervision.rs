@@ -13,6 +13,8 @@
 //! | come again within 64 T1 of its arrival | (`dialog.rs`)                                     |
 //! | the call lasts [`CallLimits::longest`] | BYE to both ends; over now                        |
 //! | a service or an operator hangs up      | BYE to both ends; over now                        |
+//! | the same after an outage, and nobody   | the same when it is known: over now, or as if     |
+//! | knows yet whether it was up meanwhile  | nobody had hung up                                |
 //! | a further target answers when the call | BYE to both ends of that dialog                   |
 //! | is over                                |                                                   |
 //! | the same, and the caller's ACK has not | the same when it comes, or when nobody repeats    |
@@ -91,19 +93,25 @@ pub(crate) struct Supervision {
     /// Nobody lived for a while: what is asked puts `longest_until` off until then, not further.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     heard_by: Option<Timestamp>,
+    /// Somebody has it again since then, and asks its ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    back_at: Option<Timestamp>,
     /// The first moment in that time at which its session was over, or it had lasted too long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     over_meanwhile: Option<Timestamp>,
     /// It is to be ended when the ACK comes, or then.
     #[serde(default)]
     hang_up_by: Option<Timestamp>,
+    /// It is to be ended when its ends are heard after an outage, or then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hang_up_heard_by: Option<Timestamp>,
 }
 
 impl Supervision {
     /// The next of them.
     pub(crate) fn next(&self) -> Option<Timestamp> {
         let all = [self.ask_at, self.expires_at, self.longest_until, self.hang_up_by];
-        all.into_iter().flatten().min()
+        all.into_iter().chain([self.hang_up_heard_by]).flatten().min()
     }
 
     /// True if a dialog is to be ended when its ACK comes.
@@ -157,6 +165,7 @@ impl Supervision {
         self.over_meanwhile.take_if(|over| *over < proven_at);
         let over = [self.over_meanwhile, self.longest_until, self.expires_at];
         self.over_meanwhile = over.into_iter().flatten().filter(|at| *at <= now).min();
+        self.back_at = Some(now);
         self.heard_by = Some(now + answered_within * QUESTIONS_AFTER_OUTAGE);
     }
 
@@ -200,6 +209,7 @@ impl Call {
 
     /// Does what is due.
     pub(crate) fn on_supervision_timeout(&mut self, step: &mut Step<'_>) {
+        self.hang_up_if_heard(step);
         let now = step.now();
         let supervision = &self.supervision;
         let is_expired = supervision.expires_at.is_some_and(|at| at <= now);
@@ -221,7 +231,25 @@ impl Call {
     /// be while nobody lived, if it was not proven to be up since.
     pub(crate) fn up_until(&self, now: Timestamp) -> Timestamp {
         let over = self.supervision.over_meanwhile;
-        over.filter(|over| self.last_proof_of_life() <= *over).unwrap_or(now)
+        over.filter(|over| self.last_proof_of_life() <= *over).map_or(now, |over| over.min(now))
+    }
+
+    /// By when its ends are heard, while nobody knows whether it was up when nobody had it: they
+    /// are asked, and nothing has proven it since.
+    fn unheard_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let supervision = &self.supervision;
+        let is_proven = supervision.back_at.is_none_or(|at| at <= self.last_proof_of_life());
+        supervision.heard_by.filter(|by| now < *by && !is_proven && self.is_asking())
+    }
+
+    /// Ends the call if that was wanted before its ends were heard, and they are.
+    pub(crate) fn hang_up_if_heard(&mut self, step: &mut Step<'_>) {
+        let now = step.now();
+        let Some(by) = self.supervision.hang_up_heard_by else { return };
+        if by <= now || self.unheard_until(now).is_none() {
+            let at = self.up_until(by.min(now));
+            self.hang_up_all(step, at, EndCause::Bye);
+        }
     }
 
     /// They may talk all the same, and the caller have promised a refresh that never comes: up to
@@ -269,13 +297,16 @@ impl Call {
         if !self.is_up() {
             return Err(Failure::new("the call is over"));
         }
-        let by = self.repeated_until(step);
-        if self.is_acked() || by <= step.now() {
-            let now = step.now();
-            self.hang_up_all(step, now, EndCause::Bye);
-        } else {
+        let (now, by) = (step.now(), self.repeated_until(step));
+        if !self.is_acked() && now < by {
             self.supervision.hang_up_by = Some(by);
             step.changed();
+        } else if let Some(by) = self.unheard_until(now) {
+            self.supervision.hang_up_heard_by.get_or_insert(by);
+            step.changed();
+        } else {
+            let at = self.up_until(now);
+            self.hang_up_all(step, at, EndCause::Bye);
         }
         Ok(())
     }
@@ -287,11 +318,12 @@ impl Call {
         step.changed();
     }
 
-    /// What waits for the ACK is done at once.
-    pub(crate) fn do_not_wait_for_ack(&mut self, step: &mut Step<'_>) {
-        if self.supervision.hang_up_by.is_some() {
-            let now = step.now();
-            self.hang_up_all(step, now, EndCause::Bye);
+    /// What waits for the ACK, or until the ends are heard, is done at once.
+    pub(crate) fn wait_no_longer(&mut self, step: &mut Step<'_>) {
+        let waits = [self.supervision.hang_up_by, self.supervision.hang_up_heard_by];
+        if waits.iter().any(Option::is_some) {
+            let at = self.up_until(step.now());
+            self.hang_up_all(step, at, EndCause::Bye);
         }
     }
 

@@ -6,7 +6,7 @@ mod harness;
 use harness::phone::{ALICE, BOB, BOB_CONTACT, Dialog, alice_answers, bob_answers, invite_with};
 use harness::{Node, Turn};
 use resilee_sbb::Timestamp;
-use resilee_sip_api::{EndCause, Ended, Side};
+use resilee_sip_api::{EndCause, Ended, Side, SipCommand};
 use std::time::Duration;
 
 /// Where Bob is after he has moved.
@@ -187,4 +187,100 @@ fn a_session_of_an_earlier_version_that_others_may_have_refreshed_has_no_end() {
     node.receive(ALICE, alice_answers(&asked(&[&back], ALICE), 200));
     node.receive(BOB, bob_answers(&asked(&[&back], BOB), 200));
     assert_eq!(node.wait(850_000).types(), [""; 0]);
+}
+
+/// As a unit whose timer was due meanwhile: it fires right behind.
+#[test]
+fn a_hang_up_after_an_outage_is_billed_to_the_last_proof_of_life_of_a_call_that_was_gone() {
+    for (status, dies) in [(Some(481), false), (Some(481), true), (None, false), (None, true)] {
+        let Talk { mut node, answered_at, .. } = talking_with(None, "");
+        let questions = two_days_later(&mut node);
+        let turn = node.command(&SipCommand::HangUp).expect("it is up");
+        turn.assert_changes_nothing_but_its_state();
+        if dies {
+            node.take_over();
+        }
+        node.receive(ALICE, alice_answers(&asked(&[&questions], ALICE), 200));
+        let turn = match status {
+            Some(status) => node.receive(BOB, bob_answers(&asked(&[&questions], BOB), status)),
+            None => node.wait(32_000),
+        };
+        assert_ended(&turn, answered_at, EndCause::LastProofOfLife);
+        node.wait(60_000);
+        assert_eq!((node.living_activities(), node.count("sip.ended")), (0, 1));
+    }
+}
+
+#[test]
+fn a_hang_up_after_an_outage_is_done_when_both_ends_have_said_that_they_talk() {
+    for dies in [false, true] {
+        let Talk { mut node, .. } = talking_with(None, "");
+        let questions = two_days_later(&mut node);
+        for _ in 0..2 {
+            node.command(&SipCommand::HangUp).expect("it is up");
+        }
+        if dies {
+            node.take_over();
+        }
+        node.wait(300);
+        node.receive(ALICE, alice_answers(&asked(&[&questions], ALICE), 200));
+        let turn = node.receive(BOB, bob_answers(&asked(&[&questions], BOB), 200));
+        assert_ended(&turn, node.now, EndCause::Bye);
+        turn.our_bye(ALICE);
+        turn.our_bye(BOB);
+    }
+}
+
+/// His silence says nothing, nor does anything say that he talked so long.
+#[test]
+fn a_hang_up_after_an_outage_is_billed_for_no_more_than_a_call_may_last() {
+    let Talk { mut node, answered_at, .. } = talking_with(None, NO_OPTIONS);
+    let questions = two_days_later(&mut node);
+    node.command(&SipCommand::HangUp).expect("it is up");
+    node.receive(ALICE, alice_answers(&asked(&[&questions], ALICE), 200));
+    let turn = node.wait(32_000);
+    assert_ended(&turn, answered_at + LONGEST, EndCause::Bye);
+}
+
+/// The last server died before they were heard.
+#[test]
+fn a_hang_up_between_two_outages_is_billed_for_no_more_than_the_first_one() {
+    let Talk { mut node, .. } = talking_with(None, NO_OPTIONS);
+    node.wait(60_000);
+    node.cold_start();
+    node.command(&SipCommand::HangUp).expect("it is up");
+    // Four questions, one after the other, could have been answered by then.
+    let due = node.now + Duration::from_secs(128);
+    two_days_later(&mut node);
+    assert_ended(&node.wait(0), due, EndCause::Bye);
+}
+
+/// Whoever removes a call by force does not wait for its ends.
+#[test]
+fn a_call_that_is_removed_after_an_outage_is_billed_for_no_more_than_it_may_last() {
+    for hangs_up in [false, true] {
+        let Talk { mut node, answered_at, .. } = talking_with(None, "");
+        two_days_later(&mut node);
+        if hangs_up {
+            node.command(&SipCommand::HangUp).expect("it is up");
+        }
+        assert_ended(&node.removed(), answered_at + LONGEST, EndCause::Bye);
+    }
+}
+
+/// Nobody is asked any more.
+#[test]
+fn a_hang_up_after_the_ends_were_heard_is_done_at_once() {
+    for headers in ["", NO_OPTIONS] {
+        let Talk { mut node, .. } = talking_with(None, headers);
+        node.wait(60_000);
+        let questions = node.cold_start();
+        node.receive(ALICE, alice_answers(&asked(&[&questions], ALICE), 200));
+        if headers.is_empty() {
+            node.receive(BOB, bob_answers(&asked(&[&questions], BOB), 200));
+        }
+        node.wait(32_000);
+        let turn = node.command(&SipCommand::HangUp).expect("it is up");
+        assert_ended(&turn, node.now, EndCause::Bye);
+    }
 }

@@ -245,6 +245,52 @@ fn after_an_outage_a_call_of_a_phone_that_may_not_answer_lasted_as_long_as_it_mi
     assert_eq!((ended.at, ended.cause), (answered_at + longest, EndCause::MaxDuration));
 }
 
+/// As by a service whose timer was due meanwhile.
+#[test]
+fn a_hang_up_after_an_outage_is_done_when_the_phone_is_heard() {
+    for (status, dies) in [(None, false), (Some(481), true), (Some(200), false), (Some(200), true)]
+    {
+        let Talk { mut node, answered_at, .. } = talking();
+        let asked = question(&after_an_outage(&mut node, false));
+        let turn = node.command(&SipCommand::HangUp).expect("it is up");
+        turn.assert_changes_nothing_but_its_state();
+        if dies {
+            node.take_over();
+        }
+        let turn = match status {
+            Some(status) => node.receive(BOB, bob_answers(&asked, status)),
+            None => node.wait(32_000),
+        };
+        if status != Some(200) {
+            assert_is_gone_since(node, &turn, answered_at);
+            continue;
+        }
+        let ended: Ended = turn.event();
+        assert_eq!((ended.at, ended.cause), (node.now, EndCause::Bye));
+        turn.our_bye(BOB);
+    }
+}
+
+/// It need not answer, but has sent something; or it says nothing at all.
+#[test]
+fn a_hang_up_after_an_outage_lasts_no_longer_than_the_call_might() {
+    for (is_heard, is_removed) in [(false, false), (false, true), (true, false)] {
+        let Talk { mut node, invite, answered_at } = talking_with("Allow: INVITE, ACK, BYE\r\n");
+        node.now = node.now + Duration::from_secs(2 * 86_400);
+        after_an_outage(&mut node, false);
+        node.command(&SipCommand::HangUp).expect("it is up");
+        let turn = match (is_heard, is_removed) {
+            (true, _) => node.receive(BOB, by_bob(&invite, "OPTIONS", 1)),
+            (false, true) => node.removed(),
+            (false, false) => node.wait(32_000),
+        };
+        let longest = answered_at + Duration::from_secs(43_200);
+        let over = if is_heard { node.now } else { longest };
+        let ended: Ended = turn.event();
+        assert_eq!((ended.at, ended.cause), (over, EndCause::Bye));
+    }
+}
+
 /// The phone was heard in between.
 #[test]
 fn of_a_second_outage_a_call_lasts_no_longer_than_it_might() {

@@ -620,14 +620,15 @@ fn a_call_that_was_given_up_before_the_outage_is_cancelled_behind_it() {
     assert_ends(node, &["sip.rejected"]);
 }
 
-/// Also from a store that others may have gone on without: the phone may talk still, and is asked
-/// (`own_call_life_story.rs`).
+/// Also from a store that others may have gone on without: the phone may talk still, and is asked.
+/// Who hangs up before it has answered waits for that (`own_call_life_story.rs`).
 #[test]
 fn a_call_that_is_up_after_an_outage_is_its_services_to_end() {
     for is_old_store in [false, true] {
         let (mut node, _) = talking();
         let turn = after_an_outage(&mut node, is_old_store);
         assert_eq!((turn.lines(BOB), turn.types().len()), (vec!["OPTIONS".to_owned()], 0));
+        node.receive(BOB, bob_answers(&turn.only(BOB), 200)).types();
         let bye = hang_up(&mut node).our_bye(BOB);
         assert_eq!(after_an_outage(&mut node, is_old_store).only(BOB), bye);
         assert_ends(node, &["sip.answered", "sip.ended"]);
