@@ -284,3 +284,16 @@ fn a_hang_up_after_the_ends_were_heard_is_done_at_once() {
         assert_ended(&turn, node.now, EndCause::Bye);
     }
 }
+
+/// Questions are under way still, but one has answered what the other one sent.
+#[test]
+fn a_hang_up_after_an_outage_is_done_at_once_if_the_call_was_proven_to_be_up_since() {
+    let Talk { mut node, dialog, .. } = talking_with(None, "");
+    two_days_later(&mut node);
+    node.wait(100);
+    let sent = node.receive(ALICE, dialog.by_alice("INFO", 2)).to(BOB);
+    let at_bob = sent.into_iter().find(|it| it.starts_with("INFO ")).expect("it goes on");
+    node.receive(BOB, bob_answers(&at_bob, 200));
+    let turn = node.command(&SipCommand::HangUp).expect("it is up");
+    assert_ended(&turn, node.now, EndCause::Bye);
+}
