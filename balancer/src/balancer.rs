@@ -294,7 +294,7 @@ impl Balancer {
                 Answer::AsEver => {}
             }
         }
-        match self.route(now, bytes) {
+        match self.route(now, source, bytes) {
             Route::Server(server) => self.forward(now, server, flow, bytes.to_vec()),
             Route::Drop(reason) => self.drop_of_client(now, &flow, source, reason),
         }
@@ -320,7 +320,7 @@ impl Balancer {
         self.outputs.push_back(BalancerOutput::ToNode { server, bytes: sealed });
     }
 
-    fn route(&mut self, now: Timestamp, bytes: &[u8]) -> Route {
+    fn route(&mut self, now: Timestamp, source: Source, bytes: &[u8]) -> Route {
         if bytes.len() > SIP_BYTES_MAX {
             return Route::Drop(DropReason::TooLong);
         }
@@ -339,7 +339,7 @@ impl Balancer {
             _ => self.route_by_call(&key),
         };
         let Some(server) = server else { return Route::Drop(DropReason::NoMember) };
-        self.await_answer(now, server, &key);
+        self.await_answer(now, server, (source, &key));
         Route::Server(server)
     }
 

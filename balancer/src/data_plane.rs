@@ -7,18 +7,25 @@
 //! | a response to it, also a provisional one          | an answered request                    |
 //! | none for `ANSWER_WITHIN`                          | a request without an answer            |
 //! | a final response                                  | a response, and an error if it is 5xx  |
+//! | the same of a stranger                            | each once in `ANSWER_WITHIN`           |
 //! | the balancer was paused, the server down          | nothing: what is awaited is forgotten  |
 //!
 //! Only what a node answers itself and at once is awaited: a 100 to an INVITE, a challenge to a
 //! REGISTER. Other requests wait for a phone, which may be gone. Past [`AWAITED_MAX`] further
 //! requests are not awaited and say nothing.
 //!
+//! Whoever can have requests go unanswered, as one who guesses passwords can, or has them answered
+//! with 5xx, as one whose SIP has a version of its own, must not make a server fail. So a
+//! *stranger*, a source that no server has accepted yet (`protection.rs`), has one request awaited
+//! in [`ANSWER_WITHIN`], and of his responses that one counts which is the first to it. A server
+//! that has stopped is found by phones and trunks that are known, and by many that are not.
+//!
 //! Not here: what a failing server is spared (`node_state.rs`), and when it is tried again
 //! (`balancer/standing.rs`).
 
 use crate::boundary::HealthConfig;
 use resilee_sbb::Timestamp;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::time::Duration;
 
@@ -92,15 +99,26 @@ pub(crate) struct DataPlane {
     awaited: BTreeMap<u64, Timestamp>,
     /// The same, oldest first; some of them were answered meanwhile.
     order: VecDeque<(u64, Timestamp)>,
+    /// Strangers of whom a request is or was awaited in the last [`ANSWER_WITHIN`].
+    strangers: BTreeSet<u64>,
+    /// The same with the moment of that, oldest first.
+    strangers_order: VecDeque<(u64, Timestamp)>,
 }
 
 impl DataPlane {
-    /// A request was forwarded that a node answers at once.
-    pub(crate) fn handle_request(&mut self, now: Timestamp, request: u64) {
-        if self.order.len() < AWAITED_MAX && !self.awaited.contains_key(&request) {
-            self.awaited.insert(request, now);
-            self.order.push_back((request, now));
+    /// A request was forwarded that a node answers at once, and of which stranger, if it is of one.
+    pub(crate) fn handle_request(&mut self, now: Timestamp, request: u64, of: Option<u64>) {
+        if self.order.len() >= AWAITED_MAX || self.awaited.contains_key(&request) {
+            return;
         }
+        if let Some(stranger) = of {
+            if self.strangers_order.len() >= AWAITED_MAX || !self.strangers.insert(stranger) {
+                return;
+            }
+            self.strangers_order.push_back((stranger, now));
+        }
+        self.awaited.insert(request, now);
+        self.order.push_back((request, now));
     }
 
     /// A new call was given to it.
@@ -108,12 +126,13 @@ impl DataPlane {
         self.latest().new_calls += 1;
     }
 
-    /// It sent a response to this request.
-    pub(crate) fn handle_response(&mut self, request: u64, status: u16) {
-        if self.awaited.remove(&request).is_some() {
+    /// It sent a response to this request, to a stranger or not.
+    pub(crate) fn handle_response(&mut self, request: u64, status: u16, is_strangers: bool) {
+        let is_first = self.awaited.remove(&request).is_some();
+        if is_first {
             self.latest().answered += 1;
         }
-        if status >= 200 {
+        if status >= 200 && (is_first || !is_strangers) {
             let latest = self.latest();
             latest.responses += 1;
             latest.errors += u64::from((500..600).contains(&status));
@@ -132,6 +151,12 @@ impl DataPlane {
                 self.awaited.remove(&request);
                 self.latest().unanswered += 1;
             }
+        }
+        while let Some((stranger, at)) = self.strangers_order.front().copied()
+            && now.since(at) >= ANSWER_WITHIN
+        {
+            self.strangers_order.pop_front();
+            self.strangers.remove(&stranger);
         }
         let step = Duration::from_millis(window_s * 1_000 / STEPS);
         if now.since(self.step_at) >= step * u32::try_from(STEPS).unwrap_or(u32::MAX) {
@@ -214,11 +239,11 @@ mod tests {
         let mut data_plane = DataPlane::default();
         data_plane.handle_time(at(0), HEALTH.window_s);
         for request in 0..requests {
-            data_plane.handle_request(at(0), request);
-            data_plane.handle_request(at(500), request);
+            data_plane.handle_request(at(0), request, None);
+            data_plane.handle_request(at(500), request, None);
         }
         for request in 0..answers {
-            data_plane.handle_response(request, status);
+            data_plane.handle_response(request, status, false);
         }
         data_plane
     }
@@ -264,9 +289,16 @@ mod tests {
         let mut data_plane = DataPlane::default();
         for millis in 0..100_000 {
             data_plane.handle_time(at(millis), HEALTH.window_s);
-            (0..10).for_each(|part| data_plane.handle_request(at(millis), 10 * millis + part));
+            for request in (0..10).map(|part| 10 * millis + part) {
+                let stranger = Some(request).filter(|_| request % 2 == 0);
+                data_plane.handle_request(at(millis), request, stranger);
+            }
         }
         assert!(data_plane.order.len() <= AWAITED_MAX && data_plane.awaited.len() <= AWAITED_MAX);
+        assert!(data_plane.strangers_order.len() <= AWAITED_MAX);
+        assert_eq!(data_plane.strangers.len(), data_plane.strangers_order.len());
+        data_plane.handle_time(at(200_000), HEALTH.window_s);
+        assert!(data_plane.strangers.is_empty());
         assert!(data_plane.steps.len() as u64 <= STEPS);
     }
 }

@@ -270,6 +270,14 @@ impl Protection {
         }
     }
 
+    /// Who nobody has vouched for: neither `allow` nor a node that accepted him.
+    pub(crate) fn stranger(&mut self, now: Timestamp, source: Source) -> Option<u64> {
+        match source {
+            Source::Other(id) if !self.is_known(now, id) => Some(id),
+            _ => None,
+        }
+    }
+
     fn is_known(&mut self, now: Timestamp, id: u64) -> bool {
         self.known.get_mut(id).is_some_and(|at| now < *at + KNOWN_FOR)
     }

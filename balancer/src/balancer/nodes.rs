@@ -43,8 +43,9 @@ impl Balancer {
         } else if !self.seat.may_forward(now) {
             self.drop(DropReason::Standby);
         } else {
-            self.note_response(server, bytes);
-            self.protection.handle_sent(now, flow.remote.ip(), bytes);
+            let client = flow.remote.ip();
+            self.note_response(now, server, client, bytes);
+            self.protection.handle_sent(now, client, bytes);
             let bytes = bytes.to_vec();
             self.outputs.push_back(BalancerOutput::ToClient { flow, bytes });
         }
@@ -103,7 +104,8 @@ impl Balancer {
             unread.clear();
         }
         for datagram in unread {
-            if let Route::Server(heir) = self.route(now, &datagram.bytes) {
+            let source = self.protection.source(datagram.flow.remote.ip());
+            if let Route::Server(heir) = self.route(now, source, &datagram.bytes) {
                 self.forward(now, heir, datagram.flow, datagram.bytes);
                 resent += 1;
             }

@@ -22,10 +22,12 @@ use crate::boundary::{BalancerNotice, HealthConfig};
 use crate::data_plane::{DataPlane, Failing};
 use crate::new_calls::{Candidate, WHOLE};
 use crate::node_state::NodeState;
+use crate::protection::Source;
 use crate::recent::RecentDatagrams;
 use resilee_membership::View;
 use resilee_sbb::Timestamp;
 use resilee_sip_proto::routing_key::{RoutingKey, scan};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// What is known of one server.
@@ -188,15 +190,27 @@ impl Balancer {
     }
 
     /// A request that its node answers at once is awaited.
-    pub(super) fn await_answer(&mut self, now: Timestamp, server: usize, key: &RoutingKey<'_>) {
+    pub(super) fn await_answer(
+        &mut self,
+        now: Timestamp,
+        server: usize,
+        (source, key): (Source, &RoutingKey<'_>),
+    ) {
         if matches!(key.method, Some("INVITE" | "REGISTER")) {
             let request = self.affinity.hash_of_request(key);
-            self.standings[server].data_plane.handle_request(now, request);
+            let stranger = self.protection.stranger(now, source);
+            self.standings[server].data_plane.handle_request(now, request, stranger);
         }
     }
 
     /// What a node says to a client counts for the node, if it is a response.
-    pub(super) fn note_response(&mut self, server: usize, bytes: &[u8]) {
+    pub(super) fn note_response(
+        &mut self,
+        now: Timestamp,
+        server: usize,
+        client: IpAddr,
+        bytes: &[u8],
+    ) {
         let Some(status) = status(bytes) else { return };
         let class = usize::from(status / 100).checked_sub(1);
         if let Some(count) = class.and_then(|it| self.standings[server].responses.get_mut(it)) {
@@ -204,7 +218,9 @@ impl Balancer {
         }
         let Ok(key) = scan(bytes) else { return };
         let request = self.affinity.hash_of_request(&key);
-        self.standings[server].data_plane.handle_response(request, status);
+        let source = self.protection.source(client);
+        let is_strangers = self.protection.stranger(now, source).is_some();
+        self.standings[server].data_plane.handle_response(request, status, is_strangers);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Nodes whose heartbeats come and whose SIP does not.
 
 use crate::route;
-use crate::stage::{Stage, request};
+use crate::stage::{Stage, address, request};
 use resilee_balancer::{Algorithm, BalancerNotice, Failing, NodeState};
 
 fn invite(call: &str) -> String {
@@ -12,14 +12,18 @@ fn response(call: &str, status: u16) -> String {
     format!(
         "SIP/2.0 {status} Any\r\n\
          Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK{call};received=192.0.2.1\r\n\
+         From: <sip:a@b>;tag=1\r\nTo: <sip:b@b>;tag=2\r\n\
          Call-ID: {call}\r\nCSeq: 1 INVITE\r\n\r\n"
     )
 }
 
-/// Thirty new calls, which their servers answer with this, or not at all; who got the last one.
+/// Thirty new calls of as many phones, which their servers answer with this, or not at all; who got
+/// the last one.
 fn thirty_calls(stage: &mut Stage, name: &str, status: Option<u16>) -> Option<usize> {
     let mut last = None;
-    for call in (0..30).map(|call| format!("{name}{call}")) {
+    for number in 0..30 {
+        let call = format!("{name}{number}");
+        stage.phone = address(&format!("192.0.2.{number}:5060"));
         last = stage.server_of(&invite(&call));
         if let (Some(server), Some(status)) = (last, status) {
             stage.node_sip(server, stage.view.number, &response(&call, status));
@@ -103,4 +107,45 @@ fn a_limit_of_100_percent_is_none() {
     thirty_calls(&mut stage, "b", None);
     stage.run(2_100);
     assert_eq!(states(&stage), [NodeState::Ready; 2]);
+}
+
+#[test]
+fn what_a_stranger_is_not_answered_makes_no_server_fail() {
+    let mut stage = pair();
+    stage.phone = address("203.0.113.7:5060");
+    for guess in 0..200 {
+        let register = request("REGISTER", &format!("g{guess}"), None);
+        stage.client(&register.replace("z9hG4bKx", &format!("z9hG4bKg{guess}")));
+        stage.run(50);
+    }
+    assert_eq!(states(&stage), [NodeState::Ready; 2]);
+}
+
+#[test]
+fn what_a_stranger_provokes_makes_no_server_fail() {
+    let mut stage = pair();
+    stage.phone = address("203.0.113.7:5060");
+    for number in 0..200 {
+        let call = format!("a{number}");
+        assert_eq!(stage.server_of(&invite(&call)), Some(0));
+        for status in [100, 505] {
+            stage.node_sip(0, stage.view.number, &response(&call, status));
+        }
+        let unasked = response("none", 505);
+        stage.node_sip(0, stage.view.number, &unasked);
+        stage.run(50);
+    }
+    assert_eq!(states(&stage), [NodeState::Ready; 2]);
+}
+
+#[test]
+fn a_trunk_whose_calls_are_taken_says_what_a_server_does_with_each_of_them() {
+    let mut stage = pair();
+    stage.server_of(&invite("first"));
+    stage.node_sip(0, stage.view.number, &response("first", 200));
+    for number in 0..30 {
+        assert_eq!(stage.server_of(&invite(&format!("a{number}"))), Some(0));
+    }
+    stage.run(2_100);
+    assert_eq!(states(&stage), [NodeState::Failing, NodeState::Ready]);
 }

@@ -74,3 +74,32 @@ fn a_call_stays_where_it_began_also_after_its_bye() {
         assert_eq!(stage.server_of(&text(method)), Some(0), "{method}");
     }
 }
+
+#[test]
+fn what_is_no_call_pushes_no_call_out_and_is_not_counted_as_one() {
+    let mut stage = Stage::pair(Algorithm::RoundRobin);
+    let [invite, cancel] = ["INVITE", "CANCEL"].map(|method| request(method, "call", None));
+    let first = stage.server_of(&invite);
+    for ping in 0..20_000 {
+        stage.client(&request("OPTIONS", &format!("ping{ping}"), None));
+        stage.client(&request("ACK", &format!("stray{ping}"), None));
+        if ping % 100 == 0 {
+            stage.run(1_000);
+        }
+    }
+    for _ in 0..2 {
+        assert_eq!(stage.server_of(&cancel), first);
+    }
+    let new_calls = |it: usize| stage.balancer.status(stage.now).servers[it].new_calls;
+    assert_eq!(new_calls(0) + new_calls(1), 1);
+}
+
+#[test]
+fn what_is_no_call_goes_where_it_went_when_it_is_repeated() {
+    let mut stage = Stage::pair(Algorithm::RoundRobin);
+    for number in 0..10 {
+        let message = request("MESSAGE", &format!("m{number}"), None);
+        let first = stage.server_of(&message);
+        assert_eq!(stage.server_of(&message), first);
+    }
+}

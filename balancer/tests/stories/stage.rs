@@ -30,6 +30,8 @@ pub struct Stage {
     pub confirms: bool,
     /// What it said of being where clients are.
     pub serves: Vec<bool>,
+    /// Where the phone is that says and hears what follows.
+    pub phone: SocketAddr,
     /// Which run of each node speaks.
     pub incarnations: [u64; 2],
     pub config: BalancerConfig,
@@ -48,12 +50,8 @@ pub fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
 
-fn flow() -> Flow {
-    Flow {
-        remote: address("192.0.2.1:5060"),
-        local: address("198.51.100.1:5060"),
-        transport: Transport::Udp,
-    }
+fn flow(remote: SocketAddr) -> Flow {
+    Flow { remote, local: address("198.51.100.1:5060"), transport: Transport::Udp }
 }
 
 pub fn run(server: usize, incarnation: u64) -> RunId {
@@ -114,6 +112,7 @@ impl Stage {
             draining: None,
             cut: false,
             confirms: false,
+            phone: address("192.0.2.1:5060"),
             serves: Vec::new(),
             incarnations: [1, 1],
             config,
@@ -165,7 +164,7 @@ impl Stage {
     }
 
     pub fn client(&mut self, text: &str) -> Vec<Sent> {
-        self.handle(BalancerInput::FromClient { flow: flow(), bytes: text.as_bytes() })
+        self.handle(BalancerInput::FromClient { flow: flow(self.phone), bytes: text.as_bytes() })
     }
 
     /// The server that gets a client's datagram.
@@ -177,7 +176,7 @@ impl Stage {
     }
 
     pub fn node_sip(&mut self, server: usize, view: u64, text: &str) -> Vec<Sent> {
-        let bytes = seal_sip(&self.key, view, &flow(), text.as_bytes());
+        let bytes = seal_sip(&self.key, view, &flow(self.phone), text.as_bytes());
         self.handle(BalancerInput::FromNode { server, bytes: &bytes })
     }
 
