@@ -4,22 +4,32 @@
 //! ACK of a refusal. The table remembers the cohort of the run that got the first one, not its
 //! address: when the run dies, the view already says who inherited the call.
 //!
-//! Past [`CALLS_MAX`] the oldest entry goes. A request that misses its entry goes where a new call
-//! would go, and that node relays it to the call's owner. Call-IDs are kept as hashes under the
-//! cluster's key: nobody outside can aim for a collision, and a collision only costs a relay.
+//! What begins no call, as OPTIONS or MESSAGE, has repeats as well, for half a minute. Such
+//! requests have a table of their own, so that no number of them pushes a call out.
+//!
+//! Past [`CALLS_MAX`], and as many others, the oldest entry goes. A request that misses its entry
+//! goes where a new call would go, and that node relays it to the call's owner. Call-IDs are kept
+//! as hashes under the cluster's key: nobody outside can aim for a collision, and a collision only
+//! costs a relay.
 
 use resilee_sbb::CohortId;
 use resilee_sip_proto::RoutingKey;
 use std::collections::{BTreeMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// Most calls remembered.
+/// Most calls remembered, and most other requests.
 pub(crate) const CALLS_MAX: usize = 16_384;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Affinity {
     secret: [u8; 32],
+    calls: Table,
+    others: Table,
+}
+
+#[derive(Debug, Default)]
+struct Table {
     cohorts: BTreeMap<u64, CohortId>,
     /// The keys of `cohorts`, oldest first.
     order: VecDeque<u64>,
@@ -27,7 +37,7 @@ pub(crate) struct Affinity {
 
 impl Affinity {
     pub(crate) fn new(secret: [u8; 32]) -> Self {
-        Affinity { secret, cohorts: BTreeMap::new(), order: VecDeque::new() }
+        Affinity { secret, calls: Table::default(), others: Table::default() }
     }
 
     /// The same for the same Call-ID, on every balancer with this key.
@@ -46,11 +56,24 @@ impl Affinity {
         hasher.finish()
     }
 
+    /// By the hash of a Call-ID.
     pub(crate) fn cohort(&self, call: u64) -> Option<CohortId> {
-        self.cohorts.get(&call).copied()
+        self.calls.cohorts.get(&call).or_else(|| self.others.cohorts.get(&call)).copied()
     }
 
-    pub(crate) fn remember(&mut self, call: u64, cohort: CohortId) {
+    /// An INVITE was given to this cohort.
+    pub(crate) fn remember_call(&mut self, call: u64, cohort: CohortId) {
+        self.calls.remember(call, cohort);
+    }
+
+    /// Another request was.
+    pub(crate) fn remember_other(&mut self, call: u64, cohort: CohortId) {
+        self.others.remember(call, cohort);
+    }
+}
+
+impl Table {
+    fn remember(&mut self, call: u64, cohort: CohortId) {
         if self.cohorts.insert(call, cohort).is_some() {
             return;
         }
@@ -68,13 +91,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_stays_bounded_and_forgets_the_oldest() {
+    fn the_tables_stay_bounded_and_forget_the_oldest_of_their_kind() {
         let mut affinity = Affinity::new([7; 32]);
         for call in 0..CALLS_MAX as u64 + 100 {
-            affinity.remember(call, CohortId(call));
-            affinity.remember(call, CohortId(call + 1));
+            affinity.remember_call(call, CohortId(call));
+            affinity.remember_call(call, CohortId(call + 1));
+            affinity.remember_other(u64::MAX - call, CohortId(call));
         }
-        assert_eq!(affinity.cohorts.len(), CALLS_MAX);
+        assert_eq!(affinity.calls.cohorts.len(), CALLS_MAX);
+        assert_eq!(affinity.others.cohorts.len(), CALLS_MAX);
+        assert_eq!(affinity.cohort(u64::MAX - 99), None);
         assert_eq!(affinity.cohort(99), None);
         assert_eq!(affinity.cohort(100), Some(CohortId(101)));
     }

@@ -351,8 +351,15 @@ impl Balancer {
         }
         let server = self.choose(call)?;
         let run = self.view.member(&self.config.servers[server].name)?;
-        self.affinity.remember(call, run.cohort());
-        self.standings[server].handle_new_call();
+        match key.method {
+            Some("INVITE") => {
+                self.affinity.remember_call(call, run.cohort());
+                self.standings[server].handle_new_call();
+            }
+            // They follow something, and nothing follows them.
+            Some("ACK" | "CANCEL") => {}
+            _ => self.affinity.remember_other(call, run.cohort()),
+        }
         Some(server)
     }
 
