@@ -30,6 +30,10 @@ const ENTRIES_MAX: usize = 16;
 /// so that it hands its calls over, too.
 const WEIGHT: Limits<u32> = Limits { range: 1..=100, default: 1 };
 
+/// A balancer that takes a server for lost too early gives it no new calls for a moment, and no more:
+/// so it may be quicker about it than servers, whose heartbeats decide on takeovers.
+const HEARTBEATS: Limits<u32> = Limits { default: 3, ..MISSED };
+
 /// Where the voter state is, unless the file says something else.
 const STATE_FILE: &str = "balancer.state";
 
@@ -168,7 +172,11 @@ impl Config {
                 servers,
                 algorithm: algorithm(&source, file.algorithm.as_ref())?,
                 heartbeat_ms,
-                missed: source.within("heartbeat.missed", heartbeat.missed.as_ref(), &MISSED)?,
+                missed: source.within(
+                    "heartbeat.missed",
+                    heartbeat.missed.as_ref(),
+                    &HEARTBEATS,
+                )?,
                 health: health::read(&source, &file.health)?,
                 protection: protection::read(&source, &file.protection)?,
                 pair,

@@ -52,7 +52,7 @@ fn a_good_file_is_read_with_paths_relative_to_it() {
     let config = Config::parse(Path::new("/etc/resilee/balancer.toml"), GOOD).unwrap();
     assert_eq!(config.balancer.servers[1].name.as_str(), "server2");
     assert_eq!(config.balancer.algorithm, Algorithm::RoundRobin);
-    assert_eq!((config.balancer.heartbeat_ms, config.balancer.missed), (20, 6));
+    assert_eq!((config.balancer.heartbeat_ms, config.balancer.missed), (20, 3));
     assert_eq!(config.key_file.value, Path::new("/etc/resilee/cluster.key"));
     assert_eq!(config.state_file.value, Path::new("/etc/resilee/balancer.state"));
     assert_eq!(config.nodes_listen.unwrap().value, "127.0.0.1:5061".parse().unwrap());

@@ -92,7 +92,7 @@ impl Stage {
             servers: vec![server("one", "10.0.0.1:1"), server("two", "10.0.0.2:1")],
             algorithm,
             heartbeat_ms: 50,
-            missed: 6,
+            missed: 3,
             health: HealthConfig::default(),
             protection: ProtectionConfig::default(),
             pair: None,

@@ -23,5 +23,5 @@ pub const INTERVAL_MS: Limits<u64> = Limits { range: 10..=5_000, default: 50 };
 /// Limits and default of SIP's T1, in milliseconds: of a node, and of its balancer.
 pub const T1_MS: Limits<u64> = Limits { range: 10..=5_000, default: 500 };
 
-/// Limits and default of how many heartbeats may be missed.
+/// Limits of how many heartbeats may be missed, and a node's default.
 pub const MISSED: Limits<u32> = Limits { range: 2..=100, default: 6 };

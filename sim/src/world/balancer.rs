@@ -84,7 +84,7 @@ impl World {
             servers: self.nodes.iter().map(server).collect(),
             algorithm: self.algorithm,
             heartbeat_ms: 50,
-            missed: 6,
+            missed: 3,
             // Whoever joined serves at once: stories choose their node by the algorithm.
             health: HealthConfig { ramp_up_s: 0, ..HealthConfig::default() },
             protection: ProtectionConfig::default(),

@@ -14,7 +14,7 @@
 //! the moment it hears of it, before it has stored it: so it has not told until then, however
 //! long its disk takes. A heartbeat counts if it echoes one of this process: so its node has taken
 //! in all that earlier processes said before. What of that is still on its way then is given the
-//! time in which silence is a loss.
+//! time in which silence is a loss, and [`ON_ITS_WAY_MAX`] at least.
 //!
 //! **A first start** must not wait for a node that was never started, and nothing tells it from
 //! this: the other node has a past and is silent, the seat has lost its own, and the proposer has
@@ -35,11 +35,15 @@ use crate::voter::{Proposal, Refusal};
 use resilee_sbb::Timestamp;
 use std::time::Duration;
 
+/// What an earlier process sent has come by then, or never comes.
+const ON_ITS_WAY_MAX: Duration = Duration::from_millis(300);
+
 impl Seat {
     /// All nodes have told this process their highest views.
     pub(super) fn all_told(&self, now: Timestamp) -> bool {
         let window = self.config.heartbeat_ms.saturating_mul(u64::from(self.config.missed));
-        let settled = now.since(self.process.1) >= Duration::from_millis(window);
+        let window = Duration::from_millis(window).max(ON_ITS_WAY_MAX);
+        let settled = now.since(self.process.1) >= window;
         settled && self.nodes.values().all(|node| node.told)
     }
 
