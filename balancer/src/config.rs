@@ -19,7 +19,7 @@ use resilee_membership::NodeName;
 use resilee_sip_proto::TimerConfig;
 use resilee_sip_tcp::TcpLimits;
 use serde::Deserialize;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 
@@ -30,8 +30,8 @@ const ENTRIES_MAX: usize = 16;
 /// so that it hands its calls over, too.
 const WEIGHT: Limits<u32> = Limits { range: 1..=100, default: 1 };
 
-/// A balancer that takes a server for lost too early gives it no new calls for a moment, and no more:
-/// so it may be quicker about it than servers, whose heartbeats decide on takeovers.
+/// A balancer that takes a server for lost too early gives it no new calls for a moment, and no
+/// more: so it may be quicker about it than servers, whose heartbeats decide on takeovers.
 const HEARTBEATS: Limits<u32> = Limits { default: 3, ..MISSED };
 
 /// Where the voter state is, unless the file says something else.
@@ -121,11 +121,16 @@ impl Config {
         udp.chain(self.tcp_listen.iter().flatten().map(|it| (it.value, &it.place)))
     }
 
-    /// Reads the text of the configuration file at `path`. Paths in it are relative to it.
+    /// Reads the text of the configuration file at `path`. Paths in it are relative to it. `look_up`
+    /// says what address a server has that is given as `name:port`, or why that is not known.
     ///
     /// # Errors
     /// What is wrong, with file, line and key.
-    pub fn parse(path: &Path, text: &str) -> Result<Config, ConfigError> {
+    pub fn parse(
+        path: &Path,
+        text: &str,
+        look_up: impl Fn(&str) -> Result<SocketAddr, String>,
+    ) -> Result<Config, ConfigError> {
         let source = Source { path, text, secret_table: None };
         let file: File = source.read()?;
         let mut own = OwnAddresses::default();
@@ -146,7 +151,7 @@ impl Config {
             Some(text) => Some(nodes_listen(&source, text, count, &mut own)?),
             None => None,
         };
-        let (servers, server_places) = servers(&source, file.server.get_ref(), &own)?;
+        let (servers, server_places) = servers(&source, file.server.get_ref(), &own, &look_up)?;
         check_ip_version(&servers, nodes_listen.as_ref())?;
         let key_file = source.file("key_file", &file.key_file);
         let state_file = source.file_or("state_file", file.state_file.as_ref(), STATE_FILE);
@@ -255,12 +260,13 @@ fn servers(
     source: &Source<'_>,
     entries: &[ServerEntry],
     own: &OwnAddresses,
+    look_up: &dyn Fn(&str) -> Result<SocketAddr, String>,
 ) -> Result<(Vec<Server>, Vec<Place>), ConfigError> {
     let mut servers: Vec<Server> = Vec::new();
     let mut places = Vec::new();
     for entry in entries {
         let name: NodeName = source.parse("server.name", &entry.name)?;
-        let address = source.address("server.address", &entry.address)?;
+        let address = server_address(source, &entry.address, look_up)?;
         let place = source.place("server.address", entry.address.span());
         if servers.iter().any(|server| server.name == name) {
             let what = format!("{name} is there twice: remove one");
@@ -275,6 +281,31 @@ fn servers(
         places.push(place);
     }
     Ok((servers, places))
+}
+
+fn server_address(
+    source: &Source<'_>,
+    entry: &Spanned<String>,
+    look_up: &dyn Fn(&str) -> Result<SocketAddr, String>,
+) -> Result<SocketAddr, ConfigError> {
+    let (key, text) = ("server.address", entry.get_ref());
+    if text.parse::<SocketAddr>().is_ok() {
+        return source.address(key, entry);
+    }
+    let error = |what: &str| source.error(key, entry.span(), format!("{text:?}: {what}"));
+    let is_name = |host: &str| {
+        host.starts_with(|it: char| it.is_ascii_alphanumeric())
+            && host.chars().all(|it| it.is_ascii_alphanumeric() || matches!(it, '-' | '.'))
+            && host.parse::<Ipv4Addr>().is_err()
+    };
+    let port = |port: &str| port.parse().ok().filter(|port: &u16| *port != 0);
+    match text.rsplit_once(':') {
+        Some((host, digits)) if is_name(host) && port(digits).is_some() => look_up(text)
+            .map_err(|why| error(&format!("this name is not found ({why}): give an address"))),
+        _ => Err(error(
+            "an IP address or a name, and a port other than 0, like 127.0.0.1:5060, are expected",
+        )),
+    }
 }
 
 fn check_ip_version(

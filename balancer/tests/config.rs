@@ -2,7 +2,9 @@
 //! through the program itself, as `resilee-balancer --config FILE --check`.
 
 use resilee_balancer::{Algorithm, Config, HealthConfig};
+use resilee_config::ConfigError;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
@@ -23,6 +25,18 @@ address = "127.0.0.1:5082"
 [heartbeat]
 interval_ms = 20
 "#;
+
+/// A file of this folder and name; the name `server2.test` has an address.
+fn parse_at(path: &str, text: &str) -> Result<Config, ConfigError> {
+    Config::parse(Path::new(path), text, |name| match name {
+        "server2.test:5082" => Ok(SocketAddr::from(([127, 0, 0, 1], 5082))),
+        _ => Err("nobody knows it".to_owned()),
+    })
+}
+
+fn parse_text(text: &str) -> Result<Config, ConfigError> {
+    parse_at("balancer.toml", text)
+}
 
 /// Runs `--check` on a file beside good and bad keys; what it says if it refuses.
 fn check(text: impl AsRef<[u8]>) -> Result<(), String> {
@@ -49,7 +63,7 @@ fn check(text: impl AsRef<[u8]>) -> Result<(), String> {
 
 #[test]
 fn a_good_file_is_read_with_paths_relative_to_it() {
-    let config = Config::parse(Path::new("/etc/resilee/balancer.toml"), GOOD).unwrap();
+    let config = parse_at("/etc/resilee/balancer.toml", GOOD).unwrap();
     assert_eq!(config.balancer.servers[1].name.as_str(), "server2");
     assert_eq!(config.balancer.algorithm, Algorithm::RoundRobin);
     assert_eq!((config.balancer.heartbeat_ms, config.balancer.missed), (20, 3));
@@ -109,8 +123,11 @@ const BAD: &[(&str, &str, usize, &str, &str)] = &[
     ("name = \"server2\"", "", 11, "server.name", "missing field `name` (at: [[server]])"),
     ("name = \"server2\"", "name = \"x\"\nport = 1", 13, "server.port", "unknown field `port`"),
     ("5082", "5081", 13, "server.address", "127.0.0.1:5081 is there twice"),
-    ("127.0.0.1:5082", "localhost", 13, "server.address", "an IP address and a port"),
+    ("127.0.0.1:5082", "localhost", 13, "server.address", "an IP address or a name, and a port"),
     ("127.0.0.1:5082", "127.0.0.1:0", 13, "server.address", "other than 0"),
+    ("127.0.0.1:5082", "localhost:0", 13, "server.address", "other than 0"),
+    ("127.0.0.1:5082", "localhost:65536", 13, "server.address", "other than 0"),
+    ("127.0.0.1:5082", "no such:5082", 13, "server.address", "an IP address or a name"),
     ("= 20", "= 1", 16, "heartbeat.interval_ms", "from 10 to 5000"),
     ("= 20", "= \"50\"", 16, "heartbeat.interval_ms", "(at: interval_ms = \"50\")"),
     ("= 20", "= -1", 16, "heartbeat.interval_ms", "`-1`"),
@@ -202,9 +219,19 @@ fn a_file_that_cannot_be_read_is_named() {
 }
 
 #[test]
+fn a_server_may_have_a_name_in_place_of_an_address() {
+    let config = parse_text(&GOOD.replace("127.0.0.1:5082", "server2.test:5082")).unwrap();
+    assert_eq!(config.balancer.servers[1].address, SocketAddr::from(([127, 0, 0, 1], 5082)));
+    let error = parse_text(&GOOD.replace("127.0.0.1:5082", "server3.test:5082")).unwrap_err();
+    let expected =
+        "\"server3.test:5082\": this name is not found (nobody knows it): give an address";
+    assert!(error.to_string().contains(expected), "{error}");
+}
+
+#[test]
 fn t1_is_as_in_the_file_and_the_other_timers_follow() {
     let text = format!("{GOOD}[timers]\nt1_ms = 20\n");
-    let timers = Config::parse(Path::new("balancer.toml"), &text).unwrap().timers;
+    let timers = parse_text(&text).unwrap().timers;
     assert_eq!((timers.t1_ms, timers.t2_ms, timers.t4_ms), (20, 160, 200));
 }
 
@@ -212,7 +239,7 @@ fn t1_is_as_in_the_file_and_the_other_timers_follow() {
 fn tcp_has_addresses_and_limits_of_its_own() {
     let parse = |line: &str, table: &str| {
         let text = GOOD.replace("nodes_listen =", &format!("{line}\nnodes_listen ="));
-        Config::parse(Path::new("balancer.toml"), &format!("{text}[tcp]\n{table}\n"))
+        parse_text(&format!("{text}[tcp]\n{table}\n"))
     };
     let config = parse("tcp_listen = [\"127.0.0.1:5060\", \"[::1]:5060\"]", "idle_s = 60").unwrap();
     let addresses: Vec<_> = config.tcp_listen.unwrap().iter().map(|it| it.value).collect();
@@ -233,7 +260,7 @@ fn tcp_has_addresses_and_limits_of_its_own() {
 
 #[test]
 fn health_weights_and_metrics_are_read_and_have_defaults() {
-    let parse = |text: &str| Config::parse(Path::new("balancer.toml"), text).unwrap();
+    let parse = |text: &str| parse_text(text).unwrap();
     let config = parse(GOOD);
     assert_eq!((config.balancer.servers[0].weight, config.balancer.health.ramp_up_s), (1, 10));
     assert!(config.metrics_listen.is_none());
@@ -268,6 +295,8 @@ const AGAIN: &[(&str, &str, Option<&str>)] = &[
     ("key_file", "state_file = \"other\"\nkey_file", Some(":4: state_file: ")),
     ("server2", "server3", Some(":7: server: changed, and which servers there are is fixed")),
     ("5082", "5083", Some(":7: server: ")),
+    ("127.0.0.1:5082", "server2.test:5082", None),
+    ("= 20", "= 20\n[pair]\nname = \"x\"\npeer = \"y\"", Some("pair: changed")),
     ("= 20", "= 20\n[tcp]\nidle_s = 60", Some("tcp: changed")),
     ("= 20", "= 20\n[timers]\nt1_ms = 400", Some(":18: timers.t1_ms: ")),
     ("= 20", "= 20\n[metrics]\nlisten = \"127.0.0.1:9160\"", Some(":18: metrics.listen: ")),
@@ -275,11 +304,11 @@ const AGAIN: &[(&str, &str, Option<&str>)] = &[
 
 #[test]
 fn a_file_that_is_read_again_may_change_what_is_no_socket_and_no_voter() {
-    let running = Config::parse(Path::new("balancer.toml"), GOOD).unwrap();
+    let running = parse_text(GOOD).unwrap();
     for (before, after, error) in AGAIN {
         let text = GOOD.replacen(before, after, 1);
         assert_ne!(text, GOOD, "{before}");
-        let new = Config::parse(Path::new("balancer.toml"), &text).unwrap();
+        let new = parse_text(&text).unwrap();
         let said = running.check_reload(&new).map_err(|error| error.to_string());
         match (error, said) {
             (None, Ok(())) => {}

@@ -134,7 +134,9 @@ mod tests {
             "listen = \"127.0.0.1:5060\"\nkey_file = \"key\"\n[[server]]\nname = \"one\"\n\
              address = \"127.0.0.1:5081\"\n[protection]\n{table}\n"
         );
-        Ok(Config::parse(Path::new("balancer.toml"), &text)?.balancer.protection)
+        Ok(Config::parse(Path::new("balancer.toml"), &text, |_| unreachable!("no names"))?
+            .balancer
+            .protection)
     }
 
     #[test]

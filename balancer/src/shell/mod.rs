@@ -32,7 +32,7 @@ use sockets::Sockets;
 use state_file::StateFile;
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 use voter_store::VoterStore;
@@ -97,8 +97,15 @@ pub fn check(path: &Path) -> Result<(), RunError> {
     load(path).map(drop)
 }
 
+fn read_config(path: &Path) -> Result<Config, ConfigError> {
+    Config::parse(path, &resilee_config::read_text(path)?, |name| {
+        let mut addresses = name.to_socket_addrs().map_err(|error| error.to_string())?;
+        addresses.next().ok_or_else(|| "it has no address".to_owned())
+    })
+}
+
 fn load(path: &Path) -> Result<Loaded, RunError> {
-    let config = Config::parse(path, &resilee_config::read_text(path)?)?;
+    let config = read_config(path)?;
     let key = resilee_config::read_key(&config.key_file)?;
     let state_file = StateFile::new(config.state_file.clone());
     state_file.load()?;

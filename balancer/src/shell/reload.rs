@@ -46,7 +46,7 @@ impl Reloading {
                 continue;
             }
             let path = self.path.clone();
-            let read = off_thread(move || Config::parse(&path, &resilee_config::read_text(&path)?));
+            let read = off_thread(move || super::read_config(&path));
             let read = read.await.map_err(|error| error.to_string())?;
             let new = read.map_err(|error| error.to_string())?;
             self.running.check_reload(&new).map_err(|error| error.to_string())?;

@@ -101,6 +101,11 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use resilee_membership::View;
+    use std::net::SocketAddr;
+
+    fn no_names(_: &str) -> Result<SocketAddr, String> {
+        Err("no names here".to_owned())
+    }
 
     #[test]
     fn a_state_is_read_back_and_a_damaged_file_is_refused() {
@@ -108,7 +113,7 @@ mod tests {
         fs::create_dir_all(&directory).unwrap();
         let text = "listen = \"127.0.0.1:1\"\nkey_file = \"k\"\n[[server]]\nname = \"a\"\n\
                     address = \"127.0.0.1:2\"\n";
-        let config = Config::parse(&directory.join("balancer.toml"), text).unwrap();
+        let config = Config::parse(&directory.join("balancer.toml"), text, no_names).unwrap();
         let file = StateFile::new(config.state_file);
         assert!(file.load().unwrap().is_none());
         let highest = View { number: 7, ..View::default() };
