@@ -121,8 +121,8 @@ impl Config {
         udp.chain(self.tcp_listen.iter().flatten().map(|it| (it.value, &it.place)))
     }
 
-    /// Reads the text of the configuration file at `path`. Paths in it are relative to it. `look_up`
-    /// says what address a server has that is given as `name:port`, or why that is not known.
+    /// Reads the text of the configuration file at `path`. Paths in it are relative to it.
+    /// `look_up` says what address a server has that is given as `name:port`, or why not.
     ///
     /// # Errors
     /// What is wrong, with file, line and key.

@@ -57,6 +57,7 @@ fn in_own_network(inside: fn()) {
     let probe = format!("{SET_UP} && ip -o -6 addr show dev eth0 | grep -q 2001:db8::1");
     let possible = unshare("sh").args(["-c", &probe]).stderr(Stdio::null()).status();
     if !possible.is_ok_and(|status| status.success()) {
+        assert!(std::env::var_os("CI").is_none(), "this system gives no network namespace");
         return println!("left out: this system gives no network namespace with IPv6");
     }
     let this = std::env::current_exe().unwrap();
