@@ -106,9 +106,9 @@ fn read_state(entity: &EntitySnapshot) -> Result<CallBilling, Failure> {
     }
 }
 
-/// Nothing for an entity that has not seen the set-up, or whose call is over already.
+/// Nothing for an entity that has not seen the set-up, or whose call is refused or over already.
 fn call(cell: &CellSnapshot, billing: &CallBilling, status: &Status) -> Option<LiveCall> {
-    if billing.set_up_at() == Timestamp::ZERO {
+    if billing.set_up_at() == Timestamp::ZERO || billing.is_refused() {
         return None;
     }
     let running_cost = billing.running_cost(status.now);

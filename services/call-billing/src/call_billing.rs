@@ -3,17 +3,20 @@
 //! | phase     | event                              | does                       | next      |
 //! |-----------|------------------------------------|----------------------------|-----------|
 //! | New       | sip.invite                         | notes parties, tariff      | SettingUp |
-//! | New       | sip.invite, refused by a service   | detaches                   | Closed    |
+//! | New       | sip.invite, refused by a service   | notes parties              | Refused   |
 //! | SettingUp | sip.answered                       | notes time and node        | Talking   |
-//! | New, SettingUp | sip.rejected                  | detaches; no bill          | Closed    |
+//! | Refused   | sip.answered                       | the same, and the tariff   | Talking   |
+//! | New, SettingUp, Refused | sip.rejected         | detaches; no bill          | Closed    |
 //! | Talking   | sip.ended                          | writes the bill; detaches  | Closed    |
 //! | Talking   | end of the activity                | raises an alarm            | Closed    |
-//! | New, SettingUp | sip.ended; New: sip.answered  | fails: a fact is missing   | same      |
+//! | New, SettingUp, Refused | sip.ended            | fails: a fact is missing   | same      |
+//! | New       | sip.answered                       | the same                   | same      |
 //! | any       | anything else, or the same again   | nothing                    | same      |
 //!
 //! A missing fact rolls back rather than being guessed: a bill is written once for ever, and a
-//! wrong one would keep out the right one. Nothing here knows SIP transactions, the proxy,
-//! other nodes, or how to round a price.
+//! wrong one would keep out the right one. That a service says that it has refused the call is no
+//! fact: what is answered is billed, whatever was said. Nothing here knows SIP transactions, the
+//! proxy, other nodes, or how to round a price.
 
 use crate::bill::{BILLS, Bill};
 use crate::money::Money;
@@ -61,6 +64,8 @@ enum Phase {
     Talking,
     /// Billed, or there is nothing to bill.
     Closed,
+    /// The INVITE, and that a service says that it refuses the call.
+    Refused,
 }
 
 /// Bills written, and how long was talked on each.
@@ -92,7 +97,7 @@ impl Sbb for CallBilling {
         if let Some(invite) = event.get::<Invite>()? {
             self.on_invite(cx, &invite)
         } else if let Some(answered) = event.get::<Answered>()? {
-            self.on_answered(answered)
+            self.on_answered(cx, answered)
         } else if event.get::<Rejected>()?.is_some() {
             self.on_rejected(cx);
             Ok(())
@@ -128,6 +133,11 @@ impl CallBilling {
         self.set_up_at
     }
 
+    /// A service has refused the call, and nobody has answered it.
+    pub fn is_refused(&self) -> bool {
+        self.phase == Phase::Refused
+    }
+
     /// When the call was answered, if it was.
     pub fn answered_at(&self) -> Option<Timestamp> {
         self.answered.as_ref().map(|answered| answered.at)
@@ -155,23 +165,27 @@ impl CallBilling {
         if self.phase != Phase::New {
             return Ok(());
         }
-        if cx.attribute::<bool>(REFUSED)? == Some(true) {
-            self.close(cx);
-            return Ok(());
-        }
+        let is_refused = cx.attribute::<bool>(REFUSED)? == Some(true);
         self.call_id = bounded(&invite.call_id);
         self.caller = address(&invite.caller);
         self.callee = address(&invite.callee);
         self.set_up_at = invite.set_up_at;
+        if is_refused {
+            self.phase = Phase::Refused;
+            return Ok(());
+        }
         self.tariff = Tariff::choose(cx, &invite.callee.user);
         self.phase = Phase::SettingUp;
         Ok(())
     }
 
-    fn on_answered(&mut self, answered: Answered) -> Result<(), Failure> {
+    fn on_answered(&mut self, cx: &mut Context<'_>, answered: Answered) -> Result<(), Failure> {
         match self.phase {
             Phase::New => Err(Failure::new("an answer without its INVITE: not noted")),
-            Phase::SettingUp => {
+            Phase::SettingUp | Phase::Refused => {
+                if self.phase == Phase::Refused {
+                    self.tariff = Tariff::choose(cx, user(&self.callee));
+                }
                 self.answered = Some(answered);
                 self.phase = Phase::Talking;
                 Ok(())
@@ -181,7 +195,7 @@ impl CallBilling {
     }
 
     fn on_rejected(&mut self, cx: &mut Context<'_>) {
-        if matches!(self.phase, Phase::New | Phase::SettingUp) {
+        if matches!(self.phase, Phase::New | Phase::SettingUp | Phase::Refused) {
             self.close(cx);
         }
     }
@@ -241,6 +255,12 @@ impl CallBilling {
 fn address(party: &Party) -> String {
     let aor = &party.address_of_record;
     bounded(if aor.is_empty() { &party.uri } else { aor })
+}
+
+/// The user part of such an address, or the number of a `tel:`.
+fn user(address: &str) -> &str {
+    let behind_scheme = address.split_once(':').map_or(address, |(_, rest)| rest);
+    behind_scheme.split(['@', ';']).next().unwrap_or_default()
 }
 
 fn bounded(text: &str) -> String {

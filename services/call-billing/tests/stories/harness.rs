@@ -3,8 +3,8 @@
 
 use resilee_call_billing::{Bill, CallBilling, Money, TARIFFS, Tariff};
 use resilee_sbb::{
-    ActivityId, CellId, CohortId, Deliver, Effect, Event, EventPayload, Outcome, Sbb, StateBytes,
-    Tables, Timestamp, decode, encode, invoke,
+    ActivityEnd, ActivityId, CellId, CohortId, Deliver, Effect, Event, EventPayload, Outcome, Sbb,
+    StateBytes, Tables, Timestamp, decode, encode, invoke,
 };
 use resilee_sip_api::{Answered, EndCause, Ended, Invite, Party, REFUSED, Rejected, Side};
 use std::collections::BTreeMap;
@@ -86,6 +86,11 @@ impl Call {
 
     pub fn end(&mut self, seconds: u64, node: &str) {
         self.deliver(&ended(seconds, node, Side::Caller)).expect("ended");
+    }
+
+    /// Its activity ends.
+    pub fn over(&mut self) {
+        self.deliver(&ActivityEnd {}).expect("over");
     }
 
     /// What the admin UI sees.

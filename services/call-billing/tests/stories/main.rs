@@ -68,7 +68,24 @@ fn a_call_that_nobody_answers_is_not_billed() {
 fn a_call_that_call_control_refused_leaves_no_trace() {
     let mut call = Call::default().refused_by_another_service();
     call.invite("bob");
+    assert!(call.shown().is_refused(), "so no page shows it as a call that rings");
+    call.over();
+    assert_eq!((call.bills.len(), call.alarms.len()), (0, 0));
+    let mut call = Call::default().refused_by_another_service();
+    call.invite("bob");
+    call.reject(403);
     assert_eq!((call.bills.len(), call.alarms.len(), call.detached), (0, 0, 1));
+}
+
+#[test]
+fn a_call_that_was_said_to_be_refused_and_is_answered_is_billed() {
+    let mut call = Call::with_tariffs(&[("", "0.12")]).refused_by_another_service();
+    call.invite("bob");
+    call.answer(105, "node-1");
+    assert!(!call.shown().is_refused());
+    call.end(165, "node-1");
+    assert_eq!((call.bills.len(), call.alarms.len(), call.detached), (1, 0, 1));
+    assert_eq!(call.bills[0].total, money("0.17"));
 }
 
 #[test]
