@@ -144,7 +144,7 @@ impl Core {
             next_activity: cell.head.next_activity,
             tables,
             trace_levels: self.tracers.levels(),
-            limits: self.config.limits.delivery,
+            limits: self.config.limits.of_service(&self.services[service]).delivery,
             is_for_one,
             now,
             seed: delivery.0
@@ -229,6 +229,7 @@ impl Core {
     /// A delivery that asks for what it may not have is rolled back.
     fn verify(&self, id: CellId, awaiting: Awaiting, outcome: Outcome) -> Outcome {
         let Some(cell) = self.cells.get(&id) else { return outcome };
+        let limits = self.config.limits.of_service(&self.services[awaiting.service]);
         let Outcome::Delivered { entities, removed, effects } = outcome else { return outcome };
         let is_placed = |state: &EntityState| match &state.born {
             Some(child) => state.number >= cell.head.next_entity && child.parent.is_some(),
@@ -248,9 +249,7 @@ impl Core {
             reason
         } else if let Some(reason) = cell.refuse_numbers(&entities, &effects) {
             reason
-        } else if let Some(reason) =
-            cell.refuse_bytes(&entities, &removed, &effects, &self.config.limits)
-        {
+        } else if let Some(reason) = cell.refuse_bytes(&entities, &removed, &effects, &limits) {
             reason
         } else {
             return Outcome::Delivered { entities, removed, effects };

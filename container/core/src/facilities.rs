@@ -36,9 +36,10 @@ impl Core {
         removed: &[u32],
         effects: &[Effect],
     ) -> Option<String> {
-        let service = self.services[awaiting.service].name;
+        let descriptor = &self.services[awaiting.service];
+        let service = descriptor.name;
         let cell = self.cells.get(&id)?;
-        let max = self.config.limits.timers_per_cell_max;
+        let max = self.config.limits.of_service(descriptor).timers_per_cell_max;
         effects
             .iter()
             .find_map(|effect| undeclared_usage(&self.usage, service, effect))

@@ -6,7 +6,7 @@
 //! taken over, restored and served as it is, and may change as long as it does not grow.
 
 use crate::overload::{DELIVERIES_MAX, DELIVERY_AGE_MS_MAX};
-use resilee_sbb::DeliveryLimits;
+use resilee_sbb::{DeliveryLimits, Descriptor};
 
 /// Cells that a node holds unless it is told otherwise.
 pub const CELLS_MAX: usize = 500_000;
@@ -72,6 +72,22 @@ pub struct Limits {
     pub turn_bytes_max: usize,
     /// What one delivery may make of its tree and its cell.
     pub delivery: DeliveryLimits,
+}
+
+impl Limits {
+    /// What a service may make of a cell: one that was uploaded fills three quarters of what there
+    /// is room for, so that it keeps nobody from billing a call.
+    #[must_use]
+    pub fn of_service(mut self, service: &Descriptor) -> Limits {
+        if service.deployment.is_uploaded {
+            let DeliveryLimits { attributes_max, null_activities_max, .. } = &mut self.delivery;
+            let (timers_max, bytes_max) = (&mut self.timers_per_cell_max, &mut self.cell_bytes_max);
+            for max in [attributes_max, null_activities_max, timers_max, bytes_max] {
+                *max = *max / 4 * 3;
+            }
+        }
+        self
+    }
 }
 
 impl Default for Limits {

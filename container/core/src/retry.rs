@@ -103,7 +103,8 @@ impl Core {
             return Retried::No;
         }
         let is_kept = cell.retries.contains_key(&entity);
-        if !is_kept && !cell.has_room_for(event, &self.config.limits) {
+        let limits = self.config.limits.of_service(&self.services[awaiting.service]);
+        if !is_kept && !cell.has_room_for(event, &limits) {
             let text = format!(
                 "{} of call {id} is lost, since the call has no room for what is tried again \
                  (limits.cell_bytes_max): {reason}",

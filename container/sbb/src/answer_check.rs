@@ -10,7 +10,9 @@
 //! | effects                | their number, and of each what [`Context`](crate::Context)     |
 //! |                        | looks at: who and what it is about is there, sizes, names      |
 //! | commands, rows, what   | that the service has the permission                            |
-//! | is suspended, ...      |                                                                |
+//! | is suspended or        |                                                                |
+//! | is resumed, ...        |                                                                |
+//! | activity contexts      | the service reaches them (`reach.rs`)                          |
 //! | events that it fires   | they are not of the container, nor of a resource adaptor       |
 //!
 //! What the container itself looks at whoever asks (usage parameters, timers of a cell, rows of a
@@ -138,7 +140,7 @@ impl<'d> Replay<'d> {
                 self.permitted(effect)?;
                 self.of_outside(effect)
             }
-            Effect::SuspendEvent { .. } => {
+            Effect::SuspendEvent { .. } | Effect::ResumeEvent { .. } => {
                 self.permitted(effect)?;
                 self.of_activity(effect)
             }
@@ -183,7 +185,7 @@ impl<'d> Replay<'d> {
                 });
                 (allowed, format!("Start of {wanted:?}"))
             }
-            Effect::SuspendEvent { .. } => {
+            Effect::SuspendEvent { .. } | Effect::ResumeEvent { .. } => {
                 (has(&|it| matches!(it, Permission::Suspend)), "Suspend".to_owned())
             }
             _ => return Ok(()),
@@ -313,7 +315,9 @@ impl<'d> Replay<'d> {
     }
 
     fn context(&self, activity: u32) -> Result<&ContextView, String> {
-        let context = self.tx.context(self.deliver, activity);
+        let is_started = activity >= self.deliver.next_activity;
+        let is_reached = is_started || self.deliver.reaches(activity);
+        let context = self.tx.context(self.deliver, activity).filter(|_| is_reached);
         context.ok_or_else(|| format!("there is no activity {activity} here"))
     }
 

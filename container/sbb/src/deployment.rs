@@ -26,6 +26,9 @@ pub struct Deployment {
     /// read by its own SBB and by those of its child relations, which have the same names; see
     /// [`Sbb::migrate`](crate::Sbb::migrate).
     pub migrates_from: &'static [&'static str],
+    /// It was uploaded, as the node notes that compiled it: whatever it does, room is left in each
+    /// cell for services that are linked.
+    pub is_uploaded: bool,
 }
 
 /// What a node does, besides an alarm, when a service fails again and again: its handlers fail,
@@ -72,5 +75,6 @@ impl Deployment {
         permissions: &[],
         on_repeated_failures: FailurePolicy::Keep,
         migrates_from: &[],
+        is_uploaded: false,
     };
 }

@@ -162,6 +162,12 @@ impl Descriptor {
         let alias = self.attribute_aliases.iter().find(|alias| alias.attribute == attribute);
         alias.map_or_else(|| format!("{}/{attribute}", self.name), |alias| alias.alias.to_owned())
     }
+
+    /// An attribute of this SBB may be kept under this name in an activity context.
+    pub fn has_attribute(&self, key: &str) -> bool {
+        let own = key.strip_prefix(self.name).is_some_and(|rest| rest.starts_with('/'));
+        own || self.attribute_aliases.iter().any(|alias| alias.alias == key)
+    }
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ mod linked;
 mod permission;
 mod profile;
 mod profile_value;
+mod reach;
 mod sbb;
 mod tables;
 mod time;

@@ -53,10 +53,7 @@ impl Tree {
 
     /// True if an SBB of the service keeps an attribute under this name.
     pub fn shares(&self, key: &str) -> bool {
-        self.sbbs.iter().any(|sbb| {
-            let own = key.strip_prefix(sbb.name).is_some_and(|rest| rest.starts_with('/'));
-            own || sbb.attribute_aliases.iter().any(|alias| alias.alias == key)
-        })
+        self.sbbs.iter().any(|sbb| sbb.has_attribute(key))
     }
 }
 

@@ -7,6 +7,7 @@
 
 use crate::codec::{CodecError, decode, encode};
 use crate::delivery::{Deliver, Outcome};
+use crate::descriptor::Descriptor;
 use crate::host::Host;
 use crate::linked::LinkedSbb;
 use crate::tables::Tables;
@@ -61,12 +62,14 @@ pub fn answer(
 }
 
 impl Deliver {
-    /// As a unit is told it: without the service's name and the tables.
+    /// As the unit of a service is told it: without the service's name, the tables, and what of the
+    /// cell is no matter of the service.
     ///
     /// # Panics
     /// Never: plain data can be encoded.
-    pub fn to_unit(&self) -> Vec<u8> {
-        encode(self).expect("plain data can be encoded")
+    pub fn to_unit(&self, service: &Descriptor) -> Vec<u8> {
+        let less = self.within_reach(service);
+        encode(less.as_ref().unwrap_or(self)).expect("plain data can be encoded")
     }
 }
 

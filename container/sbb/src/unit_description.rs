@@ -311,6 +311,7 @@ impl SbbDescription {
                 on_repeated_failures: self.on_repeated_failures,
                 migrates_from: leak_all(&self.migrates_from, |it| leak(it)),
                 permissions: may.chain(may_besides).collect::<Vec<_>>().leak(),
+                is_uploaded: false,
             },
         }
     }

@@ -114,7 +114,7 @@ impl resilee_sbb::Host for Nobody {
 #[track_caller]
 fn outcome(deliver: &Deliver) -> Outcome {
     let services = [LinkedSbb::of::<Meter>()];
-    let unit = answer(&services, "meter-2", &deliver.to_unit(), &Nobody);
+    let unit = answer(&services, "meter-2", &deliver.to_unit(&services[0].descriptor()), &Nobody);
     let linked = services[0].invoke(deliver);
     assert_eq!(Outcome::of_unit(&unit).as_ref(), Ok(&linked));
     linked

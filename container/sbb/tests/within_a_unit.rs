@@ -138,7 +138,7 @@ fn deliver(payload: Vec<u8>) -> Deliver {
 fn both(deliver: &Deliver) -> (Outcome, Outcome, &'static Node) {
     let node: &Node = Box::leak(Box::new(Node { tables: tables(), ..Node::default() }));
     let services = [LinkedSbb::of::<Reader>()];
-    let answer = answer(&services, "reader", &deliver.to_unit(), node);
+    let answer = answer(&services, "reader", &deliver.to_unit(&services[0].descriptor()), node);
     let outcome = Outcome::of_unit(&answer).expect("an outcome");
     (services[0].invoke(deliver), outcome, node)
 }

@@ -59,6 +59,7 @@ impl Unit {
         for sbb in &mut sbbs {
             // What is uploaded together is a unit of its own, whatever it is where it is linked.
             sbb.deployment.unit = "";
+            sbb.deployment.is_uploaded = true;
         }
         unit.sbbs.get_or_init(|| sbbs);
         Ok(unit)
@@ -87,7 +88,7 @@ impl Unit {
             return Ok(Outcome::RolledBack { reason, effects: Vec::new() });
         };
         let side = NodeSide::new(shared.limits, Some(service), deliver.tables.clone());
-        let answer = code.deliver(&shared, side, self.name, &deliver.to_unit())?;
+        let answer = code.deliver(&shared, side, self.name, &deliver.to_unit(&service))?;
         let outcome = Outcome::of_unit(&answer).unwrap_or_else(|error| Outcome::RolledBack {
             reason: format!("its answer is not readable: {error}"),
             effects: Vec::new(),

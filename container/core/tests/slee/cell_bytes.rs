@@ -174,3 +174,52 @@ fn events_for_names_are_posts_also_the_first_ones_of_a_cell() {
     container.settle();
     assert!(told(&mut container, "few"));
 }
+
+/// The first one was uploaded.
+const FILLS: [(&str, &str); 2] = [("patient", "fill"), ("beta", "bill")];
+
+fn with_both(limits: Limits) -> Container {
+    let mut container = Container::with_limits(limits);
+    selects("patient", |_, _| Ok(InitialEvent::by().activity_context()));
+    container.say("c1 start; fire wait 1 begin; fire begin 1 begin");
+    container
+}
+
+#[test]
+fn what_was_uploaded_leaves_room_for_the_others() {
+    let mut container = with_both(Limits { cell_bytes_max: 40_000, ..Limits::default() });
+    for (service, word) in FILLS {
+        on(service, word, |me, _| {
+            me.text = "x".repeat(me.text.len() + 9_000);
+            Ok(())
+        });
+    }
+    (0..4).for_each(|_| container.fire("tock", "fill"));
+    assert_eq!(container.state_bytes("patient") / 9_000, 3, "three quarters, and no more");
+    assert!(container.has_alarm("more than 30000 bytes"), "{:?}", container.alarms());
+    container.fire("tock", "bill");
+    assert_eq!(container.state_bytes("beta") / 9_000, 1);
+    container.end(1);
+    container.pass_seconds(3_600);
+}
+
+#[test]
+fn what_was_uploaded_leaves_timers_for_the_others() {
+    let mut container = with_both(Limits { timers_per_cell_max: 8, ..Limits::default() });
+    for (service, word) in FILLS {
+        on(service, word, |me, cx| {
+            cx.set_timer(TimerId(me.count), Duration::from_secs(600));
+            me.text.push('x');
+            Ok(())
+        });
+    }
+    (0..6).for_each(|_| container.fire("tock", "fill"));
+    let six = container.state_bytes("patient");
+    container.fire("tock", "fill");
+    assert_eq!(container.state_bytes("patient"), six);
+    let none = container.state_bytes("beta");
+    container.fire("tock", "bill");
+    assert_ne!(container.state_bytes("beta"), none);
+    container.end(1);
+    container.pass_seconds(3_600);
+}

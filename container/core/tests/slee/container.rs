@@ -159,6 +159,14 @@ impl Container {
         entities.filter(|entity| entity.service == service).map(|entity| entity.number).collect()
     }
 
+    /// Bytes of the states of a service's entities.
+    pub fn state_bytes(&self, service: &str) -> usize {
+        let cells = self.house.core.cells(100);
+        let entities = cells.iter().flat_map(|cell| &cell.entities);
+        let of_service = entities.filter(|entity| entity.service == service);
+        of_service.map(|entity| entity.state.bytes.len()).sum()
+    }
+
     /// Records that were written to journals.
     pub fn records(&self) -> usize {
         let is_record = |op: &&StoreOp| matches!(op, StoreOp::Record { .. });

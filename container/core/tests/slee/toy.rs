@@ -150,6 +150,7 @@ const SBBS: [Descriptor; 18] = [
         selects_initial_events: true,
         events: TICKS,
         on_roll_back: OnRollBack::Retry,
+        deployment: Deployment { is_uploaded: true, ..Deployment::ALONE },
         ..Descriptor::named("patient")
     },
     Descriptor { events: TICKS, children: &[LOW_ONES], ..Descriptor::named("left") },

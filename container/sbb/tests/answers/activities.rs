@@ -1,9 +1,12 @@
 //! Effects of an answer on activity contexts.
 
 use crate::lies::{
-    CELL, activity, deliver, refused, refused_effect, refused_of, taken, with_effects,
+    CELL, Parent, activity, deliver, refused, refused_effect, refused_of, taken, with_effects,
 };
-use resilee_sbb::{ActivityId, CLUSTER_NAMES, CellId, Effect, Timestamp, encode};
+use resilee_sbb::{
+    ActivityId, CLUSTER_NAMES, CellId, Deliver, Effect, LinkedSbb, Timestamp, checked, decode,
+    encode,
+};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -66,6 +69,40 @@ fn an_activity_is_one_of_the_delivery() {
 }
 
 #[test]
+fn an_activity_of_a_stranger_is_reached_by_its_name_alone() {
+    let text = "there is no activity 5 here";
+    for effect in [
+        attach(1, 5),
+        fire(5, "test", 1),
+        set(5, "parent/x", 1),
+        bind(5, "n"),
+        Effect::EndActivity { activity: 5 },
+        Effect::ResumeEvent { activity: 5 },
+    ] {
+        assert_eq!(refused_effect(effect), text);
+    }
+    taken(with_effects(vec![attach(1, 6), fire(6, "test", 1)]));
+    let mut deliver = deliver();
+    deliver.event.activity = activity(5);
+    let mine = with_effects(vec![attach(1, 5), fire(5, "test", 1)]);
+    let service = LinkedSbb::of::<Parent>().descriptor();
+    assert_eq!(checked(&deliver, &service, mine.clone()), mine, "it was told of it");
+}
+
+#[test]
+fn a_unit_is_told_of_what_it_reaches_and_of_its_own_attributes() {
+    let service = LinkedSbb::of::<Parent>().descriptor();
+    let mut deliver = deliver();
+    let names = ["parent/x", "leg/x", "acme.price", "guard/x", "sip.refused"];
+    let call = deliver.contexts.get_mut(&1).expect("the call");
+    call.attributes = names.map(|name| (name.to_owned(), vec![1])).into();
+    let told: Deliver = decode(&deliver.to_unit(&service)).expect("a delivery");
+    assert_eq!(told.contexts.keys().copied().collect::<Vec<_>>(), [1, 2, 3, 4, 6]);
+    let seen: Vec<_> = told.contexts[&1].attributes.keys().map(String::as_str).collect();
+    assert_eq!(seen, ["acme.price", "leg/x", "parent/x"]);
+}
+
+#[test]
 fn nothing_is_done_on_an_activity_that_ends() {
     assert_eq!(refused_effect(attach(1, 3)), "activity 3 is ending");
     assert_eq!(refused_effect(fire(3, "test", 1)), "activity 3 is ending");
@@ -80,10 +117,10 @@ fn new_activities_have_the_next_numbers_and_are_not_too_many() {
     let start = |activity| Effect::StartActivity { activity };
     assert_eq!(refused_effect(start(2)), "activity 2 is started, 9 is next");
     assert_eq!(refused_effect(start(10)), "activity 10 is started, 9 is next");
-    // Two are there, and one of another cell, which does not count.
-    taken(with_effects((9..71).map(start).collect()));
+    // Four are there, and one of another cell, which does not count.
+    taken(with_effects((9..69).map(start).collect()));
     let text = "65 activities in a cell, 64 allowed";
-    assert_eq!(refused(with_effects((9..72).map(start).collect())), text);
+    assert_eq!(refused(with_effects((9..70).map(start).collect())), text);
 }
 
 #[test]

@@ -58,10 +58,16 @@ fn rows_records_and_activities_need_permissions() {
 
 /// Nobody else gets it meanwhile, nor what comes on its activity: who may do that holds calls.
 #[test]
-fn to_suspend_an_event_needs_a_permission_whosever_it_is() {
+fn to_suspend_or_resume_an_event_needs_a_permission_whosever_it_is() {
     let until = Timestamp::ZERO + Duration::from_secs(1);
     let outcome = with_effects(vec![Effect::SuspendEvent { until }]);
     taken(outcome.clone());
+    needs_suspend(&outcome);
+    needs_suspend(&with_effects(vec![Effect::ResumeEvent { activity: 1 }]));
+}
+
+#[track_caller]
+fn needs_suspend(outcome: &Outcome) {
     let mut service = LinkedSbb::of::<Parent>().descriptor();
     service.deployment = Deployment::ALONE;
     for number in [1, 2] {

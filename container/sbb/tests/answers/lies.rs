@@ -58,7 +58,7 @@ impl Sbb for Leg {
 }
 
 /// An event for the root 1, which has a child 2; activities: 1 of an adaptor, 2 null, 3 over, 4 of
-/// another cell.
+/// another cell; 5 null and another service's, 6 the same with a name.
 pub fn deliver() -> Deliver {
     let event = Event { event_type: "test".to_owned(), activity: activity(1), payload: Vec::new() };
     let mut deliver = Deliver::first("parent", event).with_state(Some(StateBytes::default()));
@@ -73,7 +73,15 @@ pub fn deliver() -> Deliver {
     let other = CellId { number: 2, ..CELL };
     let mirror =
         ContextView { mirror_of: Some(ActivityId { cell: other, number: 1 }), ..view(true, false) };
-    let contexts = [(2, view(true, false)), (3, view(true, true)), (4, mirror)];
+    let strangers = ContextView { attached: BTreeSet::from([20]), ..view(true, false) };
+    let named = ContextView { names: BTreeSet::from(["room".to_owned()]), ..strangers.clone() };
+    let contexts = [
+        (2, view(true, false)),
+        (3, view(true, true)),
+        (4, mirror),
+        (5, ContextView { is_suspended: true, ..strangers }),
+        (6, named),
+    ];
     deliver.contexts.extend(contexts);
     deliver.next_activity = 9;
     deliver.tables = Tables::default();
