@@ -54,7 +54,8 @@ pub(crate) struct Life {
     /// puts off until then, not further, that it has lasted too long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     heard_by: Option<Timestamp>,
-    /// It is to be ended when the phone is heard, or then.
+    /// It is to be ended when the phone is heard, or then; after a further outage it is heard
+    /// later, and the call was up no longer than until then all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     hang_up_by: Option<Timestamp>,
 }
@@ -63,7 +64,8 @@ impl Life {
     /// It has something to do then.
     pub(crate) fn next(&self) -> Option<Timestamp> {
         let question = self.question.as_ref().and_then(OwnRequest::next_timeout);
-        question.into_iter().chain(self.ask_at).chain(self.hang_up_by).min()
+        let heard = self.hang_up_by.max(self.heard_by).filter(|_| self.hang_up_by.is_some());
+        question.into_iter().chain(self.ask_at).chain(heard).min()
     }
 
     /// The phone has said something.
@@ -122,9 +124,9 @@ impl OwnCall {
     /// Ends the call if that was wanted before the phone was heard, and it is.
     pub(crate) fn hang_up_if_heard(&mut self, step: &mut Step<'_>) {
         let now = step.now();
-        let Some(by) = self.life.hang_up_by else { return };
-        if by <= now || self.life.heard_by.is_none_or(|by| by <= now) {
-            let at = self.up_until(by.min(now));
+        let is_wanted = self.life.hang_up_by.is_some();
+        if is_wanted && self.life.heard_by.is_none_or(|by| by <= now) {
+            let at = self.up_until(now);
             self.hang_up_all(step, at, EndCause::Bye);
         }
     }
@@ -138,10 +140,10 @@ impl OwnCall {
     }
 
     /// Until when it was up if nobody has proven that it is over by now: no longer than it might be
-    /// while nobody lived, if the phone was not heard since.
+    /// while nobody lived, if the phone was not heard since, nor than it was to be.
     pub(crate) fn up_until(&self, now: Timestamp) -> Timestamp {
         let over = self.over_meanwhile.filter(|over| self.last_proof_of_life() <= *over);
-        over.map_or(now, |over| over.min(now))
+        over.into_iter().chain(self.life.hang_up_by).fold(now, Timestamp::min)
     }
 
     /// Goes on at the survivor, which may be of a later version than who had it.

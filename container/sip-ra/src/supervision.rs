@@ -102,7 +102,8 @@ pub(crate) struct Supervision {
     /// It is to be ended when the ACK comes, or then.
     #[serde(default)]
     hang_up_by: Option<Timestamp>,
-    /// It is to be ended when its ends are heard after an outage, or then.
+    /// It is to be ended when its ends are heard after an outage, or then; after a further outage
+    /// they are heard later, and it was up no longer than until then all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     hang_up_heard_by: Option<Timestamp>,
 }
@@ -110,8 +111,10 @@ pub(crate) struct Supervision {
 impl Supervision {
     /// The next of them.
     pub(crate) fn next(&self) -> Option<Timestamp> {
-        let all = [self.ask_at, self.expires_at, self.longest_until, self.hang_up_by];
-        all.into_iter().chain([self.hang_up_heard_by]).flatten().min()
+        let heard = self.hang_up_heard_by.max(self.heard_by);
+        let heard = heard.filter(|_| self.hang_up_heard_by.is_some());
+        let all = [self.ask_at, self.expires_at, self.longest_until, self.hang_up_by, heard];
+        all.into_iter().flatten().min()
     }
 
     /// True if a dialog is to be ended when its ACK comes.
@@ -228,10 +231,11 @@ impl Call {
     }
 
     /// Until when a call was up that nobody has proven to be over by now: no longer than it might
-    /// be while nobody lived, if it was not proven to be up since.
+    /// be while nobody lived, if it was not proven to be up since, nor than it was to be.
     pub(crate) fn up_until(&self, now: Timestamp) -> Timestamp {
         let over = self.supervision.over_meanwhile;
-        over.filter(|over| self.last_proof_of_life() <= *over).map_or(now, |over| over.min(now))
+        let over = over.filter(|over| self.last_proof_of_life() <= *over);
+        over.into_iter().chain(self.supervision.hang_up_heard_by).fold(now, Timestamp::min)
     }
 
     /// By when its ends are heard, while nobody knows whether it was up when nobody had it: they
@@ -245,9 +249,9 @@ impl Call {
     /// Ends the call if that was wanted before its ends were heard, and they are.
     pub(crate) fn hang_up_if_heard(&mut self, step: &mut Step<'_>) {
         let now = step.now();
-        let Some(by) = self.supervision.hang_up_heard_by else { return };
-        if by <= now || self.unheard_until(now).is_none() {
-            let at = self.up_until(by.min(now));
+        let is_wanted = self.supervision.hang_up_heard_by.is_some();
+        if is_wanted && self.unheard_until(now).is_none() {
+            let at = self.up_until(now);
             self.hang_up_all(step, at, EndCause::Bye);
         }
     }

@@ -242,17 +242,57 @@ fn a_hang_up_after_an_outage_is_billed_for_no_more_than_a_call_may_last() {
     assert_ended(&turn, answered_at + LONGEST, EndCause::Bye);
 }
 
-/// The last server died before they were heard.
+/// The last server died before they were heard. His silence says nothing.
 #[test]
 fn a_hang_up_between_two_outages_is_billed_for_no_more_than_the_first_one() {
-    let Talk { mut node, .. } = talking_with(None, NO_OPTIONS);
-    node.wait(60_000);
-    node.cold_start();
-    node.command(&SipCommand::HangUp).expect("it is up");
-    // Four questions, one after the other, could have been answered by then.
-    let due = node.now + Duration::from_secs(128);
-    two_days_later(&mut node);
-    assert_ended(&node.wait(0), due, EndCause::Bye);
+    for is_removed in [false, true] {
+        let Talk { mut node, .. } = talking_with(None, NO_OPTIONS);
+        node.wait(60_000);
+        node.cold_start();
+        node.command(&SipCommand::HangUp).expect("it is up");
+        // Four questions, one after the other, could have been answered by then.
+        let due = node.now + Duration::from_secs(128);
+        let questions = two_days_later(&mut node);
+        node.receive(ALICE, alice_answers(&asked(&[&questions], ALICE), 200));
+        let turn = if is_removed { node.removed() } else { node.wait(32_000) };
+        assert_ended(&turn, due, EndCause::Bye);
+    }
+}
+
+/// When they could all have answered after the first outage has passed by then.
+#[test]
+fn a_hang_up_between_two_outages_waits_until_the_ends_are_heard_after_the_second_one() {
+    for (status, dies) in [
+        (Some(481), false),
+        (Some(481), true),
+        (None, false),
+        (Some(200), false),
+        (Some(200), true),
+    ] {
+        let Talk { mut node, answered_at, .. } = talking_with(None, "");
+        node.now = node.now + Duration::from_secs(3_600);
+        node.cold_start();
+        node.command(&SipCommand::HangUp).expect("it is up");
+        let due = node.now + Duration::from_secs(128);
+        node.wait(10_000);
+        node.now = node.now + Duration::from_secs(600);
+        let questions = node.cold_start();
+        if dies {
+            node.take_over();
+        }
+        assert_eq!(node.wait(0).types(), [""; 0]);
+        node.receive(ALICE, alice_answers(&asked(&[&questions], ALICE), 200));
+        let turn = match status {
+            Some(status) => node.receive(BOB, bob_answers(&asked(&[&questions], BOB), status)),
+            None => node.wait(32_000),
+        };
+        match status {
+            Some(200) => assert_ended(&turn, due, EndCause::Bye),
+            _ => assert_ended(&turn, answered_at, EndCause::LastProofOfLife),
+        }
+        node.wait(60_000);
+        assert_eq!((node.living_activities(), node.count("sip.ended")), (0, 1));
+    }
 }
 
 /// Whoever removes a call by force does not wait for its ends.

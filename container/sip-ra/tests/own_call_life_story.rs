@@ -271,6 +271,51 @@ fn a_hang_up_after_an_outage_is_done_when_the_phone_is_heard() {
     }
 }
 
+/// Until when it could have answered after the first one has passed by then.
+#[test]
+fn a_hang_up_between_two_outages_waits_until_the_phone_is_heard_after_the_second_one() {
+    for (status, dies) in [(None, false), (Some(481), true), (Some(200), false), (Some(200), true)]
+    {
+        let Talk { mut node, answered_at, .. } = talking();
+        after_an_outage(&mut node, false);
+        node.command(&SipCommand::HangUp).expect("it is up");
+        let due = node.now + Duration::from_secs(128);
+        node.wait(10_000);
+        let asked = question(&after_an_outage(&mut node, false));
+        if dies {
+            node.take_over();
+        }
+        assert_eq!(node.wait(0).types(), [""; 0]);
+        let turn = match status {
+            Some(status) => node.receive(BOB, bob_answers(&asked, status)),
+            None => node.wait(32_000),
+        };
+        if status != Some(200) {
+            assert_is_gone_since(node, &turn, answered_at);
+            continue;
+        }
+        let ended: Ended = turn.event();
+        assert_eq!((ended.at, ended.cause), (due, EndCause::Bye));
+        turn.our_bye(BOB);
+    }
+}
+
+/// It need not answer.
+#[test]
+fn a_hang_up_between_two_outages_is_billed_for_no_more_than_the_first_one() {
+    for is_removed in [false, true] {
+        let Talk { mut node, .. } = talking_with("Allow: INVITE, ACK, BYE\r\n");
+        after_an_outage(&mut node, false);
+        node.command(&SipCommand::HangUp).expect("it is up");
+        let due = node.now + Duration::from_secs(128);
+        node.wait(10_000);
+        after_an_outage(&mut node, false);
+        let turn = if is_removed { node.removed() } else { node.wait(32_000) };
+        let ended: Ended = turn.event();
+        assert_eq!((ended.at, ended.cause), (due, EndCause::Bye));
+    }
+}
+
 /// It need not answer, but has sent something; or it says nothing at all.
 #[test]
 fn a_hang_up_after_an_outage_lasts_no_longer_than_the_call_might() {
