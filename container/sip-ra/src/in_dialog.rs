@@ -14,8 +14,8 @@
 //! | REFER,       | its 2xx                | 2xx: NOTIFYs follow, also after a BYE              |
 //! | SUBSCRIBE    |                        | (`subscription.rs`)                                |
 //! | other        | none                   | forwarded                                          |
-//! | any, if the  | none                   | 481, but for ACK, BYE and what is of a             |
-//! | dialog ended |                        | subscription                                       |
+//! | any, if the  | none                   | 481, but for ACK and BYE, for 64 T1, and what is   |
+//! | dialog ended |                        | of a subscription                                  |
 //! | any, early,  | none                   | the same, also for ACK and BYE (§13.2.2.4)         |
 //! | 64 T1 after  |                        |                                                    |
 //! | the answer   |                        |                                                    |

@@ -20,7 +20,7 @@
 //! | the dialog has ended: NOTIFY of whom was referred  | they go on as within the call        |
 //! | or subscribed to, SUBSCRIBE of the other one       |                                      |
 //! | the same: ACK, BYE, while anything of the call may | as within the call                   |
-//! | be repeated                                        |                                      |
+//! | be repeated, and until 64 T1 after its end         |                                      |
 //! | the same: anything else, a SUBSCRIBE of another    | 481: the Route of a call that is     |
 //! | event too                                          | over leads nowhere else              |
 //! | the call has failed: all but NOTIFY and SUBSCRIBE  | as if it was not there: it may be of |
@@ -215,7 +215,7 @@ impl Call {
 
     /// Whether nothing but subscriptions is left of the dialog, and this is of none of them. As
     /// long as what was said may be repeated, a BYE may cross the one that has ended it, and an
-    /// ACK come behind that.
+    /// ACK come behind that. Further BYEs do not make that longer: each of them may be repeated.
     pub(crate) fn is_too_late(
         &self,
         step: &Step<'_>,
@@ -227,10 +227,16 @@ impl Call {
             // Another phone has answered, and nobody repeats that (RFC 3261 §13.2.2.4).
             DialogState::Early => !self.is_unanswered() && self.repeated_until(step) <= step.now(),
             DialogState::Confirmed => false,
-            DialogState::Ended => !matches!(method, "ACK" | "BYE"),
+            DialogState::Ended => !matches!(method, "ACK" | "BYE") || self.is_long_over(step),
         };
         let is_over = is_dialog_over || self.is_over_but_for_subscriptions();
         is_over && !part.is_some_and(Part::may_come_late)
+    }
+
+    /// Whether nobody repeats any more what has ended the call.
+    fn is_long_over(&self, step: &Step<'_>) -> bool {
+        let repeated = Duration::from_millis(step.timers().long_ms());
+        self.over_since().is_some_and(|over| over + repeated <= step.now())
     }
 
     /// A request that is part of a subscription has its final response, or will never have one.

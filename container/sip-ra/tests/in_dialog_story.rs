@@ -263,6 +263,31 @@ fn a_bye_that_crosses_the_one_that_ends_the_dialog_is_passed_on() {
     assert_eq!((turn.lines(BOB), turn.types()), (vec!["200".to_owned()], vec![]));
 }
 
+/// Each of them is of a transaction of its own, whose answer may be repeated for as long again.
+#[test]
+fn nobody_keeps_a_call_that_has_ended_by_further_byes() {
+    for dies in [false, true] {
+        let mut node = Node::for_bob();
+        let dialog = answered_call(&mut node);
+        let at_bob = node.receive(ALICE, dialog.by_alice("BYE", 2)).only(BOB);
+        node.receive(BOB, bob_answers(&at_bob, 200));
+        node.wait(31_000);
+        if dies {
+            node.take_over();
+        }
+        let at_bob = node.receive(ALICE, dialog.by_alice("BYE", 3)).only(BOB);
+        assert_eq!(node.receive(BOB, bob_answers(&at_bob, 481)).lines(ALICE), ["481"]);
+        node.wait(31_000);
+        for method in ["BYE", "ACK"] {
+            let turn = node.receive(ALICE, dialog.by_alice(method, 4));
+            let refused = if method == "BYE" { vec!["481".to_owned()] } else { vec![] };
+            assert_eq!((turn.lines(ALICE), turn.sent.len()), (refused.clone(), refused.len()));
+        }
+        node.wait(1_000);
+        assert_eq!(node.living_activities(), 0);
+    }
+}
+
 /// RFC 3261 §12.3: a final failure ends the early dialogs.
 #[test]
 fn nothing_begins_in_an_early_dialog_of_a_call_that_has_failed() {
