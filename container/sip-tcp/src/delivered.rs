@@ -18,7 +18,7 @@
 //! |                                            | or the client repeats its 2xx                 |
 
 use crate::boundary::{ConnectionId, TcpDrop};
-use crate::source::{BYTES, Shares};
+use crate::source::{BYTES, REQUESTS, Shares};
 use crate::transaction_key::TransactionKey;
 use crate::unanswered::Fate;
 use resilee_membership::Flow;
@@ -26,9 +26,6 @@ use resilee_sbb::Timestamp;
 use resilee_sip_proto::{Message, TimerConfig};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-
-/// Most requests that are remembered.
-const REQUESTS_MAX: usize = 16_384;
 
 /// So long an INVITE that rings is remembered: longer than timer C (RFC 3261 §16.6).
 const RINGING: Duration = Duration::from_secs(300);
@@ -40,12 +37,16 @@ pub(crate) struct Delivered {
     until: BTreeSet<(Timestamp, TransactionKey)>,
     /// Refusals that no node has acknowledged, and when they are said again.
     repeats: BTreeSet<(Timestamp, TransactionKey)>,
+    /// Requests that each client was told.
+    of_sources: Shares,
     /// Of all responses.
     bytes: Shares,
 }
 
 #[derive(Debug)]
 struct Request {
+    /// The client.
+    flow: Flow,
     connection: ConnectionId,
     /// The client's latest response, and how it came.
     response: Option<(Flow, Vec<u8>)>,
@@ -91,10 +92,18 @@ impl Delivered {
             self.stay_until(&key, until);
             return Ok(());
         }
-        if self.requests.len() >= REQUESTS_MAX {
+        if !self.of_sources.has_room(flow, 1, REQUESTS) {
             return Err(TcpDrop::NotKept);
         }
-        let told = Request { connection, response: None, is_final: false, until, repeat: None };
+        self.of_sources.take(flow, 1);
+        let told = Request {
+            flow: *flow,
+            connection,
+            response: None,
+            is_final: false,
+            until,
+            repeat: None,
+        };
         self.requests.insert(key, told);
         self.until.insert((until, key));
         Ok(())
@@ -173,6 +182,7 @@ impl Delivered {
         while let Some((_, key)) = self.until.first().filter(|(until, _)| *until <= now).cloned() {
             self.stop_repeats(&key);
             let told = self.requests.remove(&key).expect("what has an end is there");
+            self.of_sources.give_back(&told.flow, 1);
             if let Some((flow, bytes)) = told.response {
                 self.bytes.give_back(&flow, bytes.len());
             }

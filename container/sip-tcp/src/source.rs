@@ -21,6 +21,9 @@ const SITE: u32 = 48;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Source(u128, u32);
 
+/// Most requests of clients that are kept, or of nodes for clients: nobody has all the room.
+pub(crate) const REQUESTS: Most = Most { of_source: 2_048, in_all: 16_384 };
+
 /// Most bytes that are kept of clients' requests, or of their answers.
 pub(crate) const BYTES: Most = Most { of_source: 4 << 20, in_all: 32 << 20 };
 

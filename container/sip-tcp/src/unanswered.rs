@@ -14,21 +14,13 @@
 //! | any other response         | to the client                                                 |
 
 use crate::boundary::TcpDrop;
-use crate::source::{BYTES, Most, Shares};
+use crate::source::{BYTES, REQUESTS, Shares};
 use crate::transaction_key::TransactionKey;
 use resilee_membership::Flow;
 use resilee_sbb::Timestamp;
 use resilee_sip_proto::{Message, TimerConfig};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-
-/// Most requests that are kept.
-const REQUESTS_MAX: usize = 16_384;
-
-/// Of these, of one source: nobody has all the room.
-const REQUESTS_PER_SOURCE_MAX: usize = 2_048;
-
-const REQUESTS: Most = Most { of_source: REQUESTS_PER_SOURCE_MAX, in_all: REQUESTS_MAX };
 
 /// So long an INVITE that rings may be refused: longer than timer C (RFC 3261 §16.6).
 const RINGING: Duration = Duration::from_secs(300);

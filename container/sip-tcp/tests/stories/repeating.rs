@@ -1,6 +1,6 @@
 //! What is said again, and what is not.
 
-use super::stage::{CLIENT, Stage, request, response};
+use super::stage::{CLIENT, Stage, flow, request, response};
 use resilee_sip_tcp::{TcpDrop, TcpInput, TcpLimits};
 
 #[test]
@@ -142,6 +142,31 @@ fn without_room_a_message_goes_on_but_is_not_said_again() {
     // Others have room.
     let other = stage.accept("192.0.2.2:1").unwrap();
     assert_eq!(stage.says(other, &request("BYE", "one")), ["node: BYE"]);
+}
+
+/// A phone that never answers is told no more than that.
+#[test]
+fn what_one_client_was_told_leaves_room_for_others() {
+    let (mut stage, _) = Stage::connected();
+    for number in 0..16_384 {
+        stage.node(&request("INVITE", &format!("z{number}")));
+    }
+    let not_kept = |stage: &Stage| stage.clients.drops().count(TcpDrop::NotKept);
+    assert_eq!((stage.clients.remembered().1, not_kept(&stage)), (2_048, 14_336));
+    let first = request("INVITE", "z0");
+    assert_eq!(stage.node(&first), [""; 0], "it is kept");
+    assert_eq!(stage.node(&request("INVITE", "z16383")), ["client 0: INVITE"], "it is not");
+    let other = "192.0.2.2:1";
+    stage.accept(other).unwrap();
+    for _ in 0..2 {
+        stage.handle(TcpInput::Send { flow: flow(other), bytes: first.as_bytes() });
+        assert_eq!(stage.clients.remembered().1, 2_049);
+    }
+    stage.pass(300_000);
+    assert_eq!(stage.clients.remembered().1, 0);
+    stage.accept(CLIENT).unwrap();
+    assert_eq!(stage.node(&request("INVITE", "later")).len(), 1);
+    assert_eq!(stage.clients.remembered().1, 1, "there is room again");
 }
 
 /// A message as large as one may be.
