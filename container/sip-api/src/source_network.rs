@@ -33,6 +33,11 @@ impl SourceNetwork {
         }
     }
 
+    /// The same of one site, as a company or a rented server, which may have a /48.
+    pub fn site(self) -> Option<u64> {
+        self.home().map(|home| home >> 8)
+    }
+
     /// Its bytes, to be hashed.
     pub fn bytes(self) -> Vec<u8> {
         match self.0 {
@@ -69,5 +74,8 @@ mod tests {
         assert_eq!(of("2001:db8::1").home(), of("2001:db8:0:ff::1").home());
         assert_ne!(of("2001:db8::1").home(), of("2001:db8:0:100::1").home());
         assert_eq!(of("192.0.2.1").home(), None);
+        assert_eq!(of("2001:db8::1").site(), of("2001:db8:0:ffff::1").site());
+        assert_ne!(of("2001:db8::1").site(), of("2001:db8:1::1").site());
+        assert_eq!(of("192.0.2.1").site(), None);
     }
 }

@@ -61,6 +61,7 @@ mod dialog;
 mod element;
 mod ends;
 mod exchange;
+mod fair_aging;
 mod farewell;
 mod further_answer;
 mod in_dialog;
