@@ -18,6 +18,12 @@
 //! do not count, so after the bar the right password is accepted. What is older than
 //! [`FORGET_AFTER`] is forgotten.
 //!
+//! A try counts when a service has decided about it. So a burst has as many as may wait for that,
+//! which is `deliveries_max` of the core; but once the free tries are used up, one is under way at
+//! a time, and what comes meanwhile is told to the service as if its account was barred
+//! (`claims.rs`). Before that nobody is kept waiting: many phones behind one NAT, or all calls of
+//! one trunk, may come at once, and just after a takeover none of them is known.
+//!
 //! This is one node's memory, and lost with it. All REGISTERs of the cluster are its tables'
 //! owner's; INVITEs are spread by Call-ID, so of these each node counts its own share. After a
 //! takeover the counts begin anew.
@@ -82,6 +88,28 @@ struct Tries {
     count: u32,
     last: Timestamp,
     barred_until: Timestamp,
+}
+
+/// Whose free tries are used up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct UsedUp {
+    source: Option<SourceNetwork>,
+    home: Option<u64>,
+    account: Option<AccountHash>,
+}
+
+impl UsedUp {
+    /// Nobody's.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.source.is_none() && self.home.is_none() && self.account.is_none()
+    }
+
+    /// Whether a try is of one of these.
+    pub(crate) fn has(&self, source: SourceNetwork, account: AccountHash) -> bool {
+        self.source == Some(source)
+            || (self.home.is_some() && self.home == source.home())
+            || self.account == Some(account)
+    }
 }
 
 impl PasswordGuard {
@@ -152,6 +180,23 @@ impl PasswordGuard {
         is_barred.then(|| until.since(now))
     }
 
+    /// Whose free tries are used up, of those that a try is of: of these there is one under way at
+    /// a time.
+    pub(crate) fn used_up(
+        &self,
+        now: Timestamp,
+        source: SourceNetwork,
+        account: AccountHash,
+    ) -> UsedUp {
+        let is_home = |home: &u64| is_used_up(&self.homes, now, home, HOME_TRIES_FREE);
+        UsedUp {
+            source: is_used_up(&self.sources, now, &source, SOURCE_TRIES_FREE).then_some(source),
+            home: source.home().filter(is_home),
+            account: is_used_up(&self.accounts, now, &account, ACCOUNT_TRIES_FREE)
+                .then_some(account),
+        }
+    }
+
     /// Whether the account was proven from there.
     pub(crate) fn knows(
         &self,
@@ -162,6 +207,11 @@ impl PasswordGuard {
         let proven_at = self.known.age(&(source, account));
         proven_at.is_some_and(|at| now.since(at) <= KNOWN_FOR)
     }
+}
+
+/// Whether a further wrong password bars.
+fn is_used_up<K: Copy + Ord>(all: &Aging<K, Tries>, now: Timestamp, key: &K, free: u32) -> bool {
+    all.get(key).is_some_and(|tries| tries.count >= free && !tries.is_forgotten(now))
 }
 
 /// One more; true if that bars for the first time.

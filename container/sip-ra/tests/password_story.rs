@@ -124,6 +124,65 @@ fn each_further_wrong_password_bars_for_longer() {
     }
 }
 
+/// A REGISTER with a wrong password that no service has decided about yet: whether that is told
+/// not to look at it.
+fn under_way(node: &mut Node, from: &str, number: usize, user: &str) -> Option<u32> {
+    let nonce = nonce_of(&node.receive(from, register(number, "")).only(from));
+    let policy = std::mem::replace(&mut node.policy, Policy::Say(Vec::new()));
+    let turn = node.receive(from, register(number, &answer_of(&nonce, user, "x", "REGISTER")));
+    node.policy = policy;
+    turn.event::<Register>().barred_s
+}
+
+/// A burst is there before the first of it is found to be wrong.
+#[test]
+fn a_network_that_has_used_up_its_free_tries_has_one_under_way_at_a_time() {
+    let mut node = node();
+    bar_mallory(&mut node);
+    for bar_ms in [4_000, 8_000] {
+        node.wait(bar_ms);
+        assert_eq!(under_way(&mut node, MALLORY, 100, "bob"), None);
+        let wrong = alice(SECRET);
+        let (realm, algorithms) = (wrong.realm.clone(), wrong.algorithms());
+        let wrong = SipCommand::Challenge { realm, stale: false, proxy: false, algorithms };
+        node.command(&wrong).expect("it is undecided");
+    }
+    node.wait(16_000);
+    assert_eq!(under_way(&mut node, MALLORY, 101, "bob"), None);
+    assert_eq!(under_way(&mut node, MALLORY, 102, "carol"), Some(1));
+    assert_eq!(under_way(&mut node, ALICE, 103, "carol"), None, "of another network");
+}
+
+#[test]
+fn a_home_that_has_used_up_its_free_tries_has_one_under_way_at_a_time() {
+    let mut node = node();
+    let of = |number: usize| format!("[2001:db8:0:{number:x}::1]:5060");
+    for number in 0..=4 * FREE.0 {
+        try_out(&mut node, &of(number), number, &format!("user{number}"), "guess");
+    }
+    node.wait(4_000);
+    assert_eq!(under_way(&mut node, &of(0xfe), 100, "bob"), None);
+    assert_eq!(under_way(&mut node, &of(0xff), 101, "carol"), Some(1));
+    assert_eq!(under_way(&mut node, &of(0x100), 102, "carol"), None, "of another /56");
+}
+
+#[test]
+fn for_an_account_that_many_have_tried_out_one_is_under_way_at_a_time_but_where_it_is_known() {
+    let mut node = node();
+    try_out(&mut node, ALICE, 1, "alice", SECRET);
+    for number in 0..=FREE.1 {
+        try_out(&mut node, &format!("203.0.113.{number}:5060"), 100 + number, "alice", "guess");
+    }
+    node.wait(2_000);
+    for number in 200..203 {
+        assert_eq!(under_way(&mut node, ALICE, number, "alice"), None, "{number}");
+    }
+    assert_eq!(under_way(&mut node, "198.51.100.77:5060", 203, "alice"), None);
+    assert_eq!(under_way(&mut node, "198.51.100.78:5060", 204, "alice"), Some(1));
+    assert_eq!(under_way(&mut node, "198.51.100.78:5060", 205, "bob"), None, "another account");
+    assert_eq!(under_way(&mut node, ALICE, 206, "alice"), None);
+}
+
 #[test]
 fn while_a_network_is_barred_others_are_served_and_its_calls_go_on() {
     let mut node = node();
