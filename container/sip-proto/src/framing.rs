@@ -90,6 +90,11 @@ impl Framing {
         Ok(Some(Frame::Message(message)))
     }
 
+    /// How many bytes are kept until the rest of their message is there.
+    pub fn bytes(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// Whether a message has begun that is not all there.
     pub fn is_within_message(&self) -> bool {
         self.buffer.iter().any(|byte| !is_line_end(*byte))
@@ -240,10 +245,12 @@ mod tests {
     #[test]
     fn what_is_not_all_there_is_told() {
         let mut framing = Framing::default();
-        for (bytes, is_within) in [("\r\n", false), (OPTIONS, false), ("OPT", true)] {
+        for (bytes, is_within, kept) in [("\r\n", false, 2), (OPTIONS, false, 0), ("OPT", true, 3)]
+        {
             framing.handle_bytes(bytes.as_bytes());
             while framing.poll_frame().unwrap().is_some() {}
             assert_eq!(framing.is_within_message(), is_within, "{bytes}");
+            assert_eq!(framing.bytes(), kept, "{bytes}");
         }
     }
 }

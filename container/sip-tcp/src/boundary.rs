@@ -107,6 +107,8 @@ pub enum TcpDrop {
     TooManyOfSource,
     /// The stream cannot be cut into messages.
     Unreadable,
+    /// Its message is not all there, and others of its address, or of all, are large enough.
+    TooMuchUnfinished,
     /// Slower than [`TcpLimits::message_within_ms`].
     TooSlow,
     /// Nothing for [`TcpLimits::idle_ms`].
@@ -126,6 +128,7 @@ impl TcpDrop {
             TcpDrop::TooManyConnections => "tcp_too_many_connections",
             TcpDrop::TooManyOfSource => "tcp_too_many_of_source",
             TcpDrop::Unreadable => "tcp_unreadable",
+            TcpDrop::TooMuchUnfinished => "tcp_too_much_unfinished",
             TcpDrop::TooSlow => "tcp_too_slow",
             TcpDrop::Idle => "tcp_idle",
             TcpDrop::Unreachable => "tcp_unreachable",
@@ -141,6 +144,9 @@ impl fmt::Display for TcpDrop {
             TcpDrop::TooManyConnections => "a TCP connection: there are too many",
             TcpDrop::TooManyOfSource => "a TCP connection: its address has too many",
             TcpDrop::Unreadable => "a TCP connection whose bytes are no SIP messages",
+            TcpDrop::TooMuchUnfinished => {
+                "a TCP connection with a large message that is not all there: too many are"
+            }
             TcpDrop::TooSlow => "a TCP connection that takes too long for a message",
             TcpDrop::Idle => "a TCP connection that nobody used",
             TcpDrop::Unreachable => "a message for a TCP client that cannot be reached",

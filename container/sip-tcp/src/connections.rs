@@ -4,6 +4,8 @@
 //! |----------------------------------------------------|-----------------------------------------|
 //! | a connection too many, of all or of one address    | closed at once                          |
 //! | a message that takes too long, or never begins     | closed                                  |
+//! | a large one, while as many bytes of such are not   | closed                                  |
+//! | all there as may be ([`BYTES`])                    |                                         |
 //! | nothing for long, or for five minutes from one     | closed                                  |
 //! | that no node has served                            |                                         |
 //! | bytes that are no SIP                              | closed                                  |
@@ -16,7 +18,7 @@
 //! |                                                    | come back by itself                     |
 
 use crate::boundary::{ConnectionId, TcpDrop, TcpLimits};
-use crate::source::{Most, Shares};
+use crate::source::{BYTES, Most, Shares};
 use resilee_membership::{Flow, Transport};
 use resilee_sbb::Timestamp;
 use resilee_sip_proto::framing::{Frame, Framing};
@@ -36,6 +38,10 @@ const ANSWER_WITHIN_MS: u64 = 300_000;
 /// only connects could hold many for hours. A phone whose INVITE rings for longer says something.
 const UNSERVED_IDLE_MS: u64 = 300_000;
 
+/// So many bytes of a message that is not all there count for nobody: as long as there is room for
+/// the connection, nobody else's large messages have it closed for one of the usual size.
+const UNCOUNTED_BYTES: usize = 4_096;
+
 /// Port of a SIP URI or Via without one (RFC 3261 §19.1.2).
 const DEFAULT_PORT: u16 = 5060;
 
@@ -49,6 +55,8 @@ pub(crate) struct Connections {
     by_remote: BTreeMap<SocketAddr, ConnectionId>,
     /// Whoever opened them.
     of_sources: Shares,
+    /// Bytes of messages that are not all there.
+    unfinished: Shares,
     /// When each one is closed, unless something moves.
     due: BTreeSet<(Timestamp, ConnectionId)>,
 }
@@ -61,6 +69,8 @@ struct Connection {
     /// A node has accepted something of the client, or has something for it.
     is_served: bool,
     framing: Framing,
+    /// Of its bytes, those that count.
+    unfinished: usize,
     /// A message or a ping was there.
     has_spoken: bool,
     /// The message that is coming has begun.
@@ -88,6 +98,7 @@ impl Connections {
             all: BTreeMap::new(),
             by_remote: BTreeMap::new(),
             of_sources: Shares::default(),
+            unfinished: Shares::default(),
             due: BTreeSet::new(),
         }
     }
@@ -150,6 +161,13 @@ impl Connections {
         while let Some(frame) = from.framing.poll_frame().map_err(|_| TcpDrop::Unreadable)? {
             frames.push(frame);
         }
+        let unfinished = from.framing.bytes().saturating_sub(UNCOUNTED_BYTES);
+        self.unfinished.give_back(&from.flow, std::mem::take(&mut from.unfinished));
+        if unfinished > 0 && !self.unfinished.has_room(&from.flow, unfinished, BYTES) {
+            return Err(TcpDrop::TooMuchUnfinished);
+        }
+        self.unfinished.take(&from.flow, unfinished);
+        from.unfinished = unfinished;
         let was_within =
             std::mem::replace(&mut from.is_within_message, from.framing.is_within_message());
         from.has_spoken |= !frames.is_empty();
@@ -177,6 +195,7 @@ impl Connections {
             self.by_remote.remove(&remote);
         }
         self.of_sources.give_back(&closed.flow, 1);
+        self.unfinished.give_back(&closed.flow, closed.unfinished);
         closed.waiting.map_or(0, |waiting| waiting.len())
     }
 
@@ -264,6 +283,7 @@ impl Connections {
             is_accepted: waiting.is_none(),
             is_served: false,
             framing: Framing::default(),
+            unfinished: 0,
             has_spoken: false,
             is_within_message: false,
             due,

@@ -24,7 +24,7 @@ struct Source(u128, u32);
 /// Most requests of clients that are kept, or of nodes for clients: nobody has all the room.
 pub(crate) const REQUESTS: Most = Most { of_source: 2_048, in_all: 16_384 };
 
-/// Most bytes that are kept of clients' requests, or of their answers.
+/// Most bytes that are kept of clients' requests, of their answers, or of what is not all there.
 pub(crate) const BYTES: Most = Most { of_source: 4 << 20, in_all: 32 << 20 };
 
 /// Most of something.

@@ -174,6 +174,58 @@ fn clients_behind_a_translator_are_counted_by_their_ipv4_addresses() {
     stage.accept("[64:ff9b::192.0.2.2]:1").unwrap();
 }
 
+/// Connects as often from this address, and begins a large message each time, by so many bytes.
+fn begin(stage: &mut Stage, ip: &str, connections: usize, bytes: usize) {
+    let mut message = headers_of_large();
+    message += &"x".repeat(bytes - message.len());
+    for _ in 0..connections {
+        let port = 1_000 + stage.accepted;
+        let client = stage.accept(&format!("{ip}:{port}")).expect("there is room");
+        stage.says(client, &message);
+    }
+}
+
+fn headers_of_large() -> String {
+    request("MESSAGE", "z1").replace("Length: 0", "Length: 59000")
+}
+
+/// All of one address could be 15 MB, and 600 MB of all.
+#[test]
+fn messages_that_are_not_all_there_do_not_fill_the_memory() {
+    let mut stage = Stage::new(TcpLimits::default());
+    begin(&mut stage, "192.0.2.1", 256, 59_000);
+    assert_eq!(stage.clients.connections(), 76, "4 MB");
+    assert_eq!(stage.clients.drops().count(TcpDrop::TooMuchUnfinished), 180);
+    // What is not large has room.
+    begin(&mut stage, "192.0.2.1", 100, 4_096);
+    assert_eq!(stage.clients.connections(), 176);
+
+    // What is all there, or was closed, makes room.
+    let rest = "x".repeat(headers_of_large().len());
+    assert_eq!(stage.says(ConnectionId(0), &rest), ["node: MESSAGE"]);
+    stage.handle(TcpInput::Closed(ConnectionId(1)));
+    begin(&mut stage, "192.0.2.1", 3, 59_000);
+    assert_eq!(stage.clients.connections(), 177, "two of three");
+
+    // Others have room, too, until all is full.
+    for network in 0..3 {
+        begin(&mut stage, &format!("[2001:db8:1:{network}::1]"), 80, 59_000);
+    }
+    assert_eq!(stage.clients.connections(), 177 + 2 * 76, "a /56");
+    for number in 2..8 {
+        begin(&mut stage, &format!("192.0.2.{number}"), 80, 59_000);
+    }
+    let most = 177 + 2 * 76 + 5 * 76 + 3;
+    assert_eq!(stage.clients.connections(), most, "32 MB");
+    begin(&mut stage, "192.0.2.8", 100, 4_096);
+    assert_eq!(stage.clients.connections(), most + 100);
+    // Those that take too long make room.
+    stage.pass(10_000);
+    assert_eq!(stage.clients.connections(), 1, "whose message was there");
+    begin(&mut stage, "192.0.2.8", 1, 59_000);
+    assert_eq!(stage.clients.connections(), 2);
+}
+
 /// Who registers, or is called, keeps its connection; who only connects need not.
 #[test]
 fn a_client_that_no_node_has_served_is_not_kept_for_long() {

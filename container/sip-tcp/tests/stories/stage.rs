@@ -14,6 +14,8 @@ const LOCAL: &str = "198.51.100.1:5060";
 pub struct Stage {
     pub clients: TcpClients,
     pub now: Timestamp,
+    /// Connections of clients so far.
+    pub accepted: usize,
 }
 
 pub fn address(text: &str) -> SocketAddr {
@@ -46,7 +48,7 @@ pub fn response(status: u16, method: &str, branch: &str) -> String {
 impl Stage {
     pub fn new(limits: TcpLimits) -> Self {
         let clients = TcpClients::new(limits, TimerConfig::default());
-        Stage { clients, now: Timestamp::from_millis(1_000) }
+        Stage { clients, now: Timestamp::from_millis(1_000), accepted: 0 }
     }
 
     /// One client has connected.
@@ -57,6 +59,7 @@ impl Stage {
     }
 
     pub fn accept(&mut self, remote: &str) -> Option<ConnectionId> {
+        self.accepted += 1;
         self.clients.accept(self.now, address(remote), address(LOCAL))
     }
 
