@@ -239,6 +239,13 @@ impl Alarms {
         })
     }
 
+    /// Services that have raised alarms, at any run.
+    pub fn of_services(&self) -> impl Iterator<Item = &str> {
+        let others = self.of_runs.values().flat_map(BTreeMap::values);
+        let alarms = self.raised.values().filter(|alarm| alarm.is_of_a_service()).chain(others);
+        alarms.map(|alarm| alarm.source.as_str())
+    }
+
     /// All raised alarms.
     pub fn raised(&self) -> Vec<Alarm> {
         self.raised.values().cloned().collect()

@@ -7,7 +7,7 @@ use crate::alarms::sources;
 use crate::cluster_clock::{Approach, DIFFERENCE_MAX_MS};
 use crate::core::Core;
 use crate::wall_clock::WallClockNews;
-use resilee_membership::{Control, ControlBody, RunId, VoterId};
+use resilee_membership::{Control, ControlBody, RunId, View, VoterId};
 use resilee_sbb::{Severity, Timestamp};
 
 impl Core {
@@ -32,9 +32,18 @@ impl Core {
         self.clock.follow(&self.member.view().members, &self.config.me, approach);
     }
 
+    /// True if an alarm is about a clock that is wrong.
+    pub(crate) fn is_of_a_clock(&self, text: &str) -> bool {
+        let others = self.view.others(&self.config.me);
+        let mut off = others.filter(|run| {
+            self.clock.difference_ms(run).is_some_and(|it| it.abs() > DIFFERENCE_MAX_MS)
+        });
+        self.wall_clock_alarm.as_deref() == Some(text) || off.any(|run| text == off_text(run))
+    }
+
     /// Two members whose times differ by more than is promised are an alarm.
     fn judge_clock(&mut self, run: &RunId) {
-        let text = format!("the clock of {} is off by more than {DIFFERENCE_MAX_MS} ms", run.node);
+        let text = off_text(run);
         let difference = self.clock.difference_ms(run).unwrap_or_default();
         let members = self.is_member() && self.view.contains(run);
         match members && difference.abs() > DIFFERENCE_MAX_MS {
@@ -42,6 +51,15 @@ impl Core {
                 self.raise_condition(self.clock.now(), Severity::Warning, sources::CLOCK, &text)
             }
             false => self.clear_alarm(sources::CLOCK, &text),
+        }
+    }
+
+    /// After a view: who is no member any more says nothing that would end the alarm about it.
+    pub(crate) fn forget_clocks(&mut self, old: &View) {
+        for run in &old.members {
+            if !self.view.contains(run) {
+                self.clear_alarm(sources::CLOCK, &off_text(run));
+            }
         }
     }
 
@@ -61,4 +79,8 @@ impl Core {
             }
         }
     }
+}
+
+fn off_text(run: &RunId) -> String {
+    format!("the clock of {} is off by more than {DIFFERENCE_MAX_MS} ms", run.node)
 }

@@ -31,6 +31,19 @@ const NOT_HEARD: &str =
 fn no_standby(name: &NodeName) -> String {
     format!("{name}, which stands by, is not heard: nobody takes over when the other balancer dies")
 }
+/// While a node has come back that had nothing.
+fn empty_store(node: &NodeName) -> String {
+    format!(
+        "{node} came back with an empty store: its data_dir is lost, or another one. Calls and \
+         bills come from here"
+    )
+}
+/// While a link is down that was up.
+fn link_down(peer: &NodeName) -> String {
+    format!("the link to {peer} is down: it gets no changes")
+}
+/// How it begins that a view was forced.
+const FORCED: &str = "view ";
 /// While this run waits to be a member.
 const OUTSIDE: &str = "no member of the view: this node serves no calls";
 /// Who starts beside a member is one before that, if there is not much to get.
@@ -48,6 +61,28 @@ pub(crate) struct RefusedFrames {
 }
 
 impl Core {
+    /// True if an alarm is about one of these conditions, as far as this node knows. What is heard
+    /// the membership remembers.
+    pub(crate) fn is_condition(&self, source: &str, text: &str) -> bool {
+        let of_link = |(peer, link): (&NodeName, &crate::link::Link)| {
+            text == link_down(peer) && !link.up || text == empty_store(peer)
+        };
+        match source {
+            BALANCER => {
+                let mut names = self.config.balancers.iter();
+                text == NOT_HEARD || names.any(|name| text == no_standby(name))
+            }
+            CLUSTER | STORE if self.links.iter().any(of_link) => true,
+            CLUSTER => {
+                let refused = self.refused_frames.values().any(|it| it.alarm == text);
+                let forced = self.orphans.forced && text.starts_with(FORCED);
+                refused || forced || self.told_outside && text == OUTSIDE
+            }
+            STORE => self.writes.failed,
+            _ => false,
+        }
+    }
+
     /// One alarm for each peer, of what was wrong last: the log has the reasons.
     pub(crate) fn note_refused_frame(
         &mut self,
@@ -73,10 +108,7 @@ impl Core {
     /// whoever starts with an empty folder cannot tell that it is not for the first time.
     pub(crate) fn note_empty_store(&mut self, now: Timestamp, joiner: &RunId, empty: bool) {
         let node = &joiner.node;
-        let text = format!(
-            "{node} came back with an empty store: its data_dir is lost, or another one. Calls and \
-             bills come from here"
-        );
+        let text = empty_store(node);
         match empty && self.came_back.contains(node) {
             true => self.raise_condition(now, Severity::Major, STORE, &text),
             false => self.clear_alarm(STORE, &text),
@@ -110,7 +142,7 @@ impl Core {
             MemberNotice::Forced { number } => {
                 self.orphans.forced = true;
                 let text = format!(
-                    "view {number} was forced: no other vote stands behind it, so another node \
+                    "{FORCED}{number} was forced: no other vote stands behind it, so another node \
                      may serve and bill the same calls; start this node again when all is well"
                 );
                 self.raise_condition(now, Severity::Critical, CLUSTER, &text);
@@ -141,7 +173,7 @@ impl Core {
 
     /// The transport has a connection to a peer, or has lost it.
     pub(crate) fn note_link(&mut self, now: Timestamp, peer: &NodeName, up: bool) {
-        let text = format!("the link to {peer} is down: it gets no changes");
+        let text = link_down(peer);
         match up {
             true => self.clear_alarm(CLUSTER, &text),
             false => {

@@ -55,28 +55,6 @@ impl Core {
         found
     }
 
-    /// What is there of calls, in words: nothing, when all of them are over and all is said.
-    pub fn remains(&self) -> Vec<String> {
-        let cells = self.cells.keys().map(|id| format!("cell {id} is there"));
-        let timers = self.timers.all().map(|due| format!("{due:?} is awaited"));
-        let deliveries = self.deliveries.keys().map(|id| format!("{id:?} is out"));
-        let keys = self.index.keys().map(|key| format!("{key:?} leads to a cell"));
-        let roots = self.words.roots.keys().map(|root| format!("{root:?} has a cell"));
-        let gated = self.gate.len();
-        let gated = (gated > 0).then(|| format!("{gated} effects wait"));
-        let found = cells.chain(timers).chain(deliveries).chain(keys).chain(roots).chain(gated);
-        found.chain(self.loose_ties()).collect()
-    }
-
-    /// Services of which figures are kept, and that are neither deployed here nor in a unit: what
-    /// was counted with a unit goes with it. Another node's program may have such a service.
-    pub fn figures_of_none(&self) -> Vec<&str> {
-        let is_there = |service: &&str| {
-            self.is_deployed(service) || self.unit_rows().any(|(_, row)| row.service == **service)
-        };
-        self.usage.services().filter(|service| !is_there(service)).collect()
-    }
-
     /// How many moments are awaited for cells.
     pub fn timers_set(&self) -> usize {
         self.timers.all().count()

@@ -55,6 +55,13 @@ impl Failures {
         let failed = self.services.get(service.name);
         policy != FailurePolicy::Keep && failed.is_some_and(|failed| failed.alarm.is_some())
     }
+
+    /// Services that failed lately, with the alarm that they fail too often.
+    pub fn failed(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.services.iter().map(|(name, failed)| {
+            (name.as_str(), failed.alarm.as_ref().map(|(text, _)| text.as_str())) //
+        })
+    }
 }
 
 impl Core {

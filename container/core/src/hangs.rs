@@ -51,6 +51,13 @@ pub(crate) struct Hangs {
     alarm: Option<String>,
 }
 
+impl Hangs {
+    /// The alarm that too many hang, while it is raised.
+    pub fn alarm(&self) -> Option<&str> {
+        self.alarm.as_deref()
+    }
+}
+
 impl Core {
     /// A delivery has no answer in time.
     pub(crate) fn on_delivery_deadline(&mut self, delivery: DeliveryId) {

@@ -36,6 +36,13 @@ pub(crate) struct Removals {
     found: BTreeMap<u64, Option<bool>>,
 }
 
+impl Removals {
+    /// How many are under way.
+    pub fn len(&self) -> usize {
+        self.found.len()
+    }
+}
+
 /// How far a removal is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RemovalStage {

@@ -112,6 +112,7 @@ mod orphans;
 mod overload;
 mod pending_rows;
 mod profiles;
+mod remains;
 mod replica;
 mod replication;
 mod resource_adaptor;

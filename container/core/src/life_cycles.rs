@@ -125,6 +125,11 @@ impl LifeCycles {
         entrance.is_some_and(|entrance| entrance.instead_of.iter().any(|it| it == old))
     }
 
+    /// What is raised about services that are not deployed here.
+    pub fn alarms(&self) -> impl Iterator<Item = &str> {
+        self.alarms.iter().map(String::as_str)
+    }
+
     /// What is deployed here has changed.
     pub fn look_again(&mut self) {
         self.looks_again = true;

@@ -109,6 +109,18 @@ enum Pass {
     Stopped(Timestamp),
 }
 
+impl Migrations {
+    /// Cells in which a tree moves, or is to.
+    pub fn under_way(&self) -> impl Iterator<Item = &CellId> {
+        self.under_way.iter()
+    }
+
+    /// Services whose entities are to move, with the alarm about those that stayed.
+    pub fn orders(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.orders.iter().map(|(from, order)| (from.as_str(), order.alarm.as_deref()))
+    }
+}
+
 impl Order {
     fn new(row: MigrationRow) -> Self {
         let (stayed, stayed_before) = (BTreeMap::new(), None);
@@ -153,7 +165,8 @@ impl Core {
     }
 
     fn go_on_migrating(&mut self, now: Timestamp) {
-        match self.migrations.orders.is_empty() {
+        // Where one moves while its order is taken back, that is seen to its end.
+        match self.migrations.orders.is_empty() && self.migrations.under_way.is_empty() {
             true => self.timers.set(Due::Migrate, None),
             false => self.timers.hasten(Due::Migrate, now),
         }
@@ -202,8 +215,8 @@ impl Core {
             Pass::At(at) | Pass::Stopped(at) => Some(at),
             Pass::Over => None,
         });
-        let next = next.min();
-        self.timers.set(Due::Migrate, next);
+        let ends = (!self.migrations.under_way.is_empty()).then_some(now + STEP);
+        self.timers.set(Due::Migrate, next.min().or(ends));
     }
 
     fn migrate_some_of(&mut self, now: Timestamp, from: &str) {

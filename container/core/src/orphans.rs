@@ -115,6 +115,13 @@ pub(crate) struct Orphans {
     forget_up_to: Option<Timestamp>,
 }
 
+impl Orphans {
+    /// The alarm that something waits, while it is raised.
+    pub fn alarm(&self) -> Option<&str> {
+        self.alarm.as_deref()
+    }
+}
+
 impl Core {
     /// Notes a gap if the adopted view is a start from nothing but a store.
     pub(crate) fn note_gap(&mut self, now: Timestamp, old: &View) {

@@ -47,6 +47,13 @@ pub(crate) struct Overload {
     full: bool,
 }
 
+impl Overload {
+    /// The alarms that are raised about it.
+    pub fn alarms(&self) -> impl Iterator<Item = &'static str> {
+        self.shedding.into_iter().chain(self.full.then_some(FULL))
+    }
+}
+
 impl Core {
     /// Why a new call must be refused, if it must.
     pub(crate) fn sheds(&mut self, now: Timestamp) -> Option<&'static str> {

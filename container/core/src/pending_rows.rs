@@ -37,6 +37,13 @@ pub(crate) struct PendingRows {
     waiting: BTreeMap<CellId, Vec<CellId>>,
 }
 
+impl PendingRows {
+    /// True if no turn has written a row, and none waits for one that has.
+    pub fn is_empty(&self) -> bool {
+        self.writers.is_empty() && self.waiting.is_empty()
+    }
+}
+
 /// A delivery that goes out again when another turn has ended.
 #[derive(Debug)]
 pub(crate) struct Behind {

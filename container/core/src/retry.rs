@@ -57,6 +57,14 @@ pub(crate) struct RetryAlarms {
     waiting: BTreeMap<(String, String), BTreeSet<EntityId>>,
 }
 
+impl RetryAlarms {
+    /// The alarms that are raised, by source and text, with who waits behind them.
+    pub fn raised(&self) -> impl Iterator<Item = ((&str, &str), &BTreeSet<EntityId>)> {
+        let waiting = self.waiting.iter();
+        waiting.map(|((source, text), who)| ((source.as_str(), text.as_str()), who))
+    }
+}
+
 impl Retry {
     /// True if an event of the activity is kept.
     pub fn is_about(&self, activity: u32) -> bool {

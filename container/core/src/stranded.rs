@@ -43,6 +43,11 @@ impl Stranded {
         Stranded { view, ..Stranded::default() }
     }
 
+    /// How many cells and records are set aside.
+    pub fn len(&self) -> usize {
+        self.cells.len() + self.records.len()
+    }
+
     /// The owner has it.
     pub fn forget(&mut self, cell: CellId) {
         self.cells.remove(&cell);

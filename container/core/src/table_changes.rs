@@ -46,9 +46,9 @@ const OWN_TOKENS: u64 = 1 << 63;
 /// Changes under way.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
-    waiting: Vec<Waiting>,
+    pub waiting: Vec<Waiting>,
     /// What other nodes are to be told.
-    words: BTreeMap<NodeName, Words>,
+    pub words: BTreeMap<NodeName, Words>,
     /// Removals under way here.
     pub removals: Removals,
     /// Changes that the node itself wanted.
@@ -57,13 +57,13 @@ pub(crate) struct Changes {
 
 /// What one node is to be told about changes.
 #[derive(Debug, Default)]
-struct Words {
-    asked: Vec<AskedChange>,
-    answered: Vec<AnsweredChange>,
+pub(crate) struct Words {
+    pub asked: Vec<AskedChange>,
+    pub answered: Vec<AnsweredChange>,
 }
 
 #[derive(Debug)]
-struct Waiting {
+pub(crate) struct Waiting {
     /// Who asked: an operator of this node, or another run.
     by: Option<RunId>,
     token: u64,

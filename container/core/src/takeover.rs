@@ -26,6 +26,11 @@ use resilee_sbb::{CellId, CohortId, EntityId, Severity, Timestamp};
 const NO_BACKUP: &str = "no backup: only one member is left";
 
 impl Core {
+    /// True if an alarm says that there is no backup, and there is none.
+    pub(crate) fn is_alone_by(&self, source: &str, text: &str) -> bool {
+        source == sources::CLUSTER && text == NO_BACKUP && self.view.members.len() == 1
+    }
+
     /// Carries out what the membership wants.
     pub(crate) fn drive_member(&mut self, now: Timestamp) {
         while let Some(output) = self.member.poll_output() {
@@ -113,6 +118,7 @@ impl Core {
             self.member_since = self.member_since.min(self.view.number);
         }
         self.follow_clock();
+        self.forget_clocks(&old);
         self.applied.retain(|run, _| self.view.contains(run));
         if self.view.contains(&self.config.me) && self.joining.take().is_some() {
             // The store is whole now, and says so.

@@ -77,6 +77,15 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
+    /// The alarm that says why its service is not deployed here.
+    pub fn alarm(&self) -> Option<&str> {
+        match self {
+            Stage::Again(retry) => Some(&retry.alarm),
+            Stage::Waits(_, alarm) | Stage::Failed(alarm) => Some(alarm),
+            Stage::Compiling | Stage::Deployed(_) => None,
+        }
+    }
+
     /// The name of its service, if the shell has that.
     fn service(&self) -> Option<&'static str> {
         match self {

@@ -44,6 +44,11 @@ struct Vote {
 }
 
 impl VoteWrites {
+    /// The alarm that it cannot be saved, while it is raised.
+    pub fn alarm(&self) -> Option<&str> {
+        self.alarm.as_deref()
+    }
+
     /// When a state is tried again that could not be saved, in local time.
     pub fn again_at(&self) -> Option<Timestamp> {
         self.under_way.as_ref()?.again_at

@@ -4,6 +4,7 @@ use super::Pair;
 use crate::toy::{OVER, last_message};
 use resilee_core::Core;
 use resilee_sbb::ActivityId;
+use std::collections::BTreeSet;
 
 /// So long what is left of calls may take to end.
 const ENDS_WITHIN_MS: u64 = 60_000;
@@ -15,15 +16,22 @@ impl Drop for Pair {
         if std::thread::panicking() {
             return;
         }
+        let living = [0, 1].into_iter().filter(|node| self.nodes[*node].core.is_some());
+        let statuses = living.map(|node| self.status(node).services);
+        let mut linked: BTreeSet<_> = statuses.flatten().map(|it| it.name).collect();
+        linked.extend(self.services.iter().map(|sbb| sbb.descriptor().name.to_owned()));
         for core in self.nodes.iter().filter_map(|node| node.core.as_ref()) {
             let mut found = core.inconsistencies();
             // A node may lack a service: that is an alarm.
             found.retain(|it| !it.ends_with("is of no service"));
             assert_eq!(found, Vec::<String>::new());
-            let mut figures = core.figures_of_none();
+            let mut found = core.kept_of_none();
             // It may be linked into the other one only.
-            figures.retain(|it| !self.services.iter().any(|sbb| sbb.descriptor().name == *it));
-            assert_eq!(figures, Vec::<&str>::new(), "their unit was removed");
+            let is_linked = |it: &str| {
+                it.rsplit_once(" of ").is_some_and(|(_, service)| linked.contains(service))
+            };
+            found.retain(|it| !is_linked(it) && !self.keeps.contains(&it.as_str()));
+            assert_eq!(found, Vec::<String>::new(), "is kept, and what it is about is gone");
         }
         if self.leaves.is_none() {
             self.end_calls();

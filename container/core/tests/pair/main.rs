@@ -82,6 +82,21 @@ fn a_clock_that_goes_wrong_later_is_an_alarm_until_it_is_right_again() {
 }
 
 #[test]
+fn an_alarm_about_the_clock_of_a_node_ends_when_that_is_no_member_any_more() {
+    let mut pair = Pair::up();
+    pair.pass_ms(4_000);
+    pair.nodes[0].ahead_ms = 300;
+    pair.pass_ms(200);
+    let alarms = |pair: &Pair| {
+        pair.status(1).alarms.into_iter().filter(|alarm| alarm.source == "clock").count()
+    };
+    assert_eq!(alarms(&pair), 1);
+    pair.kill(0);
+    pair.until_member_of(1, 1);
+    assert_eq!(alarms(&pair), 0);
+}
+
+#[test]
 fn when_both_died_the_node_with_more_commits_starts_whatever_its_name() {
     let mut pair = Pair::up();
     pair.nodes[0].slow_disk = true;

@@ -89,6 +89,8 @@ pub struct Pair {
     calls: BTreeSet<String>,
     /// Why something is there when all calls have ended; `None`: nothing may be.
     pub leaves: Option<&'static str>,
+    /// What is kept of what is gone, and has to be.
+    pub keeps: &'static [&'static str],
 }
 
 /// Why a node compiles nothing for now.
@@ -167,6 +169,7 @@ impl Pair {
             frames: None,
             calls: BTreeSet::new(),
             leaves: None,
+            keeps: &[],
         }
     }
 

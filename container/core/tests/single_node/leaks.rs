@@ -14,6 +14,7 @@ impl Drop for House {
             return;
         }
         assert_eq!(self.core.inconsistencies(), Vec::<String>::new());
+        assert_eq!(self.core.kept_of_none(), Vec::<String>::new());
         if self.leaves.is_none() && self.core.status(self.now).member {
             self.end_calls();
             assert_eq!(self.core.remains(), Vec::<String>::new(), "when all calls have ended");
