@@ -258,6 +258,45 @@ fn a_suspended_event_waits_for_its_tree_that_has_moved_though_one_that_stayed_is
     assert!(trace.iter().any(|line| line.ends_with(" wait")), "{trace:?}");
 }
 
+/// One tree has stayed, so that the event is of either service; the other one moves once more.
+#[test]
+fn a_suspended_event_waits_for_its_tree_that_has_moved_twice_whoever_dies_meanwhile() {
+    for dies_after in 0..=2 {
+        let mut pair = up();
+        on("alpha", "stay", |_, cx| {
+            let child = cx.create_child("right")?;
+            cx.attach(child, cx.activity())
+        });
+        on("alpha", "wait", |_, cx| cx.suspend_event(Duration::from_secs(10)));
+        pair.say(0, "c1 start; start; fire keep 1 begin; fire begin 1 go; fire begin 2 stay");
+        pair.say(0, "c1 fire tick 1 wait; fire tick 1 behind");
+        for (moves, (old, new)) in [("alpha", "omega"), ("omega", "sigma")].into_iter().enumerate()
+        {
+            replace(&mut pair, old, new);
+            assert!(entities(&pair, 0).contains(&new.to_owned()), "{:?}", entities(&pair, 0));
+            if moves + 1 == dies_after {
+                pair.kill(0);
+                pair.until_member_of(1, 1);
+                pair.start(0);
+                pair.until_whole();
+            }
+        }
+        let owner = usize::from(dies_after > 0);
+        assert!(!entities(&pair, 0).contains(&"omega".to_owned()), "{:?}", entities(&pair, 0));
+        take_trace();
+        pair.say(owner, "c1 end 2");
+        let trace = take_trace();
+        assert!(trace.iter().any(|line| line.ends_with(" end 2")), "{trace:?}");
+        assert!(!trace.iter().any(|line| line.ends_with(" wait")), "{dies_after}: {trace:?}");
+        pair.pass_ms(11_000);
+        let trace = take_trace();
+        let of_keeper: Vec<_> = trace.iter().filter(|line| line.starts_with("keeper")).collect();
+        assert_eq!(of_keeper, ["keeper1 wait", "keeper1 behind"], "{dies_after}: {trace:?}");
+        let behind: Vec<_> = trace.iter().filter(|line| line.starts_with("sigma")).collect();
+        assert_eq!(behind, ["sigma2 behind"], "it had the first one: {trace:?}");
+    }
+}
+
 /// Nobody else would resume it.
 #[test]
 fn what_a_tree_has_suspended_that_has_moved_goes_on_when_the_new_service_hangs() {

@@ -4,7 +4,7 @@
 
 use crate::pair::Pair;
 use crate::script::{self, fail, on, selects, take_trace};
-use crate::toy::{HOLDER, OMEGA, PICKER, SERVICES};
+use crate::toy::{HOLDER, OMEGA, PICKER, SERVICES, SIGMA};
 use crate::units::{self, upload};
 use crate::upgrades::want;
 use resilee_core::management::{Changed, MigrationStatus, ServiceState, TableChange};
@@ -21,7 +21,8 @@ pub fn order(from: &str, to: Option<&str>) -> TableChange {
 /// All services, old and new, of nodes that were never started.
 pub fn new() -> Pair {
     script::clear();
-    let services: Vec<LinkedSbb> = SERVICES.into_iter().chain([OMEGA, PICKER, HOLDER]).collect();
+    let new = [OMEGA, PICKER, HOLDER, SIGMA];
+    let services: Vec<LinkedSbb> = SERVICES.into_iter().chain(new).collect();
     Pair::of(&services, Tables::default())
 }
 

@@ -80,10 +80,12 @@ pub const TIRED: LinkedSbb = LinkedSbb::of::<Scripted<12>>();
 /// One that needs the last one.
 pub const RESTLESS: LinkedSbb = LinkedSbb::of::<Scripted<13>>();
 
-/// What replaces `alpha` or `keeper`, `chooser`, and `keeper` alone: they read states of those.
+/// What replaces `alpha` or `keeper`, `chooser`, `keeper` alone, and `omega` in its turn: they read
+/// states of those.
 pub const OMEGA: LinkedSbb = LinkedSbb::of::<Scripted<14>>();
 pub const PICKER: LinkedSbb = LinkedSbb::of::<Scripted<16>>();
 pub const HOLDER: LinkedSbb = LinkedSbb::of::<Scripted<17>>();
+pub const SIGMA: LinkedSbb = LinkedSbb::of::<Scripted<18>>();
 
 const ALPHA: usize = 0;
 const BETA: usize = 1;
@@ -110,7 +112,7 @@ const NEW_LEFT_ONES: ChildRelation =
 const TICKS: &[&str] = &[Tick::TYPE, Tock::TYPE];
 const NEWS: &[&str] = &[Tick::TYPE, Tock::TYPE, NameBound::TYPE, NameTaken::TYPE];
 
-const SBBS: [Descriptor; 18] = [
+const SBBS: [Descriptor; 19] = [
     Descriptor {
         priority: 10,
         initial_events: &[Begin::TYPE],
@@ -216,6 +218,13 @@ const SBBS: [Descriptor; 18] = [
         on_roll_back: OnRollBack::Retry,
         deployment: Deployment { migrates_from: &["keeper"], ..WAITING },
         ..Descriptor::named("holder")
+    },
+    Descriptor {
+        priority: 10,
+        initial_events: &[Begin::TYPE],
+        events: NEWS,
+        deployment: Deployment { migrates_from: &["omega"], ..WAITING },
+        ..Descriptor::named("sigma")
     },
 ];
 
