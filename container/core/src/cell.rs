@@ -101,10 +101,15 @@ impl Cell {
         NUMBERS_END.saturating_sub(next_activity.max(next_entity).max(posted))
     }
 
+    /// True if nothing more begins in it: the last numbers are the container's own.
+    pub fn has_no_numbers(&self) -> bool {
+        self.numbers_left() < NUMBERS_LAST
+    }
+
     /// Why a delivery is rolled back: it may need numbers, and there are no more.
     pub fn refuse_numbers(&self, entities: &[EntityState], effects: &[Effect]) -> Option<String> {
         let may_need = !effects.is_empty() || entities.iter().any(|it| it.born.is_some());
-        (may_need && self.numbers_left() < NUMBERS_LAST).then(|| {
+        (may_need && self.has_no_numbers()).then(|| {
             "this call has had so many entities, activities or events that there are no more \
              numbers for them: let it end"
                 .to_owned()

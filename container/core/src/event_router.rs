@@ -95,6 +95,8 @@ pub(crate) struct Turn {
     pub forced: BTreeSet<u32>,
     /// Activities that a tie, or an event which waited, holds no more.
     pub released: BTreeSet<u32>,
+    /// Its adaptor began an activity for which the cell has no number.
+    pub refused: bool,
     /// Activities whose adaptor was told that nobody is attached.
     pub unreferenced: BTreeSet<u32>,
 }

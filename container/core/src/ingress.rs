@@ -174,6 +174,11 @@ impl Core {
     /// No cell is born: whoever asked is told when to try again.
     fn refuse(&mut self, now: Timestamp, ingress: &Ingress, reason: &'static str) {
         self.count_drop(reason);
+        self.answer_refused(now, ingress);
+    }
+
+    /// The same of what is counted already.
+    pub(crate) fn answer_refused(&mut self, now: Timestamp, ingress: &Ingress) {
         self.answer_by(ingress, |adaptor| adaptor.refuse(now, ingress, RETRY_AFTER_S));
     }
 

@@ -20,6 +20,9 @@ use resilee_sbb::{
     ActivityEnd, ActivityId, CellId, Event, EventPayload, Failure, Severity, Timestamp,
 };
 
+/// Why something that a client begins is refused: after two thousand million of them.
+const NO_NUMBERS: &str = "activity of an adaptor in a call that has no numbers left";
+
 impl Core {
     /// Begins a turn with one input; the cell has none running.
     pub(crate) fn begin_turn(&mut self, now: Timestamp, id: CellId, input: CellInput) {
@@ -30,6 +33,10 @@ impl Core {
                 self.adaptor_step(now, id, ingress.adaptor, |adaptor, endpoint| {
                     adaptor.receive(endpoint, &ingress);
                 });
+                let turn = self.cells.get(&id).and_then(|cell| cell.turn.as_ref());
+                if turn.is_some_and(|turn| turn.refused) {
+                    self.answer_refused(now, &ingress);
+                }
             }
             CellInput::AdaptorTimeout(activity) => {
                 self.activity_step(now, activity, |adaptor, endpoint| {
@@ -90,12 +97,34 @@ impl Core {
         let result = step(self.adaptors.get_mut(by)?, &mut endpoint);
         let alarms = std::mem::take(&mut endpoint.steps.alarms);
         let refused = std::mem::take(&mut endpoint.steps.refused);
+        self.refuse_beyond_numbers(now, id, &mut endpoint.steps);
         self.absorb(id, by, endpoint.steps);
         refused.into_iter().for_each(|reason| self.count_drop(reason));
         for (severity, text) in alarms {
             self.raise_alarm(now, severity, self.adaptors.name(by), &text);
         }
         Some(result)
+    }
+
+    /// A cell without numbers stays readable by all: what its adaptor begins there is not, and what
+    /// it said in the same step is not said. Whatever is there already goes on, and may end.
+    fn refuse_beyond_numbers(&mut self, now: Timestamp, id: CellId, steps: &mut Steps) {
+        let Some(cell) = self.cells.get_mut(&id) else { return };
+        if steps.started.is_empty() || !cell.has_no_numbers() {
+            return;
+        }
+        cell.turn.iter_mut().for_each(|turn| turn.refused = true);
+        let refused = std::mem::take(&mut steps.started);
+        steps.egress.clear();
+        steps.ended.retain(|activity| !refused.contains(activity));
+        steps.changed.retain(|activity| !refused.contains(activity));
+        steps.events.retain(|event| !refused.contains(&event.activity));
+        for activity in refused {
+            self.adaptors.forget(activity);
+            self.count_drop(NO_NUMBERS);
+        }
+        let text = format!("call {id} has no numbers left for what its adaptor begins: let it end");
+        self.raise_alarm(now, Severity::Major, sources::SLEE, &text);
     }
 
     fn absorb(&mut self, id: CellId, by: AdaptorId, steps: Steps) {

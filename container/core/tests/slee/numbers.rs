@@ -75,6 +75,28 @@ fn a_call_that_has_had_very_many_entities_is_there_after_a_restart() {
     assert_eq!(entities(&house, "alpha"), before, "{:?}", alarms(&house));
 }
 
+#[test]
+fn a_call_whose_clients_have_begun_very_many_activities_is_there_after_a_restart() {
+    script::clear();
+    let mut house = House::new();
+    say(&mut house, "c1 start; fire begin 1 begin");
+    use_up(&mut house, "born_at", "next_activity");
+    house.sent();
+    for _ in 0..4 {
+        say(&mut house, "c1 start; fire tick 1 on");
+    }
+    assert_eq!(house.sent(), ["c1 refused"; 4], "whoever asks is told");
+    let status = house.core.status(house.now);
+    assert_eq!((entities(&house, "alpha"), status.activities), (Some(1), 1), "as before");
+    let dropped = "activity of an adaptor in a call that has no numbers left";
+    assert_eq!(status.dropped.get(dropped), Some(&4), "{:?}", status.dropped);
+    assert_eq!(alarms(&house).iter().filter(|it| it.contains("no numbers left")).count(), 1);
+    house.restart();
+    assert_eq!(entities(&house, "alpha"), Some(1), "{:?}", alarms(&house));
+    say(&mut house, "c1 fire tick 1 on");
+    assert_eq!(script::take_trace().last().map(String::as_str), Some("beta2 on"), "it goes on");
+}
+
 /// A thousand a second for twelve days.
 #[test]
 fn a_name_that_has_passed_very_many_events_is_there_after_a_restart() {

@@ -409,6 +409,11 @@ impl ResourceAdaptor for Toy {
         vec![Egress::new(ingress.flow, bytes)]
     }
 
+    fn refuse(&mut self, _now: Timestamp, ingress: &Ingress, _after_s: u32) -> Vec<Egress> {
+        let bytes = format!("{} refused", parse(ingress).0).into_bytes();
+        vec![Egress::new(ingress.flow, bytes)]
+    }
+
     fn command(
         &mut self,
         endpoint: &mut Endpoint,
