@@ -265,6 +265,15 @@ impl Calls {
                 let detail = format!("{}: {cells} cells, {} gated", node.name, status.gated);
                 return Err(Violation::new("nothing is left of calls that are over", detail));
             }
+            if let Some(found) = core.kept_of_none().first() {
+                let detail = format!("{}: {found}", node.name);
+                return Err(Violation::new("nothing is kept of what is not there", detail));
+            }
+            let remains = if kept && status.member { core.remains() } else { Vec::new() };
+            if let Some(found) = remains.first() {
+                let detail = format!("{}: {found}", node.name);
+                return Err(Violation::new("nothing remains when all is over", detail));
+            }
         }
         let kept = |phone: &usize| !world.watch.is_lost(&self.calls[phone / 2].call_id);
         let mut busy = (0..world.phones.len()).filter(|phone| !world.phones[*phone].is_idle());
