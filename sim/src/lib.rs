@@ -25,7 +25,7 @@ mod world;
 
 pub use checks::Violation;
 pub use orders::{Order, Ordered};
-pub use plan::{Cut, Ending, Fault, Plan, Process, When};
+pub use plan::{Cut, Ending, Fault, Hang, Plan, Process, When};
 pub use trace::Trace;
 pub use waking::{Waking, Woken};
 

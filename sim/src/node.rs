@@ -96,6 +96,8 @@ pub struct Cluster {
     pub host_talk_ms: Option<u64>,
     /// When the service hangs up that makes calls.
     pub patience: Option<Patience>,
+    /// Of each node.
+    pub limits: Limits,
     /// There is a bell.
     pub has_bell: bool,
     /// What the nodes do wrong on purpose.
@@ -147,7 +149,7 @@ impl Node {
             missed: 6,
             cold_start_ms: 3_000,
             unclean: Unclean::Refuse,
-            limits: Limits::default(),
+            limits: cluster.limits,
         };
         let tables = configured_tables(cluster);
         let adaptors = Adaptors::first("sip", Box::new(adaptor));
@@ -189,10 +191,18 @@ impl Node {
 
 /// Runs the handler of a delivery, as an actor would.
 pub fn run(deliver: &Deliver) -> Outcome {
+    service(deliver.service).invoke(deliver)
+}
+
+/// True if an event of this type may begin a root entity of a service.
+pub fn is_initial(of: &str, event_type: &str) -> bool {
+    service(of).descriptor().initial_events.contains(&event_type)
+}
+
+fn service(name: &str) -> LinkedSbb {
     let mut services = SERVICES.iter().chain([&BELL]);
-    let service = services.find(|service| service.descriptor().name == deliver.service);
-    let service = service.expect("the core only delivers to services it was given");
-    service.invoke(deliver)
+    let service = services.find(|service| service.descriptor().name == name);
+    *service.expect("the core only delivers to services it was given")
 }
 
 fn configured_tables(cluster: &Cluster) -> Tables {

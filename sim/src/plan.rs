@@ -1,10 +1,12 @@
 //! What a seed plans: how bad the network is, who talks how long, who hangs up, who dies when.
 
 mod faults;
+mod hangs;
 
 use crate::orders::Order;
 use crate::waking::{Waking, Woken};
 use faults::{aimed_faults, faults, faults_of_two};
+pub use hangs::Hang;
 use resilee_balancer::Algorithm;
 use resilee_membership::Planted;
 use resilee_test_kit::{NetworkConfig, Random};
@@ -211,6 +213,8 @@ pub struct Plan {
     pub waking: Option<Waking>,
     /// What an operator would order meanwhile; see [`Plan::orders`].
     pub ordered: Vec<Order>,
+    /// Handlers that would not return; see [`Plan::hangs`].
+    pub hanging: Vec<Hang>,
 }
 
 /// A call of the story takes fewer steps than this; a kill is planned within them.
@@ -225,6 +229,8 @@ const TCP_PERMILLE: u32 = 300;
 const WAKING_PERMILLE: u32 = 40;
 /// Seeds in which an operator has orders, of those in which what he is told must hold.
 const ORDERS_PERMILLE: u32 = 60;
+/// Seeds in which handlers hang, of those in which they are told of.
+const HANGS_PERMILLE: u32 = 60;
 /// Seeds in which an older store goes on.
 const OLD_STORE_PERMILLE: u32 = 25;
 
@@ -247,6 +253,7 @@ impl Plan {
             flow: None,
             waking: None,
             ordered: Vec::new(),
+            hanging: Vec::new(),
         }
     }
 
@@ -299,6 +306,7 @@ impl Plan {
             flow: None,
             waking: None,
             ordered: Vec::new(),
+            hanging: Vec::new(),
         };
         // Drawn apart, so that all other seeds stay as they are.
         let mut random = Random::of(seed, "old store");
@@ -317,6 +325,10 @@ impl Plan {
         let mut random = Random::of(seed, "orders");
         if random.chance(ORDERS_PERMILLE) {
             plan.ordered = Order::some(&mut random);
+        }
+        let mut random = Random::of(seed, "hangs");
+        if random.chance(HANGS_PERMILLE) {
+            plan.hanging = Hang::some(&mut random);
         }
         let mut random = Random::of(seed, "two balancers");
         if random.chance(TWO_BALANCERS_PERMILLE) {
@@ -340,6 +352,15 @@ impl Plan {
         let is_told = self.flow.is_none() && self.wakes().is_none();
         match is_told && !self.faults.iter().any(|(_, fault)| takes_all(fault)) {
             true => &self.ordered,
+            false => &[],
+        }
+    }
+
+    /// Handlers that do not return. In flows, and where a service makes the calls, all do: others
+    /// than the checkers wait for them there.
+    pub fn hangs(&self) -> &[Hang] {
+        match self.flow.is_none() && self.wakes().is_none() {
+            true => &self.hanging,
             false => &[],
         }
     }

@@ -3,7 +3,7 @@
 //!
 //! | what                | must have                                                          |
 //! |---------------------|--------------------------------------------------------------------|
-//! | an entity           | its parent, and its service                                        |
+//! | an entity           | its parent, and its service, of which no handler hung in its cell  |
 //! | a tree              | an attachment, or events that wait for one of its entities         |
 //! | an attachment       | its entity                                                         |
 //! | a mask              | its attachment                                                     |
@@ -65,6 +65,9 @@ impl Core {
             let id = cell.entity_id(*number);
             if !self.is_deployed(&entity.service) {
                 found.push(format!("entity {id} is of no service"));
+            }
+            if cell.head.quarantined.contains(&entity.service) {
+                found.push(format!("entity {id} is of a service whose handler hung"));
             }
             match &entity.child {
                 Some(child) if !cell.entities.contains_key(&child.parent) => {

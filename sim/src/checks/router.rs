@@ -7,6 +7,8 @@
 //! | of two entities that were attached when the first of them got it, the higher one is first |
 //! | an entity gets nothing of an activity behind that activity's end                          |
 //! | what a commit delivered is not delivered again by whoever has that commit                 |
+//! | who gets an event of all is attached, or is a root entity for which it is initial         |
+//! | a service whose handler hung gets nothing more of that cell by whoever knows of it        |
 //!
 //! *Higher* is a parent before its children, then the greater priority, then the older one. The
 //! last rule is about events that are numbered, so that no two of an activity are the same. Where a
@@ -16,6 +18,7 @@
 //! What a service's state shows of all this, its own SBBs watch (`family.rs`, `village.rs`).
 
 use crate::checks::Violation;
+use crate::node::is_initial;
 use resilee_core::Observed;
 use resilee_membership::RunId;
 use resilee_sbb::{
@@ -30,6 +33,8 @@ const NUMBERED: [&str; 3] = ["family.chore", "village.deed", "village.thanks"];
 
 /// An event that an entity had.
 type Had = (EntityId, ActivityId, String, Vec<u8>);
+/// A service, and a cell in which a handler of it did not return.
+type Hung = (CellId, String);
 /// Place of an entity in its tree, from below the root down; the least is first.
 type Path = Vec<(Reverse<i8>, u32)>;
 
@@ -42,8 +47,10 @@ pub struct Router {
     ended: BTreeMap<RunId, BTreeSet<(EntityId, ActivityId)>>,
     /// What commits delivered, as far as a run has them.
     had: BTreeMap<RunId, BTreeSet<Had>>,
-    /// The same by commit, where it delivered any.
-    commits: BTreeMap<(RunId, u64), Vec<Had>>,
+    /// Services whose handlers hung in cells, as far as a run knows.
+    hung: BTreeMap<RunId, BTreeSet<Hung>>,
+    /// Both by commit, where there was any.
+    commits: BTreeMap<(RunId, u64), (Vec<Had>, Vec<Hung>)>,
     /// A call may be there once more, as it was.
     old_store: bool,
 }
@@ -56,6 +63,8 @@ struct Turn {
     got: Vec<Recipient>,
     /// Numbered events that handlers took in this turn.
     delivered: Vec<Had>,
+    /// Whose handlers hung in it.
+    hung: Vec<Hung>,
 }
 
 /// Who had an event, and what there was at that moment.
@@ -82,14 +91,21 @@ impl Router {
         deliver: &Deliver,
         outcome: &Outcome,
     ) -> Result<(), Violation> {
-        if deliver.task != Task::Event {
-            return Ok(());
-        }
         let (event, entity) = (&deliver.event, deliver.entity);
         let broken = |rule| {
             let detail = format!("{run}: {} of {} to {entity}", event.event_type, event.activity);
             Err(Violation::new(rule, detail))
         };
+        let hung: Hung = (entity.cell, deliver.service.to_owned());
+        if !self.old_store && self.hung.get(run).is_some_and(|all| all.contains(&hung)) {
+            return broken("a service whose handler hung gets nothing more of that cell");
+        }
+        if deliver.task != Task::Event {
+            return Ok(());
+        }
+        if !may_get(deliver) {
+            return broken("who gets an event is attached, or it is initial for it");
+        }
         let ended = self.ended.entry(run.clone()).or_default();
         if !self.old_store && ended.contains(&(entity, event.activity)) {
             return broken("the end of an activity is the last that is heard of it");
@@ -127,6 +143,13 @@ impl Router {
         Ok(())
     }
 
+    /// A run is told that the handler of a delivery hangs.
+    pub fn hangs(&mut self, run: &RunId, cell: CellId, service: &str) {
+        let hung: Hung = (cell, service.to_owned());
+        self.hung.entry(run.clone()).or_default().insert(hung.clone());
+        self.turns.entry((run.clone(), cell)).or_default().hung.push(hung);
+    }
+
     /// What a run did inside an input.
     pub fn observes(&mut self, run: &RunId, observed: &[Observed]) {
         for what in observed {
@@ -136,27 +159,48 @@ impl Router {
                     self.turns.remove(&(run.clone(), *cell));
                 }
                 Observed::Applied { from, number, .. } => {
-                    let had = self.commits.get(&(from.clone(), *number)).into_iter().flatten();
-                    self.had.entry(run.clone()).or_default().extend(had.cloned());
+                    let of_commit = self.commits.get(&(from.clone(), *number));
+                    if let Some((had, hung)) = of_commit {
+                        self.had.entry(run.clone()).or_default().extend(had.iter().cloned());
+                        self.hung.entry(run.clone()).or_default().extend(hung.iter().cloned());
+                    }
                 }
                 Observed::SnapshotApplied { from } => {
                     let had = self.had.get(from).cloned().unwrap_or_default();
                     self.had.entry(run.clone()).or_default().extend(had);
+                    let hung = self.hung.get(from).cloned().unwrap_or_default();
+                    self.hung.entry(run.clone()).or_default().extend(hung);
                 }
-                Observed::Dropped => drop(self.had.remove(run)),
+                Observed::Dropped => {
+                    self.had.remove(run);
+                    self.hung.remove(run);
+                }
                 _ => {}
             }
         }
     }
 
     fn commits(&mut self, run: &RunId, number: u64, cell: CellId) {
-        let Some(turn) = self.turns.remove(&(run.clone(), cell)) else { return };
-        if turn.delivered.is_empty() {
+        let Some(Turn { delivered, hung, .. }) = self.turns.remove(&(run.clone(), cell)) else {
+            return;
+        };
+        if delivered.is_empty() && hung.is_empty() {
             return;
         }
-        self.had.entry(run.clone()).or_default().extend(turn.delivered.iter().cloned());
-        self.commits.insert((run.clone(), number), turn.delivered);
+        self.had.entry(run.clone()).or_default().extend(delivered.iter().cloned());
+        self.commits.insert((run.clone(), number), (delivered, hung));
     }
+}
+
+/// It is attached, or it is a root entity that the event may begin there. A timer, and what is
+/// tried again, is for one entity, attached or not.
+fn may_get(deliver: &Deliver) -> bool {
+    let (event, entity) = (&deliver.event, deliver.entity.number);
+    let context = deliver.contexts.get(&event.activity.number);
+    let is_attached = context.is_some_and(|context| context.attached.contains(&entity));
+    let is_root = deliver.tree.get(&entity).is_none_or(|entity| entity.parent.is_none());
+    let begins = context.is_some() && is_root && is_initial(deliver.service, &event.event_type);
+    deliver.is_for_one || is_attached || begins
 }
 
 impl Recipient {

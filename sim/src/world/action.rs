@@ -16,6 +16,11 @@ pub(super) enum Action {
         delivery: DeliveryId,
         outcome: Outcome,
     },
+    /// A handler that hung has returned.
+    Returned {
+        node: usize,
+        life: u64,
+    },
     Flushed {
         node: usize,
         life: u64,

@@ -16,6 +16,7 @@ mod bad_luck;
 mod balancer;
 mod faults;
 mod flows;
+mod hangs;
 mod links;
 mod old_store;
 mod orders;
@@ -32,6 +33,7 @@ use crate::plan::{Ending, Plan, Process};
 use crate::trace::{Trace, describe};
 use action::Action;
 use balancer::BalancerHost;
+use hangs::Hanging;
 pub use old_store::OldStore;
 use phones::phone;
 use resilee_balancer::{Algorithm, BalancerInput};
@@ -115,6 +117,8 @@ pub struct World {
     to_relay: Option<Vec<u8>>,
     /// Until then all deliveries to call billing roll back.
     pub(super) billing_fails_until: Timestamp,
+    /// Handlers that do not return.
+    hanging: Hanging,
 }
 
 fn address(a: u8, b: u8, port: u16) -> SocketAddr {
@@ -182,6 +186,7 @@ impl World {
                 users,
                 calls: flow.map_or(CALLS, |_| flows::CALLS),
                 open_calls: flow.is_some_and(|flow| flow.policy == Policy::Open),
+                limits: hangs::limits(plan),
                 has_bell: !plan.orders().is_empty(),
                 planted: plan.planted,
             },
@@ -201,6 +206,7 @@ impl World {
             forwarded: 0,
             to_relay: None,
             billing_fails_until: START,
+            hanging: Hanging::new(plan),
         }
     }
 
@@ -322,6 +328,7 @@ impl World {
             Action::Outcome { node, life, delivery, outcome } => {
                 self.feed_life(node, life, Input::Outcome { delivery, outcome });
             }
+            Action::Returned { node, life } => self.return_late(node, life),
             Action::Flushed { node, life, number } => {
                 if self.nodes[node].life == life && !self.nodes[node].disk.failed {
                     let votes = self.nodes[node].disk.flush(number);

@@ -6,7 +6,7 @@
 use super::{Action, TELL_US, World};
 use crate::node::run;
 use crate::plan::Process;
-use resilee_core::{Fate, Input, Output};
+use resilee_core::{Input, Output};
 use resilee_sbb::{Deliver, Outcome};
 use resilee_test_kit::Packet;
 
@@ -24,6 +24,11 @@ impl World {
                 self.deliveries[node] += 1;
                 let delay = self.random.between(1, 500);
                 let (delivery, outcome) = (deliver.id, self.invoke(&deliver));
+                if self.hangs(node, &deliver, &outcome) {
+                    let reason = "it does not return".to_owned();
+                    let nothing = Outcome::RolledBack { reason, effects: Vec::new() };
+                    return self.watch_delivery(node, &deliver, &nothing);
+                }
                 self.watch_delivery(node, &deliver, &outcome);
                 self.schedule(delay, Action::Outcome { node, life, delivery, outcome });
             }
@@ -36,10 +41,7 @@ impl World {
             }
             // There is one adaptor, whose clients come by the balancer.
             Output::Datagram { .. } | Output::Message(_) => {}
-            Output::Abandon { delivery, .. } => {
-                let input = Input::Abandoned { delivery, fate: Fate::Waited };
-                self.schedule(TELL_US, Action::Input { node, life, input });
-            }
+            Output::Abandon { delivery, .. } => self.abandon(node, delivery),
             Output::Frame { bytes, .. } => {
                 self.watch_frame(&bytes);
                 self.send_frame(1 - node, bytes);
