@@ -2,12 +2,17 @@
 //! and knows nothing of it.
 
 use crate::screened_call::ScreenedCall;
-use resilee_sbb::{Context, Deployment, Descriptor, Event, EventPayload, Failure, Permission, Sbb};
+use resilee_sbb::{
+    Context, Deployment, Descriptor, Event, EventPayload, Failure, FailurePolicy, Permission, Sbb,
+};
 use resilee_sip_api::{Answered, Ended, Invite, REFUSED_ALIAS, Rejected};
 use serde::{Deserialize, Serialize};
 
 /// Starts of numbers that nobody here may call: premium rate.
 const BLOCKED: &[&str] = &["+49900", "0900"];
+
+/// It panics at each call: for a test of what becomes of a unit that is repaired.
+const IS_FAULTY: bool = cfg!(feature = "faulty");
 
 /// The service; its fields are replicated after each event.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -22,7 +27,7 @@ impl Sbb for CallScreening {
     fn descriptor() -> Descriptor {
         Descriptor {
             vendor: "example",
-            version: "1.0",
+            version: if IS_FAULTY { "0.9" } else { "1.0" },
             // Before call control (0), which would put the call through.
             priority: 100,
             initial_events: &[Invite::TYPE],
@@ -31,6 +36,10 @@ impl Sbb for CallScreening {
             // What it may do where it is uploaded as a unit; linked into a node it may do all.
             deployment: Deployment {
                 permissions: &[Permission::Command("Respond")],
+                on_repeated_failures: match IS_FAULTY {
+                    true => FailurePolicy::Suspend,
+                    false => FailurePolicy::Keep,
+                },
                 ..Deployment::ALONE
             },
             ..Descriptor::named("call-screening")
@@ -39,6 +48,7 @@ impl Sbb for CallScreening {
 
     fn on_event(&mut self, cx: &mut Context<'_>, event: &Event) -> Result<(), Failure> {
         match event.get::<Invite>()? {
+            Some(_) if IS_FAULTY => panic!("a mistake"),
             Some(invite) if self.call.begins(cx, &invite, BLOCKED)?.is_refused() => cx.detach(),
             Some(_) => {}
             None => self.call.goes_on(cx, event)?,

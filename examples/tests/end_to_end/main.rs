@@ -28,6 +28,7 @@ mod management;
 mod office_hours;
 mod old_store;
 mod over_tcp;
+mod repaired_unit;
 mod restart;
 mod sipp_load;
 mod stories;

@@ -4,13 +4,12 @@
 //! version are migrated to the new one, which goes on with them when their server is killed.
 
 use crate::support::cluster::{Calls, Cluster, DOMAIN, SERVERS};
-use crate::support::condition::{SOON, wait_until};
+use crate::support::condition::SOON;
 use crate::support::handset::Handset;
 use crate::support::load::Load;
 use crate::support::rest::Service;
 use crate::support::system_program::is_wanted;
-use crate::support::units::{order, unit};
-use std::fs;
+use crate::support::units::{order, unit, wait_for_trace};
 use std::path::Path;
 
 const LOAD: Load = Load { users: 200, calls: 800, rate: 50, hold_ms: 3_000, transport: "u1" };
@@ -45,13 +44,7 @@ fn both_have_calls(cluster: &Cluster, new: &str, old: &str) {
 #[track_caller]
 fn says_how_long_they_talked(cluster: &Cluster, version: &str, caller: &str) {
     let says = format!("sip:{caller}@{DOMAIN} talked for ");
-    let tracer = format!("tracer=\"{version}\"");
-    wait_until(&format!("{version} says how long {caller} talked"), SOON, || {
-        let logs = SERVERS.map(|name| cluster.folder().join(format!("{name}.log")));
-        let texts = logs.map(|log| fs::read_to_string(log).unwrap_or_default());
-        let is_it = |line: &str| line.contains(&says) && line.contains(&tracer);
-        texts.iter().any(|text| text.lines().any(is_it))
-    });
+    wait_for_trace(cluster, &SERVERS, version, &says);
 }
 
 #[test]

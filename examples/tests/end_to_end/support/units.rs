@@ -1,6 +1,8 @@
 //! Units as a developer builds them, and orders as an operator gives them.
 
 use super::cluster::Cluster;
+use super::condition::{SOON, wait_until};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -32,4 +34,16 @@ pub fn deploy(cluster: &Cluster, name: &str, package: &str, features: &[&str]) {
     let file = unit(cluster.folder(), name, package, features);
     let file = file.to_str().expect("a name as text");
     println!("{}", order(cluster, 1, &["deploy", file, "--yes", "--activate"]));
+}
+
+/// A service says this in its trace, at one of these servers.
+#[track_caller]
+pub fn wait_for_trace(cluster: &Cluster, at: &[&str], service: &str, says: &str) {
+    let tracer = format!("tracer=\"{service}\"");
+    let logs = || at.iter().map(|name| cluster.folder().join(format!("{name}.log")));
+    wait_until(&format!("{service} says {says:?} at {at:?}"), SOON, || {
+        let texts = logs().map(|log| fs::read_to_string(log).unwrap_or_default());
+        let is_it = |line: &str| line.contains(says) && line.contains(&tracer);
+        texts.into_iter().any(|text| text.lines().any(is_it))
+    });
 }
