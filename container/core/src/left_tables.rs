@@ -12,11 +12,15 @@
 //!
 //! Who declares such a table next gets its profiles, and declares as secret what was
 //! (`unit_check.rs`): what a table has without secrets, whoever declares it may read.
+//!
+//! Earlier versions kept the service only. What it declared secret is known again once it is
+//! uploaded and removed once more; until then no other service that declares such a table is
+//! uploaded. One that is there stays: without it its node would not start.
 
 use crate::commit::RowChange;
 use crate::core::Core;
 use crate::unit_rows::{Row, put, removed};
-use resilee_sbb::{PROFILE_TABLES_MAX, Profile, ProfileTable, decode, encode};
+use resilee_sbb::{Descriptor, PROFILE_TABLES_MAX, Profile, ProfileTable, decode, encode};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,12 +37,22 @@ pub(crate) struct LeftTable {
     /// Names of attributes that are secret.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub secrets: BTreeSet<String>,
+    /// What this service declared secret is not known: there may be more.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_of_earlier_version: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl LeftTable {
     /// Earlier versions kept the service only.
     fn read(row: &[u8]) -> Option<Self> {
-        let earlier = || Some(LeftTable { service: decode(row).ok()?, ..LeftTable::default() });
+        let earlier = || {
+            let (service, secrets) = (decode(row).ok()?, BTreeSet::new());
+            Some(LeftTable { service, secrets, is_of_earlier_version: true })
+        };
         decode(row).ok().or_else(earlier)
     }
 
@@ -46,7 +60,9 @@ impl LeftTable {
     fn and(mut self, service: &str, secrets: impl IntoIterator<Item = String>) -> Self {
         let known = self.secrets.len();
         self.secrets.extend(secrets);
-        if self.service.is_empty() || self.secrets.len() > known {
+        self.is_of_earlier_version &= self.service != service;
+        let says_more = self.secrets.len() > known && !self.is_of_earlier_version;
+        if self.service.is_empty() || says_more {
             service.clone_into(&mut self.service);
         }
         self
@@ -67,6 +83,31 @@ impl Core {
     /// What is kept of a table that a removed unit has left.
     pub(crate) fn left_table(&self, name: &str) -> Option<LeftTable> {
         LeftTable::read(self.tables.get(LEFT_TABLES, name)?)
+    }
+
+    /// What is in the way of a service that is compiled and about to be uploaded.
+    pub fn in_the_way_of_upload(&self, service: &Descriptor) -> Option<String> {
+        self.in_the_way(service).or_else(|| self.unknown_secrets(service))
+    }
+
+    /// A table of this service in which somebody has left what may be secret.
+    fn unknown_secrets(&self, service: &Descriptor) -> Option<String> {
+        let declares = |it: &Descriptor, name: &str| {
+            it.deployment.profile_tables.iter().any(|table| table.name == name)
+        };
+        let tables = service.deployment.profile_tables.iter().map(|table| table.name);
+        let mut left = tables.filter(|table| self.is_left(table)).filter_map(|table| {
+            let left = self.left_table(table).filter(|it| it.is_of_earlier_version)?;
+            let is_other = left.service != service.name;
+            (is_other && !self.deployed().any(|it| declares(it, table))).then_some((table, left))
+        });
+        left.next().map(|(table, LeftTable { service, .. })| {
+            format!(
+                "it declares the profile table {table}, in which {service} has left profiles while \
+                 an earlier build ran, which did not keep what of them is secret: upload {service} \
+                 once more and remove it, then that is known"
+            )
+        })
     }
 
     /// The rows after which it is kept what profile tables a service has left, and no more of those
@@ -157,10 +198,15 @@ mod tests {
     #[test]
     fn what_earlier_versions_kept_is_read() {
         let earlier = LeftTable::read(&encode(&"vault").expect("plain data"));
-        let known = LeftTable { service: "vault".to_owned(), ..LeftTable::default() };
+        let vault = LeftTable { service: "vault".to_owned(), ..LeftTable::default() };
+        let known = LeftTable { is_of_earlier_version: true, ..vault.clone() };
         assert_eq!(earlier.as_ref(), Some(&known));
         assert_eq!(known.shown_by(&table(SHOWN)), None);
-        let more = known.and("safe", secrets(&table(SECRET)));
+        let more = known.clone().and("safe", secrets(&table(SECRET)));
+        assert!(more.is_of_earlier_version && more.service == "vault", "{more:?}");
+        assert_eq!(LeftTable::read(&encode(&more).expect("plain data")), Some(more));
+        assert!(!known.and("vault", secrets(&table(SECRET))).is_of_earlier_version);
+        let more = vault.and("safe", secrets(&table(SECRET)));
         assert_eq!(LeftTable::read(&encode(&more).expect("plain data")), Some(more.clone()));
         assert_eq!(more.service, "safe");
         for attributes in [&[][..], SHOWN] {

@@ -301,7 +301,8 @@ impl Slee {
         };
         let (answer, answered) = oneshot::channel();
         context.spawn(compiled.into_actor(self).map(|compiled, slee, _| {
-            let in_the_way = |service: &Descriptor| slee.fresh.as_ref()?.core.in_the_way(service);
+            let in_the_way =
+                |service: &Descriptor| slee.fresh.as_ref()?.core.in_the_way_of_upload(service);
             // Whoever asked may have given up.
             let _ = answer.send(slee.units.on_described(compiled, in_the_way));
         }));

@@ -6,7 +6,7 @@ use crate::unit_names::{self, BYTES, problem_of, put, sbb};
 use crate::units::{ALPHA, BETA, id, part, refused, remove, upload, whole, without_them};
 use crate::upgrades::want;
 use resilee_core::management::{Changed, TableChange};
-use resilee_sbb::Tables;
+use resilee_sbb::{Descriptor, Tables, encode};
 
 fn is_kept(pair: &Pair, node: usize, service: &str) -> bool {
     let tables = pair.nodes[node].core.as_ref().expect("it lives").tables();
@@ -92,6 +92,41 @@ fn what_a_unit_kept_secret_stays_so_though_who_removes_it_cannot_compile_it_any_
     let spy = upload(&mut pair, 0, "spy", b"1");
     let problem = problem_of(&pair, 0, &spy).expect("a problem");
     assert!(problem.contains("vault has left profiles with a secret attribute pin"), "{problem}");
+}
+
+/// An earlier build has kept who left a table, and nothing else: any of it may be secret. What is
+/// deployed by now stays so, or its node would not start any more.
+#[test]
+fn profiles_that_a_unit_left_under_an_earlier_build_are_not_shown_to_the_next_who_comes() {
+    let mut tables = Tables::default();
+    let vault = encode(&"vault").expect("plain data can be encoded");
+    tables.put("slee.left-profile-tables", "pins", vault);
+    let mut pair = unit_names::pair(&SERVICES, tables, sbb::<24>());
+    pair.units.insert(b"1".to_vec(), sbb::<25>());
+    let (vault, spy) = (sbb::<24>().descriptor(), sbb::<25>().descriptor());
+    let in_the_way = |pair: &Pair, service: &Descriptor| {
+        pair.nodes[0].core.as_ref().expect("it lives").in_the_way_of_upload(service)
+    };
+    assert_eq!(in_the_way(&pair, &spy), None, "nothing was left");
+    let unit = upload(&mut pair, 0, "spy", b"1");
+    assert_eq!(pair.change(0, put("pins", "pin", 1_234)), Some(Changed::Done));
+    pair.kill(0);
+    pair.until_member(1);
+    pair.start(0);
+    pair.until_whole();
+    assert_eq!(problem_of(&pair, 0, &unit), None, "it is deployed again");
+    assert_eq!(pair.change(0, remove(&unit)), Some(Changed::Done));
+    let reason = in_the_way(&pair, &spy).expect("the pins may be secret");
+    let expected = "it declares the profile table pins, in which vault has left profiles while an \
+                    earlier build ran, which did not keep what of them is secret: upload vault \
+                    once more and remove it, then that is known";
+    assert_eq!(reason, expected);
+    // Who left them has them again, and then it is known.
+    assert_eq!(in_the_way(&pair, &vault), None);
+    let vault = upload(&mut pair, 0, "vault", BYTES);
+    assert_eq!(pair.change(0, remove(&vault)), Some(Changed::Done));
+    let reason = in_the_way(&pair, &spy).expect("the pin is secret");
+    assert!(reason.contains("vault has left profiles with a secret attribute pin"), "{reason}");
 }
 
 /// It was linked into both nodes, and is not any more.
