@@ -80,7 +80,7 @@
       });
     } catch {
       const read = hasFile ? ", or the file cannot be read" : "";
-      return tell(`The node does not answer${read}: nothing was done.`);
+      return tell(`The node does not answer${read}. It may have done it before: load this page again, and look.`);
     }
     if (answer.ok && button.dataset.told) {
       const detail = { file: sent, answer: await answer.json() };

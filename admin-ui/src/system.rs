@@ -189,7 +189,8 @@ impl System {
                 Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, what, help))
             }
             Ok(Answer::Refused(reason)) => {
-                let help = "its program was built without a compiler for units";
+                let help = "its program was built without a compiler for units: start it with \
+                            `resilee node`, or a program of Node::builder()";
                 Err(Problem::new(StatusCode::NOT_IMPLEMENTED, reason, help))
             }
             Ok(Answer::Unavailable(reason)) => Err(Problem::unavailable(reason)),

@@ -130,7 +130,10 @@ fn conflict(unit: &UnitDescription, status: &Status) -> Option<String> {
     let UnitDescription { id, service, needs, .. } = unit;
     let is_deployed = |name: &str| status.services.iter().any(|it| it.name == name);
     if status.units.iter().any(|known| known.id == *id) {
-        return Some(format!("this unit is deployed already, with the service {service}"));
+        return Some(format!(
+            "this unit is deployed already, with the service {service}: activate that, if it is \
+             inactive"
+        ));
     }
     // Names of units are taken, too: orders to services name either.
     let is_taken = status.services.iter().any(|it| it.name == *service || it.unit == *service);

@@ -128,7 +128,10 @@ async fn what_is_there_already_or_lacks_what_it_needs_is_a_conflict() {
     let (site, node) = site(FakeNode::new());
     assert_eq!(sent(&site, UNITS, WASM, b"linked:screening").await.status, 200);
     for (bytes, expected) in [
-        (&b"linked:screening"[..], "this unit is deployed already, with the service screening"),
+        (
+            &b"linked:screening"[..],
+            "this unit is deployed already, with the service screening: activate",
+        ),
         (b"linked:screening 2", "a service screening is deployed"),
         (b"linked:call-billing", "a service call-billing is deployed"),
         (b"linked:telephony", "a service telephony is deployed, or a unit of that name"),

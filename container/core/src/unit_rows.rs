@@ -166,7 +166,7 @@ impl Core {
         self.check_room(row.bytes)?;
         if self.is_deployed(service) || self.unit_rows().any(|(_, row)| row.service == service) {
             return Err(format!(
-                "a service {service} is deployed: give yours another version, or remove that one"
+                "a service {service} is deployed: give yours another name, or remove that one"
             ));
         }
         // It would take calls at whichever member compiles it first.
@@ -187,21 +187,25 @@ impl Core {
         let Some((_, row)) = self.unit_rows().find(|(known, _)| *known == id) else {
             return Err(format!("there is no unit {id:?}: it was removed, or never was"));
         };
-        if self.needs_unit(&row) {
-            let service = &row.service;
+        let service = &row.service;
+        if self.is_wanted_active(service) {
             return Err(format!(
-                "{service} is active or has entities: deactivate it, and wait until its calls \
-                 are over"
+                "{service} is active: deactivate it, and remove it once its calls are over"
             ));
         }
-        if let Some(other) = self.service_that_needs(&row.service) {
-            let service = &row.service;
+        if self.needs_unit(&row) {
+            return Err(format!(
+                "{service} still has entities: wait until its calls are over, or have them \
+                 migrated to a service that has taken its place"
+            ));
+        }
+        if let Some(other) = self.service_that_needs(service) {
             return Err(format!("{other} needs {service}: remove {other} before"));
         }
         let parts = self.parts_of(id).map(|(key, _)| removed(PARTS, key));
         let left = self.left_tables_changed(&row)?;
-        let wanted = self.wanted_row_without(&row.service);
-        let migration = self.tables.get(MIGRATIONS, &row.service).map(|_| taken_back(&row.service));
+        let wanted = self.wanted_row_without(service);
+        let migration = self.tables.get(MIGRATIONS, service).map(|_| taken_back(service));
         Ok(std::iter::once(removed(UNITS, id))
             .chain(parts)
             .chain(left)

@@ -42,6 +42,17 @@ pub enum CtlError {
         /// What went wrong.
         reason: String,
     },
+    /// An order was sent, and its answer did not come.
+    #[error(
+        "no answer from {url}: {reason}; it may have been done all the same: look before you give \
+         the order again"
+    )]
+    Unanswered {
+        /// What was asked.
+        url: String,
+        /// What went wrong.
+        reason: String,
+    },
     /// An order needs the token.
     #[error("cannot read the token of {file}: {reason}")]
     Token {
@@ -91,7 +102,10 @@ pub enum CtlError {
         undeploy: String,
     },
     /// No unit, or more than one, is meant.
-    #[error("there is not one unit {given:?}: resilee ctl units lists services and ids")]
+    #[error(
+        "{given:?} is not the name of one unit: give a service, or at least 12 digits of an id, as \
+         resilee ctl units lists them"
+    )]
     NoUnit {
         /// What was given.
         given: String,
@@ -211,7 +225,7 @@ pub(crate) fn get(url: &str) -> Result<Value, CtlError> {
 pub(crate) fn post(admin: &str, path: &str, token: &str, body: &Value) -> Result<Value, CtlError> {
     let url = format!("{}/api/v1/{path}", base(admin)?);
     let bearer = format!("Bearer {token}");
-    read(&url, agent().post(&url).header("authorization", &bearer).send_json(body))
+    told(&url, agent().post(&url).header("authorization", &bearer).send_json(body))
 }
 
 /// What `path` of the node at `admin` answers.
@@ -223,7 +237,7 @@ pub(crate) fn ask(admin: &str, path: &str) -> Result<Value, CtlError> {
 pub(crate) fn put(admin: &str, path: &str, token: &str, body: &Value) -> Result<Value, CtlError> {
     let url = format!("{}/api/v1/{path}", base(admin)?);
     let bearer = format!("Bearer {token}");
-    read(&url, agent().put(&url).header("authorization", &bearer).send_json(body))
+    told(&url, agent().put(&url).header("authorization", &bearer).send_json(body))
 }
 
 /// Sends a file to `path` of the node at `admin`; its answer.
@@ -236,27 +250,64 @@ pub(crate) fn upload(
     let url = format!("{}/api/v1/{path}", base(admin)?);
     let request = agent_within(UPLOADED_WITHIN).post(&url);
     let request = request.header("authorization", &format!("Bearer {token}"));
-    read(&url, request.header("content-type", "application/wasm").send(bytes))
+    let response = request.header("content-type", "application/wasm").send(bytes);
+    match path.contains("dry_run=true") {
+        true => read(&url, response),
+        false => told(&url, response),
+    }
 }
 
 /// Deletes what is at `path` of the node at `admin`; its answer.
 pub(crate) fn delete(admin: &str, path: &str, token: &str) -> Result<Value, CtlError> {
     let url = format!("{}/api/v1/{path}", base(admin)?);
     let bearer = format!("Bearer {token}");
-    read(&url, agent().delete(&url).header("authorization", &bearer).call())
+    told(&url, agent().delete(&url).header("authorization", &bearer).call())
 }
 
-fn read(
+type Response = Result<ureq::http::Response<ureq::Body>, ureq::Error>;
+
+/// The answer to a question.
+fn read(url: &str, response: Response) -> Result<Value, CtlError> {
+    answer(url, response, |url, error| CtlError::Unreachable { url, reason: error.to_string() })
+}
+
+/// The answer to an order.
+fn told(url: &str, response: Response) -> Result<Value, CtlError> {
+    answer(url, response, |url, error| {
+        let reason = error.to_string();
+        match was_sent(&error) {
+            true => CtlError::Unanswered { url, reason },
+            false => CtlError::Unreachable { url, reason },
+        }
+    })
+}
+
+/// False if nobody can have got the request.
+fn was_sent(error: &ureq::Error) -> bool {
+    use std::io::ErrorKind;
+    use ureq::Timeout;
+    match error {
+        ureq::Error::Io(error) => !matches!(
+            error.kind(),
+            ErrorKind::ConnectionRefused
+                | ErrorKind::HostUnreachable
+                | ErrorKind::NetworkUnreachable
+        ),
+        ureq::Error::Timeout(timeout) => !matches!(timeout, Timeout::Resolve | Timeout::Connect),
+        ureq::Error::ConnectionFailed | ureq::Error::HostNotFound | ureq::Error::BadUri(_) => false,
+        _ => true,
+    }
+}
+
+fn answer(
     url: &str,
-    response: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    response: Response,
+    fails: impl Fn(String, ureq::Error) -> CtlError,
 ) -> Result<Value, CtlError> {
-    let unreachable = |error: ureq::Error| CtlError::Unreachable {
-        url: url.to_owned(),
-        reason: error.to_string(),
-    };
-    let mut response = response.map_err(unreachable)?;
+    let fails = |error| fails(url.to_owned(), error);
+    let mut response = response.map_err(fails)?;
     let status = response.status();
-    let answer: Value = response.body_mut().read_json().map_err(unreachable)?;
+    let answer: Value = response.body_mut().read_json().map_err(fails)?;
     if status.is_success() {
         return Ok(answer);
     }
@@ -323,6 +374,28 @@ mod tests {
             let error = report(given, Subject::Status).unwrap_err().to_string();
             assert!(error.starts_with(&format!("--admin {given:?}: http://HOST:PORT")), "{error}");
         }
+    }
+
+    /// The node may have done it, and ended before it said so.
+    #[test]
+    fn an_order_that_is_not_answered_may_have_been_carried_out() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let admin = listener.local_addr().unwrap().to_string();
+        let node = std::thread::spawn(move || {
+            for _ in 0..2 {
+                let (mut stream, _) = listener.accept().unwrap();
+                let _ = std::io::Read::read(&mut stream, &mut [0; 4_096]);
+            }
+        });
+        let order = || delete(&admin, "units/1", "token").unwrap_err().to_string();
+        let text = order();
+        assert!(text.starts_with(&format!("no answer from http://{admin}/")), "{text}");
+        assert!(text.ends_with("look before you give the order again"), "{text}");
+        let asked = ask(&admin, "units").unwrap_err().to_string();
+        assert!(asked.starts_with("cannot reach"), "{asked}");
+        node.join().unwrap();
+        let text = order();
+        assert!(text.starts_with("cannot reach"), "nobody listens any more: {text}");
     }
 
     #[test]

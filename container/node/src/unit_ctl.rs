@@ -41,9 +41,9 @@ pub enum UnitOrder {
         #[command(flatten)]
         token: Token,
     },
-    /// Lists the units that were deployed so, and who has compiled them.
+    /// Lists the units that were uploaded, and who has compiled them.
     Units,
-    /// Removes one whose service is inactive.
+    /// Removes a unit whose service is inactive.
     Undeploy {
         /// Its service, or its id, of which 12 digits suffice.
         unit: String,
@@ -322,7 +322,10 @@ mod tests {
         assert_eq!(find(&units, "0123456789abcd").expect("it is there"), "0123456789abcd01");
         for wrong in ["0123456789ab", "ff", "three", ""] {
             let error = find(&units, wrong).expect_err("not one").to_string();
-            assert!(error.starts_with(&format!("there is not one unit {wrong:?}")), "{error}");
+            assert!(
+                error.starts_with(&format!("{wrong:?} is not the name of one unit")),
+                "{error}"
+            );
         }
     }
 

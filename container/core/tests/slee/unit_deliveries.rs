@@ -81,7 +81,7 @@ fn a_unit_is_not_removed_while_a_delivery_is_out() {
     let owner = pair.tables_owner();
     hang_and_deactivate(&mut pair, owner, "out");
     let reason = refused(&mut pair, remove(&alpha));
-    assert!(reason.starts_with("alpha is active or has entities"), "{reason}");
+    assert!(reason.starts_with("alpha still has entities"), "{reason}");
     answer(&mut pair, owner);
     assert_eq!(entities(&pair, owner), ["alpha"]);
 }

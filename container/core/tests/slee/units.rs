@@ -223,8 +223,8 @@ fn an_upgrade_leaves_calls_in_progress_to_the_version_that_began_them() {
     pair.say(0, "c1 fire begin 1 more");
     assert_eq!(take_trace(), ["alpha1 old", "beta1 new", "alpha1 more"]);
     let reason = refused(&mut pair, remove(&old));
-    let expected = "alpha is active or has entities: deactivate it, and wait until its calls are \
-                    over";
+    let expected = "alpha still has entities: wait until its calls are over, or have them migrated \
+                    to a service that has taken its place";
     assert_eq!(reason, expected);
     pair.say(0, "c1 over");
     assert_eq!(pair.change(1, remove(&old)), Some(Changed::Done));
@@ -275,7 +275,7 @@ fn a_unit_is_what_its_uploader_says_and_nothing_that_is_there_already() {
     let unit_id = id(BETA);
     assert_eq!(pair.change(0, part(&unit_id, 0, BETA)), Some(Changed::Done));
     let reason = refused(&mut pair, whole(&unit_id, "keeper", BETA.len() as u64));
-    let expected = "a service keeper is deployed: give yours another version, or remove that one";
+    let expected = "a service keeper is deployed: give yours another name, or remove that one";
     assert_eq!(reason, expected);
 }
 

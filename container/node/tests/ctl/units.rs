@@ -155,13 +155,13 @@ fn a_unit_is_deployed_activated_replaced_and_removed() {
     assert!(!stopped.contains("entity trees"), "{stopped}");
 
     let needed = house.refused(&house.undeploy("screening-2"));
-    assert!(needed.contains("screening-2 is active or has entities"), "{needed}");
+    assert!(needed.contains("screening-2 is active: deactivate it"), "{needed}");
     assert_eq!(house.done(&house.undeploy("screening"), None), "done: screening is removed\n");
     let listed = house.done(&UnitOrder::Units, None);
     assert!(line(&listed, "screening").is_none(), "{listed}");
     assert!(line(&listed, "screening-2").is_some_and(|it| it.contains("alone")), "{listed}");
     let gone = house.refused(&house.undeploy("screening"));
-    assert!(gone.contains("there is not one unit \"screening\""), "{gone}");
+    assert!(gone.contains("\"screening\" is not the name of one unit"), "{gone}");
 }
 
 #[test]
