@@ -208,7 +208,8 @@ fn of_activity(activity: &Activity) -> usize {
     let suspended = activity.suspended.as_ref();
     let queue = suspended.map_or(0, |it| it.queue.iter().map(of_event).sum::<usize>());
     let first = suspended.map_or(0, |it| of_event(&it.event));
-    activity.state.len() + attributes + names + queue + first + PART_BYTES
+    let served = suspended.map_or(0, |it| it.served.iter().map(of_tie).sum::<usize>());
+    activity.state.len() + attributes + names + queue + first + served + PART_BYTES
 }
 
 fn of_entity(entity: &Entity) -> usize {

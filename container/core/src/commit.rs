@@ -177,6 +177,9 @@ pub(crate) struct Suspended {
     pub delivered: BTreeSet<u32>,
     /// Services whose initial event selector had it.
     pub selected: BTreeSet<String>,
+    /// Root entities whose trees had it; of a service without a selector they have no name.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub served: BTreeSet<RootName>,
     /// True once a delivery of it rolled back.
     pub failed: bool,
     /// When it goes on by itself.

@@ -7,6 +7,8 @@
 //! | selected, by a new name       | a root entity is created by its first delivery            |
 //! | selected, by a name of the    | the activity is tied to it (`forwarding.rs`)              |
 //! | cluster                       |                                                           |
+//! | selected, by the name of one  | the service does not get the event                        |
+//! | that had it and is gone       |                                                           |
 //! | selected: not initial         | the service does not get the event                        |
 //! | rolled back                   | nothing but traces and alarms is kept; then by the        |
 //! |                               | service's policy: dropped, tried again, or tree removed   |
@@ -62,6 +64,10 @@ impl Core {
     /// Hands the routed event to its next recipient.
     pub(crate) fn deliver(&mut self, now: Timestamp, id: CellId, recipient: Recipient) {
         let Some(cell) = self.cells.get_mut(&id) else { return };
+        let known_name = match recipient {
+            Recipient::Entity { entity, .. } => cell.name_of_root(entity),
+            Recipient::Root { .. } | Recipient::Selector { .. } => None,
+        };
         let Some(turn) = cell.turn.as_mut() else { return };
         let Some(routing) = turn.current.as_mut() else { return };
         let event = routing.event.clone();
@@ -86,6 +92,10 @@ impl Core {
                 (service, cell.head.next_entity, Task::Select)
             }
         };
+        if task == Task::Event {
+            let name = known_name.as_deref().or(turn.new_root_name.as_deref());
+            routing.note_served(self.services[service].name, name);
+        }
         let fifth = self.next_delivery.is_multiple_of(5);
         let twice = fifth && self.planted.is(PlantedFault::DeliverTwice);
         if task == Task::Event && !twice {
@@ -384,6 +394,10 @@ impl Core {
         let Some(known) = known else {
             if !admitted {
                 return cell.decline(!entrance.open);
+            }
+            // That one had the event, and is gone.
+            if routing.was_served(service, &convergence_name) {
+                return;
             }
             let Some(turn) = cell.turn.as_mut() else { return };
             turn.new_root_name = Some(convergence_name);

@@ -63,6 +63,11 @@ impl Cell {
         number
     }
 
+    /// The convergence name of the root of an entity's tree, if a selector gave it one.
+    pub fn name_of_root(&self, entity: u32) -> Option<Box<str>> {
+        self.entities.get(&self.root_of(entity))?.convergence_name.clone()
+    }
+
     /// The numbers of a tree's entities.
     pub fn tree(&self, root: u32) -> impl Iterator<Item = u32> {
         self.entities.keys().copied().filter(move |number| self.root_of(*number) == root)

@@ -6,7 +6,8 @@
 //! 1. *Candidates* are the entities attached to its activity context that receive its type, do not
 //!    mask it and have not had it; and the services for which it is initial and which were not
 //!    considered for it yet.
-//!    A service that is not active starts no root entity (`life_cycles.rs`).
+//!    A service that is not active starts no root entity (`life_cycles.rs`). An event begins no
+//!    root entity in the place of one that had it and is gone by now.
 //! 2. *The next one* is the candidate of the highest precedence (below).
 //! 3. A service whose descriptor says so is asked by its *initial event selector* which root entity
 //!    it is, or that the event is not initial after all. Without a selector the convergence name is
@@ -122,6 +123,9 @@ pub(crate) struct Routing {
     pub delivered: BTreeSet<u32>,
     /// Services that were considered as initial.
     pub selected: BTreeSet<usize>,
+    /// Root entities whose trees had it, whatever has become of them; of a service without a
+    /// selector they have no name.
+    pub served: BTreeSet<RootName>,
     /// True once a delivery of it rolled back.
     pub failed: bool,
     /// True once a service that takes nothing now named a root entity that it would have started.
@@ -175,6 +179,7 @@ impl Routing {
             audience,
             delivered: BTreeSet::new(),
             selected: BTreeSet::new(),
+            served: BTreeSet::new(),
             failed: false,
             declined: false,
             suspended_until: None,
@@ -306,6 +311,10 @@ impl Routing {
         if cell.is_mirror(self.event.activity.number) {
             return self.as_founding(cell, service, descriptor, entrance);
         }
+        // An entity of what it replaces had the event, and may be gone since.
+        if self.was_replaced(entrance) {
+            return None;
+        }
         if descriptor.selects_initial_events {
             // One that is not active may still name a root entity that it has.
             let of_service = |entity: &Entity| entity.service == descriptor.name;
@@ -313,7 +322,8 @@ impl Routing {
             return may.then_some(Recipient::Selector { service });
         }
         let admitted = entrance.admits(cell, self.event.activity.number);
-        (admitted && !self.has_root(cell, descriptor)).then_some(Recipient::Root { service })
+        let begun = self.was_served(descriptor.name, "") || self.has_root(cell, descriptor);
+        (admitted && !begun).then_some(Recipient::Root { service })
     }
 
     /// Of a mirror's events only the one that the cell's own root is named for is initial: where
@@ -327,7 +337,10 @@ impl Routing {
     ) -> Option<Recipient> {
         let root = cell.head.root.as_ref().filter(|root| root.service == descriptor.name)?;
         let founds = cell.turn.as_ref().and_then(|turn| turn.founds);
-        if founds != Some(self.event.activity.number) || cell.root_entity().is_some() {
+        if founds != Some(self.event.activity.number)
+            || cell.root_entity().is_some()
+            || self.was_served(&root.service, &root.name)
+        {
             return None;
         }
         match cell.kept_root(&root.service, &root.name) {
@@ -348,6 +361,22 @@ impl Routing {
         attached.into_iter().flatten().any(|entity| of_service(&entity))
             || cell.kept_for(descriptor.name, number).next().is_some()
             || cell.is_tied_to(descriptor.name, number)
+    }
+
+    /// A tree has the event now. Whatever becomes of it, no other one begins in its place.
+    pub fn note_served(&mut self, service: &str, name: Option<&str>) {
+        let name = name.unwrap_or_default().to_owned();
+        self.served.insert(RootName { service: service.to_owned(), name });
+    }
+
+    /// True if the root entity of this name had the event, or its tree.
+    pub fn was_served(&self, service: &str, name: &str) -> bool {
+        self.served.iter().any(|root| root.service == service && root.name == name)
+    }
+
+    /// True if an entity had the event of a service that the one of this entrance replaces.
+    pub fn was_replaced(&self, entrance: &Entrance) -> bool {
+        self.served.iter().any(|root| entrance.is_instead_of(&root.service))
     }
 
     /// True if nobody had the event, and a service that takes nothing now would have started an

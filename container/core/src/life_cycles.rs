@@ -110,13 +110,17 @@ impl Entrance {
     }
 }
 
+impl Entrance {
+    /// True if the service takes what this one took until it was deactivated.
+    pub fn is_instead_of(&self, old: &str) -> bool {
+        self.open && self.instead_of.iter().any(|it| it == old)
+    }
+}
+
 impl LifeCycles {
     /// True if another service takes what this one took until it was deactivated.
     pub fn is_replaced(&self, service: &str) -> bool {
-        let replaces = |entrance: &Entrance| {
-            entrance.open && entrance.instead_of.iter().any(|old| old == service)
-        };
-        self.entrances.iter().any(replaces)
+        self.entrances.iter().any(|entrance| entrance.is_instead_of(service))
     }
 
     /// True if the service in this place takes what the old one took until it was deactivated.

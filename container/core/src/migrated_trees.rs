@@ -28,6 +28,7 @@ use crate::core::Core;
 use crate::deployed::place_of;
 use crate::entity_tree::descriptor_of;
 use crate::event_router::Awaiting;
+use crate::ties::RootName;
 use resilee_sbb::{
     CellId, DeliveryId, Descriptor, Effect, EntityState, Event, OnRollBack, Outcome, Task,
     Timestamp,
@@ -284,6 +285,11 @@ impl Cell {
             if was_asked {
                 suspended.selected.insert(to.to_owned());
             }
+            let served = suspended.served.iter().filter(|root| root.service == from);
+            let served = served.map(|root| RootName { service: to.to_owned(), ..root.clone() });
+            let served: Vec<_> = served.collect();
+            let was_served = !served.is_empty();
+            suspended.served.extend(served);
             // Of trees that have moved before some may move on.
             let may_be_by_it = suspended.or_by == from;
             match (is_by_it, is_last) {
@@ -292,7 +298,7 @@ impl Cell {
                 (false, _) if may_be_by_it => to.clone_into(&mut suspended.or_by),
                 (false, _) => {}
             }
-            if was_asked || is_by_it || may_be_by_it {
+            if was_asked || was_served || is_by_it || may_be_by_it {
                 turn.touched.insert(Part::Activity(*number));
             }
         }

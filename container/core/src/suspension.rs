@@ -149,12 +149,14 @@ impl Core {
 
 impl Suspended {
     fn of(routing: Routing, services: &[Descriptor], until: Timestamp) -> Self {
-        let Routing { event, delivered, selected, failed, named, suspended_by, .. } = routing;
+        let Routing { event, delivered, selected, served, failed, named, suspended_by, .. } =
+            routing;
         let name = |service: &usize| Some(services.get(*service)?.name.to_owned());
         Suspended {
             event,
             delivered,
             selected: selected.iter().filter_map(name).collect(),
+            served,
             failed,
             until,
             queue: Vec::new(),
@@ -170,6 +172,7 @@ impl Suspended {
         let routing = Routing {
             delivered: self.delivered,
             selected: self.selected.iter().filter_map(index).collect(),
+            served: self.served,
             failed: self.failed,
             named: self.named,
             ..Routing::new(self.event, Audience::All)

@@ -329,6 +329,7 @@ fn suspended_events_are_read() {
         event: event(),
         delivered: [1].into(),
         selected: ["call-guard".to_owned()].into(),
+        served: Default::default(),
         failed: true,
         until: TIME,
         queue: vec![event()],
@@ -343,8 +344,10 @@ fn suspended_events_are_read() {
     };
     assert_read(KEPT, "activity.suspended", &activity(&suspended));
     let root = RootName { service: "counter".to_owned(), name: "n3:all".to_owned() };
-    let named = Suspended { named: [root].into(), ..suspended };
+    let named = Suspended { named: [root.clone()].into(), ..suspended.clone() };
     assert_read(KEPT, "activity.suspended.named", &activity(&named));
+    let served = Suspended { served: [root].into(), ..suspended };
+    assert_read(KEPT, "activity.suspended.served", &activity(&served));
 }
 
 /// What services count and raise: in commits, and in rows of snapshots and stores.

@@ -2,8 +2,10 @@
 //! Root entities of the whole cluster are in `roots.rs`.
 
 use crate::container::Container;
-use crate::script::{fail, on, selects};
-use resilee_sbb::{Failure, InitialEvent};
+use crate::pair::Pair;
+use crate::script::{self, State, fail, on, selects, take_trace};
+use crate::upgrades::want;
+use resilee_sbb::{Context, Failure, InitialEvent};
 
 #[test]
 fn without_a_selector_each_activity_context_has_a_root_entity() {
@@ -176,4 +178,83 @@ fn a_root_entity_whose_first_event_is_tried_again_keeps_its_name() {
     assert_eq!(ran.last().map(|line| line.as_str()), Some("patient1 third"), "{trace:?}");
     assert_eq!(container.entities("patient"), [1]);
     assert!(ran.iter().any(|line| *line == "patient1 second"), "{trace:?}");
+}
+
+fn detach(_: &mut State, cx: &mut Context<'_>) -> Result<(), Failure> {
+    cx.detach();
+    Ok(())
+}
+
+#[test]
+fn a_root_entity_that_ends_because_of_an_initial_event_is_not_begun_anew_by_it() {
+    let mut container = Container::begun();
+    on("alpha", "bye", detach);
+    container.fire("begin", "bye");
+    assert_eq!(container.trace(), ["alpha1 bye", "beta2 bye"]);
+    container.fire("begin", "next");
+    assert_eq!(container.trace(), ["alpha3 next", "beta2 next"]);
+}
+
+#[test]
+fn a_root_entity_that_its_roll_back_has_removed_is_not_begun_anew_by_the_same_event() {
+    let mut container = Container::with_activity();
+    container.fire("break", "begin");
+    on("fragile", "fail", |_, _| fail());
+    container.trace();
+    container.fire("break", "fail");
+    assert_eq!(container.trace(), ["fragile1 fail", "fragile1 exception: as it was told"]);
+    container.fire("break", "next");
+    assert_eq!(container.trace(), ["fragile2 next"]);
+}
+
+/// Another name is another root entity.
+#[test]
+fn a_named_root_entity_that_ends_because_of_an_event_is_not_begun_anew_by_it() {
+    let mut container = Container::with_activity();
+    let name = |word: &str| word.chars().next().unwrap_or_default();
+    selects("chooser", move |word, _| Ok(InitialEvent::by().cell().custom_name(name(word))));
+    on("chooser", "a bye", detach);
+    on("chooser", "c bye", detach);
+    for word in ["a", "a bye", "b", "c bye"] {
+        container.fire("choose", word);
+    }
+    let trace = container.trace();
+    let ran: Vec<_> = trace.iter().filter(|line| !line.contains("asked")).collect();
+    let all = ["chooser1 a", "chooser1 a bye", "chooser2 b", "chooser2 c bye", "chooser3 c bye"];
+    assert_eq!(ran, all);
+}
+
+#[test]
+fn what_replaces_a_service_is_not_begun_by_an_event_that_the_old_one_ends_by() {
+    script::clear();
+    let mut pair = Pair::up();
+    want(&mut pair, &[], &["beta"]);
+    pair.say(0, "c1 start; fire begin 1 begin");
+    want(&mut pair, &["beta"], &["alpha"]);
+    on("alpha", "bye", detach);
+    take_trace();
+    pair.say(0, "c1 fire begin 1 bye");
+    assert_eq!(take_trace(), ["alpha1 bye"]);
+    pair.say(0, "c1 fire begin 1 next");
+    assert_eq!(take_trace(), ["beta2 next"]);
+}
+
+/// The same where the new one has to ask its selector.
+#[test]
+fn what_replaces_a_service_is_not_selected_for_an_event_that_the_old_one_ends_by() {
+    script::clear();
+    let mut pair = Pair::up();
+    selects("chooser", |_, _| Ok(InitialEvent::by().cell().custom_name("one")));
+    want(&mut pair, &[], &["chooser"]);
+    on("keeper", "begin", |_, cx| cx.set_priority(cx.entity(), 5));
+    pair.say(0, "c1 start; fire keep 1 begin");
+    want(&mut pair, &["chooser"], &["keeper"]);
+    on("keeper", "bye", detach);
+    take_trace();
+    pair.say(0, "c1 fire choose 1 bye");
+    let ran =
+        || take_trace().into_iter().filter(|line| !line.contains("asked")).collect::<Vec<_>>();
+    assert_eq!(ran(), ["keeper1 bye"]);
+    pair.say(0, "c1 fire choose 1 next");
+    assert_eq!(ran(), ["chooser2 next"]);
 }

@@ -74,6 +74,19 @@ fn a_root_entity_that_detaches_gets_nothing_more_of_the_activity_until_it_is_nam
 }
 
 #[test]
+fn a_root_entity_that_ends_because_of_an_event_is_not_begun_anew_by_it() {
+    let mut container = container();
+    on("chooser", "bye", |_, cx| {
+        cx.detach();
+        Ok(())
+    });
+    container.say("c1 start; fire choose 1 begin; fire choose 1 bye");
+    assert_eq!(ran(&mut container), ["chooser1 begin", "chooser1 bye"]);
+    container.say("c1 fire choose 1 next");
+    assert_eq!(ran(&mut container), ["chooser1 next"], "of another cell");
+}
+
+#[test]
 fn an_initial_event_that_was_on_its_way_when_the_root_left_is_heard() {
     let mut container = container();
     on("chooser", "leave", |_, cx| {

@@ -2,9 +2,9 @@
 
 use crate::container::Container;
 use crate::entity_trees::with_child;
-use crate::script::{fail, note, on};
+use crate::script::{fail, note, on, selects};
 use resilee_core::management::Changed;
-use resilee_sbb::{ActivityId, Context, Failure};
+use resilee_sbb::{ActivityId, Context, Failure, InitialEvent};
 use std::time::Duration;
 
 /// `alpha1` suspends an event for 10 s at `wait`, and can resume it by an event of the second
@@ -344,4 +344,39 @@ fn an_event_whose_root_entity_suspends_it_and_lets_go_of_everything_creates_it_o
     container.fire("begin", "wait");
     assert_eq!(container.trace(), ["alpha1 wait", "beta2 wait"]);
     assert_eq!(container.entities("alpha"), [0; 0]);
+}
+
+#[test]
+fn an_event_whose_root_entity_was_there_and_suspends_it_and_lets_go_of_everything_comes_once() {
+    let mut container = Container::begun();
+    on("alpha", "wait", |_, cx| {
+        cx.detach();
+        cx.suspend_event(Duration::from_secs(10))
+    });
+    container.fire("begin", "wait");
+    assert_eq!(container.trace(), ["alpha1 wait", "beta2 wait"]);
+    assert_eq!(container.entities("alpha"), [0; 0]);
+}
+
+/// What the event's entities were is known also where it goes on after a restart.
+#[test]
+fn a_named_root_entity_that_is_gone_is_not_begun_anew_by_an_event_that_waited_meanwhile() {
+    let mut container = Container::with_activity();
+    selects("chooser", |_, _| Ok(InitialEvent::by().cell().custom_name("one")));
+    container.fire("keep", "begin");
+    container.fire("choose", "begin");
+    container.trace();
+    on("chooser", "bye", |_, cx| {
+        cx.set_timer(resilee_sbb::TimerId(1), Duration::from_secs(1));
+        cx.suspend_event(Duration::from_secs(10))
+    });
+    on("chooser", "timer 1", |_, cx| {
+        cx.detach_from(cx.entity(), ActivityId { number: 1, ..cx.activity() })
+    });
+    container.fire("choose", "bye");
+    container.restart();
+    container.pass_seconds(11);
+    let trace = container.trace();
+    assert!(!trace.iter().any(|line| line.ends_with("3 bye")), "{trace:?}");
+    assert_eq!(container.entities("chooser"), [0; 0]);
 }
