@@ -12,6 +12,8 @@
 //! |                                          | with an alarm; nothing is tried again           |
 //! | an entity in a cell that is owned here   | removed with its tree, as if it had come to its |
 //! |                                          | end: who removed the service could not see it   |
+//! | a tie of an activity to a root entity of | over: no event of the activity is posted to it  |
+//! | its own in another cell, or to be        | any more, and who is told there says so as well |
 //! | what it counted and measured, anywhere   | forgotten: the next service of its name begins  |
 //! |                                          | at zero, with what that declares                |
 //! | alarms that it raised                    | cleared, at all nodes                           |
@@ -20,7 +22,8 @@
 //! of other nodes' turns only when they are committed.
 
 use crate::alarms::sources;
-use crate::cell::CellInput;
+use crate::cell::{Cell, CellInput};
+use crate::commit::Part;
 use crate::core::Core;
 use crate::event_router::{Awaiting, Turn};
 use resilee_sbb::{CellId, Descriptor, Severity, Timestamp};
@@ -82,6 +85,7 @@ impl Core {
     /// A service is not there any more.
     pub(crate) fn undeploy(&mut self, now: Timestamp, name: &str) {
         let Some(place) = place_of(&self.services, name) else { return };
+        self.units.note_removed(name);
         self.services[place] = Descriptor::named(UNDEPLOYED);
         self.forget_failures(name);
         self.counters.remove(name);
@@ -99,7 +103,7 @@ impl Core {
         }
     }
 
-    /// In a turn of a cell: a service is not deployed any more, and its trees go.
+    /// In a turn of a cell: a service is not deployed any more, and its trees go, and its ties.
     pub(crate) fn remove_all_of(&mut self, id: CellId, name: &str) {
         // It may be there again.
         if self.is_deployed(name) {
@@ -112,6 +116,16 @@ impl Core {
         let retries = cell.retries.iter().filter(|(_, retry)| retry.service == name);
         let retries: Vec<_> = retries.map(|(number, _)| *number).collect();
         self.forget_retries_of(id, &retries);
+        let cell = self.cells.get_mut(&id);
+        cell.into_iter().for_each(|cell| cell.untie_from(name));
+    }
+
+    /// True if the unit of a service was removed, as far as this run knows, and there is no other
+    /// one of that name: none of its entities, here or elsewhere, is to be there.
+    pub(crate) fn was_removed(&self, service: &str) -> bool {
+        self.units.removed.iter().any(|it| it == service)
+            && !self.is_deployed(service)
+            && !self.unit_rows().any(|(_, row)| row.service == service)
     }
 
     /// True if the service of a delivery is the one that it went out to.
@@ -134,10 +148,28 @@ impl Core {
     }
 }
 
-impl crate::cell::Cell {
-    /// True if it has entities of a service, or is to have some.
+impl Cell {
+    /// True if it has entities of a service, or is to have some, or has one in another cell.
     fn has_any_of(&self, service: &str) -> bool {
-        self.entities.values().any(|entity| entity.service == service)
-            || self.retries.values().any(|retry| retry.service == service)
+        let names = |turn: &Turn| turn.current.as_ref().is_some_and(|it| it.has_named(service));
+        self.services().any(|it| it == service) || self.turn.as_ref().is_some_and(|it| names(it))
+    }
+
+    /// In a turn: no activity is tied to root entities of a service in other cells, or is to be.
+    fn untie_from(&mut self, service: &str) {
+        let tied =
+            self.ties.iter().filter(|(_, it)| it.far.is_none() && it.root.service == service);
+        let tied: Vec<_> = tied.map(|(number, _)| *number).collect();
+        tied.into_iter().for_each(|number| self.forget_tie(number));
+        let Some(turn) = self.turn.as_mut() else { return };
+        turn.current.iter_mut().for_each(|it| it.named.retain(|root| root.service != service));
+        for (number, activity) in &mut self.activities {
+            let Some(suspended) = activity.suspended.as_mut() else { continue };
+            let named = suspended.named.len();
+            suspended.named.retain(|root| root.service != service);
+            if suspended.named.len() < named {
+                turn.touched.insert(Part::Activity(*number));
+            }
+        }
     }
 }

@@ -188,6 +188,11 @@ impl Routing {
         }
     }
 
+    /// True if a selector named a root entity of this service in another cell.
+    pub fn has_named(&self, service: &str) -> bool {
+        self.named.iter().any(|root| root.service == service)
+    }
+
     /// Who gets the event next; `services` are sorted by priority, the highest first, and
     /// `entrances` say of each which root entities it may start.
     pub fn next(

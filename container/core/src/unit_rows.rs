@@ -322,12 +322,15 @@ impl Core {
 
 impl Cell {
     /// Services that it has entities of, or that one of its activities has a root entity of in
-    /// another cell, or is to have one; some of them again and again.
-    fn services(&self) -> impl Iterator<Item = &str> {
+    /// another cell, or is to have one, maybe once a suspended event goes on; some of them again
+    /// and again.
+    pub(crate) fn services(&self) -> impl Iterator<Item = &str> {
         let entities = self.entities.values().map(|entity| entity.service.as_str());
         let to_come = self.retries.iter().filter(|(number, _)| !self.entities.contains_key(number));
         let to_come = to_come.map(|(_, retry)| retry.service.as_str());
         let elsewhere = self.ties.values().map(|tie| tie.root.service.as_str());
-        entities.chain(to_come).chain(elsewhere)
+        let suspended = self.activities.values().filter_map(|it| it.suspended.as_ref());
+        let named = suspended.flat_map(|it| it.named.iter().map(|root| root.service.as_str()));
+        entities.chain(to_come).chain(elsewhere).chain(named)
     }
 }

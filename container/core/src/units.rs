@@ -43,7 +43,11 @@ use crate::unit_retries::Retry;
 use crate::unit_rows::{PARTS, Row, UNITS, assembled};
 use resilee_membership::RunId;
 use resilee_sbb::{Begins, Cleared, Descriptor, LinkedSbb, NotCompiled, Severity, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// Services that a run remembers whose units were removed: what was on its way meanwhile is about
+/// the latest ones.
+const REMOVED_KEPT_MAX: usize = 256;
 
 /// Units at this node.
 #[derive(Debug, Default)]
@@ -57,6 +61,8 @@ pub(crate) struct Units {
     of_store: BTreeMap<String, LinkedSbb>,
     /// Rows have changed since they were looked at.
     has_news: bool,
+    /// Services whose units were removed, the latest last.
+    pub removed: VecDeque<String>,
     /// When cells may be looked at again for what a joiner lacks.
     pub next_look: Timestamp,
 }
@@ -114,6 +120,15 @@ impl Units {
     /// All of a snapshot is there: what is not in it is gone.
     pub fn look_again(&mut self) {
         self.has_news = true;
+    }
+
+    /// The unit of a service was removed.
+    pub fn note_removed(&mut self, service: &str) {
+        self.removed.retain(|it| it != service);
+        self.removed.push_back(service.to_owned());
+        if self.removed.len() > REMOVED_KEPT_MAX {
+            self.removed.pop_front();
+        }
     }
 
     /// What a node has said that is gone.

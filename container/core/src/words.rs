@@ -231,6 +231,11 @@ impl Core {
 
     fn take_word_to_no_root(&mut self, now: Timestamp, word: Word) {
         match word.say {
+            // Its unit was removed while this was on its way.
+            Say::Post { sequence, opens: Some(_), .. } if self.was_removed(&word.root.service) => {
+                let last = self.gate.last_commit();
+                self.say_behind(last, vec![word.answer_over(sequence)]);
+            }
             // What is posted waits until it is deployed.
             Say::Post { opens: Some(_), .. } if !self.may_have_roots(&word.root.service) => {
                 let text = "calls name its root entities, and it is not deployed here: deploy it";

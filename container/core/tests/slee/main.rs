@@ -52,6 +52,7 @@ mod unit_names;
 mod unit_needs;
 mod unit_removals;
 mod unit_retries;
+mod unit_ties;
 mod unit_uploads;
 mod units;
 mod upgrades;
