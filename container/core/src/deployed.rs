@@ -12,6 +12,7 @@
 //! |                                          | with an alarm; nothing is tried again           |
 //! | an entity in a cell that is owned here   | removed with its tree, as if it had come to its |
 //! |                                          | end: who removed the service could not see it   |
+//! | the same in one that is taken over       | the same, while this run remembers the removal  |
 //! | a tie of an activity to a root entity of | over: no event of the activity is posted to it  |
 //! | its own in another cell, or to be        | any more, and who is told there says so as well |
 //! | what it counted and measured, anywhere   | forgotten: the next service of its name begins  |
@@ -27,6 +28,7 @@ use crate::commit::Part;
 use crate::core::Core;
 use crate::event_router::{Awaiting, Turn};
 use resilee_sbb::{CellId, Descriptor, Severity, Timestamp};
+use std::collections::BTreeSet;
 
 /// In the place of a service that was undeployed.
 const UNDEPLOYED: &str = "";
@@ -100,6 +102,17 @@ impl Core {
                 true => self.remove_all_of(id, name),
                 false => self.enqueue(now, id, CellInput::Undeployed(name.to_owned())),
             }
+        }
+    }
+
+    /// A cell came here: trees of a service that was removed go here, too. Who had the cell may not
+    /// have known that, or had no time for it.
+    pub(crate) fn examine_undeployed(&mut self, now: Timestamp, id: CellId) {
+        let Some(cell) = self.cells.get(&id) else { return };
+        let services: BTreeSet<_> = cell.services().filter(|it| self.was_removed(it)).collect();
+        let services: Vec<_> = services.into_iter().map(str::to_owned).collect();
+        for service in services {
+            self.enqueue(now, id, CellInput::Undeployed(service));
         }
     }
 

@@ -263,6 +263,7 @@ impl Core {
         self.adopt_ties(now, id);
         self.enqueue(now, id, CellInput::Adopt(adoption));
         self.examine_removed(now, id);
+        self.examine_undeployed(now, id);
         self.tell_missed(now, id);
     }
 }

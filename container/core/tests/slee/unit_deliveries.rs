@@ -4,7 +4,7 @@
 use crate::pair::Pair;
 use crate::script::{self, on};
 use crate::toy::SERVICES;
-use crate::units::{ALPHA, BETA, refused, remove, upload, without_them};
+use crate::units::{ALPHA, BETA, has, refused, remove, upload, without_them};
 use crate::upgrades::want;
 use resilee_core::Input;
 use resilee_core::management::Changed;
@@ -128,6 +128,28 @@ fn an_entity_that_was_committed_just_before_goes_with_its_unit() {
             assert_eq!(entities(&pair, owner), [""; 0]);
         }
     }
+}
+
+/// Who removed the unit hears of it then, and has the call before the other one heard of that.
+#[test]
+fn an_entity_of_a_removed_unit_goes_where_its_call_is_taken_over() {
+    let (mut pair, alpha) = with_alpha();
+    let (owner, other) = (pair.tables_owner(), 1 - pair.tables_owner());
+    on("alpha", "out", |_, cx| {
+        let room = cx.create_null_activity()?;
+        cx.attach(cx.entity(), room)
+    });
+    hang_and_deactivate(&mut pair, other, "out");
+    begin_to_answer(&mut pair, other);
+    pair.ask(owner, remove(&alpha));
+    while pair.on_its_way.front().is_some_and(|(node, _)| *node == owner) {
+        pair.deliver(1);
+    }
+    assert_eq!(entities(&pair, owner), ["alpha"]);
+    assert!(!has(&pair, owner, "alpha"), "it is removed there");
+    pair.kill(other);
+    pair.until_member_of(owner, 1);
+    assert_eq!(entities(&pair, owner), [""; 0]);
 }
 
 /// What is answered as a failure is not tried again for nobody.
