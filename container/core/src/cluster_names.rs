@@ -79,7 +79,7 @@ impl Cell {
             matches!(effect, Effect::BindClusterName { .. } | Effect::FireAtName { .. })
         };
         let asked = effects.iter().filter(asks).count();
-        (asked > 0 && self.ties.len() + asked > TIES_PER_CELL_MAX).then(|| {
+        (asked > 0 && self.own_ties() + asked > TIES_PER_CELL_MAX).then(|| {
             format!("a cell has {TIES_PER_CELL_MAX} ties to names and root entities at most")
         })
     }

@@ -43,7 +43,7 @@ impl Core {
         if cell.tie_to(activity, root).is_some() {
             return true;
         }
-        if cell.ties.len() >= TIES_PER_CELL_MAX {
+        if cell.own_ties() >= TIES_PER_CELL_MAX {
             let text = format!(
                 "call {id} has {TIES_PER_CELL_MAX} ties to root entities of other cells: a further \
                  one gets nothing of it"

@@ -39,7 +39,8 @@ use resilee_sbb::CellId;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
-/// Ties of the activities of one cell; a root that is named beyond gets nothing, with an alarm.
+/// Ties of the activities of one cell to others, whoever is tied to its own root; a root that is
+/// named beyond gets nothing, with an alarm.
 pub(crate) const TIES_PER_CELL_MAX: usize = 64;
 /// Posts of one cell that nobody has heard yet. An event beyond is lost to the root, with an alarm;
 /// a delivery that asks for one more rolls back.
@@ -174,6 +175,11 @@ impl Cell {
     pub fn posted_on(&self, tie: u32) -> impl Iterator<Item = (u32, &Posted)> {
         let on_tie = move |(_, posted): &(&u32, &Posted)| posted.tie == tie;
         self.posted.iter().filter(on_tie).map(|(number, posted)| (*number, posted))
+    }
+
+    /// Ties that begin here: those of other cells' activities to its own root, or name, are not.
+    pub fn own_ties(&self) -> usize {
+        self.ties.values().filter(|tie| tie.far.is_none()).count()
     }
 
     /// The tie of an activity to a root.

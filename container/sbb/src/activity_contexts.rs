@@ -198,7 +198,8 @@ impl Context<'_> {
     ) -> Result<ActivityId, Failure> {
         let numbers = self.tx.context_numbers(self.deliver).into_iter();
         let contexts = numbers.filter_map(|number| self.tx.context(self.deliver, number));
-        if contexts.filter(|context| !context.is_null).count() >= ACTIVITIES_MAX {
+        let is_own = |context: &&ContextView| !context.is_null && context.mirror_of.is_none();
+        if contexts.filter(is_own).count() >= ACTIVITIES_MAX {
             let text = format!("a cell has {ACTIVITIES_MAX} activities of adaptors at most");
             return Err(Failure::new(text));
         }

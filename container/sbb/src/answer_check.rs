@@ -214,7 +214,7 @@ impl<'d> Replay<'d> {
             }
             Effect::StartActivityOf { activity, command, .. } => {
                 at_most(command.len(), COMMAND_BYTES_MAX, "bytes of a command")?;
-                let is_own = |context: &ContextView| !context.is_null;
+                let is_own = |it: &ContextView| !it.is_null && it.mirror_of.is_none();
                 self.start(*activity, false, ACTIVITIES_MAX, is_own)
             }
             _ => Ok(()),

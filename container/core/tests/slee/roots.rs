@@ -352,3 +352,24 @@ fn an_initial_event_behind_a_suspended_one_creates_its_root_also_in_a_root_cell(
         assert!(trace.iter().any(|line| line.ends_with(" two")), "cell: {cell}; {trace:?}");
     }
 }
+
+/// 64 are for what a cell asks of others, whoever is tied to it.
+#[test]
+fn a_root_entity_of_many_calls_fires_at_names_and_starts_activities() {
+    let mut container = container();
+    on("alpha", "bind", |_, cx| cx.bind_cluster_name(cx.activity(), "room"));
+    on("chooser", "call", |_, cx| {
+        cx.fire_at_name("room", &Tock { word: "a letter".to_owned() })?;
+        cx.start_activity("post", &String::new()).map(drop)
+    });
+    container.say("room start; fire begin 1 bind");
+    for call in 1..=64 {
+        container.say(&format!("c{call} start; fire choose 1 stay"));
+    }
+    container.settle();
+    container.trace();
+    container.say("c1 fire tick 1 call");
+    let trace = ran(&mut container);
+    assert!(trace.contains(&"alpha1 a letter".to_owned()), "{trace:?}, {:?}", container.alarms());
+    assert!(container.has_alarm("an empty letter"), "it was asked to start it");
+}
