@@ -364,7 +364,9 @@ impl Routing {
             cell.entities.get(entity).is_some_and(|it| it.service == descriptor.name)
         };
         attached.into_iter().flatten().any(|entity| of_service(&entity))
-            || cell.kept_for(descriptor.name, number).next().is_some()
+            || cell
+                .kept_for(descriptor.name, number)
+                .any(|it| cell.is_to_begin(descriptor, it, number))
             || cell.is_tied_to(descriptor.name, number)
     }
 

@@ -97,8 +97,9 @@ impl Entrance {
         let attached = known.into_iter().flat_map(|activity| &activity.attached);
         let mut entities = attached.filter_map(|it| cell.entities.get(it));
         let is_served = entities.any(|entity| self.instead_of.contains(&entity.service));
-        let to_come =
-            |retry: &Retry| self.instead_of.contains(&retry.service) && retry.is_about(activity);
+        let to_come = |retry: &Retry| {
+            self.instead_of.contains(&retry.service) && retry.first_of(activity).is_some()
+        };
         let is_served = is_served || cell.retries.values().any(to_come);
         // One whose handler hung has no entity here any more, and began something all the same.
         let serves = |old: &String| {

@@ -66,9 +66,15 @@ impl RetryAlarms {
 }
 
 impl Retry {
-    /// True if an event of the activity is kept.
+    /// True if an event of the activity is kept, or a timer that has borrowed it.
     pub fn is_about(&self, activity: u32) -> bool {
         self.events.iter().any(|event| event.activity.number == activity)
+    }
+
+    /// The first event of the activity that is kept; a timer is none.
+    pub fn first_of(&self, activity: u32) -> Option<&Event> {
+        let is_timer = |event: &Event| event.event_type == TimerFired::TYPE;
+        self.events.iter().find(|it| it.activity.number == activity && !is_timer(it))
     }
 }
 
@@ -283,8 +289,8 @@ impl Cell {
     /// or is an initial event for a root entity that is there.
     pub fn is_to_begin(&self, service: &Descriptor, entity: u32, activity: u32) -> bool {
         let Some(retry) = self.retries.get(&entity) else { return false };
-        let first = retry.events.iter().find(|event| event.activity.number == activity);
-        let is_initial = first.is_some_and(|event| service.is_initial(&event.event_type));
+        let is_initial =
+            retry.first_of(activity).is_some_and(|event| service.is_initial(&event.event_type));
         !self.entities.contains_key(&entity) || is_initial && self.root_of(entity) == entity
     }
 
@@ -295,10 +301,12 @@ impl Cell {
         self.retries.contains_key(&entity) && audience != Some(Audience::Retry(entity))
     }
 
-    /// The numbers of the entities of a service for which events of an activity are kept.
+    /// The numbers of the entities of a service for which events of an activity are kept, timers
+    /// apart.
     pub fn kept_for(&self, service: &str, activity: u32) -> impl Iterator<Item = u32> {
-        let kept =
-            move |(_, retry): &(&u32, &Retry)| retry.service == service && retry.is_about(activity);
+        let kept = move |(_, retry): &(&u32, &Retry)| {
+            retry.service == service && retry.first_of(activity).is_some()
+        };
         self.retries.iter().filter(kept).map(|(entity, _)| *entity)
     }
 }

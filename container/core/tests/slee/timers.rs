@@ -132,3 +132,19 @@ fn a_timer_of_a_child_fires_while_its_tree_only_waits_to_be_tried_again() {
     on("keeper", "fail", |_, _| Ok(()));
     container.pass_seconds(60);
 }
+
+/// A timer only borrows an activity.
+#[test]
+fn a_timer_that_is_tried_again_does_not_keep_an_initial_event_from_a_new_root_entity() {
+    let mut container = child_fails_at_its_first_timer();
+    container.say("c1 start");
+    on("keeper", "move", |_, cx| {
+        cx.attach(cx.entity(), resilee_sbb::ActivityId { number: 2, ..cx.activity() })?;
+        cx.detach();
+        Ok(())
+    });
+    container.fire("tick", "move");
+    container.trace();
+    container.fire("keep", "again");
+    assert_eq!(container.trace(), ["keeper3 again"]);
+}
