@@ -290,6 +290,7 @@ impl Core {
         for state in entities {
             cell.put_entity(service, state);
         }
+        let is_root = cell.root_of(number) == number;
         let Some(turn) = cell.turn.as_mut() else { return };
         let is_told = std::mem::take(&mut turn.tells_roll_back);
         let routing = turn.current.as_mut();
@@ -300,6 +301,7 @@ impl Core {
         let root = &self.services[awaiting.service];
         let is_initial = matches!(audience, Some(Audience::Retry(_)))
             && !is_told
+            && is_root
             && root.selects_initial_events
             && event_type.is_some_and(|event_type| root.is_initial(&event_type));
         if let Some(activity) = activity.filter(|_| awaiting.created || is_initial)

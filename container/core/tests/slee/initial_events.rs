@@ -258,3 +258,26 @@ fn what_replaces_a_service_is_not_selected_for_an_event_that_the_old_one_ends_by
     pair.say(0, "c1 fire choose 1 next");
     assert_eq!(ran(), ["chooser2 next"]);
 }
+
+/// Of a tree only the root entity is attached by an initial event.
+#[test]
+fn a_child_that_was_detached_is_not_attached_again_by_an_initial_event_that_is_tried_again() {
+    let mut container = Container::with_activity();
+    selects("patient", |_, _| Ok(InitialEvent::by().cell().custom_name("one")));
+    on("patient", "begin", |me, cx| {
+        let child = cx.create_child("waiter")?;
+        me.child = Some(child);
+        cx.attach(child, cx.activity())
+    });
+    on("patient", "turn away", |me, cx| cx.detach_from(me.child.expect("one"), cx.activity()));
+    on("waiter", "second", |_, _| fail());
+    container.fire("wait", "begin");
+    container.fire("wait", "second");
+    container.fire("tick", "turn away");
+    on("waiter", "second", |_, _| Ok(()));
+    container.trace();
+    container.pass_seconds(2);
+    assert_eq!(container.trace(), ["waiter2 second"]);
+    container.fire("tick", "hello");
+    assert_eq!(container.trace(), ["patient1 hello"]);
+}

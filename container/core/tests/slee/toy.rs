@@ -97,6 +97,7 @@ const LEFT: usize = 6;
 const RIGHT: usize = 7;
 const LOW: usize = 8;
 const NEW_LEFT: usize = 15;
+const WAITER: usize = 19;
 
 const LEFT_ONES: ChildRelation =
     ChildRelation { name: "left", sbb: LinkedSbb::of::<Scripted<LEFT>>(), priority: 0 };
@@ -105,6 +106,9 @@ const RIGHT_ONES: ChildRelation =
 const LOW_ONES: ChildRelation =
     ChildRelation { name: "low", sbb: LinkedSbb::of::<Scripted<LOW>>(), priority: 0 };
 
+const WAITERS: ChildRelation =
+    ChildRelation { name: "waiter", sbb: LinkedSbb::of::<Scripted<WAITER>>(), priority: 0 };
+
 /// It has no `right` ones.
 const NEW_LEFT_ONES: ChildRelation =
     ChildRelation { name: "left", sbb: LinkedSbb::of::<Scripted<NEW_LEFT>>(), priority: 0 };
@@ -112,7 +116,7 @@ const NEW_LEFT_ONES: ChildRelation =
 const TICKS: &[&str] = &[Tick::TYPE, Tock::TYPE];
 const NEWS: &[&str] = &[Tick::TYPE, Tock::TYPE, NameBound::TYPE, NameTaken::TYPE];
 
-const SBBS: [Descriptor; 19] = [
+const SBBS: [Descriptor; 20] = [
     Descriptor {
         priority: 10,
         initial_events: &[Begin::TYPE],
@@ -153,6 +157,7 @@ const SBBS: [Descriptor; 19] = [
         events: TICKS,
         on_roll_back: OnRollBack::Retry,
         deployment: Deployment { is_uploaded: true, ..Deployment::ALONE },
+        children: &[WAITERS],
         ..Descriptor::named("patient")
     },
     Descriptor { events: TICKS, children: &[LOW_ONES], ..Descriptor::named("left") },
@@ -226,6 +231,7 @@ const SBBS: [Descriptor; 19] = [
         deployment: Deployment { migrates_from: &["omega"], ..WAITING },
         ..Descriptor::named("sigma")
     },
+    Descriptor { events: &[Tick::TYPE, Wait::TYPE], ..Descriptor::named("waiter") },
 ];
 
 /// Of what comes beside the service that it replaces.
