@@ -12,6 +12,10 @@ use resilee_membership::PlantedFault;
 use resilee_sbb::{ActivityEnd, ActivityId, CellId, Event, EventPayload, Severity, Timestamp};
 use serde_bytes::ByteBuf;
 
+/// Why an event is not told to a root entity in another cell.
+const NO_NUMBERS: &str = "the call has had so many events that there are no more numbers for them";
+const NO_ROOM: &str = "too many events wait until that cell hears them";
+
 impl Core {
     /// A selector named a root entity of the cluster for the event that is being routed.
     pub(crate) fn tie_to_root(&mut self, now: Timestamp, id: CellId, service: usize, name: String) {
@@ -93,8 +97,11 @@ impl Core {
                 },
             };
             let Some(cell) = self.cells.get_mut(&id) else { break };
-            if !ends && !cell.has_room_for_posts(1, post.size()) {
-                self.lose_post(now, id, &event);
+            // That it is over can always be said.
+            let has_room = cell.has_room_for_posts(1, post.size());
+            let lacks = cell.is_used_up().then_some(NO_NUMBERS);
+            if let Some(lacks) = lacks.or((!has_room).then_some(NO_ROOM)).filter(|_| !ends) {
+                self.lose_post(now, id, &event, lacks);
                 continue;
             }
             let Some(turn) = cell.turn.as_mut() else { break };
@@ -120,11 +127,10 @@ impl Core {
         })
     }
 
-    fn lose_post(&mut self, now: Timestamp, id: CellId, event: &Event) {
+    fn lose_post(&mut self, now: Timestamp, id: CellId, event: &Event, why: &str) {
         self.count_drop("event for another cell beyond those that may wait");
         let text = format!(
-            "{} of call {id} is lost to a root entity in another cell: too many events wait until \
-             that cell hears them",
+            "{} of call {id} is lost to a root entity in another cell: {why}",
             event.event_type
         );
         self.raise_alarm(now, Severity::Major, sources::SLEE, &text);

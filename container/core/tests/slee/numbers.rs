@@ -116,3 +116,22 @@ fn a_name_that_has_passed_very_many_events_is_there_after_a_restart() {
     let bound = house.core.tables().get(resilee_sbb::CLUSTER_NAMES, "room").is_some();
     assert!(bound && alarms(&house).iter().all(|it| !it.contains("read")), "{:?}", alarms(&house));
 }
+
+#[test]
+fn a_call_that_has_told_a_root_entity_of_very_many_events_is_there_after_a_restart() {
+    script::clear();
+    selects("chooser", |_, _| Ok(InitialEvent::by().custom_name("all")));
+    let mut house = House::new();
+    say(&mut house, "c1 start; fire choose 1 one");
+    use_up(&mut house, "Call", "posted");
+    for _ in 0..4 {
+        say(&mut house, "c1 fire tick 1 more");
+    }
+    let before = alarms(&house);
+    house.restart();
+    assert_eq!(house.core.cells(10).len(), 2, "{:?}", alarms(&house));
+    assert!(before.iter().any(|it| it.contains("no more numbers")), "{before:?}");
+    say(&mut house, "c1 over");
+    (0..10).for_each(|_| house.pass_seconds(1));
+    assert_eq!(house.core.cells(10).len(), 0, "its end was told");
+}
