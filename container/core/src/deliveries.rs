@@ -223,6 +223,10 @@ impl Core {
             Outcome::Selected { convergence_name, effects } => {
                 self.on_selected(now, id, awaiting, convergence_name, effects);
             }
+            Outcome::Starved { effects, .. } if self.asks_again(id, awaiting) => {
+                let stays = effects.into_iter().filter(Effect::survives_roll_back);
+                stays.for_each(|effect| self.carry_out(now, id, awaiting, effect));
+            }
             Outcome::RolledBack { reason, effects } | Outcome::Starved { reason, effects } => {
                 let reason = cut(reason, REASON_BYTES_MAX);
                 self.count_delivery(awaiting.service, false);

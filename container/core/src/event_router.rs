@@ -123,6 +123,8 @@ pub(crate) struct Routing {
     pub delivered: BTreeSet<u32>,
     /// Services that were considered as initial.
     pub selected: BTreeSet<usize>,
+    /// How often selectors were asked again, since they had no time.
+    pub asked_again: u32,
     /// Root entities whose trees had it, whatever has become of them; of a service without a
     /// selector they have no name.
     pub served: BTreeSet<RootName>,
@@ -179,6 +181,7 @@ impl Routing {
             audience,
             delivered: BTreeSet::new(),
             selected: BTreeSet::new(),
+            asked_again: 0,
             served: BTreeSet::new(),
             failed: false,
             declined: false,

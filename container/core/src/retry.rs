@@ -9,6 +9,8 @@
 //! | is due again, and rolls back               | later again, up to [`TRIES_MAX`] times        |
 //! | rolls back once more                       | all its events are given up; the alarm stays, |
 //! |                                            | and the entity hears of it (`rolled_back`)    |
+//! | has no selector's answer, which had no     | the selector is asked again at once, up to    |
+//! | time                                       | [`ASKED_AGAIN_MAX`] times for each event      |
 //! | never returns                              | nothing is tried again (`hangs.rs`)           |
 //! | rolls back, and the call has no room       | its event is lost, with an alarm              |
 //! | commits, and its entity has left the       | what is kept of the activity is dropped, but  |
@@ -37,6 +39,8 @@ const TRIES_MAX: u32 = 10;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// Longest time between two tries.
 const WAIT_MAX: Duration = Duration::from_secs(60);
+/// How often selectors are asked once more about one event, at once: the call waits for it.
+const ASKED_AGAIN_MAX: u32 = 3;
 /// Events that are kept for one entity; further ones are lost to it, with an alarm.
 const KEPT_EVENTS_MAX: usize = 64;
 
@@ -163,6 +167,21 @@ impl Core {
         }
         self.raise_retry_alarm(now, service, &text, entity_id);
         Retried::Later
+    }
+
+    /// A selector had no time, which is no answer: it is asked again, if its service wants that and
+    /// it was not asked too often.
+    pub(crate) fn asks_again(&mut self, id: CellId, awaiting: Awaiting) -> bool {
+        let wants = self.services[awaiting.service].on_roll_back == OnRollBack::Retry;
+        let turn = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut());
+        let routing = turn.and_then(|turn| turn.current.as_mut());
+        let Some(routing) = routing.filter(|_| awaiting.selects && wants) else { return false };
+        let asks = routing.asked_again < ASKED_AGAIN_MAX;
+        if asks {
+            routing.asked_again += 1;
+            routing.selected.remove(&awaiting.service);
+        }
+        asks
     }
 
     /// A kept event was delivered: the next one follows, or the entity is as any other.

@@ -5,7 +5,8 @@ use crate::container::Container;
 use crate::pair::Pair;
 use crate::script::{self, State, fail, on, selects, take_trace};
 use crate::upgrades::want;
-use resilee_sbb::{Context, Failure, InitialEvent};
+use resilee_core::Input;
+use resilee_sbb::{Context, Failure, InitialEvent, Outcome, Task};
 
 #[test]
 fn without_a_selector_each_activity_context_has_a_root_entity() {
@@ -280,4 +281,43 @@ fn a_child_that_was_detached_is_not_attached_again_by_an_initial_event_that_is_t
     assert_eq!(container.trace(), ["waiter2 second"]);
     container.fire("tick", "hello");
     assert_eq!(container.trace(), ["patient1 hello"]);
+}
+
+/// A selector of a service that tries again is out, and answers that it had no time.
+fn starved(pair: &mut Pair) {
+    let deliver = pair.nodes[0].delivered.last().cloned().expect("a delivery");
+    assert_eq!((deliver.service, &deliver.task), ("patient", &Task::Select));
+    let outcome = Outcome::Starved { reason: "no time".to_owned(), effects: Vec::new() };
+    pair.feed(0, Input::Outcome { delivery: deliver.id, outcome });
+    pair.settle();
+}
+
+fn selector_is_out() -> Pair {
+    script::clear();
+    let mut pair = Pair::up();
+    selects("patient", |_, _| Ok(InitialEvent::by().cell().custom_name("one")));
+    pair.hangs = |deliver| deliver.task == Task::Select;
+    pair.say(0, "c1 start; fire wait 1 first");
+    pair
+}
+
+#[test]
+fn a_selector_that_had_no_time_is_asked_again_by_a_service_that_tries_again() {
+    let mut pair = selector_is_out();
+    pair.hangs = |_| false;
+    starved(&mut pair);
+    assert_eq!(take_trace(), ["patient is asked about first", "patient1 first"]);
+    assert!(pair.status(0).alarms.is_empty());
+}
+
+#[test]
+fn a_selector_that_never_has_time_is_asked_so_often_and_then_there_is_an_alarm() {
+    let mut pair = selector_is_out();
+    for _ in 0..3 {
+        starved(&mut pair);
+        assert!(pair.status(0).alarms.is_empty());
+    }
+    starved(&mut pair);
+    assert!(pair.status(0).alarms.iter().any(|it| it.text.contains("no time")));
+    assert_eq!(take_trace(), [""; 0]);
 }
