@@ -4,6 +4,7 @@
 //! | rule                                                                                      |
 //! |-------------------------------------------------------------------------------------------|
 //! | in a turn an entity gets an event once                                                    |
+//! | it begins no root entity if another one of its service had it, without a selector         |
 //! | of two entities that were attached when the first of them got it, the higher one is first |
 //! | an entity gets nothing of an activity behind that activity's end                          |
 //! | what a commit delivered is not delivered again by whoever has that commit                 |
@@ -51,6 +52,8 @@ pub struct Router {
     hung: BTreeMap<RunId, BTreeSet<Hung>>,
     /// Both by commit, where there was any.
     commits: BTreeMap<(RunId, u64), (Vec<Had>, Vec<Hung>)>,
+    /// Services that ask a selector which root entity gets an event: it may be a second one.
+    selecting: BTreeSet<&'static str>,
     /// A call may be there once more, as it was.
     old_store: bool,
 }
@@ -71,6 +74,7 @@ struct Turn {
 #[derive(Debug)]
 struct Recipient {
     entity: u32,
+    service: &'static str,
     tree: BTreeMap<u32, TreeEntity>,
     attached: BTreeSet<u32>,
 }
@@ -91,6 +95,9 @@ impl Router {
         deliver: &Deliver,
         outcome: &Outcome,
     ) -> Result<(), Violation> {
+        if deliver.task == Task::Select {
+            self.selecting.insert(deliver.service);
+        }
         let (event, entity) = (&deliver.event, deliver.entity);
         let broken = |rule| {
             let detail = format!("{run}: {} of {} to {entity}", event.event_type, event.activity);
@@ -131,9 +138,15 @@ impl Router {
         if turn.got.iter().any(|before| before.was_behind(entity.number, &deliver.tree)) {
             return broken("the higher entity gets an event first");
         }
+        let begins = !deliver.tree.contains_key(&entity.number) && !deliver.is_for_one;
+        let one_had_it = turn.got.iter().any(|before| before.service == deliver.service);
+        if begins && one_had_it && !self.selecting.contains(deliver.service) {
+            return broken("an event begins no root entity beside one that had it");
+        }
         let context = deliver.contexts.get(&event.activity.number);
         turn.got.push(Recipient {
             entity: entity.number,
+            service: deliver.service,
             tree: deliver.tree.clone(),
             attached: context.map(|context| context.attached.clone()).unwrap_or_default(),
         });
@@ -232,5 +245,63 @@ fn place(tree: &BTreeMap<u32, TreeEntity>, number: u32) -> Option<(i8, Path)> {
         };
         path.push((Reverse(entity.priority), at));
         at = parent;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use resilee_sbb::{CohortId, ContextView, DeliveryId};
+    use resilee_sip_api::Invite;
+
+    const CELL: CellId = CellId { cohort: CohortId(1), number: 1 };
+
+    /// A delivery of the same event to an entity of a service, which may be there before.
+    fn deliver(task: Task, entity: u32, is_there: bool) -> Deliver {
+        let root = TreeEntity {
+            parent: None,
+            relation: String::new(),
+            name: None,
+            priority: 0,
+            state: Default::default(),
+        };
+        let attached = is_there.then_some(entity).into_iter().collect();
+        let context = ContextView { attached, ..ContextView::default() };
+        let event_type = Invite::TYPE.to_owned();
+        let activity = ActivityId { cell: CELL, number: 1 };
+        Deliver {
+            id: DeliveryId(u64::from(entity)),
+            task,
+            entity: EntityId { cell: CELL, number: entity },
+            service: "family",
+            event: Event { event_type, activity, payload: Vec::new() },
+            tree: is_there.then_some((entity, root)).into_iter().collect(),
+            contexts: BTreeMap::from([(1, context)]),
+            next_entity: entity + 1,
+            next_activity: 2,
+            tables: Default::default(),
+            now: Default::default(),
+            seed: 0,
+            trace_levels: Default::default(),
+            limits: Default::default(),
+            is_for_one: false,
+        }
+    }
+
+    /// Which of these deliveries of one turn breaks a rule.
+    fn broken(delivers: &[Deliver]) -> Option<usize> {
+        let run = RunId { node: "server1".parse().expect("a name"), incarnation: 1 };
+        let taken = Outcome::Delivered { entities: vec![], removed: vec![], effects: vec![] };
+        let mut router = Router::default();
+        delivers.iter().position(|deliver| router.delivers(&run, deliver, &taken).is_err())
+    }
+
+    #[test]
+    fn an_event_begins_no_root_entity_beside_one_that_had_it() {
+        let event = |entity, is_there| deliver(Task::Event, entity, is_there);
+        assert_eq!(broken(&[event(1, true), event(2, false)]), Some(1));
+        assert_eq!(broken(&[event(1, true), event(2, true)]), None, "both were there");
+        let select = deliver(Task::Select, 2, false);
+        assert_eq!(broken(&[event(1, true), select, event(2, false)]), None, "by another name");
     }
 }
