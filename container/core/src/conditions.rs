@@ -4,6 +4,7 @@
 //! |--------------------------------------------|------------|-------------------|----------------|
 //! | the balancer is not heard                  | `balancer` | its loss          | it is heard    |
 //! | a balancer that stands by is not heard     | `balancer` | its loss          | it is heard    |
+//! | a balancer is not ready                    | `balancer` | 5 s of it         | it is, or lost |
 //! | a link is down that was up                 | `cluster`  | link down         | link up        |
 //! | frames of a peer are refused               | `cluster`  | the first         | none for 60 s  |
 //! | a view was forced                          | `cluster`  | that view         | with this run  |
@@ -44,6 +45,20 @@ fn link_down(peer: &NodeName) -> String {
 }
 /// How it begins that a view was forced.
 const FORCED: &str = "view ";
+/// While a balancer of two says that it cannot serve clients.
+fn not_ready(name: &NodeName, holds_seat: bool) -> (Severity, String) {
+    let (severity, what) = match holds_seat {
+        true => (
+            Severity::Critical,
+            "which should serve, is not ready, and the other one has not taken over",
+        ),
+        false => (
+            Severity::Major,
+            "which stands by, is not ready: nobody takes over when the other balancer dies",
+        ),
+    };
+    (severity, format!("{name}, {what}; its log says why"))
+}
 /// While this run waits to be a member.
 const OUTSIDE: &str = "no member of the view: this node serves no calls";
 /// Who starts beside a member is one before that, if there is not much to get.
@@ -69,8 +84,11 @@ impl Core {
         };
         match source {
             BALANCER => {
-                let mut names = self.config.balancers.iter();
-                text == NOT_HEARD || names.any(|name| text == no_standby(name))
+                let is_about = |name: &NodeName| {
+                    let is_unready = |holds_seat| text == not_ready(name, holds_seat).1;
+                    text == no_standby(name) || [true, false].into_iter().any(is_unready)
+                };
+                text == NOT_HEARD || self.config.balancers.iter().any(is_about)
             }
             CLUSTER | STORE if self.links.iter().any(of_link) => true,
             CLUSTER => {
@@ -139,6 +157,13 @@ impl Core {
                 self.raise_condition(now, Severity::Major, BALANCER, &no_standby(name));
             }
             MemberNotice::StandbyBack { name } => self.clear_alarm(BALANCER, &no_standby(name)),
+            MemberNotice::BalancerUnready { name, holds_seat } => {
+                let (severity, text) = not_ready(name, *holds_seat);
+                self.raise_condition(now, severity, BALANCER, &text);
+            }
+            MemberNotice::BalancerReady { name, holds_seat } => {
+                self.clear_alarm(BALANCER, &not_ready(name, *holds_seat).1);
+            }
             MemberNotice::Forced { number } => {
                 self.orphans.forced = true;
                 let text = format!(

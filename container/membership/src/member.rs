@@ -384,7 +384,7 @@ impl Member {
         }
         self.notice_holder(now);
         self.notice_seat(now);
-        self.notice_standbys(now);
+        self.notice_balancers(now);
         self.notice_peers(now);
         self.notice_solitude(now);
         self.join(now);

@@ -3,6 +3,7 @@
 //! The protocol is a toy (`toy.rs`): what is tested is the container, not SIP. Pairs of nodes are
 //! the simulator's.
 
+mod balancers;
 mod house;
 mod overload;
 mod retries;

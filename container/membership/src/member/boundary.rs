@@ -208,6 +208,20 @@ pub enum MemberNotice {
         /// Its name.
         name: NodeName,
     },
+    /// A balancer with a name has said for a while that it cannot serve clients.
+    BalancerUnready {
+        /// Its name.
+        name: NodeName,
+        /// It holds the seat all the same: no other one can, either.
+        holds_seat: bool,
+    },
+    /// What was noticed so is over: it can, or it is not heard, or the seat has moved.
+    BalancerReady {
+        /// Its name.
+        name: NodeName,
+        /// As it was said before.
+        holds_seat: bool,
+    },
     /// No member lives, so this run proposes itself.
     ColdStart {
         /// The number of the view it follows.
@@ -244,6 +258,15 @@ impl fmt::Display for MemberNotice {
                 write!(f, "the balancer {name}, which stands by, is lost")
             }
             MemberNotice::StandbyBack { name } => write!(f, "the balancer {name} is heard"),
+            MemberNotice::BalancerUnready { name, holds_seat: true } => {
+                write!(f, "the balancer {name}, which holds the seat, is not ready")
+            }
+            MemberNotice::BalancerUnready { name, holds_seat: false } => {
+                write!(f, "the balancer {name}, which stands by, is not ready")
+            }
+            MemberNotice::BalancerReady { name, .. } => {
+                write!(f, "that the balancer {name} is not ready is over")
+            }
             MemberNotice::ColdStart { base } => {
                 write!(f, "no member lives: starting from view {base}")
             }

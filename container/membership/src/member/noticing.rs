@@ -29,12 +29,14 @@ impl Member {
         }
     }
 
-    pub(super) fn notice_standbys(&mut self, now: Timestamp) {
+    pub(super) fn notice_balancers(&mut self, now: Timestamp) {
         let news = self.seats.notice_standbys(now).into_iter().map(|(name, lost)| match lost {
             true => MemberNotice::StandbyLost { name },
             false => MemberNotice::StandbyBack { name },
         });
         self.outputs.extend(news.map(MemberOutput::Notice));
+        let news = self.seats.notice_unready(now);
+        self.outputs.extend(news.into_iter().map(MemberOutput::Notice));
     }
 
     pub(super) fn notice_peers(&mut self, now: Timestamp) {

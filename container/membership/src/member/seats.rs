@@ -22,7 +22,7 @@
 //!
 //! Not here: what a node's confirmation is good for (`balancers.rs`).
 
-use super::{BalancerStatus, Destination, Member, PeerLoss};
+use super::{BalancerStatus, Destination, Member, MemberNotice, PeerLoss};
 use crate::balancers::{Balancers, REST};
 use crate::control::SeatProcess;
 use crate::voter::VoterState;
@@ -38,6 +38,10 @@ const UNFIT: Duration = Duration::from_millis(400);
 /// So long a holder is not heard before a balancer that cannot serve is to have its vote.
 const VOTE_MISSED: Duration = Duration::from_secs(3);
 
+/// So long one says that it cannot serve before that is noticed: a fault that the move of the seat
+/// and a first rest are over with is none that a person has to look after.
+const UNREADY: Duration = Duration::from_secs(5);
+
 /// One balancer.
 #[derive(Debug)]
 struct Heard {
@@ -48,6 +52,8 @@ struct Heard {
     unfit_since: Option<Timestamp>,
     /// It stands by, and is lost, as the last notice said.
     noticed_lost: bool,
+    /// It is not ready, as the last notice said; and whether it held the seat.
+    noticed_unready: Option<bool>,
 }
 
 /// All balancers; the key of one without a name is none.
@@ -73,7 +79,14 @@ impl Seats {
         };
         let heard = |name| {
             let detector = detector.clone().of_balancer();
-            (name, Heard { detector, process: None, unfit_since: None, noticed_lost: false })
+            let heard = Heard {
+                detector,
+                process: None,
+                unfit_since: None,
+                noticed_lost: false,
+                noticed_unready: None,
+            };
+            (name, heard)
         };
         Seats {
             heard: names.into_iter().map(heard).collect(),
@@ -143,6 +156,26 @@ impl Seats {
                 heard.noticed_lost = lost;
                 news.push((known.clone(), lost));
             }
+        }
+        news
+    }
+
+    /// Balancers that were not ready for a while, or are it no more, since this was asked last. One
+    /// that is not heard is noticed as that.
+    pub(super) fn notice_unready(&mut self, now: Timestamp) -> Vec<MemberNotice> {
+        let mut news = Vec::new();
+        for (name, heard) in &mut self.heard {
+            let Some(known) = name else { continue };
+            let unready = heard.unfit_since.is_some_and(|since| now.since(since) >= UNREADY);
+            let said = (unready && heard.detector.is_alive(now)).then_some(*name == self.holder);
+            let noticed = std::mem::replace(&mut heard.noticed_unready, said);
+            if noticed == said {
+                continue;
+            }
+            let name = || known.clone();
+            let over = |holds_seat| MemberNotice::BalancerReady { name: name(), holds_seat };
+            let begins = |holds_seat| MemberNotice::BalancerUnready { name: name(), holds_seat };
+            news.extend(noticed.map(over).into_iter().chain(said.map(begins)));
         }
         news
     }
