@@ -8,6 +8,7 @@
 //! | cannot store its vote                        | is unfit after [`STORED`]                   |
 //! | is unfit, and then where clients are         | is fit at once, if it stores its votes      |
 //! | is unfit, and nothing is known to be wrong   | is fit after a rest                         |
+//! | rests so, and would see what was wrong       | says that, to serve if the other one cannot |
 //!
 //! Who stands by sees that its cable is back, but not whether a port that was taken still is. So
 //! the rest is short after what was seen, and else long. It takes twice as long each time: of two
@@ -17,6 +18,7 @@
 //! Not here: what is refused and why (`shell`), and who says it to the nodes (`pair.rs`).
 
 use crate::boundary::Pair;
+use resilee_membership::Readiness;
 use resilee_sbb::Timestamp;
 use std::time::Duration;
 
@@ -51,8 +53,8 @@ pub(super) struct Fitness {
     place: Fault,
     /// What keeps votes from being stored.
     store: Fault,
-    /// What was wrong last is over, as far as can be seen.
-    seen: bool,
+    /// What refused it where it served, and was not seen from where it stands by.
+    unseen: Option<String>,
     /// It is unfit, for this reason.
     unfit: Option<String>,
     /// It was heard to be where clients are, and nothing else of that since.
@@ -70,7 +72,7 @@ impl Fitness {
             patience: if pair.is_some_and(|it| it.adds_addresses) { ADDED } else { MOVED },
             place: None,
             store: None,
-            seen: false,
+            unseen: None,
             unfit: None,
             taken: false,
             well_since: now,
@@ -81,25 +83,25 @@ impl Fitness {
 
     /// It serves, and is refused for this reason; none: it begins or ends to serve.
     pub(super) fn handle_serving(&mut self, now: Timestamp, why: Option<&str>) {
-        (self.taken, self.seen) = (false, false);
+        self.taken = false;
+        self.unseen = why.map(str::to_owned).or(self.unseen.take());
         note(&mut self.place, &mut self.well_since, now, why);
     }
 
     /// It stands by, and would be refused for this reason; none: not as far as can be seen.
     pub(super) fn handle_standing_by(&mut self, now: Timestamp, why: Option<&str>) {
-        self.seen |= why.is_some();
+        self.unseen.take_if(|unseen| why == Some(unseen));
         note(&mut self.place, &mut self.well_since, now, why);
     }
 
     /// It is where clients are.
     pub(super) fn handle_taken(&mut self, now: Timestamp) {
         note(&mut self.place, &mut self.well_since, now, None);
-        self.taken = true;
+        (self.taken, self.unseen) = (true, None);
     }
 
     /// Why its vote could not be stored; none: it was.
     pub(super) fn handle_store(&mut self, now: Timestamp, why: Option<&str>) {
-        self.seen |= why.is_some();
         note(&mut self.store, &mut self.well_since, now, why);
     }
 
@@ -110,7 +112,7 @@ impl Fitness {
             due.map(|(_, why)| why.clone())
         };
         let fault = due(&self.place, self.patience).or_else(|| due(&self.store, STORED));
-        let is_well = self.place.is_none() && self.store.is_none();
+        let is_well = self.is_well();
         match (&self.unfit, fault) {
             (None, Some(why)) => {
                 let forgiven = now.since(self.fit_since) >= GOOD;
@@ -126,6 +128,20 @@ impl Fitness {
         }
     }
 
+    /// What it says of that. It only rests once it has looked, and what it was unfit for last would
+    /// have been seen.
+    pub(super) fn readiness(&self) -> Readiness {
+        match &self.unfit {
+            None => Readiness::Ready,
+            Some(_) if self.is_well() && self.unseen.is_none() => Readiness::Rests,
+            Some(_) => Readiness::Unfit,
+        }
+    }
+
+    fn is_well(&self) -> bool {
+        self.place.is_none() && self.store.is_none()
+    }
+
     /// Why it could not serve.
     pub(super) fn unfit(&self) -> Option<&str> {
         self.unfit.as_deref()
@@ -138,7 +154,7 @@ impl Fitness {
 
     fn has_rested(&self, now: Timestamp) -> bool {
         let doubled = self.times.saturating_sub(1).min(DOUBLED_MAX);
-        let rest = if self.seen { REST_OF_SEEN } else { REST };
+        let rest = if self.unseen.is_none() { REST_OF_SEEN } else { REST };
         now.since(self.well_since) >= rest * (1 << doubled)
     }
 }

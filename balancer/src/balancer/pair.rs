@@ -66,9 +66,13 @@ impl Balancer {
 
     /// Whether it could serve may have changed.
     pub(super) fn note_fitness(&mut self, now: Timestamp) {
-        if self.config.pair.is_some() && self.fitness.look(now) {
+        if self.config.pair.is_none() {
+            return;
+        }
+        let changed = self.fitness.look(now);
+        self.seat.set_readiness(self.fitness.readiness());
+        if changed {
             let unfit = self.fitness.unfit().map(str::to_owned);
-            self.seat.set_ready(unfit.is_none());
             self.notice(BalancerNotice::Unfit(unfit));
         }
     }

@@ -129,6 +129,7 @@ impl Node {
                 sent_at: Timestamp::ZERO + now,
                 draining: false,
                 ready: true,
+                rests: false,
                 seat: None,
                 confirms: true,
             };

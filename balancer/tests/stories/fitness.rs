@@ -3,9 +3,11 @@
 use crate::pair::{moved, of_two_with, serving_with};
 use crate::stage::{Sent, Stage};
 use resilee_balancer::{BalancerInput, BalancerNotice};
-use resilee_membership::ControlBody;
+use resilee_membership::{ControlBody, Readiness};
 
 const REFUSED: BalancerInput<'_> = BalancerInput::AddressRefused("eth0 has no carrier");
+
+const CUT: BalancerInput<'_> = BalancerInput::StandbyChecked(Some("eth0 has no carrier"));
 
 fn serving() -> Stage {
     serving_with(true)
@@ -13,16 +15,27 @@ fn serving() -> Stage {
 
 /// Time passes, in which the shell says this each 50 ms; what the last heartbeat said.
 fn says_ready(stage: &mut Stage, millis: u64, said: BalancerInput<'_>) -> bool {
-    let mut ready = None;
+    says(stage, millis, said) == Readiness::Ready
+}
+
+fn says(stage: &mut Stage, millis: u64, said: BalancerInput<'_>) -> Readiness {
+    let mut readiness = None;
     for _ in 0..millis / 50 {
         stage.handle(said);
         for sent in stage.run(50) {
-            if let Sent::Control { body: ControlBody::Heartbeat { ready: it, .. }, .. } = sent {
-                ready = Some(it);
-            }
+            let Sent::Control { body: ControlBody::Heartbeat { ready, rests, .. }, .. } = sent
+            else {
+                continue;
+            };
+            readiness = Some(match (ready, rests) {
+                (true, false) => Readiness::Ready,
+                (false, true) => Readiness::Rests,
+                (false, false) => Readiness::Unfit,
+                (true, true) => panic!("it is ready and rests"),
+            });
         }
     }
-    ready.expect("a heartbeat was sent")
+    readiness.expect("a heartbeat was sent")
 }
 
 #[test]
@@ -126,4 +139,46 @@ fn a_holder_that_cannot_store_its_vote_is_not_ready_and_its_metrics_say_so() {
     stage.store();
     assert!(page(&stage).contains("resilee_balancer_state_file_ok 1\n"));
     assert!(says_ready(&mut stage, 100, BalancerInput::AddressTaken));
+}
+
+#[test]
+fn one_that_rests_from_what_it_would_see_says_so() {
+    let mut stage = of_two_with(true);
+    let (none, well) = (CUT, BalancerInput::StandbyChecked(None));
+    assert_eq!(says(&mut stage, 1_100, none), Readiness::Unfit);
+    assert_eq!(says(&mut stage, 100, well), Readiness::Rests);
+    assert_eq!(says(&mut stage, 100, none), Readiness::Unfit, "it is out again");
+    assert_eq!(says(&mut stage, 900, well), Readiness::Rests);
+    assert_eq!(says(&mut stage, 200, well), Readiness::Ready);
+    let full = BalancerInput::NotPersisted("no space left on device");
+    assert_eq!(says(&mut stage, 1_100, full), Readiness::Unfit);
+    assert_eq!(says(&mut stage, 100, BalancerInput::StoreProven), Readiness::Rests);
+}
+
+#[test]
+fn a_holder_that_lost_its_cable_rests_once_it_has_seen_that_it_is_back() {
+    let mut stage = serving();
+    assert_eq!(says(&mut stage, 1_100, REFUSED), Readiness::Unfit);
+    let view = moved(&stage);
+    stage.tell(view);
+    assert_eq!(says(&mut stage, 100, CUT), Readiness::Unfit);
+    assert_eq!(says(&mut stage, 100, BalancerInput::StandbyChecked(None)), Readiness::Rests);
+}
+
+/// As two that are both refused whenever they serve would pass the seat to and fro.
+#[test]
+fn one_that_rests_from_what_it_would_not_see_does_not_say_that_it_only_rests() {
+    for pulled_too in [false, true] {
+        let mut stage = serving();
+        let taken = BalancerInput::AddressRefused("the address is taken by another program");
+        assert_eq!(says(&mut stage, 1_100, taken), Readiness::Unfit);
+        let view = moved(&stage);
+        stage.tell(view);
+        if pulled_too {
+            assert_eq!(says(&mut stage, 100, CUT), Readiness::Unfit);
+        }
+        let well = BalancerInput::StandbyChecked(None);
+        assert_eq!(says(&mut stage, 9_900, well), Readiness::Unfit);
+        assert_eq!(says(&mut stage, 200, well), Readiness::Ready);
+    }
 }

@@ -215,6 +215,7 @@ impl Stage {
             sent_at: self.now,
             draining: self.draining == Some(server),
             ready: true,
+            rests: false,
             seat: None,
             confirms: self.confirms,
         };

@@ -90,6 +90,9 @@ pub enum ControlBody {
         /// Of a node: it is a member of the view it knows, so it may serve. Of a balancer: it can
         /// be where clients are, and store its votes; one that does not know the word says so.
         ready: bool,
+        /// Of a balancer that is not ready: nothing keeps it from it any more, as it has looked.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        rests: bool,
         /// Of the seat: how its process does.
         #[serde(default)]
         seat: Option<SeatProcess>,

@@ -29,6 +29,6 @@ pub use member::{
     PeerLoss, PeerStatus, StoreAtStart, Unclean,
 };
 pub use planted::{Planted, PlantedFault};
-pub use seat::{Seat, SeatConfig, SeatInput, SeatNotice, SeatOutput};
+pub use seat::{Readiness, Seat, SeatConfig, SeatInput, SeatNotice, SeatOutput};
 pub use view::{COHORTS_MAX, NodeName, ParseNodeNameError, RunId, View};
 pub use voter::{Circumstances, Grant, Proposal, Refusal, VoterState, majority};

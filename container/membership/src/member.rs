@@ -255,11 +255,18 @@ impl Member {
         }
         match body {
             ControlBody::Heartbeat {
-                sequence, echo, hears_seat, draining, ready, seat, ..
+                sequence,
+                echo,
+                hears_seat,
+                draining,
+                ready,
+                rests,
+                seat,
+                ..
             } => {
                 match self.balancer(&from) {
                     Some(balancer) => {
-                        let (beat, said) = ((sequence, echo), (ready, seat));
+                        let (beat, said) = ((sequence, echo), (ready, rests, seat));
                         self.seats.handle_heartbeat(now, &balancer, beat, said);
                     }
                     None => self.on_heartbeat(now, from, (sequence, echo), (hears_seat, draining)),

@@ -20,6 +20,7 @@
 
 mod lease;
 mod lost_memory;
+mod readiness;
 
 use crate::control::{Control, ControlBody, SeatProcess, Verdict, VoterId};
 use crate::persist_queue::PersistQueue;
@@ -27,6 +28,7 @@ use crate::planted::Planted;
 use crate::voter::{Circumstances, Grant, Proposal, Refusal, VoterState};
 use crate::{Balancers, FailureDetector, Loss, NodeName, RunId, View};
 use lease::Lease;
+pub use readiness::Readiness;
 use resilee_sbb::Timestamp;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -175,8 +177,7 @@ pub struct Seat {
     heartbeat_at: Timestamp,
     /// What heartbeats say of the process, and since when it runs.
     process: (SeatProcess, Timestamp),
-    /// It could serve clients, as its shell tells.
-    ready: bool,
+    readiness: Readiness,
     noticed_conflict: u64,
     noticed_forgetful: bool,
     outputs: VecDeque<SeatOutput>,
@@ -212,7 +213,7 @@ impl Seat {
             nodes: config.nodes.iter().map(node).collect(),
             heartbeat_at: now,
             process: (SeatProcess::default(), now),
-            ready: true,
+            readiness: Readiness::Ready,
             noticed_conflict: 0,
             noticed_forgetful: false,
             outputs: VecDeque::new(),
@@ -285,12 +286,6 @@ impl Seat {
     /// What heartbeats say of this process from now on; how long it runs is put in.
     pub fn describe(&mut self, process: SeatProcess) {
         self.process.0 = process;
-    }
-
-    /// It can be where clients are, and store what it votes; or not, and then nodes move the seat
-    /// from it to another balancer that can (`member/seats.rs`).
-    pub fn set_ready(&mut self, ready: bool) {
-        self.ready = ready;
     }
 
     /// Tells a node the view, because it sent something with another number.
@@ -474,7 +469,8 @@ impl Seat {
                 hears_seat: true,
                 sent_at: now,
                 draining: false,
-                ready: self.ready,
+                ready: self.readiness == Readiness::Ready,
+                rests: self.readiness == Readiness::Rests,
                 seat: Some(SeatProcess { up_ms, ..process.clone() }),
                 confirms: false,
             };

@@ -35,6 +35,7 @@ fn control_messages_of_the_first_format_are_read() {
         sent_at: Timestamp::from_millis(1_700_000_000_123),
         draining: true,
         ready: true,
+        rests: false,
         seat: Some(seat),
         confirms: false,
     };

@@ -105,6 +105,7 @@ impl Forgetful {
             sent_at,
             draining,
             ready,
+            rests: false,
             seat,
             confirms: false,
         };

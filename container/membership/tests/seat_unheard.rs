@@ -32,6 +32,7 @@ fn heartbeat(sequence: u64, echo: u64) -> MemberInput {
         hears_seat: true,
         draining: false,
         ready: false,
+        rests: false,
         sent_at: Timestamp::ZERO,
         seat: None,
         confirms: false,

@@ -61,6 +61,7 @@ impl Stage {
                     sent_at: self.now,
                     draining: false,
                     ready: *ready,
+                    rests: false,
                     seat: None,
                     confirms: false,
                 };

@@ -95,6 +95,7 @@ fn heartbeat(sequence: u64) -> Vec<u8> {
         sent_at: NOW,
         draining: false,
         ready: true,
+        rests: false,
         seat: None,
         confirms: false,
     };

@@ -11,11 +11,13 @@
 //! |---------------------------------------------------------------------|
 //! | the holder is heard, and says for [`UNFIT`] that it cannot serve    |
 //! | another balancer is heard, and says that it can: the first by name  |
+//! | or none is, and another one only rests, while the holder does not   |
 //!
 //! In the second case the holder has a vote, and grants the move. It is believed whatever other
-//! nodes say. To a balancer that says that it cannot serve, the seat moves only from one that is
-//! not heard for [`VOTE_MISSED`]: it is a vote, too. Sooner, a holder that is only slow would lose
-//! it to one that is of no use to clients.
+//! nodes say. Of two that only rest none is better than the other. To a balancer that says that it
+//! cannot serve, and not that it rests, the seat moves only from one that is not heard for
+//! [`VOTE_MISSED`]: it is a vote, too. Sooner, a holder that is only slow would lose it to one that
+//! is of no use to clients.
 //!
 //! The view that moves it differs in nothing else from the one that it follows, so that two nodes
 //! ask for the same.
@@ -31,8 +33,9 @@ use resilee_sbb::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// So long a holder says that it cannot serve before it loses the seat. What keeps both balancers
-/// from clients at once moves nothing: the other one says the same by then.
+/// So long a holder says that it cannot serve before it loses the seat, and another one that it
+/// rests before it gets it so. What keeps both balancers from clients at once, or is over at once,
+/// moves nothing: the other one says the same by then.
 const UNFIT: Duration = Duration::from_millis(400);
 
 /// So long a holder is not heard before a balancer that cannot serve is to have its vote.
@@ -50,6 +53,8 @@ struct Heard {
     process: Option<SeatProcess>,
     /// It says that it cannot serve.
     unfit_since: Option<Timestamp>,
+    /// It says that nothing keeps it from it any more.
+    rests_since: Option<Timestamp>,
     /// It stands by, and is lost, as the last notice said.
     noticed_lost: bool,
     /// It is not ready, as the last notice said; and whether it held the seat.
@@ -83,6 +88,7 @@ impl Seats {
                 detector,
                 process: None,
                 unfit_since: None,
+                rests_since: None,
                 noticed_lost: false,
                 noticed_unready: None,
             };
@@ -101,11 +107,13 @@ impl Seats {
         now: Timestamp,
         of: &Option<NodeName>,
         (sequence, echo): (u64, u64),
-        (ready, process): (bool, Option<SeatProcess>),
+        (ready, rests, process): (bool, bool, Option<SeatProcess>),
     ) {
         let Some(heard) = self.heard.get_mut(of) else { return };
         if heard.detector.handle_heartbeat(now, sequence, echo) {
             heard.unfit_since = if ready { None } else { heard.unfit_since.or(Some(now)) };
+            let rests = rests && !ready;
+            heard.rests_since = rests.then(|| heard.rests_since.unwrap_or(now));
             heard.process = process;
         }
     }
@@ -281,7 +289,7 @@ impl Member {
             return None;
         }
         let late = self.seats.holder_missed_for(now) >= VOTE_MISSED;
-        let of_use = |heir: &NodeName| late || self.is_fit(heir);
+        let of_use = |heir: &NodeName| late || self.is_fit(heir) || self.rests(now, heir);
         self.heard_heir(now).filter(of_use)
     }
 
@@ -291,13 +299,26 @@ impl Member {
         others.find(|name| self.seats.is_alive(now, &Some((*name).clone()))).cloned()
     }
 
-    /// Another balancer that can serve, if the holder says that it cannot.
+    /// Another balancer that can serve, or only rests, if the holder says that it cannot.
     fn heir_of_unfit(&self, now: Timestamp) -> Option<NodeName> {
         let Seats { holder, .. } = &self.seats;
         let since = self.seats.unfit_since(holder).filter(|_| self.seats.is_alive(now, holder))?;
         let alive = |name: &&NodeName| self.seats.is_alive(now, &Some((*name).clone()));
-        let mut others = self.standbys().filter(|_| now.since(since) >= UNFIT).filter(alive);
-        others.find(|name| self.is_fit(name)).cloned()
+        if now.since(since) < UNFIT {
+            return None;
+        }
+        let holder_rests = self.seats.heard.get(holder).is_some_and(|it| it.rests_since.is_some());
+        let rests = |name: &&NodeName| !holder_rests && self.rests(now, name);
+        let fit = self.standbys().filter(alive).find(|name| self.is_fit(name));
+        fit.or_else(|| self.standbys().filter(alive).find(rests)).cloned()
+    }
+
+    /// It says for a while that nothing keeps it from serving any more: what kept both from it is
+    /// over for both by then.
+    fn rests(&self, now: Timestamp, balancer: &NodeName) -> bool {
+        let heard = self.seats.heard.get(&Some(balancer.clone()));
+        let since = heard.and_then(|heard| heard.rests_since);
+        since.is_some_and(|since| now.since(since) >= UNFIT)
     }
 
     /// It does not say that it cannot serve.

@@ -43,6 +43,7 @@ impl Member {
                 sent_at: now,
                 draining: self.draining,
                 ready,
+                rests: false,
                 seat: None,
                 confirms,
             };

@@ -6,6 +6,7 @@
 
 use crate::world::{OTHER, Random, SEAT, Sabotage, Weather, World};
 use crate::{SEEDS, from_environment};
+use resilee_membership::Readiness;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -119,6 +120,51 @@ fn the_seat_stays_where_it_is_if_the_other_balancer_could_not_serve_either() {
     for _ in 0..60 {
         world.run(50);
         assert!(world.is_served_by(OTHER), "{:#?}", world.trace);
+    }
+}
+
+#[test]
+fn one_that_rests_serves_if_the_other_one_cannot_and_not_if_that_one_can() {
+    let mut world = pair();
+    world.set_readiness(OTHER, Readiness::Rests);
+    world.run(1_000);
+    world.set_unfit(SEAT, true);
+    serves(&mut world, OTHER, MOVE);
+    world.set_readiness(SEAT, Readiness::Rests);
+    for _ in 0..60 {
+        world.run(50);
+        assert!(world.is_served_by(OTHER), "both only rest: {:#?}", world.trace);
+    }
+    world.set_unfit(SEAT, false);
+    serves(&mut world, SEAT, MOVE);
+}
+
+/// As after a fault of both, which one sees to be over a moment before the other one does.
+#[test]
+fn one_that_rests_since_a_moment_takes_nothing_from_one_that_is_ready_soon() {
+    let mut world = pair();
+    world.set_unfit(SEAT, true);
+    world.set_unfit(OTHER, true);
+    world.run(1_000);
+    world.set_readiness(OTHER, Readiness::Rests);
+    world.run(300);
+    world.set_unfit(SEAT, false);
+    for _ in 0..60 {
+        world.run(50);
+        assert!(world.is_served_by(SEAT), "{:#?}", world.trace);
+    }
+    world.set_unfit(SEAT, true);
+    serves(&mut world, OTHER, MOVE);
+}
+
+#[test]
+fn one_that_rests_serves_as_soon_as_one_that_is_ready_when_the_other_one_is_gone() {
+    for how in [Gone::Dead, Gone::Paused, Gone::Cut] {
+        let mut world = pair();
+        world.set_readiness(OTHER, Readiness::Rests);
+        world.run(1_000);
+        set_gone(&mut world, SEAT, how, true);
+        serves(&mut world, OTHER, MOVE);
     }
 }
 
@@ -403,7 +449,14 @@ fn fault(world: &mut World, random: &mut Random, memory: Memory) {
             world.run(random.below(40));
             world.stay(node);
         }
-        18 => world.set_unfit(balancer, !world.is_unfit(balancer)),
+        18 => {
+            let next = match world.readiness(balancer) {
+                Readiness::Ready => Readiness::Unfit,
+                Readiness::Unfit => Readiness::Rests,
+                Readiness::Rests => Readiness::Ready,
+            };
+            world.set_readiness(balancer, next);
+        }
         _ => world.hand_over(node),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{HEARTBEAT_MS, SEAT, World, name};
 use resilee_membership::{
-    Control, ControlBody, Seat, SeatConfig, SeatInput, SeatOutput, Verdict, VoterState,
+    Control, ControlBody, Readiness, Seat, SeatConfig, SeatInput, SeatOutput, Verdict, VoterState,
 };
 use resilee_sbb::Timestamp;
 
@@ -11,8 +11,8 @@ pub(super) struct Balancer {
     pub(super) seat: Option<Seat>,
     pub(super) stored: Option<VoterState>,
     pub(super) paused: bool,
-    /// It is not where clients are, and cannot be.
-    pub(super) unfit: bool,
+    /// Whether it can be where clients are.
+    pub(super) readiness: Readiness,
 }
 
 /// What a shell or a network does wrong on purpose, to see that a check finds it.
@@ -69,14 +69,18 @@ impl World {
 
     /// It cannot be where clients are, and says so; or it can again.
     pub fn set_unfit(&mut self, place: usize, unfit: bool) {
-        self.log(format!("{} is unfit: {unfit}", name(place)));
-        let balancer = &mut self.balancers[place - SEAT];
-        balancer.unfit = unfit;
-        balancer.seat.iter_mut().for_each(|seat| seat.set_ready(!unfit));
+        self.set_readiness(place, if unfit { Readiness::Unfit } else { Readiness::Ready });
     }
 
-    pub fn is_unfit(&self, place: usize) -> bool {
-        self.balancers[place - SEAT].unfit
+    pub fn set_readiness(&mut self, place: usize, readiness: Readiness) {
+        self.log(format!("{}: {readiness:?}", name(place)));
+        let balancer = &mut self.balancers[place - SEAT];
+        balancer.readiness = readiness;
+        balancer.seat.iter_mut().for_each(|seat| seat.set_readiness(readiness));
+    }
+
+    pub fn readiness(&self, place: usize) -> Readiness {
+        self.balancers[place - SEAT].readiness
     }
 
     /// It starts again without its state file. A view that no node knows by then was decided for
@@ -141,7 +145,7 @@ impl World {
         };
         let balancer = &mut self.balancers[place - SEAT];
         let mut seat = Seat::new(self.now, config, balancer.stored.clone());
-        seat.set_ready(!balancer.unfit);
+        seat.set_readiness(balancer.readiness);
         balancer.seat = Some(seat);
         balancer.paused = false;
     }
