@@ -15,6 +15,9 @@
 //! that are both refused the seat goes from one to the other ever more seldom. After [`GOOD`] as
 //! one that is fit, rests begin at the first one again.
 //!
+//! A lease that flickers hides from it whether it is refused still: what refuses it again within
+//! the patience has done so all the time.
+//!
 //! Not here: what is refused and why (`shell`), and who says it to the nodes (`pair.rs`).
 
 use crate::boundary::Pair;
@@ -42,17 +45,37 @@ const DOUBLED_MAX: u32 = 6;
 /// After so long as a fit one, what was before counts no more.
 const GOOD: Duration = Duration::from_secs(60);
 
-/// What is wrong since when.
-type Fault = Option<(Timestamp, String)>;
+/// What is wrong.
+#[derive(Debug)]
+struct Fault {
+    why: String,
+    since: Timestamp,
+    /// Nothing is known of it since then: it may be wrong still.
+    unknown_since: Option<Timestamp>,
+}
+
+impl Fault {
+    /// What is still wrong, or again before anybody knew that it was over, is so since it began.
+    fn note(&mut self, now: Timestamp, why: &str, patience: Duration) {
+        if self.unknown_since.take().is_some_and(|since| now.since(since) >= patience) {
+            self.since = now;
+        }
+        why.clone_into(&mut self.why);
+    }
+
+    fn is_known(&self) -> bool {
+        self.unknown_since.is_none()
+    }
+}
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Fitness {
     patience: Duration,
     /// What keeps it from where clients are.
-    place: Fault,
+    place: Option<Fault>,
     /// What keeps votes from being stored.
-    store: Fault,
+    store: Option<Fault>,
     /// What refused it where it served, and was not seen from where it stands by.
     unseen: Option<String>,
     /// It is unfit, for this reason.
@@ -81,37 +104,52 @@ impl Fitness {
         }
     }
 
-    /// It serves, and is refused for this reason; none: it begins or ends to serve.
-    pub(super) fn handle_serving(&mut self, now: Timestamp, why: Option<&str>) {
+    /// It begins or ends to serve: what refused it may do so still.
+    pub(super) fn handle_lease(&mut self, now: Timestamp) {
         self.taken = false;
-        self.unseen = why.map(str::to_owned).or(self.unseen.take());
-        note(&mut self.place, &mut self.well_since, now, why);
+        self.lose_sight(now);
+    }
+
+    /// It serves, and is refused for this reason.
+    pub(super) fn handle_refused(&mut self, now: Timestamp, why: &str) {
+        self.taken = false;
+        self.unseen = Some(why.to_owned());
+        note(&mut self.place, now, why, self.patience);
     }
 
     /// It stands by, and would be refused for this reason; none: not as far as can be seen.
     pub(super) fn handle_standing_by(&mut self, now: Timestamp, why: Option<&str>) {
         self.unseen.take_if(|unseen| why == Some(unseen));
-        note(&mut self.place, &mut self.well_since, now, why);
+        match why {
+            Some(why) => note(&mut self.place, now, why, self.patience),
+            None if self.unseen.is_some() => self.lose_sight(now),
+            None => self.end_place(now),
+        }
     }
 
     /// It is where clients are.
     pub(super) fn handle_taken(&mut self, now: Timestamp) {
-        note(&mut self.place, &mut self.well_since, now, None);
+        self.end_place(now);
         (self.taken, self.unseen) = (true, None);
     }
 
     /// Why its vote could not be stored; none: it was.
     pub(super) fn handle_store(&mut self, now: Timestamp, why: Option<&str>) {
-        note(&mut self.store, &mut self.well_since, now, why);
+        match why {
+            Some(why) => note(&mut self.store, now, why, STORED),
+            None if self.store.take().is_some() => self.well_since = now,
+            None => {}
+        }
     }
 
     /// Says whether it changed.
     pub(super) fn look(&mut self, now: Timestamp) -> bool {
-        let due = |fault: &Fault, patience| {
-            let due = fault.as_ref().filter(|(since, _)| now.since(*since) >= patience);
-            due.map(|(_, why)| why.clone())
+        let due = |fault: &Option<Fault>, patience| {
+            let due = fault.as_ref().filter(|it| it.is_known() && now.since(it.since) >= patience);
+            due.map(|fault| fault.why.clone())
         };
         let fault = due(&self.place, self.patience).or_else(|| due(&self.store, STORED));
+        self.forget_place(now);
         let is_well = self.is_well();
         match (&self.unfit, fault) {
             (None, Some(why)) => {
@@ -122,9 +160,33 @@ impl Fitness {
             }
             (Some(_), None) if is_well && (self.taken || self.has_rested(now)) => {
                 (self.unfit, self.fit_since) = (None, now);
+                (self.place, self.unseen) = (None, None);
                 true
             }
             _ => false,
+        }
+    }
+
+    /// What was no reason, and of which nothing is known since long.
+    fn forget_place(&mut self, now: Timestamp) {
+        let unknown_since = self.place.as_ref().and_then(|fault| fault.unknown_since);
+        let long_ago = unknown_since.is_some_and(|since| now.since(since) >= self.patience);
+        if long_ago && self.unfit.is_none() {
+            (self.place, self.unseen) = (None, None);
+        }
+    }
+
+    fn end_place(&mut self, now: Timestamp) {
+        if self.place.take().is_some_and(|fault| fault.is_known()) {
+            self.well_since = now;
+        }
+    }
+
+    /// What keeps it from where clients are cannot be known now.
+    fn lose_sight(&mut self, now: Timestamp) {
+        if let Some(fault) = self.place.as_mut().filter(|fault| fault.is_known()) {
+            fault.unknown_since = Some(now);
+            self.well_since = now;
         }
     }
 
@@ -139,7 +201,7 @@ impl Fitness {
     }
 
     fn is_well(&self) -> bool {
-        self.place.is_none() && self.store.is_none()
+        self.place.as_ref().is_none_or(|fault| !fault.is_known()) && self.store.is_none()
     }
 
     /// Why it could not serve.
@@ -149,7 +211,7 @@ impl Fitness {
 
     /// Why its vote is not stored.
     pub(super) fn store_error(&self) -> Option<&str> {
-        self.store.as_ref().map(|(_, why)| why.as_str())
+        self.store.as_ref().map(|fault| fault.why.as_str())
     }
 
     fn has_rested(&self, now: Timestamp) -> bool {
@@ -159,13 +221,7 @@ impl Fitness {
     }
 }
 
-/// What is still wrong is so since it began.
-fn note(fault: &mut Fault, well_since: &mut Timestamp, now: Timestamp, why: Option<&str>) {
-    match (why, fault.take()) {
-        (Some(why), before) => {
-            *fault = Some((before.map_or(now, |(since, _)| since), why.to_owned()));
-        }
-        (None, Some(_)) => *well_since = now,
-        (None, None) => {}
-    }
+fn note(fault: &mut Option<Fault>, now: Timestamp, why: &str, patience: Duration) {
+    let begins = || Fault { why: String::new(), since: now, unknown_since: None };
+    fault.get_or_insert_with(begins).note(now, why, patience);
 }

@@ -32,7 +32,7 @@ impl Balancer {
         if std::mem::replace(&mut self.serves, serves) != serves {
             self.address = Address::Left;
             self.process.1 = true;
-            self.fitness.handle_serving(now, None);
+            self.fitness.handle_lease(now);
             self.outputs.push_back(BalancerOutput::Serve(serves));
             self.notice(BalancerNotice::Serves(serves));
         }
@@ -44,7 +44,7 @@ impl Balancer {
             return;
         }
         match &address {
-            Address::Refused(why) => self.fitness.handle_serving(now, Some(why)),
+            Address::Refused(why) => self.fitness.handle_refused(now, why),
             _ => self.fitness.handle_taken(now),
         }
         if self.address == address {

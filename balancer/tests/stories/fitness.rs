@@ -182,3 +182,33 @@ fn one_that_rests_from_what_it_would_not_see_does_not_say_that_it_only_rests() {
         assert_eq!(says(&mut stage, 200, well), Readiness::Ready);
     }
 }
+
+#[test]
+fn one_that_is_refused_each_time_that_it_serves_is_not_ready_however_often_its_lease_flickers() {
+    for adds_addresses in [true, false] {
+        let mut stage = serving_with(adds_addresses);
+        let (refused_ms, patience_ms) = if adds_addresses { (500, 1_000) } else { (2_000, 5_000) };
+        let began = stage.now;
+        while says(&mut stage, refused_ms, REFUSED) == Readiness::Ready {
+            let refused_for = stage.now.since(began).as_millis();
+            assert!(refused_for < patience_ms + 100, "{refused_for} ms");
+            stage.confirms = false;
+            says(&mut stage, 350, BalancerInput::StandbyChecked(None));
+            stage.confirms = true;
+            says(&mut stage, 100, BalancerInput::StandbyChecked(None));
+            assert_eq!(stage.serves.last(), Some(&true));
+        }
+    }
+}
+
+#[test]
+fn what_was_refused_long_before_it_served_again_is_no_reason() {
+    let mut stage = serving_with(false);
+    for _ in 0..4 {
+        assert_eq!(says(&mut stage, 2_000, REFUSED), Readiness::Ready);
+        stage.confirms = false;
+        says(&mut stage, 5_500, BalancerInput::StandbyChecked(None));
+        stage.confirms = true;
+        says(&mut stage, 100, BalancerInput::StandbyChecked(None));
+    }
+}
