@@ -132,7 +132,9 @@ impl Balancer {
             missed: config.missed,
             cold_start_ms: COLD_START_MS,
         };
-        let seat = Seat::new(now, seat, stored);
+        let mut seat = Seat::new(now, seat, stored);
+        let fitness = Fitness::new(now, config.pair.as_ref());
+        seat.set_readiness(fitness.readiness());
         let affinity = Affinity::new(key.derive("balancer affinity"));
         let standing =
             |server: &Server| Standing::new(affinity.hash(server.name.as_str().as_bytes()));
@@ -145,7 +147,7 @@ impl Balancer {
             noticed_hopeless: false,
             serves: config.pair.is_none(),
             address: Address::Left,
-            fitness: Fitness::new(now, config.pair.as_ref()),
+            fitness,
             now,
             started_at: now,
             reloads: Reloads::default(),

@@ -3,6 +3,7 @@
 //!
 //! | it                                           | and so                                      |
 //! |----------------------------------------------|---------------------------------------------|
+//! | begins, and has not looked yet               | is unfit; after a good look it is not       |
 //! | serves, and its addresses are refused        | is unfit after [`ADDED`] or [`MOVED`]       |
 //! | stands by, and could not take them           | the same                                    |
 //! | cannot store its vote                        | is unfit after [`STORED`]                   |
@@ -68,6 +69,15 @@ impl Fault {
     }
 }
 
+/// Whether it has looked yet, since it began, what keeps it from where clients are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FirstLook {
+    Awaited,
+    /// Just now.
+    Taken,
+    Over,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Fitness {
@@ -78,6 +88,7 @@ pub(super) struct Fitness {
     store: Option<Fault>,
     /// What refused it where it served, and was not seen from where it stands by.
     unseen: Option<String>,
+    first_look: FirstLook,
     /// It is unfit, for this reason.
     unfit: Option<String>,
     /// It was heard to be where clients are, and nothing else of that since.
@@ -91,12 +102,16 @@ pub(super) struct Fitness {
 
 impl Fitness {
     pub(super) fn new(now: Timestamp, pair: Option<&Pair>) -> Self {
+        let adds_addresses = pair.is_some_and(|it| it.adds_addresses);
+        let not_looked = "it has begun, and has not looked yet whether it could serve";
         Fitness {
-            patience: if pair.is_some_and(|it| it.adds_addresses) { ADDED } else { MOVED },
+            patience: if adds_addresses { ADDED } else { MOVED },
+            // Where another program moves them, there is nothing to see before it serves.
+            first_look: if adds_addresses { FirstLook::Awaited } else { FirstLook::Over },
+            unfit: adds_addresses.then(|| not_looked.to_owned()),
             place: None,
             store: None,
             unseen: None,
-            unfit: None,
             taken: false,
             well_since: now,
             fit_since: now,
@@ -112,6 +127,7 @@ impl Fitness {
 
     /// It serves, and is refused for this reason.
     pub(super) fn handle_refused(&mut self, now: Timestamp, why: &str) {
+        self.note_look();
         self.taken = false;
         self.unseen = Some(why.to_owned());
         note(&mut self.place, now, why, self.patience);
@@ -119,6 +135,7 @@ impl Fitness {
 
     /// It stands by, and would be refused for this reason; none: not as far as can be seen.
     pub(super) fn handle_standing_by(&mut self, now: Timestamp, why: Option<&str>) {
+        self.note_look();
         self.unseen.take_if(|unseen| why == Some(unseen));
         match why {
             Some(why) => note(&mut self.place, now, why, self.patience),
@@ -129,6 +146,7 @@ impl Fitness {
 
     /// It is where clients are.
     pub(super) fn handle_taken(&mut self, now: Timestamp) {
+        self.note_look();
         self.end_place(now);
         (self.taken, self.unseen) = (true, None);
     }
@@ -144,6 +162,16 @@ impl Fitness {
 
     /// Says whether it changed.
     pub(super) fn look(&mut self, now: Timestamp) -> bool {
+        match self.first_look {
+            FirstLook::Awaited => return false,
+            FirstLook::Taken => {
+                self.first_look = FirstLook::Over;
+                self.unfit = self.place.as_ref().map(|fault| fault.why.clone());
+                (self.fit_since, self.times) = (now, u32::from(self.unfit.is_some()));
+                return true;
+            }
+            FirstLook::Over => {}
+        }
         let due = |fault: &Option<Fault>, patience| {
             let due = fault.as_ref().filter(|it| it.is_known() && now.since(it.since) >= patience);
             due.map(|fault| fault.why.clone())
@@ -176,6 +204,12 @@ impl Fitness {
         }
     }
 
+    fn note_look(&mut self) {
+        if self.first_look == FirstLook::Awaited {
+            self.first_look = FirstLook::Taken;
+        }
+    }
+
     fn end_place(&mut self, now: Timestamp) {
         if self.place.take().is_some_and(|fault| fault.is_known()) {
             self.well_since = now;
@@ -195,6 +229,7 @@ impl Fitness {
     pub(super) fn readiness(&self) -> Readiness {
         match &self.unfit {
             None => Readiness::Ready,
+            Some(_) if self.first_look != FirstLook::Over => Readiness::Unfit,
             Some(_) if self.is_well() && self.unseen.is_none() => Readiness::Rests,
             Some(_) => Readiness::Unfit,
         }

@@ -47,6 +47,7 @@ impl Balancer {
             Address::Refused(why) => self.fitness.handle_refused(now, why),
             _ => self.fitness.handle_taken(now),
         }
+        self.note_fitness(now);
         if self.address == address {
             return;
         }
@@ -61,6 +62,7 @@ impl Balancer {
     pub(super) fn on_standby_checked(&mut self, now: Timestamp, why: Option<&str>) {
         if !self.serves {
             self.fitness.handle_standing_by(now, why);
+            self.note_fitness(now);
         }
     }
 

@@ -53,7 +53,7 @@ pub enum BalancerNotice {
         why: String,
     },
     /// Of a pair: it could not serve clients, and the other one should; for this reason. None: it
-    /// can again.
+    /// can, or can again.
     Unfit(Option<String>),
     /// The configuration was read again and holds.
     Reloaded {
@@ -135,7 +135,7 @@ impl fmt::Display for BalancerNotice {
                     "it is not fit to serve, and the other balancer is to have the seat: {why}"
                 )
             }
-            BalancerNotice::Unfit(None) => f.write_str("it is fit to serve again"),
+            BalancerNotice::Unfit(None) => f.write_str("it is fit to serve"),
             BalancerNotice::Reloaded { changed } if changed.is_empty() => {
                 f.write_str("the configuration was read again and says the same")
             }

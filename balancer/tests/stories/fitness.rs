@@ -1,6 +1,6 @@
 //! One of two balancers that could not serve says so to the nodes, which move the seat.
 
-use crate::pair::{moved, of_two_with, serving_with};
+use crate::pair::{moved, new_of_two_with, of_two_with, serving_with};
 use crate::stage::{Sent, Stage};
 use resilee_balancer::{BalancerInput, BalancerNotice};
 use resilee_membership::{ControlBody, Readiness};
@@ -22,20 +22,25 @@ fn says(stage: &mut Stage, millis: u64, said: BalancerInput<'_>) -> Readiness {
     let mut readiness = None;
     for _ in 0..millis / 50 {
         stage.handle(said);
-        for sent in stage.run(50) {
-            let Sent::Control { body: ControlBody::Heartbeat { ready, rests, .. }, .. } = sent
-            else {
-                continue;
-            };
-            readiness = Some(match (ready, rests) {
-                (true, false) => Readiness::Ready,
-                (false, true) => Readiness::Rests,
-                (false, false) => Readiness::Unfit,
-                (true, true) => panic!("it is ready and rests"),
-            });
-        }
+        readiness = last_said(&stage.run(50)).or(readiness);
     }
     readiness.expect("a heartbeat was sent")
+}
+
+/// By the last heartbeat among what was sent.
+fn last_said(sent: &[Sent]) -> Option<Readiness> {
+    let said = sent.iter().rev().find_map(|sent| match sent {
+        Sent::Control { body: ControlBody::Heartbeat { ready, rests, .. }, .. } => {
+            Some((*ready, *rests))
+        }
+        _ => None,
+    });
+    said.map(|said| match said {
+        (true, false) => Readiness::Ready,
+        (false, true) => Readiness::Rests,
+        (false, false) => Readiness::Unfit,
+        (true, true) => panic!("it is ready and rests"),
+    })
 }
 
 #[test]
@@ -211,4 +216,30 @@ fn what_was_refused_long_before_it_served_again_is_no_reason() {
         stage.confirms = true;
         says(&mut stage, 100, BalancerInput::StandbyChecked(None));
     }
+}
+
+#[test]
+fn one_that_has_just_begun_is_not_ready_before_it_has_looked_and_then_at_once() {
+    let mut stage = new_of_two_with(true);
+    assert_eq!(last_said(&stage.run(5_000)), Some(Readiness::Unfit));
+    assert!(stage.notices.iter().all(|it| !matches!(it, BalancerNotice::Unfit(_))));
+    assert_eq!(says(&mut stage, 50, BalancerInput::StandbyChecked(None)), Readiness::Ready);
+    assert!(says_ready(&mut stage, 900, CUT), "a fault has its time from then on");
+    assert!(!says_ready(&mut stage, 200, CUT));
+}
+
+#[test]
+fn one_that_has_just_begun_without_a_cable_is_never_ready() {
+    let mut stage = new_of_two_with(true);
+    assert_eq!(says(&mut stage, 50, CUT), Readiness::Unfit);
+    let why = Some("eth0 has no carrier".to_owned());
+    assert!(stage.notices.contains(&BalancerNotice::Unfit(why)));
+    assert_eq!(says(&mut stage, 900, BalancerInput::StandbyChecked(None)), Readiness::Rests);
+    assert_eq!(says(&mut stage, 200, BalancerInput::StandbyChecked(None)), Readiness::Ready);
+}
+
+#[test]
+fn one_whose_address_another_program_moves_has_nothing_to_look_at_before_it_serves() {
+    let mut stage = new_of_two_with(false);
+    assert_eq!(last_said(&stage.run(100)), Some(Readiness::Ready));
 }

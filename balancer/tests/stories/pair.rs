@@ -11,6 +11,14 @@ fn of_two() -> Stage {
 }
 
 pub fn of_two_with(adds_addresses: bool) -> Stage {
+    let mut stage = new_of_two_with(adds_addresses);
+    stage.handle(BalancerInput::StandbyChecked(None));
+    stage.run(50);
+    stage
+}
+
+/// Which has not looked yet whether it could serve.
+pub fn new_of_two_with(adds_addresses: bool) -> Stage {
     Stage::pair_with(Algorithm::FirstAlive, |config| {
         let name = |text: &str| text.parse().expect("a name");
         config.pair = Some(Pair { name: name("x"), peer: name("y"), adds_addresses });

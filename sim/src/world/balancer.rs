@@ -97,9 +97,7 @@ impl World {
         #[cfg(feature = "planted-faults")]
         host.balancer.iter_mut().for_each(|it| it.plant(self.cluster.planted));
         self.drain_balancer(balancer);
-        if self.balancers[balancer].refused {
-            self.check_standby(balancer);
-        }
+        self.check_standby(balancer);
     }
 
     pub(super) fn balancer_timeout(&self, balancer: usize) -> Option<Timestamp> {
