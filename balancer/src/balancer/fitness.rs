@@ -11,10 +11,10 @@
 //! | is unfit, and nothing is known to be wrong   | is fit after a rest                         |
 //! | rests so, and would see what was wrong       | says that, to serve if the other one cannot |
 //!
-//! Who stands by sees that its cable is back, but not whether a port that was taken still is. So
-//! the rest is short after what was seen, and else long. It takes twice as long each time: of two
-//! that are both refused the seat goes from one to the other ever more seldom. After [`GOOD`] as
-//! one that is fit, rests begin at the first one again.
+//! Who stands by sees that its cable is back, or its port free, but beside keepalived not whether
+//! it would get the address. So the rest is short after what was seen, and else long. It takes
+//! twice as long each time: of two that are both refused the seat goes from one to the other ever
+//! more seldom. After [`GOOD`] as one that is fit, rests begin at the first one again.
 //!
 //! A lease that flickers hides from it whether it is refused still: what refuses it again within
 //! the patience has done so all the time.

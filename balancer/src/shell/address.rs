@@ -16,7 +16,7 @@
 //! that another program adds (`found_address.rs`).
 
 use super::RunError;
-use super::announce::announce;
+use super::announce::{announce, rehearse};
 use crate::config::Config;
 use futures_util::StreamExt as _;
 use resilee_config::Located;
@@ -34,6 +34,9 @@ const LIFE_S: u32 = 1;
 
 /// How often it is.
 pub(super) const KEEP_EACH: Duration = Duration::from_millis(250);
+
+/// The number of no interface: they are counted up from 1.
+const NO_INTERFACE: u32 = i32::MAX as u32;
 
 /// Neighbours are told so many times of [`KEEP_EACH`] after an address was taken: over five
 /// seconds, in which another host may still think that it has it.
@@ -66,7 +69,7 @@ impl HostAddresses {
 
     /// Takes them, or keeps them for another second.
     pub(super) async fn take(&mut self) -> Result<(), RunError> {
-        let index = self.usable().await?;
+        let index = self.usable().await?.index;
         if self.index.replace(index) != Some(index) {
             self.taken = 0;
         }
@@ -90,14 +93,35 @@ impl HostAddresses {
 
     /// The number of the interface, if a client may be behind it: without a carrier an address may
     /// be added, and reaches nobody.
-    pub(super) async fn usable(&self) -> Result<u32, RunError> {
+    async fn usable(&self) -> Result<LinkHeader, RunError> {
         let link = self.link().await.ok_or_else(|| no_such(&self.interface))?;
         if !link.flags.contains(LinkFlags::Up | LinkFlags::LowerUp) {
             let what = "the interface is down, or has no carrier: see `ip link`";
             let name = &self.interface.value;
             return Err(self.interface.place.error(format!("{name:?}: {what}")).into());
         }
-        Ok(link.index)
+        Ok(link)
+    }
+
+    /// They could be taken, as far as that can be known where they are not.
+    pub(super) async fn rehearse(&self) -> Result<(), RunError> {
+        let link = self.usable().await?;
+        for ip in &self.addresses {
+            self.may_change(*ip).await.map_err(|error| self.refused(*ip, "add", &error))?;
+            if !link.flags.contains(LinkFlags::Loopback) {
+                rehearse(*ip).map_err(|error| self.refused(*ip, "announce", &error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether this process has the right to: it is asked for before the kernel looks for the
+    /// interface, so what is asked for is done at one that never is.
+    async fn may_change(&self, ip: IpAddr) -> io::Result<()> {
+        match self.remove(NO_INTERFACE, ip).await {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// The interface as it is now: with another number after a VLAN or bond was made again.
@@ -119,21 +143,22 @@ impl HostAddresses {
         (self.index, self.taken) = (None, 0);
         let Some(LinkHeader { index, .. }) = self.link().await else { return };
         for ip in &self.addresses {
-            let mut request = self.netlink.address().add(index, *ip, whole(*ip));
-            let message = request.message_mut().clone();
-            if let Err(error) = self.netlink.address().del(message).execute().await {
+            if let Err(error) = self.remove(index, *ip).await {
                 tracing::debug!("{ip} on {}: {error}", self.interface.value);
             }
         }
     }
 
+    async fn remove(&self, index: u32, ip: IpAddr) -> io::Result<()> {
+        let mut request = self.netlink.address().add(index, ip, whole(ip));
+        let message = request.message_mut().clone();
+        self.netlink.address().del(message).execute().await.map_err(by_kernel)
+    }
+
     async fn add(&self, index: u32, ip: IpAddr) -> io::Result<()> {
         let mut request = self.netlink.address().add(index, ip, whole(ip)).replace();
         live_shortly(request.message_mut(), ip);
-        request.execute().await.map_err(|error| match error {
-            rtnetlink::Error::NetlinkError(error) => error.to_io(),
-            other => io::Error::other(other),
-        })
+        request.execute().await.map_err(by_kernel)
     }
 
     fn refused(&self, ip: IpAddr, verb: &str, error: &io::Error) -> RunError {
@@ -145,6 +170,14 @@ impl HostAddresses {
         };
         let interface = &self.interface.value;
         self.interface.place.error(format!("cannot {verb} {ip} on {interface}: {what}")).into()
+    }
+}
+
+/// What the kernel said.
+fn by_kernel(error: rtnetlink::Error) -> io::Error {
+    match error {
+        rtnetlink::Error::NetlinkError(error) => error.to_io(),
+        other => io::Error::other(other),
     }
 }
 

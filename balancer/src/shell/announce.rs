@@ -25,6 +25,16 @@ pub(super) fn announce(interface: &str, ip: IpAddr) -> io::Result<()> {
     }
 }
 
+/// Whether this process could say so at all. On an interface without neighbours it would not.
+pub(super) fn rehearse(ip: IpAddr) -> io::Result<()> {
+    let socket = match ip {
+        // Of no protocol: no frame comes to it.
+        IpAddr::V4(_) => Socket::new(Domain::PACKET, Type::RAW, None),
+        IpAddr::V6(_) => Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6)),
+    };
+    socket.map(drop)
+}
+
 fn send_frame(interface: &NetworkInterface, frame: &[u8]) -> io::Result<()> {
     let config = Config { promiscuous: false, ..Config::default() };
     let Channel::Ethernet(mut sender, _) = pnet_datalink::channel(interface, config)? else {

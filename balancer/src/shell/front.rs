@@ -72,25 +72,42 @@ impl Front {
     }
 }
 
-/// At the addresses of `tcp_listen`, else at those where datagrams come.
+/// An address, and where it is configured.
+pub(super) type Wanted<'a> = (SocketAddr, &'a Place);
+
+/// The addresses of `tcp_listen`, else those where datagrams come.
+pub(super) fn tcp_wanted<'a>(
+    config: &'a Config,
+    clients: impl Iterator<Item = Wanted<'a>>,
+) -> Vec<Wanted<'a>> {
+    match &config.tcp_listen {
+        Some(addresses) => addresses.iter().map(|it| (it.value, &it.place)).collect(),
+        None => clients.collect(),
+    }
+}
+
+/// Why nobody can connect there.
+pub(super) fn tcp_refused(address: SocketAddr, place: &Place, error: &io::Error) -> RunError {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            let what = "is taken by another program: set tcp_listen, or [] for no TCP";
+            place.error(format!("the address {address} (TCP) {what}")).into()
+        }
+        _ => place.error(format!("cannot listen on {address} (TCP): {error}")).into(),
+    }
+}
+
 fn open_tcp(
     config: &Config,
     clients: &[(SocketAddr, UdpSocket)],
     inherited: &mut Inherited,
 ) -> Result<Vec<TcpListener>, RunError> {
-    let wanted: Vec<(SocketAddr, &Place)> = match &config.tcp_listen {
-        Some(addresses) => addresses.iter().map(|it| (it.value, &it.place)).collect(),
-        None => clients.iter().map(|(address, _)| *address).zip(&config.listen_places).collect(),
-    };
-    let open = |(address, place): (SocketAddr, &Place)| match inherited.for_tcp(address) {
+    let here = clients.iter().map(|(address, _)| *address).zip(&config.listen_places);
+    let open = |(address, place): Wanted<'_>| match inherited.for_tcp(address) {
         Some(listener) => Ok(listener),
-        None => resilee_sip_tcp::listen(address).map_err(|error| match error.kind() {
-            io::ErrorKind::AddrInUse => {
-                let what = "is taken by another program: set tcp_listen, or [] for no TCP";
-                place.error(format!("the address {address} (TCP) {what}")).into()
-            }
-            _ => place.error(format!("cannot listen on {address} (TCP): {error}")).into(),
-        }),
+        None => {
+            resilee_sip_tcp::listen(address).map_err(|error| tcp_refused(address, place, &error))
+        }
     };
-    wanted.into_iter().map(open).collect()
+    tcp_wanted(config, here).into_iter().map(open).collect()
 }

@@ -6,7 +6,7 @@
 //! | still, each 250 ms            | takes the addresses again                               |
 //! | and something of it fails     | leaves them, says why, and tries again each 50 ms       |
 //! | no more                       | closes the sockets and connections, leaves the addresses |
-//! | not, each 250 ms              | says whether it could take them                         |
+//! | not, each 250 ms              | tries and says whether it could (`rehearsal.rs`)        |
 //!
 //! Where another program moves the addresses, to take them is to find them at this host.
 //!
@@ -17,6 +17,7 @@ use super::address::{HostAddresses, KEEP_EACH};
 use super::found_address::FoundAddresses;
 use super::front::Front;
 use super::inherited::Inherited;
+use super::rehearsal::rehearse;
 use super::worker::{Shared, handle, receive_from_clients, serve_tcp};
 use crate::boundary::BalancerInput;
 use crate::config::Config;
@@ -66,11 +67,13 @@ impl Place {
     async fn stand_by(&self, shared: &Shared) {
         loop {
             // Who moves them does so only after it serves.
-            let usable = match &self.addresses {
-                Addresses::Added(host) => host.usable().await.map(drop),
+            let could = match &self.addresses {
+                Addresses::Added(host) => {
+                    host.rehearse().await.and_then(|()| rehearse(&self.config))
+                }
                 Addresses::Found(_) => Ok(()),
             };
-            let why = usable.err().map(|error| error.to_string());
+            let why = could.err().map(|error| error.to_string());
             handle(shared, BalancerInput::StandbyChecked(why.as_deref()));
             tokio::time::sleep(KEEP_EACH).await;
         }

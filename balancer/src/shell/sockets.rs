@@ -101,13 +101,18 @@ fn no_port(place: &Place) -> ConfigError {
 }
 
 pub(super) fn bind(address: SocketAddr, place: &Place) -> Result<UdpSocket, RunError> {
-    let socket = UdpSocket::bind(address).map_err(|error| match error.kind() {
-        io::ErrorKind::AddrInUse => RunError::AddressTaken { place: place.clone(), address },
-        _ => place.error(format!("cannot listen on {address}: {error}")).into(),
-    })?;
+    let socket = UdpSocket::bind(address).map_err(|error| refused(address, place, &error))?;
     socket.set_nonblocking(true)?;
     SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
     Ok(socket)
+}
+
+/// Why no datagrams come there.
+pub(super) fn refused(address: SocketAddr, place: &Place, error: &io::Error) -> RunError {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => RunError::AddressTaken { place: place.clone(), address },
+        _ => place.error(format!("cannot listen on {address}: {error}")).into(),
+    }
 }
 
 pub(super) fn receiver(socket: &UdpSocket) -> io::Result<AsyncUdpSocket> {

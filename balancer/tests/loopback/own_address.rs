@@ -5,7 +5,7 @@
 //! proves nothing.
 
 use crate::stage::{DEADLINE, Files, Node, options};
-use std::net::UdpSocket;
+use std::net::{TcpListener, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,11 @@ const INSIDE: &str = "RESILEE_OWN_ADDRESS";
 const SET_UP: &str = "ip link set lo up && ip link add eth0 type veth peer name switch0 && \
     ip link set switch0 up && ip link set eth0 up && ip addr add 2001:db8::1/64 dev eth0 nodad";
 const PHONES: &str = "[2001:db8::10]:5060";
+
+const PAIR: &str = "[pair]\nname = \"x\"\npeer = \"y\"\ninterface = \"eth0\"\n";
+
+/// Whoever stands by has looked by then.
+const LOOKED_WITHIN: Duration = Duration::from_secs(1);
 
 /// So long an address lives that nobody keeps, and what the kernel may be late.
 const GONE_WITHIN: Duration = Duration::from_millis(2_500);
@@ -72,6 +77,14 @@ fn start(files: &Files) -> Balancer {
     Balancer(command.arg("--config").arg(files.config()).spawn().unwrap())
 }
 
+/// Without one of root's capabilities.
+fn start_without(files: &Files, capability: &str) -> Balancer {
+    let mut command = Command::new("setpriv");
+    command.arg(format!("--bounding-set=-{capability}")).arg("--");
+    command.arg(env!("CARGO_BIN_EXE_resilee-balancer"));
+    Balancer(command.arg("--config").arg(files.config()).spawn().unwrap())
+}
+
 #[test]
 fn an_address_of_ipv6_is_there_while_it_serves_and_is_no_source_of_anything_else() {
     in_own_network(adds_its_address);
@@ -80,6 +93,51 @@ fn an_address_of_ipv6_is_there_while_it_serves_and_is_no_source_of_anything_else
 #[test]
 fn an_address_that_another_program_has_taken_away_is_not_there() {
     in_own_network(finds_its_address);
+}
+
+#[test]
+fn one_that_stands_by_says_whether_its_ports_are_free() {
+    in_own_network(stands_by_with_its_ports_taken);
+}
+
+#[test]
+fn one_that_stands_by_says_whether_it_could_add_its_address_and_tell_the_neighbours() {
+    in_own_network(stands_by_without_capabilities);
+}
+
+fn stands_by_with_its_ports_taken() {
+    for phones in [PHONES, "192.0.2.10:5060"] {
+        let node = Node::new();
+        let files = Files::new(phones, node.address()).with(PAIR);
+        let _balancer = start(&files);
+        node.adopt_view_1();
+        node.hear_until("it could serve", |beat| beat.ready);
+        let taken = UdpSocket::bind("[::]:5060").unwrap();
+        node.hear_until("its port is taken", |beat| !beat.ready && !beat.rests);
+        drop(taken);
+        node.hear_until("it rests", |beat| beat.rests);
+        node.hear_until("it is free again", |beat| beat.ready);
+        let taken = TcpListener::bind("[::]:5060").unwrap();
+        node.hear_until("its port for TCP is taken", |beat| !beat.ready && !beat.rests);
+        drop(taken);
+        node.hear_until("that is free again", |beat| beat.ready);
+    }
+}
+
+fn stands_by_without_capabilities() {
+    for phones in [PHONES, "192.0.2.10:5060"] {
+        let node = Node::new();
+        let files = Files::new(phones, node.address()).with(PAIR);
+        for capability in ["net_admin", "net_raw"] {
+            let _balancer = start_without(&files, capability);
+            let heard = Instant::now();
+            while heard.elapsed() < LOOKED_WITHIN {
+                node.hear_until(capability, |beat| !beat.ready && !beat.rests);
+            }
+        }
+        let _balancer = start(&files);
+        node.hear_until("with both it could serve", |beat| beat.ready);
+    }
 }
 
 /// A disk that is full between two votes.
@@ -115,8 +173,7 @@ fn finds_its_address() {
 
 fn adds_its_address() {
     let node = Node::new();
-    let pair = "[pair]\nname = \"x\"\npeer = \"y\"\ninterface = \"eth0\"\n";
-    let files = Files::new(PHONES, node.address()).with(pair);
+    let files = Files::new(PHONES, node.address()).with(PAIR);
     let taken = UdpSocket::bind("[::]:5060").unwrap();
     let balancer = start(&files);
     node.adopt_view_1();

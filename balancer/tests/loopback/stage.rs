@@ -116,6 +116,15 @@ impl Node {
 
     /// Confirms that the balancer may forward, until one of its heartbeats says this.
     pub fn confirm_until(&self, what: &str, done: impl Fn(&Beat) -> bool) {
+        self.beat_until(what, true, done);
+    }
+
+    /// Hears the balancer, which may not forward, until one of its heartbeats says this.
+    pub fn hear_until(&self, what: &str, done: impl Fn(&Beat) -> bool) {
+        self.beat_until(what, false, done);
+    }
+
+    fn beat_until(&self, what: &str, confirms: bool, done: impl Fn(&Beat) -> bool) {
         let start = Instant::now();
         let mut said = None;
         while start.elapsed() < DEADLINE {
@@ -131,7 +140,7 @@ impl Node {
                 ready: true,
                 rests: false,
                 seat: None,
-                confirms: true,
+                confirms,
             };
             let me = RunId { node: "one".parse().unwrap(), incarnation: 1 };
             let control = Control { view: 1, from: VoterId::Run(me), body };
@@ -165,14 +174,15 @@ impl Node {
 pub struct Beat {
     sequence: u64,
     pub ready: bool,
+    pub rests: bool,
     pub holds_address: bool,
 }
 
 fn beat(packet: Packet<'_>) -> Option<Beat> {
     let Packet::Control(Control { body, .. }) = packet else { return None };
-    let ControlBody::Heartbeat { sequence, ready, seat, .. } = body else { return None };
+    let ControlBody::Heartbeat { sequence, ready, rests, seat, .. } = body else { return None };
     let holds_address = seat.and_then(|it| it.holds_address).unwrap_or(false);
-    Some(Beat { sequence, ready, holds_address })
+    Some(Beat { sequence, ready, rests, holds_address })
 }
 
 /// The view that a heartbeat goes by.
