@@ -17,17 +17,20 @@
 
 use super::RunError;
 use super::announce::{announce, rehearse};
+use super::netlink::{Answer, Netlink, NetlinkError, in_time};
 use crate::config::Config;
 use futures_util::StreamExt as _;
+use nix::errno::Errno;
 use resilee_config::Located;
+use rtnetlink::Handle;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, CacheInfo};
 use rtnetlink::packet_route::link::{LinkFlags, LinkHeader};
-use rtnetlink::{Handle, new_connection};
 use std::collections::BTreeSet;
 use std::io;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::time::Duration;
+use tokio::task::spawn_blocking;
 
 /// So long an address lives without being taken again, in seconds: the least that Linux knows.
 const LIFE_S: u32 = 1;
@@ -47,7 +50,7 @@ const ANNOUNCED_AT: [u32; 7] = [0, 1, 2, 4, 8, 12, 20];
 pub(super) struct HostAddresses {
     interface: Located<String>,
     addresses: BTreeSet<IpAddr>,
-    netlink: Handle,
+    netlink: Netlink,
     /// Number of the interface that has some of them, or may have.
     index: Option<u32>,
     /// How often they were taken since they were left.
@@ -55,14 +58,13 @@ pub(super) struct HostAddresses {
 }
 
 impl HostAddresses {
-    /// None if nobody is to add any. Must be called within a runtime.
+    /// None if nobody is to add any.
     pub(super) fn open(config: &Config) -> Result<Option<Self>, RunError> {
         let Some(interface) = config.interface.clone() else { return Ok(None) };
         if !pnet_datalink::interfaces().iter().any(|it| it.name == interface.value) {
             return Err(no_such(&interface));
         }
-        let (connection, netlink, _) = new_connection()?;
-        tokio::spawn(connection);
+        let netlink = Netlink::start()?;
         let addresses = config.client_addresses().map(|(address, _)| address.ip()).collect();
         Ok(Some(HostAddresses { interface, addresses, netlink, index: None, taken: 0 }))
     }
@@ -80,11 +82,14 @@ impl HostAddresses {
     }
 
     /// All that belongs to them is there: neighbours are told, at first and now and then.
-    pub(super) fn tell_neighbours(&mut self) -> Result<(), RunError> {
+    pub(super) async fn tell_neighbours(&mut self) -> Result<(), RunError> {
         if ANNOUNCED_AT.contains(&self.taken) {
-            for ip in &self.addresses {
-                announce(&self.interface.value, *ip)
-                    .map_err(|error| self.refused(*ip, "announce", &error))?;
+            for ip in self.addresses.iter().copied() {
+                let interface = self.interface.value.clone();
+                // It waits for the kernel's list of interfaces.
+                let told = spawn_blocking(move || announce(&interface, ip)).await;
+                let told = told.map_err(io::Error::other).flatten();
+                told.map_err(|error| self.refused(ip, "announce", &error))?;
             }
         }
         self.taken = self.taken.saturating_add(1);
@@ -94,7 +99,7 @@ impl HostAddresses {
     /// The number of the interface, if a client may be behind it: without a carrier an address may
     /// be added, and reaches nobody.
     async fn usable(&self) -> Result<LinkHeader, RunError> {
-        let link = self.link().await.ok_or_else(|| no_such(&self.interface))?;
+        let link = self.link().await.map_err(|error| self.unknown(&error))?;
         if !link.flags.contains(LinkFlags::Up | LinkFlags::LowerUp) {
             let what = "the interface is down, or has no carrier: see `ip link`";
             let name = &self.interface.value;
@@ -125,10 +130,26 @@ impl HostAddresses {
     }
 
     /// The interface as it is now: with another number after a VLAN or bond was made again.
-    async fn link(&self) -> Option<LinkHeader> {
+    async fn link(&self) -> Answer<LinkHeader> {
         let name = self.interface.value.clone();
-        let answers = self.netlink.link().get().match_name(name).execute();
-        pin!(answers).next().await?.ok().map(|link| link.header)
+        let ask = |handle: Handle| async move {
+            let answers = handle.link().get().match_name(name).execute();
+            pin!(answers).next().await.unwrap_or(Err(rtnetlink::Error::RequestFailed))
+        };
+        self.netlink.ask(ask).await.map(|link| link.header)
+    }
+
+    fn unknown(&self, error: &NetlinkError) -> RunError {
+        let no_device = Errno::ENODEV as i32;
+        match error {
+            NetlinkError::Kernel(said) if said.raw_os_error() == Some(no_device) => {
+                no_such(&self.interface)
+            }
+            _ => {
+                let what = format!("{:?} cannot be looked at: {error}", self.interface.value);
+                self.interface.place.error(what).into()
+            }
+        }
     }
 
     /// Leaves what was taken, or may have been.
@@ -138,27 +159,41 @@ impl HostAddresses {
         }
     }
 
-    /// Leaves them to whoever serves now; those that are not there are none.
+    /// Leaves them to whoever serves now; those that are not there are none. What the kernel does
+    /// not do in time happens by itself when their life ends.
     pub(super) async fn leave(&mut self) {
         (self.index, self.taken) = (None, 0);
-        let Some(LinkHeader { index, .. }) = self.link().await else { return };
+        if let Err(error) = in_time(self.remove_all()).await {
+            tracing::debug!("{}: {error}", self.interface.value);
+        }
+    }
+
+    async fn remove_all(&self) -> io::Result<()> {
+        let index = self.link().await?.index;
         for ip in &self.addresses {
             if let Err(error) = self.remove(index, *ip).await {
                 tracing::debug!("{ip} on {}: {error}", self.interface.value);
             }
         }
+        Ok(())
     }
 
     async fn remove(&self, index: u32, ip: IpAddr) -> io::Result<()> {
-        let mut request = self.netlink.address().add(index, ip, whole(ip));
-        let message = request.message_mut().clone();
-        self.netlink.address().del(message).execute().await.map_err(by_kernel)
+        let ask = |handle: Handle| async move {
+            let mut request = handle.address().add(index, ip, whole(ip));
+            let message = request.message_mut().clone();
+            handle.address().del(message).execute().await
+        };
+        self.netlink.ask(ask).await.map_err(io::Error::from)
     }
 
     async fn add(&self, index: u32, ip: IpAddr) -> io::Result<()> {
-        let mut request = self.netlink.address().add(index, ip, whole(ip)).replace();
-        live_shortly(request.message_mut(), ip);
-        request.execute().await.map_err(by_kernel)
+        let ask = |handle: Handle| async move {
+            let mut request = handle.address().add(index, ip, whole(ip)).replace();
+            live_shortly(request.message_mut(), ip);
+            request.execute().await
+        };
+        self.netlink.ask(ask).await.map_err(io::Error::from)
     }
 
     fn refused(&self, ip: IpAddr, verb: &str, error: &io::Error) -> RunError {
@@ -170,14 +205,6 @@ impl HostAddresses {
         };
         let interface = &self.interface.value;
         self.interface.place.error(format!("cannot {verb} {ip} on {interface}: {what}")).into()
-    }
-}
-
-/// What the kernel said.
-fn by_kernel(error: rtnetlink::Error) -> io::Error {
-    match error {
-        rtnetlink::Error::NetlinkError(error) => error.to_io(),
-        other => io::Error::other(other),
     }
 }
 
@@ -211,6 +238,7 @@ fn whole(ip: IpAddr) -> u8 {
 mod tests {
     use super::*;
     use rtnetlink::packet_core::Emitable;
+    use std::path::Path;
 
     /// `IFA_CACHEINFO`, whose length is 20 with its own header.
     const CACHE_INFO: [u8; 4] = [20, 0, 6, 0];
@@ -229,5 +257,21 @@ mod tests {
     fn an_address_of_ipv6_is_never_preferred_as_a_source() {
         assert_eq!(lives("192.0.2.10"), [1, 1]);
         assert_eq!(lives("2001:db8::10"), [0, 1]);
+    }
+
+    #[tokio::test(flavor = "current_thread")]
+    async fn only_an_interface_that_the_kernel_does_not_know_is_none() {
+        let text = "listen = \"192.0.2.10:5060\"\nkey_file = \"k\"\n\
+                    [pair]\nname = \"x\"\npeer = \"y\"\ninterface = \"lo\"\n\
+                    [[server]]\nname = \"one\"\naddress = \"192.0.2.1:5063\"\n";
+        let config = Config::parse(Path::new("balancer.toml"), text).unwrap();
+        let mut host = HostAddresses::open(&config).unwrap().expect("it has an interface");
+        let mut why = async |name: &str| {
+            name.clone_into(&mut host.interface.value);
+            host.usable().await.unwrap_err().to_string()
+        };
+        assert!(why("none0").await.contains("no such interface"));
+        let too_long = why(&"e".repeat(40)).await;
+        assert!(too_long.contains("cannot be looked at"), "{too_long}");
     }
 }

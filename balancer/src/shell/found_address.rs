@@ -5,11 +5,12 @@
 //! may not ask takes them for there, as long as sockets can be bound to them.
 
 use super::RunError;
+use super::netlink::{Answer, Netlink, NetlinkError};
 use crate::config::Config;
 use futures_util::StreamExt as _;
 use resilee_config::Place;
 use rtnetlink::packet_route::route::{RouteMessage, RouteType};
-use rtnetlink::{Handle, RouteMessageBuilder, new_connection};
+use rtnetlink::{Handle, RouteMessageBuilder};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::pin::pin;
@@ -17,43 +18,46 @@ use std::pin::pin;
 /// The addresses of `listen` and `tcp_listen` that are no wildcards, and where they are configured.
 pub(super) struct FoundAddresses {
     addresses: BTreeMap<IpAddr, Place>,
-    netlink: Option<Handle>,
+    netlink: Option<Netlink>,
 }
 
 impl FoundAddresses {
-    /// Must be called within a runtime.
     pub(super) fn open(config: &Config) -> Self {
-        let netlink = match new_connection() {
-            Ok((connection, netlink, _)) => {
-                tokio::spawn(connection);
-                Some(netlink)
-            }
-            Err(error) => {
-                tracing::warn!("whether addresses are at this host is not known: netlink: {error}");
-                None
-            }
-        };
+        let netlink = Netlink::start().inspect_err(|error| {
+            tracing::warn!("whether addresses are at this host is not known: netlink: {error}");
+        });
         let all = config.client_addresses().map(|(address, place)| (address.ip(), place.clone()));
         let addresses = all.filter(|(ip, _)| !ip.is_unspecified()).collect();
-        FoundAddresses { addresses, netlink }
+        FoundAddresses { addresses, netlink: netlink.ok() }
     }
 
     /// All of them are there.
     pub(super) async fn find(&self) -> Result<(), RunError> {
         for (ip, place) in &self.addresses {
-            if !self.is_local(*ip).await {
-                let what = "is no address of this host now: whoever moves it has it elsewhere";
-                return Err(place.error(format!("{ip} {what}")).into());
-            }
+            let what = match self.is_local(*ip).await {
+                Ok(true) => continue,
+                Ok(false) => {
+                    "is no address of this host now: whoever moves it has it elsewhere".to_owned()
+                }
+                Err(error) => format!("may be no address of this host now: {error}"),
+            };
+            return Err(place.error(format!("{ip} {what}")).into());
         }
         Ok(())
     }
 
-    async fn is_local(&self, ip: IpAddr) -> bool {
-        let Some(netlink) = &self.netlink else { return true };
-        let answers = netlink.route().get(question(ip)).execute();
-        let answer = pin!(answers).next().await;
-        answer.is_some_and(|it| it.is_ok_and(|route| route.header.kind == RouteType::Local))
+    async fn is_local(&self, ip: IpAddr) -> Answer<bool> {
+        let Some(netlink) = &self.netlink else { return Ok(true) };
+        let ask = |handle: Handle| async move {
+            let answers = handle.route().get(question(ip)).execute();
+            pin!(answers).next().await.unwrap_or(Err(rtnetlink::Error::RequestFailed))
+        };
+        match netlink.ask(ask).await {
+            Ok(route) => Ok(route.header.kind == RouteType::Local),
+            // There is no way to it.
+            Err(NetlinkError::Kernel(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -73,11 +77,10 @@ mod tests {
 
     #[tokio::test(flavor = "current_thread")]
     async fn an_address_of_this_host_is_found_and_another_one_is_not() {
-        let (connection, netlink, _) = new_connection().unwrap();
-        tokio::spawn(connection);
+        let netlink = Netlink::start().unwrap();
         let found = FoundAddresses { addresses: BTreeMap::new(), netlink: Some(netlink) };
         for (ip, is_local) in [("127.0.0.1", true), ("192.0.2.10", false), ("2001:db8::1", false)] {
-            assert_eq!(found.is_local(ip.parse().unwrap()).await, is_local, "{ip}");
+            assert_eq!(found.is_local(ip.parse().unwrap()).await.unwrap(), is_local, "{ip}");
         }
     }
 }

@@ -15,6 +15,7 @@ mod front;
 mod inherited;
 mod keeper;
 mod metrics;
+mod netlink;
 mod rehearsal;
 mod reload;
 mod serving;

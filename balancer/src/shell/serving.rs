@@ -17,6 +17,7 @@ use super::address::{HostAddresses, KEEP_EACH};
 use super::found_address::FoundAddresses;
 use super::front::Front;
 use super::inherited::Inherited;
+use super::netlink::in_time;
 use super::rehearsal::rehearse;
 use super::worker::{Shared, handle, receive_from_clients, serve_tcp};
 use crate::boundary::BalancerInput;
@@ -43,8 +44,6 @@ enum Addresses {
 }
 
 impl Place {
-    /// Must be called within a runtime.
-    ///
     /// # Errors
     /// There is no such interface.
     pub(super) fn new(config: &Config) -> Result<Self, RunError> {
@@ -69,7 +68,7 @@ impl Place {
             // Who moves them does so only after it serves.
             let could = match &self.addresses {
                 Addresses::Added(host) => {
-                    host.rehearse().await.and_then(|()| rehearse(&self.config))
+                    in_time(host.rehearse()).await.and_then(|()| rehearse(&self.config))
                 }
                 Addresses::Found(_) => Ok(()),
             };
@@ -89,11 +88,11 @@ impl Place {
                     KEEP_EACH
                 }
                 Err(error) => {
+                    handle(shared, BalancerInput::AddressRefused(&error.to_string()));
                     // With an address and no socket, clients would be told that nobody is there.
                     if let Addresses::Added(host) = &mut self.addresses {
                         host.give_up().await;
                     }
-                    handle(shared, BalancerInput::AddressRefused(&error.to_string()));
                     TAKE_AGAIN
                 }
             };
@@ -108,15 +107,15 @@ impl Place {
         tcp: (TcpLimits, TimerConfig),
     ) -> Result<(), RunError> {
         match &mut self.addresses {
-            Addresses::Added(host) => host.take().await?,
-            Addresses::Found(found) => found.find().await?,
+            Addresses::Added(host) => in_time(host.take()).await?,
+            Addresses::Found(found) => in_time(found.find()).await?,
         }
         if tasks.is_none() {
             let front = Front::open(&self.config, &mut Inherited::default())?;
             *tasks = Some(serve(shared, front, tcp)?);
         }
         match &mut self.addresses {
-            Addresses::Added(host) => host.tell_neighbours(),
+            Addresses::Added(host) => in_time(host.tell_neighbours()).await,
             Addresses::Found(_) => Ok(()),
         }
     }
