@@ -11,6 +11,9 @@ impl Core {
         let heartbeat = matches!(control.body, ControlBody::Heartbeat { .. });
         let from = control.from.clone();
         let before = self.member.balancer_sequence(&from);
+        if before.is_none() && from.node().is_none() {
+            self.count_drop("message of a balancer that this node does not know");
+        }
         self.tell_member(MemberInput::Control(control));
         // A recorded datagram that is sent again must not draw our messages to its sender, as long
         // as the balancer is heard. (Of a silent one it does: `failure_detector.rs` says why.)

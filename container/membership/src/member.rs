@@ -107,6 +107,8 @@ pub struct Member {
     ask_view_at: Timestamp,
     /// The last number for which a conflict was noticed.
     noticed_conflict: u64,
+    /// Balancers of which it was noticed that no configuration here names them.
+    noticed_unknown: BTreeSet<VoterId>,
     outputs: VecDeque<MemberOutput>,
     planted: Planted,
 }
@@ -145,6 +147,7 @@ impl Member {
             heartbeat_at: now,
             ask_view_at: now,
             noticed_conflict: 0,
+            noticed_unknown: BTreeSet::new(),
             outputs: VecDeque::new(),
             planted: Planted::default(),
             config,
@@ -236,7 +239,7 @@ impl Member {
         let to = match &from {
             VoterId::Seat | VoterId::Balancer(_) => match self.balancer(&from) {
                 Some(name) => Destination::of_balancer(name),
-                None => return,
+                None => return self.notice_unknown(from),
             },
             VoterId::Run(run) => {
                 let Some(peer) = self.peers.get_mut(&run.node) else { return };

@@ -1,6 +1,7 @@
 //! What a node says of two balancers of which one holds the seat.
 
 use crate::toy::adaptors;
+use resilee_core::management::Notice;
 use resilee_core::{Core, CoreConfig, Input, Limits, Output, Restored};
 use resilee_membership::{
     Balancers, Control, ControlBody, Key, Packet, RunId, Unclean, VoterId, open, seal_control,
@@ -23,6 +24,8 @@ struct Stage {
     /// What the node told each of them last.
     echo: BTreeMap<SocketAddr, u64>,
     sequence: u64,
+    /// What the log was told.
+    said: Vec<String>,
 }
 
 impl Stage {
@@ -42,7 +45,7 @@ impl Stage {
             limits: Limits::default(),
         };
         let core = Core::new(now, config, &[], adaptors(), Tables::default(), Restored::default());
-        let mut stage = Stage { core, now, echo: BTreeMap::new(), sequence: 0 };
+        let mut stage = Stage { core, now, echo: BTreeMap::new(), sequence: 0, said: Vec::new() };
         stage.run(1_000, &[("x", true), ("y", true)]);
         stage
     }
@@ -83,6 +86,7 @@ impl Stage {
                 Output::SaveVote { number, .. } => {
                     self.core.handle_input(self.now, Input::VoteSaved { number });
                 }
+                Output::Notice(Notice::Member(notice)) => self.said.push(notice.to_string()),
                 Output::Packet { destination, bytes } => self.note_heartbeat(destination, &bytes),
                 _ => {}
             }
@@ -139,4 +143,15 @@ fn one_that_is_not_ready_and_then_not_heard_is_an_alarm_of_that_only() {
     let alarms = stage.alarms();
     assert_eq!(alarms.len(), 1, "{alarms:?}");
     assert!(alarms[0].1.starts_with("y, which stands by, is not heard"), "{alarms:?}");
+}
+
+#[test]
+fn one_that_this_node_does_not_know_is_counted_and_named_once_in_the_log() {
+    let mut stage = Stage::new();
+    stage.run(500, &[("x", true), ("y", true), ("z", true)]);
+    let dropped = stage.core.status(stage.now).dropped;
+    assert_eq!(dropped.get("message of a balancer that this node does not know"), Some(&10));
+    let named = stage.said.iter().filter(|said| said.contains("balancer z")).collect::<Vec<_>>();
+    assert_eq!(named.len(), 1, "{:#?}", stage.said);
+    assert!(named[0].contains("`[cluster] balancers`"), "{named:?}");
 }

@@ -3,7 +3,7 @@
 //! What it does in between is not here (`member.rs`).
 
 use super::peer::PeerLoss;
-use crate::{Balancers, Control, NodeName, RunId, SeatProcess, View, VoterState};
+use crate::{Balancers, Control, NodeName, RunId, SeatProcess, View, VoterId, VoterState};
 use resilee_sbb::{CohortId, Timestamp};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -222,6 +222,13 @@ pub enum MemberNotice {
         /// As it was said before.
         holds_seat: bool,
     },
+    /// A balancer speaks that the configuration does not name: nobody listens to it here.
+    UnknownBalancer {
+        /// Who it says that it is.
+        from: VoterId,
+        /// Those that are named; none if the only one has no name.
+        known: Vec<String>,
+    },
     /// No member lives, so this run proposes itself.
     ColdStart {
         /// The number of the view it follows.
@@ -266,6 +273,17 @@ impl fmt::Display for MemberNotice {
             }
             MemberNotice::BalancerReady { name, .. } => {
                 write!(f, "that the balancer {name} is not ready is over")
+            }
+            MemberNotice::UnknownBalancer { from, known } => {
+                let who = match from {
+                    VoterId::Balancer(name) => format!("a balancer {name}"),
+                    _ => "a balancer without a name".to_owned(),
+                };
+                write!(
+                    f,
+                    "{who} speaks, and is not listened to: `[cluster] balancers` names {known:?}; \
+                     `[pair] name` of its balancer.toml must be one of them"
+                )
             }
             MemberNotice::ColdStart { base } => {
                 write!(f, "no member lives: starting from view {base}")

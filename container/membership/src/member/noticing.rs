@@ -3,8 +3,12 @@
 //! Not here: what a loss leads to (`proposal.rs`).
 
 use super::{Member, MemberNotice, MemberOutput};
+use crate::control::VoterId;
 use resilee_sbb::Timestamp;
 use std::time::Duration;
+
+/// Most unknown balancers that are noticed; each has the cluster's key.
+const UNKNOWN_MAX: usize = 8;
 
 impl Member {
     /// Inputs come at least once per heartbeat interval: a longer gap is a time in which this
@@ -58,6 +62,15 @@ impl Member {
                 _ => continue,
             };
             self.outputs.push_back(MemberOutput::Notice(notice));
+        }
+    }
+
+    /// Nobody listens to a balancer that is not named here; it would never know why.
+    pub(super) fn notice_unknown(&mut self, from: VoterId) {
+        let noticed = &mut self.noticed_unknown;
+        if self.config.seat && noticed.len() < UNKNOWN_MAX && noticed.insert(from.clone()) {
+            let known = self.config.balancers.iter().map(ToString::to_string).collect();
+            self.notice(MemberNotice::UnknownBalancer { from, known });
         }
     }
 
