@@ -9,10 +9,11 @@
 //! | force     | the next view           | this run's own vote decides its proposal         |
 //!
 //! **What a forced view gives up.** Without a majority the other side may do the same: both then
-//! act for the same calls (promise P7 is off). When they hear each other again, the view of the
-//! higher number holds, and the run that is not in it begins anew: what it did alone is dropped.
-//! So forced views have numbers of their own ([`FORCED_STEP`] apart, by the rank of the node):
-//! two of them differ, and so do the views that follow them.
+//! act for the same calls (promise P7 is off), and so may two balancers: the forced view names one
+//! that is heard here, and the other side may confirm the one before it. When they hear each other
+//! again, the view of the higher number holds, and the run that is not in it begins anew: what it
+//! did alone is dropped. So forced views have numbers of their own ([`FORCED_STEP`] apart, by the
+//! rank of the node): two of them differ, and so do the views that follow them.
 //!
 //! Not here: how a view is asked for (`proposal.rs`), and whether a cohort is quiet enough to be
 //! handed over (the core sees to it).
