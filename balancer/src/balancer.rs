@@ -216,6 +216,7 @@ impl Balancer {
             BalancerInput::AddressRefused(why) => {
                 self.on_address(now, Address::Refused(why.to_owned()));
             }
+            BalancerInput::NoCarrier(why) => self.on_no_carrier(now, why),
             BalancerInput::StandbyChecked(why) => self.on_standby_checked(now, why),
             BalancerInput::Reloaded(config) => self.on_reloaded(config),
             BalancerInput::ReloadRefused(why) => self.on_reload_refused(why),

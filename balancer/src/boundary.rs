@@ -149,6 +149,9 @@ pub enum BalancerInput<'a> {
     AddressTaken,
     /// It cannot be done now, and is tried again.
     AddressRefused(&'a str),
+    /// The same, or while it stands by: no cable is plugged in, for this reason in words. Whoever
+    /// stands by would see that as well.
+    NoCarrier(&'a str),
     /// Of a pair, while it stands by: what would keep it from being where clients are, as far as
     /// that can be known there; `None`: nothing.
     StandbyChecked(Option<&'a str>),

@@ -6,6 +6,7 @@
 //! | begins, and has not looked yet               | is unfit; after a good look it is not       |
 //! | serves, and its addresses are refused        | is unfit after [`ADDED`] or [`MOVED`]       |
 //! | stands by, and could not take them           | the same                                    |
+//! | has no carrier there                         | is unfit after [`CARRIER`]                  |
 //! | cannot store its vote                        | is unfit after [`STORED`]                   |
 //! | is unfit, and then where clients are         | is fit at once, if it stores its votes      |
 //! | is unfit, and nothing is known to be wrong   | is fit after a rest                         |
@@ -33,6 +34,10 @@ const ADDED: Duration = Duration::from_secs(1);
 /// forwards, and it may have to wait for a curl and for its own peer.
 const MOVED: Duration = Duration::from_secs(5);
 
+/// So long there may be no carrier. It is seen at once, by who stands by as well, and clients reach
+/// nothing meanwhile; a plug that is moved has none for a shorter time.
+const CARRIER: Duration = Duration::from_millis(100);
+
 /// So long a vote may take to be stored, once that has failed.
 const STORED: Duration = Duration::from_secs(1);
 
@@ -51,6 +56,8 @@ const GOOD: Duration = Duration::from_secs(60);
 struct Fault {
     why: String,
     since: Timestamp,
+    /// So long it may last.
+    patience: Duration,
     /// Nothing is known of it since then: it may be wrong still.
     unknown_since: Option<Timestamp>,
 }
@@ -62,10 +69,15 @@ impl Fault {
             self.since = now;
         }
         why.clone_into(&mut self.why);
+        self.patience = patience;
     }
 
     fn is_known(&self) -> bool {
         self.unknown_since.is_none()
+    }
+
+    fn is_due(&self, now: Timestamp) -> bool {
+        self.is_known() && now.since(self.since) >= self.patience
     }
 }
 
@@ -133,6 +145,13 @@ impl Fitness {
         note(&mut self.place, now, why, self.patience);
     }
 
+    /// It is refused, or would be where it stands by, since there is no carrier.
+    pub(super) fn handle_no_carrier(&mut self, now: Timestamp, why: &str) {
+        self.note_look();
+        self.taken = false;
+        note(&mut self.place, now, why, CARRIER);
+    }
+
     /// It stands by, and would be refused for this reason; none: not as far as can be seen.
     pub(super) fn handle_standing_by(&mut self, now: Timestamp, why: Option<&str>) {
         self.note_look();
@@ -172,11 +191,8 @@ impl Fitness {
             }
             FirstLook::Over => {}
         }
-        let due = |fault: &Option<Fault>, patience| {
-            let due = fault.as_ref().filter(|it| it.is_known() && now.since(it.since) >= patience);
-            due.map(|fault| fault.why.clone())
-        };
-        let fault = due(&self.place, self.patience).or_else(|| due(&self.store, STORED));
+        let mut faults = self.place.iter().chain(&self.store);
+        let fault = faults.find(|it| it.is_due(now)).map(|fault| fault.why.clone());
         self.forget_place(now);
         let is_well = self.is_well();
         match (&self.unfit, fault) {
@@ -257,6 +273,6 @@ impl Fitness {
 }
 
 fn note(fault: &mut Option<Fault>, now: Timestamp, why: &str, patience: Duration) {
-    let begins = || Fault { why: String::new(), since: now, unknown_since: None };
+    let begins = || Fault { why: String::new(), since: now, patience, unknown_since: None };
     fault.get_or_insert_with(begins).note(now, why, patience);
 }

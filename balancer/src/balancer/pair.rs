@@ -48,6 +48,19 @@ impl Balancer {
             _ => self.fitness.handle_taken(now),
         }
         self.note_fitness(now);
+        self.note_address(address);
+    }
+
+    /// Where it serves, its addresses are refused.
+    pub(super) fn on_no_carrier(&mut self, now: Timestamp, why: &str) {
+        self.fitness.handle_no_carrier(now, why);
+        self.note_fitness(now);
+        if self.serves {
+            self.note_address(Address::Refused(why.to_owned()));
+        }
+    }
+
+    fn note_address(&mut self, address: Address) {
         if self.address == address {
             return;
         }

@@ -17,6 +17,7 @@
 
 use super::RunError;
 use super::announce::{announce, rehearse};
+use super::link_changes::LinkChanges;
 use super::netlink::{Answer, Netlink, NetlinkError, in_time};
 use crate::config::Config;
 use futures_util::StreamExt as _;
@@ -51,6 +52,7 @@ pub(super) struct HostAddresses {
     interface: Located<String>,
     addresses: BTreeSet<IpAddr>,
     netlink: Netlink,
+    changes: LinkChanges,
     /// Number of the interface that has some of them, or may have.
     index: Option<u32>,
     /// How often they were taken since they were left.
@@ -65,8 +67,14 @@ impl HostAddresses {
             return Err(no_such(&interface));
         }
         let netlink = Netlink::start()?;
+        let changes = LinkChanges::start(interface.value.clone())?;
         let addresses = config.client_addresses().map(|(address, _)| address.ip()).collect();
-        Ok(Some(HostAddresses { interface, addresses, netlink, index: None, taken: 0 }))
+        Ok(Some(HostAddresses { interface, addresses, netlink, changes, index: None, taken: 0 }))
+    }
+
+    /// Tells when the interface has changed.
+    pub(super) fn changes(&self) -> LinkChanges {
+        self.changes.clone()
     }
 
     /// Takes them, or keeps them for another second.
@@ -103,7 +111,9 @@ impl HostAddresses {
         if !link.flags.contains(LinkFlags::Up | LinkFlags::LowerUp) {
             let what = "the interface is down, or has no carrier: see `ip link`";
             let name = &self.interface.value;
-            return Err(self.interface.place.error(format!("{name:?}: {what}")).into());
+            return Err(RunError::NoCarrier(
+                self.interface.place.error(format!("{name:?}: {what}")),
+            ));
         }
         Ok(link)
     }

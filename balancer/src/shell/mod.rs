@@ -14,6 +14,7 @@ mod found_address;
 mod front;
 mod inherited;
 mod keeper;
+mod link_changes;
 mod metrics;
 mod netlink;
 mod rehearsal;
@@ -66,6 +67,9 @@ pub enum RunError {
         /// The address.
         address: SocketAddr,
     },
+    /// Of a pair: no cable is plugged in where clients are.
+    #[error(transparent)]
+    NoCarrier(ConfigError),
     /// The operating system refuses something that has no key.
     #[error("{0}")]
     System(#[from] io::Error),

@@ -3,7 +3,7 @@
 //! | it is to serve                | done                                                    |
 //! |-------------------------------|---------------------------------------------------------|
 //! | from now on                   | takes the addresses, opens the sockets, says so         |
-//! | still, each 250 ms            | takes the addresses again                               |
+//! | still, each 250 ms            | takes the addresses again; and if the interface changes |
 //! | and something of it fails     | leaves them, says why, and tries again each 50 ms       |
 //! | no more                       | closes the sockets and connections, leaves the addresses |
 //! | not, each 250 ms              | tries and says whether it could (`rehearsal.rs`)        |
@@ -17,6 +17,7 @@ use super::address::{HostAddresses, KEEP_EACH};
 use super::found_address::FoundAddresses;
 use super::front::Front;
 use super::inherited::Inherited;
+use super::link_changes::LinkChanges;
 use super::netlink::in_time;
 use super::rehearsal::rehearse;
 use super::worker::{Shared, handle, receive_from_clients, serve_tcp};
@@ -64,6 +65,7 @@ impl Place {
 
     /// Never ends by itself.
     async fn stand_by(&self, shared: &Shared) {
+        let mut changes = self.changes();
         loop {
             // Who moves them does so only after it serves.
             let could = match &self.addresses {
@@ -72,15 +74,20 @@ impl Place {
                 }
                 Addresses::Found(_) => Ok(()),
             };
-            let why = could.err().map(|error| error.to_string());
-            handle(shared, BalancerInput::StandbyChecked(why.as_deref()));
-            tokio::time::sleep(KEEP_EACH).await;
+            match could {
+                Ok(()) => handle(shared, BalancerInput::StandbyChecked(None)),
+                Err(RunError::NoCarrier(why)) => {
+                    handle(shared, BalancerInput::NoCarrier(&why.to_string()));
+                }
+                Err(why) => handle(shared, BalancerInput::StandbyChecked(Some(&why.to_string()))),
+            }
+            pause(&mut changes, KEEP_EACH).await;
         }
     }
 
     /// Never ends by itself; whoever drops it calls [`Place::leave`].
     async fn be_there(&mut self, shared: &Shared, tcp: (TcpLimits, TimerConfig)) {
-        let mut tasks = None;
+        let (mut tasks, mut changes) = (None, self.changes());
         loop {
             let wait = match self.take(shared, &mut tasks, tcp).await {
                 Ok(()) => {
@@ -88,7 +95,14 @@ impl Place {
                     KEEP_EACH
                 }
                 Err(error) => {
-                    handle(shared, BalancerInput::AddressRefused(&error.to_string()));
+                    let why = error.to_string();
+                    handle(
+                        shared,
+                        match error {
+                            RunError::NoCarrier(_) => BalancerInput::NoCarrier(&why),
+                            _ => BalancerInput::AddressRefused(&why),
+                        },
+                    );
                     // With an address and no socket, clients would be told that nobody is there.
                     if let Addresses::Added(host) = &mut self.addresses {
                         host.give_up().await;
@@ -96,7 +110,15 @@ impl Place {
                     TAKE_AGAIN
                 }
             };
-            tokio::time::sleep(wait).await;
+            pause(&mut changes, wait).await;
+        }
+    }
+
+    /// Of the interface; none where another program moves the addresses.
+    fn changes(&self) -> Option<LinkChanges> {
+        match &self.addresses {
+            Addresses::Added(host) => Some(host.changes()),
+            Addresses::Found(_) => None,
         }
     }
 
@@ -126,6 +148,19 @@ impl Place {
             host.leave().await;
         }
     }
+}
+
+/// Waits for so long, or until the interface changes. Changes one upon the other cost no more than
+/// what is tried again.
+async fn pause(changes: &mut Option<LinkChanges>, wait: Duration) {
+    tokio::time::sleep(TAKE_AGAIN).await;
+    let changed = async {
+        match changes {
+            Some(changes) => changes.next().await,
+            None => std::future::pending().await,
+        }
+    };
+    let _ = tokio::time::timeout(wait.saturating_sub(TAKE_AGAIN), changed).await;
 }
 
 /// Serves clients at these sockets, as long as what it returns is not dropped.

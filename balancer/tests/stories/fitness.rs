@@ -243,3 +243,38 @@ fn one_whose_address_another_program_moves_has_nothing_to_look_at_before_it_serv
     let mut stage = new_of_two_with(false);
     assert_eq!(last_said(&stage.run(100)), Some(Readiness::Ready));
 }
+
+const PULLED: BalancerInput<'_> = BalancerInput::NoCarrier("eth0 has no carrier");
+
+#[test]
+fn without_a_cable_a_holder_is_not_ready_within_a_fifth_of_a_second_and_rests_once_it_is_back() {
+    let mut stage = serving();
+    assert_eq!(says(&mut stage, 100, PULLED), Readiness::Ready);
+    assert_eq!(says(&mut stage, 100, PULLED), Readiness::Unfit);
+    let view = moved(&stage);
+    stage.tell(view);
+    assert_eq!(says(&mut stage, 100, PULLED), Readiness::Unfit);
+    let well = BalancerInput::StandbyChecked(None);
+    assert_eq!(says(&mut stage, 900, well), Readiness::Rests);
+    assert_eq!(says(&mut stage, 200, well), Readiness::Ready);
+}
+
+#[test]
+fn a_cable_that_is_loose_costs_a_longer_rest_each_time() {
+    let mut stage = of_two_with(true);
+    let well = BalancerInput::StandbyChecked(None);
+    for rest in [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 64_000] {
+        assert_eq!(says(&mut stage, 200, PULLED), Readiness::Unfit);
+        assert_eq!(says(&mut stage, rest - 100, well), Readiness::Rests);
+        assert_eq!(says(&mut stage, 200, well), Readiness::Ready, "{rest}");
+    }
+}
+
+#[test]
+fn a_cable_that_has_contact_again_at_once_is_no_reason() {
+    let mut stage = serving();
+    for _ in 0..10 {
+        assert_eq!(says(&mut stage, 50, PULLED), Readiness::Ready);
+        assert_eq!(says(&mut stage, 100, BalancerInput::AddressTaken), Readiness::Ready);
+    }
+}

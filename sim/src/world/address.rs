@@ -45,7 +45,7 @@ impl World {
             self.feed_balancer(
                 balancer,
                 match refused {
-                    true => BalancerInput::AddressRefused(REFUSED),
+                    true => BalancerInput::NoCarrier(REFUSED),
                     false => BalancerInput::AddressTaken,
                 },
             );
@@ -67,8 +67,13 @@ impl World {
     pub(super) fn check_standby(&mut self, balancer: usize) {
         let host = &self.balancers[balancer];
         if host.paused.is_none() {
-            let why = host.refused.then_some(REFUSED);
-            self.feed_balancer(balancer, BalancerInput::StandbyChecked(why));
+            self.feed_balancer(
+                balancer,
+                match host.refused {
+                    true => BalancerInput::NoCarrier(REFUSED),
+                    false => BalancerInput::StandbyChecked(None),
+                },
+            );
         }
     }
 
