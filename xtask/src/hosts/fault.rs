@@ -15,6 +15,15 @@ const PULLED: Duration = Duration::from_secs(8);
 const WATCHED: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// A takeover of a pair that adds its address itself takes less.
+const TAKEOVER_MAX_MS: u128 = 1_000;
+/// The servers among themselves.
+const SERVER_TAKEOVER_MAX_MS: u128 = 500;
+/// keepalived asks once a second whether the seat has moved, and may have to wait for its peer.
+const KEEPALIVED_MAX_MS: u128 = 3_000;
+/// An address that keepalived has taken away is missed for five seconds before the seat moves.
+const MISSED_MAX_MS: u128 = 7_500;
+
 /// What breaks. The first balancer serves, the first server has the calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Fault {
@@ -32,6 +41,8 @@ pub enum Fault {
     Keepalived,
     /// keepalived moves the address, and is ended on the host of the balancer that serves.
     KeepalivedEnds,
+    /// keepalived moves the address, and the balancer that serves dies.
+    KeepalivedKill,
 }
 
 /// What was seen.
@@ -54,14 +65,24 @@ impl fmt::Display for Fault {
 impl Fault {
     /// keepalived moves the address.
     pub fn has_keepalived(self) -> bool {
-        matches!(self, Fault::Keepalived | Fault::KeepalivedEnds)
+        matches!(self, Fault::Keepalived | Fault::KeepalivedEnds | Fault::KeepalivedKill)
+    }
+
+    /// Somebody else has taken over by then, in milliseconds.
+    pub fn takeover_max_ms(self) -> u128 {
+        match self {
+            Fault::KillBalancer | Fault::CutBalancer | Fault::CutPhones => TAKEOVER_MAX_MS,
+            Fault::KillServer | Fault::CutServer => SERVER_TAKEOVER_MAX_MS,
+            Fault::Keepalived | Fault::KeepalivedKill => KEEPALIVED_MAX_MS,
+            Fault::KeepalivedEnds => MISSED_MAX_MS,
+        }
     }
 
     /// A bill may be so far from what the caller held, in milliseconds: he repeats his BYE when
     /// 0.5, 1.5, 3.5 and 7.5 s are over, and the first one that is heard counts.
     pub fn off_max_ms(self) -> u64 {
         match self {
-            Fault::CutPhones => 4_000,
+            Fault::CutPhones | Fault::KeepalivedKill => 4_000,
             Fault::KeepalivedEnds => 8_000,
             _ => 2_000,
         }
@@ -70,7 +91,7 @@ impl Fault {
     /// Plays it.
     pub fn play(self, network: &Network, cluster: &mut Cluster) -> Result<Played> {
         match self {
-            Fault::KillBalancer => {
+            Fault::KillBalancer | Fault::KeepalivedKill => {
                 let at = cluster.kill("balancer1")?;
                 let leaving = watch(network, PULLED, true)?;
                 cluster.start_process("balancer1")?;

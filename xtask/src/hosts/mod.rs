@@ -29,7 +29,8 @@ one with SIPp, two with a balancer, two with a server. Under calls a process is 
 its host are pulled and put back.
 Then the caller's log is compared with both servers' bills, and the phones' address must never have
 been at two hosts that could be reached. Exit code 1 if a call failed, a bill is lost, doubled or
-wrong, or an address was held twice. Files of a bad run are kept in target/hosts.
+wrong, an address was held twice, or nobody had taken over within the fault's limit. Files of a bad
+run are kept in target/hosts.
 
 Needs root or a system that lets users have namespaces; SIPp, unshare, mount and ip; for the fault
 keepalived also that program and curl.";
@@ -111,15 +112,16 @@ fn one_run(
         good &= all_billed;
     }
     let failed = load.failed(&calls);
+    let limit = fault.takeover_max_ms();
     let takeover = played.takeover_ms.map_or("none was seen".to_owned(), |ms| format!("{ms} ms"));
     println!(
-        "{fault}: {} calls, {failed} failed; takeover: {takeover}; address at two hosts for {} ms \
-         meanwhile, and {} ms when all was put back",
+        "{fault}: {} calls, {failed} failed; takeover: {takeover} of at most {limit} ms; address \
+         at two hosts for {} ms meanwhile, and {} ms when all was put back",
         load.calls(),
         played.leaving_ms,
         played.twice_ms,
     );
-    good &= failed == 0 && played.takeover_ms.is_some();
+    good &= failed == 0 && played.takeover_ms.is_some_and(|ms| ms <= limit);
     cluster.end();
     if good {
         std::fs::remove_dir_all(&folder)?;
