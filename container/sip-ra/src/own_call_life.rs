@@ -133,8 +133,8 @@ impl OwnCall {
 
     /// The same, whether it is heard or not.
     pub(crate) fn wait_no_longer(&mut self, step: &mut Step<'_>) {
-        if self.life.hang_up_by.is_some() {
-            let at = self.up_until(step.now());
+        if let Some(by) = self.life.hang_up_by {
+            let at = self.up_until(by.min(step.now()));
             self.hang_up_all(step, at, EndCause::Bye);
         }
     }

@@ -325,8 +325,8 @@ impl Call {
     /// What waits for the ACK, or until the ends are heard, is done at once.
     pub(crate) fn wait_no_longer(&mut self, step: &mut Step<'_>) {
         let waits = [self.supervision.hang_up_by, self.supervision.hang_up_heard_by];
-        if waits.iter().any(Option::is_some) {
-            let at = self.up_until(step.now());
+        if let Some(by) = waits.into_iter().flatten().min() {
+            let at = self.up_until(by.min(step.now()));
             self.hang_up_all(step, at, EndCause::Bye);
         }
     }
@@ -336,9 +336,9 @@ impl Call {
         if !std::mem::replace(&mut self.dialogs[dialog].is_acked, true) {
             self.seen_at = step.now();
         }
-        if self.supervision.hang_up_by.is_some() && self.is_acked() {
-            let now = step.now();
-            self.hang_up_all(step, now, EndCause::Bye);
+        // What was due while no node lived was over then, whatever comes first now.
+        if let Some(due) = self.supervision.hang_up_by.filter(|_| self.is_acked()) {
+            self.hang_up_all(step, due.min(step.now()), EndCause::Bye);
         }
     }
 

@@ -337,3 +337,40 @@ fn a_hang_up_after_an_outage_is_done_at_once_if_the_call_was_proven_to_be_up_sin
     let turn = node.command(&SipCommand::HangUp).expect("it is up");
     assert_ended(&turn, node.now, EndCause::Bye);
 }
+
+/// Bob has answered, and nothing is heard of Alice's ACK.
+fn answered() -> (Node, Dialog, Timestamp) {
+    let mut node = Node::for_bob();
+    let at_bob = node.receive(ALICE, invite_with(1, "")).only(BOB);
+    let dialog = Dialog::of(&node.receive(BOB, bob_answers(&at_bob, 200)).only(ALICE));
+    let answered_at = node.now;
+    (node, dialog, answered_at)
+}
+
+/// The last server died before the ACK that it waited for, which is there when one lives again.
+#[test]
+fn a_hang_up_that_was_due_in_an_outage_is_billed_until_then_though_its_ack_comes_behind_that() {
+    let (mut node, dialog, answered_at) = answered();
+    node.command(&SipCommand::HangUp).expect("it is up");
+    two_days_later(&mut node);
+    let turn = node.receive(ALICE, dialog.by_alice("ACK", 1));
+    // Nobody repeats the answer any more, and no ACK comes.
+    assert_ended(&turn, answered_at + Duration::from_secs(32), EndCause::Bye);
+}
+
+/// Whoever removes it by force comes before all that is due when a server lives again.
+#[test]
+fn a_call_that_is_removed_is_billed_until_a_hang_up_that_was_due_in_an_outage() {
+    for is_repeated in [true, false] {
+        let (mut node, _, answered_at) = answered();
+        let mut due = answered_at + Duration::from_secs(32);
+        if !is_repeated {
+            node.wait(60_000);
+            node.cold_start();
+            due = node.now + Duration::from_secs(128);
+        }
+        node.command(&SipCommand::HangUp).expect("it is up");
+        two_days_later(&mut node);
+        assert_ended(&node.removed(), due, EndCause::Bye);
+    }
+}

@@ -336,6 +336,19 @@ fn a_hang_up_after_an_outage_lasts_no_longer_than_the_call_might() {
     }
 }
 
+/// Whoever removes it by force comes before all that is due when a server lives again.
+#[test]
+fn a_call_that_is_removed_lasted_until_a_hang_up_that_was_due_in_an_outage() {
+    let Talk { mut node, .. } = talking();
+    after_an_outage(&mut node, false);
+    let due = node.now + Duration::from_secs(128);
+    node.command(&SipCommand::HangUp).expect("it is up");
+    node.now = node.now + Duration::from_secs(2 * 86_400);
+    after_an_outage(&mut node, false);
+    let ended: Ended = node.removed().event();
+    assert_eq!((ended.at, ended.cause), (due, EndCause::Bye));
+}
+
 /// The phone was heard in between.
 #[test]
 fn of_a_second_outage_a_call_lasts_no_longer_than_it_might() {
