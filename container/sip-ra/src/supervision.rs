@@ -217,7 +217,7 @@ impl Call {
         let supervision = &self.supervision;
         let is_expired = supervision.expires_at.is_some_and(|at| at <= now);
         if let Some(due) = supervision.hang_up_by.filter(|at| *at <= now) {
-            self.hang_up_all(step, due, EndCause::Bye);
+            self.hang_up_without_ack(step, due);
         } else if is_expired && supervision.is_expiring {
             self.on_session_over(step);
         } else if supervision.longest_until.is_some_and(|at| at <= now) {
@@ -253,6 +253,19 @@ impl Call {
         if is_wanted && self.unheard_until(now).is_none() {
             let at = self.up_until(now);
             self.hang_up_all(step, at, EndCause::Bye);
+        }
+    }
+
+    /// Nobody repeats the 2xx any more, so no ACK will come. If a node lived by then, and does not
+    /// know yet whether the call was up before it did, that is waited for as well.
+    fn hang_up_without_ack(&mut self, step: &mut Step<'_>, due: Timestamp) {
+        let was_back = self.supervision.back_at.is_some_and(|at| at <= due);
+        if let Some(by) = self.unheard_until(step.now()).filter(|_| was_back) {
+            self.supervision.hang_up_by = None;
+            self.supervision.hang_up_heard_by.get_or_insert(by);
+            step.changed();
+        } else {
+            self.hang_up_all(step, due, EndCause::Bye);
         }
     }
 

@@ -358,6 +358,34 @@ fn a_hang_up_that_was_due_in_an_outage_is_billed_until_then_though_its_ack_comes
     assert_ended(&turn, answered_at + Duration::from_secs(32), EndCause::Bye);
 }
 
+/// Her phone is gone, and his: the ACK that it waits for never comes.
+#[test]
+fn a_hang_up_between_an_outage_and_the_ack_is_billed_to_the_last_proof_of_a_call_that_was_gone() {
+    let (mut node, _, answered_at) = answered();
+    node.now = node.now + Duration::from_secs(20);
+    node.cold_start();
+    node.command(&SipCommand::HangUp).expect("it is up");
+    assert_eq!(node.wait(31_999).types(), [""; 0]);
+    let turn = node.wait(1);
+    assert_ended(&turn, answered_at, EndCause::LastProofOfLife);
+    node.wait(60_000);
+    assert_eq!((node.living_activities(), node.count("sip.ended")), (0, 1));
+}
+
+/// They have said that they talk before: nothing else is to be heard then.
+#[test]
+fn a_hang_up_between_an_outage_and_the_ack_is_done_when_that_cannot_come_any_more() {
+    let (mut node, _, answered_at) = answered();
+    node.now = node.now + Duration::from_secs(20);
+    let questions = node.cold_start();
+    node.command(&SipCommand::HangUp).expect("it is up");
+    node.receive(ALICE, alice_answers(&asked(&[&questions], ALICE), 200));
+    node.receive(BOB, bob_answers(&asked(&[&questions], BOB), 200));
+    assert_eq!(node.wait(11_999).types(), [""; 0]);
+    let turn = node.wait(1);
+    assert_ended(&turn, answered_at + Duration::from_secs(32), EndCause::Bye);
+}
+
 /// Whoever removes it by force comes before all that is due when a server lives again.
 #[test]
 fn a_call_that_is_removed_is_billed_until_a_hang_up_that_was_due_in_an_outage() {
