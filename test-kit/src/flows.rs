@@ -182,6 +182,8 @@ pub const FLOWS: &[Flow] = &[
         "the callee answers 302, and the caller calls there"),
     flow!("transferred", Open, [Caller, Caller], caller callee third:
         "the caller refers the callee to a third phone, within the call"),
+    flow!("transferred-blind", Open, [Caller, Caller], caller callee third:
+        "the same, and the caller hangs up at once: it hears how that went when its call is over"),
     flow!("forked-answer", Open, [Caller], caller callee contact:
         "two phones of the callee ring; one answers, the other is cancelled"),
     flow!("forked-one-busy", Open, [Caller], caller callee contact:
@@ -190,6 +192,10 @@ pub const FLOWS: &[Flow] = &[
         "two phones of the callee fail; the caller gets the better failure"),
     flow!("forked-cancelled", Open, [], caller callee contact:
         "the caller gives up while two phones ring"),
+    flow!("forked-both-answer", Open, [Caller], caller callee contact:
+        "two phones of the callee answer at once; the caller hangs one of them up, then the other"),
+    flow!("forked-slow-cancel", Open, [Caller], caller callee contact:
+        "two phones ring; one answers, and the other is slow to hear that it is cancelled"),
     flow!("early-media", Open, [Caller], caller callee:
         "183 with a session, sent reliably: PRACK"),
     flow!("early-update", Open, [Caller], caller callee:
@@ -238,6 +244,8 @@ pub const FLOWS: &[Flow] = &[
         "MESSAGE and OPTIONS outside a call"),
     flow!("subscribed", Open, [], caller callee:
         "SUBSCRIBE and NOTIFY, and again when the subscription ends"),
+    flow!("subscribed-beyond-call", Open, [Caller], caller callee:
+        "SUBSCRIBE and NOTIFY within a call, and again when that is over"),
     flow!("behind-a-proxy", Open, [Caller], caller callee:
         "a phone registers with its password and a Path, and is called along it"),
 ];
