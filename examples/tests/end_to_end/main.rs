@@ -27,6 +27,7 @@ mod front_door;
 mod management;
 mod office_hours;
 mod old_store;
+mod outage;
 mod over_tcp;
 mod repaired_unit;
 mod restart;

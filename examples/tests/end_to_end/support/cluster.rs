@@ -279,6 +279,14 @@ impl Cluster {
         self.take_node(server).kill();
     }
 
+    /// SIGKILL to both servers: neither lives long enough to take over from the other one.
+    #[track_caller]
+    pub fn kill_both_nodes(&mut self) {
+        let mut nodes = [1, 2].map(|server| self.take_node(server));
+        nodes.iter().for_each(|node| node.signal(Signal::SIGKILL));
+        nodes.iter_mut().for_each(Process::reap);
+    }
+
     /// SIGTERM to `server`; the caller waits for its end.
     #[track_caller]
     pub fn drain_node(&mut self, server: usize) -> Process {

@@ -67,15 +67,28 @@ impl Handset {
     /// A phone that rings until its user answers.
     pub fn start_ringing(user: &str, proxy: SocketAddr) -> Self {
         let line = Line::open(Transport::Udp, proxy, LOOK_EVERY);
-        Handset::start_with(line, user, proxy, AnswerPolicy::Manual)
+        Handset::start_with(line, user, proxy, (AnswerPolicy::Manual, TimerConfig::default()))
+    }
+
+    /// A phone with this T1: it repeats sooner, and sooner gives up what nobody answers.
+    pub fn start_hasty(user: &str, proxy: SocketAddr, t1_ms: u64) -> Self {
+        let line = Line::open(Transport::Udp, proxy, LOOK_EVERY);
+        let timers = TimerConfig::with_t1(t1_ms);
+        Handset::start_with(line, user, proxy, (AnswerPolicy::Answer, timers))
     }
 
     fn start_on(line: Line, user: &str, proxy: SocketAddr) -> Self {
-        Handset::start_with(line, user, proxy, AnswerPolicy::Answer)
+        let reliable = matches!(line, Line::Tcp(_));
+        let timers = TimerConfig { reliable, ..TimerConfig::default() };
+        Handset::start_with(line, user, proxy, (AnswerPolicy::Answer, timers))
     }
 
-    fn start_with(line: Line, user: &str, proxy: SocketAddr, answer: AnswerPolicy) -> Self {
-        let is_reliable = matches!(line, Line::Tcp(_));
+    fn start_with(
+        line: Line,
+        user: &str,
+        proxy: SocketAddr,
+        (answer, timers): (AnswerPolicy, TimerConfig),
+    ) -> Self {
         let now = now();
         let config = PhoneConfig {
             user: user.to_owned(),
@@ -87,7 +100,7 @@ impl Handset {
             ring_ms: RING_MS,
             answer,
             seed: now.as_micros(),
-            timers: TimerConfig { reliable: is_reliable, ..TimerConfig::default() },
+            timers,
             rtp: None,
         };
         let (orders, wanted) = channel();
@@ -108,10 +121,20 @@ impl Handset {
     #[track_caller]
     pub fn call(&self, user: &str) -> String {
         self.dial(user);
-        self.wait_for("in a call", |shown| {
-            let call = shown.call.as_ref()?;
-            (call.phase == CallPhase::Answered).then(|| call.call_id.clone())
-        })
+        self.wait_for_answer()
+    }
+
+    /// Calls a user and waits until it rings there; the Call-ID.
+    #[track_caller]
+    pub fn call_ringing(&self, user: &str) -> String {
+        self.dial(user);
+        self.wait_for_phase("hearing it ring", CallPhase::Ringing)
+    }
+
+    /// Waits until whom it calls has answered; the Call-ID.
+    #[track_caller]
+    pub fn wait_for_answer(&self) -> String {
+        self.wait_for_phase("in a call", CallPhase::Answered)
     }
 
     /// Calls a user who will not answer; the status that came.
@@ -173,6 +196,14 @@ impl Handset {
         self.wait_for("repeating its BYE", |shown| shown.events.contains(&again).then_some(()));
     }
 
+    /// Hangs up, and waits until it gives up that anybody answers its BYE.
+    #[track_caller]
+    pub fn hang_up_in_vain(&self) {
+        self.press(PhoneCommand::HangUp);
+        let unheard = PhoneEvent::HangUpFailed(408);
+        self.wait_for("not heard", |shown| shown.events.contains(&unheard).then_some(()));
+    }
+
     /// Waits until the call is over, by a BYE of this phone or of the other one.
     #[track_caller]
     pub fn wait_for_hang_up(&self, by_remote: bool) {
@@ -197,6 +228,13 @@ impl Handset {
         shown.call.as_ref().is_some_and(|call| call.phase == CallPhase::Answered)
     }
 
+    /// Time since the answer, by its own clock.
+    #[track_caller]
+    pub fn time_talked(&self) -> Duration {
+        let call = self.shown().call.clone().expect("there is a call");
+        now().since(call.answered_at.expect("the call was answered"))
+    }
+
     /// Time from the answer to the end, by its own clock.
     #[track_caller]
     pub fn talk_time(&self) -> Duration {
@@ -214,6 +252,14 @@ impl Handset {
     fn press(&self, command: PhoneCommand) {
         let sent = self.orders.send(Order::Phone(command));
         sent.expect("the phone's thread runs as long as its handset");
+    }
+
+    #[track_caller]
+    fn wait_for_phase(&self, what: &str, phase: CallPhase) -> String {
+        self.wait_for(what, |shown| {
+            let call = shown.call.as_ref()?;
+            (call.phase == phase).then(|| call.call_id.clone())
+        })
     }
 
     #[track_caller]

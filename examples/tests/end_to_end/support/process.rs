@@ -60,6 +60,12 @@ impl Process {
     #[track_caller]
     pub fn kill(&mut self) {
         self.signal(Signal::SIGKILL);
+        self.reap();
+    }
+
+    /// Returns when it is gone: it was killed.
+    #[track_caller]
+    pub fn reap(&mut self) {
         self.child.wait().unwrap_or_else(|error| panic!("{} has no end: {error}", self.name));
     }
 

@@ -93,6 +93,8 @@ pub struct Bill {
     pub closed_by: String,
     /// Who hung up.
     pub ended_by: String,
+    /// How the end became known.
+    pub end_cause: String,
 }
 
 impl Bill {
