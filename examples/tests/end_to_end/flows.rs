@@ -15,6 +15,7 @@ use crate::support::system_program::is_wanted;
 use resilee_test_kit::flows::{Ended, FLOWS, Flow, Policy, Role};
 use std::env;
 use std::fs;
+use std::io::{self, Write};
 use std::net::UdpSocket;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -46,6 +47,7 @@ fn every_call_flow_ends_as_it_should() {
     if !is_wanted("sipp") {
         return;
     }
+    let clock = Clock::start("as they are");
     let mut failures = Vec::new();
     for policy in [Policy::Open, Policy::Digest] {
         let (cluster, flows) = (start(policy), flows(policy));
@@ -54,6 +56,7 @@ fn every_call_flow_ends_as_it_should() {
             failures.extend(finish(running, &cluster, 1));
         }
     }
+    clock.tell();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
@@ -62,6 +65,7 @@ fn every_call_flow_survives_the_death_of_its_server() {
     if !is_wanted("sipp") {
         return;
     }
+    let clock = Clock::start("with their server killed");
     let mut failures = Vec::new();
     for policy in [Policy::Open, Policy::Digest] {
         let (mut cluster, flows) = (start(policy), flows(policy));
@@ -82,7 +86,26 @@ fn every_call_flow_survives_the_death_of_its_server() {
             cluster.wait_until_backed();
         }
     }
+    clock.tell();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// How long the flows of a test took by themselves.
+struct Clock {
+    how: &'static str,
+    began: Instant,
+}
+
+impl Clock {
+    fn start(how: &'static str) -> Self {
+        Clock { how, began: Instant::now() }
+    }
+
+    /// Past what libtest keeps to itself of a test that passes: whoever runs them all is to see it.
+    fn tell(&self) {
+        let seconds = self.began.elapsed().as_secs_f64();
+        writeln!(io::stderr(), "call flows {}: {seconds:.1} s", self.how).expect("it is open");
+    }
 }
 
 fn flows(policy: Policy) -> Vec<&'static Flow> {
