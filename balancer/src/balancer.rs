@@ -182,7 +182,15 @@ impl Balancer {
         }
     }
 
-    /// The same, and it is there no more: if it comes back, it begins to count anew.
+    /// A message for a TCP client was dropped, and [`Self::note_tcp_drops`] will not tell of it.
+    pub fn note_tcp_drop(&mut self, reason: TcpDrop) {
+        self.tcp_drops_before.add(reason);
+        self.tcp_drops.add(reason);
+        self.process.1 = true;
+    }
+
+    /// The same as [`Self::note_tcp_drops`], and it is there no more: if it comes back, it begins
+    /// to count anew.
     pub fn note_tcp_end(&mut self, drops: &Drops<TcpDrop>) {
         self.note_tcp_drops(drops);
         self.tcp_drops_before = self.tcp_drops.clone();

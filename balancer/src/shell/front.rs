@@ -2,14 +2,15 @@
 
 use super::RunError;
 use super::inherited::Inherited;
-use super::sockets::{bind, receiver};
+use super::receivers::Origin;
+use super::sockets::{NEVER_WAIT, bind};
 use crate::config::Config;
 use resilee_config::Place;
 use resilee_membership::{Flow, dual_stack};
+use socket2::SockRef;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
-use tokio::net::UdpSocket as AsyncUdpSocket;
 
 /// Open as long as this balancer is where clients are.
 pub(super) struct Front {
@@ -48,10 +49,11 @@ impl Front {
         self.tcp.iter().map(TcpListener::local_addr).collect()
     }
 
-    /// The receiving sides of the clients' sockets, with their addresses.
-    pub(super) fn receivers(&self) -> io::Result<Vec<(SocketAddr, AsyncUdpSocket)>> {
-        let receiver =
-            |(address, socket): &(SocketAddr, UdpSocket)| Ok((*address, receiver(socket)?));
+    /// The receiving sides of the clients' sockets.
+    pub(super) fn receivers(&self) -> io::Result<Vec<(Origin, UdpSocket)>> {
+        let receiver = |(address, socket): &(SocketAddr, UdpSocket)| {
+            Ok((Origin::Clients(*address), socket.try_clone()?))
+        };
         self.clients.iter().map(receiver).collect()
     }
 
@@ -68,7 +70,8 @@ impl Front {
         let mut sockets = self.clients.iter();
         let found = sockets.clone().find(is_it).or_else(|| sockets.find(fits));
         let Some((own, socket)) = found.or(self.clients.first()) else { return Ok(()) };
-        socket.send_to(bytes, dual_stack::as_seen_by(*own, flow.remote)).map(drop)
+        let to = dual_stack::as_seen_by(*own, flow.remote);
+        SockRef::from(socket).send_to_with_flags(bytes, &to.into(), NEVER_WAIT).map(drop)
     }
 }
 

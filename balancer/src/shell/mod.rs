@@ -17,6 +17,7 @@ mod keeper;
 mod link_changes;
 mod metrics;
 mod netlink;
+mod receivers;
 mod rehearsal;
 mod reload;
 mod serving;
@@ -212,8 +213,10 @@ async fn run_with(
         None => None,
     };
     let reloading = reload::Reloading::new(path, config, hang_up, stamp);
-    let worker = worker::Worker::new(clock, balancer, sockets, store);
-    worker.run(tcp, metrics, place, reloading, stop).await;
+    let (worker, to_store) = worker::Worker::new(clock, balancer, sockets);
+    let are_kept = passed > 0;
+    let run = worker::Run { to_store, store, tcp, metrics, place, reloading, are_kept };
+    worker.run(run, stop).await;
     tracing::info!("stopped");
     Ok(())
 }

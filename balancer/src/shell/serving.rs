@@ -19,8 +19,9 @@ use super::front::Front;
 use super::inherited::Inherited;
 use super::link_changes::LinkChanges;
 use super::netlink::in_time;
+use super::receivers::Receivers;
 use super::rehearsal::rehearse;
-use super::worker::{Shared, handle, receive_from_clients, serve_tcp};
+use super::worker::{Shared, handle, lock, serve_tcp};
 use crate::boundary::BalancerInput;
 use crate::config::Config;
 use resilee_sip_proto::TimerConfig;
@@ -125,7 +126,7 @@ impl Place {
     async fn take(
         &mut self,
         shared: &Shared,
-        tasks: &mut Option<JoinSet<()>>,
+        tasks: &mut Option<Served>,
         tcp: (TcpLimits, TimerConfig),
     ) -> Result<(), RunError> {
         match &mut self.addresses {
@@ -134,7 +135,7 @@ impl Place {
         }
         if tasks.is_none() {
             let front = Front::open(&self.config, &mut Inherited::default())?;
-            *tasks = Some(serve(shared, front, tcp)?);
+            *tasks = Some(serve(shared, front, tcp, false)?);
         }
         match &mut self.addresses {
             Addresses::Added(host) => in_time(host.tell_neighbours()).await,
@@ -143,7 +144,7 @@ impl Place {
     }
 
     async fn leave(&mut self, shared: &Shared) {
-        shared.borrow_mut().close();
+        lock(shared).close();
         if let Addresses::Added(host) = &mut self.addresses {
             host.leave().await;
         }
@@ -163,20 +164,26 @@ async fn pause(changes: &mut Option<LinkChanges>, wait: Duration) {
     let _ = tokio::time::timeout(wait.saturating_sub(TAKE_AGAIN), changed).await;
 }
 
-/// Serves clients at these sockets, as long as what it returns is not dropped.
+/// What serves clients, until it is dropped.
+pub(super) struct Served {
+    _tcp: JoinSet<()>,
+    _receivers: Receivers,
+}
+
+/// Serves clients at these sockets.
 pub(super) fn serve(
     shared: &Shared,
     front: Front,
     tcp: (TcpLimits, TimerConfig),
-) -> Result<JoinSet<()>, RunError> {
-    let (receivers, listeners) = (front.receivers()?, front.tcp_listeners()?);
-    shared.borrow_mut().open(front);
+    are_kept: bool,
+) -> Result<Served, RunError> {
+    let (sockets, listeners) = (front.receivers()?, front.tcp_listeners()?);
+    lock(shared).open(front);
+    let started = Receivers::start(shared, sockets, are_kept);
+    let receivers = started.inspect_err(|_| lock(shared).close())?;
     let mut tasks = JoinSet::new();
-    for (local, socket) in receivers {
-        tasks.spawn_local(receive_from_clients(shared.clone(), local, socket));
-    }
     tasks.spawn_local(serve_tcp(shared.clone(), listeners, tcp));
-    Ok(tasks)
+    Ok(Served { _tcp: tasks, _receivers: receivers })
 }
 
 /// Is where clients are whenever it is to.

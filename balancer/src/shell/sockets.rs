@@ -4,10 +4,12 @@
 //! A node's socket is connected, so that the kernel reports a dead node's refusal and drops what
 //! comes from elsewhere. Each has a port of its own; nodes answer to where the last valid
 //! heartbeat came from, so no port needs to be configured.
-//! Sending goes by the plain socket: a full send buffer drops the datagram, as a network would.
+//! Receiving blocks (`receivers.rs`), sending never does: a full send buffer drops the datagram, as
+//! a network would.
 
 use super::front::Front;
 use super::inherited::Inherited;
+use super::receivers::Origin;
 use super::{Addresses, RunError};
 use crate::config::{Config, counted_up};
 use resilee_config::{ConfigError, Located, Place};
@@ -15,11 +17,13 @@ use socket2::SockRef;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
-use tokio::net::UdpSocket as AsyncUdpSocket;
 
 /// What is asked of the system for each socket: what arrives while no process reads it waits
 /// there. The system gives at most `net.core.rmem_max`; what does not fit is lost, as on a network.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
+
+/// A send does not wait for room.
+pub(super) const NEVER_WAIT: i32 = nix::libc::MSG_DONTWAIT;
 
 /// One socket, for sending.
 pub(super) struct Sockets {
@@ -80,12 +84,13 @@ impl Sockets {
     }
 
     /// The receiving sides of the nodes' sockets.
-    pub(super) fn node_receivers(&self) -> io::Result<Vec<AsyncUdpSocket>> {
-        self.nodes.iter().map(receiver).collect()
+    pub(super) fn node_receivers(&self) -> io::Result<Vec<(Origin, UdpSocket)>> {
+        let nodes = self.nodes.iter().enumerate();
+        nodes.map(|(server, socket)| Ok((Origin::Node(server), socket.try_clone()?))).collect()
     }
 
     pub(super) fn send_to_node(&self, server: usize, bytes: &[u8]) -> io::Result<()> {
-        self.nodes[server].send(bytes).map(drop)
+        SockRef::from(&self.nodes[server]).send_with_flags(bytes, NEVER_WAIT).map(drop)
     }
 }
 
@@ -102,7 +107,6 @@ fn no_port(place: &Place) -> ConfigError {
 
 pub(super) fn bind(address: SocketAddr, place: &Place) -> Result<UdpSocket, RunError> {
     let socket = UdpSocket::bind(address).map_err(|error| refused(address, place, &error))?;
-    socket.set_nonblocking(true)?;
     SockRef::from(&socket).set_recv_buffer_size(RECEIVE_BUFFER_BYTES)?;
     Ok(socket)
 }
@@ -113,8 +117,4 @@ pub(super) fn refused(address: SocketAddr, place: &Place, error: &io::Error) -> 
         io::ErrorKind::AddrInUse => RunError::AddressTaken { place: place.clone(), address },
         _ => place.error(format!("cannot listen on {address}: {error}")).into(),
     }
-}
-
-pub(super) fn receiver(socket: &UdpSocket) -> io::Result<AsyncUdpSocket> {
-    AsyncUdpSocket::from_std(socket.try_clone()?)
 }

@@ -1,36 +1,35 @@
 //! The worker: feeds the machine what sockets, clock and store report, and does what it says.
 //!
-//! All tasks run on one thread and share the worker; none holds it across an `await`.
+//! Threads that receive (`receivers.rs`) and the tasks of one more thread share the worker under a
+//! lock; no task holds it across an `await`.
 
+use super::RunError;
 use super::clock::Clock;
 use super::front::Front;
 use super::metrics;
+use super::receivers::Receivers;
 use super::reload::Reloading;
 use super::serving::{Place, serve, take_turns};
 use super::sockets::Sockets;
 use super::voter_store::VoterStore;
 use crate::balancer::Balancer;
 use crate::boundary::{BalancerInput, BalancerNotice, BalancerOutput};
-use resilee_membership::{DATAGRAM_BYTES_MAX, Flow, SeatNotice, Transport, VoterState, dual_stack};
+use resilee_membership::{Flow, SeatNotice, Transport, VoterState};
+use resilee_sbb::Timestamp;
 use resilee_sip_proto::TimerConfig;
-use resilee_sip_tcp::{TcpFront, TcpLimits};
-use std::cell::RefCell;
+use resilee_sip_tcp::{Drops, TcpDrop, TcpFront, TcpLimits};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::rc::Rc;
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
-use tokio::net::UdpSocket;
-use tokio::sync::watch;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{LocalSet, spawn_local};
 
-/// Most datagrams read from one socket before the others get their turn.
-const BATCH_MAX: usize = 64;
-
-/// TCP clients are looked after at least so often: what a node sends may need it sooner than what
-/// was known before.
-const TCP_LOOK: Duration = Duration::from_millis(100);
+/// Messages of nodes that wait to be given to the TCP clients' task.
+const TO_TCP_MAX: usize = 1_024;
 
 /// See the module.
 pub(super) struct Worker {
@@ -39,77 +38,79 @@ pub(super) struct Worker {
     sockets: Sockets,
     /// Of a pair: it is to be where clients are.
     serve: watch::Sender<bool>,
-    store: VoterStore,
+    /// States to store, with their numbers. The machine asks for the next one only when it is told
+    /// that the last one is stored.
+    votes: mpsc::Sender<(u64, VoterState)>,
     /// Nodes whose refusal the machine has yet to be told.
     refused: VecDeque<usize>,
-    /// A state to store, with its number; the task that stores it takes it from here.
-    unsaved: Option<(u64, VoterState)>,
-    /// TCP clients; none until it runs, and while another balancer serves.
-    tcp: Option<TcpFront>,
-    /// Messages of TCP clients that the machine has yet to be told.
-    of_tcp: VecDeque<(Flow, Vec<u8>)>,
+    /// To the task of the TCP clients; none until it runs, and while another balancer serves.
+    tcp: Option<mpsc::Sender<(Flow, Vec<u8>)>>,
+    /// What that task has dropped.
+    tcp_drops: Drops<TcpDrop>,
 }
 
-pub(super) type Shared = Rc<RefCell<Worker>>;
+pub(super) type Shared = Arc<Mutex<Worker>>;
+
+/// Whoever panics with it ends the process, so nobody finds it half changed.
+pub(super) fn lock(shared: &Shared) -> MutexGuard<'_, Worker> {
+    shared.lock().expect("no thread has panicked")
+}
 
 impl Worker {
+    /// The worker, and what it wants stored.
     pub(super) fn new(
         clock: Clock,
         balancer: Balancer,
         sockets: Sockets,
-        store: VoterStore,
-    ) -> Self {
-        Worker {
+    ) -> (Self, mpsc::Receiver<(u64, VoterState)>) {
+        let (votes, to_store) = mpsc::channel(1);
+        let worker = Worker {
             clock,
             balancer,
             sockets,
             serve: watch::Sender::new(false),
-            store,
+            votes,
             refused: VecDeque::new(),
-            unsaved: None,
             tcp: None,
-            of_tcp: VecDeque::new(),
-        }
+            tcp_drops: Drops::default(),
+        };
+        (worker, to_store)
     }
 
-    pub(super) async fn run(
-        self,
-        tcp: (TcpLimits, TimerConfig),
-        metrics: Option<TcpListener>,
-        place: Option<Place>,
-        reloading: Reloading,
-        stop: impl Future<Output = ()>,
-    ) {
+    /// Runs until `stop` is done.
+    pub(super) async fn run(self, run: Run, stop: impl Future<Output = ()>) {
+        let Run { to_store, store, tcp, metrics, place, reloading, are_kept } = run;
         let tasks = LocalSet::new();
         let nodes = match self.sockets.node_receivers() {
             Ok(nodes) => nodes,
             Err(error) => return tracing::error!("cannot receive: {error}"),
         };
-        let shared = Rc::new(RefCell::new(self));
-        for (server, socket) in nodes.into_iter().enumerate() {
-            tasks.spawn_local(receive_from_node(shared.clone(), server, socket));
-        }
+        let shared = Arc::new(Mutex::new(self));
+        tasks.spawn_local(store_votes(shared.clone(), store.clone(), to_store));
         tasks.spawn_local(keep_time(shared.clone()));
         if let Some(listener) = metrics {
             tasks.spawn_local(serve_metrics(shared.clone(), listener));
         }
         tasks.spawn_local(reload(shared.clone(), reloading));
         let host = place.as_ref().and_then(Place::host);
-        let front = shared.borrow_mut().sockets.front.take();
+        let front = lock(&shared).sockets.front.take();
         tasks
             .run_until(async {
-                let served = match (front, place) {
-                    (Some(front), _) => serve(&shared, front, tcp).map(Some),
+                let served: Result<_, RunError> = match (front, place) {
+                    (Some(front), _) => serve(&shared, front, tcp, are_kept).map(Some),
                     (None, Some(place)) => {
-                        spawn_local(shared.borrow().store.clone().prove(shared.clone()));
-                        let told = shared.borrow().serve.subscribe();
-                        spawn_local(take_turns(shared, place, tcp, told));
+                        spawn_local(store.prove(shared.clone()));
+                        let told = lock(&shared).serve.subscribe();
+                        spawn_local(take_turns(shared.clone(), place, tcp, told));
                         Ok(None)
                     }
                     (None, None) => Ok(None),
                 };
-                match served {
-                    Ok(_served) => stop.await,
+                // What nodes sent while no process received needs the clients' sockets.
+                let receiving = served
+                    .and_then(|served| Ok((served, Receivers::start(&shared, nodes, are_kept)?)));
+                match receiving {
+                    Ok(_receiving) => stop.await,
                     Err(error) => tracing::error!("cannot receive: {error}"),
                 }
             })
@@ -128,21 +129,18 @@ impl Worker {
     /// Is there no more: connections end, too.
     pub(super) fn close(&mut self) {
         self.sockets.front = None;
-        if let Some(tcp) = self.tcp.take() {
-            self.balancer.note_tcp_end(tcp.drops());
+        if self.tcp.take().is_some() {
+            self.balancer.note_tcp_end(&self.tcp_drops);
+            self.tcp_drops = Drops::default();
         }
-        self.of_tcp.clear();
     }
 
     /// What is done may have more to be told to the machine.
-    fn settle(&mut self) {
-        let now = self.clock.now();
+    fn settle(&mut self, now: Timestamp) {
         loop {
             self.carry_out();
             if let Some(server) = self.refused.pop_front() {
                 self.balancer.handle_input(now, BalancerInput::Refused { server });
-            } else if let Some((flow, bytes)) = self.of_tcp.pop_front() {
-                self.balancer.handle_input(now, BalancerInput::FromClient { flow, bytes: &bytes });
             } else {
                 return;
             }
@@ -152,28 +150,33 @@ impl Worker {
     fn carry_out(&mut self) {
         while let Some(output) = self.balancer.poll_output() {
             match output {
-                BalancerOutput::ToClient { flow, bytes } => self.send_to_client(flow, &bytes),
+                BalancerOutput::ToClient { flow, bytes } => self.send_to_client(flow, bytes),
                 BalancerOutput::ToNode { server, bytes } => {
                     let sent = self.sockets.send_to_node(server, &bytes);
                     self.note_send(server, sent);
                 }
                 BalancerOutput::Serve(serve) => drop(self.serve.send_replace(serve)),
-                BalancerOutput::Persist { number, state } => self.unsaved = Some((number, state)),
+                BalancerOutput::Persist { number, state } => {
+                    // Nobody takes it any more at the end only.
+                    let _ = self.votes.try_send((number, state));
+                }
                 BalancerOutput::Notice(notice) => log(&notice),
             }
         }
     }
 
-    fn send_to_client(&mut self, flow: Flow, bytes: &[u8]) {
-        match (flow.transport, &mut self.tcp) {
+    fn send_to_client(&mut self, flow: Flow, bytes: Vec<u8>) {
+        match (flow.transport, &self.tcp) {
             (Transport::Udp, _) => {
                 let Some(front) = &self.sockets.front else { return };
-                if let Err(error) = front.send(&flow, bytes) {
+                if let Err(error) = front.send(&flow, &bytes) {
                     tracing::debug!("to {}: {error}", flow.remote);
                 }
             }
             (Transport::Tcp, Some(tcp)) => {
-                self.of_tcp.extend(tcp.send(self.clock.now(), flow, bytes));
+                if let Err(TrySendError::Full(_)) = tcp.try_send((flow, bytes)) {
+                    self.balancer.note_tcp_drop(TcpDrop::TooManyWaiting);
+                }
             }
             (Transport::Tcp, None) => {}
         }
@@ -193,65 +196,35 @@ impl Worker {
     }
 }
 
-pub(super) async fn receive_from_clients(shared: Shared, local: SocketAddr, socket: UdpSocket) {
-    let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
-    loop {
-        if let Err(error) = socket.readable().await {
-            return tracing::error!("{local}: {error}");
-        }
-        for _ in 0..BATCH_MAX {
-            match socket.try_recv_from(&mut buffer) {
-                Ok((length, source)) => {
-                    let remote = dual_stack::canonical(source);
-                    let flow = Flow { remote, local, transport: Transport::Udp };
-                    let bytes = &buffer[..length];
-                    handle(&shared, BalancerInput::FromClient { flow, bytes });
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                // A client that went away; the socket is not connected, so nothing is lost.
-                Err(error) => tracing::debug!("{local}: {error}"),
-            }
-        }
-        tokio::task::yield_now().await;
-    }
+/// What a worker runs with.
+pub(super) struct Run {
+    pub(super) to_store: mpsc::Receiver<(u64, VoterState)>,
+    pub(super) store: VoterStore,
+    pub(super) tcp: (TcpLimits, TimerConfig),
+    pub(super) metrics: Option<TcpListener>,
+    pub(super) place: Option<Place>,
+    pub(super) reloading: Reloading,
+    /// Its sockets were passed to it, and others have them, too.
+    pub(super) are_kept: bool,
 }
 
-async fn receive_from_node(shared: Shared, server: usize, socket: UdpSocket) {
-    let mut buffer = vec![0; DATAGRAM_BYTES_MAX];
-    loop {
-        if let Err(error) = socket.readable().await {
-            return tracing::error!("server {server}: {error}");
-        }
-        for _ in 0..BATCH_MAX {
-            match socket.try_recv(&mut buffer) {
-                Ok(length) => {
-                    let bytes = &buffer[..length];
-                    handle(&shared, BalancerInput::FromNode { server, bytes });
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                    handle(&shared, BalancerInput::Refused { server });
-                }
-                Err(error) => tracing::debug!("server {server}: {error}"),
-            }
-        }
-        tokio::task::yield_now().await;
+async fn store_votes(
+    shared: Shared,
+    store: VoterStore,
+    mut to_store: mpsc::Receiver<(u64, VoterState)>,
+) {
+    while let Some((number, state)) = to_store.recv().await {
+        store.clone().save(shared.clone(), number, state).await;
     }
 }
 
 async fn keep_time(shared: Shared) {
     loop {
         let wait = {
-            let worker = shared.borrow();
+            let worker = lock(&shared);
             worker.balancer.poll_timeout().since(worker.clock.now())
         };
         tokio::time::sleep(wait).await;
-        {
-            let worker = &mut *shared.borrow_mut();
-            if let Some(tcp) = &worker.tcp {
-                worker.balancer.note_tcp_drops(tcp.drops());
-            }
-        }
         handle(&shared, BalancerInput::Timeout);
     }
 }
@@ -259,11 +232,11 @@ async fn keep_time(shared: Shared) {
 /// Puts a copy of the status where the server finds it.
 async fn serve_metrics(shared: Shared, listener: TcpListener) {
     let copy = |shared: &Shared| {
-        let worker = shared.borrow();
+        let worker = lock(shared);
         let at = worker.clock.now();
         metrics::Copy { at, status: worker.balancer.status(at) }
     };
-    let clock = shared.borrow().clock;
+    let clock = lock(&shared).clock;
     let (put, latest) = watch::channel(copy(&shared));
     tokio::task::spawn_local(async move {
         let Err(error) = metrics::serve(listener, clock, latest).await else { return };
@@ -291,49 +264,44 @@ pub(super) async fn serve_tcp(
     listeners: Vec<TcpListener>,
     (limits, timers): (TcpLimits, TimerConfig),
 ) {
-    let (front, mut events) = match TcpFront::start(listeners, limits, timers) {
+    let (mut front, mut events) = match TcpFront::start(listeners, limits, timers) {
         Ok(started) => started,
         Err(error) => return tracing::error!("cannot accept TCP clients: {error}"),
     };
-    shared.borrow_mut().tcp = Some(front);
+    let (to_clients, mut of_nodes) = mpsc::channel(TO_TCP_MAX);
+    let clock = {
+        let mut worker = lock(&shared);
+        worker.tcp = Some(to_clients);
+        worker.clock
+    };
     loop {
-        let wait = {
-            let worker = shared.borrow();
-            let due = worker.tcp.as_ref().and_then(TcpFront::poll_timeout);
-            due.map_or(TCP_LOOK, |due| due.since(worker.clock.now()).min(TCP_LOOK))
+        let due = front.poll_timeout().map(|due| due.since(clock.now()));
+        let told = tokio::select! {
+            event = events.recv() => event.map(|event| front.handle_event(clock.now(), event)),
+            message = of_nodes.recv() => {
+                message.map(|(flow, bytes)| front.send(clock.now(), flow, &bytes))
+            }
+            () = tokio::time::sleep(due.unwrap_or(Duration::MAX)) => Some(Vec::new()),
         };
-        let event = tokio::time::timeout(wait, events.recv()).await;
-        let mut worker = shared.borrow_mut();
-        let now = worker.clock.now();
-        let Some(tcp) = &mut worker.tcp else { return };
-        let mut messages = match event {
-            Ok(Some(event)) => tcp.handle_event(now, event),
-            Ok(None) => return,
-            Err(_) => Vec::new(),
-        };
-        messages.extend(tcp.on_timeout(now));
-        worker.of_tcp.extend(messages);
-        drop(worker);
-        settle(&shared);
+        let Some(mut messages) = told else { return };
+        messages.extend(front.on_timeout(clock.now()));
+        for (flow, bytes) in messages {
+            handle(&shared, BalancerInput::FromClient { flow, bytes: &bytes });
+        }
+        let worker = &mut *lock(&shared);
+        if worker.tcp_drops != *front.drops() {
+            worker.tcp_drops = front.drops().clone();
+            worker.balancer.note_tcp_drops(&worker.tcp_drops);
+        }
     }
 }
 
-/// Feeds the machine.
+/// Feeds the machine, and does what it wants.
 pub(super) fn handle(shared: &Shared, input: BalancerInput<'_>) {
-    let mut worker = shared.borrow_mut();
+    let worker = &mut *lock(shared);
     let now = worker.clock.now();
     worker.balancer.handle_input(now, input);
-    drop(worker);
-    settle(shared);
-}
-
-/// Does what the machine wants, and starts to store what it wants stored.
-fn settle(shared: &Shared) {
-    let mut worker = shared.borrow_mut();
-    worker.settle();
-    if let Some((number, state)) = worker.unsaved.take() {
-        spawn_local(worker.store.clone().save(shared.clone(), number, state));
-    }
+    worker.settle(now);
 }
 
 fn log(notice: &BalancerNotice) {

@@ -119,6 +119,8 @@ pub enum TcpDrop {
     NotRead,
     /// A message that is not repeated if it gets lost: too many others are waiting.
     NotKept,
+    /// A message for a client: too many others wait to be given to it and to others.
+    TooManyWaiting,
 }
 
 impl TcpDrop {
@@ -134,6 +136,7 @@ impl TcpDrop {
             TcpDrop::Unreachable => "tcp_unreachable",
             TcpDrop::NotRead => "tcp_not_read",
             TcpDrop::NotKept => "tcp_not_kept",
+            TcpDrop::TooManyWaiting => "tcp_too_many_waiting",
         }
     }
 }
@@ -152,6 +155,7 @@ impl fmt::Display for TcpDrop {
             TcpDrop::Unreachable => "a message for a TCP client that cannot be reached",
             TcpDrop::NotRead => "a message for a TCP client that does not read",
             TcpDrop::NotKept => "the repeats of a TCP client's message: too many wait",
+            TcpDrop::TooManyWaiting => "a message for a TCP client: too many wait",
         })
     }
 }
