@@ -26,6 +26,7 @@ use crate::boundary::BalancerInput;
 use crate::config::Config;
 use resilee_sip_proto::TimerConfig;
 use resilee_sip_tcp::TcpLimits;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -134,7 +135,7 @@ impl Place {
             Addresses::Found(found) => in_time(found.find()).await?,
         }
         if tasks.is_none() {
-            let front = Front::open(&self.config, &mut Inherited::default())?;
+            let front = Arc::new(Front::open(&self.config, &mut Inherited::default())?);
             *tasks = Some(serve(shared, front, tcp, false)?);
         }
         match &mut self.addresses {
@@ -173,7 +174,7 @@ pub(super) struct Served {
 /// Serves clients at these sockets.
 pub(super) fn serve(
     shared: &Shared,
-    front: Front,
+    front: Arc<Front>,
     tcp: (TcpLimits, TimerConfig),
     are_kept: bool,
 ) -> Result<Served, RunError> {

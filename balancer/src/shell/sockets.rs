@@ -13,10 +13,12 @@ use super::receivers::Origin;
 use super::{Addresses, RunError};
 use crate::config::{Config, counted_up};
 use resilee_config::{ConfigError, Located, Place};
+use resilee_membership::Flow;
 use socket2::SockRef;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 /// What is asked of the system for each socket: what arrives while no process reads it waits
 /// there. The system gives at most `net.core.rmem_max`; what does not fit is lost, as on a network.
@@ -26,10 +28,11 @@ const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
 pub(super) const NEVER_WAIT: i32 = nix::libc::MSG_DONTWAIT;
 
 /// One socket, for sending.
+#[derive(Clone)]
 pub(super) struct Sockets {
-    nodes: Vec<UdpSocket>,
+    nodes: Arc<[UdpSocket]>,
     /// None while another balancer serves.
-    pub(super) front: Option<Front>,
+    pub(super) front: Option<Arc<Front>>,
 }
 
 impl Sockets {
@@ -60,13 +63,13 @@ impl Sockets {
         if let Some(place) = config.listen_places.first() {
             inherited.check_all_taken(place)?;
         }
-        Ok(Sockets { nodes, front })
+        Ok(Sockets { nodes: nodes.into(), front: front.map(Arc::new) })
     }
 
     /// All of them, to be passed to another process.
     pub(super) fn passed(&self) -> io::Result<Vec<OwnedFd>> {
         let nodes = self.nodes.iter().map(|socket| Ok(socket.try_clone()?.into()));
-        self.front.iter().flat_map(Front::passed).chain(nodes).collect()
+        self.front.iter().flat_map(|front| front.passed()).chain(nodes).collect()
     }
 
     /// Where it can be reached; for one of a pair, where it can be once it serves.
@@ -87,6 +90,11 @@ impl Sockets {
     pub(super) fn node_receivers(&self) -> io::Result<Vec<(Origin, UdpSocket)>> {
         let nodes = self.nodes.iter().enumerate();
         nodes.map(|(server, socket)| Ok((Origin::Node(server), socket.try_clone()?))).collect()
+    }
+
+    /// To nobody while another balancer serves.
+    pub(super) fn send_to_client(&self, flow: &Flow, bytes: &[u8]) -> io::Result<()> {
+        self.front.as_ref().map_or(Ok(()), |front| front.send(flow, bytes))
     }
 
     pub(super) fn send_to_node(&self, server: usize, bytes: &[u8]) -> io::Result<()> {

@@ -15,10 +15,8 @@ use super::voter_store::VoterStore;
 use crate::balancer::Balancer;
 use crate::boundary::{BalancerInput, BalancerNotice, BalancerOutput};
 use resilee_membership::{Flow, SeatNotice, Transport, VoterState};
-use resilee_sbb::Timestamp;
 use resilee_sip_proto::TimerConfig;
 use resilee_sip_tcp::{Drops, TcpDrop, TcpFront, TcpLimits};
-use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::net::TcpListener;
@@ -41,8 +39,6 @@ pub(super) struct Worker {
     /// States to store, with their numbers. The machine asks for the next one only when it is told
     /// that the last one is stored.
     votes: mpsc::Sender<(u64, VoterState)>,
-    /// Nodes whose refusal the machine has yet to be told.
-    refused: VecDeque<usize>,
     /// To the task of the TCP clients; none until it runs, and while another balancer serves.
     tcp: Option<mpsc::Sender<(Flow, Vec<u8>)>>,
     /// What that task has dropped.
@@ -70,7 +66,6 @@ impl Worker {
             sockets,
             serve: watch::Sender::new(false),
             votes,
-            refused: VecDeque::new(),
             tcp: None,
             tcp_drops: Drops::default(),
         };
@@ -122,7 +117,7 @@ impl Worker {
     }
 
     /// Is where clients are from now on.
-    pub(super) fn open(&mut self, front: Front) {
+    pub(super) fn open(&mut self, front: Arc<Front>) {
         self.sockets.front = Some(front);
     }
 
@@ -135,25 +130,20 @@ impl Worker {
         }
     }
 
-    /// What is done may have more to be told to the machine.
-    fn settle(&mut self, now: Timestamp) {
-        loop {
-            self.carry_out();
-            if let Some(server) = self.refused.pop_front() {
-                self.balancer.handle_input(now, BalancerInput::Refused { server });
-            } else {
-                return;
-            }
-        }
-    }
-
-    fn carry_out(&mut self) {
+    /// Feeds the machine. Does what it wants but for datagrams, which are to be sent without the
+    /// lock: to send one takes longer than to decide about it.
+    fn feed(&mut self, input: BalancerInput<'_>) -> (Sockets, Vec<Datagram>) {
+        let now = self.clock.now();
+        self.balancer.handle_input(now, input);
+        let mut datagrams = Vec::new();
         while let Some(output) = self.balancer.poll_output() {
             match output {
-                BalancerOutput::ToClient { flow, bytes } => self.send_to_client(flow, bytes),
+                BalancerOutput::ToClient { flow, bytes } => match flow.transport {
+                    Transport::Udp => datagrams.push(Datagram::ToClient(flow, bytes)),
+                    Transport::Tcp => self.send_by_tcp(flow, bytes),
+                },
                 BalancerOutput::ToNode { server, bytes } => {
-                    let sent = self.sockets.send_to_node(server, &bytes);
-                    self.note_send(server, sent);
+                    datagrams.push(Datagram::ToNode(server, bytes));
                 }
                 BalancerOutput::Serve(serve) => drop(self.serve.send_replace(serve)),
                 BalancerOutput::Persist { number, state } => {
@@ -163,35 +153,40 @@ impl Worker {
                 BalancerOutput::Notice(notice) => log(&notice),
             }
         }
+        (self.sockets.clone(), datagrams)
     }
 
-    fn send_to_client(&mut self, flow: Flow, bytes: Vec<u8>) {
-        match (flow.transport, &self.tcp) {
-            (Transport::Udp, _) => {
-                let Some(front) = &self.sockets.front else { return };
-                if let Err(error) = front.send(&flow, &bytes) {
+    fn send_by_tcp(&mut self, flow: Flow, bytes: Vec<u8>) {
+        let Some(tcp) = &self.tcp else { return };
+        if let Err(TrySendError::Full(_)) = tcp.try_send((flow, bytes)) {
+            self.balancer.note_tcp_drop(TcpDrop::TooManyWaiting);
+        }
+    }
+}
+
+/// What goes out by UDP.
+enum Datagram {
+    ToClient(Flow, Vec<u8>),
+    ToNode(usize, Vec<u8>),
+}
+
+/// Feeds the machine, and does what it wants.
+pub(super) fn handle(shared: &Shared, input: BalancerInput<'_>) {
+    let (sockets, datagrams) = lock(shared).feed(input);
+    for datagram in datagrams {
+        match datagram {
+            Datagram::ToClient(flow, bytes) => {
+                if let Err(error) = sockets.send_to_client(&flow, &bytes) {
                     tracing::debug!("to {}: {error}", flow.remote);
                 }
             }
-            (Transport::Tcp, Some(tcp)) => {
-                if let Err(TrySendError::Full(_)) = tcp.try_send((flow, bytes)) {
-                    self.balancer.note_tcp_drop(TcpDrop::TooManyWaiting);
+            Datagram::ToNode(server, bytes) => match sockets.send_to_node(server, &bytes) {
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    handle(shared, BalancerInput::Refused { server });
                 }
-            }
-            (Transport::Tcp, None) => {}
-        }
-    }
-
-    fn note_send(&mut self, server: usize, sent: io::Result<()>) {
-        match sent {
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                // More than one entry per server says nothing new.
-                if !self.refused.contains(&server) {
-                    self.refused.push_back(server);
-                }
-            }
-            Err(error) => tracing::debug!("to server {server}: {error}"),
-            Ok(()) => {}
+                Err(error) => tracing::debug!("to server {server}: {error}"),
+                Ok(()) => {}
+            },
         }
     }
 }
@@ -294,14 +289,6 @@ pub(super) async fn serve_tcp(
             worker.balancer.note_tcp_drops(&worker.tcp_drops);
         }
     }
-}
-
-/// Feeds the machine, and does what it wants.
-pub(super) fn handle(shared: &Shared, input: BalancerInput<'_>) {
-    let worker = &mut *lock(shared);
-    let now = worker.clock.now();
-    worker.balancer.handle_input(now, input);
-    worker.settle(now);
 }
 
 fn log(notice: &BalancerNotice) {
