@@ -274,7 +274,8 @@ mod tests {
         let text = "listen = \"192.0.2.10:5060\"\nkey_file = \"k\"\n\
                     [pair]\nname = \"x\"\npeer = \"y\"\ninterface = \"lo\"\n\
                     [[server]]\nname = \"one\"\naddress = \"192.0.2.1:5063\"\n";
-        let config = Config::parse(Path::new("balancer.toml"), text).unwrap();
+        let config =
+            Config::parse(Path::new("balancer.toml"), text, |_| unreachable!("no names")).unwrap();
         let mut host = HostAddresses::open(&config).unwrap().expect("it has an interface");
         let mut why = async |name: &str| {
             name.clone_into(&mut host.interface.value);

@@ -41,7 +41,7 @@ fn a_unit_is_not_removed_while_a_suspended_event_is_for_its_root_entity() {
     pair.pass_ms(1_000);
     want(&mut pair, &[], &["chooser"]);
     let reason = refused(&mut pair, remove(&unit));
-    assert!(reason.starts_with("chooser is active or has entities"), "{reason}");
+    assert!(reason.starts_with("chooser still has entities"), "{reason}");
     pair.pass_ms(11_000);
     assert_eq!(pair.change(0, remove(&unit)), Some(Changed::Done));
 }
