@@ -7,6 +7,7 @@
 //! | a module, as cargo builds it, with its interface| made into a component                    |
 //! | ... made of too many parts, or too large ones,  | refused                                  |
 //! | or of types that are nested too deeply          |                                          |
+//! | ... whose functions are too much work           | refused                                  |
 //! | a component, which imports what a node has      | compiled                                 |
 //! | ... which imports something else                | refused, with the name of that           |
 //! | ... without the functions of a unit             | refused, with their names                |
@@ -15,6 +16,7 @@ use crate::instance::Code;
 use crate::limits::UNIT_BYTES_MAX;
 use crate::node_side::{HOST, NodeSide};
 use crate::parts::{check_interface, check_parts};
+use crate::work::check_work;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use wasmtime::Engine;
 use wasmtime::component::{Component, Linker};
@@ -44,6 +46,7 @@ pub(crate) fn compiled(engine: &Engine, bytes: &[u8]) -> Result<Code, String> {
             false => bytes,
         };
         check_parts(component)?;
+        check_work(component)?;
         let component = Component::new(engine, component);
         let component = component.map_err(|error| invalid(format!("{error:#}")))?;
         linked(engine, &component)

@@ -6,6 +6,7 @@
 //! | `component.rs`  | what of a file is looked at before anything of it runs           |
 //! | `parts.rs`      | what a component may be made of                                  |
 //! | `nesting.rs`    | how deeply its types may be nested                               |
+//! | `work.rs`       | how much work its functions may be for the compiler              |
 //! | `uploaded.rs`   | a unit's service: its deliveries and their answers               |
 //! | `instance.rs`   | one instance: it lives for one delivery                          |
 //! | `node_side.rs`  | what a unit may ask for in a delivery, and how often             |
@@ -32,11 +33,13 @@ mod slots;
 mod stop;
 mod unit_host;
 mod uploaded;
+mod work;
 
 pub use limits::{
-    CANONICALS_MAX, COMPONENT_INSTANCES_MAX, COMPONENTS_MAX, COPIED_BYTES_MAX, DESCRIBE_TIME_MAX,
-    DESCRIBE_WALL_MAX, FUNCTION_BYTES_MAX, FUNCTIONS_MAX, INSTANCES_MAX, INTERFACE_BYTES_MAX,
-    LOCALS_MAX, MEMORIES_MAX, PARTS_MAX, STACK_BYTES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
-    TYPE_BYTES_MAX, TYPE_DEPTH_MAX, UNIT_BYTES_MAX,
+    BLOCK_DEPTH_MAX, BRANCH_VALUES_MAX, CANONICALS_MAX, COMPONENT_INSTANCES_MAX, COMPONENTS_MAX,
+    COPIED_BYTES_MAX, DESCRIBE_TIME_MAX, DESCRIBE_WALL_MAX, FUNCTION_BYTES_MAX, FUNCTIONS_MAX,
+    INSTANCES_MAX, INTERFACE_BYTES_MAX, LOCALS_MAX, LOOP_DEPTH_MAX, MEMORIES_MAX, PARAMETERS_MAX,
+    PARTS_MAX, RESULTS_MAX, SIGNATURES_MAX, STACK_BYTES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
+    TYPE_BYTES_MAX, TYPE_DEPTH_MAX, UNIT_BYTES_MAX, VALUES_MAX, WORK_MAX,
 };
 pub use unit_host::UnitHost;

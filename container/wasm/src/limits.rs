@@ -35,6 +35,27 @@ pub const FUNCTIONS_MAX: u32 = 32_768;
 /// Locals of all functions of a unit. A file of megabytes could declare a billion, each of which
 /// the compiler looks at.
 pub const LOCALS_MAX: u32 = 1 << 20;
+/// Types of functions of all modules: a unit of JavaScript has 210. For each the compiler makes
+/// code.
+pub const SIGNATURES_MAX: u64 = 2_048;
+/// Parameters of one: functions of real units have 13 at most.
+pub const PARAMETERS_MAX: u64 = 100;
+/// Results of one: functions of real units have one.
+pub const RESULTS_MAX: u64 = 16;
+/// Blocks within blocks of a function: the interpreter of JavaScript has 255, one for each kind of
+/// instruction.
+pub const BLOCK_DEPTH_MAX: u64 = 1_024;
+/// Loops within loops of a function: real units have six.
+pub const LOOP_DEPTH_MAX: u64 = 32;
+/// Locals, parameters and values on the stack of a function at one instruction: real units have 160
+/// at most. A compiler takes four times as long for twice as many.
+pub const VALUES_MAX: u64 = 1_000;
+/// The same, of all branches of a function together: real ones have 175,000. The compiler takes up
+/// to 600 bytes for each.
+pub const BRANCH_VALUES_MAX: u64 = 1 << 20;
+/// Steps of work for the compiler (`work.rs`). The examples have some 40 million at most; what is
+/// built to take long takes some ten seconds.
+pub const WORK_MAX: u64 = 100_000_000;
 /// Functions that are passed between a unit and its node, or between its parts: for each the
 /// compiler makes code of its own.
 pub const CANONICALS_MAX: u32 = 1_024;

@@ -8,3 +8,4 @@ mod limits;
 mod migrations;
 mod room;
 mod starved;
+mod work;
