@@ -7,6 +7,12 @@ use serde::de::DeserializeOwned;
 /// Room for most of what is written, so that it is not moved again and again while it grows.
 const USUAL_BYTES: usize = 128;
 
+/// Maps and lists within one another, of what is read: the container's own records have some ten,
+/// and the state of a service may have more. Who reads one calls itself for each, also if nobody
+/// knows the field it is in: without optimization 800 fill the stack of a thread, which ends the
+/// process.
+const DEPTH_MAX: usize = 128;
+
 /// Bytes that could not be written or read as the expected type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -41,7 +47,10 @@ pub fn encode_into<T: Serialize>(bytes: &mut Vec<u8>, value: &T) -> Result<(), C
 /// Reads what [`encode`] wrote; unknown fields are skipped.
 ///
 /// # Errors
-/// Bytes that are cut short, or of another type.
+/// Bytes that are cut short, nested too deeply, or of another type.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
-    rmp_serde::from_slice(bytes).map_err(|error| CodecError(format!("cannot decode: {error}")))
+    let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
+    reader.set_max_depth(DEPTH_MAX);
+    let read = T::deserialize(&mut reader);
+    read.map_err(|error| CodecError(format!("cannot decode: {error}")))
 }

@@ -24,6 +24,27 @@ fn what_is_no_answer_rolls_back() {
     assert!(reason.starts_with("its answer is not readable: "), "{reason}");
 }
 
+/// Lists within lists in a field that nobody knows, as MessagePack has them.
+fn nested(before: &[u8]) -> Vec<u8> {
+    [before, b"\x81\xa1x", &[0x91; 1_000][..], &[0xc0]].concat()
+}
+
+/// Who reads such a thing calls itself for each, and ends the process when its stack is full.
+#[test]
+fn an_answer_that_is_nested_too_deeply_rolls_back() {
+    let guest = Guest { answer: nested(b"\x81\xa9Delivered"), ..Guest::default() };
+    let reason = guest.reason();
+    assert!(reason.starts_with("its answer is not readable: "), "{reason}");
+    assert!(reason.contains("depth limit"), "{reason}");
+}
+
+#[test]
+fn a_description_that_is_nested_too_deeply_is_refused() {
+    let error = Guest { description: nested(b""), ..Guest::default() }.refused();
+    assert!(error.starts_with("its description is not readable: "), "{error}");
+    assert!(error.contains("depth limit"), "{error}");
+}
+
 #[test]
 fn an_answer_that_no_service_gives_rolls_back() {
     let activity = crate::guest::deliver().event.activity;
