@@ -28,7 +28,7 @@ impl Sbb for CallScreening {
         Descriptor {
             vendor: "example",
             version: if IS_FAULTY { "0.9" } else { "1.0" },
-            // Before call control (0), which would put the call through.
+            // Before call control (10), which would put the call through.
             priority: 100,
             initial_events: &[Invite::TYPE],
             events: &[Answered::TYPE, Ended::TYPE, Rejected::TYPE],

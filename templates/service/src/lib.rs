@@ -27,7 +27,7 @@ impl Sbb for MyService {
         Descriptor {
             vendor: "example",
             version: "0.1.0",
-            // Before call control (0), which forwards the call.
+            // Before call control (10), which forwards the call.
             priority: 100,
             initial_events: &[Invite::TYPE],
             events: &[Answered::TYPE, Ended::TYPE],
