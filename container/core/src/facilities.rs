@@ -104,6 +104,10 @@ impl Core {
         let below = tracer.strip_prefix(service).is_some_and(|rest| rest.starts_with('.'));
         // A service writes under its own name only.
         let tracer = if below { tracer } else { service.to_owned() };
+        // A unit may say what it was not asked for.
+        if !self.tracers.is_traceable(&tracer, level) {
+            return;
+        }
         let Some(admitted) = self.tracers.admit(now, service, tracer) else { return };
         let tracer = admitted.tracer;
         if admitted.left_out > 0 {

@@ -167,7 +167,7 @@ pub use store::{
     PROGRESS_KEY, Progress, Restored, StoreBatch, StoreOp, StoredRecord, Tree, VOTER_KEY,
 };
 pub use timer_facility::MISSED_KEPT_MAX;
-pub use tracers::{LINES_PER_SECOND_MAX, TRACERS_MAX};
+pub use tracers::{LINES_PER_SECOND_MAX, SERVICE_LINES_PER_SECOND_MAX, TRACERS_MAX};
 pub use unit_retries::{AGAIN_AFTER, AGAIN_AFTER_MAX};
 pub use unit_rows::{UNIT_BYTES_MAX, UNIT_PART_BYTES, UNITS_BYTES_MAX, UNITS_MAX, units_of};
 pub use usage::USAGE_SETS_MAX;

@@ -3,7 +3,8 @@
 //!
 //! Levels are the cluster's: rows of a shared table, so that a call is traced alike wherever it is,
 //! and after a restart. They travel with each delivery, so a line below its tracer's level is not
-//! made. Which lines a service asks for is in `resilee_sbb`.
+//! made; one that a unit makes nevertheless is not written. Which lines a service asks for is in
+//! `resilee_sbb`.
 
 use crate::commit::RowChange;
 use crate::core::Core;
@@ -18,6 +19,8 @@ use std::time::Duration;
 
 /// Lines that one tracer writes in a second; further ones are counted.
 pub const LINES_PER_SECOND_MAX: u32 = 100;
+/// Lines that all tracers of one service write in a second: a unit may name new ones at will.
+pub const SERVICE_LINES_PER_SECOND_MAX: u32 = 400;
 /// Tracers that are known by name; lines of further ones are written by that of their service.
 pub const TRACERS_MAX: usize = 256;
 
@@ -31,6 +34,8 @@ const SECOND: Duration = Duration::from_secs(1);
 pub(crate) struct Tracers {
     levels: Arc<TraceLevels>,
     known: BTreeMap<String, Tracer>,
+    /// By service: the second that runs, and how many lines all its tracers wrote in it.
+    in_second: BTreeMap<String, (Timestamp, u32)>,
 }
 
 /// What one tracer wrote.
@@ -60,7 +65,7 @@ impl Tracers {
     /// A tracer for each service.
     pub fn new<'s>(services: impl Iterator<Item = &'s str>) -> Self {
         let known = services.map(|name| (name.to_owned(), Tracer::default())).collect();
-        Tracers { levels: Arc::default(), known }
+        Tracers { levels: Arc::default(), known, in_second: BTreeMap::new() }
     }
 
     /// A service begins to be deployed.
@@ -75,6 +80,7 @@ impl Tracers {
             let rest = name.strip_prefix(service);
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
+        self.in_second.remove(service);
         let within = deployed.filter(|other| is_of(other, service));
         self.known.retain(|name, _| {
             !is_of(name, service) || within.clone().any(|other| is_of(name, other))
@@ -86,6 +92,11 @@ impl Tracers {
         Arc::clone(&self.levels)
     }
 
+    /// True if a tracer writes lines of this level, as it is now.
+    pub fn is_traceable(&self, tracer: &str, level: TraceLevel) -> bool {
+        self.levels.is_traceable(tracer, level)
+    }
+
     /// A line that a service asked for; `None`: there are too many in this second.
     pub fn admit(&mut self, now: Timestamp, service: &str, tracer: String) -> Option<Admitted> {
         let full = self.known.len() >= TRACERS_MAX && !self.known.contains_key(&tracer);
@@ -94,12 +105,17 @@ impl Tracers {
         if now.since(own.second) >= SECOND {
             (own.second, own.in_second) = (now, 0);
         }
-        if own.in_second >= LINES_PER_SECOND_MAX {
+        let (second, of_all) = self.in_second.entry(service.to_owned()).or_default();
+        if now.since(*second) >= SECOND {
+            (*second, *of_all) = (now, 0);
+        }
+        if own.in_second >= LINES_PER_SECOND_MAX || *of_all >= SERVICE_LINES_PER_SECOND_MAX {
             own.left_out += 1;
             own.not_told += 1;
             return None;
         }
         own.in_second += 1;
+        *of_all += 1;
         own.lines += 1;
         Some(Admitted { tracer, left_out: std::mem::take(&mut own.not_told) })
     }

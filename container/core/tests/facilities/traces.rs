@@ -3,8 +3,8 @@
 use crate::house::House;
 use crate::pair::Pair;
 use resilee_core::management::{Changed, Notice, TableChange, TracerStatus};
-use resilee_core::{Input, LINES_PER_SECOND_MAX, TRACERS_MAX};
-use resilee_sbb::TraceLevel;
+use resilee_core::{Input, LINES_PER_SECOND_MAX, SERVICE_LINES_PER_SECOND_MAX, TRACERS_MAX};
+use resilee_sbb::{Effect, Outcome, TraceLevel};
 
 fn house() -> House {
     let mut house = House::new();
@@ -70,6 +70,38 @@ fn a_line_below_the_level_of_its_tracer_is_not_made() {
     set(&mut house, "worker", Some(TraceLevel::Off));
     house.say("c1 say trace:severe:quiet");
     assert_eq!(lines(&house).len(), 1);
+}
+
+/// A linked service does not make it; what a unit makes is its own matter.
+#[test]
+fn a_line_that_is_made_although_its_tracer_is_off_is_not_written() {
+    let mut house = house();
+    set(&mut house, "worker", Some(TraceLevel::Off));
+    house.answering = false;
+    house.say("c1 say nothing");
+    let delivery = house.delivered.last().expect("it is handed out").id;
+    let line = |tracer: &str| Effect::Trace {
+        tracer: tracer.to_owned(),
+        level: TraceLevel::Severe,
+        text: "loud".to_owned(),
+    };
+    let effects = vec![line("worker"), line("worker.rating"), line("other")];
+    let outcome = Outcome::RolledBack { reason: "as it was told".to_owned(), effects };
+    house.feed(Input::Outcome { delivery, outcome });
+    assert!(lines(&house).is_empty(), "{:?}", lines(&house));
+}
+
+#[test]
+fn a_service_does_not_write_more_lines_by_having_more_tracers() {
+    let mut house = house();
+    let most = SERVICE_LINES_PER_SECOND_MAX as usize;
+    for number in 0..most + 50 {
+        house.say(&format!("c1 say trace:t{}:info:hello", number % 200));
+    }
+    assert_eq!(lines(&house).len(), most);
+    house.pass_seconds(1);
+    house.say("c1 say trace:info:heard");
+    assert_eq!(lines(&house).last().map(|(_, text)| text.as_str()), Some("heard"));
 }
 
 #[test]
