@@ -34,6 +34,10 @@ pub const ALARMS_END: usize = 1_024;
 pub const ALARMS_MIN: usize = 128;
 /// Different alarms that one service may have raised.
 pub const ALARMS_PER_SERVICE_MAX: usize = 64;
+/// Lines that say in a second that alarms of one service are raised or cleared; which of them are
+/// raised is true nevertheless.
+pub const ALARM_LINES_PER_SECOND_MAX: u32 = 100;
+const SECOND: Duration = Duration::from_secs(1);
 /// Room that services leave to the container.
 const ALARMS_OF_CONTAINER_MIN: usize = 64;
 /// Room that all of them leave to conditions of the container, which last and which it ends itself.
@@ -91,6 +95,8 @@ pub(crate) struct Alarms {
     /// The other nodes know an older table; when they were told last.
     untold: bool,
     told_at: Timestamp,
+    /// By service: the second that runs, and its lines in it.
+    lines: BTreeMap<String, (Timestamp, u32)>,
 }
 
 impl Alarms {
@@ -106,6 +112,7 @@ impl Alarms {
             cleared: Vec::new(),
             untold: false,
             told_at: Timestamp::ZERO,
+            lines: BTreeMap::new(),
         }
     }
 
@@ -246,6 +253,14 @@ impl Alarms {
         alarms.map(|alarm| alarm.source.as_str())
     }
 
+    /// True if a line about an alarm of this service may be written now.
+    pub fn admit_line(&mut self, now: Timestamp, service: &str) -> bool {
+        self.lines.retain(|_, (second, _)| now.since(*second) < SECOND);
+        let (_, lines) = self.lines.entry(service.to_owned()).or_insert((now, 0));
+        *lines += 1;
+        *lines <= ALARM_LINES_PER_SECOND_MAX
+    }
+
     /// All raised alarms.
     pub fn raised(&self) -> Vec<Alarm> {
         self.raised.values().cloned().collect()
@@ -303,7 +318,9 @@ impl Core {
     pub(crate) fn raise(&mut self, now: Timestamp, raise: &Raise<'_>) {
         match self.alarms.raise(now, raise) {
             Raised::New(alarm) => {
-                self.outputs.push_back(Output::Notice(Notice::AlarmRaised(alarm)));
+                if !raise.of_service || self.admit_alarm_line(now, raise.source) {
+                    self.outputs.push_back(Output::Notice(Notice::AlarmRaised(alarm)));
+                }
             }
             Raised::Again => {}
             Raised::TooMany => self.count_drop("alarm beyond the number that may be raised"),
@@ -351,10 +368,20 @@ impl Core {
     }
 
     /// A service clears alarms of its own.
-    pub(crate) fn clear_service_alarms(&mut self, service: &str, which: &Cleared) {
+    pub(crate) fn clear_service_alarms(&mut self, now: Timestamp, service: &str, which: &Cleared) {
         for alarm in self.alarms.clear_of_service(service, which) {
-            self.outputs.push_back(Output::Notice(Notice::AlarmCleared(alarm.text)));
+            if self.admit_alarm_line(now, service) {
+                self.outputs.push_back(Output::Notice(Notice::AlarmCleared(alarm.text)));
+            }
         }
+    }
+
+    fn admit_alarm_line(&mut self, now: Timestamp, service: &str) -> bool {
+        let is_admitted = self.alarms.admit_line(now, service);
+        if !is_admitted {
+            self.count_drop("line about an alarm beyond those of a second");
+        }
+        is_admitted
     }
 }
 

@@ -77,10 +77,10 @@ impl Core {
                 let place = awaiting.service;
                 for before in self.services[place].deployment.migrates_from {
                     if self.life_cycles.replaces(place, before) {
-                        self.clear_service_alarms(before, &which);
+                        self.clear_service_alarms(now, before, &which);
                     }
                 }
-                self.clear_service_alarms(service, &which);
+                self.clear_service_alarms(now, service, &which);
             }
             Effect::Usage(update) => {
                 let turn = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut());

@@ -146,7 +146,7 @@ pub use self::core::Core;
 pub use adaptor_life_cycles::{PROPERTIES_MAX, PROPERTY_BYTES_MAX};
 pub use adaptors::{ADAPTORS_MAX, AdaptorId, Adaptors};
 pub use alarms::sources::ALARM_SOURCES;
-pub use alarms::{ALARMS_END, ALARMS_MIN, ALARMS_PER_SERVICE_MAX};
+pub use alarms::{ALARM_LINES_PER_SECOND_MAX, ALARMS_END, ALARMS_MIN, ALARMS_PER_SERVICE_MAX};
 pub use config::{CoreConfig, Peer};
 pub use failures::{FAILURES_MAX, FAILURES_WITHIN};
 pub use format::FORMAT;

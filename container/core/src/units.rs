@@ -406,7 +406,7 @@ impl Core {
         // Another one of that name may be there.
         if !self.is_linked(service) && !self.unit_rows().any(|(_, row)| row.service == *service) {
             self.usage.remove(self.clock.now(), service);
-            self.clear_service_alarms(service, &Cleared::All);
+            self.clear_service_alarms(self.clock.now(), service, &Cleared::All);
         }
     }
 

@@ -2,10 +2,9 @@
 
 use crate::house::House;
 use crate::pair::Pair;
-use resilee_core::ALARMS_PER_SERVICE_MAX;
-use resilee_core::Input;
 use resilee_core::management::{Alarm, Changed, Notice, TableChange};
-use resilee_sbb::Severity;
+use resilee_core::{ALARM_LINES_PER_SECOND_MAX, ALARMS_PER_SERVICE_MAX, Input};
+use resilee_sbb::{Cleared, Effect, Outcome, Severity};
 
 fn house() -> House {
     let mut house = House::new();
@@ -123,6 +122,54 @@ fn a_condition_of_the_container_is_not_cleared_by_an_operator() {
     let Changed::Refused(refused) = clear(&mut house, alarm.id) else { panic!("it lasts") };
     assert!(refused.contains("ends by itself"), "{refused}");
     assert_eq!(alarms(&house).len(), 1);
+}
+
+#[test]
+fn a_service_that_raises_and_clears_all_the_time_does_not_fill_the_log() {
+    let mut house = house();
+    let raise = Effect::RaiseAlarm {
+        alarm_type: "full".to_owned(),
+        instance: "disk".to_owned(),
+        severity: Severity::Minor,
+        text: "full of disk".to_owned(),
+    };
+    let pair = [raise.clone(), Effect::ClearAlarms(Cleared::All)];
+    house.answering = false;
+    let began = house.now;
+    for _ in 0..10 {
+        house.say("c1 say nothing");
+        let delivery = house.delivered.last().expect("it is handed out").id;
+        let mut effects: Vec<_> = pair.iter().cycle().take(254).cloned().collect();
+        effects.push(raise.clone());
+        let outcome = Outcome::RolledBack { reason: "as it was told".to_owned(), effects };
+        house.feed(Input::Outcome { delivery, outcome });
+        // The other service.
+        let next = house.delivered.last().expect("it is handed out").clone();
+        if next.id != delivery {
+            house.answer(&next);
+            house.settle();
+        }
+    }
+    let of_alarms = |house: &House| {
+        let is_such =
+            |notice: &&Notice| matches!(notice, Notice::AlarmRaised(_) | Notice::AlarmCleared(_));
+        house.notices.iter().filter(is_such).count()
+    };
+    assert_eq!(house.now, began, "all in one moment");
+    // Either service was answered for.
+    let most = 2 * ALARM_LINES_PER_SECOND_MAX as usize;
+    assert!((most..most + 5).contains(&of_alarms(&house)), "{}", of_alarms(&house));
+    let dropped = house.core.status(house.now).dropped;
+    assert!(dropped["line about an alarm beyond those of a second"] > 2_000, "{dropped:?}");
+    assert!(names(&house).contains(&("full".to_owned(), "disk".to_owned())), "it is raised");
+    house.answering = true;
+    let last = house.delivered.last().expect("it is handed out").clone();
+    house.answer(&last);
+    house.settle();
+    house.pass_seconds(1);
+    let before = of_alarms(&house);
+    house.say("c1 say clear:all");
+    assert!(of_alarms(&house) > before, "and it is told again");
 }
 
 #[test]
