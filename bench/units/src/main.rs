@@ -86,7 +86,7 @@ fn main() -> Result<()> {
         "compile_ms": compile_ms,
         "compile_cpu_ms": compile_cpu_ms,
         "unit_bytes": unit_bytes,
-        "delivery_bytes": deliver.to_unit().len(),
+        "delivery_bytes": deliver.to_unit(&service.descriptor()).len(),
         "state_bytes": state,
         "idle_entity_bytes": idle_entity_bytes,
     });

@@ -25,7 +25,7 @@ fn module(functions: usize, locals: usize, body: &str) -> String {
 /// Code for each number, in order.
 fn each(numbers: usize, code: impl Fn(usize) -> String) -> String {
     (0..numbers).fold(String::new(), |mut text, number| {
-        let _ = write!(text, "{}\n", code(number));
+        let _ = writeln!(text, "{}", code(number));
         text
     })
 }
