@@ -198,16 +198,22 @@ pub(super) async fn take_turns(
     loop {
         tokio::select! {
             () = place.stand_by(&shared) => {}
-            told = serve.wait_for(|serve| *serve) => {
-                if told.is_err() {
+            is_over = until_it_is(&mut serve, true) => {
+                if is_over {
                     return;
                 }
             }
         }
         tokio::select! {
             () = place.be_there(&shared, tcp) => {}
-            _ = until.wait_for(|serve| !*serve) => {}
+            _ = until_it_is(&mut until, false) => {}
         }
         place.leave(&shared).await;
     }
+}
+
+/// Waits for that; true if nobody says it any more. What is read is not held when this is done:
+/// threads that receive end behind it, and may be about to say something else.
+async fn until_it_is(serve: &mut watch::Receiver<bool>, wanted: bool) -> bool {
+    serve.wait_for(|serve| *serve == wanted).await.is_err()
 }

@@ -83,7 +83,7 @@ impl Limits {
             let DeliveryLimits { attributes_max, null_activities_max, .. } = &mut self.delivery;
             let (timers_max, bytes_max) = (&mut self.timers_per_cell_max, &mut self.cell_bytes_max);
             for max in [attributes_max, null_activities_max, timers_max, bytes_max] {
-                *max = *max / 4 * 3;
+                *max -= *max / 4;
             }
         }
         self

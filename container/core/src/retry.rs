@@ -86,8 +86,12 @@ impl Core {
     /// Keeps the event that is being routed behind those of the entity.
     pub(crate) fn keep_behind(&mut self, now: Timestamp, id: CellId, entity: u32) {
         let Some(cell) = self.cells.get_mut(&id) else { return };
+        let service =
+            cell.retries.get(&entity).and_then(|it| place_of(&self.services, &it.service));
+        let limits = self.config.limits;
+        let limits = service.map_or(limits, |place| limits.of_service(&self.services[place]));
         let routed = cell.turn.as_ref().and_then(|turn| turn.current.as_ref());
-        let has_room = routed.is_some_and(|it| cell.has_room_for(&it.event, &self.config.limits));
+        let has_room = routed.is_some_and(|it| cell.has_room_for(&it.event, &limits));
         let Some(turn) = cell.turn.as_mut() else { return };
         let Some(routing) = turn.current.as_mut() else { return };
         routing.delivered.insert(entity);

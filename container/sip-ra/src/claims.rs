@@ -30,7 +30,8 @@ impl SipRa {
         // Rounded up: who comes again after so long finds the bar gone.
         let barred_s =
             barred.map(|left| u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX));
-        self.claims.extend(claim.map(|claim| (activity, claim)));
+        // Of one that is barred nobody decides anything, so nobody has to wait for it.
+        self.claims.extend(claim.filter(|_| barred.is_none()).map(|claim| (activity, claim)));
         Authorization { credentials, barred_s }
     }
 

@@ -18,7 +18,7 @@
 //! |                                            | or the client repeats its 2xx                 |
 
 use crate::boundary::{ConnectionId, TcpDrop};
-use crate::source::{BYTES, REQUESTS, Shares};
+use crate::source::{BYTES, Shares, TOLD};
 use crate::transaction_key::TransactionKey;
 use crate::unanswered::Fate;
 use resilee_membership::Flow;
@@ -92,7 +92,7 @@ impl Delivered {
             self.stay_until(&key, until);
             return Ok(());
         }
-        if !self.of_sources.has_room(flow, 1, REQUESTS) {
+        if !self.of_sources.has_room(flow, 1, TOLD) {
             return Err(TcpDrop::NotKept);
         }
         self.of_sources.take(flow, 1);

@@ -21,8 +21,12 @@ const SITE: u32 = 48;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Source(u128, u32);
 
-/// Most requests of clients that are kept, or of nodes for clients: nobody has all the room.
+/// Most requests of clients that are kept: nobody has all the room.
 pub(crate) const REQUESTS: Most = Most { of_source: 2_048, in_all: 16_384 };
+
+/// Most requests of nodes that clients were told of, and are remembered to have been: for half a
+/// minute, so that a trunk with all its calls on one connection has many.
+pub(crate) const TOLD: Most = Most { of_source: 8_192, in_all: 16_384 };
 
 /// Most bytes that are kept of clients' requests, of their answers, or of what is not all there.
 pub(crate) const BYTES: Most = Most { of_source: 4 << 20, in_all: 32 << 20 };
