@@ -29,9 +29,4 @@ impl Hang {
         };
         (0..random.between(1, HANGS_MAX)).map(|_| one(random)).collect()
     }
-
-    /// This delivery of a service.
-    pub fn at(service: &'static str, number: u64) -> Vec<Hang> {
-        vec![Hang { service, number }]
-    }
 }
