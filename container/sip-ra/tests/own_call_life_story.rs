@@ -257,18 +257,28 @@ fn a_hang_up_after_an_outage_is_done_when_the_phone_is_heard() {
         if dies {
             node.take_over();
         }
-        let turn = match status {
-            Some(status) => node.receive(BOB, bob_answers(&asked, status)),
-            None => node.wait(32_000),
-        };
-        if status != Some(200) {
-            assert_is_gone_since(node, &turn, answered_at);
-            continue;
-        }
-        let ended: Ended = turn.event();
-        assert_eq!((ended.at, ended.cause), (node.now, EndCause::Bye));
-        turn.our_bye(BOB);
+        is_over_once_heard(node, (&asked, status), (answered_at, None));
     }
+}
+
+/// The phone answers what it was asked, or does not: until when its call is billed, which was
+/// hung up.
+#[track_caller]
+fn is_over_once_heard(
+    mut node: Node,
+    (asked, status): (&str, Option<u16>),
+    (answered_at, due): (Timestamp, Option<Timestamp>),
+) {
+    let turn = match status {
+        Some(status) => node.receive(BOB, bob_answers(asked, status)),
+        None => node.wait(32_000),
+    };
+    if status != Some(200) {
+        return assert_is_gone_since(node, &turn, answered_at);
+    }
+    let ended: Ended = turn.event();
+    assert_eq!((ended.at, ended.cause), (due.unwrap_or(node.now), EndCause::Bye));
+    turn.our_bye(BOB);
 }
 
 /// Until when it could have answered after the first one has passed by then.
@@ -286,17 +296,7 @@ fn a_hang_up_between_two_outages_waits_until_the_phone_is_heard_after_the_second
             node.take_over();
         }
         assert_eq!(node.wait(0).types(), [""; 0]);
-        let turn = match status {
-            Some(status) => node.receive(BOB, bob_answers(&asked, status)),
-            None => node.wait(32_000),
-        };
-        if status != Some(200) {
-            assert_is_gone_since(node, &turn, answered_at);
-            continue;
-        }
-        let ended: Ended = turn.event();
-        assert_eq!((ended.at, ended.cause), (due, EndCause::Bye));
-        turn.our_bye(BOB);
+        is_over_once_heard(node, (&asked, status), (answered_at, Some(due)));
     }
 }
 
