@@ -20,6 +20,7 @@
 //! | of a service that was         | nothing of it is kept (`deployed.rs`)                     |
 //! | undeployed meanwhile          |                                                           |
 
+use crate::births::births;
 use crate::commit::{Entity, Part};
 use crate::conflicts::{Conflict, GIVEN_UP, Read};
 use crate::core::Core;
@@ -263,6 +264,8 @@ impl Core {
             reason
         } else if let Some(reason) = cell.refuse_numbers(&entities, &effects) {
             reason
+        } else if let Some(reason) = cell.refuse_births(&entities, &effects, &limits) {
+            reason
         } else if let Some(reason) = cell.refuse_bytes(&entities, &removed, &effects, &limits) {
             reason
         } else {
@@ -291,11 +294,13 @@ impl Core {
         let service = self.services[awaiting.service].name;
         let Some(cell) = self.cells.get_mut(&id) else { return };
         let number = awaiting.entity;
+        let births = births(&entities, &effects);
         for state in entities {
             cell.put_entity(service, state);
         }
         let is_root = cell.root_of(number) == number;
         let Some(turn) = cell.turn.as_mut() else { return };
+        turn.births += births;
         let is_told = std::mem::take(&mut turn.tells_roll_back);
         let routing = turn.current.as_mut();
         let activity = routing.as_ref().map(|routing| routing.event.activity.number);

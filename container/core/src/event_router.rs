@@ -80,6 +80,8 @@ pub(crate) struct Turn {
     pub resumed: VecDeque<u32>,
     /// Events routed so far.
     pub routed: usize,
+    /// Activities and entities that services have begun so far.
+    pub births: usize,
     /// What is said to other cells when it is held.
     pub words: Vec<Word>,
     /// In a root cell: the mirror whose event the root entity gets, or is created by.
@@ -228,7 +230,8 @@ impl Routing {
         planted: Planted,
     ) -> Option<Recipient> {
         let attached = cell.activities.get(&self.event.activity.number).map(|it| &it.attached);
-        let entities = attached.into_iter().flatten().filter_map(|entity| {
+        let strangers = cell.entities.keys().filter(|_| planted.is(PlantedFault::ToUnattached));
+        let entities = attached.into_iter().flatten().chain(strangers).filter_map(|entity| {
             let service = self.service_of(cell, services, *entity)?;
             let gets = self.unserved(*entity) && self.receives(cell, services, service, *entity);
             let at = || precedence(cell, services, *entity);
@@ -240,7 +243,8 @@ impl Routing {
             Some((at, Recipient::Entity { service, entity }))
         });
         let initial = services.iter().enumerate().filter_map(|(service, descriptor)| {
-            let initial = self.as_initial(cell, service, descriptor, &entrances[service])?;
+            let initial =
+                self.as_initial(cell, service, descriptor, &entrances[service], planted)?;
             Some((root_precedence(descriptor.priority, descriptor.name, u32::MAX), initial))
         });
         let candidates = entities.chain(kept).chain(initial);
@@ -307,6 +311,7 @@ impl Routing {
         service: usize,
         descriptor: &Descriptor,
         entrance: &Entrance,
+        planted: Planted,
     ) -> Option<Recipient> {
         let asked = self.selected.contains(&service);
         if asked
@@ -331,6 +336,7 @@ impl Routing {
         }
         let admitted = entrance.admits(cell, self.event.activity.number);
         let begun = self.was_served(descriptor.name, "") || self.has_root(cell, descriptor);
+        let begun = begun && !planted.is(PlantedFault::SecondRoot);
         (admitted && !begun).then_some(Recipient::Root { service })
     }
 

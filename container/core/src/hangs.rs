@@ -35,7 +35,7 @@ use crate::core::{Core, Drain};
 use crate::entity_tree::descriptor_of;
 use crate::io::{Fate, Output};
 use crate::timers::Due;
-use resilee_membership::{MemberInput, RunId};
+use resilee_membership::{MemberInput, PlantedFault, RunId};
 use resilee_sbb::{CellId, DeliveryId, Outcome, Severity, Timestamp};
 use std::time::Duration;
 
@@ -221,7 +221,9 @@ impl Core {
         };
         let Some(turn) = cell.turn.as_mut().filter(|turn| waits(turn)) else { return };
         turn.touched.insert(Part::Head);
-        cell.head.quarantined.insert(service.to_owned());
+        if !self.planted.is(PlantedFault::ForgetHang) {
+            cell.head.quarantined.insert(service.to_owned());
+        }
         let trees = cell.entities.iter().filter(|(_, entity)| entity.service == service);
         let trees: Vec<_> = trees.map(|(number, _)| *number).collect();
         cell.remove_entities(&trees);

@@ -61,6 +61,7 @@ mod adaptor_life_cycles;
 mod adaptors;
 mod alarms;
 mod balancers;
+mod births;
 mod callbacks;
 mod cell;
 mod cell_bytes;
@@ -153,9 +154,9 @@ pub use format::FORMAT;
 pub use inspection::{Durable, Observed};
 pub use io::{Fate, Input, Output};
 pub use limits::{
-    ALARMS_MAX, CELL_BYTES_MAX, CELLS_MAX, DELIVERY_DEADLINE_MS, EVENTS_PER_TURN_MAX,
-    HUNG_HANDLERS_MAX, INBOX_AGE_MS_MAX, INBOX_MAX, Limits, MIRRORS_PER_CELL_MAX,
-    SUSPENDED_EVENTS_MAX, TIMERS_PER_CELL_MAX, TURN_BYTES_MAX,
+    ALARMS_MAX, BIRTHS_PER_TURN_MAX, CELL_BYTES_MAX, CELLS_MAX, DELIVERY_DEADLINE_MS,
+    EVENTS_PER_TURN_MAX, HUNG_HANDLERS_MAX, INBOX_AGE_MS_MAX, INBOX_MAX, Limits,
+    MIRRORS_PER_CELL_MAX, SUSPENDED_EVENTS_MAX, TIMERS_PER_CELL_MAX, TURN_BYTES_MAX,
 };
 pub use migrations::{MIGRATED_AT_ONCE_MAX, MIGRATIONS_MAX};
 pub use orphans::ORPHANS_MAX;

@@ -30,6 +30,8 @@ pub const TURN_BYTES_MAX: usize = 2 << 20;
 pub const SUSPENDED_EVENTS_MAX: usize = 64;
 /// Events that one turn may cause, unless a node is told otherwise.
 pub const EVENTS_PER_TURN_MAX: usize = 64;
+/// Activities and SBB entities that services begin in one turn, unless a node is told otherwise.
+pub const BIRTHS_PER_TURN_MAX: usize = 512;
 /// Inputs that wait for a cell's turn to end, unless a node is told otherwise.
 pub const INBOX_MAX: usize = 64;
 /// How long a message may wait in an inbox under overload, in milliseconds, unless a node is told
@@ -56,6 +58,9 @@ pub struct Limits {
     /// Events that one turn may cause; further ones are lost, counted and with an alarm, since a
     /// service that fires more is at fault.
     pub events_per_turn_max: usize,
+    /// Activities and SBB entities that services begin in one turn; a delivery that begins one more
+    /// rolls back, since a service that begins the next one at the end of each would keep the turn.
+    pub births_per_turn_max: usize,
     /// Events that are kept behind a suspended one; further ones are lost, with an alarm.
     pub suspended_events_max: usize,
     /// Timers of one cell; a delivery that sets one more rolls back.
@@ -82,7 +87,8 @@ impl Limits {
         if service.deployment.is_uploaded {
             let DeliveryLimits { attributes_max, null_activities_max, .. } = &mut self.delivery;
             let (timers_max, bytes_max) = (&mut self.timers_per_cell_max, &mut self.cell_bytes_max);
-            for max in [attributes_max, null_activities_max, timers_max, bytes_max] {
+            let births_max = &mut self.births_per_turn_max;
+            for max in [attributes_max, null_activities_max, timers_max, bytes_max, births_max] {
                 *max -= *max / 4;
             }
         }
@@ -101,6 +107,7 @@ impl Default for Limits {
             inbox_max: INBOX_MAX,
             inbox_age_ms_max: INBOX_AGE_MS_MAX,
             events_per_turn_max: EVENTS_PER_TURN_MAX,
+            births_per_turn_max: BIRTHS_PER_TURN_MAX,
             suspended_events_max: SUSPENDED_EVENTS_MAX,
             timers_per_cell_max: TIMERS_PER_CELL_MAX,
             mirrors_per_cell_max: MIRRORS_PER_CELL_MAX,

@@ -95,6 +95,12 @@ planted_faults! {
     DeliverTwice,
     /// The lowest entity gets an event first.
     LowestFirst,
+    /// An event goes to entities that are not attached to its activity context.
+    ToUnattached,
+    /// An event begins a root entity where its service has one.
+    SecondRoot,
+    /// A service whose handler hung still serves that call.
+    ForgetHang,
     /// Masks have no effect.
     ForgetMask,
     /// Who is below a removed entity stays.

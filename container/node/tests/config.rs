@@ -116,12 +116,13 @@ fn what_a_call_may_grow_to_is_read() {
                 actors_max = 12\nhung_handlers_max = 13\ncell_bytes_max = 70000\n\
                 turn_bytes_max = 80000\ndelivery_deadline_ms = 5000\nmirrors_max = 6000\n\
                 alarms_max = 200\nunit_time_ms = 60\nunit_memory_bytes_max = 3000000\n\
-                unit_host_calls_max = 14\n";
+                unit_host_calls_max = 14\nbirths_per_turn_max = 200\n";
     let config = parse(&format!("{GOOD}{more}")).unwrap();
     let expected = resilee_core::Limits {
         inbox_max: 1,
         inbox_age_ms_max: 200,
         events_per_turn_max: 8,
+        births_per_turn_max: 200,
         suspended_events_max: 3,
         timers_per_cell_max: 5,
         hung_handlers_max: 13,

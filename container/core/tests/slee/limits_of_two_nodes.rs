@@ -3,11 +3,11 @@
 
 use crate::container::Container;
 use crate::pair::Pair;
-use crate::script::{self, ask, note, on, on_call};
+use crate::script::{self, State, ask, note, on, on_call};
 use crate::takeover::Story;
 use crate::toy::Tock;
 use resilee_core::Limits;
-use resilee_sbb::{DeliveryLimits, TimerId};
+use resilee_sbb::{Context, DeliveryLimits, Failure, TimerId};
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -177,6 +177,44 @@ fn events_of_one_turn_and_what_waits_are_as_many_as_a_node_is_told() {
     container.fire("tick", "storm");
     let storms = container.trace().iter().filter(|line| *line == "beta2 storm").count();
     assert_eq!(storms, 8);
+}
+
+fn begin_the_next(_: &mut State, cx: &mut Context<'_>) -> Result<(), Failure> {
+    let null = cx.create_null_activity()?;
+    cx.attach(cx.entity(), null)?;
+    cx.end_activity(null)
+}
+
+#[test]
+fn a_service_that_begins_an_activity_at_the_end_of_each_does_not_keep_the_turn() {
+    let max = 8;
+    let mut container =
+        Container::with_limits(Limits { births_per_turn_max: max, ..Limits::default() });
+    container.say("c1 start; fire begin 1 begin");
+    container.trace();
+    on("alpha", "go", begin_the_next);
+    (0..100).for_each(|number| on("alpha", &format!("end {number}"), begin_the_next));
+    container.fire("tick", "go");
+    let trace = container.trace();
+    let ends = trace.iter().filter(|line| line.starts_with("alpha1 end")).count();
+    assert_eq!(ends, max, "{trace:?}");
+    assert!(container.has_alarm("births_per_turn_max"));
+    assert_eq!(container.tick("on"), ["alpha1 on", "beta2 on"], "the call goes on");
+}
+
+#[test]
+fn entities_of_one_turn_are_as_many_as_a_node_is_told_whoever_begins_them() {
+    let limits = Limits { births_per_turn_max: 8, ..Limits::default() };
+    let mut container = Container::with_limits(limits);
+    container.say("c1 start; fire begin 1 begin");
+    container.trace();
+    on("alpha", "grow", |_, cx| (0..8).try_for_each(|_| cx.create_child("left").map(drop)));
+    on("beta", "grow", |_, cx| cx.create_null_activity().map(drop));
+    container.fire("tick", "grow");
+    assert_eq!(container.entities("alpha").len(), 1 + 8);
+    assert!(container.has_alarm("births_per_turn_max"), "of beta's null activity");
+    container.trace();
+    assert_eq!(container.tick("on").len(), 2, "the next turn begins anew");
 }
 
 /// A container whose handlers hang, with messages for `c1` behind the first one.

@@ -140,6 +140,7 @@ pub(super) struct Limits {
     pub inbox_max: Option<Spanned<usize>>,
     pub inbox_age_ms: Option<Spanned<u64>>,
     pub events_per_turn_max: Option<Spanned<usize>>,
+    pub births_per_turn_max: Option<Spanned<usize>>,
     pub suspended_events_max: Option<Spanned<usize>>,
     pub suspended_s_max: Option<Spanned<u64>>,
     pub timers_max: Option<Spanned<usize>>,

@@ -4,10 +4,10 @@
 use super::file;
 use resilee_config::{ConfigError, Limits, Source};
 use resilee_core::{
-    ALARMS_END, ALARMS_MAX, ALARMS_MIN, CELL_BYTES_MAX, CELLS_MAX, DELIVERIES_MAX,
-    DELIVERY_AGE_MS_MAX, DELIVERY_DEADLINE_MS, EVENTS_PER_TURN_MAX, HUNG_HANDLERS_MAX,
-    INBOX_AGE_MS_MAX, INBOX_MAX, MIRRORS_PER_CELL_MAX, SUSPENDED_EVENTS_MAX, TIMERS_PER_CELL_MAX,
-    TURN_BYTES_MAX,
+    ALARMS_END, ALARMS_MAX, ALARMS_MIN, BIRTHS_PER_TURN_MAX, CELL_BYTES_MAX, CELLS_MAX,
+    DELIVERIES_MAX, DELIVERY_AGE_MS_MAX, DELIVERY_DEADLINE_MS, EVENTS_PER_TURN_MAX,
+    HUNG_HANDLERS_MAX, INBOX_AGE_MS_MAX, INBOX_MAX, MIRRORS_PER_CELL_MAX, SUSPENDED_EVENTS_MAX,
+    TIMERS_PER_CELL_MAX, TURN_BYTES_MAX,
 };
 use resilee_runtime::ACTORS_MAX;
 use resilee_sbb::{
@@ -66,6 +66,12 @@ pub(super) fn limits(
             &file.events_per_turn_max,
             8..=1_024,
             EVENTS_PER_TURN_MAX,
+        )?,
+        births_per_turn_max: count(
+            "births_per_turn_max",
+            &file.births_per_turn_max,
+            128..=8_192,
+            BIRTHS_PER_TURN_MAX,
         )?,
         suspended_events_max: count(
             "suspended_events_max",
