@@ -309,9 +309,13 @@ impl Core {
         }
     }
 
-    /// Commits rows of orphans outside any cell.
+    /// Commits rows of orphans outside any cell, in the name of a cohort that is owned here: this
+    /// run's own one may have been handed over, and its owner takes nothing of it from others.
     fn commit_orphan_rows(&mut self, rows: Vec<RowChange>, egress: Vec<Egress>) {
-        let cell = CellId { cohort: self.config.me.cohort(), number: 0 };
+        let me = &self.config.me;
+        let owned = self.view.cohorts.iter().find(|(_, owner)| *owner == me);
+        let cohort = owned.map_or_else(|| me.cohort(), |(cohort, _)| *cohort);
+        let cell = CellId { cohort, number: 0 };
         self.commit_rows(cell, rows, egress);
     }
 

@@ -313,3 +313,24 @@ fn what_waits_is_given_up_after_30_days() {
     assert_eq!(waits(&pair, 0), (0, 0));
     assert_eq!(say_end(&mut pair, 0, cohort), ["c1 unknown"], "the gap is over as well");
 }
+
+/// What it writes of them is not of its own cohort.
+#[test]
+fn a_node_that_has_handed_its_own_calls_over_gives_up_what_waits() {
+    let mut pair = Pair::up();
+    lost_call(&mut pair);
+    come_back(&mut pair, 1);
+    let (own, to) = (pair.status(0).run.cohort(), pair.status(1).run);
+    let hand_over = Command::HandOver { cohort: Some(own), to: to.node.clone() };
+    pair.feed(0, Input::Command(hand_over));
+    pair.pass_ms(500);
+    let view = pair.status(0).view;
+    assert_eq!((view.owner(own), view.owner(CohortId::TABLES)), (Some(&to), view.members.first()));
+    pair.now = pair.now + std::time::Duration::from_secs(30 * 24 * 3600);
+    pair.pass_ms(11_000);
+    assert_eq!(pair.status(0).view.members, view.members, "nobody was voted out");
+    for node in [0, 1] {
+        let alarms = pair.status(node).alarms;
+        assert!(!alarms.iter().any(|it| it.text.contains("frames")), "{alarms:?}");
+    }
+}
