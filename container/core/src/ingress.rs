@@ -99,6 +99,12 @@ impl Core {
             (Some(owner), _)
                 if owner != self.config.me && !self.planted.is(PlantedFault::OwnerByArrival) =>
             {
+                // Who asked another adaptor than the first one waits at this node's own socket.
+                if routed.creates && !ingress.adaptor.is_first() {
+                    let reason =
+                        "message that begins something, when this node's calls are another's";
+                    return self.refuse(now, &ingress, reason);
+                }
                 self.relay(&owner.node, ingress, relayed);
             }
             (Some(_), _) if routed.cohort.is_some_and(|cohort| self.rests(cohort)) => {

@@ -313,3 +313,19 @@ fn letters_to_what_is_left_of_an_old_stores_call_are_taken_by_its_cell() {
     assert_eq!(pair.status(0).cells.values().sum::<u64>(), 1);
     pair.leaves = Some("a null activity, which its service never ends");
 }
+
+/// It answers where it was asked, and the node that has the calls now has no socket of that one.
+#[test]
+fn what_would_begin_something_is_refused_where_all_calls_were_handed_over() {
+    let mut pair = begun();
+    let to = "server2".parse().expect("a name");
+    pair.feed(0, Input::Command(Command::HandOver { cohort: None, to }));
+    pair.pass_ms(500);
+    posted(&mut pair, 0);
+    post(&mut pair, 0, &Letter::First { key: 7, word: "hello".to_owned() });
+    assert_eq!(posted(&mut pair, 0), ["refused"]);
+    assert_eq!(take_trace(), [""; 0], "nobody does its work");
+    post(&mut pair, 1, &Letter::First { key: 8, word: "hello".to_owned() });
+    assert!(!posted(&mut pair, 1).contains(&"refused".to_owned()));
+    pair.say(1, "c1 over");
+}
