@@ -20,7 +20,7 @@ use crate::adaptors::AdaptorId;
 use crate::cell::Cell;
 use crate::commit::{Activity, Part};
 use crate::core::Core;
-use crate::event_router::{Audience, Routing};
+use crate::event_router::Routing;
 use resilee_sbb::{ActivityId, CellId, Failure, Severity, Timestamp};
 
 impl Core {
@@ -34,7 +34,7 @@ impl Core {
         routing: &Routing,
         forwarded: bool,
     ) {
-        if routing.audience != Audience::All {
+        if !routing.audience.is_all() {
             return;
         }
         let (activity, event_type) = (routing.event.activity, routing.event.event_type.as_str());

@@ -186,6 +186,9 @@ pub(crate) struct Suspended {
     pub until: Timestamp,
     /// Later events of the same activity.
     pub queue: Vec<Event>,
+    /// In a root cell: places among them of initial events, which may create its root entity anew.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub founding: BTreeSet<usize>,
     /// The activity is to end once they are routed.
     pub ends: bool,
     /// Root entities of other cells that a selector named for it.

@@ -83,7 +83,7 @@ impl Core {
                 let entity = cell.head.next_entity;
                 cell.head.next_entity += 1;
                 turn.touched.insert(Part::Head);
-                if turn.founds == Some(event.activity.number) {
+                if routing.audience == Audience::Founding {
                     turn.new_root_name = cell.head.root.as_ref().map(|root| root.name.clone());
                 }
                 (service, entity, Task::Event)
@@ -131,7 +131,7 @@ impl Core {
         self.next_delivery += 1;
         let turn = cell.turn.as_ref();
         let audience = turn.and_then(|turn| turn.current.as_ref()).map(|it| it.audience);
-        let is_for_one = audience.is_some_and(|audience| audience != Audience::All);
+        let is_for_one = audience.is_some_and(|audience| !audience.is_all());
         let mut contexts = cell.context_views();
         // An event that is tried again may be about an activity that is over: it has no attributes.
         let over = ContextView { is_ending: true, ..ContextView::default() };

@@ -132,7 +132,7 @@ fn change_activities(cell: &mut Cell, effect: Effect) {
             // What is for one entity does not wait.
             let Some(routing) = turn.current.as_mut() else { return };
             let is_forced = turn.forced.contains(&routing.event.activity.number);
-            if routing.audience == Audience::All && !is_forced {
+            if routing.audience.is_all() && !is_forced {
                 routing.suspended_until = Some(until);
             }
         }

@@ -84,10 +84,6 @@ pub(crate) struct Turn {
     pub births: usize,
     /// What is said to other cells when it is held.
     pub words: Vec<Word>,
-    /// In a root cell: the mirror whose event the root entity gets, or is created by.
-    pub founds: Option<u32>,
-    /// In a root cell: mirrors whose events waited, each of which may be such a one.
-    pub may_found: BTreeSet<u32>,
     /// Events among them that waited behind a suspended one: this turn did not cause them.
     pub resumed_events: usize,
     /// The tree whose migration is out.
@@ -109,10 +105,20 @@ pub(crate) struct Turn {
 pub(crate) enum Audience {
     /// All entities that are attached and receive it, and services it is initial for.
     All,
+    /// In a root cell, of an initial event: the same, and the cell's root entity is created by it if
+    /// there is none.
+    Founding,
     /// This entity only (a timer).
     Entity(u32),
     /// This entity only, which may not have been created yet: its delivery is tried again.
     Retry(u32),
+}
+
+impl Audience {
+    /// True if the event is for whoever is attached.
+    pub fn is_all(self) -> bool {
+        matches!(self, Audience::All | Audience::Founding)
+    }
 }
 
 /// An event on its way through the entities.
@@ -208,7 +214,9 @@ impl Routing {
         planted: Planted,
     ) -> Option<Recipient> {
         match self.audience {
-            Audience::All => self.next_of_all(cell, services, entrances, planted),
+            Audience::All | Audience::Founding => {
+                self.next_of_all(cell, services, entrances, planted)
+            }
             Audience::Entity(entity) => {
                 let service = self.service_of(cell, services, entity)?;
                 self.unserved(entity).then_some(Recipient::Entity { service, entity })
@@ -350,8 +358,7 @@ impl Routing {
         entrance: &Entrance,
     ) -> Option<Recipient> {
         let root = cell.head.root.as_ref().filter(|root| root.service == descriptor.name)?;
-        let founds = cell.turn.as_ref().and_then(|turn| turn.founds);
-        if founds != Some(self.event.activity.number)
+        if self.audience != Audience::Founding
             || cell.root_entity().is_some()
             || self.was_served(&root.service, &root.name)
         {
@@ -410,6 +417,6 @@ impl Routing {
             starts && !self.has_root(cell, descriptor)
         };
         let declined = self.declined || services.iter().zip(entrances).enumerate().any(declines);
-        self.audience == Audience::All && self.delivered.is_empty() && declined
+        self.audience.is_all() && self.delivered.is_empty() && declined
     }
 }

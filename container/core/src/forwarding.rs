@@ -68,7 +68,7 @@ impl Core {
             return false;
         };
         let is_untied = cell.ties.is_empty() && routing.named.is_empty();
-        if routing.audience != Audience::All || is_untied {
+        if !routing.audience.is_all() || is_untied {
             return false;
         }
         let (event, named) = (routing.event.clone(), routing.named.clone());

@@ -109,9 +109,9 @@ impl Core {
         turn.touched.insert(Part::Tie(tie));
         match post {
             Post::Event { event_type, payload } => {
-                turn.founds = initial.then_some(mirror);
+                let audience = if initial { Audience::Founding } else { Audience::All };
                 let event = Event { event_type, activity, payload: payload.into_vec() };
-                turn.events.push_back((event, Audience::All));
+                turn.events.push_back((event, audience));
             }
             Post::End => turn.ended.push_back(mirror),
             Post::Bind

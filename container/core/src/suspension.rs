@@ -25,6 +25,7 @@ use crate::event_router::{Audience, Routing, Turn};
 use crate::timers::Due;
 use resilee_membership::PlantedFault;
 use resilee_sbb::{ActivityId, CellId, Descriptor, Event, Severity, Timestamp};
+use std::collections::BTreeSet;
 
 impl Core {
     /// A handler suspended the event that is being routed, and its transaction has committed.
@@ -93,11 +94,9 @@ impl Core {
         let Some(suspended) = activity.suspended.take() else { return true };
         turn.touched.insert(Part::Activity(number));
         let (routing, queue, ends) = suspended.into_routing(services);
-        // In a root cell what waited may be what begins its root entity anew.
-        turn.may_found.extend(activity.mirror.is_some().then_some(number));
         turn.resumed_events += queue.len();
-        for event in queue.into_iter().rev() {
-            turn.events.push_front((event, Audience::All));
+        for waiting in queue.into_iter().rev() {
+            turn.events.push_front(waiting);
         }
         if ends {
             turn.ended.push_front(number);
@@ -112,6 +111,7 @@ impl Core {
         now: Timestamp,
         id: CellId,
         event: Event,
+        audience: Audience,
     ) -> Option<Event> {
         let Some(cell) = self.cells.get_mut(&id) else { return Some(event) };
         let number = event.activity.number;
@@ -122,6 +122,8 @@ impl Core {
         let suspended = cell.activities.get_mut(&number).and_then(|it| it.suspended.as_mut());
         let Some(suspended) = suspended else { return Some(event) };
         if has_room && suspended.queue.len() < self.config.limits.suspended_events_max {
+            let place = suspended.queue.len();
+            suspended.founding.extend((audience == Audience::Founding).then_some(place));
             suspended.queue.push(event);
             touch(cell.turn.as_deref_mut(), number);
         } else {
@@ -160,6 +162,7 @@ impl Suspended {
             failed,
             until,
             queue: Vec::new(),
+            founding: BTreeSet::new(),
             ends: false,
             named,
             by: suspended_by.to_owned(),
@@ -167,7 +170,7 @@ impl Suspended {
         }
     }
 
-    fn into_routing(self, services: &[Descriptor]) -> (Routing, Vec<Event>, bool) {
+    fn into_routing(self, services: &[Descriptor]) -> (Routing, Vec<(Event, Audience)>, bool) {
         let index = |name: &String| place_of(services, name);
         let routing = Routing {
             delivered: self.delivered,
@@ -177,7 +180,12 @@ impl Suspended {
             named: self.named,
             ..Routing::new(self.event, Audience::All)
         };
-        (routing, self.queue, self.ends)
+        let audience = |place| match self.founding.contains(&place) {
+            true => Audience::Founding,
+            false => Audience::All,
+        };
+        let queue = self.queue.into_iter().enumerate();
+        (routing, queue.map(|(place, event)| (event, audience(place))).collect(), self.ends)
     }
 }
 

@@ -236,22 +236,19 @@ impl Core {
         let Some((event, audience)) = turn.events.pop_front() else { return Self::next_end(cell) };
         // An adaptor may be late: a root of the cluster that got it would never hear of the
         // activity's end. What is tried again may outlive its activity.
-        if audience == Audience::All && !cell.activities.contains_key(&event.activity.number) {
+        if audience.is_all() && !cell.activities.contains_key(&event.activity.number) {
             self.count_drop("event on an activity that is over");
             return true;
         }
         // A timer, and what is tried again, no service has caused in this turn.
-        turn.routed += usize::from(audience == Audience::All);
+        turn.routed += usize::from(audience.is_all());
         let max = self.config.limits.events_per_turn_max;
-        if audience == Audience::All && turn.routed > max + turn.resumed_events {
+        if audience.is_all() && turn.routed > max + turn.resumed_events {
             self.lose_event(now, id, &event);
             return true;
         }
-        if audience == Audience::All && turn.may_found.contains(&event.activity.number) {
-            turn.founds = Some(event.activity.number);
-        }
         let event = match audience {
-            Audience::All => self.keep_suspended(now, id, event),
+            Audience::All | Audience::Founding => self.keep_suspended(now, id, event, audience),
             Audience::Entity(_) | Audience::Retry(_) => Some(event),
         };
         let turn = self.cells.get_mut(&id).and_then(|cell| cell.turn.as_mut());
@@ -296,7 +293,6 @@ impl Core {
         let known = cell.activities.get(&number);
         let adaptor = known.filter(|activity| activity.is_adaptors());
         let adaptor = adaptor.map(|activity| activity.adaptor);
-        turn.founds = None;
         if is_end && known.is_some_and(|activity| activity.ending) {
             turn.touched.insert(Part::Activity(number));
             for entity in cell.activities.remove(&number).into_iter().flat_map(|it| it.attached) {

@@ -333,6 +333,7 @@ fn suspended_events_are_read() {
         failed: true,
         until: TIME,
         queue: vec![event()],
+        founding: Default::default(),
         ends: true,
         named: Default::default(),
         by: String::new(),

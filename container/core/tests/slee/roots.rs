@@ -329,18 +329,7 @@ fn an_initial_event_behind_a_suspended_one_creates_its_root_also_in_a_root_cell(
         selects("chooser", move |_, _| {
             Ok(if cell { InitialEvent::by().cell() } else { InitialEvent::by().custom_name("all") })
         });
-        on("chooser", "one", |_, cx| {
-            let room = cx.create_null_activity()?;
-            cx.attach(cx.entity(), room)?;
-            cx.set_timer(TimerId(1), Duration::from_secs(60));
-            cx.suspend_event(Duration::from_secs(600))?;
-            cx.detach();
-            Ok(())
-        });
-        on("chooser", "timer 1", |_, cx| {
-            let all = cx.activities();
-            all.into_iter().try_for_each(|activity| cx.detach_from(cx.entity(), activity))
-        });
+        suspend_one_and_leave();
         container.fire("choose", "one");
         container.settle();
         container.fire("choose", "two");
@@ -351,6 +340,48 @@ fn an_initial_event_behind_a_suspended_one_creates_its_root_also_in_a_root_cell(
         let trace = container.trace();
         assert!(trace.iter().any(|line| line.ends_with(" two")), "cell: {cell}; {trace:?}");
     }
+}
+
+/// As the selector says, and not as the event's type would have it.
+#[test]
+fn what_is_not_initial_creates_no_root_entity_behind_a_suspended_event_in_a_root_cell() {
+    for other in [None, Some("others")] {
+        let mut container = Container::with_activity();
+        selects("chooser", move |word, _| {
+            let named = |name: &str| InitialEvent::by().custom_name(name);
+            Ok(match word {
+                "one" => named("all"),
+                _ => other.map_or_else(InitialEvent::none, named),
+            })
+        });
+        suspend_one_and_leave();
+        container.fire("choose", "one");
+        container.settle();
+        container.fire("choose", "two");
+        container.settle();
+        container.trace();
+        container.pass_seconds(61);
+        container.settle();
+        let trace = container.trace();
+        let began = trace.iter().any(|line| line.ends_with(" two"));
+        assert!(!began, "other: {other:?}; {trace:?}");
+    }
+}
+
+/// The root entity of "one" suspends it and leaves its activity, and after a minute everything.
+fn suspend_one_and_leave() {
+    on("chooser", "one", |_, cx| {
+        let room = cx.create_null_activity()?;
+        cx.attach(cx.entity(), room)?;
+        cx.set_timer(TimerId(1), Duration::from_secs(60));
+        cx.suspend_event(Duration::from_secs(600))?;
+        cx.detach();
+        Ok(())
+    });
+    on("chooser", "timer 1", |_, cx| {
+        let all = cx.activities();
+        all.into_iter().try_for_each(|activity| cx.detach_from(cx.entity(), activity))
+    });
 }
 
 /// 64 are for what a cell asks of others, whoever is tied to it.
