@@ -19,6 +19,7 @@
 use crate::adaptors::AdaptorId;
 use crate::alarms::sources;
 use crate::cell::{Cell, CellInput};
+use crate::census::{Census, OfAdaptor};
 use crate::commit::RowChange;
 use crate::core::Core;
 use crate::management::{AdaptorOrder, AdaptorState, AdaptorStatus};
@@ -169,7 +170,7 @@ impl Core {
         };
         let known = self.adaptors.wanted(id);
         let wanted = match order {
-            AdaptorOrder::Activate if known.removed && self.activities_of(id, false) > 0 => {
+            AdaptorOrder::Activate if known.removed && self.has_any_of(id) => {
                 return Err(format!(
                     "{name} is still being removed: activate it when it is inactive"
                 ));
@@ -213,16 +214,16 @@ impl Core {
         verified.map_err(|failure| format!("{name} does not take these properties: {failure}"))
     }
 
-    /// Living activities of an adaptor: those of cells that are owned here, or all.
-    fn activities_of(&self, id: AdaptorId, owned: bool) -> u64 {
-        let cells = self.cells.values().filter(|cell| !owned || self.owns(cell.id));
-        cells.map(|cell| cell.activities_of(id).count() as u64).sum()
+    /// True if an adaptor has a living activity, here or elsewhere.
+    fn has_any_of(&self, id: AdaptorId) -> bool {
+        self.cells.values().any(|cell| cell.activities_of(id).next().is_some())
     }
 
     /// The adaptors, as operators see them.
-    pub(crate) fn adaptor_statuses(&self) -> Vec<AdaptorStatus> {
+    pub(crate) fn adaptor_statuses(&self, census: &Census<'_>) -> Vec<AdaptorStatus> {
         let status = |id: AdaptorId| {
-            let (wanted, in_cluster) = (self.adaptors.wanted(id), self.activities_of(id, false));
+            let OfAdaptor { all: in_cluster, owned } = census.of_adaptor(id);
+            let wanted = self.adaptors.wanted(id);
             AdaptorStatus {
                 name: self.adaptors.name(id).to_owned(),
                 state: match (wanted.active, in_cluster) {
@@ -232,7 +233,7 @@ impl Core {
                 },
                 removed: wanted.removed,
                 activities_in_cluster: in_cluster,
-                activities: self.activities_of(id, true),
+                activities: owned,
                 properties: wanted.properties.clone(),
             }
         };

@@ -65,6 +65,7 @@ mod births;
 mod callbacks;
 mod cell;
 mod cell_bytes;
+mod census;
 mod cluster_clock;
 mod cluster_names;
 mod cluster_time;

@@ -1,6 +1,7 @@
 //! What operators see: snapshots of the core, taken between inputs.
 
 use crate::cell::Cell;
+use crate::census::{Census, OfService};
 use crate::core::{Core, Drain};
 use crate::io::Output;
 use crate::management::{
@@ -8,15 +9,17 @@ use crate::management::{
     ServiceStatus, Status,
 };
 use resilee_sbb::{Descriptor, Timestamp};
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 impl Core {
     /// This node's account of itself and of the cluster at a local time.
     pub fn status(&self, local: Timestamp) -> Status {
+        let census = Census::of(self);
         let mut cells = BTreeMap::new();
-        for cell in self.cells.values() {
-            let owner = self.view.owner(cell.id.cohort).map_or("nobody", |run| run.node.as_str());
-            *cells.entry(owner.to_owned()).or_default() += 1;
+        for (cohort, count) in &census.cells {
+            let owner = self.view.owner(*cohort).map_or("nobody", |run| run.node.as_str());
+            *cells.entry(owner.to_owned()).or_default() += count;
         }
         Status {
             run: self.config.me.clone(),
@@ -27,11 +30,11 @@ impl Core {
             slee: self.slee_state(),
             peers: self.peer_statuses(),
             balancers: self.balancer_statuses(),
-            adaptors: self.adaptor_statuses(),
-            services: self.deployed().map(|service| self.service_status(service)).collect(),
+            adaptors: self.adaptor_statuses(&census),
+            services: self.deployed().map(|it| self.service_status(it, &census)).collect(),
             units: self.unit_statuses(),
             cells,
-            activities: self.cells.values().map(|cell| cell.activities.len() as u64).sum(),
+            activities: census.activities,
             commits: self.gate.last_commit(),
             gated: self.gate.len() as u64,
             orphans: self.orphans_waiting() as u64,
@@ -71,13 +74,9 @@ impl Core {
         heard.collect()
     }
 
-    fn service_status(&self, service: &Descriptor) -> ServiceStatus {
+    fn service_status(&self, service: &Descriptor, census: &Census<'_>) -> ServiceStatus {
         let counters = self.counters.get(service.name).copied().unwrap_or_default();
-        let of_service = |cell: &Cell| {
-            cell.entities.values().filter(|entity| entity.service == service.name).count() as u64
-        };
-        let in_cluster: u64 = self.cells.values().map(of_service).sum();
-        let to_come: u64 = self.cells.values().map(|cell| cell.roots_to_come(service.name)).sum();
+        let OfService { all: in_cluster, owned, to_come } = census.of_service(service.name);
         ServiceStatus {
             state: self.service_state(service, in_cluster + to_come),
             unit: service.unit().to_owned(),
@@ -89,7 +88,7 @@ impl Core {
             vendor: service.vendor.to_owned(),
             version: service.version.to_owned(),
             priority: service.priority,
-            entities: self.cells_of(true).map(of_service).sum(),
+            entities: owned,
             delivered: counters.delivered,
             rolled_back: counters.rolled_back,
             usage: self.usage.status(&self.config.me.node, service.name),
@@ -107,8 +106,13 @@ impl Core {
     pub fn cells(&self, limit: usize) -> Vec<CellSnapshot> {
         let shown = |cell: &&Cell| cell.committed && !self.gate.is_closed(cell.last_commit);
         let mut cells: Vec<_> = self.cells.values().filter(shown).collect();
-        cells.sort_by_key(|cell| (std::cmp::Reverse(cell.head.born_at), cell.id));
-        cells.truncate(limit);
+        let newest = |cell: &&Cell| (Reverse(cell.head.born_at), cell.id);
+        // Of a million only those that are shown are sorted.
+        if limit < cells.len() {
+            cells.select_nth_unstable_by_key(limit, newest);
+            cells.truncate(limit);
+        }
+        cells.sort_unstable_by_key(newest);
         cells.into_iter().map(|cell| self.cell_snapshot(cell)).collect()
     }
 

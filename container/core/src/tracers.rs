@@ -128,8 +128,9 @@ impl Tracers {
         if tracer == ROOT_TRACER || self.names().contains(tracer) {
             return Ok(());
         }
-        let service = tracer.split('.').next().unwrap_or_default();
-        if !self.known.contains_key(service) {
+        // A service may have dots in its name.
+        let mut above = tracer.match_indices('.').map(|(dot, _)| &tracer[..dot]);
+        if !above.any(|name| self.known.contains_key(name)) {
             return Err(format!(
                 "there is no tracer {tracer:?}: take {ROOT_TRACER:?}, a service's name, or one \
                  below it after a dot"
@@ -193,5 +194,17 @@ impl Core {
             levels.set(tracer, decode(row).ok());
         }
         self.tracers.levels = Arc::new(levels);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tracer_below_a_service_with_a_dot_in_its_name_may_be_given_a_level() {
+        let tracers = Tracers::new(["acme.billing"].into_iter());
+        assert_eq!(tracers.check("acme.billing.rates"), Ok(()));
+        assert!(tracers.check("acme.rates").is_err(), "there is no service acme");
     }
 }
