@@ -117,8 +117,8 @@ struct Timers {
 impl Config {
     /// Where clients send or connect to, and where each stands in the file.
     pub(crate) fn client_addresses(&self) -> impl Iterator<Item = (SocketAddr, &Place)> {
-        let udp = self.balancer.listen.iter().copied().zip(&self.listen_places);
-        udp.chain(self.tcp_listen.iter().flatten().map(|it| (it.value, &it.place)))
+        let udp = &self.balancer.listen;
+        client_addresses(udp, &self.listen_places, self.tcp_listen.as_deref())
     }
 
     /// Reads the text of the configuration file at `path`. Paths in it are relative to it.
@@ -168,7 +168,7 @@ impl Config {
             &pair,
             (&servers, source.place("server", file.server.span())),
             (heartbeat_ms, interval_place),
-            (&listen, &listen_places),
+            client_addresses(&listen, &listen_places, tcp_listen.as_deref()),
         )?;
         let (pair, interface) = pair;
         let mut config = Config {
@@ -317,6 +317,15 @@ fn check_ip_version(
         return Err(place.error("all servers must have addresses of its IP version"));
     }
     Ok(())
+}
+
+fn client_addresses<'a>(
+    listen: &'a [SocketAddr],
+    places: &'a [Place],
+    tcp_listen: Option<&'a [Located<SocketAddr>]>,
+) -> impl Iterator<Item = (SocketAddr, &'a Place)> {
+    let udp = listen.iter().copied().zip(places);
+    udp.chain(tcp_listen.into_iter().flatten().map(|it| (it.value, &it.place)))
 }
 
 /// The state is written over whatever is there, so nothing else may be.

@@ -6,7 +6,8 @@
 //! | INVITE or REGISTER forwarded, for the first time  | awaited                                |
 //! | a response to it, also a provisional one          | an answered request                    |
 //! | none for `ANSWER_WITHIN`                          | a request without an answer            |
-//! | a final response                                  | a response, and an error if it is 5xx  |
+//! | a final response                                  | a response, and an error if it is 5xx, |
+//! |                                                   | but for [`FAULTS_OF_REQUESTS`]         |
 //! | the same of a stranger                            | each once in `ANSWER_WITHIN`           |
 //! | the balancer was paused, the server down          | nothing: what is awaited is forgotten  |
 //!
@@ -34,6 +35,10 @@ pub(crate) const AWAITED_MAX: usize = 4_096;
 
 /// A node that serves has answered by then: the client has repeated itself twice.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// 5xx that say what is wrong with the request, and not with the server: Not Implemented, Version
+/// Not Supported, Message Too Large (RFC 3261, section 21.5).
+const FAULTS_OF_REQUESTS: [u16; 3] = [501, 505, 513];
 
 /// The window slides in so many steps.
 const STEPS: u64 = 10;
@@ -135,7 +140,8 @@ impl DataPlane {
         if status >= 200 && (is_first || !is_strangers) {
             let latest = self.latest();
             latest.responses += 1;
-            latest.errors += u64::from((500..600).contains(&status));
+            let is_error = (500..600).contains(&status) && !FAULTS_OF_REQUESTS.contains(&status);
+            latest.errors += u64::from(is_error);
         }
     }
 
@@ -263,7 +269,7 @@ mod tests {
     #[test]
     fn server_errors_count_among_final_responses() {
         assert_eq!(asked(20, 20, 503).failing(&HEALTH), Some(Failing::ServerErrors(100)));
-        for status in [100, 200, 404, 603] {
+        for status in [100, 200, 404, 501, 505, 513, 603] {
             assert_eq!(asked(20, 20, status).failing(&HEALTH), None, "{status}");
         }
     }

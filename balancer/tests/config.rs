@@ -149,6 +149,14 @@ const BAD: &[(&str, &str, usize, &str, &str)] = &[
         "the name of a network interface",
     ),
     (
+        "\"round-robin\"",
+        "\"round-robin\"\ntcp_listen = \"0.0.0.0:5060\"\n\
+         [pair]\nname = \"x\"\npeer = \"y\"\ninterface = \"eth0\"",
+        6,
+        "tcp_listen",
+        "the address that is added to it",
+    ),
+    (
         "[heartbeat]",
         "[[server]]\nname = \"c\"\naddress = \"127.0.0.1:5083\"\n\
          [pair]\nname = \"x\"\npeer = \"y\"\n[heartbeat]",

@@ -48,11 +48,11 @@ fn interface(source: &Source<'_>, text: &Spanned<String>) -> Result<Located<Stri
 }
 
 /// What the two can do without: more than two servers, seldom heartbeats, and any address.
-pub(super) fn check(
+pub(super) fn check<'a>(
     (pair, interface): &Read,
     servers: (&[Server], Place),
     interval: (u64, Place),
-    listen: (&[SocketAddr], &[Place]),
+    mut addresses: impl Iterator<Item = (SocketAddr, &'a Place)>,
 ) -> Result<(), ConfigError> {
     if pair.is_none() {
         return Ok(());
@@ -73,7 +73,7 @@ pub(super) fn check(
         );
         return Err(interval.1.error(what));
     }
-    let any = listen.0.iter().zip(listen.1).find(|(address, _)| address.ip().is_unspecified());
+    let any = addresses.find(|(address, _)| address.ip().is_unspecified());
     match (interface, any) {
         (Some(interface), Some((address, place))) => Err(place.error(format!(
             "{address}: with pair.interface = {:?} the address that is added to it is expected",
