@@ -134,10 +134,12 @@ impl Core {
     }
 
     /// True if the unit of a service was removed, as far as this run knows, and there is no other
-    /// one of that name: none of its entities, here or elsewhere, is to be there.
+    /// one of that name: none of its entities, here or elsewhere, is to be there. One that is
+    /// wanted active is linked into another node.
     pub(crate) fn was_removed(&self, service: &str) -> bool {
         self.units.removed.iter().any(|it| it == service)
             && !self.is_deployed(service)
+            && !self.is_wanted_active(service)
             && !self.unit_rows().any(|(_, row)| row.service == service)
     }
 

@@ -1,9 +1,10 @@
 //! Units that are removed: what goes with them, and what is said of it.
 
 use crate::pair::Pair;
+use crate::script::take_trace;
 use crate::toy::SERVICES;
 use crate::unit_names::{self, BYTES, problem_of, put, sbb};
-use crate::units::{ALPHA, BETA, id, part, refused, remove, upload, whole, without_them};
+use crate::units::{ALPHA, BETA, activate, id, part, refused, remove, upload, whole, without_them};
 use crate::upgrades::want;
 use resilee_core::management::{Changed, TableChange};
 use resilee_sbb::{Descriptor, Tables, encode};
@@ -148,5 +149,36 @@ fn a_unit_does_not_begin_to_serve_since_a_linked_service_of_its_name_was_active(
     want(&mut pair, &[], &["alpha"]);
     upload(&mut pair, 0, "alpha", ALPHA);
     pair.say(0, "c1 start; fire begin 1 served");
-    assert_eq!(crate::script::take_trace(), [""; 0]);
+    assert_eq!(take_trace(), [""; 0]);
+}
+
+/// The node that joins knows the unit from its store, and hears that it is gone. The other one has
+/// another build by now, with a service of that name linked into it.
+#[test]
+fn calls_of_a_linked_service_are_not_lost_where_a_unit_of_its_name_was_removed() {
+    let mut pair = without_them().whole();
+    let unit = upload(&mut pair, 0, "alpha", ALPHA);
+    pair.kill(0);
+    pair.until_member_of(1, 1);
+    assert_eq!(pair.change(1, remove(&unit)), Some(Changed::Done));
+    pair.kill(1);
+    pair.deploy(&SERVICES);
+    pair.start(1);
+    pair.until_member_of(1, 1);
+    assert_eq!(pair.change(1, activate("alpha")), Some(Changed::Done));
+    pair.say(1, "c1 start; fire begin 1 begin");
+    pair.deploy(&SERVICES[2..]);
+    pair.start(0);
+    pair.until_whole();
+    pair.kill(1);
+    pair.until_member_of(0, 1);
+    pair.pass_ms(1_000);
+    pair.deploy(&SERVICES);
+    pair.start(1);
+    pair.until_whole();
+    pair.kill(0);
+    pair.until_member_of(1, 1);
+    take_trace();
+    pair.say(1, "c1 fire tick 1 after");
+    assert_eq!(take_trace(), ["alpha1 after", "beta2 after"]);
 }
