@@ -251,6 +251,9 @@ impl Core {
         let Some(cell) = self.cells.get_mut(&id) else { return };
         cell.live = true;
         cell.last_commit = behind;
+        // Whoever wrote it may have been wrong: what is of no entity would keep the cell for ever.
+        let entities = &cell.entities;
+        cell.timers.retain(|(entity, _), _| entities.contains_key(entity));
         if self.planted.is(PlantedFault::ForgetMissed) {
             cell.timers.values_mut().for_each(|armed| armed.forget_missed(now));
         }

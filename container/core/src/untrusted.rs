@@ -11,6 +11,9 @@
 //! | number out of range, an entity whose parent is younger,  | come to an end                 |
 //! | a timer with a period below the shortest one             |                                |
 //!
+//! A timer of no entity can be read, and may be of one that is on its way: it goes when its cell
+//! comes alive here (`Core::wake`), which it would keep for ever.
+//!
 //! That a peer writes wrong bills or wrong rows cannot be seen here: it is a member, and trusted
 //! to compute.
 

@@ -1,5 +1,8 @@
 //! The leak check at the end of each test of a pair.
 
+#[path = "kept.rs"]
+mod kept;
+
 use super::Pair;
 use crate::toy::{OVER, last_message};
 use resilee_core::Core;
@@ -25,12 +28,8 @@ impl Drop for Pair {
             // A node may lack a service: that is an alarm.
             found.retain(|it| !it.ends_with("is of no service"));
             assert_eq!(found, Vec::<String>::new());
-            let mut found = core.kept_of_none();
-            // It may be linked into the other one only.
-            let is_linked = |it: &str| {
-                it.rsplit_once(" of ").is_some_and(|(_, service)| linked.contains(service))
-            };
-            found.retain(|it| !is_linked(it) && !self.keeps.contains(&it.as_str()));
+            let mut found = kept::kept_of_none(core, &linked);
+            found.retain(|it| !self.keeps.contains(&it.as_str()));
             assert_eq!(found, Vec::<String>::new(), "is kept, and what it is about is gone");
         }
         if self.leaves.is_none() {

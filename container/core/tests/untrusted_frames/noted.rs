@@ -64,6 +64,7 @@ fn noting(frame: &Frame, noted: Noted) -> Frame {
 /// What became of it: how often that was counted, and the pair once server1 is dead.
 fn told(noted: Noted, reason: &str) -> (u64, Pair) {
     let (mut pair, frame) = scene();
+    pair.linked_elsewhere = noted.usage.iter().map(|it| it.service.clone()).collect();
     pair.frame(noting(&frame, noted).bytes());
     assert!(pair.closed.is_empty(), "the link stays: {:?}", pair.closed);
     let dropped = pair.dropped(reason);
@@ -195,4 +196,7 @@ fn one_service_node_or_run_more_than_are_kept_is_counted() {
     pair.frame(frame.with(&Update::Rows(rows)).bytes());
     assert_eq!(pair.dropped("usage of one node more than are kept"), 1);
     assert_eq!(pair.dropped("alarm of one run more than are kept"), 1);
+    // Alarms of runs that are not there are the survivor's, and one and the same.
+    pair.kill_first();
+    assert_eq!(of_services(&pair), 1);
 }

@@ -1,5 +1,8 @@
 //! Two nodes and a seat with a virtual clock: no message is lost, every write is flushed at once.
 
+#[path = "leaks.rs"]
+mod leaks;
+
 use crate::toy::{SERVICES, adaptors};
 use resilee_core::{Core, CoreConfig, Input, Output, Peer, Restored};
 use resilee_membership::{
@@ -7,7 +10,7 @@ use resilee_membership::{
     SeatOutput, Transport, Unclean, open, seal_control, seal_sip,
 };
 use resilee_sbb::{Tables, Timestamp};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -23,12 +26,18 @@ pub struct Pair {
     queue: VecDeque<(usize, Input)>,
     /// Frames of server1 are kept here instead of being delivered, while it is something.
     pub held: Option<Vec<Vec<u8>>>,
+    /// Copies of these.
+    withheld: Vec<Vec<u8>>,
     /// True: no datagram gets from one node to the other.
     pub cut: bool,
     /// Links that server2 closed, with the reason.
     pub closed: Vec<String>,
     /// What both said to clients.
     pub sent: Vec<String>,
+    /// Calls that clients began.
+    calls: BTreeSet<String>,
+    /// Services that server1's program has alone, by what its frames say.
+    pub linked_elsewhere: BTreeSet<String>,
 }
 
 fn key() -> Key {
@@ -89,9 +98,12 @@ impl Pair {
             seat: Seat::new(now, seat, None),
             queue: VecDeque::new(),
             held: None,
+            withheld: Vec::new(),
             cut: false,
             closed: Vec::new(),
             sent: Vec::new(),
+            calls: BTreeSet::new(),
+            linked_elsewhere: BTreeSet::new(),
         };
         for node in 0..2 {
             pair.feed(node, Input::LinkUp { peer: name(1 - node) });
@@ -116,6 +128,7 @@ impl Pair {
 
     /// A message from a client, by the balancer.
     pub fn say(&mut self, node: usize, text: &str) {
+        self.calls.extend(text.split(' ').next().map(str::to_owned));
         let bytes = seal_sip(&key(), self.seat.view().number, &flow(), text.as_bytes());
         self.feed(node, Input::Packet { source: seat_address(), bytes });
     }
@@ -198,7 +211,10 @@ impl Pair {
             }
             Output::Packet { destination, bytes } => self.packet(node, destination, bytes),
             Output::Frame { bytes, .. } => match &mut self.held {
-                Some(held) if node == 0 => held.push(bytes),
+                Some(held) if node == 0 => {
+                    self.withheld.push(bytes.clone());
+                    held.push(bytes);
+                }
                 _ => self.queue.push_back((1 - node, Input::Frame { peer: name(node), bytes })),
             },
             Output::Store(batch) => {
