@@ -1,4 +1,4 @@
-//! Alarm facility (`javax.slee.facilities.AlarmFacility`).
+//! Alarm facility (JAIN SLEE 1.1 chapter 13).
 
 use crate::house::House;
 use crate::pair::Pair;

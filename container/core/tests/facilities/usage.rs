@@ -1,4 +1,4 @@
-//! Usage facility (`javax.slee.usage`).
+//! Usage facility (JAIN SLEE 1.1 chapter 11).
 
 use crate::house::House;
 use crate::pair::Pair;

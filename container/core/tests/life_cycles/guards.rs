@@ -1,4 +1,5 @@
-//! Deployable units, dependencies, and what keeps a service from being deactivated or removed.
+//! Deployable units (JAIN SLEE 1.1 chapter 14), dependencies, and what keeps a service from being
+//! deactivated or removed.
 
 use crate::house_of_services::{ALL, change, make, pair, refused, service, state};
 use crate::pair::Pair;

@@ -1,4 +1,4 @@
-//! Life cycles of the SLEE and of its services (JAIN SLEE 1.1): who starts root
+//! Life cycles of the SLEE and of its services (JAIN SLEE 1.1 chapter 14): who starts root
 //! entities, what finishes, what an operator may not do, and that all nodes agree.
 
 mod guards;

@@ -1,4 +1,4 @@
-//! States of a service, and who starts root entities.
+//! States of a service (JAIN SLEE 1.1 chapter 14), and who starts root entities.
 
 use crate::house_of_services::{change, make, pair, served, state};
 use crate::pair::Pair;

@@ -1,4 +1,4 @@
-//! States of the SLEE: whether it takes calls.
+//! States of the SLEE (JAIN SLEE 1.1 chapter 14): whether it takes calls.
 
 use crate::house_of_services::{make, pair, served};
 use crate::pair::Pair;

@@ -1,4 +1,4 @@
-//! Life cycles of resource adaptors (`javax.slee.management.ResourceManagementMBean`): draining,
+//! Life cycles of resource adaptors (chapters 14 and 15, `ResourceManagementMBean`): draining,
 //! forced removal, liveness, properties; and that all nodes agree, also after a kill.
 
 use crate::adaptors::{answer, begun, end, last, post, posted, write};

@@ -1,6 +1,6 @@
-//! Several resource adaptors in one node (`javax.slee.resource`): whose what is, and what each
-//! hears. The first one speaks by the balancer (`toy.rs`), the second one by sockets of its own
-//! (`post.rs`).
+//! Several resource adaptors in one node (chapter 15, `javax.slee.resource`): whose what is, and
+//! what each hears. The first one speaks by the balancer (`toy.rs`), the second one by sockets of
+//! its own (`post.rs`).
 
 use crate::pair::Pair;
 use crate::post::{Letter, flow};

@@ -1,4 +1,4 @@
-//! Calls between entities of a tree (chapter 6.5, SBB local interface): in one transaction.
+//! Calls between entities of a tree (chapter 6, SBB local interface): in one transaction.
 
 use crate::container::Container;
 use crate::entity_trees::with_child;

@@ -2,7 +2,7 @@
 
 use crate::container::Container;
 use crate::pair::Pair;
-use crate::script::{self, note, on, take_trace};
+use crate::script::{self, fail, note, on, take_trace};
 use crate::toy::{Tick, Tock};
 use resilee_core::Core;
 use resilee_core::management::{Changed, Leftover, LeftoverKind, LeftoverRow, Removal, Search};
@@ -113,6 +113,33 @@ fn a_name_holds_a_null_activity() {
     assert_eq!(said(&mut container, "c2 fire tick 1 look"), ["alpha1 look", "another's 2"]);
     assert_eq!(said(&mut container, "c1 fire tick 1 free"), ["alpha1 free"]);
     assert_eq!(said(&mut container, "c2 fire tick 1 look"), ["alpha1 look", "nobody's"]);
+}
+
+/// Who fails has neither bound nor freed a name, nor called anybody by it.
+#[test]
+fn a_roll_back_undoes_names_of_the_cluster_and_what_was_fired_at_them() {
+    let mut container = two_calls();
+    on("alpha", "do", |_, cx| {
+        cx.unbind_cluster_name("room")?;
+        cx.bind_cluster_name(cx.activity(), "hall")?;
+        cx.fire_at_name("room", &Tock { word: "never".to_owned() })?;
+        fail()
+    });
+    on("alpha", "look too", |_, cx| {
+        note(format!("{:?}", cx.look_up_cluster_name("hall")?));
+        Ok(())
+    });
+    said(&mut container, "c1 fire tick 1 bind");
+    let trace = said(&mut container, "c1 fire tick 1 do");
+    let failure = "as it was told";
+    let told = [
+        "alpha1 do".to_owned(),
+        format!("alpha1 exception: {failure}"),
+        format!("alpha1 rolled back: {failure}"),
+    ];
+    assert_eq!(trace, told, "and nothing else: no name is bound, nobody is called");
+    assert_eq!(said(&mut container, "c2 fire tick 1 look"), ["alpha1 look", "another's 1"]);
+    assert_eq!(said(&mut container, "c2 fire tick 1 look too"), ["alpha1 look too", "None"]);
 }
 
 fn found(container: &Container, search: &Search) -> Vec<LeftoverRow> {

@@ -1,4 +1,4 @@
-//! Event masks (chapter 6.9): types that an attached entity does not get for now.
+//! Event masks (chapter 6): types that an attached entity does not get for now.
 
 use crate::container::Container;
 use crate::entity_trees::with_child;

@@ -1,8 +1,11 @@
 //! The event router (chapter 8): who gets an event, in which order, and how often.
 
 use crate::container::Container;
-use crate::script::{ask, fail, on, on_call};
-use resilee_sbb::EntityId;
+use crate::pair::Pair;
+use crate::script::{self, ask, fail, on, on_call, take_trace};
+use crate::toy::{OMEGA, SERVICES};
+use crate::upgrades::want;
+use resilee_sbb::{EntityId, Tables};
 
 /// `alpha1` creates children in these relations, attached to the event's activity.
 fn grow(relations: &'static [&'static str]) {
@@ -56,13 +59,16 @@ fn what_is_below_a_sibling_goes_with_it() {
     assert_eq!(container.tick("hello"), hello);
 }
 
+/// `omega` has priority 10, `beta` has none: by their names it would be the other way round.
 #[test]
 fn root_entities_get_an_event_by_the_priority_of_their_service() {
-    let mut container = Container::with_activity();
-    container.fire("begin", "first");
-    container.fire("begin", "second");
-    let twice = ["alpha1 first", "beta2 first", "alpha1 second", "beta2 second"];
-    assert_eq!(container.trace(), twice);
+    script::clear();
+    let mut pair = Pair::of(&[SERVICES[1], OMEGA], Tables::default()).whole();
+    want(&mut pair, &["omega"], &[]);
+    pair.say(0, "c1 start; fire begin 1 first");
+    assert_eq!(take_trace(), ["omega1 first", "beta2 first"], "which are not there yet");
+    pair.say(0, "c1 fire tick 1 second");
+    assert_eq!(take_trace(), ["omega1 second", "beta2 second"]);
 }
 
 #[test]

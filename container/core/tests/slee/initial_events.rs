@@ -1,4 +1,4 @@
-//! Initial events (chapter 8.6): which root entity an event belongs to, and when one is created.
+//! Initial events (chapter 8): which root entity an event belongs to, and when one is created.
 //! Root entities of the whole cluster are in `roots.rs`.
 
 use crate::container::Container;
@@ -71,6 +71,21 @@ fn one_root_entity_serves_all_activities_of_one_name() {
     let trace = container.trace();
     let ran: Vec<_> = trace.iter().filter(|line| !line.contains("asked")).collect();
     assert_eq!(ran, ["chooser1 one", "chooser1 two", "chooser1 three"], "it is attached to both");
+}
+
+#[test]
+fn by_the_address_there_is_a_root_entity_for_each() {
+    let mut container = Container::with_activity();
+    container.say("c1 start");
+    selects("chooser", |word, _| {
+        Ok(InitialEvent::by().cell().address(format!("sip:{word}@example.test")))
+    });
+    container.fire_on(1, "choose", "bob");
+    container.fire_on(2, "choose", "carol");
+    assert_eq!(container.entities("chooser"), [1, 2]);
+    container.trace();
+    container.fire_on(2, "tick", "hello");
+    assert_eq!(container.trace(), ["chooser2 hello"], "each on the activity of its address");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The specification of the container: one rule, one test.
 //!
+//! Chapters are those of JAIN SLEE 1.1.
+//!
 //! A node or a pair on virtual time. The protocol and the services are toys (`toy.rs`): what an SBB
 //! does at a word, a test says (`script.rs`). Nothing may be left behind (`container.rs`, and the
 //! `leaks.rs` of a node and of a pair).

@@ -1,4 +1,4 @@
-//! Null activities (chapter 7.10): activities that no adaptor has.
+//! Null activities (chapter 7): activities that no adaptor has.
 
 use crate::container::Container;
 use crate::script::{fail, note, on};

@@ -1,7 +1,10 @@
-//! Priorities (chapter 8.5): they change the order of later events, and of those being routed.
+//! Priorities (chapter 8): they change the order of later events, and of those being routed.
 
 use crate::container::Container;
-use crate::script::{note, on};
+use crate::pair::Pair;
+use crate::script::{self, note, on, take_trace};
+use crate::toy::SERVICES;
+use resilee_sbb::Tables;
 
 #[test]
 fn a_root_entity_with_another_priority_goes_before_those_of_other_services() {
@@ -45,13 +48,21 @@ fn a_priority_set_while_an_event_is_routed_counts_for_that_event() {
     assert_eq!(trace[1..4], ["left3 favour", "left5 favour", "left4 favour"]);
 }
 
+/// Nodes may have services in different orders, since units come and go. Here they have neither the
+/// order of the names nor that of the entities.
 #[test]
-fn of_two_roots_with_one_priority_the_service_that_the_node_has_first_goes_first() {
-    let mut container = Container::begun();
-    on("beta", "level", |_, cx| cx.set_priority(cx.entity(), 10));
-    container.fire("tick", "level");
-    container.trace();
-    assert_eq!(container.tick("hello"), ["alpha1 hello", "beta2 hello"]);
+fn root_entities_of_one_priority_go_by_the_names_of_their_services() {
+    script::clear();
+    let services = [&SERVICES[1..], &SERVICES[..1]].concat();
+    let mut pair = Pair::of(&services, Tables::default()).whole();
+    on("alpha", "level", |_, cx| cx.set_priority(cx.entity(), -1));
+    on("beta", "level", |_, cx| cx.set_priority(cx.entity(), -1));
+    on("keeper", "level", |_, cx| cx.set_priority(cx.entity(), -1));
+    pair.say(0, "c1 start; fire keep 1 begin; fire begin 1 begin");
+    pair.say(0, "c1 fire tick 1 level");
+    take_trace();
+    pair.say(0, "c1 fire tick 1 hello");
+    assert_eq!(take_trace(), ["alpha2 hello", "beta3 hello", "keeper1 hello"]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! What an adaptor hears of what became of its events: failed, received, or neither; and of
-//! activities that nobody serves any more. Root entities of the cluster count as whoever is here.
+//! What an adaptor hears (chapter 15) of what became of its events: failed, received, or neither;
+//! and of activities that nobody serves any more. Root entities of the cluster count as whoever is
+//! here.
 
 use crate::adaptors::posted;
 use crate::container::Container;

@@ -1,5 +1,5 @@
-//! One root entity for each convergence name in the cluster: activities of other cells are mirrored
-//! in the cell of the root, and what it does with them is done where they are.
+//! One root entity for each convergence name (chapter 8) in the cluster: activities of other cells
+//! are mirrored in the cell of the root, and what it does with them is done where they are.
 //!
 //! `chooser` is the service: its selector says `all`, so that all calls share one root entity.
 

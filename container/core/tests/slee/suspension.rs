@@ -1,4 +1,4 @@
-//! Event contexts (chapter 8.7): an event whose delivery is suspended, and goes on.
+//! Event contexts (chapter 8): an event whose delivery is suspended, and goes on.
 
 use crate::container::Container;
 use crate::entity_trees::with_child;

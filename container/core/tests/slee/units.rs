@@ -1,4 +1,4 @@
-//! Services that are uploaded while nodes run (`javax.slee.management.DeploymentMBean`).
+//! Services that are uploaded while nodes run (chapter 14, `DeploymentMBean`).
 
 use crate::pair::Pair;
 use crate::script::{self, on, take_trace};

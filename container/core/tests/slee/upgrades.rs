@@ -1,4 +1,4 @@
-//! Life cycles of services and what waits in calls.
+//! Life cycles of services (chapter 14) and what waits in calls.
 
 use crate::pair::Pair;
 use crate::script::{self, fail, hangs, on, selects, take_trace};
