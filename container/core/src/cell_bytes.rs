@@ -3,7 +3,10 @@
 //! A commit, and each cell of a snapshot, travels in one frame, of which the link takes 8 MiB. So
 //! the parts of a cell together, and what a turn writes beside them (rows, records, messages,
 //! events for other cells), have a limit each; both fit into a frame, with room for what adaptors
-//! keep of an activity.
+//! keep of their activities ([`KEPT_BY_ADAPTORS_MAX`]).
+//!
+//! What adaptors keep is no part of these bytes: how much it is, clients decide, and a service must
+//! not lose an event for it. Bounding it is the adaptor's own duty; here it is only watched.
 //!
 //! | what would be too large                | what happens                                      |
 //! |----------------------------------------|---------------------------------------------------|
@@ -11,6 +14,8 @@
 //! | what the turn writes, after a delivery | the delivery rolls back                           |
 //! | the cell, by an event that is kept     | the event is lost to who waits for it; an alarm   |
 //! | a root cell, by one more mirror        | the activity is not tied to the root; an alarm    |
+//! | what adaptors keep of the cell         | nothing is lost; an alarm, for the adaptor is     |
+//! |                                        | wrong and the frame may be too large              |
 //!
 //! Sizes are those of what can grow: names of fields and numbers are not counted one by one.
 
@@ -25,8 +30,16 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What a part, or an entry of one, takes besides its contents.
 const PART_BYTES: usize = 64;
 
+/// So much of a frame is left for what adaptors keep of the activities of a cell.
+pub const KEPT_BY_ADAPTORS_MAX: usize = 1 << 20;
+
+/// Bytes of what adaptors keep of the activities of a cell.
+pub fn kept_by_adaptors<'a>(activities: impl Iterator<Item = &'a Box<Activity>>) -> usize {
+    activities.map(|activity| activity.state.len()).sum()
+}
+
 impl Cell {
-    /// Bytes of its parts.
+    /// Bytes of its parts, without what adaptors keep.
     pub fn bytes(&self) -> usize {
         let activities = self.activities.values().map(|activity| of_activity(activity));
         let entities = self.entities.values().map(|entity| of_entity(entity));
@@ -209,7 +222,7 @@ fn of_activity(activity: &Activity) -> usize {
     let queue = suspended.map_or(0, |it| it.queue.iter().map(of_event).sum::<usize>());
     let first = suspended.map_or(0, |it| of_event(&it.event));
     let served = suspended.map_or(0, |it| it.served.iter().map(of_tie).sum::<usize>());
-    activity.state.len() + attributes + names + queue + first + served + PART_BYTES
+    attributes + names + queue + first + served + PART_BYTES
 }
 
 fn of_entity(entity: &Entity) -> usize {

@@ -9,6 +9,7 @@
 use crate::adaptors::{AdaptorId, of_adaptor};
 use crate::alarms::sources;
 use crate::cell::{Cell, CellInput};
+use crate::cell_bytes::{KEPT_BY_ADAPTORS_MAX, kept_by_adaptors};
 use crate::commit::{Activity, Part};
 use crate::core::Core;
 use crate::event_router::{Audience, Recipient, Routing};
@@ -98,7 +99,7 @@ impl Core {
         let alarms = std::mem::take(&mut endpoint.steps.alarms);
         let refused = std::mem::take(&mut endpoint.steps.refused);
         self.refuse_beyond_numbers(now, id, &mut endpoint.steps);
-        self.absorb(id, by, endpoint.steps);
+        self.absorb(now, id, by, endpoint.steps);
         refused.into_iter().for_each(|reason| self.count_drop(reason));
         for (severity, text) in alarms {
             self.raise_alarm(now, severity, self.adaptors.name(by), &text);
@@ -127,7 +128,8 @@ impl Core {
         self.raise_alarm(now, Severity::Major, sources::SLEE, &text);
     }
 
-    fn absorb(&mut self, id: CellId, by: AdaptorId, steps: Steps) {
+    fn absorb(&mut self, now: Timestamp, id: CellId, by: AdaptorId, steps: Steps) {
+        let mut too_much = None;
         let Some(cell) = self.cells.get_mut(&id) else { return };
         let Some(turn) = cell.turn.as_mut() else { return };
         for activity in steps.started {
@@ -140,16 +142,34 @@ impl Core {
             let known = cell.activities.get_mut(&activity.number).filter(|it| it.adaptor == by);
             if let (Some(known), Some(adaptor)) = (known, self.adaptors.get(by)) {
                 // Copied: as it grew while it was written, it has room to spare.
-                known.state = adaptor.marshal(activity).as_slice().to_vec();
+                let state = adaptor.marshal(activity).as_slice().to_vec();
+                let (before, bytes) = (known.state.len(), state.len());
+                known.state = state;
                 turn.touched.insert(Part::Activity(activity.number));
+                // Said once, when it becomes so much.
+                let after = kept_by_adaptors(cell.activities.values());
+                if after > KEPT_BY_ADAPTORS_MAX
+                    && after.saturating_sub(bytes) + before <= KEPT_BY_ADAPTORS_MAX
+                {
+                    too_much = Some((activity, bytes));
+                }
             }
         }
         turn.events.extend(steps.events.into_iter().map(|event| (event, Audience::All)));
         turn.ended.extend(steps.ended.iter().map(|activity| activity.number));
         if self.planted.is(PlantedFault::SendBeforeTurnEnds) {
-            return self.send_at_once(of_adaptor(by, steps.egress));
+            self.send_at_once(of_adaptor(by, steps.egress));
+        } else {
+            turn.egress.extend(of_adaptor(by, steps.egress));
         }
-        turn.egress.extend(of_adaptor(by, steps.egress));
+        if let Some((activity, bytes)) = too_much {
+            let source = self.adaptors.name(by);
+            let text = format!(
+                "{source} keeps {bytes} bytes of activity {activity}, more than the \
+                 {KEPT_BY_ADAPTORS_MAX} of a call that have room in a frame"
+            );
+            self.raise_alarm(now, Severity::Major, source, &text);
+        }
     }
 
     fn adopt_activities(&mut self, now: Timestamp, id: CellId, adoption: Adoption) {
@@ -170,7 +190,7 @@ impl Core {
                     &format!("activity {activity}: {failure}"),
                 );
                 let steps = Steps { ended: vec![activity], ..Steps::default() };
-                self.absorb(id, by, steps);
+                self.absorb(now, id, by, steps);
             }
         }
     }

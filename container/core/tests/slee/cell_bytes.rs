@@ -40,6 +40,37 @@ fn a_tree_that_is_removed_makes_room_once() {
     assert!(container.has_alarm("limits.cell_bytes_max"), "{:?}", container.alarms());
 }
 
+/// A client decides how much that is: no bill may be lost for it.
+#[test]
+fn what_an_adaptor_keeps_takes_no_room_from_services() {
+    let mut container = small();
+    on("beta", "fill", |me, _| {
+        me.text = "x".repeat(5_000);
+        Ok(())
+    });
+    container.say("c1 keep 1 50000");
+    assert!(!rolls_back(&mut container, "fill"));
+    assert!(!container.has_alarm("keeps"), "{:?}", container.alarms());
+}
+
+#[test]
+fn an_adaptor_that_keeps_more_than_fits_beside_a_call_is_told_of_once() {
+    let mut container = small();
+    on("beta", "fill", |me, _| {
+        me.text.push('x');
+        Ok(())
+    });
+    container.say("c1 keep 1 1048000");
+    assert!(!container.has_alarm("keeps"), "{:?}", container.alarms());
+    container.say("c1 keep 1 2000");
+    container.say("c1 keep 1 2000");
+    let alarms = container.alarms();
+    let told: Vec<_> = alarms.iter().filter(|alarm| alarm.contains("keeps")).collect();
+    assert_eq!(told.len(), 1, "{alarms:?}");
+    assert!(told[0].starts_with("toy keeps 10500"), "{alarms:?}");
+    assert!(!rolls_back(&mut container, "fill"), "nothing is lost");
+}
+
 /// Calls, each with an activity that is tied to the root entity of a name.
 fn tied(limits: Limits, name: &str) -> Container {
     let mut container = Container::with_limits(limits);

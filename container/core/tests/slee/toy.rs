@@ -400,6 +400,13 @@ impl ResourceAdaptor for Toy {
                     let activity = activity(on);
                     endpoint.end_activity(activity);
                 }
+                ["keep", on, bytes] => {
+                    let activity = activity(on);
+                    let bytes = bytes.parse().expect("a number of bytes");
+                    let (cell, _) = self.calls.get_mut(&activity).expect("it has begun");
+                    cell.push_str(&"x".repeat(bytes));
+                    endpoint.changed(activity);
+                }
                 ["over"] => {
                     for activity in self.activities(endpoint) {
                         endpoint.end_activity(activity);
