@@ -246,6 +246,11 @@ impl<'a> Message<'a> {
         part_of(first, |value| param(name_addr(value)?.params, parameter))
     }
 
+    /// How many header lines it has.
+    pub fn header_lines(&self) -> usize {
+        self.headers.lines().len()
+    }
+
     /// The body, as long as Content-Length says; without one, all that follows the blank line.
     pub fn body(&self) -> &'a [u8] {
         &self.bytes[self.body_start..]

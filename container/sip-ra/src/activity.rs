@@ -76,6 +76,23 @@ impl Activity {
         }
     }
 
+    /// How many requests of clients it has, with the one that began it.
+    pub(crate) fn requests(&self) -> usize {
+        match self {
+            Activity::Call(call) => 1 + call.reinvites.len() + call.requests.len(),
+            Activity::Exchange(_) | Activity::OwnCall(_) => 1,
+        }
+    }
+
+    /// Bytes of the request that began it, while it waits for targets.
+    pub(crate) fn request_bytes(&self) -> usize {
+        match self {
+            Activity::Call(call) => call.invite.request().len(),
+            Activity::Exchange(exchange) => exchange.request_bytes(),
+            Activity::OwnCall(_) => 0,
+        }
+    }
+
     /// Its Call-ID, for the log.
     pub(crate) fn call_id(&self) -> String {
         match self {

@@ -20,6 +20,7 @@ use crate::orphan::{MissedBye, pass_back, pass_on};
 use crate::own_call::OwnCall;
 use crate::password_guard::PasswordGuard;
 use crate::refusal::{Refusal, has_sound_tags};
+use crate::room::{NO_ROOM_FOR_TARGETS, has_large_leg};
 use crate::route::route;
 use crate::scanners::Scanners;
 use crate::secret::Secret;
@@ -33,7 +34,7 @@ use resilee_core::{Adoption, Egress, Endpoint, Ingress, Missed, PassedOn, Resour
 use resilee_membership::{Planted, PlantedFault};
 use resilee_sbb::{ActivityId, CellId, CohortId, Failure, Timestamp, decode};
 use resilee_sip_api::{Algorithm, PhoneCall, SipCommand};
-use resilee_sip_proto::{BranchKey, Message, SCANNERS_DEFAULT, TimerConfig};
+use resilee_sip_proto::{BranchKey, HeaderName, Message, SCANNERS_DEFAULT, TimerConfig};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
@@ -145,11 +146,13 @@ impl SipRa {
         if self.first_of_cell(endpoint, is_known) {
             return;
         }
+        let no_room = self.refuse_for_room(endpoint.cell(), incoming);
         let is_in_dialog = incoming.message.to_tag().is_some();
         let in_dialog = |activity: &mut Activity, step: &mut Step<'_>| {
             activity.on_in_dialog_request(step, incoming)
         };
         if is_in_dialog
+            && no_room.is_none()
             && method != "CANCEL"
             && (self.on_request_of_spiral(endpoint, incoming)
                 || self.first_of_cell(endpoint, in_dialog))
@@ -159,6 +162,7 @@ impl SipRa {
         let refused = match method {
             "ACK" => return,
             "CANCEL" => Some(Refusal::new(481)),
+            _ if no_room.is_some() => no_room,
             _ if is_in_dialog => self.start_within_dialog(endpoint, incoming).err(),
             _ => self.begin(endpoint, incoming).err(),
         };
@@ -281,6 +285,9 @@ impl ResourceAdaptor for SipRa {
                 endpoint.count_refused("2xx to an INVITE without a To tag that is a token");
                 return;
             }
+            if is_answer_to_invite(&received) && has_large_leg(&received, HeaderName::To) {
+                return endpoint.count_refused("2xx to an INVITE whose dialog would be too large");
+            }
             // RFC 6026 §7.3: a response that no transaction knows is not forwarded.
             let taken = self
                 .first_of_cell(endpoint, |activity, step| activity.on_response(step, &received));
@@ -366,6 +373,7 @@ impl ResourceAdaptor for SipRa {
     ) -> Result<(), Failure> {
         let command: SipCommand = decode(payload)?;
         self.judge(endpoint, activity, &command);
+        let has_room = self.has_room_for(activity, &command);
         let found = self.activities.get_mut(&activity);
         let target = found.ok_or_else(|| Failure::new("the activity is over"))?;
         let mut step = Step { endpoint, element: &self.element, activity };
@@ -380,6 +388,8 @@ impl ResourceAdaptor for SipRa {
                 let status = if proxy { 407 } else { 401 };
                 target.respond(&mut step, status, "", &borrowed(&headers))
             }
+            SipCommand::Proxy { .. } if !has_room => target.respond(&mut step, 513, "", &[]),
+            SipCommand::Redirect { .. } if !has_room => Err(Failure::new(NO_ROOM_FOR_TARGETS)),
             SipCommand::Proxy { targets } => target.proxy(&mut step, &targets),
             SipCommand::Redirect { targets, diversion } => {
                 target.redirect(&mut step, &targets, diversion.as_ref())

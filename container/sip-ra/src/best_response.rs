@@ -3,6 +3,7 @@
 //!
 //! Not here: redirection (a 3xx goes upstream as it is).
 
+use resilee_sip_proto::transaction::RESPONSE_KEPT_MAX;
 use resilee_sip_proto::{Edit, HeaderName, MESSAGE_BYTES_MAX, Message};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,18 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    /// The same for an INVITE: one that is too large to be kept is only its status, for a response
+    /// of our own. As one that means nothing without its headers it says that no answer came that
+    /// could be passed on (§21.5.3).
+    pub(crate) fn of_invite(status: u16, response: Vec<u8>) -> Self {
+        match status {
+            _ if response.len() <= RESPONSE_KEPT_MAX => Failure { status, response },
+            300..=399 | 401 | 407 => Failure { status: 502, response: Vec::new() },
+            503 => Failure { status: 500, response: Vec::new() },
+            _ => Failure { status, response: Vec::new() },
+        }
+    }
+
     /// RFC 3261 §16.8: a target that never answered counts as 408.
     pub(crate) fn no_answer() -> Self {
         Failure { status: 408, response: Vec::new() }

@@ -23,6 +23,7 @@ use crate::party::{self, Authorization};
 use crate::proof_of_life;
 use crate::proxied_invite::{InviteNews, ProxiedInvite};
 use crate::refusal::has_sound_tags;
+use crate::room::has_large_leg;
 use crate::spent_nonce::SpentNonce;
 use crate::step::Step;
 use crate::subscription::{Part, Subscription};
@@ -31,7 +32,7 @@ use resilee_core::Adoption;
 use resilee_membership::Flow;
 use resilee_sbb::{Failure, Timestamp};
 use resilee_sip_api::{Answered, Ended, Progress, Rejected, Target};
-use resilee_sip_proto::Message;
+use resilee_sip_proto::{HeaderName, Message};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -435,9 +436,9 @@ impl Call {
         response: &Message<'_>,
         state: DialogState,
     ) -> bool {
-        let Some(tag) = response.to_tag().filter(|_| has_sound_tags(response)) else {
-            return false;
-        };
+        // A 2xx of these does not get here.
+        let is_sound = has_sound_tags(response) && !has_large_leg(response, HeaderName::To);
+        let Some(tag) = response.to_tag().filter(|_| is_sound) else { return false };
         let Some(dialog) = self.dialogs.iter_mut().find(|dialog| dialog.callee.tag == tag) else {
             let callee = Leg::callee(step.element, response, (flow, self.spiral));
             let dialog = Dialog::new(callee, state);

@@ -104,6 +104,11 @@ impl Exchange {
         self.decide_by.is_none() && !self.proxied.is_pending()
     }
 
+    /// Bytes of the request, until it is decided.
+    pub(crate) fn request_bytes(&self) -> usize {
+        self.request.len()
+    }
+
     /// Its Call-ID, until it is decided.
     pub(crate) fn call_id(&self) -> String {
         let request = Message::parse(&self.request);

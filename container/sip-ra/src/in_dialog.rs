@@ -480,8 +480,6 @@ impl Call {
             Side::Callee => (&mut dialog.callee, &mut self.caller),
         };
         sender.move_to(refresh.flow, refresh.target.as_ref());
-        if let Some(target) = response.and_then(contact_uri) {
-            receiver.target = Some(target);
-        }
+        receiver.retarget(response.and_then(contact_uri));
     }
 }

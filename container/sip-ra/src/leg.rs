@@ -50,7 +50,8 @@ const FIRST_PLACES: usize = 2;
 /// within its own network, by somebody of the same home, hears no more where it is.
 const LAST_PLACES: usize = 2;
 
-/// Most bytes of a remote target that is kept of an earlier place; a phone has none that is longer.
+/// Most bytes of a remote target that is kept of an earlier place, or after the set-up; a phone has
+/// none that is longer.
 const TARGET_BYTES_MAX: usize = 512;
 
 /// By so much the CSeq number of an end may be ahead of the one that a survivor would know.
@@ -199,9 +200,13 @@ impl Leg {
             return;
         }
         self.leave_for(flow);
-        if target.is_some() {
-            self.target = target.cloned();
-        }
+        self.retarget(target.cloned());
+    }
+
+    /// It names another remote target; no phone has one that is longer than so.
+    pub(crate) fn retarget(&mut self, target: Option<String>) {
+        let new = target.filter(|target| target.len() <= TARGET_BYTES_MAX);
+        self.target = new.or(self.target.take());
     }
 
     /// From now on it is reached there; where it was is kept.

@@ -88,6 +88,7 @@ mod refusal;
 mod removal;
 mod response;
 mod ringing;
+mod room;
 mod route;
 mod scanners;
 mod secret;

@@ -373,7 +373,7 @@ impl ProxiedInvite {
         status: u16,
         response: &Message<'_>,
     ) -> Option<InviteNews> {
-        let failure = Failure { status, response: without_our_via(response) };
+        let failure = Failure::of_invite(status, without_our_via(response));
         let branch = &mut self.branches[index];
         branch.outcome = Outcome::Failed(failure);
         let ends_all = branch.refuses_for_all();

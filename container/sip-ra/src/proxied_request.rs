@@ -7,6 +7,8 @@
 //! | 2xx of a target               | passed on; that of an UPDATE may get | Completed |
 //! |                               | a session timer (`session_timer.rs`) |           |
 //! | 300-699 of a target           | kept                                 |           |
+//! | final that is too large       | passed on and not kept; in a fork a  | Completed |
+//! |                               | failure counts as silence (`room.rs`)|           |
 //! | timer F: a target is silent   |                                      |           |
 //! | the last target failed        | the best failure passed on           | Completed |
 //! | all targets were silent       | nothing is sent, and it is forgotten | TimedOut  |
@@ -25,7 +27,7 @@ use crate::session_timer::{self, Offer};
 use crate::step::Step;
 use resilee_membership::Flow;
 use resilee_sbb::Timestamp;
-use resilee_sip_proto::transaction::ServerNonInviteState;
+use resilee_sip_proto::transaction::{RESPONSE_KEPT_MAX, ServerNonInviteState};
 use resilee_sip_proto::{
     ClientNonInvite, Edit, Message, ServerNonInvite, TransactionOutput, build,
 };
@@ -87,6 +89,10 @@ impl ProxiedRequest {
     /// Whether the request is this one again, or its CANCEL; who could write one without having
     /// sent the request finds none (RFC 3261 §22.1).
     pub(crate) fn matches(&self, incoming: &Incoming<'_>) -> bool {
+        !self.is_terminated() && self.is_it(incoming)
+    }
+
+    fn is_it(&self, incoming: &Incoming<'_>) -> bool {
         self.key.matches(incoming.message)
             || (self.key.is_cancelled_by(incoming.message)
                 && incoming.is_from_network_of(&self.reply_to))
@@ -175,7 +181,10 @@ impl ProxiedRequest {
             }
             _ => {
                 let response = without_our_via(response);
-                self.fail_branch(via_branch, Failure { status, response });
+                let is_kept = self.branches.len() == 1 || response.len() <= RESPONSE_KEPT_MAX;
+                let failure = Failure { status, response };
+                let failure = if is_kept { failure } else { Failure::no_answer() };
+                self.fail_branch(via_branch, failure);
                 self.settle(step)
             }
         };
@@ -241,7 +250,13 @@ impl ProxiedRequest {
     }
 
     fn complete(&mut self, step: &mut Step<'_>, status: u16, response: Vec<u8>) -> RequestNews {
+        let is_kept = response.len() <= RESPONSE_KEPT_MAX;
         self.respond(step, status, response);
+        if !is_kept {
+            self.branches.clear();
+        }
+        let failures = self.branches.iter_mut().filter_map(|branch| branch.failure.as_mut());
+        failures.for_each(|failure| failure.response = Vec::new());
         RequestNews::Completed(status)
     }
 }

@@ -5,6 +5,7 @@ use crate::breadth::breadth_of;
 use crate::element::Element;
 use crate::incoming::{Incoming, amended, reply_to};
 use crate::loops::is_loop;
+use crate::room::fault_of_size;
 use crate::session_timer::{self, Offer};
 use resilee_core::{Egress, Ingress};
 use resilee_sip_proto::{
@@ -93,6 +94,9 @@ pub(crate) fn fault(
     let method = request.method().unwrap_or_default();
     if matches!(method, "ACK" | "CANCEL") {
         return None;
+    }
+    if let Some(refusal) = fault_of_size(request) {
+        return Some(refusal);
     }
     if !request.has_readable_vias() {
         return Some(Refusal::bad_request("Bad Via"));

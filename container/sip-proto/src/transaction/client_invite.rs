@@ -8,6 +8,7 @@
 //! | Calling, Proceeding | 1xx                 | to the user; start C         | Proceeding |
 //! | Calling, Proceeding | 2xx                 | to the user; start M         | Accepted   |
 //! | Calling, Proceeding | 300-699             | ACK; to the user; start D    | Completed  |
+//! | the same            | the same, too large | ACK, once; to the user       | Terminated |
 //! | Proceeding          | CANCEL sent         | C is now 64*T1               | same       |
 //! | Proceeding          | timer C             | timeout to the user; C again | same       |
 //! | Proceeding          | timer C after that  | timeout to the user          | Terminated |
@@ -25,7 +26,7 @@
 //! after a CANCEL ends the transaction (§9.1). Not here: the CANCEL itself, a transaction of its
 //! own, and the ACK of a 2xx, which is none of a transaction.
 
-use super::{Outputs, TimerConfig, TransactionOutput, after, earliest, is_due};
+use super::{Outputs, RESPONSE_KEPT_MAX, TimerConfig, TransactionOutput, after, earliest, is_due};
 use crate::build::ack_for_failure;
 use crate::message::Message;
 use resilee_sbb::Timestamp;
@@ -198,7 +199,11 @@ impl ClientInvite {
             outputs.push(TransactionOutput::Send(self.ack.clone()));
         }
         outputs.push(TransactionOutput::ToUser(bytes.to_vec()));
-        if cfg.reliable {
+        let is_too_large = self.ack.len() > RESPONSE_KEPT_MAX;
+        if is_too_large {
+            self.ack = Vec::new();
+        }
+        if cfg.reliable || is_too_large {
             self.enter(Terminated, None);
             outputs.push(TransactionOutput::Terminated);
         } else {
@@ -316,6 +321,17 @@ mod tests {
         call.on_cancel_sent(at(1_000), &udp());
         call.on_cancel_sent(at(2_000), &udp());
         assert_eq!(told(&call.on_timeout(at(33_000), &udp())), ["timeout", "terminated"]);
+    }
+
+    #[test]
+    fn an_ack_that_is_too_large_is_sent_once() {
+        let mut call = calling();
+        let tag = "t".repeat(RESPONSE_KEPT_MAX);
+        let busy = String::from_utf8(response(486)).expect("text");
+        let busy = busy.replacen("To: ", &format!("To: \"{tag}\" "), 1).into_bytes();
+        let outputs = call.on_response(at(100), &udp(), &busy, 486);
+        assert_eq!(told(&outputs), ["send ACK", "user 486", "terminated"]);
+        assert!(call.on_response(at(200), &udp(), &busy, 486).is_empty());
     }
 
     #[test]

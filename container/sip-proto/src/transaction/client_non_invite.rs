@@ -133,7 +133,7 @@ impl ClientNonInvite {
         self.state
     }
 
-    /// The request as sent.
+    /// The request as sent; empty after a final response.
     pub fn request(&self) -> &[u8] {
         &self.request
     }
@@ -153,6 +153,9 @@ impl ClientNonInvite {
 
     fn enter(&mut self, state: ClientNonInviteState, state_timer: Option<Timestamp>) {
         self.state = state;
+        if matches!(state, Completed | Terminated) {
+            self.request = Vec::new();
+        }
         self.timer_e = None;
         self.state_timer = state_timer;
     }
@@ -206,6 +209,7 @@ mod tests {
             let outputs = request.on_response(at(200), &udp(), &response(200), 200);
             assert_eq!(told(&outputs), ["user 200"]);
             assert_eq!((request.state(), request.next_timeout()), (Completed, Some(at(5_200))));
+            assert!(request.request().is_empty(), "nothing is made of it any more");
             assert!(request.on_response(at(300), &udp(), &response(200), 200).is_empty());
             assert_eq!(told(&request.on_timeout(at(5_200), &udp())), ["terminated"]);
         }

@@ -40,6 +40,11 @@ pub enum TransactionOutput {
     Terminated,
 }
 
+/// Most bytes of a response, or of an ACK of one, that is kept to be sent again; what is larger is
+/// sent once. Of a provisional one the one before is repeated instead. A failure of an INVITE is
+/// kept whatever it has (§17.2.1): its user makes none that is larger than the INVITE was.
+pub const RESPONSE_KEPT_MAX: usize = 4_096;
+
 /// Outputs of one step; most steps have none or one.
 pub type Outputs = Vec<TransactionOutput>;
 

@@ -3,7 +3,7 @@
 //! | state                 | input               | output                       | next       |
 //! |-----------------------|---------------------|------------------------------|------------|
 //! | (start)               | INVITE              |                              | Proceeding |
-//! | Proceeding            | 1xx from the user   | send                         | same       |
+//! | Proceeding            | 1xx from the user   | send; too large: not kept    | same       |
 //! | Proceeding            | INVITE again        | the last 1xx again           | same       |
 //! | Proceeding            | 2xx from the user   | send; start L                | Accepted   |
 //! | Proceeding            | 300-699 from user   | send; start G and H          | Completed  |
@@ -24,7 +24,7 @@
 //! The 100 Trying is the user's to send; a 2xx is repeated by whoever made it (the callee, or the
 //! user itself), never by a timer here.
 
-use super::{Outputs, TimerConfig, TransactionOutput, after, earliest, is_due};
+use super::{Outputs, RESPONSE_KEPT_MAX, TimerConfig, TransactionOutput, after, earliest, is_due};
 use resilee_sbb::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -118,6 +118,9 @@ impl ServerInvite {
     ) -> Outputs {
         match (self.state, status) {
             (Proceeding, 100..=199) => {
+                if response.len() > RESPONSE_KEPT_MAX {
+                    return vec![TransactionOutput::Send(response)];
+                }
                 self.last_response = response;
                 self.send_last()
             }
@@ -203,7 +206,7 @@ impl ServerInvite {
 
 #[cfg(test)]
 mod tests {
-    use super::super::story::{at, invite, response, tcp, told, udp};
+    use super::super::story::{at, invite, large_response, response, tcp, told, udp};
     use super::*;
 
     const ACK: &[u8] = b"ACK sip:a@b SIP/2.0";
@@ -234,6 +237,14 @@ mod tests {
         }
         assert_eq!(told(&call.on_request(&invite())), ["send 180"]);
         assert_eq!((call.state(), call.next_timeout()), (Proceeding, None));
+    }
+
+    #[test]
+    fn a_provisional_response_that_is_too_large_is_sent_once() {
+        let mut call = after_response(180);
+        let outputs = call.respond(at(200), &udp(), 183, large_response(183));
+        assert_eq!(told(&outputs), ["send 183"]);
+        assert_eq!(told(&call.on_request(&invite())), ["send 180"]);
     }
 
     #[test]

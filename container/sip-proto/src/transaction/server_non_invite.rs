@@ -6,6 +6,8 @@
 //! | Trying                | request again         |                           | same       |
 //! | Trying, Proceeding    | 1xx from the user     | send                      | Proceeding |
 //! | Trying, Proceeding    | 200-699 from the user | send; start J             | Completed  |
+//! | the same, too large   | 1xx from the user     | send; it is not kept      | Proceeding |
+//! | the same, too large   | 200-699 from the user | send                      | Terminated |
 //! | Proceeding, Completed | request again         | the last response again   | same       |
 //! | Completed             | response from user    |                           | same       |
 //! | Completed             | timer J               |                           | Terminated |
@@ -14,7 +16,7 @@
 //!
 //! Over a reliable transport timer J is zero: Completed is passed through.
 
-use super::{Outputs, TimerConfig, TransactionOutput, after, is_due};
+use super::{Outputs, RESPONSE_KEPT_MAX, TimerConfig, TransactionOutput, after, is_due};
 use resilee_sbb::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +70,15 @@ impl ServerNonInvite {
         response: Vec<u8>,
     ) -> Outputs {
         match (self.state, status) {
+            (Trying | Proceeding, 100..=199) if response.len() > RESPONSE_KEPT_MAX => {
+                self.state = Proceeding;
+                vec![TransactionOutput::Send(response)]
+            }
+            (Trying | Proceeding, 200..=699) if response.len() > RESPONSE_KEPT_MAX => {
+                self.last_response = Vec::new();
+                self.terminate();
+                vec![TransactionOutput::Send(response), TransactionOutput::Terminated]
+            }
             (Trying | Proceeding, 100..=199) => {
                 self.state = Proceeding;
                 self.last_response = response;
@@ -141,7 +152,7 @@ impl ServerNonInvite {
 
 #[cfg(test)]
 mod tests {
-    use super::super::story::{at, response, tcp, told, udp};
+    use super::super::story::{at, large_response, response, tcp, told, udp};
     use super::*;
 
     const BYE: &[u8] = b"BYE sip:a@b SIP/2.0";
@@ -186,6 +197,17 @@ mod tests {
             assert_eq!(told(&request.on_timeout(at(32_200), &udp())), ["terminated"]);
             assert!(request.is_terminated() && request.next_timeout().is_none());
         }
+    }
+
+    #[test]
+    fn a_response_that_is_too_large_is_sent_once_and_a_final_one_ends_the_transaction() {
+        let mut request = after_response(100);
+        let outputs = request.respond(at(200), &udp(), 183, large_response(183));
+        assert_eq!(told(&outputs), ["send 183"]);
+        assert_eq!(told(&request.on_request(BYE)), ["send 100"]);
+        let outputs = request.respond(at(300), &udp(), 200, large_response(200));
+        assert_eq!(told(&outputs), ["send 200", "terminated"]);
+        assert!(request.on_request(BYE).is_empty());
     }
 
     #[test]

@@ -32,6 +32,13 @@ pub fn response(status: u16) -> Vec<u8> {
     text.into_bytes()
 }
 
+/// The same, so large that it is not kept.
+pub fn large_response(status: u16) -> Vec<u8> {
+    let mut large = response(status);
+    large.resize(large.len() + super::RESPONSE_KEPT_MAX, b'x');
+    large
+}
+
 /// Short names of the outputs: `send INVITE`, `user 200`, `timeout`, ...
 pub fn told(outputs: &Outputs) -> Vec<String> {
     outputs.iter().map(tell).collect()

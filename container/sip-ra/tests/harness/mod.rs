@@ -353,6 +353,11 @@ impl Node {
         self.step(activity.cell, |ra, endpoint| ra.event_processing_failed(endpoint, activity))
     }
 
+    /// Bytes that the adaptor keeps, as a snapshot would have them.
+    pub fn kept_bytes(&self) -> usize {
+        self.held.states.keys().map(|activity| self.ra.marshal(*activity).len()).sum()
+    }
+
     pub fn living_activities(&self) -> usize {
         self.held.states.len()
     }
