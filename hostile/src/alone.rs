@@ -1,16 +1,17 @@
 //! A node alone, with SIP and the telephony services, a disk that never fails and a clock that
 //! stands still unless it is told to pass.
 
-use resilee_call_billing::CallBilling;
+use resilee_call_billing::{BILLS, CallBilling};
 use resilee_call_control::CallControl;
 use resilee_core::management::Status;
-use resilee_core::{Adaptors, Core, CoreConfig, Input, Limits, Output, Peer, Restored};
+use resilee_core::{Adaptors, Core, CoreConfig, Input, Limits, Output, Peer, Restored, StoreOp};
 use resilee_membership::{Balancers, Flow, Key, RunId, Transport, Unclean};
 use resilee_registrar::Registrar;
-use resilee_sbb::{CohortId, LinkedSbb, Tables, Timestamp, encode};
+use resilee_sbb::{CellId, CohortId, LinkedSbb, Tables, Timestamp, encode};
 use resilee_sip_api::{ACCOUNTS, Account, Contact, REGISTRATIONS, Registrations};
 use resilee_sip_proto::TimerConfig;
 use resilee_sip_ra::{CallLimits, SipRa, SipRaConfig};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -54,6 +55,10 @@ pub fn adaptor(cohort: CohortId) -> SipRa {
 pub struct Alone {
     core: Core,
     now: Timestamp,
+    /// What phones got, and where.
+    sent: Vec<(SocketAddr, Vec<u8>)>,
+    /// Calls of which a bill was written: a journal has one of each.
+    bills: BTreeSet<CellId>,
 }
 
 impl Alone {
@@ -77,9 +82,21 @@ impl Alone {
             limits: Limits::default(),
         };
         let core = Core::new(START, config, &SERVICES, adaptors, tables(), Restored::default());
-        let mut alone = Alone { core, now: START };
+        let mut alone = Alone { core, now: START, sent: Vec::new(), bills: BTreeSet::new() };
         alone.drain();
         alone
+    }
+
+    /// A phone says something: what phones get for it, and where.
+    pub fn hear(&mut self, from: &str, message: impl AsRef<[u8]>) -> Vec<(SocketAddr, Vec<u8>)> {
+        self.sent.clear();
+        self.feed(Input::Datagram { flow: flow(from), bytes: message.as_ref().to_vec() });
+        std::mem::take(&mut self.sent)
+    }
+
+    /// How many bills were written.
+    pub fn bills(&self) -> usize {
+        self.bills.len()
     }
 
     /// What operators see.
@@ -122,7 +139,18 @@ impl Alone {
                     let service = SERVICES.iter().find(named).expect("a known service");
                     Input::Outcome { delivery: deliver.id, outcome: service.invoke(&deliver) }
                 }
-                Output::Store(batch) => Input::Stored { number: batch.number },
+                Output::Store(batch) => {
+                    let bill = |op: &StoreOp| match op {
+                        StoreOp::Record { journal, cell, .. } if journal == BILLS => Some(*cell),
+                        _ => None,
+                    };
+                    self.bills.extend(batch.ops.iter().filter_map(bill));
+                    Input::Stored { number: batch.number }
+                }
+                Output::Datagram { flow, bytes } => {
+                    self.sent.push((flow.remote, bytes));
+                    continue;
+                }
                 Output::SaveVote { number, .. } => Input::VoteSaved { number },
                 _ => continue,
             };

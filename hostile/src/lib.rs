@@ -5,7 +5,7 @@
 //! `fuzz/` calls them with bytes that libFuzzer makes up, on nightly; the tests here call them with
 //! the corpora in `corpus/`, to which what was found is added.
 
-mod alone;
+pub mod alone;
 mod datagram;
 mod envelope;
 mod records;

@@ -76,6 +76,9 @@ pub(crate) struct Claim {
     pub(crate) account: AccountHash,
     /// `user@realm`, for people.
     pub(crate) name: String,
+    /// Services are told that it is barred. Most do not look at it then, but where they know its
+    /// sender they do: what they find counts as of any other.
+    pub(crate) is_barred: bool,
 }
 
 impl Claim {
@@ -87,6 +90,7 @@ impl Claim {
             realm: credentials.realm.clone(),
             account: account_hash(secret, &name),
             name: name.chars().take(NAME_CHARS_MAX).collect(),
+            is_barred: false,
         }
     }
 }

@@ -30,8 +30,8 @@ impl SipRa {
         // Rounded up: who comes again after so long finds the bar gone.
         let barred_s =
             barred.map(|left| u32::try_from(left.as_millis().div_ceil(1000)).unwrap_or(u32::MAX));
-        // Of one that is barred nobody decides anything, so nobody has to wait for it.
-        self.claims.extend(claim.filter(|_| barred.is_none()).map(|claim| (activity, claim)));
+        let is_barred = barred.is_some();
+        self.claims.extend(claim.map(|claim| (activity, Claim { is_barred, ..claim })));
         Authorization { credentials, barred_s }
     }
 
@@ -42,7 +42,10 @@ impl SipRa {
         // Few get so far, and only once their bar is over.
         !used_up.is_empty()
             && !is_known(claim)
-            && self.claims.values().any(|it| used_up.has(it.source, it.account) && !is_known(it))
+            && self.claims.values().any(|it| {
+                // Of most that are barred nobody decides anything.
+                !it.is_barred && used_up.has(it.source, it.account) && !is_known(it)
+            })
     }
 
     /// A service has decided about a request: what that says of the credentials it came with.

@@ -15,7 +15,8 @@
 //! whatever others do, behind the same NAT or elsewhere. A request of a barred network is dropped
 //! before a cell is born for it. A barred account is told to the service, which knows more
 //! (registrations survive nodes; what is here does not). Tries while barred are not looked at and
-//! do not count, so after the bar the right password is accepted. What is older than
+//! do not count, so after the bar the right password is accepted. Those that a service looks at all
+//! the same, since the account is registered from there, count as any other. What is older than
 //! [`FORGET_AFTER`] is forgotten.
 //!
 //! A try counts when a service has decided about it. So a burst has as many as may wait for that,
