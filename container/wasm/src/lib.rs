@@ -6,6 +6,7 @@
 //! | `component.rs`  | what of a file is looked at before anything of it runs           |
 //! | `parts.rs`      | what a component may be made of                                  |
 //! | `nesting.rs`    | how deeply its types may be nested                               |
+//! | `startup.rs`    | what its modules do when they start, and what instances take     |
 //! | `work.rs`       | how much work its functions may be for the compiler              |
 //! | `uploaded.rs`   | a unit's service: its deliveries and their answers               |
 //! | `instance.rs`   | one instance: it lives for one delivery                          |
@@ -30,6 +31,7 @@ mod nesting;
 mod node_side;
 mod parts;
 mod slots;
+mod startup;
 mod stop;
 mod unit_host;
 mod uploaded;
@@ -37,9 +39,10 @@ mod work;
 
 pub use limits::{
     BLOCK_DEPTH_MAX, BRANCH_VALUES_MAX, CANONICALS_MAX, COMPONENT_INSTANCES_MAX, COMPONENTS_MAX,
-    COPIED_BYTES_MAX, DESCRIBE_TIME_MAX, DESCRIBE_WALL_MAX, FUNCTION_BYTES_MAX, FUNCTIONS_MAX,
-    INSTANCES_MAX, INTERFACE_BYTES_MAX, LOCALS_MAX, LOOP_DEPTH_MAX, MEMORIES_MAX, PARAMETERS_MAX,
-    PARTS_MAX, RESULTS_MAX, SIGNATURES_MAX, STACK_BYTES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
-    TYPE_BYTES_MAX, TYPE_DEPTH_MAX, UNIT_BYTES_MAX, VALUES_MAX, WORK_MAX,
+    COPIED_BYTES_MAX, DATA_SEGMENTS_MAX, DESCRIBE_TIME_MAX, DESCRIBE_WALL_MAX, FUNCTION_BYTES_MAX,
+    FUNCTIONS_MAX, INSTANCES_MAX, INTERFACE_BYTES_MAX, LOCALS_MAX, LOOP_DEPTH_MAX, MEMORIES_MAX,
+    PARAMETERS_MAX, PARTS_MAX, PLACES_MAX, RESULTS_MAX, SIGNATURES_MAX, STACK_BYTES_MAX,
+    STARTUP_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX, TYPE_BYTES_MAX, TYPE_DEPTH_MAX, UNIT_BYTES_MAX,
+    VALUES_MAX, WORK_MAX,
 };
 pub use unit_host::UnitHost;

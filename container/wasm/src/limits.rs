@@ -56,6 +56,16 @@ pub const BRANCH_VALUES_MAX: u64 = 1 << 20;
 /// Steps of work for the compiler (`work.rs`). The examples have some 40 million at most; what is
 /// built to take long takes some ten seconds.
 pub const WORK_MAX: u64 = 100_000_000;
+/// Elements of tables, and instructions that set globals, of all modules of a unit: one of
+/// JavaScript has 900. The compiler makes code of most of them, all in one function of each module.
+pub const STARTUP_MAX: u32 = 16_384;
+/// Data segments of all modules. One of JavaScript has 10,000: what writes the state of its
+/// interpreter makes no more.
+pub const DATA_SEGMENTS_MAX: u32 = 10_240;
+/// Functions, globals, data segments, and elements that do not go into a table at once, of all
+/// instances of modules: each takes up to 32 bytes of the heap as long as a delivery runs, besides
+/// the unit's memory. One of JavaScript has 13,000.
+pub const PLACES_MAX: u32 = 65_536;
 /// Functions that are passed between a unit and its node, or between its parts: for each the
 /// compiler makes code of its own.
 pub const CANONICALS_MAX: u32 = 1_024;

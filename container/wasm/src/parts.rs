@@ -2,29 +2,33 @@
 //! each instance of each component, of which a file of 500 bytes can name a billion.
 //!
 //! So instances are counted as the compiler meets them: each instance of a component brings along
-//! all that this component makes. Which one that is must be plain from its number; so components
-//! are neither imported, exported nor taken from elsewhere.
+//! all that this component makes, and each of a module takes what this module needs. Which one that
+//! is must be plain from its number; so components and modules are neither imported, exported nor
+//! taken from elsewhere.
 
 use crate::component::invalid;
 use crate::limits::{
-    CANONICALS_MAX, COMPONENT_INSTANCES_MAX, COMPONENTS_MAX, FUNCTION_BYTES_MAX, FUNCTIONS_MAX,
-    INTERFACE_BYTES_MAX, LOCALS_MAX, PARTS_MAX, TYPE_BYTES_MAX,
+    CANONICALS_MAX, COMPONENT_INSTANCES_MAX, COMPONENTS_MAX, DATA_SEGMENTS_MAX, FUNCTION_BYTES_MAX,
+    FUNCTIONS_MAX, INTERFACE_BYTES_MAX, LOCALS_MAX, PARTS_MAX, PLACES_MAX, STARTUP_MAX,
+    TYPE_BYTES_MAX,
 };
 use crate::nesting::check_nesting;
+use crate::startup::Counted;
 use wasmparser::{
     BinaryReaderError, ComponentAlias, ComponentExternalKind, ComponentInstance,
-    ComponentOuterAliasKind, ComponentTypeRef, Encoding, Parser, Payload,
+    ComponentOuterAliasKind, ComponentTypeRef, Encoding, Instance, Parser, Payload,
 };
 
 /// How names of the sections begin that describe the interface of a module.
 const INTERFACE: &str = "component-type";
 
-/// What an instance of a component makes.
+/// What an instance of a component makes; of one of a module only the places are something.
 #[derive(Clone, Copy, Debug, Default)]
 struct Made {
     core_instances: u32,
     instances: u32,
     canonicals: u32,
+    places: u32,
 }
 
 /// A component or module that is being read.
@@ -34,6 +38,8 @@ struct Scope {
     made: Made,
     /// What instances of the components within it make, by their numbers.
     components: Vec<Made>,
+    /// Those of the modules.
+    modules: Vec<Made>,
 }
 
 /// What describes the interface of a module is a component of types, in sections whose names begin
@@ -60,30 +66,35 @@ pub(crate) fn check_interface(module: &[u8]) -> Result<(), String> {
 /// Why it is made of too much.
 pub(crate) fn check_parts(component: &[u8]) -> Result<(), String> {
     let (mut modules, mut components, mut functions, mut locals) = (0, 0, 0, 0);
-    let mut type_bytes = 0;
+    let (mut type_bytes, mut steps, mut data_segments) = (0, 0, 0);
     // Each is within the one before it.
     let mut scopes: Vec<Scope> = Vec::new();
     let read = |error: BinaryReaderError| invalid(error.to_string());
     for payload in Parser::new(0).parse_all(component) {
         let payload = payload.map_err(read)?;
-        if names_a_component(&payload).map_err(read)? {
-            return Err(
-                "it has a component that another one gives it, as no unit of `cargo xtask \
-                        unit` has: build it so"
-                    .to_owned(),
-            );
+        if let Some(what) = renumbered(&payload).map_err(read)? {
+            return Err(format!(
+                "it has a {what} that another component gives it, as no unit of `cargo xtask unit` \
+                 has: build it so"
+            ));
         }
+        let counted = Counted::of(&payload).map_err(read)?;
+        let what = "elements and instructions that set globals";
+        add(&mut steps, counted.steps, what, STARTUP_MAX)?;
+        add(&mut data_segments, counted.data_segments, "data segments", DATA_SEGMENTS_MAX)?;
         match payload {
             Payload::Version { encoding, .. } => {
                 let is_component = encoding == Encoding::Component;
-                scopes.push(Scope { is_component, made: Made::default(), components: Vec::new() });
+                let (made, components, modules) = (Made::default(), Vec::new(), Vec::new());
+                scopes.push(Scope { is_component, made, components, modules });
             }
             Payload::End(_) => {
                 let ended = scopes.pop();
-                if let (Some(ended), Some(around)) = (ended, scopes.last_mut())
-                    && ended.is_component
-                {
-                    around.components.push(ended.made);
+                if let (Some(ended), Some(around)) = (ended, scopes.last_mut()) {
+                    match ended.is_component {
+                        true => around.components.push(ended.made),
+                        false => around.modules.push(ended.made),
+                    }
                 }
             }
             Payload::ModuleSection { .. } => add(&mut modules, 1, "modules", PARTS_MAX)?,
@@ -92,8 +103,14 @@ pub(crate) fn check_parts(component: &[u8]) -> Result<(), String> {
             }
             Payload::InstanceSection(section) => {
                 let Some(scope) = scopes.last_mut() else { continue };
-                let core_instances = section.count();
-                scope.made.add(Made { core_instances, ..Made::default() })?;
+                for instance in section {
+                    scope.made.add(Made { core_instances: 1, ..Made::default() })?;
+                    if let Instance::Instantiate { module_index, .. } = instance.map_err(read)? {
+                        // The compiler refuses one that is not there.
+                        let number = module_index as usize;
+                        scope.made.add(scope.modules.get(number).copied().unwrap_or_default())?;
+                    }
+                }
             }
             Payload::ComponentInstanceSection(section) => {
                 let Some(scope) = scopes.last_mut() else { continue };
@@ -134,7 +151,10 @@ pub(crate) fn check_parts(component: &[u8]) -> Result<(), String> {
                     ));
                 }
             }
-            _ => {}
+            _ => {
+                let Some(scope) = scopes.last_mut() else { continue };
+                scope.made.add(Made { places: counted.places, ..Made::default() })?;
+            }
         }
     }
     Ok(())
@@ -142,41 +162,59 @@ pub(crate) fn check_parts(component: &[u8]) -> Result<(), String> {
 
 impl Made {
     fn add(&mut self, more: Made) -> Result<(), String> {
-        let Made { core_instances, instances, canonicals } = more;
+        let Made { core_instances, instances, canonicals, places } = more;
         add(&mut self.core_instances, core_instances, "instances of modules", PARTS_MAX)?;
         let what = "instances of components";
         add(&mut self.instances, instances, what, COMPONENT_INSTANCES_MAX)?;
-        add(&mut self.canonicals, canonicals, "functions of its interfaces", CANONICALS_MAX)
+        add(&mut self.canonicals, canonicals, "functions of its interfaces", CANONICALS_MAX)?;
+        let what = "functions, globals, data segments and elements in instances of its modules";
+        add(&mut self.places, places, what, PLACES_MAX)
     }
 }
 
-/// True if components get another number by this than that of their place in the file.
-fn names_a_component(payload: &Payload<'_>) -> Result<bool, BinaryReaderError> {
+/// What gets another number by this than that of its place in the file, if anything does.
+fn renumbered(payload: &Payload<'_>) -> Result<Option<&'static str>, BinaryReaderError> {
+    type Kind = ComponentExternalKind;
+    let named = |kind| match kind {
+        Kind::Component => Some("component"),
+        Kind::Module => Some("module"),
+        _ => None,
+    };
     match payload {
-        Payload::ComponentImportSection(imports) => any(imports.clone().into_iter(), |import| {
-            matches!(import.ty, ComponentTypeRef::Component(_))
-        }),
-        Payload::ComponentExportSection(exports) => any(exports.clone().into_iter(), |export| {
-            export.kind == ComponentExternalKind::Component
-        }),
-        Payload::ComponentAliasSection(aliases) => any(aliases.clone().into_iter(), |alias| {
-            let (exported, outer) =
-                (ComponentExternalKind::Component, ComponentOuterAliasKind::Component);
-            match alias {
-                ComponentAlias::InstanceExport { kind, .. } => kind == exported,
-                ComponentAlias::Outer { kind, .. } => kind == outer,
-                ComponentAlias::CoreInstanceExport { .. } => false,
+        Payload::ComponentImportSection(imports) => {
+            first(imports.clone(), |import| match import.ty {
+                ComponentTypeRef::Component(_) => named(Kind::Component),
+                ComponentTypeRef::Module(_) => named(Kind::Module),
+                _ => None,
+            })
+        }
+        Payload::ComponentExportSection(exports) => {
+            first(exports.clone(), |export| named(export.kind))
+        }
+        Payload::ComponentAliasSection(aliases) => first(aliases.clone(), |alias| match alias {
+            ComponentAlias::InstanceExport { kind, .. } => named(kind),
+            ComponentAlias::Outer { kind: ComponentOuterAliasKind::Component, .. } => {
+                named(Kind::Component)
             }
+            ComponentAlias::Outer { kind: ComponentOuterAliasKind::CoreModule, .. } => {
+                named(Kind::Module)
+            }
+            ComponentAlias::Outer { .. } | ComponentAlias::CoreInstanceExport { .. } => None,
         }),
-        _ => Ok(false),
+        _ => Ok(None),
     }
 }
 
-fn any<T>(
-    mut section: impl Iterator<Item = Result<T, BinaryReaderError>>,
-    is_such: impl Fn(T) -> bool,
-) -> Result<bool, BinaryReaderError> {
-    section.try_fold(false, |found, item| Ok(found || is_such(item?)))
+fn first<T>(
+    section: impl IntoIterator<Item = Result<T, BinaryReaderError>>,
+    found: impl Fn(T) -> Option<&'static str>,
+) -> Result<Option<&'static str>, BinaryReaderError> {
+    for item in section {
+        if let Some(what) = found(item?) {
+            return Ok(Some(what));
+        }
+    }
+    Ok(None)
 }
 
 fn add(sum: &mut u32, more: u32, what: &str, max: u32) -> Result<(), String> {

@@ -212,8 +212,8 @@ fn a_component_that_is_given_by_another_one_is_refused() {
            (instance $i (instantiate $c)) (alias export $i \"d\" (component)))",
     ] {
         let error = refused(&wat::parse_str(text).expect("a component"));
-        let expected = "it has a component that another one gives it, as no unit of `cargo xtask \
-                        unit` has: build it so";
+        let expected = "it has a component that another component gives it, as no unit of `cargo \
+                        xtask unit` has: build it so";
         assert_eq!(error, expected, "{text}");
     }
 }

@@ -7,5 +7,6 @@ mod guest;
 mod limits;
 mod migrations;
 mod room;
+mod startup;
 mod starved;
 mod work;
