@@ -65,7 +65,10 @@
     if (file !== input.files[0]) return;
     shown = file;
     const usage = Object.entries(unit.usage).map(([name, kind]) => `${name} (${kind})`);
-    const childSbbs = (unit.child_sbbs ?? []).map(({ name, version }) => `${name} ${version}`);
+    const childSbbs = (unit.child_sbbs ?? []).map(({ name, version, events }) => {
+      const gets = events.length ? ` (${events.join(", ")})` : "";
+      return `${name} ${version}${gets}`;
+    });
     const initial = unit.initial_events.join(", ") || "nothing";
     const chosen = unit.selects_initial_events ? "; it chooses which of them" : "";
     found.querySelector("h3").textContent = `${unit.service} ${unit.version}`;

@@ -220,3 +220,10 @@ async fn orders_are_hidden_by_no_class_that_the_script_does_not_give() {
     sheet.shows("body:not(.scripted) .order-form").hides("body:not(.orders)");
     get(FakeNode::new(), "/assets/orders.js").await.shows("classList.add(\"scripted\")");
 }
+
+#[actix_web::test]
+async fn the_script_shows_which_events_a_child_sbb_gets() {
+    let script = get(FakeNode::new(), "/assets/units.js").await;
+    script.shows("map(({ name, version, events })").shows("events.join(\", \")})` : \"\"");
+    script.shows("`${name} ${version}${gets}`");
+}

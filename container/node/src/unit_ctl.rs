@@ -175,7 +175,13 @@ fn description(unit: &Value) -> String {
         started_by.push_str("; it chooses which of them");
     }
     let children = unit.get("child_sbbs").and_then(Value::as_array).into_iter().flatten();
-    let child = |it: &Value| [&it["name"], &it["version"]].map(ctl::cell).join(" ");
+    let child = |it: &Value| {
+        let [name, version, events] = ["name", "version", "events"].map(|key| ctl::cell(&it[key]));
+        match events.is_empty() {
+            true => format!("{name} {version}"),
+            false => format!("{name} {version} ({events})"),
+        }
+    };
     let children: Vec<_> = children.map(child).collect();
     let facts = [
         ("service", format!("{service} {version}")),
@@ -340,14 +346,14 @@ mod tests {
         let mut later = unit.clone();
         later["migrates_from"] = json!(["old"]);
         later["child_sbbs"] = json!([
-            { "name": "counter", "version": "2", "vendor": "A", "events": [] },
+            { "name": "counter", "version": "2", "vendor": "A", "events": ["a.b", "c.d"] },
             { "name": "list", "version": "1", "vendor": "A", "events": [] },
         ]);
         later["selects_initial_events"] = json!(true);
         later["on_roll_back"] = json!("retry");
         later["on_repeated_failures"] = json!("suspend");
-        let more = "may take     old\nchildren     counter 2, list 1\non roll back retry\n\
-                    if it fails  suspend\n";
+        let more = "may take     old\nchildren     counter 2 (a.b, c.d), list 1\n\
+                    on roll back retry\nif it fails  suspend\n";
         assert!(description(&later).contains(more), "{}", description(&later));
         let chooses = "\nstarted by   sip.invite; it chooses which of them\n";
         assert!(description(&later).contains(chooses), "{}", description(&later));
