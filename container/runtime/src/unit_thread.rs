@@ -44,7 +44,7 @@ pub(crate) struct Compiled {
 
 #[derive(Debug)]
 struct Job {
-    /// What its bytes must hash to.
+    /// What its bytes must hash to; none if somebody only asks what is in it.
     expected: Option<String>,
     bytes: Vec<u8>,
     known: BTreeMap<String, LinkedSbb>,
@@ -61,7 +61,7 @@ impl UnitThread {
     }
 
     /// Compiles a unit, unless it is among those that are `known`. With `expected`, one whose bytes
-    /// do not hash to that is refused.
+    /// do not hash to that is refused; without, it is only looked at.
     ///
     /// # Errors
     /// Too many wait.
@@ -111,7 +111,8 @@ fn compile_all(compiler: &dyn UnitCompiler, jobs: &Receiver<Job>) {
                 Err(NotCompiled::Lasting(reason.to_owned()))
             }
             (_, Some(known)) => Ok(*known),
-            (_, None) => compile(compiler, &job.bytes),
+            (Some(_), None) => caught(|| compiler.compile(&job.bytes)),
+            (None, None) => caught(|| compiler.look_at(&job.bytes)),
         };
         let was_known = known.is_some();
         // Whoever asked may have ended. Then nobody else knows of the service.
@@ -123,9 +124,10 @@ fn compile_all(compiler: &dyn UnitCompiler, jobs: &Receiver<Job>) {
     }
 }
 
-fn compile(compiler: &dyn UnitCompiler, bytes: &[u8]) -> Result<LinkedSbb, NotCompiled> {
-    let compile = AssertUnwindSafe(|| compiler.compile(bytes));
-    catch_unwind(compile).unwrap_or_else(|panic| {
+fn caught(
+    compile: impl FnOnce() -> Result<LinkedSbb, NotCompiled>,
+) -> Result<LinkedSbb, NotCompiled> {
+    catch_unwind(AssertUnwindSafe(compile)).unwrap_or_else(|panic| {
         let text = panic_text(&*panic);
         Err(NotCompiled::Lasting(format!("the compiler panicked: {text}")))
     })

@@ -22,6 +22,15 @@ pub trait UnitCompiler: fmt::Debug + Send + Sync {
     /// # Errors
     /// What is wrong with them, or in the way, and what to do.
     fn compile(&self, bytes: &[u8]) -> Result<LinkedSbb, NotCompiled>;
+
+    /// The same for somebody who only wants to see what is in a unit: that may be refused, so that
+    /// not everything that was ever looked at stays in memory.
+    ///
+    /// # Errors
+    /// As those of [`UnitCompiler::compile`].
+    fn look_at(&self, bytes: &[u8]) -> Result<LinkedSbb, NotCompiled> {
+        self.compile(bytes)
+    }
 }
 
 /// Why there is no service of a unit.

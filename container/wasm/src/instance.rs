@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::deadline::{Clocks, Deadline};
+use crate::descriptions::Descriptions;
 use crate::limits::{COPIED_BYTES_MAX, DESCRIBE_TIME_MAX, DESCRIBE_WALL_MAX};
 use crate::node_side::NodeSide;
 use crate::slots::Slots;
@@ -19,6 +20,7 @@ pub(crate) struct Shared {
     pub limits: UnitLimits,
     /// By which it is told how long they run.
     pub clocks: Clocks,
+    pub descriptions: Descriptions,
 }
 
 /// The compiled code of a unit, with what it imports.

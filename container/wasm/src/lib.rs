@@ -9,6 +9,7 @@
 //! | `startup.rs`    | what its modules do when they start, and what instances take     |
 //! | `work.rs`       | how much work its functions may be for the compiler              |
 //! | `uploaded.rs`   | a unit's service: its deliveries and their answers               |
+//! | `descriptions.rs`| what units have said that they are                              |
 //! | `instance.rs`   | one instance: it lives for one delivery                          |
 //! | `node_side.rs`  | what a unit may ask for in a delivery, and how often             |
 //! | `stop.rs`       | why a unit was stopped                                           |
@@ -25,6 +26,7 @@
 mod clock;
 mod component;
 mod deadline;
+mod descriptions;
 mod instance;
 mod limits;
 mod nesting;
@@ -39,10 +41,10 @@ mod work;
 
 pub use limits::{
     BLOCK_DEPTH_MAX, BRANCH_VALUES_MAX, CANONICALS_MAX, COMPONENT_INSTANCES_MAX, COMPONENTS_MAX,
-    COPIED_BYTES_MAX, DATA_SEGMENTS_MAX, DESCRIBE_TIME_MAX, DESCRIBE_WALL_MAX, FUNCTION_BYTES_MAX,
-    FUNCTIONS_MAX, INSTANCES_MAX, INTERFACE_BYTES_MAX, LOCALS_MAX, LOOP_DEPTH_MAX, MEMORIES_MAX,
-    PARAMETERS_MAX, PARTS_MAX, PLACES_MAX, RESULTS_MAX, SIGNATURES_MAX, STACK_BYTES_MAX,
-    STARTUP_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX, TYPE_BYTES_MAX, TYPE_DEPTH_MAX, UNIT_BYTES_MAX,
-    VALUES_MAX, WORK_MAX,
+    COPIED_BYTES_MAX, DATA_SEGMENTS_MAX, DESCRIBE_TIME_MAX, DESCRIBE_WALL_MAX,
+    DESCRIPTIONS_BYTES_MAX, FUNCTION_BYTES_MAX, FUNCTIONS_MAX, INSTANCES_MAX, INTERFACE_BYTES_MAX,
+    LOCALS_MAX, LOOP_DEPTH_MAX, MEMORIES_MAX, PARAMETERS_MAX, PARTS_MAX, PLACES_MAX, RESULTS_MAX,
+    SIGNATURES_MAX, STACK_BYTES_MAX, STARTUP_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX, TYPE_BYTES_MAX,
+    TYPE_DEPTH_MAX, UNIT_BYTES_MAX, VALUES_MAX, WORK_MAX,
 };
 pub use unit_host::UnitHost;

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 /// Bytes of a unit.
 pub const UNIT_BYTES_MAX: usize = 16 << 20;
+/// Bytes of all descriptions that a node keeps, before it looks at no further unit that nobody has
+/// deployed: in memory they may become thirty times as many.
+pub const DESCRIPTIONS_BYTES_MAX: usize = 8 << 20;
 /// How long a unit may take to say what it is, when it is compiled: CPU time of its thread, as that
 /// of a delivery.
 pub const DESCRIBE_TIME_MAX: Duration = Duration::from_secs(1);

@@ -4,6 +4,7 @@
 use crate::clock::Clock;
 use crate::component::{MORE_MEMORY, compiled};
 use crate::deadline::Clocks;
+use crate::descriptions::{Descriptions, For};
 use crate::instance::Shared;
 use crate::limits::{
     INSTANCES_MAX, MEMORIES_MAX, PARTS_MAX, STACK_BYTES_MAX, TABLE_ELEMENTS_MAX, TABLES_MAX,
@@ -12,9 +13,7 @@ use crate::node_side::NodeSide;
 use crate::slots::Slots;
 use crate::stop::Stop;
 use crate::uploaded::{Unit, check_permissions};
-use resilee_sbb::{
-    LinkedSbb, NotCompiled, Tables, UnitCompiler, UnitDescription, UnitLimits, UploadedSbb,
-};
+use resilee_sbb::{LinkedSbb, NotCompiled, Tables, UnitCompiler, UnitLimits, UploadedSbb};
 use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
@@ -46,11 +45,12 @@ impl UnitHost {
         let engine = engine.map_err(|error| format!("cannot run units: {error:#}"))?;
         let (clock, slots) = (Clock::start(&engine)?, Slots::new(INSTANCES_MAX));
         let clocks = Clocks { cpu, ..Clocks::SYSTEM };
-        let shared = Arc::new(Shared { engine, clock, slots, limits, clocks });
+        let descriptions = Descriptions::default();
+        let shared = Arc::new(Shared { engine, clock, slots, limits, clocks, descriptions });
         Ok(UnitHost { shared })
     }
 
-    fn unit(&self, bytes: &[u8]) -> Result<&'static Unit, NotCompiled> {
+    fn unit(&self, bytes: &[u8], wanted: For) -> Result<&'static Unit, NotCompiled> {
         let code = compiled(&self.shared.engine, bytes)?;
         let side = NodeSide::new(self.shared.limits, None, Tables::default());
         let description = code.describe(&self.shared, side);
@@ -62,8 +62,8 @@ impl UnitHost {
                 _ => NotCompiled::Lasting(reason),
             }
         })?;
-        let description = UnitDescription::read(&description)?;
-        let unit = Unit::leaked(&description, &self.shared)?;
+        let described = self.shared.descriptions.keep(&description, wanted)?;
+        let unit = Unit::leaked(described, &self.shared);
         let descriptor = unit.descriptor();
         check_permissions(&descriptor)?;
         for table in descriptor.deployment.profile_tables {
@@ -77,7 +77,11 @@ impl UnitHost {
 
 impl UnitCompiler for UnitHost {
     fn compile(&self, bytes: &[u8]) -> Result<LinkedSbb, NotCompiled> {
-        Ok(LinkedSbb::uploaded(self.unit(bytes)?))
+        Ok(LinkedSbb::uploaded(self.unit(bytes, For::Deployment)?))
+    }
+
+    fn look_at(&self, bytes: &[u8]) -> Result<LinkedSbb, NotCompiled> {
+        Ok(LinkedSbb::uploaded(self.unit(bytes, For::ALook)?))
     }
 }
 

@@ -1,68 +1,35 @@
 //! The service of a unit: an [`UploadedSbb`] whose deliveries run in instances of the unit.
 //!
-//! It lives as long as the process, since descriptors do; its code goes when it is forgotten.
+//! It lives as long as the process, as its description does (`descriptions.rs`); its code goes when
+//! it is forgotten.
 
+use crate::descriptions::Described;
 use crate::instance::{Code, Shared, Stopped};
 use crate::node_side::NodeSide;
 use crate::stop::Stop;
 use resilee_http_ra::{AllowedHosts, Url};
-use resilee_sbb::{
-    Deliver, Descriptor, Effect, LinkedSbb, Outcome, Permission, UnitDescription, UploadedSbb,
-    checked, decode,
-};
+use resilee_sbb::{Deliver, Descriptor, Effect, Outcome, Permission, UploadedSbb, checked, decode};
 use serde::Deserialize;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// The resource adaptor whose calls go to hosts.
 const HTTP: &str = "http";
 
 /// A unit with one service.
 pub(crate) struct Unit {
-    name: &'static str,
-    /// Of all SBBs of the unit; given right after it is made, since they refer to it.
-    sbbs: OnceLock<Vec<Descriptor>>,
+    described: &'static Described,
     /// None until the unit is taken, and once it is forgotten.
     code: Mutex<Option<Arc<Code>>>,
     /// The node may be over, and somebody hold the service still.
     shared: Weak<Shared>,
 }
 
-/// A child SBB of a unit: it is described, and runs within its parent's deliveries.
-#[derive(Debug)]
-struct Child {
-    unit: &'static Unit,
-    name: String,
-}
-
 impl Unit {
     /// The service that a unit has described, without its code.
-    pub fn leaked(
-        description: &UnitDescription,
-        shared: &Arc<Shared>,
-    ) -> Result<&'static Unit, String> {
-        let [name] = &description.services[..] else {
-            let count = description.services.len();
-            return Err(format!("it has {count} services, and a unit has one: build one of each"));
-        };
-        let unit: &Unit = Box::leak(Box::new(Unit {
-            name: name.clone().leak(),
-            sbbs: OnceLock::new(),
-            code: Mutex::new(None),
-            shared: Arc::downgrade(shared),
-        }));
-        let child = |name: &str| {
-            let name = name.to_owned();
-            LinkedSbb::uploaded(Box::leak(Box::new(Child { unit, name })))
-        };
-        let mut sbbs = description.leaked(child);
-        for sbb in &mut sbbs {
-            // What is uploaded together is a unit of its own, whatever it is where it is linked.
-            sbb.deployment.unit = "";
-            sbb.deployment.is_uploaded = true;
-        }
-        unit.sbbs.get_or_init(|| sbbs);
-        Ok(unit)
+    pub fn leaked(described: &'static Described, shared: &Arc<Shared>) -> &'static Unit {
+        let (code, shared) = (Mutex::new(None), Arc::downgrade(shared));
+        Box::leak(Box::new(Unit { described, code, shared }))
     }
 
     /// It is taken: this is its code.
@@ -74,21 +41,16 @@ impl Unit {
         self.code.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn sbb(&self, name: &str) -> Descriptor {
-        let sbbs = self.sbbs.get().map(Vec::as_slice).unwrap_or_default();
-        let found = sbbs.iter().find(|sbb| sbb.name == name);
-        *found.expect("descriptions name SBBs that they describe")
-    }
-
     fn answer(&self, deliver: &Deliver) -> Result<Outcome, Stopped> {
         let service = self.descriptor();
         let code = self.code().clone();
         let (Some(code), Some(shared)) = (code, self.shared.upgrade()) else {
-            let reason = format!("{} was removed", self.name);
+            let reason = format!("{} was removed", self.described.name);
             return Ok(Outcome::RolledBack { reason, effects: Vec::new() });
         };
         let side = NodeSide::new(shared.limits, Some(service), deliver.tables.clone());
-        let answer = code.deliver(&shared, side, self.name, &deliver.to_unit(&service))?;
+        let answer =
+            code.deliver(&shared, side, self.described.name, &deliver.to_unit(&service))?;
         let outcome = Outcome::of_unit(&answer).unwrap_or_else(|error| Outcome::RolledBack {
             reason: format!("its answer is not readable: {error}"),
             effects: Vec::new(),
@@ -102,7 +64,7 @@ impl Unit {
 
 impl UploadedSbb for Unit {
     fn descriptor(&self) -> Descriptor {
-        self.sbb(self.name)
+        self.described.service()
     }
 
     fn invoke(&self, deliver: &Deliver) -> Outcome {
@@ -123,22 +85,8 @@ impl UploadedSbb for Unit {
 
 impl fmt::Debug for Unit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Unit").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Unit").field("name", &self.described.name).finish_non_exhaustive()
     }
-}
-
-impl UploadedSbb for Child {
-    fn descriptor(&self) -> Descriptor {
-        self.unit.sbb(&self.name)
-    }
-
-    fn invoke(&self, _: &Deliver) -> Outcome {
-        let reason = format!("{} is a child SBB, and no service", self.name);
-        Outcome::RolledBack { reason, effects: Vec::new() }
-    }
-
-    // Its code is its unit's.
-    fn forget(&self) {}
 }
 
 /// Why a call to a web host is not made: the permissions name the hosts.

@@ -28,6 +28,8 @@ struct Linker {
     forgotten: Arc<Mutex<Vec<String>>>,
     /// Its machine has too much to do.
     is_busy: bool,
+    /// It looks at nothing more.
+    has_seen_enough: bool,
     /// Met when it begins to compile, and before it has.
     meets: Option<[Barrier; 2]>,
 }
@@ -70,6 +72,13 @@ impl UnitCompiler for Linker {
             false => Ok(self.alpha()),
         }
     }
+
+    fn look_at(&self, bytes: &[u8]) -> Result<LinkedSbb, NotCompiled> {
+        match self.has_seen_enough {
+            true => Err(NotCompiled::Lasting("it has seen enough".to_owned())),
+            false => self.compile(bytes),
+        }
+    }
 }
 
 fn bytes(number: usize) -> Vec<u8> {
@@ -104,6 +113,22 @@ fn who_asks_about_a_unit_in_a_bad_moment_is_to_ask_again() {
             panic!("an answer")
         };
         assert_eq!(text, "it took too long: ask again in some seconds");
+    });
+}
+
+#[test]
+fn who_only_asks_may_be_refused_what_the_core_gets() {
+    actix::System::new().block_on(async {
+        let linker = Linker { has_seen_enough: true, ..Linker::default() };
+        let mut units = Units::start(Some(Arc::new(linker))).unwrap();
+        let asked = units.describe(bytes(1)).expect("it is asked").await;
+        let Answer::Unit(Err(reason)) = units.on_described(asked, |_| None) else {
+            panic!("it is refused")
+        };
+        assert_eq!(reason, "it has seen enough");
+        let unit = crate::unit_thread::unit_id(&bytes(1));
+        let Awaited { compiled, .. } = units.compile(&unit, bytes(1)).unwrap();
+        assert!(received(compiled.await).unwrap().service.is_ok());
     });
 }
 

@@ -2,6 +2,7 @@
 
 mod answers;
 mod beside_calls;
+mod descriptions;
 mod files;
 mod guest;
 mod limits;
