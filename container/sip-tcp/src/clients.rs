@@ -102,20 +102,18 @@ impl TcpClients {
     }
 
     fn on_bytes(&mut self, now: Timestamp, connection: ConnectionId, bytes: &[u8]) {
-        match self.connections.received(now, connection, bytes) {
-            Ok(None) => {}
-            Ok(Some((flow, frames))) => {
-                for frame in frames {
-                    match frame {
-                        Frame::Message(bytes) => self.on_message(now, flow, bytes),
-                        Frame::Ping => {
-                            let bytes = PONG.to_vec();
-                            self.outputs.push_back(TcpOutput::Write { connection, bytes });
-                        }
-                    }
+        let Some(received) = self.connections.received(now, connection, bytes) else { return };
+        for frame in received.frames {
+            match frame {
+                Frame::Message(bytes) => self.on_message(now, received.flow, bytes),
+                Frame::Ping => {
+                    let bytes = PONG.to_vec();
+                    self.outputs.push_back(TcpOutput::Write { connection, bytes });
                 }
             }
-            Err(reason) => self.close(connection, reason),
+        }
+        if let Some(reason) = received.fault {
+            self.close(connection, reason);
         }
     }
 

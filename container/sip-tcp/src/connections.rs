@@ -45,6 +45,15 @@ const UNCOUNTED_BYTES: usize = 4_096;
 /// Port of a SIP URI or Via without one (RFC 3261 §19.1.2).
 const DEFAULT_PORT: u16 = 5060;
 
+/// What has come by a connection.
+pub(crate) struct Received {
+    pub(crate) flow: Flow,
+    /// All there: also before a fault.
+    pub(crate) frames: Vec<Frame>,
+    /// Why it is closed behind these.
+    pub(crate) fault: Option<TcpDrop>,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Connections {
@@ -153,25 +162,32 @@ impl Connections {
         now: Timestamp,
         connection: ConnectionId,
         bytes: &[u8],
-    ) -> Result<Option<(Flow, Vec<Frame>)>, TcpDrop> {
+    ) -> Option<Received> {
         // What was under way when it was closed.
-        let Some(from) = self.all.get_mut(&connection) else { return Ok(None) };
+        let from = self.all.get_mut(&connection)?;
+        let flow = from.flow;
         from.framing.handle_bytes(bytes);
         let mut frames = Vec::new();
-        while let Some(frame) = from.framing.poll_frame().map_err(|_| TcpDrop::Unreadable)? {
-            frames.push(frame);
+        loop {
+            match from.framing.poll_frame() {
+                Ok(Some(frame)) => frames.push(frame),
+                Ok(None) => break,
+                Err(_) => {
+                    return Some(Received { flow, frames, fault: Some(TcpDrop::Unreadable) });
+                }
+            }
         }
         let unfinished = from.framing.bytes().saturating_sub(UNCOUNTED_BYTES);
         self.unfinished.give_back(&from.flow, std::mem::take(&mut from.unfinished));
         if unfinished > 0 && !self.unfinished.has_room(&from.flow, unfinished, BYTES) {
-            return Err(TcpDrop::TooMuchUnfinished);
+            return Some(Received { flow, frames, fault: Some(TcpDrop::TooMuchUnfinished) });
         }
         self.unfinished.take(&from.flow, unfinished);
         from.unfinished = unfinished;
         let was_within =
             std::mem::replace(&mut from.is_within_message, from.framing.is_within_message());
         from.has_spoken |= !frames.is_empty();
-        let (flow, has_spoken) = (from.flow, from.has_spoken);
+        let has_spoken = from.has_spoken;
         if from.is_within_message {
             // One that comes byte by byte does not get more time by that.
             if !was_within && has_spoken || !frames.is_empty() {
@@ -183,7 +199,7 @@ impl Connections {
         } else if has_spoken {
             self.set_idle_from(now, connection);
         }
-        Ok(Some((flow, frames)))
+        Some(Received { flow, frames, fault: None })
     }
 
     /// Forgets it; how many messages waited for it.

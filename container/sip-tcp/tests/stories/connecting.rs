@@ -82,6 +82,24 @@ fn who_speaks_another_protocol_is_cut_off() {
     assert_eq!(stage.says(client, "Host: a\r\n\r\n"), [""; 0], "what was under way");
 }
 
+/// A network may bring both in one piece, or in two: that makes no difference.
+#[test]
+fn what_was_all_there_before_a_fault_goes_on() {
+    let (mut stage, client) = Stage::connected();
+    let text = request("MESSAGE", "z1") + &request("MESSAGE", "z2") + "GET / HTTP/1.1\r\n";
+    let told = stage.says(client, &text);
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert_eq!(told[2..], ["close 0", "Unreadable"]);
+
+    let mut stage = Stage::new(TcpLimits::default());
+    begin(&mut stage, "192.0.2.1", 76, 59_000);
+    let client = stage.accept("192.0.2.1:999").expect("there is room");
+    let large = headers_of_large() + &"x".repeat(50_000);
+    let told = stage.says(client, &(request("MESSAGE", "z1") + &large));
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(told[2], "TooMuchUnfinished");
+}
+
 #[test]
 fn who_does_not_read_is_cut_off() {
     let (mut stage, client) = Stage::connected();
