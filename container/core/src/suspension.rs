@@ -118,7 +118,11 @@ impl Core {
         if cell.activities.get(&number).is_none_or(|it| it.suspended.is_none()) {
             return Some(event);
         }
-        let has_room = cell.has_room_for(&event, &self.config.limits);
+        let suspended = cell.activities.get(&number).and_then(|it| it.suspended.as_ref());
+        let by = suspended.and_then(|it| place_of(&self.services, &it.by));
+        let by = by.and_then(|service| self.services.get(service));
+        let limits = by.map_or(self.config.limits, |it| self.config.limits.of_service(it));
+        let has_room = cell.has_room_for(&event, &limits);
         let suspended = cell.activities.get_mut(&number).and_then(|it| it.suspended.as_mut());
         let Some(suspended) = suspended else { return Some(event) };
         if has_room && suspended.queue.len() < self.config.limits.suspended_events_max {

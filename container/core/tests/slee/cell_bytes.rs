@@ -234,6 +234,26 @@ fn what_was_uploaded_leaves_room_for_the_others() {
     container.pass_seconds(3_600);
 }
 
+/// Events of anybody wait behind the one that it has suspended.
+#[test]
+fn what_was_uploaded_leaves_room_while_it_has_events_wait() {
+    let mut container = with_both(Limits { cell_bytes_max: 40_000, ..Limits::default() });
+    on("patient", "wait", |_, cx| cx.suspend_event(Duration::from_secs(60)));
+    on("beta", "bill", |me, _| {
+        me.text = "x".repeat(9_000);
+        Ok(())
+    });
+    container.say("c1 start; fire begin 2 begin");
+    container.fire("tock", "wait");
+    (0..4).for_each(|_| container.fire("tock", &"x".repeat(9_000)));
+    assert!(container.has_alarm("too many wait for a suspended one"), "{:?}", container.alarms());
+    container.say("c1 fire tock 2 bill");
+    assert_eq!(container.state_bytes("beta") / 9_000, 1);
+    container.end(1);
+    container.end(2);
+    container.pass_seconds(3_600);
+}
+
 #[test]
 fn what_was_uploaded_leaves_timers_for_the_others() {
     let mut container = with_both(Limits { timers_per_cell_max: 8, ..Limits::default() });
