@@ -1,4 +1,5 @@
-//! `cargo xtask bench-sip`: what one SIP message costs, beside `rsip`'s own parser and printer.
+//! `cargo xtask bench-sip`: what one SIP message costs, beside `rsip`'s own parser and printer; and
+//! what it costs the balancer.
 
 use std::path::Path;
 
@@ -14,7 +15,9 @@ use crate::valgrind;
 pub const HELP: &str = "\
 Instructions (callgrind) and allocations of an INVITE of 933 bytes and a BYE of 464: to index it;
 to index it, change it as a proxy does (Request-URI, Max-Forwards, Max-Breadth, Record-Route, Via)
-and write it; and the same with rsip. Each figure is the difference of two runs. Needs valgrind.
+and write it; and the same with rsip. Then what the balancer takes to send on the INVITE (each of a
+new call), its 200 (933 bytes) and the BYE (480, with a Route), without sockets and the worker's
+lock. Each figure is the difference of two runs. Needs valgrind.
 Rows go to bench/sip.csv.";
 
 const HEADER: &str = "at,commit,load_average,what,message,instructions,allocations";
@@ -32,21 +35,22 @@ pub fn run(root: &Path, _options: &Options) -> Result<()> {
     build_programs(root, &["resilee-bench-sip"])?;
     let program = binaries(root, None).join("resilee-bench-sip");
     println!("| | message | instructions | allocations |\n|---|---|---|---|");
-    for message in ["invite", "bye"] {
-        for what in ["index", "forward", "rsip-parse", "rsip-forward"] {
-            let of = |count: fn(&Path, &[&str]) -> Result<u64>| -> Result<u64> {
-                let (once, twice) = (TIMES.to_string(), (2 * TIMES).to_string());
-                let less = count(&program, &[what, message, &once])?;
-                Ok((count(&program, &[what, message, &twice])? - less) / TIMES)
-            };
-            let instructions = of(valgrind::instructions)?;
-            let allocations = of(valgrind::allocations)?;
-            println!("| {what} | {message} | {instructions} | {allocations} |");
-            let load = load_average();
-            let row =
-                format!("{},{load:.2},{what},{message},{instructions},{allocations}", stamp(root));
-            append_row(&root.join("bench/sip.csv"), HEADER, &row)?;
-        }
+    let alone = ["index", "forward", "rsip-parse", "rsip-forward"];
+    let alone = ["invite", "bye"].map(|message| alone.map(|what| (what, message)));
+    let balanced = ["invite", "answer", "bye"].map(|message| ("balance", message));
+    for (what, message) in alone.into_iter().flatten().chain(balanced) {
+        let of = |count: fn(&Path, &[&str]) -> Result<u64>| -> Result<u64> {
+            let (once, twice) = (TIMES.to_string(), (2 * TIMES).to_string());
+            let less = count(&program, &[what, message, &once])?;
+            Ok((count(&program, &[what, message, &twice])? - less) / TIMES)
+        };
+        let instructions = of(valgrind::instructions)?;
+        let allocations = of(valgrind::allocations)?;
+        println!("| {what} | {message} | {instructions} | {allocations} |");
+        let load = load_average();
+        let row =
+            format!("{},{load:.2},{what},{message},{instructions},{allocations}", stamp(root));
+        append_row(&root.join("bench/sip.csv"), HEADER, &row)?;
     }
     Ok(())
 }

@@ -2,7 +2,12 @@
 //! count instructions and allocations. `cargo xtask bench-sip` runs it twice for each figure and
 //! takes the difference, so that what is done once is in neither.
 
+mod balanced;
+mod messages;
+
+use balanced::Balanced;
 use clap::{Parser, ValueEnum};
+use messages::{answer, bye, invite};
 use resilee_sip_proto::{Edit, Message};
 use rsip::headers::UntypedHeader as _;
 use rsip::{Header, SipMessage};
@@ -31,14 +36,18 @@ enum What {
     RsipParse,
     /// Parse it, change it as a proxy does, and print it
     RsipForward,
+    /// Hand it to the balancer, and take what it sends on
+    Balance,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Which {
     /// 933 bytes, 15 headers and a session description
     Invite,
-    /// 464 bytes
+    /// 464 bytes; for the balancer with a Route of its cluster, and 16 more
     Bye,
+    /// The 200 to the INVITE; 933 bytes, too
+    Answer,
 }
 
 const VIA: &str = "SIP/2.0/UDP 198.51.100.1:5060;branch=z9hG4bK-000000000000000a-fee9460723f0b85a-\
@@ -51,8 +60,13 @@ fn main() {
     let CommandLine { what, message, times } = CommandLine::parse();
     let bytes = match message {
         Which::Invite => invite(),
-        Which::Bye => bye(),
+        Which::Bye if matches!(what, What::Balance) => bye(&balanced::route()),
+        Which::Bye => bye(""),
+        Which::Answer => answer(),
     };
+    if matches!(what, What::Balance) {
+        return Balanced::new().take(&bytes, times);
+    }
     for _ in 0..times {
         let bytes = black_box(bytes.as_slice());
         match what {
@@ -60,6 +74,7 @@ fn main() {
             What::Forward => drop(black_box(forward(bytes))),
             What::RsipParse => drop(black_box(SipMessage::try_from(bytes).expect("a message"))),
             What::RsipForward => drop(black_box(rsip_forward(bytes))),
+            What::Balance => unreachable!("the balancer has got it"),
         }
     }
 }
@@ -94,42 +109,4 @@ fn rsip_forward(bytes: &[u8]) -> Vec<u8> {
     }));
     request.headers = headers.into();
     request.into()
-}
-
-fn invite() -> Vec<u8> {
-    let body = "v=0\r\no=alice 2890844526 2890844526 IN IP4 192.0.2.10\r\ns=-\r\n\
-                c=IN IP4 192.0.2.10\r\nt=0 0\r\nm=audio 49170 RTP/AVP 0 8 101\r\n\
-                a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
-                a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=sendrecv\r\n";
-    let head = format!(
-        "INVITE sip:bob@example.test SIP/2.0\r\n\
-         Via: SIP/2.0/UDP 192.0.2.10:5060;rport;branch=z9hG4bKPjcLKRxDLcSFlBhBxoVDEv\r\n\
-         Max-Forwards: 70\r\nFrom: \"Alice\" <sip:alice@example.test>;tag=9fxced76sl\r\n\
-         To: \"Bob\" <sip:bob@example.test>\r\nContact: <sip:alice@192.0.2.10:5060;ob>\r\n\
-         Call-ID: 3848276298220188511@192.0.2.10\r\nCSeq: 28763 INVITE\r\n\
-         Allow: PRACK, INVITE, ACK, BYE, CANCEL, UPDATE, INFO, NOTIFY, REFER, OPTIONS\r\n\
-         Supported: replaces, 100rel, timer, norefersub\r\nSession-Expires: 1800\r\n\
-         Min-SE: 90\r\nUser-Agent: Softphone 3.21.1\r\nContent-Type: application/sdp\r\n\
-         Content-Length: {:>3}\r\n",
-        body.len()
-    );
-    padded(head, body, 933)
-}
-
-fn bye() -> Vec<u8> {
-    let head = "BYE sip:bob@192.0.2.20:5060;ob SIP/2.0\r\n\
-         Via: SIP/2.0/UDP 192.0.2.10:5060;rport;branch=z9hG4bKPjHangUp\r\nMax-Forwards: 70\r\n\
-         From: \"Alice\" <sip:alice@example.test>;tag=9fxced76sl\r\n\
-         To: \"Bob\" <sip:bob@example.test>;tag=314159\r\n\
-         Call-ID: 3848276298220188511@192.0.2.10\r\nCSeq: 28764 BYE\r\n\
-         User-Agent: Softphone 3.21.1\r\nContent-Length: 0\r\n";
-    padded(head.to_owned(), "", 464)
-}
-
-/// A further header makes the message as long as others measured it.
-fn padded(head: String, body: &str, bytes: usize) -> Vec<u8> {
-    let room = bytes - head.len() - body.len() - 2 - "X-Pad: \r\n".len();
-    let message = format!("{head}X-Pad: {}\r\n\r\n{body}", "x".repeat(room));
-    assert_eq!(message.len(), bytes);
-    message.into_bytes()
 }
