@@ -6,12 +6,8 @@ use resilee_balancer::{
     Algorithm, Balancer, BalancerConfig, BalancerInput, HealthConfig, ProtectionConfig, Server,
 };
 use resilee_core::Input;
-use resilee_membership::{Packet, open};
+use resilee_membership::{Packet, open, seal};
 use std::time::Duration;
-
-/// Where the MAC of an envelope is, and its body (`membership/src/envelope.rs`).
-const MAC_AT: usize = 13;
-const BODY_AT: usize = 29;
 
 /// It opens or not, the same each time; neither node nor balancer dies of it.
 ///
@@ -55,11 +51,6 @@ fn balancer(datagram: &[u8]) {
 
 fn sealed(bytes: &[u8]) -> Vec<u8> {
     let mut datagram = bytes.to_vec();
-    if datagram.len() >= BODY_AT {
-        let mut hasher = blake3::Hasher::new_keyed(&key().derive("envelope"));
-        hasher.update(&datagram[..MAC_AT]).update(&datagram[BODY_AT..]);
-        let mac = hasher.finalize();
-        datagram[MAC_AT..BODY_AT].copy_from_slice(&mac.as_bytes()[..BODY_AT - MAC_AT]);
-    }
+    seal(&key(), &mut datagram);
     datagram
 }

@@ -222,8 +222,11 @@ fn another_clusters_datagrams_and_another_nodes_name_are_dropped() {
     stage.key = Key::from_file_bytes(&[b'x'; 32]).unwrap();
     assert_eq!(stage.node_sip(0, 1, "hello"), []);
     assert_eq!(stage.balancer.drops().count(DropReason::WrongKey), 1);
-    assert_eq!(stage.handle(BalancerInput::FromNode { server: 0, bytes: b"noise" }), []);
-    assert_eq!(stage.balancer.drops().count(DropReason::NoEnvelope), 1);
+    let of_before = [&b"RSLE\x01"[..], &[0; 100]].concat();
+    for (bytes, count) in [(&b"noise"[..], 1), (&of_before, 2)] {
+        assert_eq!(stage.handle(BalancerInput::FromNode { server: 0, bytes }), []);
+        assert_eq!(stage.balancer.drops().count(DropReason::NoEnvelope), count);
+    }
 }
 
 #[test]

@@ -1,12 +1,16 @@
 //! The envelope around every datagram between balancer and nodes, and between nodes beside
 //! their link: `magic 4 | kind 1 | view 8 | MAC 16 | body`, numbers in network order.
 //!
-//! The MAC is a keyed BLAKE3 over everything else, cut to 16 bytes. It proves that a holder of
-//! the cluster's key wrote the datagram; it does not hide the content. A recorded datagram that
-//! is sent again opens again: heartbeats carry sequences and runs, everything else may be
-//! repeated by design. Whether the view number is good enough is not decided here.
+//! The MAC is over everything else (`mac.rs`). It proves that a holder of the cluster's key wrote
+//! the datagram; it does not hide the content. A recorded datagram that is sent again opens again:
+//! heartbeats carry sequences and runs, everything else may be repeated by design. Whether the view
+//! number is good enough is not decided here.
+//!
+//! Magic is another one whenever the rest is to be read in another way: what a program of before
+//! sends is no envelope then, and counts as that, not as one with a wrong key.
 
 use crate::Control;
+use crate::mac::{HEAD_BYTES, MAC_BYTES, MacKey};
 use resilee_sbb::{decode, encode_into};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -24,11 +28,11 @@ pub const KEY_BYTES_MIN: usize = 32;
 /// Largest key file; more is surely another file.
 const KEY_FILE_BYTES_MAX: usize = 4096;
 
-const MAGIC: [u8; 4] = *b"RSLE";
+/// Until the MAC of today it was `RSLE`.
+const MAGIC: [u8; 4] = *b"RSL2";
 const KIND_SIP: u8 = 1;
 const KIND_CONTROL: u8 = 2;
-const MAC_BYTES: usize = 16;
-const MAC_AT: usize = 13;
+const MAC_AT: usize = HEAD_BYTES;
 const BODY_AT: usize = MAC_AT + MAC_BYTES;
 /// A heartbeat has fewer.
 const CONTROL_BYTES_USUAL: usize = 256;
@@ -42,7 +46,7 @@ const TRANSPORT_TCP: u8 = 2;
 #[derive(Clone)]
 pub struct Key {
     secret: [u8; 32],
-    envelope: [u8; 32],
+    envelope: MacKey,
 }
 
 /// A key file that holds no usable key.
@@ -70,26 +74,22 @@ impl Key {
             return Err(KeyError::TooLong(bytes.len()));
         }
         let secret = blake3::derive_key("resilee cluster key file, version 1", bytes);
-        let mut key = Key { secret, envelope: [0; 32] };
-        key.envelope = key.derive("envelope");
-        Ok(key)
+        let hash = *derive(&secret, "envelope, hash of the body").first_chunk().expect("32 bytes");
+        let envelope = MacKey::new(hash, derive(&secret, "envelope, MAC over head and hash"));
+        Ok(Key { secret, envelope })
     }
 
     /// A key of its own for one purpose, so that no two uses share one.
     pub fn derive(&self, purpose: &str) -> [u8; 32] {
-        let mut hasher = blake3::Hasher::new_derive_key("resilee cluster key purpose, version 1");
-        hasher.update(&self.secret);
-        hasher.update(purpose.as_bytes());
-        *hasher.finalize().as_bytes()
+        derive(&self.secret, purpose)
     }
+}
 
-    /// The MAC over an envelope's head (all before the MAC) and body.
-    fn mac(&self, head: &[u8], body: &[u8]) -> blake3::Hash {
-        let mut hasher = blake3::Hasher::new_keyed(&self.envelope);
-        hasher.update(head);
-        hasher.update(body);
-        hasher.finalize()
-    }
+fn derive(secret: &[u8; 32], purpose: &str) -> [u8; 32] {
+    let mut hasher = blake3::Hasher::new_derive_key("resilee cluster key purpose, version 1");
+    hasher.update(secret);
+    hasher.update(purpose.as_bytes());
+    *hasher.finalize().as_bytes()
 }
 
 impl fmt::Debug for Key {
@@ -161,14 +161,16 @@ pub fn seal_sip(key: &Key, view: u64, flow: &Flow, bytes: &[u8]) -> Vec<u8> {
     push_address(&mut datagram, &flow.remote);
     push_address(&mut datagram, &flow.local);
     datagram.extend_from_slice(bytes);
-    seal(key, datagram)
+    seal(key, &mut datagram);
+    datagram
 }
 
 /// Puts a control message into an envelope.
 pub fn seal_control(key: &Key, control: &Control) -> Vec<u8> {
     let mut datagram = head(KIND_CONTROL, control.view, CONTROL_BYTES_USUAL);
     encode_into(&mut datagram, control).expect("a control message has only maps of known length");
-    seal(key, datagram)
+    seal(key, &mut datagram);
+    datagram
 }
 
 /// Checks and opens a datagram.
@@ -179,14 +181,15 @@ pub fn open<'a>(key: &Key, datagram: &'a [u8]) -> Result<Packet<'a>, EnvelopeErr
     if datagram.len() > DATAGRAM_BYTES_MAX {
         return Err(EnvelopeError::TooLarge);
     }
-    if datagram.len() < BODY_AT || datagram[..4] != MAGIC {
+    let Some((head, rest)) = datagram.split_first_chunk().filter(|_| datagram.len() >= BODY_AT)
+    else {
+        return Err(EnvelopeError::NotAnEnvelope);
+    };
+    if head[..4] != MAGIC {
         return Err(EnvelopeError::NotAnEnvelope);
     }
-    let (head, rest) = datagram.split_at(MAC_AT);
     let (mac, body) = rest.split_at(MAC_BYTES);
-    let mut expected = [0; MAC_BYTES];
-    expected.copy_from_slice(&key.mac(head, body).as_bytes()[..MAC_BYTES]);
-    if !same(mac, &expected) {
+    if !key.envelope.is_mac(mac, head, body) {
         return Err(EnvelopeError::WrongMac);
     }
     let view = u64::from_be_bytes(head[5..13].try_into().expect("eight bytes"));
@@ -221,15 +224,12 @@ fn head(kind: u8, view: u64, body_bytes: usize) -> Vec<u8> {
     datagram
 }
 
-fn seal(key: &Key, mut datagram: Vec<u8>) -> Vec<u8> {
-    let mac = key.mac(&datagram[..MAC_AT], &datagram[BODY_AT..]);
-    datagram[MAC_AT..BODY_AT].copy_from_slice(&mac.as_bytes()[..MAC_BYTES]);
-    datagram
-}
-
-/// Compares in a time that does not depend on where the two differ.
-fn same(one: &[u8], other: &[u8; MAC_BYTES]) -> bool {
-    one.iter().zip(other).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
+/// Writes its MAC into what is an envelope but for that. Less than the head and MAC of one stays as
+/// it is.
+pub fn seal(key: &Key, datagram: &mut [u8]) {
+    let Some((head, rest)) = datagram.split_first_chunk_mut() else { return };
+    let Some((mac, body)) = rest.split_first_chunk_mut() else { return };
+    *mac = key.envelope.mac(head, body);
 }
 
 fn push_address(datagram: &mut Vec<u8>, address: &SocketAddr) {
@@ -313,6 +313,31 @@ mod tests {
             assert!(open(&key("k"), &changed).is_err(), "byte {at}");
             assert!(open(&key("k"), &datagram[..at]).is_err(), "cut at {at}");
         }
+    }
+
+    #[test]
+    fn a_message_of_any_length_opens_and_one_that_is_too_long_does_not() {
+        let flow = flow("192.0.2.1:5060", "198.51.100.7:5061");
+        let flow_bytes = seal_sip(&key("k"), 7, &flow, b"").len() - BODY_AT;
+        let most = DATAGRAM_BYTES_MAX - BODY_AT - flow_bytes;
+        for length in [0, 1, 15, 16, 17, SIP_BYTES_MAX, most] {
+            let bytes = vec![b'x'; length];
+            let mut datagram = seal_sip(&key("k"), 7, &flow, &bytes);
+            let packet = open(&key("k"), &datagram);
+            assert_eq!(packet, Ok(Packet::Sip { view: 7, flow, bytes: &bytes }), "{length}");
+            *datagram.last_mut().unwrap() ^= 1;
+            assert_eq!(open(&key("k"), &datagram), Err(EnvelopeError::WrongMac), "{length}");
+        }
+        let too_long = seal_sip(&key("k"), 7, &flow, &vec![b'x'; most + 1]);
+        assert_eq!(open(&key("k"), &too_long), Err(EnvelopeError::TooLarge));
+    }
+
+    #[test]
+    fn what_versions_before_this_mac_sent_is_no_envelope() {
+        let control = Control { view: 3, from: VoterId::Seat, body: ControlBody::AskView };
+        let mut datagram = seal_control(&key("k"), &control);
+        datagram[..4].copy_from_slice(b"RSLE");
+        assert_eq!(open(&key("k"), &datagram), Err(EnvelopeError::NotAnEnvelope));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod control;
 pub mod dual_stack;
 mod envelope;
 mod failure_detector;
+mod mac;
 mod member;
 mod persist_queue;
 mod planted;
@@ -21,7 +22,7 @@ pub use balancers::{BALANCERS_MAX, Balancers, PAIR_INTERVAL_MS_MAX, PAIR_NODES_M
 pub use control::{Control, ControlBody, SeatProcess, Verdict, VoterId};
 pub use envelope::{
     DATAGRAM_BYTES_MAX, EnvelopeError, Flow, KEY_BYTES_MIN, Key, KeyError, Packet, SIP_BYTES_MAX,
-    Transport, open, seal_control, seal_sip,
+    Transport, open, seal, seal_control, seal_sip,
 };
 pub use failure_detector::{FailureDetector, Loss};
 pub use member::{
