@@ -23,7 +23,8 @@ pub(crate) const CALLS_MAX: usize = 16_384;
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Affinity {
-    secret: [u8; 32],
+    /// Has taken the key in.
+    hasher: DefaultHasher,
     calls: Table,
     others: Table,
 }
@@ -37,21 +38,21 @@ struct Table {
 
 impl Affinity {
     pub(crate) fn new(secret: [u8; 32]) -> Self {
-        Affinity { secret, calls: Table::default(), others: Table::default() }
+        let mut hasher = DefaultHasher::new();
+        secret.hash(&mut hasher);
+        Affinity { hasher, calls: Table::default(), others: Table::default() }
     }
 
     /// The same for the same Call-ID, on every balancer with this key.
     pub(crate) fn hash(&self, call_id: &[u8]) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.secret.hash(&mut hasher);
+        let mut hasher = self.hasher.clone();
         call_id.hash(&mut hasher);
         hasher.finish()
     }
 
     /// The same for a request, its repeats and its responses.
     pub(crate) fn hash_of_request(&self, key: &RoutingKey<'_>) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.secret.hash(&mut hasher);
+        let mut hasher = self.hasher.clone();
         (key.top_via_branch, key.top_via_sent_by, key.cseq_number).hash(&mut hasher);
         hasher.finish()
     }

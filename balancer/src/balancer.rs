@@ -51,7 +51,7 @@ use crate::affinity::Affinity;
 use crate::boundary::{
     BalancerConfig, BalancerInput, BalancerNotice, BalancerOutput, DropReason, Server,
 };
-use crate::new_calls::NewCalls;
+use crate::new_calls::{Candidate, NewCalls};
 use crate::node_state::NodeState;
 use crate::protection::{Protection, Source};
 use crate::status::Reloads;
@@ -92,6 +92,8 @@ pub struct Balancer {
     /// What is known of each server.
     standings: Vec<Standing>,
     new_calls: NewCalls,
+    /// Who may get the call that is given away just now; kept for its memory.
+    candidates: Vec<Candidate>,
     unavailable: Unavailable,
     /// What the last notice said of that.
     noticed_hopeless: bool,
@@ -138,11 +140,12 @@ impl Balancer {
         let affinity = Affinity::new(key.derive("balancer affinity"));
         let standing =
             |server: &Server| Standing::new(affinity.hash(server.name.as_str().as_bytes()));
-        Balancer {
+        let mut balancer = Balancer {
             view: seat.view().clone(),
             seat,
             standings: config.servers.iter().map(standing).collect(),
             new_calls: NewCalls::default(),
+            candidates: Vec::new(),
             unavailable: Unavailable::new(now, key.derive("balancer answers")),
             noticed_hopeless: false,
             serves: config.pair.is_none(),
@@ -164,7 +167,9 @@ impl Balancer {
             outputs: VecDeque::new(),
             planted: Planted::NONE,
             config,
-        }
+        };
+        balancer.note_members();
+        balancer
     }
 
     /// What the nodes are told of this process, for their pages.
@@ -361,15 +366,15 @@ impl Balancer {
             return known;
         }
         let server = self.choose(call)?;
-        let run = self.view.member(&self.config.servers[server].name)?;
+        let cohort = self.standings[server].cohort?;
         match key.method {
             Some("INVITE") => {
-                self.affinity.remember_call(call, run.cohort());
+                self.affinity.remember_call(call, cohort);
                 self.standings[server].handle_new_call();
             }
             // They follow something, and nothing follows them.
             Some("ACK" | "CANCEL") => {}
-            _ => self.affinity.remember_other(call, run.cohort()),
+            _ => self.affinity.remember_other(call, cohort),
         }
         Some(server)
     }

@@ -10,8 +10,7 @@ use resilee_sbb::Timestamp;
 
 impl Balancer {
     pub(super) fn on_node(&mut self, now: Timestamp, server: usize, bytes: &[u8]) {
-        let key = self.key.clone();
-        match open(&key, bytes) {
+        match open(&self.key, bytes) {
             Ok(Packet::Control(control)) => self.on_control(now, server, control),
             Ok(Packet::Sip { view, flow, bytes }) => {
                 self.on_sip(now, server, (view, flow, bytes));
@@ -33,12 +32,11 @@ impl Balancer {
     }
 
     fn on_sip(&mut self, now: Timestamp, server: usize, (view, flow, bytes): (u64, Flow, &[u8])) {
-        let name = self.config.servers[server].name.clone();
         if view < self.view.number && !self.planted.is(PlantedFault::TakeOldView) {
             self.drop(DropReason::OldView);
-            self.seat.tell_view(name);
+            self.seat.tell_view(self.config.servers[server].name.clone());
             self.drain_seat(now);
-        } else if view == self.view.number && self.view.member(&name).is_none() {
+        } else if view == self.view.number && self.standings[server].cohort.is_none() {
             self.drop(DropReason::NotMember);
         } else if !self.seat.may_forward(now) {
             self.drop(DropReason::Standby);
@@ -88,6 +86,7 @@ impl Balancer {
 
     fn on_view(&mut self, now: Timestamp, view: View) {
         let before = std::mem::replace(&mut self.view, view);
+        self.note_members();
         self.note_joiners(now, &before);
         let gone = before.members.into_iter().filter(|run| !self.view.contains(run));
         let mut removed = Vec::new();

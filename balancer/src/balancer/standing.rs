@@ -24,8 +24,8 @@ use crate::new_calls::{Candidate, WHOLE};
 use crate::node_state::NodeState;
 use crate::protection::Source;
 use crate::recent::RecentDatagrams;
-use resilee_membership::View;
-use resilee_sbb::Timestamp;
+use resilee_membership::{RunId, View};
+use resilee_sbb::{CohortId, Timestamp};
 use resilee_sip_proto::routing_key::{RoutingKey, scan};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -35,6 +35,9 @@ use std::time::Duration;
 pub(super) struct Standing {
     /// A hash of its name.
     name: u64,
+    /// That of the run by which it is a member of the view, if it is one. To make it of the run is
+    /// a hash of a text, which would be a tenth of what a new call takes.
+    pub(super) cohort: Option<CohortId>,
     /// What it is, as the last notice said.
     pub(super) state: NodeState,
     /// How much of its weight it has, in thousandths.
@@ -60,6 +63,7 @@ impl Standing {
     pub(super) fn new(name: u64) -> Self {
         Standing {
             name,
+            cohort: None,
             state: NodeState::Down,
             share: WHOLE,
             refused: false,
@@ -155,6 +159,13 @@ impl Balancer {
         }
     }
 
+    /// The view is another one.
+    pub(super) fn note_members(&mut self) {
+        for (server, standing) in self.config.servers.iter().zip(&mut self.standings) {
+            standing.cohort = self.view.member(&server.name).map(RunId::cohort);
+        }
+    }
+
     /// A run that joins members which stay is spared at first; one that left begins anew.
     pub(super) fn note_joiners(&mut self, now: Timestamp, before: &View) {
         let goes_on = before.members.iter().any(|run| self.view.contains(run));
@@ -176,17 +187,17 @@ impl Balancer {
             NodeState::Draining => 2,
             NodeState::Down => 3,
         };
-        let is_member =
-            |server: &usize| self.view.member(&self.config.servers[*server].name).is_some();
-        let members: Vec<usize> = (0..self.standings.len()).filter(is_member).collect();
-        let best = members.iter().map(|server| group(self.standings[*server].state)).min()?;
-        let candidate = |server: usize| {
-            let Standing { name, share, .. } = self.standings[server];
-            Candidate { server, name, weight: self.config.servers[server].weight, share }
-        };
-        let fit = members.into_iter().filter(|it| group(self.standings[*it].state) == best);
-        let candidates: Vec<Candidate> = fit.map(candidate).collect();
-        self.new_calls.choose(self.config.algorithm, call, &candidates)
+        let members = self.standings.iter().enumerate().filter(|(_, it)| it.cohort.is_some());
+        let best = members.clone().map(|(_, it)| group(it.state)).min()?;
+        let fit = members.filter(|(_, it)| group(it.state) == best);
+        self.candidates.clear();
+        self.candidates.extend(fit.map(|(server, &Standing { name, share, .. })| Candidate {
+            server,
+            name,
+            weight: self.config.servers[server].weight,
+            share,
+        }));
+        self.new_calls.choose(self.config.algorithm, call, &self.candidates)
     }
 
     /// A request that its node answers at once is awaited.

@@ -126,10 +126,12 @@ fn find_headers(bytes: &[u8], start: usize, is_request: bool) -> Option<Found<'_
         match line[0] | 0x20 {
             b'v' => keep_first(&mut found.via, value_of(line, b"via", b"v")),
             b'i' => keep_first(&mut found.call_id, value_of(line, b"i", b"i")),
-            b'c' if line.len() > 4 && line[1] | 0x20 == b'a' => {
-                keep_first(&mut found.call_id, value_of(line, b"call-id", b"i"));
-            }
-            b'c' => keep_first(&mut found.cseq, value_of(line, b"cseq", b"cseq")),
+            b'c' => match line.get(1).map(|byte| byte | 0x20) {
+                Some(b'a') => keep_first(&mut found.call_id, value_of(line, b"call-id", b"i")),
+                Some(b's') => keep_first(&mut found.cseq, value_of(line, b"cseq", b"cseq")),
+                // Contact, Content-Type, Content-Length: nearly all messages have them.
+                _ => {}
+            },
             b'r' if is_request => {
                 let value = value_of(line, b"route", b"route");
                 let top = value.map(|value| match memchr::memchr2(b'>', b',', value) {
@@ -166,12 +168,20 @@ pub(crate) fn header_end(bytes: &[u8], start: usize) -> Option<usize> {
 
 /// The value of the line if it is of this header.
 pub(crate) fn value_of<'a>(line: &'a [u8], long: &[u8], compact: &[u8]) -> Option<&'a [u8]> {
-    let colon = memchr::memchr(b':', line)?;
-    let name = &line[trim(line, 0..colon)];
-    if !name.eq_ignore_ascii_case(long) && !name.eq_ignore_ascii_case(compact) {
+    let line = &line[line.iter().position(|byte| !is_space(*byte))?..];
+    let value = behind_name(line, long).or_else(|| behind_name(line, compact))?;
+    Some(&value[trim(value, 0..value.len())])
+}
+
+/// What is behind this name and its colon. Most lines are of other headers, and the first bytes of
+/// those say so: no search for the colon.
+fn behind_name<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let (start, rest) = line.split_at_checked(name.len())?;
+    if !start.eq_ignore_ascii_case(name) {
         return None;
     }
-    Some(&line[trim(line, colon + 1..line.len())])
+    let colon = rest.iter().position(|byte| !is_space(*byte))?;
+    (rest[colon] == b':').then(|| &rest[colon + 1..])
 }
 
 /// Sent-by and branch of the first entry.
@@ -274,6 +284,18 @@ mod tests {
         );
         let key = scan(text.as_bytes()).unwrap();
         assert_eq!((key.is_request, key.method, key.cohort), (false, None, Some(0xbeef)));
+    }
+
+    #[test]
+    fn a_header_is_known_by_its_whole_name_however_it_is_written() {
+        for line in ["Via:x", "VIA\t : x \r\n", "v :x\n", "via\r\n : x\r\n", " \tVia: x"] {
+            assert_eq!(value_of(line.as_bytes(), b"via", b"v"), Some(&b"x"[..]), "{line:?}");
+        }
+        for line in ["", "V", "Via", "Via \r\n", "Vi:x", "Viaa:x", "Vi a:x", "\r\n", "-Via:x"] {
+            assert_eq!(value_of(line.as_bytes(), b"via", b"v"), None, "{line:?}");
+        }
+        assert_eq!(value_of(b"v:", b"via", b"v"), Some(&b""[..]));
+        assert_eq!(value_of(b"v::a:", b"via", b"v"), Some(&b":a:"[..]));
     }
 
     #[test]
