@@ -17,6 +17,7 @@ use crate::boundary::{BalancerInput, BalancerNotice, BalancerOutput};
 use resilee_membership::{Flow, SeatNotice, Transport, VoterState};
 use resilee_sip_proto::TimerConfig;
 use resilee_sip_tcp::{Drops, TcpDrop, TcpFront, TcpLimits};
+use smallvec::SmallVec;
 use std::future::Future;
 use std::io;
 use std::net::TcpListener;
@@ -33,7 +34,8 @@ const TO_TCP_MAX: usize = 1_024;
 pub(super) struct Worker {
     clock: Clock,
     balancer: Balancer,
-    sockets: Sockets,
+    /// Sent with outside of the lock, by whoever has fed the machine.
+    sockets: Arc<Sockets>,
     /// Of a pair: it is to be where clients are.
     serve: watch::Sender<bool>,
     /// States to store, with their numbers. The machine asks for the next one only when it is told
@@ -63,7 +65,7 @@ impl Worker {
         let worker = Worker {
             clock,
             balancer,
-            sockets,
+            sockets: Arc::new(sockets),
             serve: watch::Sender::new(false),
             votes,
             tcp: None,
@@ -88,7 +90,7 @@ impl Worker {
         }
         tasks.spawn_local(reload(shared.clone(), reloading));
         let host = place.as_ref().and_then(Place::host);
-        let front = lock(&shared).sockets.front.take();
+        let front = Arc::make_mut(&mut lock(&shared).sockets).front.take();
         tasks
             .run_until(async {
                 let served: Result<_, RunError> = match (front, place) {
@@ -118,12 +120,12 @@ impl Worker {
 
     /// Is where clients are from now on.
     pub(super) fn open(&mut self, front: Arc<Front>) {
-        self.sockets.front = Some(front);
+        Arc::make_mut(&mut self.sockets).front = Some(front);
     }
 
     /// Is there no more: connections end, too.
     pub(super) fn close(&mut self) {
-        self.sockets.front = None;
+        Arc::make_mut(&mut self.sockets).front = None;
         if self.tcp.take().is_some() {
             self.balancer.note_tcp_end(&self.tcp_drops);
             self.tcp_drops = Drops::default();
@@ -132,10 +134,10 @@ impl Worker {
 
     /// Feeds the machine. Does what it wants but for datagrams, which are to be sent without the
     /// lock: to send one takes longer than to decide about it.
-    fn feed(&mut self, input: BalancerInput<'_>) -> (Sockets, Vec<Datagram>) {
+    fn feed(&mut self, input: BalancerInput<'_>) -> (Arc<Sockets>, Datagrams) {
         let now = self.clock.now();
         self.balancer.handle_input(now, input);
-        let mut datagrams = Vec::new();
+        let mut datagrams = Datagrams::new();
         while let Some(output) = self.balancer.poll_output() {
             match output {
                 BalancerOutput::ToClient { flow, bytes } => match flow.transport {
@@ -163,6 +165,9 @@ impl Worker {
         }
     }
 }
+
+/// Nearly always one comes in and one goes out.
+type Datagrams = SmallVec<[Datagram; 1]>;
 
 /// What goes out by UDP.
 enum Datagram {
