@@ -321,7 +321,8 @@ impl Routing {
         entrance: &Entrance,
         planted: Planted,
     ) -> Option<Recipient> {
-        let asked = self.selected.contains(&service);
+        let again = planted.is(PlantedFault::SecondRoot) && !descriptor.selects_initial_events;
+        let asked = self.selected.contains(&service) && !again;
         if asked
             || cell.is_used_up()
             || self.is_quarantined(cell, descriptor)
@@ -344,8 +345,7 @@ impl Routing {
         }
         let admitted = entrance.admits(cell, self.event.activity.number);
         let begun = self.was_served(descriptor.name, "") || self.has_root(cell, descriptor);
-        let begun = begun && !planted.is(PlantedFault::SecondRoot);
-        (admitted && !begun).then_some(Recipient::Root { service })
+        (admitted && (!begun || again)).then_some(Recipient::Root { service })
     }
 
     /// Of a mirror's events only the one that the cell's own root is named for is initial: where

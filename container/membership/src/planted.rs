@@ -97,7 +97,7 @@ planted_faults! {
     LowestFirst,
     /// An event goes to entities that are not attached to its activity context.
     ToUnattached,
-    /// An event begins a root entity where its service has one.
+    /// An event begins a root entity beside the one of its service that had it.
     SecondRoot,
     /// A service whose handler hung still serves that call.
     ForgetHang,
