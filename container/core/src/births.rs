@@ -1,7 +1,7 @@
 //! Activities and SBB entities that services begin in one turn are as many as a node is told.
 //!
 //! What ends in the turn is no measure. A service that begins the next activity at the end of each,
-//! or the next child at the removal of each, has never many of them; but its turn would not end, and
+//! or the next child at the removal of each, has never many of them; but its turn would not end, so
 //! nothing of it would be committed: not what other services did in it, not the bill of the call.
 
 use crate::cell::Cell;
