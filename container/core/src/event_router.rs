@@ -105,8 +105,7 @@ pub(crate) struct Turn {
 pub(crate) enum Audience {
     /// All entities that are attached and receive it, and services it is initial for.
     All,
-    /// In a root cell, of an initial event: the same, and it creates the cell's root entity if there
-    /// is none.
+    /// The same, of an initial event in a root cell: it creates the root entity if there is none.
     Founding,
     /// This entity only (a timer).
     Entity(u32),
