@@ -130,3 +130,17 @@ impl TestCluster {
         std::mem::take(&mut self.alarms)
     }
 }
+
+impl Drop for TestCluster {
+    /// Nothing in a node may be about something that is not there, whatever a test did. Whether all
+    /// is over only the test knows, which may end in mid-call: see [`TestCluster::is_empty`].
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        for core in self.living() {
+            let found = core.inconsistencies();
+            assert!(found.is_empty(), "a fault of the container, not of a service: {found:?}");
+        }
+    }
+}

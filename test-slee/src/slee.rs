@@ -327,6 +327,20 @@ impl Slee {
     }
 }
 
+impl Drop for Slee {
+    /// Nothing in a node may be about something that is not there, whatever a test did. Whether all
+    /// is over only the test knows, which may end in mid-call: see [`Slee::is_empty`].
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        for core in self.nodes.iter().flatten() {
+            let found = core.inconsistencies();
+            assert!(found.is_empty(), "a fault of the container, not of a service: {found:?}");
+        }
+    }
+}
+
 fn name(node: usize) -> NodeName {
     format!("server{}", node + 1).parse().expect("a node's name")
 }
