@@ -73,11 +73,7 @@ impl Sbb for Doorman {
         let Some(Rang {}) = event.get()? else { return Ok(()) };
         let lamp = match cx.child("lamps", "door") {
             Some(lamp) => lamp,
-            None => {
-                let lamp = cx.create_named_child("lamps", "door")?;
-                cx.attach(lamp, cx.activity())?;
-                lamp
-            }
+            None => cx.create_named_child("lamps", "door")?,
         };
         cx.call(lamp, &TurnOn {})
     }

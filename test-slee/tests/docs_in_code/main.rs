@@ -1,5 +1,6 @@
-//! What `docs/first-sbb.md` and `docs/event-router.md` show is code of these tests, and what
-//! `docs/resource-adaptors.md` shows that of an example, word for word.
+//! What `docs/first-sbb.md` and `docs/event-router.md` show is code of these tests, what
+//! `docs/resource-adaptors.md` shows that of an example, and what `README.md` shows that of the
+//! template of services, word for word.
 
 mod a_child;
 mod a_name;
@@ -48,4 +49,10 @@ fn event_router_shows_code_that_runs() {
 fn resource_adaptors_shows_code_of_the_example() {
     let relay = include_str!("../../../examples/web_hooks/relay.rs");
     check(include_str!("../../../docs/resource-adaptors.md"), &[relay]);
+}
+
+#[test]
+fn the_readme_shows_code_of_the_template() {
+    let template = include_str!("../../../templates/service/src/lib.rs");
+    check(include_str!("../../../README.md"), &[template]);
 }
